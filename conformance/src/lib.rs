@@ -1,0 +1,1 @@
+//! Proof that Telex keeps to the standards and to its own rules.

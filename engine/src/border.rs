@@ -1,0 +1,431 @@
+//! What enters and leaves the signalling machine. Plain values, no callbacks.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+
+use crate::config::Config;
+use crate::event::Event;
+use crate::mediactl::{MediaCommand, MediaReport, ShardId};
+use crate::time::{Duration, Instant, WallTime};
+
+/// Transport protocol of a SIP message (RFC 3261 §18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Streams.
+    Tcp,
+}
+
+impl Transport {
+    /// As written in a Via (RFC 3261 §20.42).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+
+    /// Whether the transport delivers by itself, so that nothing is retransmitted (RFC 3261 §17).
+    pub const fn is_reliable(self) -> bool {
+        matches!(self, Self::Tcp)
+    }
+}
+
+/// A listening socket, numbered by the driver in the order of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u16);
+
+/// A listening socket as it is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its number.
+    pub id: ListenerId,
+    /// What it speaks.
+    pub transport: Transport,
+    /// Where it is bound; the address may be unspecified, the port is the real one.
+    pub local: SocketAddr,
+}
+
+/// A stream. Streams that a peer opened are numbered odd by the driver, streams that the engine opens even.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// The way a message came, and the way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// A datagram between two addresses.
+    Datagram {
+        /// The socket.
+        listener: ListenerId,
+        /// Our address as the peer sees it: never unspecified.
+        local: IpAddr,
+        /// The peer.
+        remote: SocketAddr,
+    },
+    /// Whatever goes through this stream.
+    Stream {
+        /// The stream.
+        stream: StreamId,
+    },
+}
+
+/// Names a question to the outside until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueryId(pub u64);
+
+/// Names a control request until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ControlId(pub u64);
+
+/// Position in the log of stored records: starts at 1, no gaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(pub u64);
+
+/// What a driver may tell the signalling machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The deadline has come.
+    Wake,
+    /// A datagram arrived.
+    Datagram {
+        /// The socket it arrived on.
+        listener: ListenerId,
+        /// The local address it was sent to.
+        local: IpAddr,
+        /// Who sent it.
+        remote: SocketAddr,
+        /// All of it, in an allocation of its own.
+        bytes: Bytes,
+    },
+    /// Something happened to a stream.
+    Stream {
+        /// Which.
+        stream: StreamId,
+        /// What.
+        event: StreamEvent,
+    },
+    /// A datagram could not be sent, or the network said that nobody listens there.
+    SendFailed {
+        /// Where it was to go.
+        flow: Flow,
+    },
+    /// A name was looked up.
+    Resolved {
+        /// The question.
+        query: QueryId,
+        /// Addresses in order of preference, or nothing.
+        answer: Result<Vec<IpAddr>, ResolveError>,
+    },
+    /// Media has something to say.
+    Media {
+        /// Which shard.
+        shard: ShardId,
+        /// What.
+        report: MediaReport,
+    },
+    /// Every record up to this one is safe on disk.
+    Stored {
+        /// The last safe record.
+        through: Lsn,
+    },
+    /// Records could not be stored.
+    StoreFailed {
+        /// The first record lost.
+        at: Lsn,
+        /// What the store said.
+        error: SmolStr,
+    },
+    /// An operator asks.
+    Control {
+        /// Names the request.
+        id: ControlId,
+        /// What is asked.
+        request: Control,
+    },
+    /// This configuration is in force from now on; calls in progress go on.
+    Config {
+        /// All of it.
+        config: Arc<Config>,
+        /// The sockets that are bound for it.
+        listeners: Vec<Listener>,
+    },
+    /// The wall clock was read again.
+    Wall(WallTime),
+    /// Refuse new calls, let the present ones end, end what is left at `by`, then say [`Action::Stopped`].
+    Stop {
+        /// When patience ends.
+        by: Instant,
+    },
+}
+
+/// What can happen to a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// It is connected: a peer's connection was accepted, or ours succeeded.
+    Opened {
+        /// The listener that accepted it; `None` when the engine asked for it.
+        listener: Option<ListenerId>,
+        /// Our end.
+        local: SocketAddr,
+        /// The peer's end.
+        remote: SocketAddr,
+    },
+    /// Some octets arrived.
+    Bytes(Bytes),
+    /// It is gone: closed by the peer, failed, or never connected.
+    Closed,
+}
+
+/// Why a name has no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResolveError {
+    /// No such name, or a name without addresses.
+    NotFound,
+    /// The resolver did not answer.
+    Unreachable,
+}
+
+/// What the signalling machine wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send these octets.
+    Transmit {
+        /// Which way.
+        flow: Flow,
+        /// A whole message.
+        bytes: Bytes,
+    },
+    /// Open a stream.
+    Connect {
+        /// Its name from now on.
+        stream: StreamId,
+        /// Where to.
+        remote: SocketAddr,
+        /// What to speak.
+        transport: Transport,
+    },
+    /// Close a stream once what was transmitted has left. No event follows.
+    Disconnect {
+        /// Which.
+        stream: StreamId,
+    },
+    /// Find the addresses of a host name.
+    Resolve {
+        /// Names the question.
+        query: QueryId,
+        /// The name.
+        host: SmolStr,
+    },
+    /// Tell a media shard.
+    Media {
+        /// Which.
+        shard: ShardId,
+        /// What.
+        command: MediaCommand,
+    },
+    /// Keep this record.
+    Store {
+        /// Its place in the log.
+        lsn: Lsn,
+        /// What to keep.
+        record: Record,
+    },
+    /// Answer an operator.
+    Reply {
+        /// The request.
+        id: ControlId,
+        /// The answer.
+        reply: ControlReply,
+    },
+    /// Tell people.
+    Report(Event),
+    /// Everything has ended; the driver may go.
+    Stopped,
+}
+
+/// Where a machine appends what it wants done. The driver empties it after each call.
+pub type Actions = Vec<Action>;
+
+/// What a machine wakes up to.
+#[derive(Clone, Debug, Default)]
+pub struct Boot {
+    /// The wall clock at [`Instant::ZERO`].
+    pub wall: WallTime,
+    /// Sockets that are bound.
+    pub listeners: Vec<Listener>,
+    /// Addresses of this host, in the order the host prefers them.
+    pub interfaces: Vec<Interface>,
+    /// How many media shards there are; at least one.
+    pub shards: u8,
+    /// Registrations that survived.
+    pub bindings: Vec<StoredBinding>,
+    /// The next free place in the log.
+    pub next_lsn: Lsn,
+}
+
+/// One address of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The address.
+    pub address: IpAddr,
+    /// Length of its network prefix in bits.
+    pub prefix: u8,
+}
+
+/// Something to keep over a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A binding was added or refreshed: replace what stands under (aor, contact).
+    Bind(StoredBinding),
+    /// A binding is gone.
+    Unbind {
+        /// Address-of-record: the extension.
+        aor: SmolStr,
+        /// The contact URI as registered.
+        contact: SmolStr,
+    },
+}
+
+/// A registration as it is kept (RFC 3261 §10.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBinding {
+    /// Address-of-record: the extension.
+    pub aor: SmolStr,
+    /// The contact URI as registered.
+    pub contact: SmolStr,
+    /// What the REGISTER came over.
+    pub transport: Transport,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// Our address it was sent to.
+    pub local: SocketAddr,
+    /// When it ends.
+    pub expires: WallTime,
+    /// Call-ID of the REGISTER.
+    pub call_id: SmolStr,
+    /// CSeq of the REGISTER.
+    pub cseq: u32,
+    /// Preference in thousandths, 0 to 1000 (RFC 3261 §20.10).
+    pub q: u16,
+    /// Path header field values, outermost first, joined by commas (RFC 3327); empty without.
+    pub path: SmolStr,
+    /// What the phone calls itself.
+    pub user_agent: SmolStr,
+}
+
+/// What an operator may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// All bindings.
+    Registrations,
+    /// All calls.
+    Calls,
+    /// End this call.
+    Hangup {
+        /// [`CallInfo::id`].
+        call: u64,
+    },
+    /// Sizes of all tables.
+    Stats,
+}
+
+/// What an operator is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlReply {
+    /// All bindings, by extension.
+    Registrations(Vec<RegistrationInfo>),
+    /// All calls, oldest first.
+    Calls(Vec<CallInfo>),
+    /// The call is being ended.
+    HungUp {
+        /// Its number.
+        call: u64,
+    },
+    /// There is no such call.
+    NoSuchCall {
+        /// The number asked for.
+        call: u64,
+    },
+    /// Sizes of all tables.
+    Stats(Stats),
+}
+
+/// One binding, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationInfo {
+    /// The extension.
+    pub extension: SmolStr,
+    /// The contact URI.
+    pub contact: SmolStr,
+    /// What it registered over.
+    pub transport: Transport,
+    /// Where it is reached.
+    pub source: SocketAddr,
+    /// Time left.
+    pub expires_in: Duration,
+    /// What the phone calls itself.
+    pub user_agent: SmolStr,
+}
+
+/// One call, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallInfo {
+    /// Its number, unique since the start.
+    pub id: u64,
+    /// Who called.
+    pub from: SmolStr,
+    /// Who was called.
+    pub to: SmolStr,
+    /// How far it is.
+    pub state: CallState,
+    /// The audio encoding agreed; empty before.
+    pub codec: SmolStr,
+    /// Time since the INVITE.
+    pub age: Duration,
+    /// Time since the answer.
+    pub talking: Option<Duration>,
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallState {
+    /// The destination is being asked.
+    Calling,
+    /// It rings.
+    Ringing,
+    /// Answered.
+    Up,
+    /// A side holds.
+    Held,
+    /// Being cleared.
+    Ending,
+}
+
+/// Sizes of all tables: all zero but bindings when nothing is going on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Live transactions.
+    pub transactions: usize,
+    /// Live dialogs.
+    pub dialogs: usize,
+    /// Live legs.
+    pub legs: usize,
+    /// Live calls.
+    pub calls: usize,
+    /// Media ports in use.
+    pub ports: usize,
+    /// Open streams.
+    pub streams: usize,
+    /// Bindings.
+    pub bindings: usize,
+    /// Armed timers.
+    pub timers: usize,
+    /// Messages received.
+    pub received: u64,
+    /// Messages dropped as malformed.
+    pub malformed: u64,
+}

@@ -1,0 +1,142 @@
+//! The validated configuration: what a value here says is possible. Text is read at the edge.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use smol_str::SmolStr;
+
+/// Everything a site decides. Replaced whole; a call keeps the values it started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Digest realm.
+    pub realm: SmolStr,
+    /// Phones by extension.
+    pub phones: BTreeMap<SmolStr, Phone>,
+    /// What SDP says instead of the local address the phone reached us at.
+    pub media_address: Option<IpAddr>,
+    /// A call is ended when a party that should send media has been silent for this long; `None` never.
+    pub media_timeout: Option<Duration>,
+    /// Timers of the transaction layer.
+    pub sip: SipTimers,
+    /// How long a phone rings before the caller is told that nobody answers.
+    pub ring: Duration,
+    /// Bounds of registrations.
+    pub registrar: RegistrarConfig,
+    /// Session timers (RFC 4028).
+    pub session: SessionConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            realm: SmolStr::new_static("telex"),
+            phones: BTreeMap::new(),
+            media_address: None,
+            media_timeout: Some(Duration::from_secs(60)),
+            sip: SipTimers::default(),
+            ring: Duration::from_secs(60),
+            registrar: RegistrarConfig::default(),
+            session: SessionConfig::default(),
+        }
+    }
+}
+
+/// One telephone, or one person's several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phone {
+    /// How it proves who it is; `None` for a fixed contact that is known by its address.
+    pub credentials: Option<Credentials>,
+    /// Where it always is, instead of registering.
+    pub contact: Option<FixedContact>,
+}
+
+/// Digest secrets, already bound to user name and realm (RFC 7616 §3.4.2).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// MD5(user:realm:password).
+    pub ha1_md5: [u8; 16],
+    /// SHA-256(user:realm:password); `None` when only the MD5 form was given, and then only MD5 is offered.
+    pub ha1_sha256: Option<[u8; 32]>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+/// A contact that does not register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedContact {
+    /// A SIP URI that parses.
+    pub uri: SmolStr,
+    /// Its address when the URI gives one instead of a name.
+    pub address: Option<SocketAddr>,
+}
+
+/// Base timers of RFC 3261 §17 (table 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SipTimers {
+    /// Round-trip estimate.
+    pub t1: Duration,
+    /// Longest gap between retransmissions.
+    pub t2: Duration,
+    /// How long a message stays in the network.
+    pub t4: Duration,
+    /// Timer C of an INVITE that only ever rings (RFC 3261 §16.6).
+    pub timer_c: Duration,
+}
+
+impl Default for SipTimers {
+    fn default() -> Self {
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            timer_c: Duration::from_secs(185),
+        }
+    }
+}
+
+/// Bounds of registrations (RFC 3261 §10.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistrarConfig {
+    /// Shorter expiries are refused with 423.
+    pub min_expires: Duration,
+    /// Longer ones are cut to this.
+    pub max_expires: Duration,
+    /// Used when the phone asks for none.
+    pub default_expires: Duration,
+    /// Contacts per extension.
+    pub max_contacts: usize,
+    /// How long a nonce is good (RFC 7616 §3.3).
+    pub nonce_life: Duration,
+}
+
+impl Default for RegistrarConfig {
+    fn default() -> Self {
+        Self {
+            min_expires: Duration::from_secs(60),
+            max_expires: Duration::from_secs(7200),
+            default_expires: Duration::from_secs(3600),
+            max_contacts: crate::limits::BINDINGS_PER_AOR,
+            nonce_life: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Session timers (RFC 4028).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// Session interval we ask for.
+    pub expires: Duration,
+    /// The shortest we accept.
+    pub min_se: Duration,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self { expires: Duration::from_secs(1800), min_se: Duration::from_secs(90) }
+    }
+}

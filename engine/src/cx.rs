@@ -1,0 +1,146 @@
+//! What every layer may use while handling one input, and the names the layers share.
+
+use crate::border::{Action, Actions, StreamId};
+use crate::config::Config;
+use crate::event::Event;
+use crate::rng::Rng;
+use crate::time::{Instant, WallTime};
+use crate::timers::Timers;
+
+slotmap::new_key_type! {
+    /// A server transaction.
+    pub struct ServerKey;
+    /// A client transaction.
+    pub struct ClientKey;
+    /// One SIP side of a call.
+    pub struct LegKey;
+    /// A call.
+    pub struct CallKey;
+    /// A binding of the registrar.
+    pub struct BindingKey;
+}
+
+/// What a layer may use while handling one input. It holds no tables of the domain.
+pub(crate) struct Cx<'a> {
+    /// The moment of the input.
+    pub(crate) now: Instant,
+    /// The wall clock at `now`.
+    pub(crate) wall: WallTime,
+    /// The configuration in force.
+    pub(crate) config: &'a Config,
+    /// Streams of randomness, one per purpose.
+    pub(crate) rng: &'a mut Randomness,
+    /// All timers.
+    pub(crate) timers: &'a mut Timers<Timer>,
+    /// Where actions go.
+    pub(crate) out: &'a mut Actions,
+}
+
+impl Cx<'_> {
+    /// Tells people.
+    pub(crate) fn report(&mut self, event: Event) {
+        self.out.push(Action::Report(event));
+    }
+}
+
+/// The streams of randomness of the signalling machine.
+#[derive(Debug)]
+pub(crate) struct Randomness {
+    /// Via branches.
+    pub(crate) branch: Rng,
+    /// Tags and Call-IDs.
+    pub(crate) tag: Rng,
+    /// Back-off times and SDP session ids.
+    pub(crate) call: Rng,
+}
+
+/// Whose timer it is and what it means there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A server transaction's.
+    Server(ServerKey, ServerTimer),
+    /// A client transaction's.
+    Client(ClientKey, ClientTimer),
+    /// A stream's: no valid start line, or idle.
+    Stream(StreamId),
+    /// A binding runs out.
+    Binding(BindingKey),
+    /// A leg's.
+    Leg(LegKey, LegTimer),
+    /// A call's.
+    Call(CallKey, CallTimer),
+    /// Patience of [`crate::border::Input::Stop`] ends.
+    Stop,
+}
+
+/// Timers of server transactions (RFC 3261 §17.2, RFC 6026).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerTimer {
+    /// 200 ms without an answer to INVITE: send 100 (§17.2.1).
+    Trying,
+    /// Retransmit the final response to INVITE.
+    G,
+    /// Give up waiting for ACK.
+    H,
+    /// Stop absorbing ACKs.
+    I,
+    /// Stop absorbing retransmitted non-INVITE requests.
+    J,
+    /// Stop absorbing INVITEs after a 2xx.
+    L,
+}
+
+/// Timers of client transactions (RFC 3261 §17.1, RFC 6026).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientTimer {
+    /// Retransmit INVITE.
+    A,
+    /// Give up on INVITE.
+    B,
+    /// The INVITE only ever rings (§16.6).
+    C,
+    /// Stop absorbing final responses to INVITE.
+    D,
+    /// Retransmit a non-INVITE request.
+    E,
+    /// Give up on a non-INVITE request.
+    F,
+    /// Stop absorbing responses to a non-INVITE request.
+    K,
+    /// Stop passing on 2xx.
+    M,
+    /// The request could not be sent at all; said by a timer so that nothing recurses.
+    Unsent,
+}
+
+/// Timers of legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegTimer {
+    /// Retransmit the 2xx until its ACK comes (RFC 3261 §13.3.1.4).
+    Retransmit2xx,
+    /// The ACK never came.
+    NoAck,
+    /// Retransmit a reliable provisional response (RFC 3262 §3).
+    Retransmit1xx,
+    /// The PRACK never came.
+    NoPrack,
+    /// Send a session refresh (RFC 4028).
+    Refresh,
+    /// The session has expired (RFC 4028).
+    Expired,
+    /// Try again after 491 (RFC 3261 §14.1).
+    Glare,
+    /// Repeat the provisional response so that no proxy gives up (RFC 3261 §13.3.1.1).
+    Progress,
+    /// Perform what an earlier step left to do.
+    Soon,
+}
+
+/// Timers of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallTimer {
+    /// Nobody answered.
+    NoAnswer,
+    /// The call is being cleared and must be gone by now.
+    Clear,
+}

@@ -1,0 +1,243 @@
+//! What the engine has to say to people: typed values; text is made at the edge.
+
+use std::net::SocketAddr;
+
+use smol_str::SmolStr;
+
+use crate::border::Transport;
+use crate::mediactl::LegStats;
+use crate::time::Duration;
+
+/// How much a person should care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For someone who looks closely.
+    Debug,
+    /// The story of the exchange.
+    Info,
+    /// Something outside is wrong.
+    Warning,
+    /// Something here is wrong.
+    Error,
+}
+
+/// Which side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The one who called.
+    Caller,
+    /// The one who was called.
+    Callee,
+}
+
+/// Why a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// A party hung up.
+    HungUp(Side),
+    /// The caller gave up before the answer.
+    Cancelled,
+    /// The call was refused with this status.
+    Refused(u16),
+    /// Nobody answered in time.
+    NoAnswer,
+    /// A side stopped answering: a request of ours, the ACK, or the session timer ran out.
+    Lost(Side),
+    /// No media arrived for the configured time.
+    Silent(Side),
+    /// The stream to a side is gone.
+    Disconnected(Side),
+    /// An operator ended it.
+    Operator,
+    /// The exchange is stopping.
+    Stopping,
+}
+
+/// Something worth telling. Strings are as the peer sent them: whoever prints them escapes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A phone registered or refreshed.
+    Registered {
+        /// The extension.
+        extension: SmolStr,
+        /// The contact URI.
+        contact: SmolStr,
+        /// Where it came from.
+        source: SocketAddr,
+        /// What it came over.
+        transport: Transport,
+        /// For how long.
+        expires: Duration,
+        /// Whether the binding was there before.
+        refresh: bool,
+    },
+    /// A binding ended.
+    Unregistered {
+        /// The extension.
+        extension: SmolStr,
+        /// The contact URI.
+        contact: SmolStr,
+        /// Whether it ran out, rather than being taken back.
+        expired: bool,
+    },
+    /// Credentials were wrong.
+    AuthenticationFailed {
+        /// The user name given.
+        user: SmolStr,
+        /// Where it came from.
+        source: SocketAddr,
+        /// The request's method.
+        method: SmolStr,
+    },
+    /// An INVITE was accepted for processing.
+    CallStarted {
+        /// The call's number.
+        call: u64,
+        /// The caller.
+        from: SmolStr,
+        /// What was dialled.
+        to: SmolStr,
+        /// Where it came from.
+        source: SocketAddr,
+        /// What it came over.
+        transport: Transport,
+    },
+    /// An offer or answer was read or written.
+    Description {
+        /// The call's number.
+        call: u64,
+        /// The party.
+        side: Side,
+        /// Whether it is an offer, rather than an answer.
+        offer: bool,
+        /// Whether it came from the party, rather than going to it.
+        received: bool,
+        /// Codecs by name, as written.
+        codecs: SmolStr,
+        /// Where the writer receives audio.
+        address: Option<SocketAddr>,
+        /// `sendrecv`, `sendonly`, `recvonly` or `inactive`.
+        direction: &'static str,
+    },
+    /// A contact is being asked.
+    Asking {
+        /// The call's number.
+        call: u64,
+        /// The contact URI.
+        contact: SmolStr,
+    },
+    /// A contact rings.
+    Ringing {
+        /// The call's number.
+        call: u64,
+        /// The contact URI.
+        contact: SmolStr,
+    },
+    /// The call was answered.
+    Answered {
+        /// The call's number.
+        call: u64,
+        /// The contact URI that answered.
+        contact: SmolStr,
+        /// The codec in use.
+        codec: SmolStr,
+    },
+    /// A party holds or resumes.
+    Hold {
+        /// The call's number.
+        call: u64,
+        /// The party.
+        side: Side,
+        /// Hold, rather than resume.
+        on: bool,
+    },
+    /// A party's media arrives from this address.
+    MediaFrom {
+        /// The call's number.
+        call: u64,
+        /// The party.
+        side: Side,
+        /// Its address.
+        remote: SocketAddr,
+    },
+    /// The call is over.
+    CallEnded {
+        /// The call's number.
+        call: u64,
+        /// Why.
+        cause: EndCause,
+        /// From answer to end; `None` when it was not answered.
+        duration: Option<Duration>,
+        /// What the caller's media leg carried.
+        caller: LegStats,
+        /// What the callee's media leg carried.
+        callee: LegStats,
+    },
+    /// A message could not be understood.
+    Malformed {
+        /// Where it came from.
+        source: SocketAddr,
+        /// What is wrong with it.
+        reason: SmolStr,
+        /// Whether it could be answered.
+        answered: bool,
+    },
+    /// A stream opened.
+    StreamOpened {
+        /// The peer.
+        remote: SocketAddr,
+    },
+    /// A stream closed.
+    StreamClosed {
+        /// The peer.
+        remote: SocketAddr,
+        /// Why.
+        reason: SmolStr,
+    },
+    /// A request of ours found no answer.
+    NoResponse {
+        /// Its method.
+        method: SmolStr,
+        /// Where it went.
+        remote: SocketAddr,
+    },
+    /// A bound was reached and something was refused.
+    Overload {
+        /// Which bound.
+        what: &'static str,
+    },
+    /// Records could not be stored.
+    StoreFailed {
+        /// What the store said.
+        error: SmolStr,
+    },
+    /// Something that must not happen did; the call it concerns was ended.
+    Broken {
+        /// What.
+        what: SmolStr,
+    },
+}
+
+impl Event {
+    /// How much a person should care.
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::Description { .. } | Self::MediaFrom { .. } | Self::StreamOpened { .. } | Self::StreamClosed { .. } => {
+                Severity::Debug
+            }
+            Self::Registered { refresh: true, .. } | Self::Asking { .. } => Severity::Debug,
+            Self::Registered { .. }
+            | Self::Unregistered { .. }
+            | Self::CallStarted { .. }
+            | Self::Ringing { .. }
+            | Self::Answered { .. }
+            | Self::Hold { .. }
+            | Self::CallEnded { .. } => Severity::Info,
+            Self::AuthenticationFailed { .. }
+            | Self::Malformed { .. }
+            | Self::NoResponse { .. }
+            | Self::Overload { .. } => Severity::Warning,
+            Self::StoreFailed { .. } | Self::Broken { .. } => Severity::Error,
+        }
+    }
+}

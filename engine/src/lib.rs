@@ -1,0 +1,43 @@
+//! A telephone exchange as a pure state machine.
+//!
+//! Bytes and time go in, actions come out. Nothing here opens a socket, reads a clock, starts a thread or draws
+//! randomness of its own, so a whole exchange runs deterministically from one seed and the log of its inputs.
+//!
+//! There are two kinds of machine. [`Signalling`] is one per node: SIP, registrar, calls. [`media::MediaShard`] is
+//! one per core: ports, legs, relay, tones. They meet in [`mediactl`]: commands down, reports up, plain data.
+//! A driver feeds inputs, performs actions and keeps the clock; it decides nothing about telephony.
+
+#![forbid(unsafe_code)]
+
+// base
+pub mod event;
+pub mod index;
+pub mod limits;
+pub mod rng;
+pub mod time;
+pub mod timers;
+// syntax
+pub mod rtp;
+pub mod sdp;
+pub mod sip;
+// policy
+pub mod auth;
+pub mod config;
+pub mod offer;
+// contract
+pub mod border;
+pub mod mediactl;
+// protocol
+mod cx;
+pub mod dialog;
+mod registrar;
+pub mod transaction;
+pub mod transport;
+// features
+mod call;
+// tops
+pub mod media;
+mod signalling;
+
+pub use border::{Action, Actions, Boot, Input};
+pub use signalling::Signalling;

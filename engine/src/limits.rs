@@ -1,0 +1,40 @@
+//! Every bound of the engine in one place. What is over a bound is refused with the answer SIP has for it, counted
+//! and reported; nothing grows by a length that a peer told.
+
+use std::time::Duration;
+
+/// Octets of one SIP message. Spans are 16 bits wide; a longer stream message is answered 513.
+pub const MESSAGE_OCTETS: usize = 65_535;
+/// Header fields of one message.
+pub const MESSAGE_HEADERS: usize = 256;
+/// Via header field values of one message: the longest path a request may have come.
+pub const MESSAGE_VIAS: usize = 70;
+/// Route set entries kept for one dialog or binding.
+pub const ROUTES: usize = 32;
+/// Lines of one session description.
+pub const SDP_LINES: usize = 1024;
+/// Media descriptions of one session description.
+pub const SDP_MEDIA: usize = 32;
+/// Formats of one media description.
+pub const SDP_FORMATS: usize = 64;
+/// Live transactions; a new request over it is answered 503.
+pub const TRANSACTIONS: usize = 400_000;
+/// Live calls; a new INVITE over it is answered 503.
+pub const CALLS: usize = 50_000;
+/// Legs of one call: callers, forks, transfer targets.
+pub const LEGS_PER_CALL: usize = 32;
+/// Early dialogs kept for one forked INVITE (RFC 3261 §12.1).
+pub const EARLY_DIALOGS: usize = 16;
+/// Open streams (TCP connections).
+pub const STREAMS: usize = 60_000;
+/// Contacts registered for one address-of-record.
+pub const BINDINGS_PER_AOR: usize = 10;
+/// Timers popped by one wake; what is left keeps the deadline at now.
+pub const TIMERS_PER_WAKE: usize = 256;
+/// Octets of a request over which a datagram transport gives way to a stream (RFC 3261 §18.1.1: 1300, or 200 under
+/// the path MTU).
+pub const DATAGRAM_REQUEST_OCTETS: usize = 1300;
+/// A new stream that has sent no valid start line by then is closed.
+pub const STREAM_START: Duration = Duration::from_secs(10);
+/// A stream with no binding, dialog or transaction is closed after this silence.
+pub const STREAM_IDLE: Duration = Duration::from_secs(300);

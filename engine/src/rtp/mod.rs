@@ -1,0 +1,1 @@
+//! RTP, RTCP and first-byte demultiplexing: bytes to values and back.

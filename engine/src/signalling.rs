@@ -1,0 +1,5 @@
+//! The signalling machine.
+
+/// One exchange: SIP, registrar and calls.
+#[derive(Debug)]
+pub struct Signalling;

@@ -1,0 +1,1 @@
+//! Flows, streams and Via (RFC 3261 §18).

@@ -1,0 +1,1 @@
+//! How to embed the Telex engine: see the programs beside this file.

@@ -1,0 +1,1 @@
+//! Telex, a telephone exchange on real sockets.
