@@ -1,1 +1,9 @@
-//! A seeded world that runs the Telex engine, its phones, its network and its faults.
+//! A simulated world.
+
+mod draw;
+mod luck;
+mod net;
+mod phone;
+mod plan;
+mod text;
+mod voice;
