@@ -132,8 +132,6 @@ pub(crate) enum LegTimer {
     Glare,
     /// Repeat the provisional response so that no proxy gives up (RFC 3261 §13.3.1.1).
     Progress,
-    /// Perform what an earlier step left to do.
-    Soon,
 }
 
 /// Timers of calls.
