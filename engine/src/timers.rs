@@ -188,7 +188,11 @@ mod tests {
             *key = timers.arm(deadline(&mut rng), n % LIVE);
         }
         assert_eq!(timers.len() as u64, LIVE);
-        assert!(timers.heap.len() as u64 <= 2 * LIVE + SWEEP_FROM as u64, "dead entries pile up: {}", timers.heap.len());
+        assert!(
+            timers.heap.len() as u64 <= 2 * LIVE + SWEEP_FROM as u64,
+            "dead entries pile up: {}",
+            timers.heap.len()
+        );
         let mut fired = 0;
         let mut last = Instant::ZERO;
         while let Some((at, _)) = timers.next() {

@@ -72,12 +72,16 @@ impl ClientInvite {
         match event {
             Event::Timer(Timer::A) if !reliable => {
                 let a = doubled(a);
-                (Some(Self::Calling { a, cancel }), smallvec![Effect::Send, Effect::Arm(Timer::A, Span::T1(a))])
+                (
+                    Some(Self::Calling { a, cancel }),
+                    smallvec![Effect::Send, Effect::Arm(Timer::A, Span::T1(a))],
+                )
             }
             Event::Timer(Timer::B) => (None, smallvec![Effect::Fail(Failure::Timeout)]),
             Event::Unsent => (None, smallvec![Effect::Fail(Failure::Transport)]),
             Event::Response(class @ (Class::Trying | Class::Provisional)) => {
-                let mut effects: Effects<Effect> = smallvec![Effect::Disarm(Timer::A), Effect::Disarm(Timer::B)];
+                let mut effects: Effects<Effect> =
+                    smallvec![Effect::Disarm(Timer::A), Effect::Disarm(Timer::B)];
                 if cancel {
                     effects.extend([Effect::Cancel, Effect::Arm(Timer::B, Span::T1(64))]);
                 } else {
@@ -98,7 +102,8 @@ impl ClientInvite {
     fn proceeding(cancelled: bool, event: Event, reliable: bool) -> (Option<Self>, Effects<Effect>) {
         let same = Self::Proceeding { cancelled };
         // §9.1: a final response must come within 64*T1 of the CANCEL.
-        let cancel = || smallvec![Effect::Disarm(Timer::C), Effect::Cancel, Effect::Arm(Timer::B, Span::T1(64))];
+        let cancel =
+            || smallvec![Effect::Disarm(Timer::C), Effect::Cancel, Effect::Arm(Timer::B, Span::T1(64))];
         match event {
             Event::Response(Class::Trying) => (Some(same), smallvec![]),
             Event::Response(Class::Provisional) if cancelled => (Some(same), smallvec![Effect::Pass]),

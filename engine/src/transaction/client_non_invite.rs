@@ -56,9 +56,13 @@ impl ClientNonInvite {
             (Self::Trying { .. } | Self::Proceeding, Event::Unsent) => {
                 (None, smallvec![Effect::Fail(Failure::Transport)])
             }
-            (Self::Trying { .. } | Self::Proceeding, Event::Response(class)) => Self::respond(class, reliable),
+            (Self::Trying { .. } | Self::Proceeding, Event::Response(class)) => {
+                Self::respond(class, reliable)
+            }
             (Self::Completed, Event::Timer(Timer::K)) => (None, smallvec![]),
-            (_, Event::Timer(_)) | (Self::Completed, Event::Response(_) | Event::Unsent) => (Some(self), smallvec![]),
+            (_, Event::Timer(_)) | (Self::Completed, Event::Response(_) | Event::Unsent) => {
+                (Some(self), smallvec![])
+            }
         }
     }
 

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use slotmap::{Key as _, SlotMap};
 use smol_str::{SmolStr, format_smolstr};
 
+use super::Up;
 use super::armed::Armed;
 use super::client_invite::{self, ClientInvite};
 use super::client_non_invite::{self, ClientNonInvite};
 use super::effects::{Class, ClientEffect, Effects, Failure};
 use super::messages::{self, Draft};
-use super::Up;
 use crate::border::{self, Flow, StreamId};
 use crate::cx::{ClientKey, ClientTimer, Cx, Timer};
 use crate::index::Index;
@@ -162,7 +162,12 @@ impl Clients {
     }
 
     /// A response. `None` when it is of no interest above, or matches nothing (RFC 3261 §17.1.3).
-    pub(super) fn response(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, arrival: Arrival) -> Option<Up> {
+    pub(super) fn response(
+        &mut self,
+        cx: &mut Cx<'_>,
+        transport: &mut Transport,
+        arrival: Arrival,
+    ) -> Option<Up> {
         let message = arrival.message;
         let txn = self.find(&message)?;
         let class = class(message.status()?);
@@ -220,7 +225,11 @@ impl Clients {
 
     /// Asserts that the tables agree.
     pub(super) fn check(&self, armed: impl Fn(TimerKey) -> bool) {
-        assert_eq!(self.by_branch.len() + self.cancels.len(), self.live.len(), "client transactions and branches");
+        assert_eq!(
+            self.by_branch.len() + self.cancels.len(),
+            self.live.len(),
+            "client transactions and branches"
+        );
         assert_eq!(self.by_way.len(), self.live.len(), "client transactions and their ways");
         for (txn, client) in &self.live {
             let index = if client.method == Method::Cancel { &self.cancels } else { &self.by_branch };
@@ -276,12 +285,19 @@ impl Clients {
     }
 
     /// The stream for a request that is too long failed before any answer: it goes as a datagram all the same.
-    fn fall_back(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, txn: ClientKey, (draft, flow): (Draft, Flow)) {
+    fn fall_back(
+        &mut self,
+        cx: &mut Cx<'_>,
+        transport: &mut Transport,
+        txn: ClientKey,
+        (draft, flow): (Draft, Flow),
+    ) {
         let Some(client) = self.live.get_mut(txn) else { return };
         let old = client.flow;
         let cancelled = matches!(client.machine, Machine::Invite(ClientInvite::Calling { cancel: true, .. }));
         client.flow = flow;
-        client.request = draft.with_via(transport.transport_of(&flow), transport.local_of(&flow), &client.branch);
+        client.request =
+            draft.with_via(transport.transport_of(&flow), transport.local_of(&flow), &client.branch);
         client.armed.disarm_all(cx);
         let (machine, effects) = Machine::start(client.method, false);
         client.machine = machine;
@@ -341,7 +357,8 @@ impl Clients {
                 }
                 ClientEffect::Ack => {
                     if client.ack.is_empty() {
-                        client.ack = response.and_then(|r| messages::ack(&client.request, r)).unwrap_or_default();
+                        client.ack =
+                            response.and_then(|r| messages::ack(&client.request, r)).unwrap_or_default();
                     }
                     transport.transmit(cx, client.flow, client.ack.clone());
                 }

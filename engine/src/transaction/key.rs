@@ -25,7 +25,8 @@ pub(super) fn write(key: &mut String, request: &Message, method: Method) {
         _ => {
             let from = request.from().ok();
             let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
-            let (call, number) = (request.call_id().unwrap_or_default(), request.cseq().map_or(0, |c| c.number));
+            let (call, number) =
+                (request.call_id().unwrap_or_default(), request.cseq().map_or(0, |c| c.number));
             let via = request.values(HeaderName::Via).next().unwrap_or_default();
             write!(key, "{}\n{tag}\n{call}\n{number}\n{via}\n{name}", request.request_uri())
         }

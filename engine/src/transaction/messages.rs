@@ -25,7 +25,9 @@ impl Draft {
 
     /// Octets of the request as it will be sent, to within a few.
     pub(super) fn octets(&self) -> usize {
-        self.bytes.len() + "Via: SIP/2.0/UDP 255.255.255.255:65535;branch=;rport\r\n".len() + super::clients::BRANCH
+        self.bytes.len()
+            + "Via: SIP/2.0/UDP 255.255.255.255:65535;branch=;rport\r\n".len()
+            + super::clients::BRANCH
     }
 
     /// The whole request. Responses go back to `local`, or by `rport` to wherever the request seems to come from.

@@ -97,7 +97,12 @@ impl Transactions {
     }
 
     /// A message came.
-    pub(crate) fn receive(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, arrival: Arrival) -> Option<Up> {
+    pub(crate) fn receive(
+        &mut self,
+        cx: &mut Cx<'_>,
+        transport: &mut Transport,
+        arrival: Arrival,
+    ) -> Option<Up> {
         let others = self.clients.len();
         if !arrival.message.is_request() {
             return self.clients.response(cx, transport, arrival);

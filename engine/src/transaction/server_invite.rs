@@ -5,7 +5,7 @@
 
 use smallvec::smallvec;
 
-use super::effects::{ServerEffect as Effect, Effects, Span, doubled};
+use super::effects::{Effects, ServerEffect as Effect, Span, doubled};
 use crate::cx::ServerTimer as Timer;
 
 /// The states; terminated is no state but the absence of one.
@@ -81,19 +81,27 @@ impl ServerInvite {
             Event::Timer(Timer::Trying) if !answered => (next, smallvec![Effect::Trying, Effect::Send]),
             Event::Provisional => (next, smallvec![Effect::Disarm(Timer::Trying), Effect::Send]),
             Event::Success => {
-                let effects =
-                    smallvec![Effect::Disarm(Timer::Trying), Effect::Send, Effect::Arm(Timer::L, Span::T1(64))];
+                let effects = smallvec![
+                    Effect::Disarm(Timer::Trying),
+                    Effect::Send,
+                    Effect::Arm(Timer::L, Span::T1(64))
+                ];
                 (Some(Self::Accepted), effects)
             }
             Event::Refusal => {
-                let mut effects: Effects<Effect> =
-                    smallvec![Effect::Disarm(Timer::Trying), Effect::Send, Effect::Arm(Timer::H, Span::T1(64))];
+                let mut effects: Effects<Effect> = smallvec![
+                    Effect::Disarm(Timer::Trying),
+                    Effect::Send,
+                    Effect::Arm(Timer::H, Span::T1(64))
+                ];
                 if !reliable {
                     effects.push(Effect::Arm(Timer::G, Span::T1(1)));
                 }
                 (Some(Self::Completed { g: 1 }), effects)
             }
-            Event::Invite | Event::Ack | Event::Timer(_) => (Some(Self::Proceeding { answered }), smallvec![]),
+            Event::Invite | Event::Ack | Event::Timer(_) => {
+                (Some(Self::Proceeding { answered }), smallvec![])
+            }
         }
     }
 
@@ -107,8 +115,11 @@ impl ServerInvite {
             Event::Timer(Timer::H) => (None, smallvec![]),
             Event::Ack if reliable => (None, smallvec![Effect::Disarm(Timer::H)]),
             Event::Ack => {
-                let effects =
-                    smallvec![Effect::Disarm(Timer::G), Effect::Disarm(Timer::H), Effect::Arm(Timer::I, Span::T4)];
+                let effects = smallvec![
+                    Effect::Disarm(Timer::G),
+                    Effect::Disarm(Timer::H),
+                    Effect::Arm(Timer::I, Span::T4)
+                ];
                 (Some(Self::Confirmed), effects)
             }
             Event::Timer(_) | Event::Provisional | Event::Success | Event::Refusal => {

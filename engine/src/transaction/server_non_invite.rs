@@ -3,7 +3,7 @@
 
 use smallvec::smallvec;
 
-use super::effects::{ServerEffect as Effect, Effects, Span};
+use super::effects::{Effects, ServerEffect as Effect, Span};
 use crate::cx::ServerTimer as Timer;
 
 /// The states; terminated is no state but the absence of one.

@@ -177,11 +177,12 @@ impl Servers {
         }
         let message = arrival.message.clone();
         let cancel = self.open(cx, transport, arrival);
-        let mut reply = Reply::new(if invite.is_some() { Status::OK } else { Status::NO_TRANSACTION });
+        let mut reply = Reply::new(if invite.is_some() { Status::OK } else { Status::NO_SUCH_TRANSACTION });
         // §9.2: the To tag should be that of the response to the INVITE.
         reply.to_tag = invite.map(|txn| self.tag(cx, txn));
         self.respond(cx, transport, cancel, &reply);
-        let invite = invite.filter(|txn| self.live.get(*txn).is_some_and(|server| server.machine.is_pending()))?;
+        let invite =
+            invite.filter(|txn| self.live.get(*txn).is_some_and(|server| server.machine.is_pending()))?;
         Some(Up::Cancel { invite, message })
     }
 
@@ -198,7 +199,9 @@ impl Servers {
             Some(tag) => tag.clone(),
             None => self.tag(cx, txn),
         });
-        let Some(server) = self.live.get_mut(txn).filter(|server| server.machine.is_pending()) else { return false };
+        let Some(server) = self.live.get_mut(txn).filter(|server| server.machine.is_pending()) else {
+            return false;
+        };
         let Some(more) = &mut server.more else { return false };
         let Some(request) = &more.request else { return false };
         server.response = reply.write(request, server.path.source, tag.as_deref());
@@ -234,14 +237,21 @@ impl Servers {
 
     /// Sends the 2xx of an INVITE again (RFC 3261 §13.3.1.4). False when the transaction is over or not accepted.
     pub(super) fn resend_2xx(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, txn: ServerKey) -> bool {
-        let accepted = self.live.get(txn).is_some_and(|s| matches!(s.machine, Machine::Invite(ServerInvite::Accepted)));
+        let accepted =
+            self.live.get(txn).is_some_and(|s| matches!(s.machine, Machine::Invite(ServerInvite::Accepted)));
         if accepted {
             self.advance(cx, transport, txn, Event::Respond(Status::OK));
         }
         accepted
     }
 
-    pub(super) fn fire(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, txn: ServerKey, timer: ServerTimer) {
+    pub(super) fn fire(
+        &mut self,
+        cx: &mut Cx<'_>,
+        transport: &mut Transport,
+        txn: ServerKey,
+        timer: ServerTimer,
+    ) {
         if let Some(server) = self.live.get_mut(txn) {
             server.armed.fired(timer);
             self.advance(cx, transport, txn, Event::Timer(timer));
@@ -272,13 +282,22 @@ impl Servers {
         for (txn, server) in &self.live {
             assert_eq!(self.by_key.get(&server.key), Some(&txn), "{txn:?} is not found by its key");
             assert!(server.armed.keys().all(&armed), "{txn:?} has a timer that is not armed");
-            assert!(server.machine.is_pending() || server.armed.keys().next().is_some(), "{txn:?} never ends");
+            assert!(
+                server.machine.is_pending() || server.armed.keys().next().is_some(),
+                "{txn:?} never ends"
+            );
             let identity = server.more.as_ref().and_then(|more| more.identity.as_ref());
             identities += usize::from(identity.is_some());
-            assert!(identity.is_none_or(|id| self.by_identity.get(id) == Some(&txn)), "{txn:?} is not the first");
+            assert!(
+                identity.is_none_or(|id| self.by_identity.get(id) == Some(&txn)),
+                "{txn:?} is not the first"
+            );
             let request = server.more.as_ref().and_then(|more| more.request.as_ref());
             assert_eq!(request.is_some(), server.machine.is_pending(), "{txn:?} keeps or lacks its request");
-            assert!(self.shares.get(&network(server.path.source.ip())).is_some_and(|share| *share > 0), "{txn:?}");
+            assert!(
+                self.shares.get(&network(server.path.source.ip())).is_some_and(|share| *share > 0),
+                "{txn:?}"
+            );
         }
         assert_eq!(self.by_identity.len(), identities, "identities of INVITEs");
     }
@@ -339,8 +358,13 @@ impl Servers {
             SmolStr::new(&self.scratch)
         });
         let identity = identity.filter(|identity| self.by_identity.get(identity).is_none());
-        let more =
-            More { request: Some(arrival.message), method, tag: asked_tag.clone(), asked_tag, identity: identity.clone() };
+        let more = More {
+            request: Some(arrival.message),
+            method,
+            tag: asked_tag.clone(),
+            asked_tag,
+            identity: identity.clone(),
+        };
         let txn = self.live.insert(Server {
             key: key.clone(),
             machine,

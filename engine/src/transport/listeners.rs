@@ -77,10 +77,12 @@ impl Listeners {
         if local == remote {
             return Some(u8::MAX);
         }
-        if (local.is_loopback() && !remote.is_loopback()) || (is_link_local(local) && !is_link_local(remote)) {
+        if (local.is_loopback() && !remote.is_loopback()) || (is_link_local(local) && !is_link_local(remote))
+        {
             return None;
         }
-        let shared = self.interfaces.iter().filter(|i| i.address == local && i.covers(remote)).map(|i| i.prefix).max();
+        let shared =
+            self.interfaces.iter().filter(|i| i.address == local && i.covers(remote)).map(|i| i.prefix).max();
         let loopback = (local.is_loopback() && remote.is_loopback()).then_some(8);
         Some(shared.max(loopback).map_or(0, |prefix| prefix.saturating_add(1)))
     }
@@ -120,8 +122,9 @@ mod tests {
             transport: *transport,
             local: local.parse().unwrap(),
         });
-        let interfaces =
-            interfaces.iter().map(|(address, prefix)| Interface { address: address.parse().unwrap(), prefix: *prefix });
+        let interfaces = interfaces
+            .iter()
+            .map(|(address, prefix)| Interface { address: address.parse().unwrap(), prefix: *prefix });
         Listeners::new(bound.collect(), interfaces.collect())
     }
 
@@ -130,8 +133,14 @@ mod tests {
         found.map(|(id, local)| format!("{} {local}", id.0))
     }
 
-    const HOST: &[(&str, u8)] =
-        &[("127.0.0.1", 8), ("192.168.1.50", 24), ("10.0.0.9", 8), ("10.1.0.9", 16), ("fe80::1", 64), ("2001:db8::1", 64)];
+    const HOST: &[(&str, u8)] = &[
+        ("127.0.0.1", 8),
+        ("192.168.1.50", 24),
+        ("10.0.0.9", 8),
+        ("10.1.0.9", 16),
+        ("fe80::1", 64),
+        ("2001:db8::1", 64),
+    ];
 
     #[test]
     fn a_wildcard_listener_shows_the_address_in_the_network_of_the_peer() {

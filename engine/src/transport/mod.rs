@@ -13,11 +13,11 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use smol_str::{SmolStr, ToSmolStr};
 
+use self::gate::Gate;
 pub(crate) use self::gate::network;
 pub(crate) use self::listeners::DEFAULT_PORT;
-pub(crate) use self::reply::{Reply, has_to_tag};
-use self::gate::Gate;
 use self::listeners::Listeners;
+pub(crate) use self::reply::Reply;
 use self::streams::{Stage, Streams};
 use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamEvent, StreamId};
 use crate::cx::Cx;
@@ -80,7 +80,14 @@ impl Transport {
     /// A transport layer with these sockets, on a host with these addresses.
     pub(crate) fn new(rng: &mut Rng, listeners: Vec<Listener>, interfaces: Vec<Interface>) -> Self {
         let listeners = Listeners::new(listeners, interfaces);
-        Self { listeners, streams: Streams::default(), gate: Gate::new(rng), next: 2, received: 0, malformed: 0 }
+        Self {
+            listeners,
+            streams: Streams::default(),
+            gate: Gate::new(rng),
+            next: 2,
+            received: 0,
+            malformed: 0,
+        }
     }
 
     /// Other sockets are bound from now on.
@@ -130,7 +137,7 @@ impl Transport {
             }
             StreamEvent::Bytes(bytes) => {
                 let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
-                open.framer.push(bytes);
+                open.framer.push(&bytes);
                 open.ponged = false;
                 self.next(cx, stream)
             }
@@ -143,7 +150,7 @@ impl Transport {
         loop {
             let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
             let (remote, local) = (open.remote, open.local);
-            match open.framer.next() {
+            match open.framer.next_frame() {
                 Frame::NeedMore => return Heard::Nothing,
                 Frame::KeepAlive if open.ponged => {}
                 Frame::KeepAlive => {
@@ -151,24 +158,18 @@ impl Transport {
                     let bytes = Bytes::from_static(b"\r\n");
                     cx.out.push(Action::Transmit { flow: Flow::Stream { stream }, bytes });
                 }
-                Frame::Broken(error) => {
-                    self.received += 1;
-                    self.drop_malformed(cx, remote, error, false);
-                    return self.close(cx, stream, error.to_smolstr());
-                }
+                Frame::Broken { error, head } => return self.break_off(cx, stream, error, head),
                 Frame::Message(bytes) => {
                     let message = match Message::parse(bytes) {
                         Ok(message) => message,
-                        Err(error) => {
-                            self.received += 1;
-                            self.drop_malformed(cx, remote, error, false);
-                            return self.close(cx, stream, error.to_smolstr());
-                        }
+                        Err(error) => return self.break_off(cx, stream, error, Bytes::new()),
                     };
                     self.streams.advance(cx, stream, Stage::Talking);
                     let flow = Flow::Stream { stream };
                     let transport = border::Transport::Tcp;
-                    if let Some(arrival) = self.admit(cx, Arrival { flow, transport, source: remote, local, message }) {
+                    if let Some(arrival) =
+                        self.admit(cx, Arrival { flow, transport, source: remote, local, message })
+                    {
                         return Heard::Arrival(arrival);
                     }
                 }
@@ -414,12 +415,31 @@ impl Transport {
                 Err(error) => error,
             },
         };
+        let answered = self.complain(cx, &arrival, error);
+        self.drop_malformed(cx, arrival.source, error, answered);
+        None
+    }
+
+    /// A stream that cannot be read any further is closed, and its last request answered if it can be.
+    fn break_off(&mut self, cx: &mut Cx<'_>, stream: StreamId, error: ParseError, head: Bytes) -> Heard {
+        self.received += 1;
+        let Some(open) = self.streams.get(stream) else { return Heard::Nothing };
+        let (source, local, flow) = (open.remote, open.local, Flow::Stream { stream });
+        let answered = Message::parse(head).is_ok_and(|message| {
+            let transport = border::Transport::Tcp;
+            self.complain(cx, &Arrival { flow, transport, source, local, message }, error)
+        });
+        self.drop_malformed(cx, source, error, answered);
+        self.close(cx, stream, error.to_smolstr())
+    }
+
+    /// Tells the sender of a malformed request what is wrong with it, if it can be told and not too often.
+    fn complain(&mut self, cx: &mut Cx<'_>, arrival: &Arrival, error: ParseError) -> bool {
         let answer = is_answerable(&arrival.message) && self.gate.noise(cx.now, arrival.source.ip());
         if answer {
-            self.answer(cx, &arrival, &Reply::new(error.status()).reason(error.to_smolstr()));
+            self.answer(cx, arrival, &Reply::new(error.status()).reason(error.to_smolstr()));
         }
-        self.drop_malformed(cx, arrival.source, error, answer);
-        None
+        answer
     }
 
     fn drop_malformed(&mut self, cx: &mut Cx<'_>, source: SocketAddr, error: ParseError, answered: bool) {

@@ -1,12 +1,12 @@
 //! Responses: made from the request they answer (RFC 3261 §8.2.6) and sent the way it came (§18.2).
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use crate::sip::{HeaderName, Message, Method, Status, Via, Writer};
+use crate::sip::{HeaderName, Message, Method, Status, Writer};
 
 /// A response as its author thinks of it: what the request does not already say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,25 +61,15 @@ impl Reply {
 
     /// The whole response to `request`, which came from `source`. `tag` goes to the To that has none.
     pub(crate) fn write(&self, request: &Message, source: SocketAddr, tag: Option<&str>) -> Bytes {
-        let mut writer = Writer::response(self.status, self.reason.as_deref().unwrap_or(self.status.reason()));
-        for (n, value) in request.values(HeaderName::Via).enumerate() {
-            match Via::parse(value) {
-                Ok(via) if n == 0 => writer.header(HeaderName::Via, Stamped { via, source }),
-                _ => writer.header(HeaderName::Via, value),
-            };
-        }
+        let mut writer =
+            Writer::response(self.status, self.reason.as_deref().unwrap_or(self.status.reason()));
+        let (received, rport) = stamp(request, source);
+        writer.vias(request, received, rport);
         if self.establishes_dialog(request) {
             writer.copy(request, HeaderName::RecordRoute);
         }
         writer.copy(request, HeaderName::From);
-        match tag {
-            Some(tag) if !has_to_tag(request) => {
-                writer.header(HeaderName::To, format_args!("{};tag={tag}", request.header(HeaderName::To).unwrap_or_default()));
-            }
-            _ => {
-                writer.copy(request, HeaderName::To);
-            }
-        }
+        writer.to_tagged(request, tag.unwrap_or_default());
         writer.copy(request, HeaderName::CallId);
         writer.copy(request, HeaderName::CSeq);
         if self.status == Status::TRYING {
@@ -103,40 +93,12 @@ impl Reply {
     }
 }
 
-/// Whether the request is inside a dialog, by its To tag.
-pub(crate) fn has_to_tag(request: &Message) -> bool {
-    request.to().is_ok_and(|to| to.tag().is_some())
-}
-
-/// The topmost Via as a response carries it: `received` when sent-by is not where the request came from, or when
-/// `rport` was asked for, and then `rport` filled in (RFC 3261 §18.2.1, RFC 3581 §4). What the sender itself wrote
-/// there is replaced.
-struct Stamped<'a> {
-    via: Via<'a>,
-    source: SocketAddr,
-}
-
-impl fmt::Display for Stamped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SIP/2.0/{} {}", self.via.transport(), self.via.sent_by())?;
-        for param in self.via.params() {
-            if param.name.eq_ignore_ascii_case("received") || param.name.eq_ignore_ascii_case("rport") {
-                continue;
-            }
-            match param.value {
-                Some(value) if param.quoted => write!(f, ";{}=\"{value}\"", param.name)?,
-                Some(value) => write!(f, ";{}={value}", param.name)?,
-                None => write!(f, ";{}", param.name)?,
-            }
-        }
-        let address = self.source.ip().to_canonical();
-        let asked = self.via.rport().is_some();
-        if asked || self.via.host().ip() != Some(address) {
-            write!(f, ";received={address}")?;
-        }
-        if asked {
-            write!(f, ";rport={}", self.source.port())?;
-        }
-        Ok(())
-    }
+/// What the topmost Via of a response says of where the request came from: its address when sent-by does not give it
+/// or `rport` asks for it (RFC 3261 §18.2.1), and its port when `rport` asks for it (RFC 3581 §4).
+fn stamp(request: &Message, source: SocketAddr) -> (Option<IpAddr>, Option<u16>) {
+    let address = source.ip().to_canonical();
+    let Ok(via) = request.via() else { return (Some(address), None) };
+    let asked = via.rport().is_some();
+    let received = (asked || via.host().ip() != Some(address)).then_some(address);
+    (received, asked.then_some(source.port()))
 }

@@ -48,7 +48,14 @@ pub(super) struct Streams {
 
 impl Streams {
     /// A stream begins. It has until the timer of its stage fires.
-    pub(super) fn add(&mut self, cx: &mut Cx<'_>, id: StreamId, stage: Stage, local: SocketAddr, remote: SocketAddr) {
+    pub(super) fn add(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: StreamId,
+        stage: Stage,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
         let timer = cx.timers.arm(cx.now + stage.patience(), Timer::Stream(id));
         let framer = Framer::default();
         let stream = Stream { remote, local, stage, framer, ponged: false, pins: 0, used: cx.now, timer };
@@ -137,7 +144,11 @@ impl Streams {
     /// Asserts that the two maps and the timers agree.
     pub(super) fn check(&self, armed: impl Fn(TimerKey) -> bool) {
         for (remote, id) in &self.to {
-            assert_eq!(self.live.get(id).map(|s| s.remote), Some(*remote), "stream {id:?} is not to {remote}");
+            assert_eq!(
+                self.live.get(id).map(|s| s.remote),
+                Some(*remote),
+                "stream {id:?} is not to {remote}"
+            );
         }
         for (id, stream) in &self.live {
             assert!(armed(stream.timer), "stream {id:?} has no timer");
