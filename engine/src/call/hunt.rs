@@ -103,7 +103,7 @@ fn for_the_caller(status: Option<Status>) -> Status {
             Status::TEMPORARILY_UNAVAILABLE
         }
         // The call does not exist there, but it does here.
-        Some(Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TERMINATED) => Status::TEMPORARILY_UNAVAILABLE,
+        Some(Status::NO_SUCH_TRANSACTION | Status::REQUEST_TERMINATED) => Status::TEMPORARILY_UNAVAILABLE,
         Some(status) => status,
     }
 }

@@ -13,7 +13,7 @@ use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
-use crate::dialog::{Invitation, without_tag};
+use crate::dialog::{Invitation, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
@@ -264,9 +264,6 @@ impl Calls {
         let call = &mut self.all[key];
         call.parties[party].local.address = cx.config.media_address.unwrap_or(local.ip());
         invitation.offer = call.describe_to_callee(cx, party);
-        if invitation.from.is_empty() {
-            return false;
-        }
         invitation.from = format_smolstr!("{}<sip:{}@{}>", invitation.from, call.from, host_for_uri(local));
         invitation.flow = flow;
         cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
@@ -305,8 +302,7 @@ fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>
     if invite.body().is_empty() {
         return Ok(None);
     }
-    let is_sdp = invite.content_type().is_some_and(|t| t.eq_ignore_ascii_case("application/sdp"));
-    if !is_sdp || invite.header(HeaderName::ContentEncoding).is_some() {
+    if !is_sdp(invite) || invite.header(HeaderName::ContentEncoding).is_some() {
         return Err(Status::UNSUPPORTED_MEDIA_TYPE.into());
     }
     let refuse = |error: offer::OfferError| Refusal {
@@ -368,7 +364,7 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
         uri: SmolStr::default(),
         flow: incoming.flow,
         routes: SmallVec::new(),
-        from: display.map_or_else(|| SmolStr::new_static(" "), |display| format_smolstr!("{display} ")),
+        from: display.map_or_else(|| SmolStr::new_static(""), |display| format_smolstr!("\"{display}\" ")),
         to,
         user: call.from.clone(),
         max_forwards: u32::from(hops).saturating_sub(1),

@@ -8,7 +8,7 @@ use super::session_timer::{Asked, SessionTimer};
 use super::state::Dialog;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, ServerKey};
-use crate::sip::{HeaderName, Message, Method, Status};
+use crate::sip::{HeaderName, Message, Method, Refresher, Status};
 use crate::time::Duration;
 use crate::timers::TimerKey;
 
@@ -246,10 +246,15 @@ pub(crate) fn asked(message: &Message) -> Asked {
     let expires = message.session_expires().and_then(Result::ok);
     Asked {
         expires: expires.as_ref().map(|e| e.seconds),
-        refresher_uac: expires.as_ref().and_then(|e| e.refresher_uac),
+        refresher_uac: expires.as_ref().and_then(|e| e.refresher).map(|r| r == Refresher::Uac),
         min_se: message.min_se().and_then(Result::ok),
         supported: message.has_token(HeaderName::Supported, "timer") || message.has_token(HeaderName::Require, "timer"),
     }
+}
+
+/// Whether the body of a message is a session description.
+pub(crate) fn is_sdp(message: &Message) -> bool {
+    message.content_type().is_some_and(|t| t.is_ok_and(|t| t.is("application", "sdp")))
 }
 
 /// The session description a message carries, or nothing.

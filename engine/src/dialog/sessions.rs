@@ -1,11 +1,13 @@
 //! The table of sessions, and what comes to it from transactions and timers.
 
+use bytes::Bytes;
 use slotmap::{SecondaryMap, SlotMap};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::session::{Ending, Heard, LegEvent, Phase, Role, Session};
+use super::state::Dialog;
 use crate::border::{self, Flow};
-use crate::cx::{ClientKey, Cx, LegKey, LegTimer, ServerKey, Timer};
+use crate::cx::{CallKey, ClientKey, Cx, LegKey, LegTimer, ServerKey, Timer};
 use crate::index::Index;
 use crate::rng::Rng;
 use crate::sip::{HeaderName, Message, Method, Status};
@@ -26,7 +28,7 @@ pub(crate) struct Stack {
 impl Stack {
     /// Answers a request.
     pub(crate) fn respond(&mut self, cx: &mut Cx<'_>, txn: ServerKey, reply: Reply) {
-        self.transactions.respond(cx, &mut self.transport, txn, reply);
+        self.transactions.respond(cx, &mut self.transport, txn, &reply);
     }
 
     /// The Contact URI of a user reached through this flow (RFC 3261 §8.1.1.8).
@@ -106,17 +108,17 @@ impl Sessions {
         self.by_tag.remove(session.local_tag());
         session.disarm(cx);
         if let Some(Flow::Stream { stream }) = session.dialog.as_ref().map(|d| d.flow) {
-            stack.transport.unpin(stream);
+            stack.transport.unpin(cx, stream);
         }
     }
 
     /// Moves the pin with the flow, so that a dialog's stream is not closed as idle.
-    pub(super) fn repin(stack: &mut Stack, old: Option<Flow>, new: Flow) {
+    pub(super) fn repin(cx: &Cx<'_>, stack: &mut Stack, old: Option<Flow>, new: Flow) {
         if old == Some(new) {
             return;
         }
         if let Some(Flow::Stream { stream }) = old {
-            stack.transport.unpin(stream);
+            stack.transport.unpin(cx, stream);
         }
         if let Flow::Stream { stream } = new {
             stack.transport.pin(stream);
@@ -135,7 +137,7 @@ impl Sessions {
         let session = self.all.get(leg)?;
         let from = message.from().ok()?;
         let call_id = message.call_id().ok()?;
-        let matches = |d: &super::state::Dialog| d.call_id == call_id && d.has_remote_tag(from.tag());
+        let matches = |d: &Dialog| d.call_id == call_id && d.has_remote_tag(from.tag());
         let early = match &session.role {
             Role::Uac { early, .. } => early.iter().any(|(d, _)| matches(d)),
             Role::Uas { .. } => false,
@@ -153,7 +155,7 @@ impl Sessions {
         flow: Flow,
     ) -> Option<Heard> {
         let Some(leg) = self.find(message) else {
-            stack.respond(cx, txn, Reply::new(Status::CALL_DOES_NOT_EXIST));
+            stack.respond(cx, txn, Reply::new(Status::NO_SUCH_TRANSACTION));
             return None;
         };
         self.within(cx, stack, leg, txn, message, flow)
@@ -305,7 +307,7 @@ impl Session {
     pub(super) fn reply(&self, status: Status) -> Reply {
         let mut reply = Reply::new(status);
         if let Some(dialog) = &self.dialog {
-            reply = reply.to_tag(&dialog.local_tag);
+            reply = reply.to_tag(dialog.local_tag.clone());
         }
         reply
     }
@@ -319,7 +321,7 @@ pub(super) fn arm(cx: &mut Cx<'_>, leg: LegKey, after: Duration, timer: LegTimer
 /// Adds the headers that every message which may create or change a session carries.
 pub(super) fn capabilities(reply: Reply, contact: &str) -> Reply {
     reply
-        .header(HeaderName::Contact, format!("<{contact}>"))
+        .header(HeaderName::Contact, format_args!("<{contact}>"))
         .header(HeaderName::Allow, super::ALLOW)
         .header(HeaderName::Supported, super::SUPPORTED)
 }

@@ -7,7 +7,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::border::{self, Flow};
 use crate::cx::Cx;
 use crate::limits;
-use crate::sip::{HeaderName, Host, Message, Method, NameAddr, ParseError, Status, Uri, Writer};
+use crate::sip::{HeaderName, Message, Method, NameAddr, ParseError, Status, Uri, Writer};
 use crate::transport::Transport;
 
 /// One dialog, early or confirmed. All text is copied out of the messages it came from.
@@ -38,7 +38,7 @@ pub(crate) struct Dialog {
 /// A name-addr as it stands in From and To, without its parameters.
 pub(crate) fn without_tag(party: &NameAddr<'_>) -> SmolStr {
     match party.display {
-        Some(display) if !display.is_empty() => format_smolstr!("{display} <{}>", party.uri_text),
+        Some(display) if !display.is_empty() => format_smolstr!("\"{display}\" <{}>", party.uri_text),
         _ => format_smolstr!("<{}>", party.uri_text),
     }
 }
@@ -160,7 +160,7 @@ impl Dialog {
             return self.flow;
         }
         let heard = transport.remote_of(&self.flow);
-        let Some(contact) = heard.and_then(|heard| literal_contact(&self.target, heard)) else { return self.flow };
+        let Some(contact) = literal_contact(&self.target, heard) else { return self.flow };
         match (self.flow, contact.0) {
             (Flow::Stream { stream }, border::Transport::Tcp) if transport.is_open(stream) => self.flow,
             (Flow::Datagram { listener, local, .. }, border::Transport::Udp) => {
@@ -178,11 +178,7 @@ fn is_loose(route: &str) -> bool {
 /// The Contact's own address, when it is the address that the peer was heard from.
 fn literal_contact(target: &str, heard: SocketAddr) -> Option<(border::Transport, SocketAddr)> {
     let uri = Uri::parse(target).ok()?;
-    let ip = match uri.host() {
-        Host::V4(ip) => ip.into(),
-        Host::V6(ip) => ip.into(),
-        Host::Name(_) => return None,
-    };
+    let ip = uri.host().ip()?;
     if ip != heard.ip() {
         return None;
     }

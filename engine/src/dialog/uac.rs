@@ -162,7 +162,7 @@ impl Sessions {
         let ack = acknowledge(cx, stack, &mut dialog, cseq);
         session.ack = Some((cseq, ack.0, ack.1));
         session.dialog = Some(dialog);
-        Self::repin(stack, None, flow);
+        Self::repin(cx, stack, None, flow);
         if session.phase == Phase::Ending {
             // The 2xx crossed our CANCEL (§9.1).
             self.bye(cx, stack, leg, REASON_ELSEWHERE);
@@ -198,7 +198,7 @@ impl Session {
     /// Sends our ACK again because the 2xx came again.
     pub(super) fn repeat_ack(&self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32) {
         if let Some((_, flow, bytes)) = self.ack.as_ref().filter(|ack| ack.0 == cseq) {
-            stack.transport.send(cx, *flow, bytes.clone());
+            stack.transport.transmit(cx, *flow, bytes.clone());
         }
     }
 }
@@ -206,8 +206,8 @@ impl Session {
 /// Sends the ACK to a 2xx; it is a transaction of its own (§13.2.2.4). Gives what to repeat.
 pub(super) fn acknowledge(cx: &mut Cx<'_>, stack: &mut Stack, dialog: &mut Dialog, cseq: u32) -> (Flow, Bytes) {
     let hop = dialog.next_hop(cx, &mut stack.transport);
-    let writer = dialog.request(Method::Ack, Some(cseq));
-    let bytes = stack.transactions.send_ack(cx, &mut stack.transport, Draft::new(Method::Ack, writer.finish()), hop);
+    let mut writer = dialog.request(Method::Ack, Some(cseq));
+    let bytes = stack.transactions.send_ack(cx, &mut stack.transport, &Draft::new(Method::Ack, writer.finish()), hop);
     (hop, bytes)
 }
 

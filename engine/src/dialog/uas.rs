@@ -1,7 +1,6 @@
 //! A session we were invited to: provisional answers, the answer, its ACK (RFC 3261 §13.3, RFC 3262).
 
 use bytes::Bytes;
-use smol_str::format_smolstr;
 
 use super::session::{Heard, LegEvent, Phase, Reliable, Role, Session, Unacked, asked, description};
 use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
@@ -39,7 +38,7 @@ impl Sessions {
             asked: asked(invite),
         };
         let contact = stack.contact(flow, user);
-        Self::repin(stack, None, flow);
+        Self::repin(cx, stack, None, flow);
         let leg = self.insert(Session::new(call, role, Some(dialog), contact, updates));
         self.owns_server(txn, leg);
         Ok(leg)
@@ -177,15 +176,15 @@ impl Sessions {
     pub(super) fn pracked(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, txn: ServerKey, message: &Message) {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Role::Uas { txn: invite, cseq, .. } = session.role else {
-            stack.respond(cx, txn, Reply::new(Status::CALL_DOES_NOT_EXIST));
+            stack.respond(cx, txn, Reply::new(Status::NO_SUCH_TRANSACTION));
             return;
         };
         let rack = message.rack().and_then(Result::ok);
         let matches = session.reliable.as_ref().is_some_and(|r| {
-            rack.as_ref().is_some_and(|a| a.rseq == r.rseq && a.cseq == cseq && a.method == Method::Invite)
+            rack.as_ref().is_some_and(|a| a.rseq == r.rseq && a.cseq.number == cseq && a.cseq.method == Method::Invite)
         });
         if !matches {
-            stack.respond(cx, txn, session.reply(Status::CALL_DOES_NOT_EXIST));
+            stack.respond(cx, txn, session.reply(Status::NO_SUCH_TRANSACTION));
             return;
         }
         if let Some(reliable) = session.reliable.take() {
@@ -205,7 +204,7 @@ impl Sessions {
 impl Session {
     fn send_progress(&self, cx: &mut Cx<'_>, stack: &mut Stack, txn: ServerKey) {
         let Some((status, body)) = &self.progress else { return };
-        let reply = capabilities(self.reply(*status), &self.contact).session(body);
+        let reply = capabilities(self.reply(*status), &self.contact).session(body.clone());
         stack.respond(cx, txn, reply);
     }
 
@@ -231,14 +230,14 @@ impl Session {
         let Some(reliable) = &self.reliable else { return };
         let reply = capabilities(self.reply(reliable.status), &self.contact)
             .header(HeaderName::Require, "100rel")
-            .header(HeaderName::RSeq, format_smolstr!("{}", reliable.rseq))
-            .session(&reliable.body);
+            .header(HeaderName::RSeq, reliable.rseq)
+            .session(reliable.body.clone());
         stack.respond(cx, txn, reply);
     }
 
     /// Sends 200 with our description to an INVITE, first or later, and repeats it until its ACK.
     pub(super) fn send_2xx(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, txn: ServerKey, cseq: u32) {
-        let reply = self.success().session(&self.body);
+        let reply = self.success().session(self.body.clone());
         stack.respond(cx, txn, reply);
         let t1 = cx.config.sip.t1;
         let again = arm(cx, leg, t1, LegTimer::Retransmit2xx);
@@ -251,7 +250,7 @@ impl Session {
         let mut reply = capabilities(self.reply(Status::OK), &self.contact);
         if let Some(timer) = self.timer {
             let (seconds, refresher) = (timer.interval.as_secs(), timer.refresher_as_uas());
-            reply = reply.header(HeaderName::SessionExpires, format_smolstr!("{seconds};refresher={refresher}"));
+            reply = reply.header(HeaderName::SessionExpires, format_args!("{seconds};refresher={refresher}"));
             if timer.negotiated && timer.refresher == Refresher::Peer {
                 reply = reply.header(HeaderName::Require, "timer");
             }

@@ -1,7 +1,6 @@
 //! Requests inside a session, theirs and ours: BYE, re-INVITE, UPDATE, refreshes (RFC 3261 §14 and §15, RFC 3311).
 
 use bytes::Bytes;
-use smol_str::format_smolstr;
 
 use super::session::{AGENT, Ending, Heard, LegEvent, Ours, Phase, Role, Session, Theirs, asked, description};
 use super::session_timer::SessionTimer;
@@ -95,7 +94,7 @@ impl Sessions {
         if let Some(status) = refusal {
             let mut reply = session.reply(status);
             if status == Status::SERVER_INTERNAL_ERROR {
-                reply = reply.header(HeaderName::RetryAfter, format_smolstr!("{retry}"));
+                reply = reply.header(HeaderName::RetryAfter, retry);
             } else if status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");
             }
@@ -105,13 +104,13 @@ impl Sessions {
         let Ok(timer) = timer else {
             let floor = cx.config.session.min_se.as_secs();
             let reply = session.reply(Status::SESSION_INTERVAL_TOO_SMALL);
-            stack.respond(cx, txn, reply.header(HeaderName::MinSe, format_smolstr!("{floor}")));
+            stack.respond(cx, txn, reply.header(HeaderName::MinSe, floor));
             return None;
         };
         if let Some(dialog) = &mut session.dialog {
             let old = dialog.flow;
             dialog.refresh_target(message, flow);
-            Self::repin(stack, Some(old), flow);
+            Self::repin(cx, stack, Some(old), flow);
         }
         if method == Method::Update && body.is_empty() {
             session.timer = Some(timer);
@@ -134,7 +133,7 @@ impl Sessions {
         if theirs.method == Method::Invite {
             session.send_2xx(cx, stack, leg, theirs.txn, theirs.cseq);
         } else {
-            let reply = session.success().session(&session.body);
+            let reply = session.success().session(session.body.clone());
             stack.respond(cx, theirs.txn, reply);
         }
         session.arm_session_timer(cx, leg);
@@ -158,7 +157,7 @@ impl Sessions {
                 let txn = *txn;
                 session.phase = Phase::Ending;
                 session.disarm(cx);
-                stack.transactions.cancel(cx, &mut stack.transport, txn, Some(reason));
+                stack.transactions.cancel(cx, &mut stack.transport, txn, reason);
             }
             // We were invited and may say BYE only after the ACK (§15).
             (Phase::Up, _) if session.unacked.is_some() => {
@@ -239,7 +238,7 @@ impl Sessions {
             let dialog = session.dialog.as_mut()?;
             let old = dialog.flow;
             dialog.refresh_target(message, flow);
-            Self::repin(stack, Some(old), flow);
+            Self::repin(cx, stack, Some(old), flow);
             if ours.method == Method::Invite {
                 let ack = acknowledge(cx, stack, dialog, ours.cseq);
                 session.ack = Some((ours.cseq, ack.0, ack.1));
@@ -249,7 +248,7 @@ impl Sessions {
             return None;
         }
         match status {
-            Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT => {
+            Status::NO_SUCH_TRANSACTION | Status::REQUEST_TIMEOUT => {
                 let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
                 self.remove(cx, stack, leg);
                 return heard;
@@ -294,7 +293,7 @@ impl Session {
     fn refusal(&self, method: Method, message: &Message) -> Option<Status> {
         let offers = method == Method::Invite || !message.body().is_empty();
         match self.phase {
-            Phase::Ending => return Some(Status::CALL_DOES_NOT_EXIST),
+            Phase::Ending => return Some(Status::NO_SUCH_TRANSACTION),
             Phase::Inviting if method == Method::Invite => return Some(Status::SERVER_INTERNAL_ERROR),
             Phase::Inviting if offers => return Some(Status::REQUEST_PENDING),
             Phase::Inviting | Phase::Up => {}
@@ -306,7 +305,7 @@ impl Session {
             return Some(Status::SERVER_INTERNAL_ERROR);
         }
         let is_sdp = message.body().is_empty()
-            || message.content_type().is_some_and(|t| t.eq_ignore_ascii_case("application/sdp"));
+            || super::session::is_sdp(message);
         (!is_sdp).then_some(Status::UNSUPPORTED_MEDIA_TYPE)
     }
 
