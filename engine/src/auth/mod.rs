@@ -1,1 +1,6 @@
 //! Digest authentication (RFC 3261 §22, RFC 7616, RFC 8760).
+
+mod digest;
+mod nonce;
+
+pub use digest::Algorithm;
