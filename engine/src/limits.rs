@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// Octets of one SIP message. Spans are 16 bits wide; a longer stream message is answered 513.
 pub const MESSAGE_OCTETS: usize = 65_535;
-/// Header fields of one message.
-pub const MESSAGE_HEADERS: usize = 256;
+/// Header fields of one message; their numbers fit one octet.
+pub const MESSAGE_HEADERS: usize = 250;
 /// Via header field values of one message: the longest path a request may have come.
 pub const MESSAGE_VIAS: usize = 70;
 /// Route set entries kept for one dialog or binding.
