@@ -183,7 +183,10 @@ mod tests {
     use super::*;
 
     /// user, realm, password, method, uri, nonce, nc, cnonce.
-    fn answer(algorithm: Algorithm, [user, realm, password, method, uri, nonce, nc, cnonce]: [&str; 8]) -> String {
+    fn answer(
+        algorithm: Algorithm,
+        [user, realm, password, method, uri, nonce, nc, cnonce]: [&str; 8],
+    ) -> String {
         let ha1 = Credentials::from_password(user, realm, password).ha1(algorithm).unwrap();
         let auth = (!nc.is_empty()).then_some((nc, cnonce));
         let (text, len) = response(algorithm, &ha1, &Proof { method, uri, nonce, auth }).hex();
@@ -200,7 +203,8 @@ mod tests {
 
         let nonce = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v";
         let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
-        let row = ["Mufasa", "http-auth@example.org", "Circle of Life", method, uri, nonce, "00000001", cnonce];
+        let row =
+            ["Mufasa", "http-auth@example.org", "Circle of Life", method, uri, nonce, "00000001", cnonce];
         assert_eq!(answer(Algorithm::Md5, row), "8ca523f5e9506fed4657c9700eebdbec");
         assert_eq!(
             answer(Algorithm::Sha256, row),

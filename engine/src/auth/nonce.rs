@@ -148,7 +148,8 @@ impl Used {
 
     /// Forgets the oldest nonce for the sake of `newer`; `false` when that is not newer.
     fn make_room(&mut self, newer: NonceId) -> bool {
-        let Some(oldest) = self.uses.iter().map(|used| used.nonce).min().filter(|oldest| *oldest < newer) else {
+        let Some(oldest) = self.uses.iter().map(|used| used.nonce).min().filter(|oldest| *oldest < newer)
+        else {
             return false;
         };
         self.uses.retain(|used| used.nonce != oldest);
@@ -260,7 +261,10 @@ mod tests {
         let later = now + LIFE;
         assert!(used.take(NonceId(300_999 << 16), Some(1), later, LIFE));
         assert_eq!(used.uses.len(), 1, "the old ones are gone");
-        assert!(!used.take(NonceId((1000 << 16) + 2), Some(3), later, 2 * LIFE), "even when nonces live longer now");
+        assert!(
+            !used.take(NonceId((1000 << 16) + 2), Some(3), later, 2 * LIFE),
+            "even when nonces live longer now"
+        );
     }
 
     proptest! {
