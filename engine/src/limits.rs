@@ -29,6 +29,10 @@ pub const EARLY_DIALOGS: usize = 16;
 pub const STREAMS: usize = 60_000;
 /// Contacts registered for one address-of-record.
 pub const BINDINGS_PER_AOR: usize = 10;
+/// Nonces remembered for one extension so that no nonce count is taken twice.
+pub const NONCES_PER_EXTENSION: usize = 64;
+/// Octets of one Contact URI, Path or device name that the registrar keeps.
+pub const BINDING_OCTETS: usize = 1024;
 /// Timers popped by one wake; what is left keeps the deadline at now.
 pub const TIMERS_PER_WAKE: usize = 256;
 /// Octets of a request over which a datagram transport gives way to a stream (RFC 3261 §18.1.1: 1300, or 200 under
