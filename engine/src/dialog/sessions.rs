@@ -13,7 +13,7 @@ use crate::rng::Rng;
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::time::Duration;
 use crate::timers::TimerKey;
-use crate::transaction::{Draft, Failure, Reply, Transactions};
+use crate::transaction::{Draft, Reply, Transactions};
 use crate::transport::Transport;
 
 /// The layers below, lent together.
@@ -207,7 +207,6 @@ impl Sessions {
         cx: &mut Cx<'_>,
         stack: &mut Stack,
         txn: ClientKey,
-        _why: Failure,
     ) -> Option<Heard> {
         let leg = *self.by_client.get(txn)?;
         let session = self.all.get_mut(leg)?;
