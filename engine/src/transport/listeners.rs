@@ -68,7 +68,10 @@ impl Listeners {
             }
         }
         // A host always has its loopback addresses, listed or not.
-        best.or_else(|| remote.is_loopback().then_some((u8::MAX, remote)))
+        match best {
+            None | Some((0, _)) if remote.is_loopback() => Some((u8::MAX, remote)),
+            best => best,
+        }
     }
 
     /// How well `local` faces `remote`: the length of the network prefix they share, or a little when they share

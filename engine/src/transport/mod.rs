@@ -4,9 +4,13 @@
 //! rest is counted and dropped. [`Gate`] keeps a flood from one address from costing the others anything.
 
 mod gate;
+#[cfg(test)]
+pub(crate) mod harness;
 mod listeners;
 mod reply;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
