@@ -8,6 +8,9 @@ mod session;
 mod value;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{Fault, ParseError};
 pub use session::{Line, Media, Section, Session};
 pub use value::{Address, Attribute, Bandwidth, Connection, Fmtp, MediaLine, Origin, Rtcp, Rtpmap, Timing};
