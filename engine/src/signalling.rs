@@ -104,7 +104,8 @@ impl Signalling {
             call: Rng::new(seed, Purpose::Call),
         };
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
-        let mut machine = Self { config, wall, now: Instant::ZERO, rng, timers, tables, first: Actions::new() };
+        let mut machine =
+            Self { config, wall, now: Instant::ZERO, rng, timers, tables, first: Actions::new() };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
@@ -265,7 +266,9 @@ impl Tables {
     fn up(&mut self, cx: &mut Cx<'_>, up: Up) {
         let Below { sessions, stack } = &mut self.below;
         let heard = match up {
-            Up::Request { txn, message, flow, source } => return self.request(cx, txn, &message, flow, source),
+            Up::Request { txn, message, flow, source } => {
+                return self.request(cx, txn, &message, flow, source);
+            }
             Up::Cancel { invite, .. } => sessions.on_cancel(cx, stack, invite),
             Up::Ack { message, .. } => sessions.on_ack(cx, stack, &message),
             Up::Response { txn, message, flow } => sessions.on_response(cx, stack, txn, &message, flow),

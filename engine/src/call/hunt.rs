@@ -45,7 +45,9 @@ impl Hunt {
                 orders.push(Order::End { cause: EndCause::Cancelled });
                 return App::Done;
             }
-            AppEvent::HungUp { party } | AppEvent::Lost { party } => return self.refused(party, None, orders),
+            AppEvent::HungUp { party } | AppEvent::Lost { party } => {
+                return self.refused(party, None, orders);
+            }
             AppEvent::NoAnswer => {
                 self.release_all(None, TOO_LONG, orders);
                 let status = Status::TEMPORARILY_UNAVAILABLE;
@@ -154,7 +156,8 @@ mod tests {
 
     #[test]
     fn the_caller_hears_the_best_refusal() {
-        let (_, orders) = play(&[refused(1, Status::BUSY_HERE), AppEvent::Refused { party: 2, status: None }]);
+        let (_, orders) =
+            play(&[refused(1, Status::BUSY_HERE), AppEvent::Refused { party: 2, status: None }]);
         assert_eq!(orders, [Order::Refuse { status: Status::BUSY_HERE, cause: EndCause::Refused(486) }]);
     }
 

@@ -123,7 +123,10 @@ impl Calls {
                 legs += usize::from(party.media.put);
                 assert!(party.leg.is_none_or(|leg| sessions.exists(leg)), "a party's session lives");
             }
-            assert!(call.cause.is_none() || call.parties.iter().all(|p| p.leg.is_none()), "an ended call lets go");
+            assert!(
+                call.cause.is_none() || call.parties.iter().all(|p| p.leg.is_none()),
+                "an ended call lets go"
+            );
         }
         assert_eq!(ports, self.ports.used(), "every port in use has one party");
         assert!(legs <= self.ports.legs(), "every media leg has an owner");
@@ -173,9 +176,9 @@ impl Calls {
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
         let (leg, event) = match report {
             MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
-            MediaReport::Latched { leg, .. } | MediaReport::Silent { leg, .. } | MediaReport::Dropped { leg, .. } => {
-                (*leg, report)
-            }
+            MediaReport::Latched { leg, .. }
+            | MediaReport::Silent { leg, .. }
+            | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
         let Some(key) = self.ports.owner(leg) else { return };
         let Some(call) = self.all.get_mut(key) else { return };

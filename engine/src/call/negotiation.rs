@@ -70,7 +70,14 @@ impl Call {
     }
 
     /// A party offers a changed session.
-    pub(super) fn offered(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, leg: LegKey, body: &[u8]) {
+    pub(super) fn offered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        party: PartyId,
+        leg: LegKey,
+        body: &[u8],
+    ) {
         match self.consider(cx, party, body) {
             Ok(answer) => below.sessions.accept_offer(cx, &mut below.stack, leg, answer),
             Err(error) => {
@@ -173,7 +180,8 @@ impl Call {
         }
         let playing = self.playing();
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || !p.direction.sends()));
-        let silence = cx.config.media_timeout.filter(|_| self.answered.is_some() && !held && playing.is_none());
+        let silence =
+            cx.config.media_timeout.filter(|_| self.answered.is_some() && !held && playing.is_none());
         if service {
             let caller = &mut self.parties[CALLER];
             let accept = if playing.is_none() {

@@ -59,7 +59,13 @@ impl From<Status> for Refusal {
 
 impl Calls {
     /// Begins a call, or refuses the INVITE.
-    pub(crate) fn open(&mut self, cx: &mut Cx<'_>, below: &mut Below, registrar: &Registrar, incoming: &Incoming<'_>) {
+    pub(crate) fn open(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        registrar: &Registrar,
+        incoming: &Incoming<'_>,
+    ) {
         if let Err(refusal) = self.try_open(cx, below, registrar, incoming) {
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
@@ -199,7 +205,14 @@ impl Calls {
     }
 
     /// Asks every contact of the extension.
-    fn hunt(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, incoming: &Incoming<'_>, targets: Vec<Target>) {
+    fn hunt(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        incoming: &Incoming<'_>,
+        targets: Vec<Target>,
+    ) {
         let invitation = invitation(incoming, &self.all[key]);
         let mut asked = Vec::new();
         let mut failed = Vec::new();
@@ -338,7 +351,10 @@ fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<T
 
 fn fixed_target(contact: &FixedContact) -> Target {
     let uri = Uri::parse(&contact.uri).ok();
-    let tcp = uri.as_ref().and_then(|u| u.param("transport").flatten()).is_some_and(|t| t.eq_ignore_ascii_case("tcp"));
+    let tcp = uri
+        .as_ref()
+        .and_then(|u| u.param("transport").flatten())
+        .is_some_and(|t| t.eq_ignore_ascii_case("tcp"));
     let transport = if tcp { Transport::Tcp } else { Transport::Udp };
     let reach = match (contact.address, uri) {
         (Some(remote), _) => Reach::Address { transport, remote },

@@ -8,7 +8,9 @@ use smol_str::SmolStr;
 use crate::border::Action;
 use crate::cx::{Cx, LegKey};
 use crate::event::{Event, Side};
-use crate::mediactl::{LegId, LegSpec, LegStats, MediaCommand, PayloadMap, Playing, PortId, Revision, RoomId, Security, ShardId};
+use crate::mediactl::{
+    LegId, LegSpec, LegStats, MediaCommand, PayloadMap, Playing, PortId, Revision, RoomId, Security, ShardId,
+};
 use crate::offer::{self, Codec, Description, Direction, Layout, Local, OfferError, Ptime};
 use crate::time::Duration;
 
@@ -71,7 +73,15 @@ impl Party {
         Self {
             leg: None,
             contact,
-            media: MediaLeg { id, port, put: false, rev: 0, latch: 0, watched: false, stats: LegStats::default() },
+            media: MediaLeg {
+                id,
+                port,
+                put: false,
+                rev: 0,
+                latch: 0,
+                watched: false,
+                stats: LegStats::default(),
+            },
             local: Local { address, port: port.0, session_id, version: 1 },
             layout: Layout::default(),
             written: Bytes::new(),

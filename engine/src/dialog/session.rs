@@ -248,7 +248,8 @@ pub(crate) fn asked(message: &Message) -> Asked {
         expires: expires.as_ref().map(|e| e.seconds),
         refresher_uac: expires.as_ref().and_then(|e| e.refresher).map(|r| r == Refresher::Uac),
         min_se: message.min_se().and_then(Result::ok),
-        supported: message.has_token(HeaderName::Supported, "timer") || message.has_token(HeaderName::Require, "timer"),
+        supported: message.has_token(HeaderName::Supported, "timer")
+            || message.has_token(HeaderName::Require, "timer"),
     }
 }
 

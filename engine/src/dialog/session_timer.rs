@@ -64,7 +64,11 @@ impl SessionTimer {
         match answered.expires {
             Some(expires) => Self {
                 interval: seconds(expires).max(Duration::from_secs(32)),
-                refresher: if answered.refresher_uac == Some(false) { Refresher::Peer } else { Refresher::Us },
+                refresher: if answered.refresher_uac == Some(false) {
+                    Refresher::Peer
+                } else {
+                    Refresher::Us
+                },
                 negotiated: true,
             },
             None => Self { interval: config.expires, refresher: Refresher::Us, negotiated: false },
@@ -128,7 +132,11 @@ mod tests {
 
     #[test]
     fn a_silent_peer_is_given_up_before_the_interval_ends() {
-        let peer = SessionTimer { interval: Duration::from_secs(1800), refresher: Refresher::Peer, negotiated: true };
+        let peer = SessionTimer {
+            interval: Duration::from_secs(1800),
+            refresher: Refresher::Peer,
+            negotiated: true,
+        };
         assert_eq!(peer.act_after(), Duration::from_secs(1768));
         let short = SessionTimer { interval: Duration::from_secs(90), ..peer };
         assert_eq!(short.act_after(), Duration::from_secs(60));

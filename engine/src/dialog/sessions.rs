@@ -168,7 +168,12 @@ impl Sessions {
     }
 
     /// The caller cancelled its INVITE; the CANCEL itself is answered already.
-    pub(crate) fn on_cancel(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, invite: ServerKey) -> Option<Heard> {
+    pub(crate) fn on_cancel(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        invite: ServerKey,
+    ) -> Option<Heard> {
         let leg = *self.by_server.get(invite)?;
         let session = self.all.get(leg)?;
         let first = matches!(session.role, Role::Uas { txn, .. } if txn == invite);
@@ -192,9 +197,14 @@ impl Sessions {
         let leg = *self.by_client.get(txn)?;
         let session = self.all.get(leg)?;
         match (&session.role, &session.ours) {
-            (Role::Uac { txn: invite, .. }, _) if *invite == txn => self.invited(cx, stack, leg, message, flow),
+            (Role::Uac { txn: invite, .. }, _) if *invite == txn => {
+                self.invited(cx, stack, leg, message, flow)
+            }
             (_, Some(ours)) if ours.txn == txn => self.ours_answered(cx, stack, leg, message, flow),
-            (_, Some(ours)) if message.method() == Method::Invite && message.cseq().is_ok_and(|c| c.number == ours.cseq) => {
+            (_, Some(ours))
+                if message.method() == Method::Invite
+                    && message.cseq().is_ok_and(|c| c.number == ours.cseq) =>
+            {
                 self.ours_answered(cx, stack, leg, message, flow)
             }
             _ => self.other_answered(cx, stack, leg, message),
@@ -202,12 +212,7 @@ impl Sessions {
     }
 
     /// A request of ours found no answer.
-    pub(crate) fn on_failed(
-        &mut self,
-        cx: &mut Cx<'_>,
-        stack: &mut Stack,
-        txn: ClientKey,
-    ) -> Option<Heard> {
+    pub(crate) fn on_failed(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, txn: ClientKey) -> Option<Heard> {
         let leg = *self.by_client.get(txn)?;
         let session = self.all.get_mut(leg)?;
         let heard = match (&session.role, session.phase) {
@@ -229,7 +234,13 @@ impl Sessions {
     }
 
     /// A timer of a session fired.
-    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, timer: LegTimer) -> Option<Heard> {
+    pub(crate) fn on_timer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        timer: LegTimer,
+    ) -> Option<Heard> {
         match timer {
             LegTimer::Retransmit2xx => self.repeat_2xx(cx, stack, leg),
             LegTimer::NoAck => return self.no_ack(cx, stack, leg),
@@ -258,7 +269,13 @@ pub(crate) const REASON_LOST: &str = "SIP;cause=408;text=\"No answer from this p
 
 impl Session {
     /// A session that has just begun.
-    pub(super) fn new(call: CallKey, role: Role, dialog: Option<Dialog>, contact: SmolStr, updates: bool) -> Self {
+    pub(super) fn new(
+        call: CallKey,
+        role: Role,
+        dialog: Option<Dialog>,
+        contact: SmolStr,
+        updates: bool,
+    ) -> Self {
         Self {
             call,
             role,

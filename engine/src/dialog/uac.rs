@@ -111,7 +111,14 @@ impl Sessions {
     }
 
     /// Acknowledges a reliable provisional response. False for a copy or one out of order (RFC 3262 §4).
-    fn prack(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, at: usize, message: &Message) -> bool {
+    fn prack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        at: usize,
+        message: &Message,
+    ) -> bool {
         let Some(Ok(rseq)) = message.rseq() else { return false };
         let Some(session) = self.all.get_mut(leg) else { return false };
         let Role::Uac { early, cseq, .. } = &mut session.role else { return false };
@@ -204,10 +211,16 @@ impl Session {
 }
 
 /// Sends the ACK to a 2xx; it is a transaction of its own (§13.2.2.4). Gives what to repeat.
-pub(super) fn acknowledge(cx: &mut Cx<'_>, stack: &mut Stack, dialog: &mut Dialog, cseq: u32) -> (Flow, Bytes) {
+pub(super) fn acknowledge(
+    cx: &mut Cx<'_>,
+    stack: &mut Stack,
+    dialog: &mut Dialog,
+    cseq: u32,
+) -> (Flow, Bytes) {
     let hop = dialog.next_hop(cx, &mut stack.transport);
     let mut writer = dialog.request(Method::Ack, Some(cseq));
-    let bytes = stack.transactions.send_ack(cx, &mut stack.transport, &Draft::new(Method::Ack, writer.finish()), hop);
+    let bytes =
+        stack.transactions.send_ack(cx, &mut stack.transport, &Draft::new(Method::Ack, writer.finish()), hop);
     (hop, bytes)
 }
 

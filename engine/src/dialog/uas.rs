@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
+use super::Ending;
 use super::session::{Heard, LegEvent, Phase, Reliable, Role, Session, Unacked, asked, description};
-use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::session_timer::{Refresher, SessionTimer};
+use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::state::Dialog;
-use super::{Ending};
 use crate::border::Flow;
 use crate::cx::{CallKey, Cx, LegKey, LegTimer, ServerKey};
 use crate::sip::{HeaderName, Message, Method, ParseError, Status};
@@ -45,7 +45,14 @@ impl Sessions {
     }
 
     /// Gives a provisional response (101 to 199), reliably when the caller requires it.
-    pub(crate) fn progress(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, status: Status, body: Bytes) {
+    pub(crate) fn progress(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        status: Status,
+        body: Bytes,
+    ) {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Role::Uas { txn, reliable, .. } = session.role else { return };
         if session.phase != Phase::Inviting {
@@ -118,7 +125,13 @@ impl Sessions {
     }
 
     /// The ACK to our 2xx.
-    pub(super) fn acked(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, message: &Message) -> Option<Heard> {
+    pub(super) fn acked(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        message: &Message,
+    ) -> Option<Heard> {
         let session = self.all.get_mut(leg)?;
         let number = message.cseq().ok()?.number;
         if session.unacked.as_ref().is_none_or(|u| u.cseq != number) {
@@ -173,7 +186,14 @@ impl Sessions {
     }
 
     /// PRACK: stops the repetition of our reliable response (RFC 3262 §3).
-    pub(super) fn pracked(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, txn: ServerKey, message: &Message) {
+    pub(super) fn pracked(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        txn: ServerKey,
+        message: &Message,
+    ) {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Role::Uas { txn: invite, cseq, .. } = session.role else {
             stack.respond(cx, txn, Reply::new(Status::NO_SUCH_TRANSACTION));
@@ -181,7 +201,8 @@ impl Sessions {
         };
         let rack = message.rack().and_then(Result::ok);
         let matches = session.reliable.as_ref().is_some_and(|r| {
-            rack.as_ref().is_some_and(|a| a.rseq == r.rseq && a.cseq.number == cseq && a.cseq.method == Method::Invite)
+            rack.as_ref()
+                .is_some_and(|a| a.rseq == r.rseq && a.cseq.number == cseq && a.cseq.method == Method::Invite)
         });
         if !matches {
             stack.respond(cx, txn, session.reply(Status::NO_SUCH_TRANSACTION));
@@ -236,7 +257,14 @@ impl Session {
     }
 
     /// Sends 200 with our description to an INVITE, first or later, and repeats it until its ACK.
-    pub(super) fn send_2xx(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, txn: ServerKey, cseq: u32) {
+    pub(super) fn send_2xx(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        txn: ServerKey,
+        cseq: u32,
+    ) {
         let reply = self.success().session(self.body.clone());
         stack.respond(cx, txn, reply);
         let t1 = cx.config.sip.t1;

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::session::{AGENT, Ending, Heard, LegEvent, Ours, Phase, Role, Session, Theirs, asked, description};
+use super::session::{
+    AGENT, Ending, Heard, LegEvent, Ours, Phase, Role, Session, Theirs, asked, description,
+};
 use super::session_timer::SessionTimer;
 use super::sessions::{Sessions, Stack, arm, capabilities};
 use super::uac::acknowledge;
@@ -55,7 +57,13 @@ impl Sessions {
         }
     }
 
-    fn bye_received(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, txn: ServerKey) -> Option<Heard> {
+    fn bye_received(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        txn: ServerKey,
+    ) -> Option<Heard> {
         let session = self.all.get(leg)?;
         stack.respond(cx, txn, session.reply(Status::OK));
         let heard = match session.phase {
@@ -152,7 +160,9 @@ impl Sessions {
         let Some(session) = self.all.get_mut(leg) else { return };
         match (session.phase, &session.role) {
             (Phase::Ending, _) => {}
-            (Phase::Inviting, Role::Uas { .. }) => self.refuse(cx, stack, leg, Status::TEMPORARILY_UNAVAILABLE),
+            (Phase::Inviting, Role::Uas { .. }) => {
+                self.refuse(cx, stack, leg, Status::TEMPORARILY_UNAVAILABLE)
+            }
             (Phase::Inviting, Role::Uac { txn, .. }) => {
                 let txn = *txn;
                 session.phase = Phase::Ending;
@@ -304,8 +314,7 @@ impl Session {
         if offers && (self.theirs.is_some() || self.unacked.is_some()) {
             return Some(Status::SERVER_INTERNAL_ERROR);
         }
-        let is_sdp = message.body().is_empty()
-            || super::session::is_sdp(message);
+        let is_sdp = message.body().is_empty() || super::session::is_sdp(message);
         (!is_sdp).then_some(Status::UNSUPPORTED_MEDIA_TYPE)
     }
 

@@ -68,7 +68,8 @@ impl Tables {
         let asked = asked(invite);
         let floor = cx.config.session.min_se;
         if asked.supported && asked.expires.is_some_and(|s| Duration::from_secs(u64::from(s)) < floor) {
-            let reply = Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs());
+            let reply =
+                Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs());
             return stack.respond(cx, txn, reply);
         }
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
@@ -77,11 +78,22 @@ impl Tables {
         }
     }
 
-    fn register(&mut self, cx: &mut Cx<'_>, txn: ServerKey, request: &Message, flow: Flow, source: SocketAddr) {
+    fn register(
+        &mut self,
+        cx: &mut Cx<'_>,
+        txn: ServerKey,
+        request: &Message,
+        flow: Flow,
+        source: SocketAddr,
+    ) {
         let Some(extension) = self.authorise(cx, txn, request, flow, source) else { return };
         let transport = &self.below.stack.transport;
-        let origin =
-            Origin { flow, source, local: transport.local_of(&flow), transport: transport.transport_of(&flow) };
+        let origin = Origin {
+            flow,
+            source,
+            local: transport.local_of(&flow),
+            transport: transport.transport_of(&flow),
+        };
         let aor = request.to().map(|to| SmolStr::new(to.uri.user_unescaped())).unwrap_or_default();
         if !auth::speaks_for(&extension, &aor) {
             return self.below.stack.respond(cx, txn, Reply::new(Status::FORBIDDEN));
