@@ -177,6 +177,7 @@ impl Party {
             port: self.media.port,
             remote: audio.and_then(|audio| audio.remote()),
             remote_rtcp: audio.and_then(|audio| audio.rtcp),
+            near: None,
             send: self.direction.receives(),
             receive,
             audio: speech.as_ref().map(Codec::payload),
