@@ -152,7 +152,10 @@ impl World<'_> {
                 self.wakes.wake(self.now, deadline.why)?;
                 self.step(Input::Wake, Cause::Wake)
             }
-            _ => Ok(()),
+            _ => {
+                self.look_ahead();
+                Ok(())
+            }
         }
     }
 
@@ -179,13 +182,18 @@ impl World<'_> {
         }
         let deadline = self.exchange.signalling.deadline();
         host::deadline_ahead(now, deadline.map(|d| (d.at, d.why)))?;
-        if let Some(deadline) = deadline
+        self.look_ahead();
+        Ok(())
+    }
+
+    /// Schedules the wake that signalling asks for, unless an earlier one will look again.
+    fn look_ahead(&mut self) {
+        if let Some(deadline) = self.exchange.signalling.deadline()
             && self.exchange.wake_at.is_none_or(|at| deadline.at < at)
         {
             self.exchange.wake_at = Some(deadline.at);
             self.schedule(deadline.at, Event::Wake);
         }
-        Ok(())
     }
 
     fn act(&mut self, action: Action, cause: Cause<'_>) -> Verdict {
@@ -237,7 +245,7 @@ impl World<'_> {
         if self.exchange.shards[n].deadline().is_some_and(|at| at <= self.now) {
             return self.media_step(shard, MediaInput::Tick);
         }
-        self.look_ahead(n);
+        self.look_ahead_media(n);
         Ok(())
     }
 
@@ -288,11 +296,11 @@ impl World<'_> {
         }
         out.clear();
         self.exchange.media = out;
-        self.look_ahead(n);
+        self.look_ahead_media(n);
         Ok(())
     }
 
-    fn look_ahead(&mut self, n: usize) {
+    fn look_ahead_media(&mut self, n: usize) {
         let Some(at) = self.exchange.shards[n].deadline() else { return };
         let at = at.max(self.now);
         if self.exchange.tick_at[n].is_none_or(|known| at < known) {
