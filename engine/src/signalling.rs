@@ -5,6 +5,8 @@
 //! above, so nothing recurses.
 
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
