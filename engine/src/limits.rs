@@ -42,3 +42,25 @@ pub const DATAGRAM_REQUEST_OCTETS: usize = 1300;
 pub const STREAM_START: Duration = Duration::from_secs(10);
 /// A stream with no binding, dialog or transaction is closed after this silence.
 pub const STREAM_IDLE: Duration = Duration::from_secs(300);
+/// A connection of ours that is not established by then is given up.
+pub const STREAM_CONNECT: Duration = Duration::from_secs(10);
+/// How long an INVITE may go without any answer before it is covered by a 100 (RFC 3261 §17.2.1).
+pub const TRYING: Duration = Duration::from_millis(200);
+/// Least Timer D over datagrams (RFC 3261 §17.1.1.2).
+pub const TIMER_D: Duration = Duration::from_secs(32);
+/// Retry-After of a 503, in seconds.
+pub const RETRY_AFTER: u32 = 10;
+/// Source addresses whose rate is remembered; the oldest is forgotten for a new one.
+pub const SOURCES: usize = 16_384;
+/// New requests that a source of which none was accepted yet may send at once ...
+pub const STRANGER_BURST: u32 = 10_000;
+/// ... and then one every so often: 2,000 in a second.
+pub const STRANGER_EVERY: Duration = Duration::from_micros(500);
+/// Malformed requests of one source that are answered at once ...
+pub const NOISE_BURST: u32 = 50;
+/// ... and then one every so often: 10 in a second.
+pub const NOISE_EVERY: Duration = Duration::from_millis(100);
+/// Reports of malformed messages and of refusals at once ...
+pub const REPORT_BURST: u32 = 10;
+/// ... and then one every so often: 5 in a second.
+pub const REPORT_EVERY: Duration = Duration::from_millis(200);
