@@ -112,12 +112,12 @@ impl Site {
     }
 
     /// A REGISTER of extension 100 with these header fields, the CSeq one higher than before.
-    fn register(&mut self, origin: Origin, headers: &str) -> Answer {
+    fn register(&mut self, origin: Origin, headers: &str) -> Reply {
         self.cseq += 1;
         self.register_as("100", self.cseq, origin, &format!("Call-ID: one\r\n{headers}"))
     }
 
-    fn register_as(&mut self, aor: &str, cseq: u32, origin: Origin, headers: &str) -> Answer {
+    fn register_as(&mut self, aor: &str, cseq: u32, origin: Origin, headers: &str) -> Reply {
         let request = message(headers, cseq);
         self.cx(|registrar, cx| registrar.register(cx, aor, &request, &origin))
     }
@@ -197,18 +197,18 @@ impl Site {
 }
 
 /// The values of a header field of an answer.
-fn values(answer: &Answer, name: HeaderName) -> Vec<&str> {
-    answer.headers.iter().filter(|(n, _)| *n == name).map(|(_, value)| value.as_str()).collect()
+fn values(answer: &Reply, name: HeaderName) -> Vec<&str> {
+    answer.headers.iter().filter(|(n, _)| *n == name.as_str()).map(|(_, value)| value.as_str()).collect()
 }
 
 #[track_caller]
-fn ok(answer: &Answer) -> Vec<&str> {
+fn ok(answer: &Reply) -> Vec<&str> {
     assert_eq!(answer.status, Status::OK, "{answer:?}");
     values(answer, HeaderName::Contact)
 }
 
 #[track_caller]
-fn refused(answer: &Answer, code: u16, reason: &str) {
+fn refused(answer: &Reply, code: u16, reason: &str) {
     assert_eq!((answer.status.code(), answer.reason.as_deref().unwrap_or_default()), (code, reason));
     assert_eq!(values(answer, HeaderName::Contact), Vec::<&str>::new());
 }
