@@ -59,6 +59,11 @@ impl Reply {
         self
     }
 
+    /// With a session description, unless it is empty.
+    pub(crate) fn session(self, body: Bytes) -> Self {
+        if body.is_empty() { self } else { self.body("application/sdp", body) }
+    }
+
     /// The whole response to `request`, which came from `source`. `tag` goes to the To that has none.
     pub(crate) fn write(&self, request: &Message, source: SocketAddr, tag: Option<&str>) -> Bytes {
         let mut writer =
