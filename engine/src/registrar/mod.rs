@@ -129,13 +129,8 @@ impl Registrar {
         self.of(aor).map(|(_, binding)| binding)
     }
 
-    /// One binding.
-    pub(crate) fn get(&self, key: BindingKey) -> Option<&Binding> {
-        self.bindings.get(key)
-    }
-
     /// All bindings of an extension with their keys, most preferred first.
-    pub(crate) fn of(&self, aor: &str) -> impl Iterator<Item = (BindingKey, &Binding)> {
+    fn of(&self, aor: &str) -> impl Iterator<Item = (BindingKey, &Binding)> {
         let keys = self.aors.get(aor).map(SmallVec::as_slice).unwrap_or_default();
         keys.iter().filter_map(|key| Some((*key, self.bindings.get(*key)?)))
     }
