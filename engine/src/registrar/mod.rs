@@ -328,8 +328,9 @@ impl Registrar {
         reply.header(HeaderName::Supported, "path").header(HeaderName::Date, date::sip_date(wall))
     }
 
-    /// Panics unless every table agrees with every other. For the simulator.
-    pub(crate) fn check(&self) {
+    /// Panics unless every table agrees with every other and each binding has its timer. For the simulator.
+    pub(crate) fn check(&self, armed: impl Fn(TimerKey) -> bool) {
+        assert!(self.bindings.values().all(|b| armed(b.timer)), "each binding has its timer");
         let listed: usize = self.aors.values().map(SmallVec::len).sum();
         assert_eq!(listed, self.bindings.len(), "each binding is listed once");
         for (aor, keys) in &self.aors {

@@ -106,7 +106,7 @@ impl Site {
             out: &mut self.out,
         };
         let result = work(&mut self.registrar, &mut cx);
-        self.registrar.check();
+        self.registrar.check(|timer| self.timers.is_armed(timer));
         assert_eq!(self.timers.len(), self.registrar.len(), "one timer for each binding");
         result
     }
@@ -141,7 +141,7 @@ impl Site {
             }
         }
         self.now = until;
-        self.registrar.check();
+        self.registrar.check(|timer| self.timers.is_armed(timer));
     }
 
     fn seconds(&mut self, seconds: u64) {
