@@ -222,9 +222,10 @@ impl Event {
     /// How much a person should care.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Description { .. } | Self::MediaFrom { .. } | Self::StreamOpened { .. } | Self::StreamClosed { .. } => {
-                Severity::Debug
-            }
+            Self::Description { .. }
+            | Self::MediaFrom { .. }
+            | Self::StreamOpened { .. }
+            | Self::StreamClosed { .. } => Severity::Debug,
             Self::Registered { refresh: true, .. } | Self::Asking { .. } => Severity::Debug,
             Self::Registered { .. }
             | Self::Unregistered { .. }
