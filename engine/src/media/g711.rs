@@ -108,6 +108,7 @@ const fn a_encode_table() -> [u8; 1 << 12] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::Digest as _;
 
     const ALL: std::ops::RangeInclusive<i16> = i16::MIN..=i16::MAX;
 
@@ -135,6 +136,23 @@ mod tests {
             }
             assert_eq!(a_encode(a_decode(code)), code);
         }
+    }
+
+    /// Digests of what the reference programs of ITU-T G.191 make of all 65,536 samples in ascending order: the codes,
+    /// and the samples decoded from them as little-endian words (test sequences `sweep-r.u`, `.reu`, `.a`, `.rea`).
+    #[test]
+    fn the_whole_law_is_that_of_the_reference() {
+        let hex = |octets: &[u8]| {
+            sha2::Sha256::digest(octets).iter().map(|b| format!("{b:02x}")).collect::<String>()
+        };
+        let mu: Vec<u8> = ALL.map(mu_encode).collect();
+        let mu_back: Vec<u8> = mu.iter().flat_map(|&c| mu_decode(c).to_le_bytes()).collect();
+        assert_eq!(hex(&mu), "90c29de505fb68e766118303bd552a16005dcf810873698bee1d8f3b247ce28c");
+        assert_eq!(hex(&mu_back), "cf9f90195534a105f211b1fb5c511ab45ee76827ac0987d6cc804afb897ef0f6");
+        let a: Vec<u8> = ALL.map(a_encode).collect();
+        let a_back: Vec<u8> = a.iter().flat_map(|&c| a_decode(c).to_le_bytes()).collect();
+        assert_eq!(hex(&a), "38488f6fd710f4686360edc4d38639f96c491595ef93f8eb8d62d5e07ca6ce7b");
+        assert_eq!(hex(&a_back), "faf8570479a0e7d0e1da55d48c42e76961d0e5c285c35d42e9f6dafbafae8a35");
     }
 
     /// The whole law: louder in is never softer out, and no sample moves further than half a step of its segment.

@@ -101,7 +101,8 @@ fn reports_come_every_five_seconds_or_so_and_say_what_was_heard() {
     assert!(info.octets == info.packets * 160 && info.packets > 2600);
     assert_eq!(blocks[0].ssrc, 1);
     assert!((24..=27).contains(&blocks[0].fraction_lost), "{}", blocks[0].fraction_lost);
-    assert!((270..=300).contains(&blocks[0].lost));
+    // One packet in ten, up to the report.
+    assert!((255..=300).contains(&blocks[0].lost), "{}", blocks[0].lost);
 }
 
 #[test]
