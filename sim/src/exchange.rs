@@ -168,6 +168,7 @@ impl World<'_> {
     fn step(&mut self, input: Input, cause: Cause<'_>) -> Verdict {
         let now = self.now;
         self.exchange.steps += 1;
+        self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
         guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
@@ -197,6 +198,7 @@ impl World<'_> {
     }
 
     fn act(&mut self, action: Action, cause: Cause<'_>) -> Verdict {
+        self.tell_trace("  <-", &action);
         if !matches!(action, Action::Transmit { .. }) {
             self.note(&action);
         }

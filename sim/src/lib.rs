@@ -32,4 +32,4 @@ mod world;
 pub use draw::{Settings, draw};
 pub use oracle::{Broken, ORACLES};
 pub use plan::Plan;
-pub use run::{Failure, Outcome, ladder_of, run};
+pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use options::{Command, Options};
-use telex_sim::{Failure, Outcome, Plan, draw, run};
+use telex_sim::{Failure, Outcome, Plan, draw, run, run_traced};
 
 /// What all runs came to.
 #[derive(Default)]
@@ -39,7 +39,10 @@ fn main() -> ExitCode {
         if options.print_plan {
             print!("{plan}");
         }
-        let outcome = run(&plan);
+        let outcome = match options.trace {
+            true => run_traced(&plan, &mut |line| println!("{line}")),
+            false => run(&plan),
+        };
         if let Some(failure) = &outcome.broken
             && !options.json
         {

@@ -21,6 +21,7 @@ usage: telex-sim [--seed N | --seeds A..B] [options]
   --plain            no bursts, partitions, broken or split streams beside the above
   --break-timer T    break a timer of the engine, to see it caught: t1 or t2
   --plan             print each plan before it runs
+  --trace            print every input and action of signalling
   --json             one JSON document instead of text
 
 The exit code is 0 only when nothing broke.";
@@ -41,6 +42,7 @@ pub(crate) struct Options {
     pub(crate) settings: Settings,
     pub(crate) json: bool,
     pub(crate) print_plan: bool,
+    pub(crate) trace: bool,
     /// The arguments without those that choose seeds or output.
     repeat: Vec<String>,
 }
@@ -57,7 +59,7 @@ impl Options {
 /// Reads the arguments. The error is a sentence for people.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut options =
-        Options { seeds: 1..2, settings: Settings::default(), json: false, print_plan: false, repeat: Vec::new() };
+        Options { seeds: 1..2, settings: Settings::default(), json: false, print_plan: false, trace: false, repeat: Vec::new() };
     let settings = &mut options.settings;
     let mut words = arguments.flat_map(|word| match word.split_once('=') {
         Some((name, value)) if name.starts_with("--") => vec![name.to_owned(), value.to_owned()],
@@ -73,6 +75,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
         match word.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
             "--json" => options.json = true,
+            "--trace" => options.trace = true,
             "--plan" => options.print_plan = true,
             "--seed" => {
                 let seed = number(&value()?)?;

@@ -3,7 +3,7 @@
 use telex_engine::event::Side;
 use telex_engine::time::Duration;
 
-use crate::ladder;
+use crate::ladder::{self, Row};
 use crate::oracle::{Broken, ORACLES};
 use crate::phone::{Leg, Phone};
 use crate::plan::Plan;
@@ -56,7 +56,23 @@ const LAST: usize = 40;
 
 /// Executes a plan.
 pub fn run(plan: &Plan) -> Outcome {
+    finish(plan, World::new(plan)).0
+}
+
+/// Executes a plan and tells `trace` every input and action of signalling as a line of text.
+pub fn run_traced(plan: &Plan, trace: &mut dyn FnMut(&str)) -> Outcome {
     let mut world = World::new(plan);
+    world.trace = Some(trace);
+    finish(plan, world).0
+}
+
+/// Executes a plan and draws the ladder of one of its calls.
+pub fn run_with_ladder(plan: &Plan, call: usize) -> (Outcome, String) {
+    let (outcome, rows) = finish(plan, World::new(plan));
+    (outcome, ladder::draw(plan, &rows, Some(call), LAST))
+}
+
+fn finish(plan: &Plan, mut world: World<'_>) -> (Outcome, Vec<Row>) {
     let verdict = world.run();
     let mut outcome = Outcome {
         messages: world.messages,
@@ -73,15 +89,7 @@ pub fn run(plan: &Plan) -> Outcome {
         let why = ORACLES.iter().find(|(name, _)| *name == broken.oracle).map_or("", |(_, why)| *why);
         Box::new(Failure { broken, ladder, why })
     });
-    outcome
-}
-
-/// Executes a plan and draws the ladder of one of its calls.
-pub fn ladder_of(plan: &Plan, call: usize) -> (Outcome, String) {
-    let mut world = World::new(plan);
-    let _ = world.run();
-    let text = ladder::draw(plan, &world.rows, Some(call), LAST);
-    (run(plan), text)
+    (outcome, world.rows)
 }
 
 fn count(outcome: &mut Outcome, phones: &[Phone]) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use telex_engine::border::StreamId;
 
 use crate::text::Msg;
@@ -15,6 +16,8 @@ pub(crate) struct Stream {
     pub(crate) phone_open: bool,
     /// The exchange's end is open.
     pub(crate) exchange_open: bool,
+    /// The exchange asked for it, and it is not up yet: what it sends waits here, as in any driver.
+    pub(crate) waiting: Option<Vec<Bytes>>,
     /// It broke: what is under way does not arrive.
     pub(crate) broken: bool,
     /// Octets written by the phone, and delivered to the exchange.
@@ -46,6 +49,7 @@ impl Streams {
             phone,
             phone_open: false,
             exchange_open: false,
+            waiting: (stream.0 % 2 == 0).then(Vec::new),
             broken: false,
             written: 0,
             read: 0,

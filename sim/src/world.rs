@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use telex_engine::border::{Flow, Input, StreamId};
+use telex_engine::border::{Flow, Input, StreamEvent, StreamId, Transport};
 use telex_engine::event::Side;
 use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
 use telex_engine::time::{Duration, Instant};
@@ -116,7 +116,12 @@ pub(crate) struct World<'a> {
     pub(crate) media: u64,
     pieces: Vec<(usize, Instant)>,
     effects: Vec<Effect>,
+    /// Is told every input and action of signalling as a line of text.
+    pub(crate) trace: Option<Trace<'a>>,
 }
+
+/// Somebody who wants to read along.
+pub(crate) type Trace<'a> = &'a mut dyn FnMut(&str);
 
 impl<'a> World<'a> {
     /// A world in which nothing has happened yet.
@@ -142,6 +147,7 @@ impl<'a> World<'a> {
             media: 0,
             pieces: Vec::new(),
             effects: Vec::new(),
+            trace: None,
         };
         world.schedule_plan();
         world
@@ -277,15 +283,15 @@ impl<'a> World<'a> {
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
         if let Some(msg) = &msg {
-            self.entered(msg, telex_engine::border::Transport::Udp);
+            self.entered(msg);
         }
         let remote = SocketAddr::new(self.phones[phone].address, SIP_PORT);
         let input = Input::Datagram { listener: crate::exchange::UDP, local: EXCHANGE, remote, bytes };
         self.tell(input, msg.as_ref())
     }
 
-    pub(crate) fn entered(&mut self, msg: &Msg, transport: telex_engine::border::Transport) {
-        let entry = Entry { now: self.now, msg, transport };
+    pub(crate) fn entered(&mut self, msg: &Msg) {
+        let entry = Entry { now: self.now, msg };
         self.answers.enter(&entry);
         self.retransmissions.enter(&entry);
     }
@@ -299,9 +305,9 @@ impl<'a> World<'a> {
         self.messages += 1;
         let msg = grammar::well_formed(self.now, bytes)?;
         let (phone, transport) = match flow {
-            Flow::Datagram { remote, .. } => (phone_at(remote.ip()), telex_engine::border::Transport::Udp),
+            Flow::Datagram { remote, .. } => (phone_at(remote.ip()), Transport::Udp),
             Flow::Stream { stream } => {
-                (self.streams.get(stream).map(|s| s.phone), telex_engine::border::Transport::Tcp)
+                (self.streams.get(stream).map(|s| s.phone), Transport::Tcp)
             }
         };
         let Some(phone) = phone.filter(|p| *p < self.phones.len()) else {
@@ -382,6 +388,10 @@ impl<'a> World<'a> {
     fn write(&mut self, id: StreamId, inward: bool, bytes: &Bytes) {
         let Some(stream) = self.streams.get(id) else { return };
         let open = if inward { stream.phone_open } else { stream.exchange_open };
+        if let (false, Some(waiting)) = (inward, &mut stream.waiting) {
+            waiting.push(bytes.clone());
+            return;
+        }
         if !open || stream.broken {
             return;
         }
@@ -431,10 +441,10 @@ impl<'a> World<'a> {
         }
         let complete = stream.read(bytes.len());
         for msg in &complete {
-            self.entered(msg, telex_engine::border::Transport::Tcp);
+            self.entered(msg);
         }
         self.digest.octets(&bytes);
-        let event = telex_engine::border::StreamEvent::Bytes(bytes);
+        let event = StreamEvent::Bytes(bytes);
         self.tell(Input::Stream { stream: id, event }, complete.last())
     }
 
@@ -455,13 +465,16 @@ impl<'a> World<'a> {
             return self.stimulate(phone, stimulus);
         }
         stream.exchange_open = true;
+        for bytes in stream.waiting.take().unwrap_or_default() {
+            self.write(id, false, &bytes);
+        }
         if !ours {
             let at = self.network.handshake(self.now, phone);
             self.schedule(at, Event::StreamUp { stream: id, inward: false });
         }
         // Phones connect from a port of their own choosing and are connected to at their SIP port.
         let port = if ours { SIP_PORT } else { 40_000 + u16::try_from(id.0 % 20_000).unwrap_or(0) };
-        let event = telex_engine::border::StreamEvent::Opened {
+        let event = StreamEvent::Opened {
             listener: (!ours).then_some(crate::exchange::TCP),
             local: EXCHANGE_SIP,
             remote: SocketAddr::new(address(phone), port),
@@ -475,7 +488,7 @@ impl<'a> World<'a> {
         let phone = stream.phone;
         if inward {
             if std::mem::replace(&mut stream.exchange_open, false) {
-                let event = telex_engine::border::StreamEvent::Closed;
+                let event = StreamEvent::Closed;
                 return self.tell(Input::Stream { stream: id, event }, None);
             }
         } else if std::mem::replace(&mut stream.phone_open, false) || stream.broken {
@@ -501,7 +514,7 @@ impl<'a> World<'a> {
         let phone = phone_at(remote.ip()).filter(|p| *p < self.phones.len());
         let listens = |phone: &usize| {
             remote.port() == SIP_PORT
-                && self.plan.phones[*phone].transport == telex_engine::border::Transport::Tcp
+                && self.plan.phones[*phone].transport == Transport::Tcp
         };
         match phone.filter(listens) {
             Some(phone) => {
@@ -510,7 +523,7 @@ impl<'a> World<'a> {
                 self.schedule(at, Event::StreamUp { stream, inward: false });
             }
             None => {
-                let event = telex_engine::border::StreamEvent::Closed;
+                let event = StreamEvent::Closed;
                 self.schedule(self.now + Duration::from_millis(20), Event::Tell(Input::Stream { stream, event }));
             }
         }
@@ -528,6 +541,14 @@ impl<'a> World<'a> {
             self.schedule(at, Event::MediaOut { phone, port: remote.port(), bytes: bytes.clone() });
         }
         Ok(())
+    }
+
+    /// Tells whoever reads along.
+    pub(crate) fn tell_trace(&mut self, direction: &str, what: &dyn std::fmt::Debug) {
+        let now = self.now;
+        if let Some(trace) = &mut self.trace {
+            trace(&format!("{now} {direction} {what:?}"));
+        }
     }
 
     /// Adds an action to the running hash.

@@ -13,6 +13,7 @@ struct Asked {
     at: Instant,
     summary: String,
     final_response: Option<Bytes>,
+    to_tag: String,
     answered: bool,
     trying_due: Option<Instant>,
 }
@@ -44,7 +45,7 @@ impl Answers {
             self.trying.push((due, key.clone()));
         }
         let summary = entry.msg.summary();
-        self.asked.insert(key, Asked { at: entry.now, summary, final_response: None, answered: false, trying_due });
+        self.asked.insert(key, Asked { at: entry.now, summary, final_response: None, to_tag: String::new(), answered: false, trying_due });
     }
 
     /// A message leaves.
@@ -59,7 +60,12 @@ impl Answers {
         asked.trying_due = None;
         match (&asked.final_response, code) {
             (None, ..200) => {}
-            (None, _) => asked.final_response = Some(exit.raw.clone()),
+            (None, _) => {
+                asked.final_response = Some(exit.raw.clone());
+                exit.msg.tag("to").unwrap_or_default().clone_into(&mut asked.to_tag);
+            }
+            // A challenge may be stateless: made anew whenever its request comes, but with the same To tag (§8.2.7).
+            (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());
                 return Err(broken("nothing_after_final", exit.now, reason));

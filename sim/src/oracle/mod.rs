@@ -76,11 +76,22 @@ pub(crate) struct Exit<'a> {
     pub(crate) cause: Cause<'a>,
 }
 
+impl Exit<'_> {
+    /// Whether it answers the request that is being handled.
+    pub(crate) fn is_provoked(&self) -> bool {
+        match self.cause {
+            Cause::Message(cause) => {
+                cause.is_request() && cause.branch() == self.msg.branch() && cause.method() == self.msg.method()
+            }
+            Cause::Wake | Cause::Other => false,
+        }
+    }
+}
+
 /// A SIP message at the moment it has wholly reached the exchange.
 pub(crate) struct Entry<'a> {
     pub(crate) now: Instant,
     pub(crate) msg: &'a Msg,
-    pub(crate) transport: Transport,
 }
 
 /// What the exchange was handling when it acted.

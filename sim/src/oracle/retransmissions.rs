@@ -6,9 +6,8 @@ use bytes::Bytes;
 use telex_engine::border::Transport;
 use telex_engine::time::{Duration, Instant};
 
-use super::{Cause, Entry, Exit, Verdict, broken};
+use super::{Entry, Exit, Verdict, broken};
 use crate::phone::{LIFE, T1, T2};
-use crate::text::Msg;
 
 /// What is sent again, and until what happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +178,8 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
         (None, "INVITE") => unreliable.then_some(Kind::Invite),
         (None, _) => unreliable.then_some(Kind::Request),
         (Some(200..300), "INVITE") => Some(Kind::Success),
+        // Challenges are stateless: nothing repeats them but their request (§8.2.7).
+        (Some(401 | 407), "INVITE") => None,
         (Some(300..), "INVITE") => unreliable.then_some(Kind::Refusal),
         _ => None,
     }
@@ -188,11 +189,7 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
 fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit: &Exit<'_>) -> Verdict {
     same(&owed.bytes, exit)?;
     let now = exit.now;
-    let provoked = match (owed.kind, exit.cause) {
-        (Kind::Refusal | Kind::Success, Cause::Message(cause)) => repeats(cause, exit.msg),
-        _ => false,
-    };
-    if provoked {
+    if matches!(owed.kind, Kind::Refusal | Kind::Success) && exit.is_provoked() {
         return Ok(());
     }
     if now + TOLERANCE < owed.due || owed.due + TOLERANCE < now {
@@ -212,11 +209,6 @@ fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit
     owed.due += owed.interval;
     by_due.insert((owed.due, key.clone()));
     Ok(())
-}
-
-/// Whether `cause` is the request that `response` answers, once more.
-fn repeats(cause: &Msg, response: &Msg) -> bool {
-    cause.is_request() && cause.branch() == response.branch() && cause.method() == response.method()
 }
 
 /// `same_bytes_again`.

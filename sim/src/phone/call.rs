@@ -11,6 +11,9 @@ use super::{Phone, Scene};
 use crate::plan::Reaction;
 use crate::text::{Build, Msg, parameter};
 
+/// A phone that nobody picks up stops ringing after this.
+const RINGS: Duration = Duration::from_secs(60);
+
 impl Phone {
     /// Makes a call of the plan.
     pub(super) fn dial(&mut self, scene: &Scene<'_>, call: usize) {
@@ -251,7 +254,8 @@ impl Phone {
             Reaction::Answer(after) | Reaction::Refuse(after, _) => {
                 self.arm_leg(n, LegTimer::React, scene.now + after);
             }
-            Reaction::Ignore => {}
+            // Nobody hears it; after a while the phone gives up by itself.
+            Reaction::Ignore => self.arm_leg(n, LegTimer::React, scene.now + RINGS),
         }
     }
 
@@ -271,7 +275,7 @@ impl Phone {
         match self.reaction(scene, self.legs[leg].call) {
             Reaction::Answer(_) => self.answer(scene, leg),
             Reaction::Refuse(_, code) => self.refuse(scene, leg, code),
-            Reaction::Ignore => {}
+            Reaction::Ignore => self.refuse(scene, leg, 480),
         }
     }
 

@@ -1,7 +1,5 @@
 //! One phone's side of one call: what it knows, and the diary that the oracles read.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
@@ -140,11 +138,6 @@ impl Leg {
     /// When this voice was last heard.
     pub(crate) fn last_heard(&self, voice: LegId) -> Option<Instant> {
         self.heard.iter().find(|(leg, ..)| *leg == voice).map(|(.., at)| *at)
-    }
-
-    /// Call-ID of the leg.
-    pub(crate) fn call_id(&self) -> &str {
-        &self.call_id
     }
 
     /// Whether the owner holds, or wants to.
@@ -320,10 +313,5 @@ impl Phone {
             }
             Heard::Control | Heard::Noise => {}
         }
-    }
-
-    /// Where this phone's media for a leg is sent to.
-    pub(crate) fn media_target(&self, leg: usize) -> Option<SocketAddr> {
-        self.legs[leg].remote.as_ref().map(|r| r.address)
     }
 }

@@ -24,8 +24,6 @@ pub(crate) struct Registration {
     busy: bool,
     due: Option<Instant>,
     leaving: bool,
-    /// Until when the exchange promised to know the phone.
-    pub(crate) until: Option<Instant>,
     /// How often a REGISTER succeeded.
     pub(crate) successes: u64,
 }
@@ -42,14 +40,8 @@ impl Registration {
             busy: false,
             due: None,
             leaving: false,
-            until: None,
             successes: 0,
         }
-    }
-
-    /// Whether the exchange knows the phone at `now`, as far as the phone can tell.
-    pub(crate) fn holds(&self, now: Instant) -> bool {
-        !self.leaving && self.until.is_some_and(|until| now < until)
     }
 }
 
@@ -138,7 +130,6 @@ impl Phone {
         self.registration.successes += 1;
         if self.registration.leaving {
             if self.registration.expires == 0 && self.registration.due.is_none() {
-                self.registration.until = None;
                 self.close_streams();
             } else {
                 // The answer is to a REGISTER from before the phone was switched off.
@@ -155,7 +146,6 @@ impl Phone {
             .and_then(|contact| parameter(contact, "expires"))
             .and_then(|text| text.parse::<u32>().ok());
         let seconds = u64::from(granted.unwrap_or(self.registration.expires));
-        self.registration.until = granted.map(|_| now + Duration::from_secs(seconds));
         // Half-way, so that a lost REGISTER and its repetitions still come in time.
         self.register_later(now + Duration::from_secs(seconds / 2));
     }
