@@ -140,6 +140,12 @@ impl Leg {
         self.heard.iter().find(|(leg, ..)| *leg == voice).map(|(.., at)| *at)
     }
 
+    /// When anything was last heard, or could have been.
+    fn heard_since(&self) -> Instant {
+        let voices = self.heard.iter().map(|(.., at)| *at);
+        voices.chain(self.generated.map(|(_, at)| at)).chain(self.answered).max().unwrap_or(self.began)
+    }
+
     /// Whether the owner holds, or wants to.
     pub(crate) fn has_hold(&self) -> bool {
         self.wanted != Way::Both || self.agreed != Way::Both
@@ -166,6 +172,9 @@ pub(super) struct Opening {
 const SYLLABLE: Duration = Duration::from_millis(20);
 /// Then this often, so that a run is not mostly media.
 const MURMUR: Duration = Duration::from_millis(200);
+/// A phone that has lost a stream, and with it perhaps a BYE, hangs up after so much silence. Other phones wait for ever,
+/// so that a forgotten one is noticed.
+const PATIENCE: Duration = Duration::from_secs(40);
 /// Packets sent at the first pace.
 const SYLLABLES: u32 = 10;
 
@@ -283,6 +292,10 @@ impl Phone {
         let leg = &mut self.legs[n];
         if leg.state != State::Up {
             return;
+        }
+        let deaf = leg.agreed.receives() && leg.heard_since() + PATIENCE < scene.now;
+        if deaf && self.line.broke {
+            return self.hang_up(scene, n);
         }
         let pace = if leg.spoken < SYLLABLES { SYLLABLE } else { MURMUR };
         // A holder has nothing to say: its owner put the receiver down.

@@ -20,6 +20,8 @@ pub(super) struct Line {
     connecting: bool,
     waiting: Vec<Bytes>,
     received: BTreeMap<u64, BytesMut>,
+    /// A stream broke: the exchange may have said things that were lost for ever.
+    pub(super) broke: bool,
     off: bool,
 }
 
@@ -63,7 +65,9 @@ impl Phone {
         self.line.connecting = false;
         if self.line.own == Some(stream) || self.line.own.is_none() {
             self.line.own = None;
+            self.line.broke = true;
             self.forget_register();
+            self.fail_clients(scene);
             self.arm(scene.now + RECONNECT, Timer::Connect);
         }
     }

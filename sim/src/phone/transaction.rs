@@ -233,6 +233,16 @@ impl Phone {
         }
     }
 
+    /// The stream broke: what waits for an answer will not get one (RFC 3261 §17.1.4).
+    pub(super) fn fail_clients(&mut self, scene: &Scene<'_>) {
+        let waiting = |c: &&Client| c.progress != Progress::Done;
+        let purposes: Vec<Purpose> = self.clients.iter().filter(waiting).map(|c| c.purpose).collect();
+        self.clients.retain(|c| c.progress == Progress::Done);
+        for purpose in purposes {
+            self.answered(scene, purpose, &Answer::Timeout);
+        }
+    }
+
     /// Finds the transaction of a request, or opens one. `None` when the request was only a repetition.
     pub(super) fn receive_request(&mut self, scene: &Scene<'_>, msg: &Msg, stream: Option<u64>) -> Option<u64> {
         let method = msg.method();
