@@ -7,7 +7,6 @@ use super::session::{Heard, Invited, LegEvent, Phase, Reliable, Role, Session, U
 use super::session_timer::{Refresher, SessionTimer};
 use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::state::Dialog;
-use crate::border::Flow;
 use crate::cx::{CallKey, Cx, LegKey, LegTimer, ServerKey};
 use crate::sip::{HeaderName, Message, Method, ParseError, Status};
 use crate::time::Duration;
