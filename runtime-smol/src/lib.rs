@@ -4,3 +4,4 @@
 //! It decides nothing about telephony.
 
 mod config;
+mod log;

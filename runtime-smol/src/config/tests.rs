@@ -115,23 +115,29 @@ fn unknown_keys_are_told_with_a_guess() {
       |  ^^^^^ not known
       |
       = help: did you mean `listen`?
+
     error: unknown key `prots` in [media]
      --> telex.toml:4:1
       |
     4 | prots = "1-2"
       | ^^^^^ not known here
+      |
       = help: did you mean `ports`?
+
     error: unknown key `realm` in [media]
      --> telex.toml:5:1
       |
     5 | realm = "x"
       | ^^^^^ not known here
+      |
       = help: `realm` belongs in [sip]
+
     error: unknown key `colour` in [store]
      --> telex.toml:7:1
       |
     7 | colour = 1
       | ^^^^^^ not known here
+      |
       = help: [store] takes path
     "#);
 }
@@ -154,47 +160,59 @@ contacts = 11
 "#;
     assert_snapshot!(refused(text), @r#"
     error: this is not an address to listen on
-      --> telex.toml:3:8
-       |
-     3 | udp = ["127.0.0.1", "127.0.0.1:5060", "127.0.0.1:5060"]
-       |        ^^^^^^^^^^^ no address and port
-       |
-       = help: add the port: "127.0.0.1:5060"
+     --> telex.toml:3:8
+      |
+    3 | udp = ["127.0.0.1", "127.0.0.1:5060", "127.0.0.1:5060"]
+      |        ^^^^^^^^^^^ no address and port
+      |
+      = help: add the port: "127.0.0.1:5060"
+
     error: this address is listed twice
-      --> telex.toml:3:39
-       |
-     3 | udp = ["127.0.0.1", "127.0.0.1:5060", "127.0.0.1:5060"]
-       |                                       ^^^^^^^^^^^^^^^^ again here
-       = help: keep one of them
+     --> telex.toml:3:39
+      |
+    3 | udp = ["127.0.0.1", "127.0.0.1:5060", "127.0.0.1:5060"]
+      |                                       ^^^^^^^^^^^^^^^^ again here
+      |
+      = help: keep one of them
+
     error: `tcp` in [listen] must be a list of texts
-      --> telex.toml:4:7
-       |
-     4 | tcp = "0.0.0.0:5060"
-       |       ^^^^^^^^^^^^^^ this is a text
-       = help: put it in brackets: ["…"]
+     --> telex.toml:4:7
+      |
+    4 | tcp = "0.0.0.0:5060"
+      |       ^^^^^^^^^^^^^^ this is a text
+      |
+      = help: put it in brackets: ["…"]
+
     error: `ports` must start at an even port
-      --> telex.toml:7:9
-       |
-     7 | ports = "10001-10000"
-       |         ^^^^^^^^^^^^^ odd start
-       = help: start at 10000 or 10002
+     --> telex.toml:7:9
+      |
+    7 | ports = "10001-10000"
+      |         ^^^^^^^^^^^^^ odd start
+      |
+      = help: start at 10000 or 10002
+
     error: this is not an IP address
-      --> telex.toml:8:11
-       |
-     8 | address = "pbx.example.com"
-       |           ^^^^^^^^^^^^^^^^^ no address
-       = help: write it as in "192.0.2.1" or "2001:db8::1", without a port and not as a name
+     --> telex.toml:8:11
+      |
+    8 | address = "pbx.example.com"
+      |           ^^^^^^^^^^^^^^^^^ no address
+      |
+      = help: write it as in "192.0.2.1" or "2001:db8::1", without a port and not as a name
+
     error: `timeout` in [media] must be a time
-      --> telex.toml:9:11
-       |
-     9 | timeout = 60
-       |           ^^ this is a number
-       = help: say the unit: "60s" or "60ms"
+     --> telex.toml:9:11
+      |
+    9 | timeout = 60
+      |           ^^ this is a number
+      |
+      = help: say the unit: "60s" or "60ms"
+
     error: `min_expires` in [registrar] must be from 1s to 1h
       --> telex.toml:12:15
        |
     12 | min_expires = "2h"
        |               ^^^^ too long
+
     error: `contacts` in [registrar] must be a whole number from 1 to 10
       --> telex.toml:13:12
        |
@@ -235,47 +253,59 @@ contact = "door"
 "#;
     assert_snapshot!(refused(text), @r#"
     error: `password` and `ha1` say the same thing twice
-      --> telex.toml:5:1
-       |
-     5 | ha1 = "0123"
-       | ^^^ second one
-       |
-       = help: keep one of them
+     --> telex.toml:5:1
+      |
+    5 | ha1 = "0123"
+      | ^^^ second one
+      |
+      = help: keep one of them
+
     error: extension `100` is already taken
-      --> telex.toml:8:13
-       |
-     8 | extension = "100"
-       |             ^^^^^ second phone of this name
-       = help: give each phone an extension of its own
+     --> telex.toml:8:13
+      |
+    8 | extension = "100"
+      |             ^^^^^ second phone of this name
+      |
+      = help: give each phone an extension of its own
+
     error: *43 is the echo test and cannot be a phone
       --> telex.toml:12:13
        |
     12 | extension = "*43"
        |             ^^^^^ taken
+       |
        = help: choose another extension
+
     error: this phone has no extension
       --> telex.toml:15:1
        |
     15 | [[phone]]
        | ^^^^^^^^^ in this entry
+       |
        = help: add extension = "…": the number or name it is called by
+
     error: this cannot be the user name of a SIP address
       --> telex.toml:19:13
        |
     19 | extension = "a b"
        |             ^^^^^ not usable
+       |
        = help: use 1 to 64 letters, digits or any of - _ . ! ~ * ' ( ) & = + $ , ; ? /
+
     error: this phone can neither register nor be reached
       --> telex.toml:23:13
        |
     23 | extension = "101"
        |             ^^^^^ no password, no contact
+       |
        = help: add password = "…" (or ha1 = "…") so that it can register, or contact = "sip:…" if it never does
+
     error: this is not a contact that can be called
       --> telex.toml:27:11
        |
     27 | contact = "door"
        |           ^^^^^^ not a sip: address
+       |
        = help: write it as in "sip:door@192.0.2.7:5060"
     "#);
 }
@@ -288,7 +318,7 @@ fn broken_toml_is_told_with_its_place() {
       |
     1 | [listen
       |        ^ here
-      |
+
     error: invalid basic string, expected `"`
      --> telex.toml:4:11
       |
