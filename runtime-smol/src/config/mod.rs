@@ -139,7 +139,9 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         media_address,
         media_timeout: media_timeout(reader, media),
         sip: timers(reader, sip),
-        ring: call.and_then(|s| reader.time(s, "ring", SECOND, HOUR)).map_or(Config::default().ring, |t| t.value),
+        ring: call
+            .and_then(|s| reader.time(s, "ring", SECOND, HOUR))
+            .map_or(Config::default().ring, |t| t.value),
         registrar: registrar(reader, root),
         session: session(reader, call),
     };
@@ -149,7 +151,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         listen,
         media_ports,
         store: file(reader, root, "store").map_or(folder.join("telex.db"), |f| beside(folder, &f)),
-        control: file(reader, root, "control").map_or_else(|| path.with_extension("sock"), |f| beside(folder, &f)),
+        control: file(reader, root, "control")
+            .map_or_else(|| path.with_extension("sock"), |f| beside(folder, &f)),
         grace: call
             .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
             .map_or(Duration::from_secs(10), |t| t.value),
@@ -200,7 +203,9 @@ fn listen(reader: &mut Reader, root: &DeTable<'_>) -> Vec<Listen> {
 /// The address that all listeners share, or all addresses of the host.
 fn common_address(listen: &[Listen]) -> IpAddr {
     match listen.split_first() {
-        Some((first, rest)) if rest.iter().all(|l| l.address.ip() == first.address.ip()) => first.address.ip(),
+        Some((first, rest)) if rest.iter().all(|l| l.address.ip() == first.address.ip()) => {
+            first.address.ip()
+        }
         _ if listen.iter().all(|l| l.address.is_ipv4()) => Ipv4Addr::UNSPECIFIED.into(),
         _ => Ipv6Addr::UNSPECIFIED.into(),
     }
@@ -210,7 +215,8 @@ fn media_ports(reader: &mut Reader, media: Option<Section<'_>>) -> PortRange {
     let default = PortRange { first: 10_000, last: 19_999 };
     let Some(text) = media.and_then(|s| reader.text(s, "ports")) else { return default };
     let remedy = "write the first and the last port, as in \"10000-19999\"";
-    let ends = text.value.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    let ends =
+        text.value.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
     let Some((first, last)) = ends else {
         reader.wrong(&text.span, "`ports` in [media] must be a range of ports", "not a range", remedy);
         return default;
@@ -251,7 +257,8 @@ fn realm(reader: &mut Reader, sip: Section<'_>) -> Option<smol_str::SmolStr> {
 fn timers(reader: &mut Reader, sip: Option<Section<'_>>) -> SipTimers {
     let default = SipTimers::default();
     let Some(sip) = sip else { return default };
-    let mut time = |key, least, most, default| reader.time(sip, key, least, most).map_or(default, |t| t.value);
+    let mut time =
+        |key, least, most, default| reader.time(sip, key, least, most).map_or(default, |t| t.value);
     SipTimers {
         t1: time("t1", 50 * MS, 10 * SECOND, default.t1),
         t2: time("t2", 100 * MS, 60 * SECOND, default.t2),
@@ -269,14 +276,18 @@ fn registrar(reader: &mut Reader, root: &DeTable<'_>) -> RegistrarConfig {
     let given = reader.time(section, "default_expires", SECOND, 30 * day);
     let min_expires = min.as_ref().map_or(default.min_expires, |t| t.value);
     let max_expires = max.as_ref().map_or(default.max_expires.max(min_expires), |t| t.value);
-    let default_expires = given.as_ref().map_or(default.default_expires.clamp(min_expires.min(max_expires), max_expires), |t| t.value);
+    let default_expires = given
+        .as_ref()
+        .map_or(default.default_expires.clamp(min_expires.min(max_expires), max_expires), |t| t.value);
     ordered(reader, &[&min, &given, &max], [min_expires, default_expires, max_expires]);
     let most = u32::try_from(limits::BINDINGS_PER_AOR).unwrap_or(u32::MAX);
     RegistrarConfig {
         min_expires,
         max_expires,
         default_expires,
-        max_contacts: reader.number(section, "contacts", 1..most + 1).map_or(default.max_contacts, |n| n as usize),
+        max_contacts: reader
+            .number(section, "contacts", 1..most + 1)
+            .map_or(default.max_contacts, |n| n as usize),
         nonce_life: reader.time(section, "nonce", 5 * SECOND, day).map_or(default.nonce_life, |t| t.value),
     }
 }
@@ -286,8 +297,14 @@ fn ordered(reader: &mut Reader, given: &[&Option<At<Duration>>; 3], values: [Dur
     let place: Option<Range<usize>> = given.iter().rev().find_map(|g| g.as_ref().map(|t| t.span.clone()));
     if let (false, Some(span)) = (min <= default && default <= max, place) {
         let title = "min_expires, default_expires and max_expires contradict each other";
-        let label = format!("min {} s, default {} s, max {} s", min.as_secs(), default.as_secs(), max.as_secs());
-        reader.wrong(&span, title, label, "choose them so that min_expires <= default_expires <= max_expires");
+        let label =
+            format!("min {} s, default {} s, max {} s", min.as_secs(), default.as_secs(), max.as_secs());
+        reader.wrong(
+            &span,
+            title,
+            label,
+            "choose them so that min_expires <= default_expires <= max_expires",
+        );
     }
 }
 
@@ -301,7 +318,12 @@ fn session(reader: &mut Reader, call: Option<Section<'_>>) -> SessionConfig {
     let expires = given.as_ref().map_or(default.expires.max(min), |t| t.value);
     if let (true, Some(given)) = (expires < min, given) {
         let label = format!("shorter than min_session, {} s", min.as_secs());
-        reader.wrong(&given.span, "`session` is shorter than `min_session`", label, "make it at least as long");
+        reader.wrong(
+            &given.span,
+            "`session` is shorter than `min_session`",
+            label,
+            "make it at least as long",
+        );
     }
     SessionConfig { expires, min_se: min }
 }

@@ -23,7 +23,12 @@ pub(super) fn phones(reader: &mut Reader, root: &DeTable<'_>, realm: &str) -> BT
         let phone = phone(reader, &entry, &extension, realm);
         if phones.contains_key(&extension.value) {
             let title = format!("extension `{}` is already taken", extension.value);
-            reader.wrong(&extension.span, title, "second phone of this name", "give each phone an extension of its own");
+            reader.wrong(
+                &extension.span,
+                title,
+                "second phone of this name",
+                "give each phone an extension of its own",
+            );
             continue;
         }
         phones.insert(extension.value, phone);
@@ -59,7 +64,12 @@ fn phone(reader: &mut Reader, entry: &At<Section<'_>>, extension: &At<SmolStr>, 
     let (password, ha1, sha256, contact) = (has("password"), has("ha1"), has("ha1_sha256"), has("contact"));
     if password.is_none() && ha1.is_none() && contact.is_none() {
         let remedy = "add password = \"…\" (or ha1 = \"…\") so that it can register, or contact = \"sip:…\" if it never does";
-        reader.wrong(&extension.span, "this phone can neither register nor be reached", "no password, no contact", remedy);
+        reader.wrong(
+            &extension.span,
+            "this phone can neither register nor be reached",
+            "no password, no contact",
+            remedy,
+        );
     }
     if let (Some(_), Some(span)) = (&password, &ha1) {
         reader.wrong(span, "`password` and `ha1` say the same thing twice", "second one", "keep one of them");
@@ -74,7 +84,12 @@ fn phone(reader: &mut Reader, entry: &At<Section<'_>>, extension: &At<SmolStr>, 
     Phone { credentials, contact }
 }
 
-fn from_password(reader: &mut Reader, section: Section<'_>, extension: &str, realm: &str) -> Option<Credentials> {
+fn from_password(
+    reader: &mut Reader,
+    section: Section<'_>,
+    extension: &str,
+    realm: &str,
+) -> Option<Credentials> {
     let password = reader.text(section, "password")?;
     if password.value.is_empty() || password.value.chars().any(char::is_control) {
         let remedy = "write one of 12 or more letters and digits";

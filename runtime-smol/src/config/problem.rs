@@ -46,13 +46,16 @@ impl Refused {
         match self {
             Self::Unreadable { path, error } => {
                 let title = format!("cannot read {}: {error}", path.display());
-                let remedy = "give another file with --config, or run `telex` alone to have a new one written";
-                renderer.render(&[Group::with_title(Level::ERROR.primary_title(title))
-                    .element(Level::HELP.message(remedy))])
+                let remedy =
+                    "give another file with --config, or run `telex` alone to have a new one written";
+                renderer
+                    .render(&[Group::with_title(Level::ERROR.primary_title(title))
+                        .element(Level::HELP.message(remedy))])
             }
             Self::Wrong { path, text, problems } => {
                 let name = path.display().to_string();
-                let shown: Vec<String> = problems.iter().map(|p| renderer.render(&[p.group(&name, text)])).collect();
+                let shown: Vec<String> =
+                    problems.iter().map(|p| renderer.render(&[p.group(&name, text)])).collect();
                 shown.join("\n\n")
             }
         }

@@ -77,7 +77,9 @@ impl Reader {
             let name = key.get_ref().as_ref();
             let Some((_, keys)) = schema.iter().find(|(section, _)| *section == name) else {
                 let remedy = elsewhere(name, schema)
-                    .or_else(|| nearest(name, schema.iter().map(|s| s.0)).map(|n| format!("did you mean `{n}`?")))
+                    .or_else(|| {
+                        nearest(name, schema.iter().map(|s| s.0)).map(|n| format!("did you mean `{n}`?"))
+                    })
                     .unwrap_or_else(|| {
                         let all: Vec<_> = schema.iter().map(|s| format!("[{}]", s.0)).collect();
                         format!("the sections are {}", all.join(", "))
@@ -119,7 +121,12 @@ impl Reader {
         let value = root.get(name)?;
         let Some(table) = value.get_ref().as_table() else {
             let label = format!("this is {}", kind(value.get_ref()));
-            self.wrong(&value.span(), format!("`{name}` must be a section"), label, format!("write it as [{name}]"));
+            self.wrong(
+                &value.span(),
+                format!("`{name}` must be a section"),
+                label,
+                format!("write it as [{name}]"),
+            );
             return None;
         };
         Some(Section { name, table })
@@ -147,7 +154,14 @@ impl Reader {
         found
     }
 
-    fn refuse(&mut self, section: Section<'_>, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, remedy: &str) {
+    fn refuse(
+        &mut self,
+        section: Section<'_>,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        wanted: &str,
+        remedy: &str,
+    ) {
         let title = format!("`{key}` in [{}] must be {wanted}", section.name);
         self.wrong(&value.span(), title, format!("this is {}", kind(value.get_ref())), remedy);
     }
@@ -163,7 +177,11 @@ impl Reader {
     }
 
     /// A list of texts.
-    pub(crate) fn texts<'a>(&mut self, section: Section<'a>, key: &'static str) -> Option<At<Vec<At<&'a str>>>> {
+    pub(crate) fn texts<'a>(
+        &mut self,
+        section: Section<'a>,
+        key: &'static str,
+    ) -> Option<At<Vec<At<&'a str>>>> {
         let value = section.table.get(key)?;
         let Some(items) = value.get_ref().as_array() else {
             self.refuse(section, key, value, "a list of texts", "put it in brackets: [\"…\"]");
@@ -180,9 +198,15 @@ impl Reader {
     }
 
     /// A whole number from `range`.
-    pub(crate) fn number(&mut self, section: Section<'_>, key: &'static str, range: Range<u32>) -> Option<u32> {
+    pub(crate) fn number(
+        &mut self,
+        section: Section<'_>,
+        key: &'static str,
+        range: Range<u32>,
+    ) -> Option<u32> {
         let value = section.table.get(key)?;
-        let number = value.get_ref().as_integer().and_then(|i| i.as_str().replace('_', "").parse::<u32>().ok());
+        let number =
+            value.get_ref().as_integer().and_then(|i| i.as_str().replace('_', "").parse::<u32>().ok());
         match number {
             Some(n) if range.contains(&n) => Some(n),
             _ => {
@@ -214,7 +238,8 @@ impl Reader {
             return None;
         };
         if time < least || time > most {
-            let title = format!("`{key}` in [{}] must be from {} to {}", section.name, show(least), show(most));
+            let title =
+                format!("`{key}` in [{}] must be from {} to {}", section.name, show(least), show(most));
             self.wrong(&text.span, title, if time < least { "too short" } else { "too long" }, "");
             return None;
         }
@@ -229,9 +254,11 @@ impl Reader {
                 let remedy = match text.value.parse::<IpAddr>() {
                     Ok(IpAddr::V4(a)) => format!("add the port: \"{a}:5060\""),
                     Ok(IpAddr::V6(a)) => format!("add the port: \"[{a}]:5060\""),
-                    Err(_) => "write an IP address and a port, as in \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"; \
+                    Err(_) => {
+                        "write an IP address and a port, as in \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"; \
                                0.0.0.0 stands for all addresses of this host"
-                        .to_owned(),
+                            .to_owned()
+                    }
                 };
                 self.wrong(&text.span, "this is not an address to listen on", "no address and port", remedy);
                 None
@@ -254,7 +281,8 @@ const EXAMPLES: &str = "write a number and its unit: \"500ms\", \"30s\", \"5m\",
 
 /// Tells where a key belongs that stands in the wrong place.
 fn elsewhere(key: &str, schema: &[(&'static str, &[&'static str])]) -> Option<String> {
-    let homes: Vec<_> = schema.iter().filter(|(_, keys)| keys.contains(&key)).map(|s| format!("[{}]", s.0)).collect();
+    let homes: Vec<_> =
+        schema.iter().filter(|(_, keys)| keys.contains(&key)).map(|s| format!("[{}]", s.0)).collect();
     (!homes.is_empty()).then(|| format!("`{key}` belongs in {}", homes.join(" or ")))
 }
 

@@ -62,7 +62,8 @@ fn hex(octets: &[u8]) -> String {
 
 #[test]
 fn hashes_stand_for_the_password() {
-    let text = format!("[[phone]]\nextension = \"100\"\nha1 = \"{HA1_MD5}\"\nha1_sha256 = \"{HA1_SHA256}\"\n");
+    let text =
+        format!("[[phone]]\nextension = \"100\"\nha1 = \"{HA1_MD5}\"\nha1_sha256 = \"{HA1_SHA256}\"\n");
     assert_eq!(accepted(&text).engine.phones["100"], accepted(ISSUE).engine.phones["100"]);
 }
 
@@ -93,7 +94,10 @@ fn the_sample_is_right_and_names_every_key_with_its_default() {
     assert_eq!(filled.engine.session, settings.engine.session);
     assert_eq!(filled.engine.media_timeout, settings.engine.media_timeout);
     assert_eq!((filled.engine.ring, filled.grace), (settings.engine.ring, settings.grace));
-    assert_eq!((filled.engine.realm.clone(), filled.control), (settings.engine.realm.clone(), settings.control));
+    assert_eq!(
+        (filled.engine.realm.clone(), filled.control),
+        (settings.engine.realm.clone(), settings.control)
+    );
 }
 
 #[test]
@@ -101,7 +105,10 @@ fn an_empty_file_listens_everywhere() {
     let settings = accepted("");
     assert_eq!(settings.listen.len(), 2);
     assert_eq!(settings.media_bind, IpAddr::from([0, 0, 0, 0]));
-    assert_eq!(accepted("[listen]\nudp = [\"127.0.0.1:0\", \"[::1]:0\"]").media_bind, IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    assert_eq!(
+        accepted("[listen]\nudp = [\"127.0.0.1:0\", \"[::1]:0\"]").media_bind,
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    );
     assert_eq!(accepted("[media]\ntimeout = \"never\"").engine.media_timeout, None);
 }
 
@@ -330,8 +337,5 @@ fn broken_toml_is_told_with_its_place() {
 #[test]
 fn a_log_gets_one_line_per_problem() {
     let refused = parse(Path::new("telex.toml"), "\n[media]\n  prots = 1\n").expect_err("wrong");
-    assert_eq!(
-        refused.lines(),
-        ["telex.toml:3:3: unknown key `prots` in [media]; did you mean `ports`?"]
-    );
+    assert_eq!(refused.lines(), ["telex.toml:3:3: unknown key `prots` in [media]; did you mean `ports`?"]);
 }

@@ -9,8 +9,10 @@ use std::time::SystemTime;
 
 use telex_engine::event::{Event, Severity};
 
-pub(crate) use text::describe;
-pub(crate) use trace::{Heading, trace};
+pub(crate) use text::Talked;
+use text::describe;
+pub(crate) use trace::Heading;
+use trace::trace;
 
 /// Anything that ends up in the log.
 #[derive(Debug)]
@@ -103,7 +105,9 @@ fn escape(c: char, f: &mut impl fmt::Write) -> fmt::Result {
         '\t' => f.write_str("\\t"),
         c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c)),
         // C1 controls, line separators and the marks that turn the direction of writing around.
-        c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') => {
+        c if c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
+        {
             write!(f, "\\u{{{:x}}}", u32::from(c))
         }
         c => f.write_char(c),

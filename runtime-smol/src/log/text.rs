@@ -174,7 +174,14 @@ mod tests {
     fn the_story_of_a_call() {
         let phone = "192.0.2.10:5060".parse().unwrap();
         let media = Some("192.0.2.10:4000".parse().unwrap());
-        let leg = LegStats { received: 612, sent: 610, lost: 2, jitter_us: 1740, refused: 1, ..LegStats::default() };
+        let leg = LegStats {
+            received: 612,
+            sent: 610,
+            lost: 2,
+            jitter_us: 1740,
+            refused: 1,
+            ..LegStats::default()
+        };
         let end = |cause, duration| Event::CallEnded {
             call: 7,
             cause,
@@ -258,7 +265,8 @@ mod tests {
             expires: Duration::from_secs(3600),
             refresh,
         };
-        let gone = |expired| Event::Unregistered { extension: "100".into(), contact: "sip:100@a".into(), expired };
+        let gone =
+            |expired| Event::Unregistered { extension: "100".into(), contact: "sip:100@a".into(), expired };
         let events = [
             registered(false),
             registered(true),
@@ -297,7 +305,13 @@ mod tests {
         let source = "192.0.2.10:5060".parse().unwrap();
         let events = [
             Event::AuthenticationFailed { user: evil.into(), source, method: evil.into() },
-            Event::CallStarted { call: 1, from: evil.into(), to: evil.into(), source, transport: Transport::Udp },
+            Event::CallStarted {
+                call: 1,
+                from: evil.into(),
+                to: evil.into(),
+                source,
+                transport: Transport::Udp,
+            },
             Event::Malformed { source, reason: evil.into(), answered: false },
         ];
         insta::assert_snapshot!(lines(&events), @r#"
