@@ -177,8 +177,12 @@ impl Work {
         std::thread::sleep(STROKE);
         loop {
             match jobs.try_recv() {
-                Ok(job) if self.take(job) => {}
-                Ok(_) | Err(TryRecvError::Disconnected) => return false,
+                Ok(job) => {
+                    if !self.take(job) {
+                        return false;
+                    }
+                }
+                Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }
         }

@@ -67,6 +67,12 @@ mod tests {
     #[test]
     fn the_welcome_lines_up() {
         let passwords = ["k7f2-aaaa-bbbb".to_owned(), "p9dm-cccc-dddd".to_owned()];
-        insta::assert_snapshot!(welcome(Path::new("telex.toml"), &passwords, IpAddr::from([192, 168, 1, 50])), @"");
+        insta::assert_snapshot!(welcome(Path::new("telex.toml"), &passwords, IpAddr::from([192, 168, 1, 50])), @r#"
+        telex 0.1.0 — no configuration found, wrote telex.toml with two phones
+          phone   password          server
+          100     k7f2-aaaa-bbbb    192.168.1.50:5060 (UDP or TCP)
+          101     p9dm-cccc-dddd
+          try: *43 echo test · *60 tone · call 101 from 100
+        "#);
     }
 }

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &["
         q INTEGER NOT NULL,
         path TEXT NOT NULL,
         user_agent TEXT NOT NULL,
+        instance TEXT NOT NULL,
         PRIMARY KEY (aor, contact)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE log (one INTEGER PRIMARY KEY CHECK (one = 1), lsn INTEGER NOT NULL) STRICT;
@@ -129,8 +130,7 @@ impl Store {
         let now = i64::try_from(now.as_unix_millis()).unwrap_or(i64::MAX);
         transaction.execute("DELETE FROM bindings WHERE expires_ms <= ?1", [now])?;
         let last: i64 = transaction.query_row("SELECT lsn FROM log", [], |row| row.get(0))?;
-        let columns =
-            "aor, contact, transport, source, local, expires_ms, call_id, cseq, q, path, user_agent";
+        let columns = "aor, contact, transport, source, local, expires_ms, call_id, cseq, q, path, user_agent, instance";
         let sql = format!("SELECT {columns} FROM bindings");
         let bindings = transaction.prepare(&sql)?.query_map([], binding)?.collect::<Result<Vec<_>, _>>()?;
         transaction.commit()?;
@@ -156,7 +156,7 @@ fn apply(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<usi
     match record {
         Record::Bind(b) => transaction
             .prepare_cached(
-                "INSERT OR REPLACE INTO bindings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT OR REPLACE INTO bindings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 b.aor.as_str(),
@@ -170,6 +170,7 @@ fn apply(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<usi
                 b.q,
                 b.path.as_str(),
                 b.user_agent.as_str(),
+                b.instance.as_str(),
             ]),
         Record::Unbind { aor, contact } => transaction
             .prepare_cached("DELETE FROM bindings WHERE aor = ?1 AND contact = ?2")?
@@ -200,6 +201,7 @@ fn binding(row: &Row<'_>) -> rusqlite::Result<StoredBinding> {
         q: row.get(8)?,
         path: text(9)?,
         user_agent: text(10)?,
+        instance: text(11)?,
     })
 }
 
@@ -224,6 +226,7 @@ mod tests {
             q: 500,
             path: "<sip:edge.example.com;lr>".into(),
             user_agent: "Phone \"1\"".into(),
+            instance: "<urn:uuid:1>;1".into(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use telex_engine::border::Transport;
-use telex_engine::config::{Config, RegistrarConfig, SessionConfig, SipTimers};
+use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::limits;
 use toml::de::DeTable;
 
@@ -28,7 +28,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("media", &["ports", "address", "bind", "timeout"]),
     ("store", &["path"]),
     ("control", &["path"]),
-    ("sip", &["realm", "t1", "t2", "t4", "timer_c"]),
+    ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["ring", "session", "min_session", "grace"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact"]),
@@ -131,11 +131,13 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
     let bind = media.and_then(|s| reader.text(s, "bind")).and_then(|t| reader.ip_address(&t));
     let sip = reader.section(root, "sip");
     let realm = sip.and_then(|s| realm(reader, s)).unwrap_or_else(|| Config::default().realm);
+    let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
     let engine = Config {
-        phones: phones::phones(reader, root, &realm),
+        phones: phones::phones(reader, root, &realm, digest),
         realm,
+        digest,
         media_address,
         media_timeout: media_timeout(reader, media),
         sip: timers(reader, sip),
@@ -252,6 +254,27 @@ fn realm(reader: &mut Reader, sip: Section<'_>) -> Option<smol_str::SmolStr> {
         return None;
     }
     Some(text.value.into())
+}
+
+fn digest(reader: &mut Reader, sip: Section<'_>) -> Option<DigestOffer> {
+    let texts = reader.texts(sip, "digest")?;
+    let names: Vec<&str> = texts.value.iter().map(|t| t.value).collect();
+    match names.as_slice() {
+        ["md5"] => Some(DigestOffer::Md5),
+        ["sha-256"] => Some(DigestOffer::Sha256),
+        ["md5", "sha-256"] => Some(DigestOffer::Md5Sha256),
+        ["sha-256", "md5"] => Some(DigestOffer::Sha256Md5),
+        _ => {
+            let remedy = "write [\"md5\"], [\"sha-256\"] or both, the one that is offered first in front";
+            reader.wrong(
+                &texts.span,
+                "`digest` in [sip] names algorithms that Telex does not have",
+                "not these",
+                remedy,
+            );
+            None
+        }
+    }
 }
 
 fn timers(reader: &mut Reader, sip: Option<Section<'_>>) -> SipTimers {

@@ -1,13 +1,11 @@
 //! The `[[phone]]` entries: who may register, who is called where.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
+use std::net::SocketAddr;
 
-use md5::{Digest as _, Md5};
-use sha2::Sha256;
 use smol_str::SmolStr;
-use telex_engine::config::{Credentials, FixedContact, Phone};
+use telex_engine::config::{Credentials, DigestOffer, FixedContact, Phone};
+use telex_engine::sip::{Scheme, Uri};
 use toml::de::DeTable;
 
 use super::reader::{At, Reader, Section};
@@ -16,11 +14,16 @@ use super::reader::{At, Reader, Section};
 const SERVICES: &[(&str, &str)] = &[("*43", "the echo test"), ("*60", "the tone")];
 
 /// All phones by extension.
-pub(super) fn phones(reader: &mut Reader, root: &DeTable<'_>, realm: &str) -> BTreeMap<SmolStr, Phone> {
+pub(super) fn phones(
+    reader: &mut Reader,
+    root: &DeTable<'_>,
+    realm: &str,
+    digest: DigestOffer,
+) -> BTreeMap<SmolStr, Phone> {
     let mut phones = BTreeMap::new();
     for entry in reader.list(root, "phone") {
         let Some(extension) = extension(reader, &entry) else { continue };
-        let phone = phone(reader, &entry, &extension, realm);
+        let phone = phone(reader, &entry, &extension, realm, digest);
         if phones.contains_key(&extension.value) {
             let title = format!("extension `{}` is already taken", extension.value);
             reader.wrong(
@@ -59,7 +62,13 @@ fn extension(reader: &mut Reader, entry: &At<Section<'_>>) -> Option<At<SmolStr>
     Some(At { value: text.value.into(), span: text.span })
 }
 
-fn phone(reader: &mut Reader, entry: &At<Section<'_>>, extension: &At<SmolStr>, realm: &str) -> Phone {
+fn phone(
+    reader: &mut Reader,
+    entry: &At<Section<'_>>,
+    extension: &At<SmolStr>,
+    realm: &str,
+    digest: DigestOffer,
+) -> Phone {
     let has = |key| reader.key(entry.value, key);
     let (password, ha1, sha256, contact) = (has("password"), has("ha1"), has("ha1_sha256"), has("contact"));
     if password.is_none() && ha1.is_none() && contact.is_none() {
@@ -79,7 +88,7 @@ fn phone(reader: &mut Reader, entry: &At<Section<'_>>, extension: &At<SmolStr>, 
         reader.wrong(span, "`ha1_sha256` goes with `ha1`", "`ha1` is missing", remedy);
     }
     let credentials = from_password(reader, entry.value, &extension.value, realm);
-    let credentials = credentials.or_else(|| from_hashes(reader, entry.value));
+    let credentials = credentials.or_else(|| from_hashes(reader, entry.value, digest));
     let contact = reader.text(entry.value, "contact").and_then(|text| fixed_contact(reader, &text));
     Phone { credentials, contact }
 }
@@ -96,14 +105,23 @@ fn from_password(
         reader.wrong(&password.span, "this is not a password", "empty, or with control characters", remedy);
         return None;
     }
-    let text = format!("{extension}:{realm}:{}", password.value);
-    Some(Credentials { ha1_md5: Md5::digest(&text).into(), ha1_sha256: Some(Sha256::digest(&text).into()) })
+    Some(Credentials::from_password(extension, realm, password.value))
 }
 
-fn from_hashes(reader: &mut Reader, section: Section<'_>) -> Option<Credentials> {
-    let md5 = reader.text(section, "ha1").and_then(|t| hash(reader, &t, "md5(extension:realm:password)"));
-    let sha256 =
-        reader.text(section, "ha1_sha256").and_then(|t| hash(reader, &t, "sha256(extension:realm:password)"));
+fn from_hashes(reader: &mut Reader, section: Section<'_>, digest: DigestOffer) -> Option<Credentials> {
+    let md5 = reader.text(section, "ha1")?;
+    let sha256 = reader.text(section, "ha1_sha256");
+    if sha256.is_none() && digest == DigestOffer::Sha256 {
+        let remedy = "add ha1_sha256 = \"…\", or allow \"md5\" in [sip] digest";
+        reader.wrong(
+            &md5.span,
+            "this phone could never register: only SHA-256 is offered",
+            "MD5 only",
+            remedy,
+        );
+    }
+    let sha256 = sha256.and_then(|t| hash(reader, &t, "sha256(extension:realm:password)"));
+    let md5 = hash(reader, &md5, "md5(extension:realm:password)");
     Some(Credentials { ha1_md5: md5?, ha1_sha256: sha256 })
 }
 
@@ -122,29 +140,16 @@ fn hash<const N: usize>(reader: &mut Reader, text: &At<&str>, formula: &str) -> 
     good.then_some(octets)
 }
 
-const CONTACT: &str = "write it as in \"sip:door@192.0.2.7:5060\"";
-
 fn fixed_contact(reader: &mut Reader, text: &At<&str>) -> Option<FixedContact> {
-    match read_contact(text.value) {
-        Ok(address) => Some(FixedContact { uri: text.value.into(), address }),
-        Err(why) => {
-            let span: Range<usize> = text.span.clone();
-            reader.wrong(&span, "this is not a contact that can be called", why, CONTACT);
-            None
+    let remedy = "write it as in \"sip:door@192.0.2.7:5060\"";
+    let why = match Uri::parse(text.value) {
+        Err(error) => error.to_string(),
+        Ok(uri) if uri.scheme() != Scheme::Sip => "only sip: addresses can be called".to_owned(),
+        Ok(uri) => {
+            let address = uri.host().ip().map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
+            return Some(FixedContact { uri: text.value.into(), address });
         }
-    }
-}
-
-/// The address in a contact, when it gives one instead of a name.
-fn read_contact(text: &str) -> Result<Option<SocketAddr>, &'static str> {
-    let rest = text.strip_prefix("sip:").ok_or("not a sip: address")?;
-    if text.bytes().any(|b| b.is_ascii_control() || b == b' ' || b == b'<' || b == b'>') {
-        return Err("has spaces or angle brackets");
-    }
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let host = host.split([';', '?']).next().unwrap_or_default();
-    if host.is_empty() {
-        return Err("has no host");
-    }
-    Ok(host.parse().ok().or_else(|| host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 5060))))
+    };
+    reader.wrong(&text.span, "this is not a contact that can be called", why, remedy);
+    None
 }

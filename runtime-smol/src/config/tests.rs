@@ -311,7 +311,7 @@ contact = "door"
       --> telex.toml:27:11
        |
     27 | contact = "door"
-       |           ^^^^^^ not a sip: address
+       |           ^^^^^^ bad URI: URI without scheme
        |
        = help: write it as in "sip:door@192.0.2.7:5060"
     "#);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};
 
 pub(crate) use client::ask;
-pub(crate) use server::{Socket, bind};
+pub(crate) use server::{Question, bind};
 
 /// What may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

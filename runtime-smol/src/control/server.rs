@@ -28,17 +28,18 @@ pub(crate) struct Question {
     pub(crate) answer: Sender<(ControlReply, u64)>,
 }
 
-/// The bound socket. Dropping it removes its file.
+/// The bound socket.
 #[derive(Debug)]
-pub(crate) struct Socket {
-    listener: Async<UnixListener>,
-    path: PathBuf,
-}
+pub(crate) struct Socket(Async<UnixListener>);
+
+/// The file of the socket; dropping this removes it.
+#[derive(Debug)]
+pub(crate) struct SocketFile(PathBuf);
 
 /// Binds the control socket, for this user only. A file left behind by a process that is gone is replaced.
 ///
 /// Errors with the reason and a remedy.
-pub(crate) fn bind(path: &Path) -> Result<Socket, String> {
+pub(crate) fn bind(path: &Path) -> Result<(Socket, SocketFile), String> {
     let explain = |e: io::Error| {
         let shown = path.display();
         match e.kind() {
@@ -61,12 +62,12 @@ pub(crate) fn bind(path: &Path) -> Result<Socket, String> {
     let listener = UnixListener::bind(path).map_err(explain)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(explain)?;
     let listener = Async::new(listener).map_err(explain)?;
-    Ok(Socket { listener, path: path.to_owned() })
+    Ok((Socket(listener), SocketFile(path.to_owned())))
 }
 
-impl Drop for Socket {
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -79,7 +80,7 @@ impl Socket {
     ) where
         F: Future<Output = ()> + 'static,
     {
-        while let Ok((stream, _)) = self.listener.accept().await {
+        while let Ok((stream, _)) = self.0.accept().await {
             executor.spawn(or(answer(stream, ask.clone()), late())).detach();
         }
     }

@@ -112,7 +112,11 @@ mod tests {
             user_agent: device.to_owned(),
         };
         let all = vec![registration("100", "Phone\x1b[31m"), registration("reception", "")];
-        insta::assert_snapshot!(render(&Reply::Registrations(all)), @"");
+        insta::assert_snapshot!(render(&Reply::Registrations(all)), @r#"
+        phone      address          over  expires in  contact             device
+        100        192.0.2.10:5060  UDP   3512 s      sip:100@192.0.2.10  Phone\x1b[31m
+        reception  192.0.2.10:5060  UDP   3512 s      sip:100@192.0.2.10
+        "#);
     }
 
     #[test]
@@ -126,7 +130,11 @@ mod tests {
             age: 80,
             talking,
         };
-        insta::assert_snapshot!(render(&Reply::Calls(vec![call(7, "up", Some(75)), call(12, "ringing", None)])), @"");
+        insta::assert_snapshot!(render(&Reply::Calls(vec![call(7, "up", Some(75)), call(12, "ringing", None)])), @r#"
+        call  from  to   state    codec  talking  age
+        7     100   101  up       PCMU   1:15     1:20
+        12    100   101  ringing  PCMU            1:20
+        "#);
     }
 
     #[test]
@@ -136,6 +144,6 @@ mod tests {
         assert_eq!(json(super::super::Request::Hangup { call: 7 }), r#"{"do":"hangup","call":7}"#);
         assert_eq!(serde_json::to_string(&Reply::HungUp(7)).unwrap(), r#"{"hung_up":7}"#);
         let stats = serde_json::to_string(&Reply::Stats(Stats::default())).unwrap();
-        insta::assert_snapshot!(stats, @"");
+        insta::assert_snapshot!(stats, @r#"{"stats":{"version":"","uptime":0,"calls":0,"legs":0,"dialogs":0,"transactions":0,"registrations":0,"streams":0,"ports":0,"timers":0,"received":0,"malformed":0}}"#);
     }
 }

@@ -95,14 +95,14 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         let (ports, bind) = (plan.ports, plan.bind);
         format!("cannot bind media ports {ports} on {bind}: {e}; choose others in [media] ports, or another [media] bind")
     })?;
-    let socket = control::bind(&settings.control)?;
+    let (socket, _file) = control::bind(&settings.control)?;
     let saved = desk_thread
         .saved()
         .map_err(|e| format!("cannot use the database {}: {e}", settings.store.display()))?;
     let boot = Boot {
         wall: clock::wall(),
         listeners: listeners.list(),
-        interfaces: host::interfaces(),
+        interfaces: interfaces(),
         shards: plan.shards,
         bindings: saved.bindings,
         next_lsn: Lsn(saved.last.0 + 1),

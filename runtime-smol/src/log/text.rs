@@ -133,7 +133,6 @@ impl fmt::Display for Cause<'_> {
             EndCause::NoAnswer => f.write_str("nobody answered"),
             EndCause::Lost(side) => write!(f, "{} stopped responding", Party(*side)),
             EndCause::Silent(side) => write!(f, "no media from {}", Party(*side)),
-            EndCause::Disconnected(side) => write!(f, "the connection with {} is gone", Party(*side)),
             EndCause::Operator => f.write_str("by the operator"),
             EndCause::Stopping => f.write_str("the exchange is stopping"),
         }
@@ -227,7 +226,6 @@ mod tests {
             end(EndCause::NoAnswer, None),
             end(EndCause::Lost(Side::Caller), Some(Duration::from_millis(7_430))),
             end(EndCause::Silent(Side::Callee), Some(Duration::from_secs(3_723))),
-            end(EndCause::Disconnected(Side::Caller), None),
             end(EndCause::Operator, None),
             end(EndCause::Stopping, None),
         ];
@@ -248,7 +246,6 @@ mod tests {
         call 7: ended, nobody answered
         call 7: ended, the caller stopped responding after 7.4 s
         call 7: ended, no media from the callee after 1:02:03
-        call 7: ended, the connection with the caller is gone
         call 7: ended, by the operator
         call 7: ended, the exchange is stopping
         "#);

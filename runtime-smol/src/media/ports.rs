@@ -90,7 +90,7 @@ fn socket(bind: IpAddr, port: u16) -> io::Result<UdpSocket> {
         IpAddr::V4(_) => socket.set_tos_v4(EXPEDITED).ok(),
         IpAddr::V6(address) => {
             socket.set_only_v6(address != Ipv6Addr::UNSPECIFIED)?;
-            socket.set_tclass_v6(EXPEDITED).ok()
+            rustix::net::sockopt::set_ipv6_tclass(&socket, EXPEDITED).ok()
         }
     };
     socket.bind(&SocketAddr::new(bind, port).into())?;
