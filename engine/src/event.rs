@@ -45,8 +45,6 @@ pub enum EndCause {
     Lost(Side),
     /// No media arrived for the configured time.
     Silent(Side),
-    /// The stream to a side is gone.
-    Disconnected(Side),
     /// An operator ended it.
     Operator,
     /// The exchange is stopping.
@@ -222,9 +220,10 @@ impl Event {
     /// How much a person should care.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Description { .. } | Self::MediaFrom { .. } | Self::StreamOpened { .. } | Self::StreamClosed { .. } => {
-                Severity::Debug
-            }
+            Self::Description { .. }
+            | Self::MediaFrom { .. }
+            | Self::StreamOpened { .. }
+            | Self::StreamClosed { .. } => Severity::Debug,
             Self::Registered { refresh: true, .. } | Self::Asking { .. } => Severity::Debug,
             Self::Registered { .. }
             | Self::Unregistered { .. }

@@ -1,0 +1,251 @@
+//! Typed values of a message, parsed when asked for.
+
+use super::error::{ParseError, Why};
+use super::message::{Field, Message, Values, missing};
+use super::name::HeaderName;
+use super::name_addr::NameAddr;
+use super::scan;
+use super::uri::{Scheme, Uri};
+use super::values::{
+    CSeq, Event, MediaType, RAck, Reason, Replaces, RetryAfter, SessionExpires, SubscriptionState, seconds,
+};
+use super::via::Via;
+use crate::limits::MESSAGE_VIAS;
+
+/// What Contact says (RFC 3261 §20.10).
+#[derive(Clone, Debug)]
+pub enum Contacts<'a> {
+    /// `*`: every contact there is.
+    Star,
+    /// These addresses; none when there is no Contact.
+    List(Addresses<'a>),
+}
+
+/// Walks addresses: see [`Message::addresses`].
+#[derive(Clone, Debug)]
+pub struct Addresses<'a> {
+    values: Values<'a>,
+    part: &'static str,
+}
+
+impl<'a> Iterator for Addresses<'a> {
+    type Item = Result<NameAddr<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.values.next().map(|v| NameAddr::parse(v).map_err(|e| e.named(self.part)))
+    }
+}
+
+impl Message {
+    /// The topmost Via: who sent this request, or who gets this response.
+    pub fn via(&self) -> Result<Via<'_>, ParseError> {
+        let field = self.required(HeaderName::Via)?;
+        Via::parse_first(self.text(field.value)).map(|(via, _)| via).map_err(|e| at(e, field))
+    }
+
+    /// Every Via, topmost first.
+    pub fn vias(&self) -> impl Iterator<Item = Result<Via<'_>, ParseError>> {
+        self.values(HeaderName::Via).map(Via::parse)
+    }
+
+    /// From.
+    pub fn from(&self) -> Result<NameAddr<'_>, ParseError> {
+        self.address(HeaderName::From)
+    }
+
+    /// To.
+    pub fn to(&self) -> Result<NameAddr<'_>, ParseError> {
+        self.address(HeaderName::To)
+    }
+
+    /// The first field of this name as one address: From, To, Refer-To, Referred-By, Reply-To. For headers that may
+    /// hold several see [`Message::addresses`].
+    pub fn address(&self, name: HeaderName) -> Result<NameAddr<'_>, ParseError> {
+        let field = self.required(name)?;
+        NameAddr::parse(self.text(field.value)).map_err(|e| at(e.named(name.as_str()), field))
+    }
+
+    /// All addresses of this name: Route, Record-Route, Path, P-Asserted-Identity and their kin.
+    pub fn addresses(&self, name: HeaderName) -> Addresses<'_> {
+        Addresses { values: self.values(name), part: name.as_str() }
+    }
+
+    /// Contact. An error in one address is that item's; `*` beside addresses is an error (RFC 3261 §10.3).
+    pub fn contacts(&self) -> Result<Contacts<'_>, ParseError> {
+        let name = HeaderName::Contact;
+        let star = self.headers_named(name).any(|v| v.contains('*') && self.values(name).any(|v| v == "*"));
+        match (star, self.values(name).nth(1)) {
+            (false, _) => Ok(Contacts::List(self.addresses(name))),
+            (true, None) => Ok(Contacts::Star),
+            (true, Some(_)) => Err(ParseError::new(name.as_str(), Why::Character, 0)),
+        }
+    }
+
+    /// The first Contact address: the remote target of a dialog.
+    pub fn contact(&self) -> Option<Result<NameAddr<'_>, ParseError>> {
+        self.addresses(HeaderName::Contact).next()
+    }
+
+    /// Call-ID.
+    pub fn call_id(&self) -> Result<&str, ParseError> {
+        let field = self.required(HeaderName::CallId)?;
+        let value = self.text(field.value);
+        if scan::all(value, scan::VISIBLE) {
+            return Ok(value);
+        }
+        let why = if value.is_empty() { Why::Empty } else { Why::Character };
+        Err(at(ParseError::new("Call-ID", why, 0), field))
+    }
+
+    /// CSeq.
+    pub fn cseq(&self) -> Result<CSeq<'_>, ParseError> {
+        let field = self.required(HeaderName::CSeq)?;
+        CSeq::parse(self.text(field.value)).map_err(|e| at(e, field))
+    }
+
+    /// Max-Forwards (RFC 3261 §20.22: 0 to 255).
+    pub fn max_forwards(&self) -> Option<Result<u8, ParseError>> {
+        let number = |text: &_| scan::number(text, u32::from(u8::MAX)).map(|n| n as u8);
+        self.optional(HeaderName::MaxForwards, |t| {
+            number(t).map_err(|why| ParseError::new("Max-Forwards", why, 0))
+        })
+    }
+
+    /// Content-Length, as written. The body has what there is: see [`Message::body`].
+    pub fn content_length(&self) -> Option<Result<u32, ParseError>> {
+        self.optional(HeaderName::ContentLength, |t| {
+            scan::number(t, u32::MAX).map_err(|why| ParseError::new("Content-Length", why, 0))
+        })
+    }
+
+    /// Expires in seconds.
+    pub fn expires(&self) -> Option<Result<u32, ParseError>> {
+        self.optional(HeaderName::Expires, |t| seconds("Expires", t))
+    }
+
+    /// Min-Expires in seconds.
+    pub fn min_expires(&self) -> Option<Result<u32, ParseError>> {
+        self.optional(HeaderName::MinExpires, |t| seconds("Min-Expires", t))
+    }
+
+    /// Session-Expires (RFC 4028).
+    pub fn session_expires(&self) -> Option<Result<SessionExpires<'_>, ParseError>> {
+        self.optional(HeaderName::SessionExpires, SessionExpires::parse)
+    }
+
+    /// Min-SE in seconds (RFC 4028).
+    pub fn min_se(&self) -> Option<Result<u32, ParseError>> {
+        self.optional(HeaderName::MinSe, |t| seconds("Min-SE", t))
+    }
+
+    /// RSeq (RFC 3262).
+    pub fn rseq(&self) -> Option<Result<u32, ParseError>> {
+        self.optional(HeaderName::RSeq, |t| seconds("RSeq", t))
+    }
+
+    /// RAck (RFC 3262).
+    pub fn rack(&self) -> Option<Result<RAck<'_>, ParseError>> {
+        self.optional(HeaderName::RAck, RAck::parse)
+    }
+
+    /// Content-Type.
+    pub fn content_type(&self) -> Option<Result<MediaType<'_>, ParseError>> {
+        self.optional(HeaderName::ContentType, MediaType::parse)
+    }
+
+    /// Refer-To (RFC 3515).
+    pub fn refer_to(&self) -> Option<Result<NameAddr<'_>, ParseError>> {
+        self.first(HeaderName::ReferTo).map(|_| self.address(HeaderName::ReferTo))
+    }
+
+    /// Replaces (RFC 3891).
+    pub fn replaces(&self) -> Option<Result<Replaces<'_>, ParseError>> {
+        self.optional(HeaderName::Replaces, Replaces::parse)
+    }
+
+    /// Event (RFC 6665).
+    pub fn event(&self) -> Option<Result<Event<'_>, ParseError>> {
+        self.optional(HeaderName::Event, Event::parse)
+    }
+
+    /// Subscription-State (RFC 6665).
+    pub fn subscription_state(&self) -> Option<Result<SubscriptionState<'_>, ParseError>> {
+        self.optional(HeaderName::SubscriptionState, SubscriptionState::parse)
+    }
+
+    /// Retry-After.
+    pub fn retry_after(&self) -> Option<Result<RetryAfter<'_>, ParseError>> {
+        self.optional(HeaderName::RetryAfter, RetryAfter::parse)
+    }
+
+    /// Every Reason (RFC 3326).
+    pub fn reasons(&self) -> impl Iterator<Item = Result<Reason<'_>, ParseError>> {
+        self.values(HeaderName::Reason).map(Reason::parse)
+    }
+
+    /// The first P-Asserted-Identity (RFC 3325).
+    pub fn p_asserted_identity(&self) -> Option<Result<NameAddr<'_>, ParseError>> {
+        self.addresses(HeaderName::PAssertedIdentity).next()
+    }
+
+    /// Checks what every element relies on: no [`Message::defect`]; Via, From, To, Call-ID and CSeq there and well
+    /// formed (RFC 3261 §8.1.1), the Request-URI, Max-Forwards, Contact, Route and Record-Route well formed, CSeq with
+    /// the method of the request. A request without Max-Forwards passes, as RFC 2543 has it.
+    pub fn validate(&self) -> Result<(), ParseError> {
+        if let Some(&defect) = self.defect() {
+            return Err(defect);
+        }
+        if self.is_request() {
+            Uri::parse(self.request_uri()).map_err(|e| e.named("Request-URI"))?;
+        }
+        self.via()?;
+        let mut hops = 0;
+        for via in self.vias() {
+            via?;
+            hops += 1;
+        }
+        if hops > MESSAGE_VIAS {
+            return Err(ParseError::new("Via", Why::TooLarge, 0));
+        }
+        self.from()?;
+        self.to()?;
+        self.call_id()?;
+        let cseq = self.cseq()?;
+        if self.is_request() && cseq.name != self.method_name() {
+            return Err(ParseError::new("CSeq", Why::Method, 0));
+        }
+        self.max_forwards().transpose()?;
+        if let Contacts::List(contacts) = self.contacts()? {
+            for contact in contacts {
+                contact?;
+            }
+        }
+        for name in [HeaderName::Route, HeaderName::RecordRoute] {
+            for route in self.addresses(name) {
+                let sip = matches!(route?.uri.scheme(), Scheme::Sip | Scheme::Sips);
+                if !sip {
+                    return Err(ParseError::new(name.as_str(), Why::NoScheme, 0));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn required(&self, name: HeaderName) -> Result<&Field, ParseError> {
+        self.first(name).ok_or_else(|| missing(name))
+    }
+
+    fn optional<'a, T>(
+        &'a self,
+        name: HeaderName,
+        parse: impl FnOnce(&'a str) -> Result<T, ParseError>,
+    ) -> Option<Result<T, ParseError>> {
+        let field = self.first(name)?;
+        Some(parse(self.text(field.value)).map_err(|e| at(e.named(name.as_str()), field)))
+    }
+}
+
+/// An error in a field's value, counted from the start of the message.
+fn at(error: ParseError, field: &Field) -> ParseError {
+    error.shifted(usize::from(field.value.0))
+}

@@ -1,0 +1,207 @@
+//! Writing messages. Nothing a peer said can end a line here: control characters in values become spaces.
+
+use std::fmt::{self, Display, Write as _};
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::message::{Header, Message};
+use super::name::HeaderName;
+use super::scan;
+use super::status::Status;
+
+/// Room for most messages, so that writing one allocates once.
+const ROOM: usize = 1024;
+
+/// Writes one message: start line, header fields in the order of the calls, then [`Writer::finish`] or
+/// [`Writer::body`].
+#[derive(Debug)]
+pub struct Writer {
+    out: Vec<u8>,
+}
+
+impl Writer {
+    /// Begins a request.
+    pub fn request(method: &str, uri: &str) -> Self {
+        let mut w = Self { out: Vec::with_capacity(ROOM) };
+        w.out.extend(method.bytes().filter(|&b| scan::is(b, scan::TOKEN)));
+        w.out.push(b' ');
+        w.out.extend(uri.bytes().filter(|&b| b > b' ' && b != 0x7f));
+        w.out.extend_from_slice(b" SIP/2.0\r\n");
+        w
+    }
+
+    /// Begins a response. An empty `reason` is replaced by the phrase of the standard.
+    pub fn response(status: Status, reason: &str) -> Self {
+        let mut w = Self { out: Vec::with_capacity(ROOM) };
+        w.out.extend_from_slice(b"SIP/2.0 ");
+        w.value(&status.code());
+        w.out.push(b' ');
+        w.text(if reason.is_empty() { status.reason() } else { reason }.as_bytes());
+        w.line_end();
+        w
+    }
+
+    /// Begins in the header fields, without a start line: what [`Writer::rest`] takes.
+    pub fn fields() -> Self {
+        Self { out: Vec::with_capacity(ROOM) }
+    }
+
+    /// Writes a header field.
+    pub fn header(&mut self, name: HeaderName, value: impl Display) -> &mut Self {
+        self.field(name.as_str(), value)
+    }
+
+    /// Writes a header field of any name. What is no token in the name is left out.
+    pub fn field(&mut self, name: &str, value: impl Display) -> &mut Self {
+        self.name(name);
+        self.value(&value);
+        self.line_end();
+        self
+    }
+
+    /// Writes every field of this name as it came: its name as written, its folds undone.
+    pub fn copy(&mut self, from: &Message, name: HeaderName) -> &mut Self {
+        for field in from.fields_named(name) {
+            self.name(from.text(field.name));
+            self.text(from.octets(field.value));
+            self.line_end();
+        }
+        self
+    }
+
+    /// Writes a header field of another message as it came.
+    pub fn copy_header(&mut self, header: &Header<'_>) -> &mut Self {
+        self.name(header.name);
+        self.text(header.value.as_bytes());
+        self.line_end();
+        self
+    }
+
+    /// Writes To as it came, with this tag unless it has one (RFC 3261 §8.2.6.2).
+    pub fn to_tagged(&mut self, from: &Message, tag: &str) -> &mut Self {
+        let Some(field) = from.first(HeaderName::To) else { return self };
+        self.name(from.text(field.name));
+        self.text(from.octets(field.value));
+        if !tag.is_empty() && from.to().is_ok_and(|to| to.tag().is_none()) {
+            self.out.extend_from_slice(b";tag=");
+            self.text(tag.as_bytes());
+        }
+        self.line_end();
+        self
+    }
+
+    /// Writes every Via as it came; into the topmost go the source address (RFC 3261 §18.2.1) and, where asked for, the
+    /// source port (RFC 3581 §4).
+    pub fn vias(&mut self, from: &Message, received: Option<IpAddr>, rport: Option<u16>) -> &mut Self {
+        for (i, field) in from.fields_named(HeaderName::Via).enumerate() {
+            self.name(from.text(field.name));
+            let value = from.text(field.value);
+            match super::via::Via::parse_first(value) {
+                Ok((via, end)) if i == 0 => {
+                    let kept = value.len() - value.get(end..).unwrap_or_default().len();
+                    let head = kept - value.get(..end).map_or(0, |v| params_length(v, via.params().text()));
+                    self.text(value.get(..head).unwrap_or_default().as_bytes());
+                    self.via_params(&via, received, rport);
+                    self.text(value.get(end..).unwrap_or_default().as_bytes());
+                }
+                _ => self.text(from.octets(field.value)),
+            }
+            self.line_end();
+        }
+        self
+    }
+
+    fn via_params(&mut self, via: &super::via::Via<'_>, received: Option<IpAddr>, rport: Option<u16>) {
+        for p in via.params() {
+            let ours = |name: &str| p.name.eq_ignore_ascii_case(name);
+            match (p.value, rport) {
+                _ if ours("received") && received.is_some() => {}
+                (None, Some(port)) if ours("rport") => self.value(&format_args!(";rport={port}")),
+                (None, _) => self.value(&format_args!(";{}", p.name)),
+                (Some(v), _) if p.quoted => self.value(&format_args!(";{}=\"{v}\"", p.name)),
+                (Some(v), _) => self.value(&format_args!(";{}={v}", p.name)),
+            }
+        }
+        if let Some(ip) = received {
+            self.value(&format_args!(";received={ip}"));
+        }
+    }
+
+    /// Ends a message without body: `Content-Length: 0`.
+    pub fn finish(&mut self) -> Bytes {
+        self.out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+        self.take()
+    }
+
+    /// Ends a message with a body: writes Content-Type, Content-Length and the body.
+    pub fn body(&mut self, content_type: &str, body: &[u8]) -> Bytes {
+        self.header(HeaderName::ContentType, content_type);
+        self.header(HeaderName::ContentLength, body.len());
+        self.out.extend_from_slice(b"\r\n");
+        self.out.extend_from_slice(body);
+        self.take()
+    }
+
+    /// Ends a message with header fields and body written before by a writer that began with [`Writer::fields`].
+    pub fn rest(&mut self, rest: &[u8]) -> Bytes {
+        self.out.extend_from_slice(rest);
+        self.take()
+    }
+
+    fn take(&mut self) -> Bytes {
+        // An exact copy: messages are kept for as long as they may be retransmitted.
+        let bytes = Bytes::copy_from_slice(&self.out);
+        self.out.clear();
+        bytes
+    }
+
+    fn name(&mut self, name: &str) {
+        self.out.extend(name.bytes().filter(|&b| scan::is(b, scan::TOKEN)));
+        self.out.extend_from_slice(b": ");
+    }
+
+    fn value(&mut self, value: &dyn Display) {
+        // Writing to a vector cannot fail; a value whose display fails is left out.
+        let _ = write!(Clean(&mut self.out), "{value}");
+    }
+
+    fn text(&mut self, octets: &[u8]) {
+        clean(&mut self.out, octets);
+    }
+
+    fn line_end(&mut self) {
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// How many octets the parameters of a Via take at the end of its text.
+fn params_length(via: &str, params: &str) -> usize {
+    let trailing = via.len() - scan::trim(via).len();
+    params.len() + trailing
+}
+
+/// Appends text, control characters as spaces.
+struct Clean<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Clean<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        clean(self.0, text.as_bytes());
+        Ok(())
+    }
+}
+
+#[inline]
+fn clean(out: &mut Vec<u8>, octets: &[u8]) {
+    let from = out.len();
+    out.extend_from_slice(octets);
+    let mut dirty = false;
+    for &b in octets {
+        dirty |= b < b' ' || b == 0x7f;
+    }
+    if dirty {
+        for b in out.iter_mut().skip(from).filter(|b| **b < b' ' || **b == 0x7f) {
+            *b = b' ';
+        }
+    }
+}
