@@ -123,14 +123,13 @@ fn pairs<'a>(plan: &Plan, phones: &'a [Phone]) -> Vec<(&'a Leg, Option<&'a Leg>)
         let place = &mut pairs[leg.call];
         match leg.side {
             Side::Caller => place.0 = Some(leg),
-            // Of two that answered, the one that stayed is the one that was connected.
-            Side::Callee if place.1.is_none_or(|other| stayed(other) < stayed(leg)) => place.1 = Some(leg),
+            // Of several that answered, the one that was acknowledged first is the one that was connected.
+            Side::Callee if leg.confirmed.is_some() => {
+                let other = place.1.filter(|other| other.confirmed < leg.confirmed);
+                place.1 = other.or(Some(leg));
+            }
             Side::Callee => {}
         }
     }
     pairs.into_iter().filter_map(|(caller, callee)| Some((caller?, callee))).collect()
-}
-
-fn stayed(leg: &Leg) -> Instant {
-    leg.ended.unwrap_or(Instant::FAR)
 }

@@ -285,6 +285,7 @@ impl Phone {
         let number = msg.cseq().map_or(0, |(number, _)| number);
         let leg = &mut self.legs[n];
         let Some(ok) = leg.unacknowledged.take_if(|ok| ok.cseq == number) else { return };
+        leg.confirmed.get_or_insert(scene.now);
         if ok.expects_answer
             && let Some(remote) = Remote::read(&msg.body)
         {

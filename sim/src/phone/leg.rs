@@ -113,6 +113,8 @@ pub(crate) struct Leg {
     pub(crate) began: Instant,
     /// When the phone answered, or was told of the answer.
     pub(crate) answered: Option<Instant>,
+    /// When the ACK of the answer came, at the called phone.
+    pub(crate) confirmed: Option<Instant>,
     /// When it was over: the phone hung up, or was told.
     pub(crate) ended: Option<Instant>,
     /// The status that refused it; 408 when nobody answered a request.
@@ -221,6 +223,7 @@ impl Phone {
             spoken: 0,
             began: scene.now,
             answered: None,
+            confirmed: None,
             ended: None,
             refused: None,
             cancelled: false,
