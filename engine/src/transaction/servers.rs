@@ -210,7 +210,7 @@ impl Servers {
         {
             more.tag = Some(tag);
         }
-        if status.is_success() && more.method != Method::Options {
+        if status.is_success() && !matches!(more.method, Method::Options | Method::Cancel) {
             transport.know(server.path.source);
         }
         if status.is_final() {
@@ -306,10 +306,9 @@ impl Servers {
     fn find(&mut self, message: &Message, method: Method) -> Option<ServerKey> {
         let to = message.to().ok();
         let tag = to.as_ref().and_then(|to| to.tag()).unwrap_or_default();
-        let acknowledged = message.method() == Method::Ack && key::is_legacy(message);
         key::write(&mut self.scratch, message, method, tag);
         let found = self.by_key.get(self.scratch.as_str()).copied();
-        if !acknowledged {
+        if message.method() != Method::Ack || !key::is_legacy(message) {
             return found;
         }
         // The ACK of an RFC 2543 client has the To tag of the response: that of the INVITE, or one of ours where the

@@ -48,6 +48,7 @@ pub(crate) struct Arrival {
 
 /// What came of something that happened to a stream.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once and never kept")]
 pub(crate) enum Heard {
     /// A message; there may be more: ask [`Transport::next`].
     Arrival(Arrival),
@@ -217,6 +218,11 @@ impl Transport {
     /// Whether a stream is open or being opened.
     pub(crate) fn is_open(&self, stream: StreamId) -> bool {
         self.streams.get(stream).is_some()
+    }
+
+    /// Whether a stream is established.
+    pub(crate) fn is_established(&self, stream: StreamId) -> bool {
+        self.streams.get(stream).is_some_and(|open| open.stage != Stage::Connecting)
     }
 
     /// Whether connections are accepted, so that what is too long for a datagram can go by stream.

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use super::*;
+use crate::event::Event;
 
 fn failure(ups: &[Up]) -> Option<Failure> {
     match ups {
@@ -43,7 +44,14 @@ fn an_invite_is_repeated_over_datagrams_ever_more_slowly_for_64_t1() {
     world.request(draft(Method::Invite), datagrams(PEER));
     let (ups, times) = world.times(31_999, "INVITE");
     assert_eq!((failure(&ups), times), (None, vec![0, 500, 1500, 3500, 7500, 15_500, 31_500]));
-    assert_eq!(failure(&world.run(1).0), Some(Failure::Timeout));
+    world.bench.wait(1);
+    let Some(Timer::Client(txn, ClientTimer::B)) = world.bench.timers.pop(world.bench.now) else {
+        panic!("not B")
+    };
+    let up = world.txns.fire_client(&mut world.bench.cx(), &mut world.transport, txn, ClientTimer::B);
+    assert!(matches!(up, Some(Up::Failed { why: Failure::Timeout, .. })), "{up:?}");
+    let told = Event::NoResponse { method: "INVITE".into(), remote: PEER.parse().unwrap() };
+    assert_eq!(world.bench.events(), [told]);
     world.assert_empty();
 }
 
@@ -349,13 +357,13 @@ fn a_long_request_takes_a_stream_and_falls_back_to_datagrams() {
     let (flow, by_stream) = world.bench.sent_one();
     assert_eq!(flow, Flow::Stream { stream });
     assert!(by_stream.contains("\r\nVia: SIP/2.0/TCP "));
-    assert_eq!(world.times(5000, "").1, []);
+    assert_eq!(world.times(1000, "").1, []);
     world.cancel(txn);
 
     world.close(2);
     world.bench.out.clear();
     let (ups, times) = world.times(2000, "INVITE");
-    assert_eq!((failure(&ups), times), (None, vec![5000, 5500, 6500]));
+    assert_eq!((failure(&ups), times), (None, vec![1000, 1500, 2500]));
     world.hear(&response_to(&by_stream.replace("TCP", "UDP"), "180 Ringing", "t"));
     let (flow, cancel) = world.bench.sent_one();
     assert_eq!(flow, datagrams(PEER));
@@ -378,6 +386,32 @@ fn a_long_request_that_was_heard_does_not_fall_back() {
     assert_eq!(status(world.hear_on(2, &response_to(&invite, "180 Ringing", "t"))), Some(180));
     world.close(2);
     assert_eq!(failure(&world.run(0).0), Some(Failure::Transport));
+}
+
+#[test]
+fn a_long_request_does_not_wait_long_for_a_stream_nor_twice() {
+    let mut world = World::new();
+    let long = |world: &mut World| world.request(sized_draft(Method::Message, 1300), datagrams(PEER));
+    long(&mut world);
+    let (_, sent) = world.run(2499);
+    assert_eq!(sent, [(0, "MESSAGE".into()), (2000, "MESSAGE".into())]);
+    long(&mut world);
+    assert_eq!(world.bench.sent_one().0, datagrams(PEER));
+    world.run(600_000);
+    long(&mut world);
+    assert!(matches!(world.bench.sent_one().0, Flow::Stream { .. }), "it is tried again after some time");
+}
+
+#[test]
+fn a_long_request_on_an_established_stream_has_all_its_time() {
+    let mut world = World::new();
+    let flow = stream(&mut world);
+    world.bench.out.clear();
+    world.request(sized_draft(Method::Message, 1300), datagrams(PEER));
+    assert_eq!(world.bench.sent_one().0, flow);
+    let (ups, times) = world.times(31_999, "");
+    assert_eq!((failure(&ups), times), (None, vec![]));
+    assert_eq!(failure(&world.run(1).0), Some(Failure::Timeout));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn numbered(method: &str, n: usize) -> String {
+pub(super) fn numbered(method: &str, n: usize) -> String {
     phone_request(method, &format!("z9hG4bK{n}")).replace("1@192.0.2.7", &format!("{n}@192.0.2.7"))
 }
 

@@ -1,6 +1,7 @@
 //! The layer as a whole, in virtual time.
 
 mod client;
+mod hostile;
 mod legacy;
 mod load;
 mod server;
