@@ -44,6 +44,14 @@ impl<K: Hash + Eq, V> Index<K, V> {
         self.0.get_mut(key)
     }
 
+    /// The value under `key`, to change in place; a default one is added when there is none.
+    pub fn or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        self.0.entry(key).or_default()
+    }
+
     /// Takes the value under `key` out.
     pub fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
@@ -60,5 +68,49 @@ impl<K: Hash + Eq, V> Index<K, V> {
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::rng::{Purpose, Rng, Seed};
+
+    fn index<K: Hash + Eq, V>() -> Index<K, V> {
+        Index::new(&mut Rng::new(Seed::from_number(3), Purpose::Hash))
+    }
+
+    proptest! {
+        /// Any run of operations does to an index what it does to an ordered map.
+        #[test]
+        fn behaves_as_an_ordered_map(operations in prop::collection::vec((0u8..4, 0u16..40, any::<u32>()), 0..400)) {
+            let mut index = index();
+            let mut model = BTreeMap::new();
+            for (operation, key, value) in operations {
+                match operation {
+                    0 => prop_assert_eq!(index.insert(key, value), model.insert(key, value)),
+                    1 => prop_assert_eq!(index.remove(&key), model.remove(&key)),
+                    2 => {
+                        *index.or_default(key) ^= value;
+                        *model.entry(key).or_default() ^= value;
+                    }
+                    _ => prop_assert_eq!(index.get_mut(&key).map(|v| *v), model.get(&key).copied()),
+                }
+                prop_assert_eq!(index.get(&key), model.get(&key));
+                prop_assert_eq!(index.len(), model.len());
+                prop_assert_eq!(index.is_empty(), model.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_borrowed_form_of_the_key_finds_the_value() {
+        let mut index = index::<smol_str::SmolStr, u8>();
+        index.insert("z9hG4bK".into(), 1);
+        assert_eq!(index.get("z9hG4bK"), Some(&1));
+        assert_eq!(index.remove("z9hG4bk"), None);
     }
 }

@@ -29,6 +29,10 @@ pub const EARLY_DIALOGS: usize = 16;
 pub const STREAMS: usize = 60_000;
 /// Contacts registered for one address-of-record.
 pub const BINDINGS_PER_AOR: usize = 10;
+/// Nonces remembered for one extension so that no nonce count is taken twice.
+pub const NONCES_PER_EXTENSION: usize = 64;
+/// Octets of one Contact URI, Path or device name that the registrar keeps.
+pub const BINDING_OCTETS: usize = 1024;
 /// Timers popped by one wake; what is left keeps the deadline at now.
 pub const TIMERS_PER_WAKE: usize = 256;
 /// Octets of a request over which a datagram transport gives way to a stream (RFC 3261 §18.1.1: 1300, or 200 under
@@ -38,3 +42,41 @@ pub const DATAGRAM_REQUEST_OCTETS: usize = 1300;
 pub const STREAM_START: Duration = Duration::from_secs(10);
 /// A stream with no binding, dialog or transaction is closed after this silence.
 pub const STREAM_IDLE: Duration = Duration::from_secs(300);
+/// A connection of ours that is not established by then is given up.
+pub const STREAM_CONNECT: Duration = Duration::from_secs(10);
+/// How long an INVITE may go without any answer before it is covered by a 100 (RFC 3261 §17.2.1).
+pub const TRYING: Duration = Duration::from_millis(200);
+/// Least Timer D over datagrams (RFC 3261 §17.1.1.2).
+pub const TIMER_D: Duration = Duration::from_secs(32);
+/// Retry-After of a 503, in seconds.
+pub const RETRY_AFTER: u32 = 10;
+/// Source addresses whose rate is remembered; the oldest is forgotten for a new one.
+pub const SOURCES: usize = 16_384;
+/// New requests that a source of which none was accepted yet may send at once ...
+pub const STRANGER_BURST: u32 = 10_000;
+/// ... and then one every so often: 2,000 in a second.
+pub const STRANGER_EVERY: Duration = Duration::from_micros(500);
+/// Malformed requests of one source that are answered at once ...
+pub const NOISE_BURST: u32 = 50;
+/// ... and then one every so often: 10 in a second.
+pub const NOISE_EVERY: Duration = Duration::from_millis(100);
+/// Reports of malformed messages and of refusals at once ...
+pub const REPORT_BURST: u32 = 10;
+/// ... and then one every so often: 5 in a second.
+pub const REPORT_EVERY: Duration = Duration::from_millis(200);
+/// A jump of the sequence number beyond this starts the source anew (RFC 3550 A.1).
+pub const RTP_DROPOUT: u16 = 3000;
+/// A packet this far behind the newest is refused; the window that refuses duplicates is one machine word.
+pub const RTP_MISORDER: u16 = 64;
+/// Packets in sequence that a stranger must show before its address is learnt: 80 ms of ordinary audio.
+pub const LATCH_PROBATION: u8 = 4;
+/// After this silence of the learnt source another address may be learnt without a re-offer.
+pub const LATCH_RELEARN: Duration = Duration::from_secs(5);
+/// Frames of generated audio made up for at a late tick; what is older is skipped.
+pub const MEDIA_CATCH_UP: u64 = 3;
+/// Milliseconds of audio in the longest packet that is generated.
+pub const PTIME_MAX: u8 = 120;
+/// Mean time between RTCP reports of one leg (RFC 3550 §6.2).
+pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
+/// A round trip by RTCP above this is a broken clock, not a distance.
+pub const RTCP_ROUND_TRIP: Duration = Duration::from_secs(60);

@@ -69,6 +69,11 @@ impl<T> Timers<T> {
         Some((at, self.live.get(key)?))
     }
 
+    /// Whether this timer is still to fire.
+    pub fn is_armed(&self, key: TimerKey) -> bool {
+        self.live.contains_key(key)
+    }
+
     /// How many timers are armed.
     pub fn len(&self) -> usize {
         self.live.len()
@@ -87,5 +92,127 @@ impl<T> Timers<T> {
             }
             self.heap.pop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::rng::{Purpose, Rng, Seed};
+
+    /// The same by the simplest means: an ordered map by (deadline, order of arming).
+    #[derive(Default)]
+    struct Model {
+        pending: BTreeMap<(Instant, u64), u64>,
+        armed: u64,
+    }
+
+    impl Model {
+        fn arm(&mut self, at: Instant, payload: u64) -> (Instant, u64) {
+            self.armed += 1;
+            self.pending.insert((at, self.armed), payload);
+            (at, self.armed)
+        }
+
+        fn pop(&mut self, now: Instant) -> Option<u64> {
+            let (&at, _) = self.pending.first_key_value()?;
+            (at.0 <= now).then(|| self.pending.remove(&at))?
+        }
+    }
+
+    /// Arms, cancels and fires at random and compares with the model after each operation. `spread` is how far
+    /// deadlines lie apart: few instants make many ties.
+    fn run(seed: u64, operations: u32, spread: u32) {
+        let mut rng = Rng::new(Seed::from_number(seed), Purpose::Call);
+        let mut timers = Timers::default();
+        let mut model = Model::default();
+        let mut keys = Vec::new();
+        let mut now = Instant::ZERO;
+        for n in 0..u64::from(operations) {
+            match rng.below(10) {
+                0..5 => {
+                    let at = Instant::from_millis(now.as_nanos() / 1_000_000 + u64::from(rng.below(spread)));
+                    keys.push((timers.arm(at, n), model.arm(at, n)));
+                }
+                5..8 if !keys.is_empty() => {
+                    // Fired and cancelled keys stay in the list: they must name nothing, for ever.
+                    let (key, place) = keys[rng.below(u32::try_from(keys.len()).unwrap()) as usize];
+                    assert_eq!(timers.is_armed(key), model.pending.contains_key(&place));
+                    assert_eq!(timers.cancel(key), model.pending.remove(&place));
+                    assert!(!timers.is_armed(key));
+                }
+                8 => now += std::time::Duration::from_millis(u64::from(rng.below(spread / 4 + 2))),
+                _ => assert_eq!(timers.pop(now), model.pop(now)),
+            }
+            let next = model.pending.first_key_value().map(|((at, _), payload)| (*at, payload));
+            assert_eq!(timers.next(), next);
+            assert_eq!(timers.len(), model.pending.len());
+        }
+        while let Some(payload) = model.pop(Instant::FAR) {
+            assert_eq!(timers.pop(Instant::FAR), Some(payload));
+        }
+        assert!(timers.is_empty());
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn agrees_with_an_ordered_map_over_many_operations() {
+        run(1, 200_000, 10_000);
+        run(2, 200_000, 3);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_an_ordered_map_for_any_seed(seed: u64, spread in 1u32..1000) {
+            run(seed, 500, spread);
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_live_timers_fire_in_order_and_cancelled_ones_are_swept() {
+        const LIVE: u64 = 100_000;
+        let mut rng = Rng::new(Seed::from_number(9), Purpose::Call);
+        let mut timers = Timers::default();
+        let mut keys = Vec::new();
+        let deadline = |rng: &mut Rng| Instant::from_millis(u64::from(rng.below(32_000)) + 1);
+        for n in 0..LIVE {
+            keys.push(timers.arm(deadline(&mut rng), n));
+        }
+        // Each timer is re-armed five times, as a busy exchange does with retransmissions.
+        for n in 0..LIVE * 5 {
+            let key = &mut keys[usize::try_from(n % LIVE).unwrap()];
+            assert_eq!(timers.cancel(*key), Some(n % LIVE));
+            *key = timers.arm(deadline(&mut rng), n % LIVE);
+        }
+        assert_eq!(timers.len() as u64, LIVE);
+        assert!(
+            timers.heap.len() as u64 <= 2 * LIVE + SWEEP_FROM as u64,
+            "dead entries pile up: {}",
+            timers.heap.len()
+        );
+        let mut fired = 0;
+        let mut last = Instant::ZERO;
+        while let Some((at, _)) = timers.next() {
+            assert!(at >= last && timers.pop(at - std::time::Duration::from_nanos(1)).is_none());
+            assert!(timers.pop(at).is_some());
+            (last, fired) = (at, fired + 1);
+        }
+        assert_eq!(fired, LIVE);
+    }
+
+    #[test]
+    fn equal_deadlines_fire_in_the_order_of_arming_even_after_cancelling() {
+        let mut timers = Timers::default();
+        let at = Instant::from_millis(7);
+        let first = timers.arm(at, 'a');
+        timers.arm(at, 'b');
+        timers.cancel(first);
+        timers.arm(at, 'c');
+        timers.arm(Instant::ZERO, 'z');
+        let fired: Vec<char> = std::iter::from_fn(|| timers.pop(at)).collect();
+        assert_eq!(fired, ['z', 'b', 'c']);
     }
 }

@@ -1,1 +1,474 @@
-//! Flows, streams and Via (RFC 3261 §18).
+//! Flows, streams and Via (RFC 3261 §18): octets in, messages up; messages down, octets out.
+//!
+//! What cannot be understood ends here. A request that can be answered gets 400 with the reason in the phrase, the
+//! rest is counted and dropped. [`Gate`] keeps a flood from one address from costing the others anything.
+
+mod gate;
+#[cfg(test)]
+pub(crate) mod harness;
+mod listeners;
+mod reply;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use smol_str::{SmolStr, ToSmolStr};
+
+use self::gate::Gate;
+pub(crate) use self::gate::network;
+pub(crate) use self::listeners::DEFAULT_PORT;
+use self::listeners::Listeners;
+pub(crate) use self::reply::Reply;
+use self::streams::{Stage, Streams};
+use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamEvent, StreamId};
+use crate::cx::Cx;
+use crate::event::Event;
+use crate::limits;
+use crate::rng::Rng;
+use crate::sip::{Frame, HeaderName, Message, Method, ParseError};
+use crate::timers::TimerKey;
+
+/// A message that is whole and well formed, and where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// The way it came.
+    pub(crate) flow: Flow,
+    /// What it came over.
+    pub(crate) transport: border::Transport,
+    /// Who sent it.
+    pub(crate) source: SocketAddr,
+    /// Our address it was sent to.
+    pub(crate) local: SocketAddr,
+    /// The message.
+    pub(crate) message: Message,
+}
+
+/// What came of something that happened to a stream.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A message; there may be more: ask [`Transport::next`].
+    Arrival(Arrival),
+    /// The stream is no more, by the peer's doing or ours.
+    Gone(StreamId),
+    /// Nothing (more).
+    Nothing,
+}
+
+/// The way back for the responses to one request (RFC 3261 §18.2.2, RFC 3581 §4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path {
+    /// Where responses go. The `maddr` of a Via is not followed: it would let a request aim them at anybody.
+    pub(crate) flow: Flow,
+    /// Where the request came from.
+    pub(crate) source: SocketAddr,
+    /// Port of sent-by: where to connect when the stream is gone.
+    port: u16,
+}
+
+/// The transport layer.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    listeners: Listeners,
+    streams: Streams,
+    gate: Gate,
+    /// Number of the next stream that we open.
+    next: u64,
+    received: u64,
+    malformed: u64,
+}
+
+impl Transport {
+    /// A transport layer with these sockets, on a host with these addresses.
+    pub(crate) fn new(rng: &mut Rng, listeners: Vec<Listener>, interfaces: Vec<Interface>) -> Self {
+        let listeners = Listeners::new(listeners, interfaces);
+        Self {
+            listeners,
+            streams: Streams::default(),
+            gate: Gate::new(rng),
+            next: 2,
+            received: 0,
+            malformed: 0,
+        }
+    }
+
+    /// Other sockets are bound from now on.
+    pub(crate) fn set_listeners(&mut self, listeners: Vec<Listener>) {
+        self.listeners.replace(listeners);
+    }
+
+    /// A datagram arrived. `None` when it is nothing to act on, or was dealt with here.
+    pub(crate) fn receive_datagram(
+        &mut self,
+        cx: &mut Cx<'_>,
+        listener: ListenerId,
+        local: IpAddr,
+        remote: SocketAddr,
+        bytes: Bytes,
+    ) -> Option<Arrival> {
+        // Keep-alives: CRLF once or twice, four zeros and the like (RFC 5626 §3.5.1). No message is that short.
+        if bytes.len() <= 4 {
+            return None;
+        }
+        let message = match Message::parse(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.received += 1;
+                self.drop_malformed(cx, remote, error, false);
+                return None;
+            }
+        };
+        self.admit(
+            cx,
+            Arrival {
+                flow: Flow::Datagram { listener, local, remote },
+                transport: border::Transport::Udp,
+                source: remote,
+                local: SocketAddr::new(local, self.listeners.port(listener)),
+                message,
+            },
+        )
+    }
+
+    /// Something happened to a stream. When it is a message, ask [`Transport::next`] for more until there is none.
+    pub(crate) fn stream_event(&mut self, cx: &mut Cx<'_>, stream: StreamId, event: StreamEvent) -> Heard {
+        match event {
+            StreamEvent::Opened { listener, local, remote } => {
+                self.stream_opened(cx, stream, listener, local, remote);
+                Heard::Nothing
+            }
+            StreamEvent::Bytes(bytes) => {
+                let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
+                open.framer.push(&bytes);
+                open.ponged = false;
+                self.next(cx, stream)
+            }
+            StreamEvent::Closed => self.forget(cx, stream, "closed by the peer"),
+        }
+    }
+
+    /// The next message of a stream, from the octets it has.
+    pub(crate) fn next(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> Heard {
+        loop {
+            let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
+            let (remote, local) = (open.remote, open.local);
+            match open.framer.next_frame() {
+                Frame::NeedMore => return Heard::Nothing,
+                Frame::KeepAlive if open.ponged => {}
+                Frame::KeepAlive => {
+                    open.ponged = true;
+                    let bytes = Bytes::from_static(b"\r\n");
+                    cx.out.push(Action::Transmit { flow: Flow::Stream { stream }, bytes });
+                }
+                Frame::Broken { error, head } => return self.break_off(cx, stream, error, head),
+                Frame::Message(bytes) => {
+                    let message = match Message::parse(bytes) {
+                        Ok(message) => message,
+                        Err(error) => return self.break_off(cx, stream, error, Bytes::new()),
+                    };
+                    self.streams.advance(cx, stream, Stage::Talking);
+                    let flow = Flow::Stream { stream };
+                    let transport = border::Transport::Tcp;
+                    if let Some(arrival) =
+                        self.admit(cx, Arrival { flow, transport, source: remote, local, message })
+                    {
+                        return Heard::Arrival(arrival);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The timer of a stream fired.
+    pub(crate) fn fire_stream(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> Heard {
+        match self.streams.overdue(cx, stream) {
+            Some(reason) => self.close(cx, stream, reason.into()),
+            None => Heard::Nothing,
+        }
+    }
+
+    /// Our address and port as they go into Via and Contact of what takes this flow. For a stream that is gone, an
+    /// address nobody can reach.
+    pub(crate) fn local_of(&self, flow: &Flow) -> SocketAddr {
+        match *flow {
+            Flow::Datagram { listener, local, .. } => SocketAddr::new(local, self.listeners.port(listener)),
+            Flow::Stream { stream } => self.streams.get(stream).map_or(NOWHERE, |s| s.local),
+        }
+    }
+
+    /// The peer's end of a flow; for a stream that is gone, an address nobody can reach.
+    pub(crate) fn remote_of(&self, flow: &Flow) -> SocketAddr {
+        match *flow {
+            Flow::Datagram { remote, .. } => remote,
+            Flow::Stream { stream } => self.streams.get(stream).map_or(NOWHERE, |s| s.remote),
+        }
+    }
+
+    /// What a flow speaks.
+    pub(crate) fn transport_of(&self, flow: &Flow) -> border::Transport {
+        match flow {
+            Flow::Datagram { .. } => border::Transport::Udp,
+            Flow::Stream { .. } => border::Transport::Tcp,
+        }
+    }
+
+    /// Whether a stream is open or being opened.
+    pub(crate) fn is_open(&self, stream: StreamId) -> bool {
+        self.streams.get(stream).is_some()
+    }
+
+    /// Whether connections are accepted, so that what is too long for a datagram can go by stream.
+    pub(crate) fn accepts_streams(&self) -> bool {
+        self.listeners.has(border::Transport::Tcp)
+    }
+
+    /// A flow to `remote`: from the listener and address of ours that face it; for streams the open one or a new
+    /// one. `None` when there is no listener of that kind and family, or no room for one more stream.
+    pub(crate) fn target(
+        &mut self,
+        cx: &mut Cx<'_>,
+        transport: border::Transport,
+        remote: SocketAddr,
+    ) -> Option<Flow> {
+        match transport {
+            border::Transport::Udp => {
+                let (listener, local) = self.listeners.facing(transport, remote.ip())?;
+                Some(Flow::Datagram { listener, local: local.ip(), remote })
+            }
+            border::Transport::Tcp => {
+                let stream = match self.streams.to(remote) {
+                    Some(stream) => stream,
+                    None => self.connect(cx, remote)?,
+                };
+                Some(Flow::Stream { stream })
+            }
+        }
+    }
+
+    /// Sends a whole message. False when the flow is a stream that is gone.
+    pub(crate) fn transmit(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) -> bool {
+        if let Flow::Stream { stream } = flow
+            && self.streams.touch(cx.now, stream).is_none()
+        {
+            return false;
+        }
+        cx.out.push(Action::Transmit { flow, bytes });
+        true
+    }
+
+    /// Where the responses to this request go: over datagrams to the port it came from if it asks so by `rport`, else
+    /// to the port of sent-by; always to the address it came from.
+    pub(crate) fn path(&self, arrival: &Arrival) -> Path {
+        let via = arrival.message.via().ok();
+        let port = via.as_ref().and_then(|via| via.port()).unwrap_or(DEFAULT_PORT);
+        let mut flow = arrival.flow;
+        if let Flow::Datagram { remote, .. } = &mut flow
+            && via.is_some_and(|via| via.rport().is_none())
+        {
+            remote.set_port(port);
+        }
+        Path { flow, source: arrival.source, port }
+    }
+
+    /// Sends a response. When its stream is gone it goes through another to the same address and the port of
+    /// sent-by, which is remembered in `path`.
+    pub(crate) fn send_back(&mut self, cx: &mut Cx<'_>, path: &mut Path, bytes: Bytes) {
+        if let Flow::Stream { stream } = path.flow
+            && !self.is_open(stream)
+        {
+            let again = SocketAddr::new(path.source.ip(), path.port);
+            let Some(flow) = self.target(cx, border::Transport::Tcp, again) else { return };
+            path.flow = flow;
+        }
+        self.transmit(cx, path.flow, bytes);
+    }
+
+    /// Answers a request and keeps nothing of it: for what must not cost memory. A repeated request is answered
+    /// again, as a stateless server does (RFC 3261 §8.2.7). An ACK is never answered.
+    pub(crate) fn answer(&mut self, cx: &mut Cx<'_>, arrival: &Arrival, reply: &Reply) {
+        if arrival.message.method() == Method::Ack || !arrival.message.is_request() {
+            return;
+        }
+        let drawn = cx.rng.tag.token::<10>();
+        let tag = reply.to_tag.as_ref().unwrap_or(&drawn);
+        let bytes = reply.write(&arrival.message, arrival.source, Some(tag));
+        let mut path = self.path(arrival);
+        self.send_back(cx, &mut path, bytes);
+    }
+
+    /// Whether a new request of this source may be taken. When not, a datagram is dropped (it will come again) and
+    /// what came by a stream answered 503.
+    pub(crate) fn let_in(&mut self, cx: &mut Cx<'_>, arrival: &Arrival) -> bool {
+        let open = self.gate.request(cx.now, arrival.source.ip());
+        if !open {
+            self.overload(cx, "requests of one source");
+            if arrival.transport.is_reliable() {
+                self.answer(cx, arrival, &busy());
+            }
+        }
+        open
+    }
+
+    /// A request of this source was accepted: it is no stranger any more.
+    pub(crate) fn know(&mut self, source: SocketAddr) {
+        self.gate.know(source.ip());
+    }
+
+    /// Tells people that a bound was reached, but not too often.
+    pub(crate) fn overload(&mut self, cx: &mut Cx<'_>, what: &'static str) {
+        if self.gate.report(cx.now) {
+            cx.report(Event::Overload { what });
+        }
+    }
+
+    /// Keeps a stream open however long it is silent, until [`Transport::unpin`] was called as often.
+    pub(crate) fn pin(&mut self, stream: StreamId) {
+        self.streams.pin(stream);
+    }
+
+    /// Takes a pin back. Harmless for a stream that is gone.
+    pub(crate) fn unpin(&mut self, cx: &Cx<'_>, stream: StreamId) {
+        self.streams.unpin(cx.now, stream);
+    }
+
+    /// How many pins a stream has.
+    pub(crate) fn pins(&self, stream: StreamId) -> u32 {
+        self.streams.pins(stream)
+    }
+
+    /// How many streams are open or being opened.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// How many messages came, malformed ones included.
+    pub(crate) const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How many of them were malformed.
+    pub(crate) const fn malformed(&self) -> u64 {
+        self.malformed
+    }
+
+    /// Asserts that the tables agree. `armed` says whether a timer is to fire.
+    pub(crate) fn check(&self, armed: impl Fn(TimerKey) -> bool) {
+        self.streams.check(armed);
+    }
+
+    fn stream_opened(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stream: StreamId,
+        listener: Option<ListenerId>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
+        if listener.is_none() {
+            // Ours: only the address is news, for the port nobody listens on.
+            let Some(open) = self.streams.touch(cx.now, stream) else { return };
+            open.local.set_ip(local.ip());
+            self.streams.advance(cx, stream, Stage::Talking);
+        } else if self.streams.len() >= limits::STREAMS {
+            cx.out.push(Action::Disconnect { stream });
+            self.overload(cx, "streams");
+            return;
+        } else {
+            self.streams.add(cx, stream, Stage::Silent, SocketAddr::new(local.ip(), local.port()), remote);
+        }
+        cx.report(Event::StreamOpened { remote });
+    }
+
+    fn connect(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<StreamId> {
+        if self.streams.len() >= limits::STREAMS {
+            self.overload(cx, "streams");
+            return None;
+        }
+        let transport = border::Transport::Tcp;
+        let local = match self.listeners.facing(transport, remote.ip()) {
+            Some((_, local)) => local,
+            None => self.listeners.unreachable(remote.ip()),
+        };
+        let stream = StreamId(self.next);
+        self.next += 2;
+        self.streams.add(cx, stream, Stage::Connecting, local, remote);
+        cx.out.push(Action::Connect { stream, remote, transport });
+        Some(stream)
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>, stream: StreamId, reason: SmolStr) -> Heard {
+        cx.out.push(Action::Disconnect { stream });
+        self.forget(cx, stream, reason)
+    }
+
+    fn forget(&mut self, cx: &mut Cx<'_>, stream: StreamId, reason: impl Into<SmolStr>) -> Heard {
+        let Some(closed) = self.streams.remove(cx, stream) else { return Heard::Nothing };
+        cx.report(Event::StreamClosed { remote: closed.remote, reason: reason.into() });
+        Heard::Gone(stream)
+    }
+
+    /// Lets a well-formed message pass; answers or drops the others.
+    fn admit(&mut self, cx: &mut Cx<'_>, arrival: Arrival) -> Option<Arrival> {
+        self.received += 1;
+        let error = match arrival.message.defect() {
+            Some(error) => *error,
+            None => match arrival.message.validate() {
+                Ok(()) => return Some(arrival),
+                Err(error) => error,
+            },
+        };
+        let answered = self.complain(cx, &arrival, error);
+        self.drop_malformed(cx, arrival.source, error, answered);
+        None
+    }
+
+    /// A stream that cannot be read any further is closed, and its last request answered if it can be.
+    fn break_off(&mut self, cx: &mut Cx<'_>, stream: StreamId, error: ParseError, head: Bytes) -> Heard {
+        self.received += 1;
+        let Some(open) = self.streams.get(stream) else { return Heard::Nothing };
+        let (source, local, flow) = (open.remote, open.local, Flow::Stream { stream });
+        let answered = Message::parse(head).is_ok_and(|message| {
+            let transport = border::Transport::Tcp;
+            self.complain(cx, &Arrival { flow, transport, source, local, message }, error)
+        });
+        self.drop_malformed(cx, source, error, answered);
+        self.close(cx, stream, error.to_smolstr())
+    }
+
+    /// Tells the sender of a malformed request what is wrong with it, if it can be told and not too often.
+    fn complain(&mut self, cx: &mut Cx<'_>, arrival: &Arrival, error: ParseError) -> bool {
+        let answer = is_answerable(&arrival.message) && self.gate.noise(cx.now, arrival.source.ip());
+        if answer {
+            self.answer(cx, arrival, &Reply::new(error.status()).reason(error.to_smolstr()));
+        }
+        answer
+    }
+
+    fn drop_malformed(&mut self, cx: &mut Cx<'_>, source: SocketAddr, error: ParseError, answered: bool) {
+        self.malformed += 1;
+        if self.gate.report(cx.now) {
+            cx.report(Event::Malformed { source, reason: error.to_smolstr(), answered });
+        }
+    }
+}
+
+/// What stands for the ends of a stream that is gone.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+/// The refusal of an exchange that has too much to do (RFC 3261 §21.5.4).
+pub(crate) fn busy() -> Reply {
+    Reply::new(crate::sip::Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, limits::RETRY_AFTER)
+}
+
+/// Whether a request has what a response must repeat (RFC 3261 §8.2.6.2). An ACK is answered by nothing.
+fn is_answerable(message: &Message) -> bool {
+    message.is_request()
+        && message.method() != Method::Ack
+        && message.via().is_ok()
+        && message.from().is_ok()
+        && message.to().is_ok()
+        && message.call_id().is_ok()
+        && message.cseq().is_ok()
+}

@@ -1,0 +1,167 @@
+//! The streams that are open or being opened.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::border::StreamId;
+use crate::cx::{Cx, Timer};
+use crate::limits;
+use crate::sip::Framer;
+use crate::time::{Duration, Instant};
+use crate::timers::TimerKey;
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// We asked for it and it is not established yet.
+    Connecting,
+    /// A peer opened it and has sent no message yet.
+    Silent,
+    /// It carries messages.
+    Talking,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) remote: SocketAddr,
+    /// Our address and port as we write them in Via and Contact: where a peer can connect to, not our end of a
+    /// connection that we opened.
+    pub(super) local: SocketAddr,
+    pub(super) stage: Stage,
+    pub(super) framer: Framer,
+    /// A keep-alive among the octets that just came was answered already.
+    pub(super) ponged: bool,
+    /// How many refer to it: bindings, dialogs, transactions.
+    pins: u32,
+    /// When it was last used, either way.
+    used: Instant,
+    timer: TimerKey,
+}
+
+/// All streams by number, and the newest to each peer.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    live: BTreeMap<StreamId, Stream>,
+    to: BTreeMap<SocketAddr, StreamId>,
+}
+
+impl Streams {
+    /// A stream begins. It has until the timer of its stage fires.
+    pub(super) fn add(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: StreamId,
+        stage: Stage,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
+        let timer = cx.timers.arm(cx.now + stage.patience(), Timer::Stream(id));
+        let framer = Framer::default();
+        let stream = Stream { remote, local, stage, framer, ponged: false, pins: 0, used: cx.now, timer };
+        self.to.insert(remote, id);
+        if let Some(old) = self.live.insert(id, stream) {
+            cx.timers.cancel(old.timer);
+        }
+    }
+
+    /// A stream is over. `None` when it was not there.
+    pub(super) fn remove(&mut self, cx: &mut Cx<'_>, id: StreamId) -> Option<Stream> {
+        let stream = self.live.remove(&id)?;
+        cx.timers.cancel(stream.timer);
+        if self.to.get(&stream.remote) == Some(&id) {
+            self.to.remove(&stream.remote);
+        }
+        Some(stream)
+    }
+
+    /// A stream reaches its next stage.
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>, id: StreamId, stage: Stage) {
+        let Some(stream) = self.live.get_mut(&id) else { return };
+        if stream.stage != stage {
+            stream.stage = stage;
+            stream.used = cx.now;
+            cx.timers.cancel(stream.timer);
+            stream.timer = cx.timers.arm(cx.now + stage.patience(), Timer::Stream(id));
+        }
+    }
+
+    /// The timer of a stream fired. What to say when it must end; it is given more time otherwise. Use does not move
+    /// the timer, so a busy stream costs one timer in each idle time.
+    pub(super) fn overdue(&mut self, cx: &mut Cx<'_>, id: StreamId) -> Option<&'static str> {
+        let stream = self.live.get_mut(&id)?;
+        let more = match stream.stage {
+            Stage::Connecting => return Some("could not connect in time"),
+            Stage::Silent => return Some("sent no message in time"),
+            Stage::Talking if stream.pins > 0 => limits::STREAM_IDLE,
+            Stage::Talking => limits::STREAM_IDLE.saturating_sub(cx.now.since(stream.used)),
+        };
+        if more.is_zero() {
+            return Some("idle");
+        }
+        stream.timer = cx.timers.arm(cx.now + more, Timer::Stream(id));
+        None
+    }
+
+    pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {
+        self.live.get(&id)
+    }
+
+    /// The stream, used now.
+    pub(super) fn touch(&mut self, now: Instant, id: StreamId) -> Option<&mut Stream> {
+        let stream = self.live.get_mut(&id)?;
+        stream.used = now;
+        Some(stream)
+    }
+
+    /// The newest stream to `remote`.
+    pub(super) fn to(&self, remote: SocketAddr) -> Option<StreamId> {
+        self.to.get(&remote).copied()
+    }
+
+    pub(super) fn pin(&mut self, id: StreamId) {
+        if let Some(stream) = self.live.get_mut(&id) {
+            stream.pins = stream.pins.saturating_add(1);
+        }
+    }
+
+    /// Takes a pin back; the silence that counts begins now.
+    pub(super) fn unpin(&mut self, now: Instant, id: StreamId) {
+        if let Some(stream) = self.touch(now, id) {
+            debug_assert!(stream.pins > 0, "a pin was taken back twice");
+            stream.pins = stream.pins.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn pins(&self, id: StreamId) -> u32 {
+        self.live.get(&id).map_or(0, |stream| stream.pins)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Asserts that the two maps and the timers agree.
+    pub(super) fn check(&self, armed: impl Fn(TimerKey) -> bool) {
+        for (remote, id) in &self.to {
+            assert_eq!(
+                self.live.get(id).map(|s| s.remote),
+                Some(*remote),
+                "stream {id:?} is not to {remote}"
+            );
+        }
+        for (id, stream) in &self.live {
+            assert!(armed(stream.timer), "stream {id:?} has no timer");
+        }
+    }
+}
+
+impl Stage {
+    const fn patience(self) -> Duration {
+        match self {
+            Self::Connecting => limits::STREAM_CONNECT,
+            Self::Silent => limits::STREAM_START,
+            Self::Talking => limits::STREAM_IDLE,
+        }
+    }
+}
