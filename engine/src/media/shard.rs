@@ -54,8 +54,8 @@ pub struct ShardStats {
 
 /// One media machine.
 ///
-/// A command that breaks the contract (an unknown room, a port in use, a third leg in a relay, a leg that changes room or
-/// port) ends the leg it names with its [`MediaReport::Dropped`]: the call suffers, no other does.
+/// A command that breaks the contract (an unknown room, a port in use, a third leg in a relay, a leg that changes room
+/// or port) ends the leg it names with its [`MediaReport::Dropped`]: the call suffers, no other does.
 #[derive(Debug)]
 pub struct MediaShard {
     shard: ShardId,

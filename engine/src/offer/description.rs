@@ -175,7 +175,7 @@ fn describe(session: &Session<'_>, usable: Option<Usable<'_, '_>>) -> Result<Des
         audio: usable.as_ref().map(|usable| usable.place),
         timing: session.timing(),
     };
-    let audio = usable.map(|usable| read_audio(usable, session.session())).transpose()?;
+    let audio = usable.map(|usable| read_audio(&usable, session.session())).transpose()?;
     Ok(Description { layout, audio })
 }
 
@@ -204,8 +204,8 @@ impl<'a, 's> Usable<'a, 's> {
     }
 }
 
-fn read_audio(usable: Usable<'_, '_>, session: Section<'_, '_>) -> Result<Audio, OfferError> {
-    let Usable { media, connection, .. } = usable;
+fn read_audio(usable: &Usable<'_, '_>, session: Section<'_, '_>) -> Result<Audio, OfferError> {
+    let Usable { media, connection, .. } = *usable;
     let connection = connection.ok_or(OfferError::NoConnection)?;
     let ip = connection.address.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let mut codecs = Codecs::of(media.line);
