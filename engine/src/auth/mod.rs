@@ -5,8 +5,8 @@
 //!
 //! - *Algorithms* are one choice for the whole site ([`DigestOffer`]). While any phone has only the MD5 form of its
 //!   secret, nobody is offered SHA-256 beside MD5, because that phone would be sent into a challenge it cannot meet.
-//! - *`qop=auth`* is always offered. A phone that answers without `qop` (RFC 2069) is accepted, since phones of that age
-//!   are still in use, but each nonce is then good for one request only.
+//! - *`qop=auth`* is always offered. A phone that answers without `qop` (RFC 2069) is accepted, since phones of that
+//!   age are still in use, but each nonce is then good for one request only.
 //! - *Nonce counts* are accepted once each, in any order within a window, because datagrams overtake each other. Used
 //!   again, even with the same response, they are stale: retransmissions never get here.
 //! - *The digest URI* has to name the same user as the Request-URI where both name one. Its host is not compared:
