@@ -136,7 +136,7 @@ impl World {
     }
 
     fn cancel(&mut self, txn: ClientKey) {
-        self.txns.cancel(&mut self.bench.cx(), &mut self.transport, txn);
+        self.txns.cancel(&mut self.bench.cx(), &mut self.transport, txn, "");
         self.check();
     }
 
