@@ -64,3 +64,19 @@ pub const NOISE_EVERY: Duration = Duration::from_millis(100);
 pub const REPORT_BURST: u32 = 10;
 /// ... and then one every so often: 5 in a second.
 pub const REPORT_EVERY: Duration = Duration::from_millis(200);
+/// A jump of the sequence number beyond this starts the source anew (RFC 3550 A.1).
+pub const RTP_DROPOUT: u16 = 3000;
+/// A packet this far behind the newest is refused; the window that refuses duplicates is one machine word.
+pub const RTP_MISORDER: u16 = 64;
+/// Packets in sequence that a stranger must show before its address is learnt: 80 ms of ordinary audio.
+pub const LATCH_PROBATION: u8 = 4;
+/// After this silence of the learnt source another address may be learnt without a re-offer.
+pub const LATCH_RELEARN: Duration = Duration::from_secs(5);
+/// Frames of generated audio made up for at a late tick; what is older is skipped.
+pub const MEDIA_CATCH_UP: u64 = 3;
+/// Milliseconds of audio in the longest packet that is generated.
+pub const PTIME_MAX: u8 = 120;
+/// Mean time between RTCP reports of one leg (RFC 3550 §6.2).
+pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
+/// A round trip by RTCP above this is a broken clock, not a distance.
+pub const RTCP_ROUND_TRIP: Duration = Duration::from_secs(60);

@@ -5,6 +5,8 @@
 //! above, so nothing recurses.
 
 mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -148,11 +150,12 @@ impl Signalling {
     /// When an invariant is broken.
     pub fn check(&self) {
         let armed = |key| self.timers.is_armed(key);
-        let Tables { below, calls, .. } = &self.tables;
+        let Tables { below, calls, registrar, .. } = &self.tables;
         below.stack.transport.check(armed);
         below.stack.transactions.check(&below.stack.transport, armed);
         below.sessions.check();
         calls.check(&below.sessions);
+        registrar.check(armed);
     }
 
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {

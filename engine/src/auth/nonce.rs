@@ -55,7 +55,7 @@ impl Nonces {
     /// A nonce never given out before.
     pub(super) fn issue(&mut self, now: Instant) -> String {
         self.sequence = self.sequence.wrapping_add(1);
-        let id = NonceId(now.as_nanos() / 1_000_000 << 16 | u64::from(self.sequence));
+        let id = NonceId((now.as_nanos() / 1_000_000) << 16 | u64::from(self.sequence));
         let mut text = String::with_capacity(NONCE_DIGITS);
         for octet in id.0.to_be_bytes().into_iter().chain(self.proof(id)) {
             for digit in [octet >> 4, octet & 15] {

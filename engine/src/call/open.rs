@@ -169,6 +169,7 @@ impl Calls {
         let contact = format_smolstr!("{}", incoming.source);
         let mut caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
         caller.leg = Some(leg);
+        caller.near = Some(incoming.source.ip());
         let transport = below.stack.transport.transport_of(&incoming.flow);
         cx.report(Event::CallStarted {
             call: id,
@@ -275,6 +276,7 @@ impl Calls {
         let Some(flow) = flow else { return false };
         let local = below.stack.transport.local_of(&flow);
         let call = &mut self.all[key];
+        call.parties[party].near = Some(below.stack.transport.remote_of(&flow).ip());
         call.parties[party].local.address = cx.config.media_address.unwrap_or(local.ip());
         invitation.offer = call.describe_to_callee(cx, party);
         invitation.from = format_smolstr!("{}<sip:{}@{}>", invitation.from, call.from, host_for_uri(local));

@@ -21,6 +21,8 @@ pub(crate) struct Party {
     pub(crate) leg: Option<LegKey>,
     /// Its contact URI, or the caller's address, for people.
     pub(crate) contact: SmolStr,
+    /// Where its signalling comes from.
+    pub(crate) near: Option<IpAddr>,
     /// Its media leg.
     pub(crate) media: MediaLeg,
     /// Facts of our descriptions to it.
@@ -73,6 +75,7 @@ impl Party {
         Self {
             leg: None,
             contact,
+            near: None,
             media: MediaLeg {
                 id,
                 port,
@@ -177,6 +180,7 @@ impl Party {
             port: self.media.port,
             remote: audio.and_then(|audio| audio.remote()),
             remote_rtcp: audio.and_then(|audio| audio.rtcp),
+            near: self.near,
             send: self.direction.receives(),
             receive,
             audio: speech.as_ref().map(Codec::payload),

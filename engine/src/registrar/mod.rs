@@ -32,6 +32,7 @@ use crate::limits::BINDINGS_PER_AOR;
 use crate::sip::{HeaderName, Message, ParseError, Status};
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
+use crate::transport::Reply;
 
 /// Who is registered, and where.
 #[derive(Debug)]
@@ -55,17 +56,6 @@ pub(crate) struct Origin {
     pub(crate) local: SocketAddr,
     /// What it came over.
     pub(crate) transport: Transport,
-}
-
-/// What a REGISTER is answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// The status.
-    pub(crate) status: Status,
-    /// The reason phrase when it is not the usual one.
-    pub(crate) reason: Option<SmolStr>,
-    /// Header fields, in order.
-    pub(crate) headers: Vec<(HeaderName, String)>,
 }
 
 /// Why a REGISTER is not carried out.
@@ -97,7 +87,7 @@ impl Registrar {
         aor: &str,
         request: &Message,
         origin: &Origin,
-    ) -> Answer {
+    ) -> Reply {
         match self.carry_out(cx, aor, request, origin) {
             Ok(()) => self.listing(cx.now, cx.wall, aor, request),
             Err(refusal) => refusal.answer(),
@@ -139,13 +129,8 @@ impl Registrar {
         self.of(aor).map(|(_, binding)| binding)
     }
 
-    /// One binding.
-    pub(crate) fn get(&self, key: BindingKey) -> Option<&Binding> {
-        self.bindings.get(key)
-    }
-
     /// All bindings of an extension with their keys, most preferred first.
-    pub(crate) fn of(&self, aor: &str) -> impl Iterator<Item = (BindingKey, &Binding)> {
+    fn of(&self, aor: &str) -> impl Iterator<Item = (BindingKey, &Binding)> {
         let keys = self.aors.get(aor).map(SmallVec::as_slice).unwrap_or_default();
         keys.iter().filter_map(|key| Some((*key, self.bindings.get(*key)?)))
     }
@@ -329,23 +314,23 @@ impl Registrar {
     }
 
     /// The 200 that names all bindings (RFC 3261 §10.3 step 8, RFC 3327 §5.3).
-    fn listing(&self, now: Instant, wall: WallTime, aor: &str, request: &Message) -> Answer {
-        let mut headers = Vec::with_capacity(4);
+    fn listing(&self, now: Instant, wall: WallTime, aor: &str, request: &Message) -> Reply {
+        let mut reply = Reply::new(Status::OK);
         for binding in self.lookup(aor) {
             let Binding { contact, q, .. } = binding;
-            let q = if *q < 1000 { format!(";q=0.{q:03}") } else { String::new() };
             let left = binding.seconds_left(now);
-            headers.push((HeaderName::Contact, format!("<{contact}>;expires={left}{q}")));
+            let q = if *q < 1000 { format_args!(";q=0.{q:03}") } else { format_args!("") };
+            reply = reply.header(HeaderName::Contact, format_args!("<{contact}>;expires={left}{q}"));
         }
-        headers
-            .extend(request.headers_named(HeaderName::Path).map(|path| (HeaderName::Path, path.to_owned())));
-        headers.push((HeaderName::Supported, "path".to_owned()));
-        headers.push((HeaderName::Date, date::sip_date(wall)));
-        Answer { status: Status::OK, reason: None, headers }
+        for path in request.headers_named(HeaderName::Path) {
+            reply = reply.header(HeaderName::Path, path);
+        }
+        reply.header(HeaderName::Supported, "path").header(HeaderName::Date, date::sip_date(wall))
     }
 
-    /// Panics unless every table agrees with every other. For the simulator.
-    pub(crate) fn check(&self) {
+    /// Panics unless every table agrees with every other and each binding has its timer. For the simulator.
+    pub(crate) fn check(&self, armed: impl Fn(TimerKey) -> bool) {
+        assert!(self.bindings.values().all(|b| armed(b.timer)), "each binding has its timer");
         let listed: usize = self.aors.values().map(SmallVec::len).sum();
         assert_eq!(listed, self.bindings.len(), "each binding is listed once");
         for (aor, keys) in &self.aors {
@@ -397,24 +382,19 @@ impl From<ParseError> for Refusal {
 }
 
 impl Refusal {
-    fn answer(self) -> Answer {
-        let plain = |status, reason| Answer { status, reason, headers: Vec::new() };
-        let with = |status, name, value| Answer { status, reason: None, headers: vec![(name, value)] };
+    fn answer(self) -> Reply {
         match self {
-            Self::Bad(reason) => plain(Status::BAD_REQUEST, Some(reason)),
-            Self::Unsupported(tags) => with(Status::BAD_EXTENSION, HeaderName::Unsupported, tags),
-            Self::TooBrief(least) => {
-                with(Status::INTERVAL_TOO_BRIEF, HeaderName::MinExpires, least.as_secs().to_string())
+            Self::Bad(reason) => Reply::new(Status::BAD_REQUEST).reason(reason),
+            Self::Unsupported(tags) => {
+                Reply::new(Status::BAD_EXTENSION).header(HeaderName::Unsupported, tags)
             }
-            Self::OutOfOrder => plain(Status::SERVER_INTERNAL_ERROR, Some("CSeq is not in order".into())),
-            Self::TooMany { retry_after } => Answer {
-                reason: Some("Too many contacts registered".into()),
-                ..with(
-                    Status::SERVICE_UNAVAILABLE,
-                    HeaderName::RetryAfter,
-                    (retry_after.as_secs() + 1).to_string(),
-                )
-            },
+            Self::TooBrief(least) => {
+                Reply::new(Status::INTERVAL_TOO_BRIEF).header(HeaderName::MinExpires, least.as_secs())
+            }
+            Self::OutOfOrder => Reply::new(Status::SERVER_INTERNAL_ERROR).reason("CSeq is not in order"),
+            Self::TooMany { retry_after } => Reply::new(Status::SERVICE_UNAVAILABLE)
+                .reason("Too many contacts registered")
+                .header(HeaderName::RetryAfter, retry_after.as_secs() + 1),
         }
     }
 }

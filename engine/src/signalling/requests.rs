@@ -11,7 +11,7 @@ use crate::call::Incoming;
 use crate::cx::{Cx, ServerKey};
 use crate::dialog::{ALLOW, SUPPORTED, asked};
 use crate::event::Event;
-use crate::registrar::Origin;
+use crate::registrar::{Origin, address_of_record};
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::time::Duration;
 use crate::transaction::Reply;
@@ -94,16 +94,12 @@ impl Tables {
             local: transport.local_of(&flow),
             transport: transport.transport_of(&flow),
         };
-        let aor = request.to().map(|to| SmolStr::new(to.uri.user_unescaped())).unwrap_or_default();
-        if !auth::speaks_for(&extension, &aor) {
-            return self.below.stack.respond(cx, txn, Reply::new(Status::FORBIDDEN));
-        }
-        let answer = self.registrar.register(cx, &aor, request, &origin);
-        let mut reply = Reply::new(answer.status);
-        reply.reason = answer.reason;
-        for (name, value) in answer.headers {
-            reply = reply.header(name, value);
-        }
+        let reply = match address_of_record(request) {
+            Ok(aor) if auth::speaks_for(&extension, &aor) => {
+                self.registrar.register(cx, &aor, request, &origin)
+            }
+            _ => Reply::new(Status::FORBIDDEN),
+        };
         self.below.stack.respond(cx, txn, reply);
     }
 
