@@ -1,5 +1,7 @@
 //! The program as its users meet it: started, spoken to over sockets, steered, stopped.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;

@@ -93,7 +93,9 @@ impl UdpPort {
 
     /// Sends what waits as the kernel takes it.
     pub(super) async fn drain(self: Rc<Self>) {
-        while let Some((flow, bytes)) = self.backlog.borrow().front().cloned() {
+        loop {
+            let next = self.backlog.borrow().front().cloned();
+            let Some((flow, bytes)) = next else { return };
             match self.try_send(flow, &bytes) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if self.socket.writable().await.is_err() {
@@ -271,6 +273,26 @@ mod tests {
             };
             assert_eq!((listener, local), (ListenerId(3), port.local.ip()));
             assert_eq!((remote, &bytes[..]), (peer.local_addr().unwrap(), text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_waited_for_the_kernel_leaves_in_order() {
+        let (executor, port, _arrivals) = world();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let remote = peer.local_addr().unwrap();
+        let flow = Flow::Datagram { listener: ListenerId(3), local: port.local.ip(), remote };
+        for text in ["one", "two"] {
+            port.backlog.borrow_mut().push_back((flow, Bytes::from(text)));
+        }
+        assert!(port.is_blocked() && port.send(flow, Bytes::from_static(b"three")));
+        smol::block_on(executor.run(Rc::clone(&port).drain()));
+        assert!(!port.is_blocked());
+        peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let mut room = [0; 16];
+        for text in ["one", "two", "three"] {
+            let length = peer.recv(&mut room).unwrap();
+            assert_eq!(&room[..length], text.as_bytes());
         }
     }
 
