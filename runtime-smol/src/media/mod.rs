@@ -219,3 +219,45 @@ impl Worker {
         Ok(number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use telex_engine::mediactl::MediaReport;
+
+    /// The next report, which must come soon.
+    fn next(reports: &smol::channel::Receiver<Input>) -> (ShardId, usize) {
+        let late = async {
+            smol::Timer::after(Duration::from_secs(20)).await;
+            panic!("no report");
+        };
+        match smol::block_on(smol::future::or(async { reports.recv().await.unwrap() }, late)) {
+            Input::Media { shard, report: MediaReport::Ports { ports } } => (shard, ports.len()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn ports_come_when_they_are_wanted_and_none_when_there_are_no_more() {
+        let (reports, reported) = smol::channel::unbounded();
+        let first = 62_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
+        let plan = Plan {
+            shards: 2,
+            bind: IpAddr::from([127, 0, 0, 1]),
+            ports: PortRange { first, last: first + 599 },
+            seed: Seed::from_number(1),
+            clock: Clock::start(),
+            reports,
+        };
+        let mut shards = start(&plan).unwrap();
+        assert_eq!([next(&reported), next(&reported)], [(ShardId(0), 64), (ShardId(1), 64)]);
+        // 300 pairs in all, 150 for each shard.
+        for (index, shard) in (0..).zip(&mut shards) {
+            for expected in [20, 20, 20, 20, 6, 0, 0] {
+                shard.command(MediaCommand::WantPorts { count: 20 });
+                shard.wake();
+                assert_eq!(next(&reported), (ShardId(index), expected));
+            }
+        }
+    }
+}
