@@ -93,7 +93,9 @@ impl UdpPort {
 
     /// Sends what waits as the kernel takes it.
     pub(super) async fn drain(self: Rc<Self>) {
-        while let Some((flow, bytes)) = self.backlog.borrow().front().cloned() {
+        loop {
+            let next = self.backlog.borrow().front().cloned();
+            let Some((flow, bytes)) = next else { return };
             match self.try_send(flow, &bytes) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if self.socket.writable().await.is_err() {
@@ -234,4 +236,81 @@ fn allow_fragments(socket: &UdpSocket, v6: bool) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn allow_fragments(_socket: &UdpSocket, _v6: bool) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smol::LocalExecutor;
+    use smol::channel::{Receiver, bounded};
+
+    fn world() -> (LocalExecutor<'static>, Rc<UdpPort>, Receiver<Arrival>) {
+        let executor = LocalExecutor::new();
+        let (inbox, arrivals) = bounded(64);
+        let port =
+            smol::block_on(async { UdpPort::bind(ListenerId(3), "127.0.0.1:0".parse().unwrap()).unwrap() });
+        executor.spawn(Rc::clone(&port).receive(Scratch::new(), inbox)).detach();
+        (executor, port, arrivals)
+    }
+
+    fn next(executor: &LocalExecutor<'_>, arrivals: &Receiver<Arrival>) -> Input {
+        match smol::block_on(executor.run(arrivals.recv())).unwrap() {
+            Arrival::Input(input) => input,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_datagram_arrives_alone_with_both_addresses() {
+        let (executor, port, arrivals) = world();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for text in ["one", "two", "three"] {
+            peer.send_to(text.as_bytes(), port.local).unwrap();
+        }
+        for text in ["one", "two", "three"] {
+            let Input::Datagram { listener, local, remote, bytes } = next(&executor, &arrivals) else {
+                panic!()
+            };
+            assert_eq!((listener, local), (ListenerId(3), port.local.ip()));
+            assert_eq!((remote, &bytes[..]), (peer.local_addr().unwrap(), text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_waited_for_the_kernel_leaves_in_order() {
+        let (executor, port, _arrivals) = world();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let remote = peer.local_addr().unwrap();
+        let flow = Flow::Datagram { listener: ListenerId(3), local: port.local.ip(), remote };
+        for text in ["one", "two"] {
+            port.backlog.borrow_mut().push_back((flow, Bytes::from(text)));
+        }
+        assert!(port.is_blocked() && port.send(flow, Bytes::from_static(b"three")));
+        smol::block_on(executor.run(Rc::clone(&port).drain()));
+        assert!(!port.is_blocked());
+        peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let mut room = [0; 16];
+        for text in ["one", "two", "three"] {
+            let length = peer.recv(&mut room).unwrap();
+            assert_eq!(&room[..length], text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_port_where_nobody_listens_is_told_and_does_not_disturb_others() {
+        let (executor, port, arrivals) = world();
+        let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = |remote| Flow::Datagram { listener: ListenerId(3), local: port.local.ip(), remote };
+        for _ in 0..3 {
+            assert!(port.send(to(gone), Bytes::from_static(b"lost")));
+            assert!(port.send(to(peer.local_addr().unwrap()), Bytes::from_static(b"found")));
+        }
+        let Input::SendFailed { flow } = next(&executor, &arrivals) else { panic!() };
+        assert_eq!(flow, to(gone));
+        peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        for _ in 0..3 {
+            assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
+        }
+    }
 }
