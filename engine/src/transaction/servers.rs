@@ -1,8 +1,11 @@
 //! Server transactions: requests that others sent.
 
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use foldhash::SharedSeed;
+use foldhash::quality::SeedableRandomState;
 use slotmap::SlotMap;
 use smol_str::SmolStr;
 
@@ -74,6 +77,8 @@ pub(super) struct Servers {
     shares: Index<IpAddr, usize>,
     /// For how many transactions there is room, clients' included.
     room: usize,
+    /// Key of the To tags of stateless answers.
+    tag_key: SeedableRandomState,
     scratch: String,
 }
 
@@ -124,6 +129,7 @@ impl Servers {
             by_identity: Index::new(rng),
             shares: Index::new(rng),
             room,
+            tag_key: SeedableRandomState::with_seed(rng.u64(), SharedSeed::global_fixed()),
             scratch: String::new(),
         }
     }
@@ -220,7 +226,8 @@ impl Servers {
         true
     }
 
-    /// Answers and forgets the request at once, as a stateless server does: a repeated request comes up again.
+    /// Answers and forgets the request at once, as a stateless server does: a repeated request comes up again, and
+    /// is given the same To tag.
     pub(super) fn refuse(
         &mut self,
         cx: &mut Cx<'_>,
@@ -228,6 +235,12 @@ impl Servers {
         txn: ServerKey,
         reply: &Reply,
     ) -> bool {
+        if let Some(server) = self.live.get_mut(txn)
+            && let Some(more) = &mut server.more
+        {
+            let tag = || stateless_tag(self.tag_key.hash_one(&server.key));
+            more.tag.get_or_insert_with(tag);
+        }
         let answered = self.respond(cx, transport, txn, reply);
         if answered {
             self.close(cx, transport, txn);
@@ -473,6 +486,11 @@ impl Servers {
             None => cx.rng.tag.token::<10>(),
         }
     }
+}
+
+/// The To tag of an answer that nothing is kept of: the same for the same transaction (RFC 3261 §8.2.7).
+fn stateless_tag(hash: u64) -> SmolStr {
+    smol_str::format_smolstr!("{hash:016x}")
 }
 
 fn stream_of(path: &Path) -> Option<StreamId> {
