@@ -150,6 +150,17 @@ impl Exchange {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{program:?} printed {text:?}: {e}"))
     }
 
+    /// Ends a call as an operator does.
+    ///
+    /// # Panics
+    /// When the command fails.
+    pub fn hang_up(&self, call: u64) {
+        let mut program = Command::new(binary());
+        program.arg("hangup").arg(call.to_string()).arg("--config").arg(&self.config);
+        let output = program.output().unwrap_or_else(|e| panic!("{program:?}: {e}"));
+        assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// The calls, as `telex calls --json` shows them.
     ///
     /// # Panics
