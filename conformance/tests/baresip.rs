@@ -67,7 +67,7 @@ fn tones_both_ways(alice_over: Transport, bob_over: Transport) {
     heard(&alice, BOB);
     alice.stop();
     bob.stop();
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn the_called_party_hangs_up() {
     call(&mut alice, &mut bob);
     bob.command("hangup");
     alice.expect("CALL_CLOSED");
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn the_caller_gives_up_while_it_rings() {
     bob.expect("CALL_INCOMING");
     alice.command("hangup");
     bob.expect("CALL_CLOSED");
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn the_called_party_declines() {
     let closed = alice.expect("CALL_CLOSED");
     let why = closed["param"].as_str().unwrap_or_default();
     assert!(why.starts_with("486") || why.starts_with("603"), "{closed}");
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn who_is_not_there_cannot_be_called() {
         let closed = alice.expect("CALL_CLOSED");
         assert!(closed["param"].as_str().is_some_and(|p| p.starts_with(status)), "{callee}: {closed}");
     }
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_held_call_is_silent_and_a_resumed_one_is_not() {
     );
     bob.command("hangup");
     alice.expect("CALL_CLOSED");
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn echo_gives_back_what_was_said() {
     alice.command("hangup");
     alice.expect("CALL_CLOSED");
     heard(&alice, ALICE);
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn the_tone_is_a_tone() {
     hears(&alice, pitch, 2.0);
     alice.command("hangup");
     alice.expect("CALL_CLOSED");
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 #[test]
@@ -259,5 +259,5 @@ fn an_operator_ends_a_call() {
     exchange.hang_up(call["id"].as_u64().expect("a call has a number"));
     alice.expect("CALL_CLOSED");
     bob.expect("CALL_CLOSED");
-    exchange.finish(&ground);
+    exchange.finish();
 }

@@ -51,7 +51,7 @@ fn tones_both_ways(caller: Caller, transport: Transport) {
     let sound = bare.heard().pop().expect("baresip records its calls");
     tone::assert_heard(&sound, LIN.0, LIN_LEVEL, 1.0);
     tone::assert_heard(&lin.stop(), f64::from(BARE), BARE_LEVEL, 1.0);
-    exchange.finish(&ground);
+    exchange.finish();
 }
 
 /// Waits until each has recorded enough.
