@@ -1,1 +1,16 @@
 //! Proof that Telex keeps to the standards and to its own rules.
+//!
+//! The library holds what tests with real clients need: an exchange started as its user starts it ([`exchange`]),
+//! phones and load tools that nobody here wrote ([`sipp`], [`baresip`], [`linphone`]), room for them on the loopback
+//! network ([`ground`]) and an ear for what they recorded ([`wav`], [`tone`]). Everything here panics when it fails,
+//! with a message that says what was awaited: it is for tests only.
+
+pub mod baresip;
+pub mod exchange;
+pub mod ground;
+pub mod linphone;
+pub mod peers;
+pub mod program;
+pub mod sipp;
+pub mod tone;
+pub mod wav;

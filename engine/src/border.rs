@@ -315,6 +315,9 @@ pub struct StoredBinding {
     pub path: SmolStr,
     /// What the phone calls itself.
     pub user_agent: SmolStr,
+    /// Which device it is: the `+sip.instance` of the contact, and its `reg-id` after a semicolon (RFC 5626 §4.1);
+    /// empty without.
+    pub instance: SmolStr,
 }
 
 /// What an operator may ask.

@@ -25,6 +25,8 @@ pub struct Config {
     pub registrar: RegistrarConfig,
     /// Session timers (RFC 4028).
     pub session: SessionConfig,
+    /// Which digest algorithms are offered, and in which order.
+    pub digest: DigestOffer,
 }
 
 impl Default for Config {
@@ -38,8 +40,28 @@ impl Default for Config {
             ring: Duration::from_secs(60),
             registrar: RegistrarConfig::default(),
             session: SessionConfig::default(),
+            digest: DigestOffer::default(),
         }
     }
+}
+
+/// The digest algorithms of a challenge, one header field each, most wanted first (RFC 8760 §2.4). It is one choice for
+/// the whole site, because a choice per phone would tell who exists.
+///
+/// MD5 alone is the default: a phone should answer the first challenge it understands, but phones of before 2020 read
+/// only the first one, or give up on sight of an algorithm they do not know (SIPp 3.6 does the former, baresip 1.0 the
+/// latter). Offering SHA-256 beside MD5 keeps out phones and no attacker who can change packets, who removes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestOffer {
+    /// MD5 only.
+    #[default]
+    Md5,
+    /// SHA-256 only. A phone of which only the MD5 form of the secret is known cannot get in.
+    Sha256,
+    /// MD5, then SHA-256.
+    Md5Sha256,
+    /// SHA-256, then MD5.
+    Sha256Md5,
 }
 
 /// One telephone, or one person's several.
@@ -56,7 +78,8 @@ pub struct Phone {
 pub struct Credentials {
     /// MD5(user:realm:password).
     pub ha1_md5: [u8; 16],
-    /// SHA-256(user:realm:password); `None` when only the MD5 form was given, and then only MD5 is offered.
+    /// SHA-256(user:realm:password); `None` when only the MD5 form was given, and then nobody is offered SHA-256
+    /// beside MD5.
     pub ha1_sha256: Option<[u8; 32]>,
 }
 

@@ -73,6 +73,21 @@ pub(crate) enum Timer {
     Stop,
 }
 
+impl Timer {
+    /// Whose it is, for people.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Server(..) => "server transaction",
+            Self::Client(..) => "client transaction",
+            Self::Stream(_) => "stream",
+            Self::Binding(_) => "binding",
+            Self::Leg(..) => "session",
+            Self::Call(..) => "call",
+            Self::Stop => "stop",
+        }
+    }
+}
+
 /// Timers of server transactions (RFC 3261 §17.2, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerTimer {
@@ -132,8 +147,6 @@ pub(crate) enum LegTimer {
     Glare,
     /// Repeat the provisional response so that no proxy gives up (RFC 3261 §13.3.1.1).
     Progress,
-    /// Perform what an earlier step left to do.
-    Soon,
 }
 
 /// Timers of calls.

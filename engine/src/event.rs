@@ -45,8 +45,6 @@ pub enum EndCause {
     Lost(Side),
     /// No media arrived for the configured time.
     Silent(Side),
-    /// The stream to a side is gone.
-    Disconnected(Side),
     /// An operator ended it.
     Operator,
     /// The exchange is stopping.

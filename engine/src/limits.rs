@@ -29,6 +29,10 @@ pub const EARLY_DIALOGS: usize = 16;
 pub const STREAMS: usize = 60_000;
 /// Contacts registered for one address-of-record.
 pub const BINDINGS_PER_AOR: usize = 10;
+/// Nonces remembered for one extension so that no nonce count is taken twice.
+pub const NONCES_PER_EXTENSION: usize = 64;
+/// Octets of one Contact URI, Path or device name that the registrar keeps.
+pub const BINDING_OCTETS: usize = 1024;
 /// Timers popped by one wake; what is left keeps the deadline at now.
 pub const TIMERS_PER_WAKE: usize = 256;
 /// Octets of a request over which a datagram transport gives way to a stream (RFC 3261 §18.1.1: 1300, or 200 under
@@ -66,3 +70,19 @@ pub const NOISE_EVERY: Duration = Duration::from_millis(100);
 pub const REPORT_BURST: u32 = 10;
 /// ... and then one every so often: 5 in a second.
 pub const REPORT_EVERY: Duration = Duration::from_millis(200);
+/// A jump of the sequence number beyond this starts the source anew (RFC 3550 A.1).
+pub const RTP_DROPOUT: u16 = 3000;
+/// A packet this far behind the newest is refused; the window that refuses duplicates is one machine word.
+pub const RTP_MISORDER: u16 = 64;
+/// Packets in sequence that a stranger must show before its address is learnt: 80 ms of ordinary audio.
+pub const LATCH_PROBATION: u8 = 4;
+/// After this silence of the learnt source another address may be learnt without a re-offer.
+pub const LATCH_RELEARN: Duration = Duration::from_secs(5);
+/// Frames of generated audio made up for at a late tick; what is older is skipped.
+pub const MEDIA_CATCH_UP: u64 = 3;
+/// Milliseconds of audio in the longest packet that is generated.
+pub const PTIME_MAX: u8 = 120;
+/// Mean time between RTCP reports of one leg (RFC 3550 §6.2).
+pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
+/// A round trip by RTCP above this is a broken clock, not a distance.
+pub const RTCP_ROUND_TRIP: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@
 //! changed, so nothing is lost when a step is skipped and no test needs history. Signalling allocates every id.
 //! A leg's key gets exactly one [`MediaReport::Dropped`], after which its port may be used again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Which media machine; one per core.
@@ -142,6 +142,9 @@ pub struct LegSpec {
     pub remote: Option<SocketAddr>,
     /// Where the party said it receives RTCP; `None` means the RTP port plus one (RFC 3550 §11).
     pub remote_rtcp: Option<SocketAddr>,
+    /// The address the party's signalling comes from. A party behind a NAT most likely sends its media from there too,
+    /// whatever its SDP says; strangers must prove themselves. `None` when it says nothing about the party.
+    pub near: Option<IpAddr>,
     /// Whether we may send to this party (its SDP direction seen from here).
     pub send: bool,
     /// Whether we accept media from this party.

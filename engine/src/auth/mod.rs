@@ -1,1 +1,263 @@
 //! Digest authentication (RFC 3261 §22, RFC 7616, RFC 8760).
+//!
+//! Everybody gets the same challenge, and a wrong password is told from an unknown user neither by the answer nor by
+//! the work it takes. Decisions that the specifications leave open:
+//!
+//! - *Algorithms* are one choice for the whole site ([`DigestOffer`]). While any phone has only the MD5 form of its
+//!   secret, nobody is offered SHA-256 beside MD5, because that phone would be sent into a challenge it cannot meet.
+//! - *`qop=auth`* is always offered. A phone that answers without `qop` (RFC 2069) is accepted, since phones of that age
+//!   are still in use, but each nonce is then good for one request only.
+//! - *Nonce counts* are accepted once each, in any order within a window, because datagrams overtake each other. Used
+//!   again, even with the same response, they are stale: retransmissions never get here.
+//! - *The digest URI* has to name the same user as the Request-URI where both name one. Its host is not compared:
+//!   phones behind an outbound proxy and SIPp write the server's address where the request has the domain.
+//! - *Stale* is said only to who knows the password (RFC 7616 §3.3), so that a phone goes on by itself after a restart
+//!   of the exchange and a guesser learns nothing from old nonces.
+
+mod digest;
+mod nonce;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+pub use digest::Algorithm;
+use digest::{Hash, Proof, response};
+use nonce::{Nonces, Used};
+
+use crate::config::{Config, Credentials, DigestOffer};
+use crate::rng::Rng;
+use crate::sip::{DigestCredentials, HeaderName, Message, Quoted, Status, Uri};
+use crate::time::Instant;
+
+/// In which role the exchange asks for credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// As registrar or user agent server: 401 (RFC 3261 §22.2).
+    Www,
+    /// As the way to somewhere else: 407 (RFC 3261 §22.3).
+    Proxy,
+}
+
+impl Challenge {
+    /// The status that carries the challenge.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Www => Status::UNAUTHORIZED,
+            Self::Proxy => Status::PROXY_AUTHENTICATION_REQUIRED,
+        }
+    }
+
+    /// The header field of the challenge.
+    pub const fn header(self) -> HeaderName {
+        match self {
+            Self::Www => HeaderName::WwwAuthenticate,
+            Self::Proxy => HeaderName::ProxyAuthenticate,
+        }
+    }
+
+    /// The header field of the answer to it.
+    pub const fn answer(self) -> HeaderName {
+        match self {
+            Self::Www => HeaderName::Authorization,
+            Self::Proxy => HeaderName::ProxyAuthorization,
+        }
+    }
+}
+
+/// What is to become of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It comes from this extension. Whether that may do what it asks for is another question.
+    Accepted(SmolStr),
+    /// Answer with [`Challenge::status`].
+    Challenge {
+        /// Values of [`Challenge::header`], one header field each, in this order.
+        values: Vec<String>,
+        /// Whether the credentials were right and only their nonce was not.
+        stale: bool,
+        /// The user name of wrong credentials. As the peer wrote it, whether there is such a user or not.
+        failed: Option<SmolStr>,
+    },
+    /// Answer 400 with this reason.
+    Malformed(&'static str),
+}
+
+/// Checks credentials. It remembers used nonces of extensions that have proved themselves, and nothing of anybody else.
+#[derive(Debug)]
+pub struct Authenticator {
+    nonces: Nonces,
+    /// Stands for the secret of users that do not exist.
+    nobody: Credentials,
+    offered: &'static [Algorithm],
+    used: BTreeMap<SmolStr, Used>,
+}
+
+impl Authenticator {
+    /// `rng` is the stream for [`crate::rng::Purpose::Nonce`].
+    pub fn new(rng: &mut Rng, config: &Config) -> Self {
+        let mut ha1_md5 = [0; 16];
+        let mut ha1_sha256 = [0; 32];
+        rng.fill(&mut ha1_md5);
+        rng.fill(&mut ha1_sha256);
+        let nobody = Credentials { ha1_md5, ha1_sha256: Some(ha1_sha256) };
+        Self { nonces: Nonces::new(rng), nobody, offered: offered(config), used: BTreeMap::new() }
+    }
+
+    /// Follows a change of the configuration.
+    pub fn reconfigure(&mut self, config: &Config) {
+        self.offered = offered(config);
+        self.used.retain(|extension, _| config.phones.contains_key(extension));
+    }
+
+    /// Judges the credentials of a request for this realm, if it brings any.
+    pub fn check(&mut self, now: Instant, config: &Config, request: &Message, kind: Challenge) -> Verdict {
+        let Some(credentials) = credentials(request, kind, &config.realm) else {
+            return self.challenge(now, config, false, None);
+        };
+        let claim = match Claim::read(&credentials, request) {
+            Ok(claim) => claim,
+            Err(reason) => return Verdict::Malformed(reason),
+        };
+        if !claim.names_target(request.request_uri()) {
+            return Verdict::Malformed("Digest uri is not the Request-URI");
+        }
+        let Some(algorithm) = claim.algorithm.filter(|algorithm| self.offered.contains(algorithm)) else {
+            return self.challenge(now, config, false, None);
+        };
+        let Some(extension) = self.proven(config, algorithm, &claim) else {
+            return self.challenge(now, config, false, Some(SmolStr::new(&claim.username)));
+        };
+        let life = config.registrar.nonce_life;
+        let fresh =
+            self.nonces.recognise(&claim.nonce).filter(|nonce| nonce.is_fresh(now, life)).is_some_and(
+                |nonce| {
+                    let count = claim.auth.as_ref().map(|auth| auth.count);
+                    self.used.entry(extension.clone()).or_default().take(nonce, count, now, life)
+                },
+            );
+        if fresh { Verdict::Accepted(extension) } else { self.challenge(now, config, true, None) }
+    }
+
+    /// The extension that the claim proves to come from. It takes the same work whether there is such a user or not.
+    fn proven(&self, config: &Config, algorithm: Algorithm, claim: &Claim<'_>) -> Option<SmolStr> {
+        let known = config
+            .phones
+            .get_key_value(claim.username.as_ref())
+            .and_then(|(extension, phone)| Some((extension, phone.credentials.as_ref()?.ha1(algorithm)?)));
+        let nobody = self.nobody.ha1(algorithm).unwrap_or(Hash::md5(&[0; 16]));
+        let ha1 = known.as_ref().map_or(&nobody, |(_, ha1)| ha1);
+        let right = response(algorithm, ha1, &claim.proof()).same(&claim.response);
+        known.filter(|_| right).map(|(extension, _)| extension.clone())
+    }
+
+    fn challenge(&mut self, now: Instant, config: &Config, stale: bool, failed: Option<SmolStr>) -> Verdict {
+        let nonce = self.nonces.issue(now);
+        let realm = Quoted(&config.realm);
+        let stale_param = if stale { ", stale=true" } else { "" };
+        let values = self.offered.iter().map(|algorithm| {
+            let algorithm = algorithm.as_str();
+            format!(
+                "Digest realm={realm}, nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale_param}"
+            )
+        });
+        Verdict::Challenge { values: values.collect(), stale, failed }
+    }
+}
+
+/// Whether someone who proved to be `extension` may act for the user part of this address-of-record: only its own.
+pub fn speaks_for(extension: &str, aor: &str) -> bool {
+    extension == aor
+}
+
+/// What everybody is offered under this configuration.
+fn offered(config: &Config) -> &'static [Algorithm] {
+    let md5_only = || {
+        let mut credentials = config.phones.values().filter_map(|phone| phone.credentials.as_ref());
+        credentials.any(|credentials| credentials.ha1_sha256.is_none())
+    };
+    match config.digest {
+        DigestOffer::Sha256 => &[Algorithm::Sha256],
+        DigestOffer::Md5Sha256 if !md5_only() => &[Algorithm::Md5, Algorithm::Sha256],
+        DigestOffer::Sha256Md5 if !md5_only() => &[Algorithm::Sha256, Algorithm::Md5],
+        DigestOffer::Md5 | DigestOffer::Md5Sha256 | DigestOffer::Sha256Md5 => &[Algorithm::Md5],
+    }
+}
+
+/// The first Digest credentials for this realm. Others are for someone else (RFC 3261 §22.3).
+fn credentials<'a>(request: &'a Message, kind: Challenge, realm: &str) -> Option<DigestCredentials<'a>> {
+    request
+        .headers_named(kind.answer())
+        .filter_map(|value| DigestCredentials::parse(value).ok())
+        .find(|credentials| credentials.auth().is_digest() && credentials.realm() == realm)
+}
+
+/// What credentials say.
+struct Claim<'a> {
+    username: Cow<'a, str>,
+    nonce: Cow<'a, str>,
+    uri: Cow<'a, str>,
+    response: Hash,
+    /// `None` for an algorithm that is not known.
+    algorithm: Option<Algorithm>,
+    auth: Option<Auth<'a>>,
+    method: &'a str,
+}
+
+/// The part that `qop=auth` adds.
+struct Auth<'a> {
+    count: u32,
+    /// The count as written.
+    nc: Cow<'a, str>,
+    cnonce: Cow<'a, str>,
+}
+
+impl<'a> Claim<'a> {
+    fn read(given: &DigestCredentials<'a>, request: &'a Message) -> Result<Self, &'static str> {
+        let algorithm = given.auth().get("algorithm");
+        let algorithm = Algorithm::parse(algorithm.as_deref());
+        let response = given.auth().get("response").ok_or("Digest response missing")?;
+        // A response that is no hash is wrong like any other, and takes the same work.
+        let response = Hash::from_hex(&response).unwrap_or(Hash::md5(&[0; 16]));
+        Ok(Self {
+            username: given.auth().get("username").ok_or("Digest username missing")?,
+            nonce: given.auth().get("nonce").ok_or("Digest nonce missing")?,
+            uri: given.auth().get("uri").ok_or("Digest uri missing")?,
+            response,
+            algorithm,
+            auth: Auth::read(given)?,
+            method: request.method_name(),
+        })
+    }
+
+    fn proof(&self) -> Proof<'_> {
+        let auth = self.auth.as_ref().map(|auth| (auth.nc.as_ref(), auth.cnonce.as_ref()));
+        Proof { method: self.method, uri: &self.uri, nonce: &self.nonce, auth }
+    }
+
+    /// Whether the digest URI and the Request-URI name the same user, as far as both name one.
+    fn names_target(&self, request_uri: &str) -> bool {
+        let (Ok(theirs), Ok(target)) = (Uri::parse(&self.uri), Uri::parse(request_uri)) else { return false };
+        let (theirs, target) = (theirs.user_unescaped(), target.user_unescaped());
+        theirs.is_empty() || target.is_empty() || theirs == target
+    }
+}
+
+impl<'a> Auth<'a> {
+    fn read(given: &DigestCredentials<'a>) -> Result<Option<Self>, &'static str> {
+        let Some(qop) = given.auth().get("qop") else { return Ok(None) };
+        if !qop.eq_ignore_ascii_case("auth") {
+            return Err("Digest qop was not offered");
+        }
+        let nc = given.auth().get("nc").ok_or("Digest nc missing")?;
+        let cnonce = given.auth().get("cnonce").ok_or("Digest cnonce missing")?;
+        let hexadecimal = (1..=8).contains(&nc.len()) && nc.bytes().all(|c| c.is_ascii_hexdigit());
+        let count =
+            u32::from_str_radix(&nc, 16).ok().filter(|_| hexadecimal).ok_or("Digest nc is not a number")?;
+        Ok(Some(Self { count, nc, cnonce }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

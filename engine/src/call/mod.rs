@@ -1,1 +1,316 @@
-//! Calls.
+//! Calls: parties brought together by an app.
+//!
+//! An event of a session becomes an [`app::AppEvent`]; the app answers with [`app::Order`]s; the call carries them out on
+//! sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
+
+mod app;
+mod hunt;
+mod negotiation;
+mod open;
+mod orders;
+mod party;
+mod ports;
+mod route;
+
+use std::collections::BTreeMap;
+
+use slotmap::SlotMap;
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
+pub(crate) use self::app::Outside;
+pub(crate) use self::open::Incoming;
+
+use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use self::party::Party;
+use self::ports::Ports;
+use crate::border::{Action, CallInfo, CallState, QueryId};
+use crate::cx::{CallKey, CallTimer, Cx, LegKey};
+use crate::dialog::{Ending, Heard, Invitation, LegEvent, Sessions, Stack};
+use crate::event::{EndCause, Event};
+use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
+use crate::sip::Status;
+use crate::time::{Duration, Instant};
+use crate::timers::TimerKey;
+
+/// When media has not said that a leg is dropped by then, something is broken here.
+const CLEAR: Duration = Duration::from_secs(10);
+
+/// The layers below, lent together.
+#[derive(Debug)]
+pub(crate) struct Below {
+    /// Sessions.
+    pub(crate) sessions: Sessions,
+    /// Transactions and transport.
+    pub(crate) stack: Stack,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// Its number, for people.
+    id: u64,
+    /// Who calls.
+    from: SmolStr,
+    /// What was dialled.
+    to: SmolStr,
+    /// When the INVITE came.
+    started: Instant,
+    /// When it was answered.
+    answered: Option<Instant>,
+    /// How far it was told to be.
+    state: CallState,
+    /// Where its media is.
+    shard: ShardId,
+    room: RoomId,
+    /// The shard knows the room.
+    room_put: bool,
+    /// The caller, then the callees in the order they were asked.
+    parties: SmallVec<[Party; 2]>,
+    /// The callee the caller hears.
+    peer: Option<PartyId>,
+    app: App,
+    /// Why it ended.
+    cause: Option<EndCause>,
+    /// Armed timer: no answer, or not cleared.
+    timer: Option<TimerKey>,
+    /// Callees whose host name is being looked up, with how to ask them then.
+    waiting: SmallVec<[(QueryId, PartyId, route::Named, Invitation); 0]>,
+}
+
+/// All calls, and the media ports they share.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    all: SlotMap<CallKey, Call>,
+    ports: Ports,
+    by_id: BTreeMap<u64, CallKey>,
+    by_query: BTreeMap<QueryId, CallKey>,
+    next_id: u64,
+    next_query: u64,
+}
+
+impl Calls {
+    /// No calls yet, and so many media shards.
+    pub(crate) fn new(shards: u8) -> Self {
+        Self {
+            all: SlotMap::with_key(),
+            ports: Ports::new(shards),
+            by_id: BTreeMap::new(),
+            by_query: BTreeMap::new(),
+            next_id: 1,
+            next_query: 1,
+        }
+    }
+
+    /// Live calls.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Media ports in use.
+    pub(crate) fn ports(&self) -> usize {
+        self.ports.used()
+    }
+
+    /// Asserts that tables agree.
+    pub(crate) fn check(&self, sessions: &Sessions) {
+        assert_eq!(self.by_id.len(), self.all.len(), "every call has one number");
+        let mut ports = 0;
+        let mut legs = 0;
+        for call in self.all.values() {
+            for party in &call.parties {
+                ports += 1;
+                legs += usize::from(party.media.put);
+                assert!(party.leg.is_none_or(|leg| sessions.exists(leg)), "a party's session lives");
+            }
+            assert!(
+                call.cause.is_none() || call.parties.iter().all(|p| p.leg.is_none()),
+                "an ended call lets go"
+            );
+        }
+        assert_eq!(ports, self.ports.used(), "every port in use has one party");
+        assert!(legs <= self.ports.legs(), "every media leg has an owner");
+    }
+
+    /// A session has something to say.
+    pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, below: &mut Below, heard: Heard) {
+        let Some(call) = self.all.get_mut(heard.call) else { return };
+        let Some(party) = call.parties.iter().position(|p| p.leg == Some(heard.leg)) else { return };
+        let event = match heard.event {
+            LegEvent::Progress { status, body } => {
+                let media = call.early_answer(cx, party, &body);
+                Some(AppEvent::Progress { party, status, media })
+            }
+            LegEvent::Answered { body } => call.callee_answered(cx, below, party, &body),
+            LegEvent::Refused { status } => {
+                call.parties[party].leg = None;
+                Some(AppEvent::Refused { party, status })
+            }
+            LegEvent::Confirmed { body } => call.confirmed(cx, party, &body),
+            LegEvent::Cancelled => {
+                call.parties[party].leg = None;
+                Some(AppEvent::Cancelled)
+            }
+            LegEvent::Offered { body } => {
+                call.offered(cx, below, party, heard.leg, &body);
+                None
+            }
+            LegEvent::OfferWanted => {
+                call.offer_wanted(cx, below, party, heard.leg);
+                None
+            }
+            LegEvent::Ended(ending) => {
+                call.parties[party].leg = None;
+                Some(match ending {
+                    Ending::Bye => AppEvent::HungUp { party },
+                    Ending::Lost => AppEvent::Lost { party },
+                })
+            }
+        };
+        if let Some(event) = event {
+            self.decide(cx, below, heard.call, event);
+        }
+    }
+
+    /// Media has something to say.
+    pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
+        let (leg, event) = match report {
+            MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
+            MediaReport::Latched { leg, .. }
+            | MediaReport::Silent { leg, .. }
+            | MediaReport::Dropped { leg, .. } => (*leg, report),
+        };
+        let Some(key) = self.ports.owner(leg) else { return };
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(at) = call.parties.iter().position(|p| p.media.id == leg) else { return };
+        let (id, party) = (call.id, &mut call.parties[at]);
+        match event {
+            MediaReport::Latched { remote, .. } => {
+                cx.report(Event::MediaFrom { call: id, side: side(at), remote: *remote });
+            }
+            MediaReport::Silent { rev, .. } if party.media.watched && *rev == party.media.rev => {
+                self.decide(cx, below, key, AppEvent::Silent { party: at });
+            }
+            MediaReport::Dropped { stats, .. } => {
+                party.media.put = false;
+                party.media.stats = *stats;
+                self.ports.forget(leg);
+                self.settle(cx, key);
+            }
+            MediaReport::Silent { .. } | MediaReport::Ports { .. } => {}
+        }
+    }
+
+    /// A timer of a call fired.
+    pub(crate) fn fire(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, timer: CallTimer) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        call.timer = None;
+        match timer {
+            CallTimer::NoAnswer => self.decide(cx, below, key, AppEvent::NoAnswer),
+            CallTimer::Clear => {
+                let what = SmolStr::new_static("media did not confirm the end of a call");
+                cx.report(Event::Broken { what });
+                for party in &mut call.parties {
+                    party.media.put = false;
+                    self.ports.forget(party.media.id);
+                }
+                self.settle(cx, key);
+            }
+        }
+    }
+
+    /// Somebody outside ends the call with this number. False when there is none.
+    pub(crate) fn stop(&mut self, cx: &mut Cx<'_>, below: &mut Below, id: u64, who: Outside) -> bool {
+        let Some(&key) = self.by_id.get(&id) else { return false };
+        self.decide(cx, below, key, AppEvent::Stop(who));
+        true
+    }
+
+    /// The oldest call that has not ended.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        let live = |key: &CallKey| self.all.get(*key).is_some_and(|call| call.cause.is_none());
+        self.by_id.iter().find(|(_, key)| live(key)).map(|(id, _)| *id)
+    }
+
+    /// Lets the app decide and carries its orders out.
+    fn decide(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, event: AppEvent) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let mut orders: Vec<Order> = Vec::new();
+        if let AppEvent::Progress { party, status, .. } = event
+            && status == Status::RINGING
+        {
+            cx.report(Event::Ringing { call: call.id, contact: call.parties[party].contact.clone() });
+        }
+        call.app = std::mem::replace(&mut call.app, App::Done).on(event, &mut orders);
+        for order in orders {
+            self.perform(cx, below, key, order);
+        }
+        self.settle(cx, key);
+    }
+
+    /// Frees a call that has ended once media has let go of all its legs.
+    fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        // Ports of callees that were let go come back while the call goes on.
+        let Some(cause) = call.cause.clone() else { return };
+        if call.parties.iter().any(|p| p.media.put) {
+            return;
+        }
+        if let Some(timer) = call.timer.take() {
+            cx.timers.cancel(timer);
+        }
+        let peer = call.peer.and_then(|p| call.parties.get(p));
+        let event = Event::CallEnded {
+            call: call.id,
+            cause,
+            duration: call.answered.map(|at| cx.now.since(at)),
+            caller: call.parties.get(CALLER).map_or(LegStats::default(), |p| p.media.stats),
+            callee: peer.map_or(LegStats::default(), |p| p.media.stats),
+        };
+        cx.report(event);
+        let shard = call.shard;
+        for party in &call.parties {
+            self.ports.forget(party.media.id);
+            self.ports.release(shard, party.media.port);
+        }
+        for (query, ..) in &call.waiting {
+            self.by_query.remove(query);
+        }
+        self.by_id.remove(&call.id);
+        self.all.remove(key);
+    }
+
+    /// All calls, oldest first, for people.
+    pub(crate) fn list(&self, now: Instant) -> Vec<CallInfo> {
+        let calls = self.by_id.values().filter_map(|key| self.all.get(*key));
+        calls.map(|call| call.info(now)).collect()
+    }
+
+    fn query(&mut self, cx: &mut Cx<'_>, key: CallKey, host: SmolStr) -> QueryId {
+        let query = QueryId(self.next_query);
+        self.next_query += 1;
+        self.by_query.insert(query, key);
+        cx.out.push(Action::Resolve { query, host });
+        query
+    }
+}
+
+impl Call {
+    fn info(&self, now: Instant) -> CallInfo {
+        let held = self.state == CallState::Up && self.parties.iter().any(|p| p.leg.is_some() && p.holds());
+        let codec = self.parties.first().and_then(Party::speech);
+        CallInfo {
+            id: self.id,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            state: if held { CallState::Held } else { self.state },
+            codec: codec.filter(|_| self.room_put).map(|c| c.name).unwrap_or_default(),
+            age: now.since(self.started),
+            talking: self.answered.map(|at| now.since(at)),
+        }
+    }
+
+    fn leg(&self, party: PartyId) -> Option<LegKey> {
+        self.parties.get(party)?.leg
+    }
+}

@@ -1,1 +1,17 @@
-//! Dialogs (RFC 3261 §12).
+//! Dialogs and the sessions in them: what a user agent does between transactions and calls
+//! (RFC 3261 §12 to §15, RFC 3262, RFC 3311, RFC 4028).
+//!
+//! A [`Session`](session::Session) is one INVITE session. It turns SIP into [`session::LegEvent`]s, which go up as
+//! return values, and takes orders from the call above it. It reads no session description.
+
+pub(crate) mod session;
+mod session_timer;
+mod sessions;
+mod state;
+mod uac;
+mod uas;
+mod within;
+
+pub(crate) use session::{ALLOW, Ending, Heard, Invitation, LegEvent, SUPPORTED, asked, is_sdp};
+pub(crate) use sessions::{Sessions, Stack};
+pub(crate) use state::without_tag;

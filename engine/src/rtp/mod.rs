@@ -1,1 +1,12 @@
-//! RTP, RTCP and first-byte demultiplexing: bytes to values and back.
+//! RTP and RTCP: bytes to values and back (RFC 3550), what else arrives on the same port (RFC 7983), and the
+//! payload of telephone events (RFC 4733).
+
+mod demux;
+mod event;
+mod packet;
+mod rtcp;
+
+pub use demux::{Kind, classify};
+pub use event::TelephoneEvent;
+pub use packet::{Header, Packet, RtpError};
+pub use rtcp::{Compound, ControlPacket, ReportBlock, ReportBlocks, RtcpError, RtcpWriter, SenderInfo};

@@ -38,5 +38,10 @@ pub use values::{
 pub use via::{BRANCH_COOKIE, Via};
 pub use writer::Writer;
 
+/// The elements of a comma-separated list that is kept as text (RFC 3261 §7.3.1), for lists outside a message.
+pub fn elements(list: &str) -> impl Iterator<Item = &str> {
+    scan::Elements::new(list)
+}
+
 #[cfg(test)]
 mod tests;

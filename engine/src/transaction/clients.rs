@@ -28,6 +28,11 @@ use crate::transport::{Arrival, Transport};
 pub(super) const BRANCH: usize = BRANCH_COOKIE.len() + RANDOM;
 const RANDOM: usize = 14;
 
+/// A branch that no other request of ours has (RFC 3261 §8.1.1.7).
+pub(super) fn new_branch(cx: &mut Cx<'_>) -> SmolStr {
+    format_smolstr!("{BRANCH_COOKIE}{}", cx.rng.branch.token::<RANDOM>())
+}
+
 /// Which machine it is.
 #[derive(Clone, Copy, Debug)]
 enum Machine {
@@ -58,6 +63,8 @@ struct Client {
     /// The ACK for a refusal; empty before.
     ack: Bytes,
     armed: Armed<ClientTimer>,
+    /// Reason of the CANCEL (RFC 3326); empty without.
+    reason: &'static str,
     fallback: Option<Box<Fallback>>,
 }
 
@@ -156,7 +163,7 @@ impl Clients {
         draft: Draft,
         flow: Flow,
     ) -> ClientKey {
-        let branch = format_smolstr!("{BRANCH_COOKIE}{}", cx.rng.branch.token::<RANDOM>());
+        let branch = new_branch(cx);
         let stream = self.stream_for(cx, transport, &draft, flow);
         let way = stream.unwrap_or(flow);
         let bytes = draft.with_via(transport.transport_of(&way), transport.local_of(&way), &branch);
@@ -174,7 +181,16 @@ impl Clients {
 
     /// Gives up an INVITE: CANCEL goes out now, or once there is a provisional response, or never when the final one
     /// is first (RFC 3261 §9.1). What comes of the INVITE is passed up as always.
-    pub(super) fn cancel(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, invite: ClientKey) {
+    pub(super) fn cancel(
+        &mut self,
+        cx: &mut Cx<'_>,
+        transport: &mut Transport,
+        invite: ClientKey,
+        reason: &'static str,
+    ) {
+        if let Some(client) = self.live.get_mut(invite) {
+            client.reason = reason;
+        }
         self.advance(cx, transport, invite, Event::Cancel, None);
     }
 
@@ -295,6 +311,7 @@ impl Clients {
             request,
             ack: Bytes::new(),
             armed: Armed::default(),
+            reason: "",
             fallback: None,
         };
         let txn = self.live.insert(client);
@@ -348,7 +365,7 @@ impl Clients {
         self.take_way(transport, txn, flow);
         self.perform(cx, transport, txn, &effects, None);
         if cancelled {
-            self.cancel(cx, transport, txn);
+            self.advance(cx, transport, txn, Event::Cancel, None);
         }
     }
 
@@ -407,7 +424,7 @@ impl Clients {
                 }
                 ClientEffect::Cancel => {
                     let (branch, flow) = (client.branch.clone(), client.flow);
-                    if let Some(bytes) = messages::cancel(&client.request) {
+                    if let Some(bytes) = messages::cancel(&client.request, client.reason) {
                         self.open(cx, transport, Method::Cancel, branch, flow, bytes);
                     }
                 }

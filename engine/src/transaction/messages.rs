@@ -45,17 +45,17 @@ impl Draft {
 
 /// The ACK for a final response that is no 2xx (RFC 3261 §17.1.1.3). `None` only when the INVITE is not one we wrote.
 pub(super) fn ack(invite: &Bytes, response: &Message) -> Option<Bytes> {
-    within(Method::Ack, invite, Some(response))
+    within(Method::Ack, invite, Some(response), "")
 }
 
 /// The CANCEL of an INVITE (RFC 3261 §9.1). `None` only when the INVITE is not one we wrote.
-pub(super) fn cancel(invite: &Bytes) -> Option<Bytes> {
-    within(Method::Cancel, invite, None)
+pub(super) fn cancel(invite: &Bytes, reason: &str) -> Option<Bytes> {
+    within(Method::Cancel, invite, None, reason)
 }
 
 /// A request of the INVITE's own transaction: the same Request-URI, topmost Via, Route, From, Call-ID and CSeq number,
 /// and the To of the response if there is one.
-fn within(method: Method, invite: &Bytes, response: Option<&Message>) -> Option<Bytes> {
+fn within(method: Method, invite: &Bytes, response: Option<&Message>, reason: &str) -> Option<Bytes> {
     let invite = Message::parse(invite.clone()).ok()?;
     let number = invite.cseq().ok()?.number;
     let mut writer = Writer::request(method.as_str(), invite.request_uri());
@@ -66,5 +66,8 @@ fn within(method: Method, invite: &Bytes, response: Option<&Message>) -> Option<
     writer.copy(response.unwrap_or(&invite), HeaderName::To);
     writer.copy(&invite, HeaderName::CallId);
     writer.header(HeaderName::CSeq, format_args!("{number} {method}"));
+    if !reason.is_empty() {
+        writer.header(HeaderName::Reason, reason);
+    }
     Some(writer.finish())
 }

@@ -21,6 +21,8 @@ mod walk;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use self::clients::Clients;
 pub(crate) use self::effects::Failure;
 pub(crate) use self::messages::Draft;
@@ -199,8 +201,30 @@ impl Transactions {
 
     /// Gives up an INVITE. CANCEL goes out now or after the first provisional response, and not at all when the
     /// final one is first (RFC 3261 §9.1). The outcome is passed up as always: mostly 487, but a 2xx may win.
-    pub(crate) fn cancel(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, invite: ClientKey) {
-        self.clients.cancel(cx, transport, invite);
+    /// `reason` goes into its Reason header field (RFC 3326) unless it is empty.
+    pub(crate) fn cancel(
+        &mut self,
+        cx: &mut Cx<'_>,
+        transport: &mut Transport,
+        invite: ClientKey,
+        reason: &'static str,
+    ) {
+        self.clients.cancel(cx, transport, invite, reason);
+    }
+
+    /// Sends the ACK to a 2xx and gives it back, to be repeated whenever the 2xx is: it is nobody's transaction
+    /// (RFC 3261 §13.2.2.4).
+    pub(crate) fn send_ack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        transport: &mut Transport,
+        draft: &Draft,
+        flow: Flow,
+    ) -> Bytes {
+        let branch = clients::new_branch(cx);
+        let bytes = draft.with_via(transport.transport_of(&flow), transport.local_of(&flow), &branch);
+        transport.transmit(cx, flow, bytes.clone());
+        bytes
     }
 
     /// How many transactions live.

@@ -37,7 +37,8 @@ impl Reply {
     }
 
     /// With this To tag.
-    pub(crate) fn tagged(mut self, tag: impl Into<SmolStr>) -> Self {
+    #[expect(clippy::wrong_self_convention, reason = "it is the tag of To, not a conversion")]
+    pub(crate) fn to_tag(mut self, tag: impl Into<SmolStr>) -> Self {
         self.to_tag = Some(tag.into());
         self
     }
@@ -57,6 +58,11 @@ impl Reply {
     pub(crate) fn body(mut self, content_type: &'static str, body: Bytes) -> Self {
         self.body = Some((content_type, body));
         self
+    }
+
+    /// With a session description, unless it is empty.
+    pub(crate) fn session(self, body: Bytes) -> Self {
+        if body.is_empty() { self } else { self.body("application/sdp", body) }
     }
 
     /// The whole response to `request`, which came from `source`. `tag` goes to the To that has none.

@@ -222,6 +222,7 @@ fn cancel_waits_for_a_provisional_response() {
         To: <sip:100@192.0.2.7>
         Call-ID: 2@192.0.2.1
         CSeq: 4 CANCEL
+        Reason: SIP;cause=200;text="Call completed elsewhere"
         Content-Length: 0
         "#);
     // It is a transaction of its own, repeated until it is answered; nothing of it comes up.

@@ -96,7 +96,7 @@ fn nothing_outlives_its_timers() {
         let client = [Method::Invite, Method::Options][rng.below(2) as usize];
         let client = world.txns.request(cx, &mut world.transport, draft(client), datagrams(PEER));
         if rng.below(2) == 0 {
-            world.txns.cancel(cx, &mut world.transport, client);
+            world.txns.cancel(cx, &mut world.transport, client, "");
         }
         world.bench.out.clear();
     }

@@ -18,6 +18,9 @@ use crate::transport::harness::{Bench, LOCAL, datagrams, readable, transport, wi
 
 const PEER: &str = "192.0.2.7:5060";
 
+/// What a cancelled contact is told.
+const CANCEL_REASON: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
 /// Both layers and what they are handed. After each step the tables are checked.
 struct World {
     bench: Bench,
@@ -136,7 +139,7 @@ impl World {
     }
 
     fn cancel(&mut self, txn: ClientKey) {
-        self.txns.cancel(&mut self.bench.cx(), &mut self.transport, txn);
+        self.txns.cancel(&mut self.bench.cx(), &mut self.transport, txn, CANCEL_REASON);
         self.check();
     }
 

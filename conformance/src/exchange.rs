@@ -1,0 +1,188 @@
+//! The `telex` program, started the way its user starts it.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::{env, fs};
+
+use serde_json::Value;
+
+use crate::ground::Ground;
+use crate::program::{Program, poll};
+
+/// Password of every phone in a test.
+pub const PASSWORD: &str = "a-long-secret";
+/// Where the exchange listens, on an address of its own.
+const PORT: u16 = 5060;
+/// The program may have to be built for these tests first; starting takes milliseconds, on a quiet machine.
+const START: Duration = Duration::from_secs(60);
+
+/// The path of the program, built if needed with the profile that the tests were built with. `TELEX_BIN` names another.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn binary() -> &'static PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| env::var_os("TELEX_BIN").map_or_else(build, PathBuf::from))
+}
+
+/// Only a package's own tests are told where its program is, so this asks cargo for it, in the folder of the running
+/// test: `TARGET/PROFILE/deps/TEST`.
+fn build() -> PathBuf {
+    let test = env::current_exe().expect("a running test has a path");
+    let folder = test.ancestors().nth(2).expect("a test lies in TARGET/PROFILE/deps");
+    let target = folder.parent().expect("a profile's folder lies in the target folder");
+    let profile = match folder.file_name().and_then(|n| n.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--quiet",
+        "--package",
+        "telex",
+        "--bin",
+        "telex",
+        "--profile",
+        profile,
+        "--target-dir",
+    ]);
+    command.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let status = command.status().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(status.success(), "{command:?} failed");
+    folder.join("telex")
+}
+
+/// What an exchange is to be.
+#[derive(Debug)]
+pub struct Plan {
+    address: Ipv4Addr,
+    phones: String,
+    head: String,
+}
+
+impl Plan {
+    /// An exchange without phones on an address of its own, over UDP and TCP.
+    pub fn new(ground: &Ground) -> Self {
+        Self { address: ground.address(), phones: String::new(), head: String::new() }
+    }
+
+    /// A phone that registers with [`PASSWORD`].
+    #[must_use]
+    pub fn phone(mut self, extension: &str) -> Self {
+        let _ = write!(self.phones, "\n[[phone]]\nextension = \"{extension}\"\npassword = \"{PASSWORD}\"\n");
+        self
+    }
+
+    /// A phone that is always at this SIP URI.
+    #[must_use]
+    pub fn fixed(mut self, extension: &str, contact: &str) -> Self {
+        let _ = write!(self.phones, "\n[[phone]]\nextension = \"{extension}\"\ncontact = \"{contact}\"\n");
+        self
+    }
+
+    /// More lines of configuration, before the phones.
+    #[must_use]
+    pub fn with(mut self, lines: &str) -> Self {
+        self.head.push_str(lines);
+        self.head.push('\n');
+        self
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start(self, ground: &Ground) -> Exchange {
+        let Self { address, phones, head } = self;
+        let store = ground.path("telex.db");
+        let config = format!(
+            "[listen]\nudp = [\"{address}:{PORT}\"]\ntcp = [\"{address}:{PORT}\"]\n\n\
+             [media]\nports = \"10000-19999\"\n\n[store]\npath = \"{}\"\n\n{head}{phones}",
+            store.display()
+        );
+        let config = ground.write("telex.toml", config);
+        let mut command = Command::new(binary());
+        command.arg("run").arg("--config").arg(&config).current_dir(ground.dir());
+        if env::var_os("TELEX_TRACE_SIP").is_some() {
+            command.arg("--trace-sip");
+        }
+        let mut program = Program::start("telex", &mut command, &ground.path("telex.log"));
+        program.expect_from(0, "its readiness", START, |output| output.contains("ready in"));
+        Exchange { program, config, server: SocketAddrV4::new(address, PORT) }
+    }
+}
+
+/// A running exchange.
+#[derive(Debug)]
+pub struct Exchange {
+    program: Program,
+    config: PathBuf,
+    server: SocketAddrV4,
+}
+
+impl Exchange {
+    /// Where it listens, over UDP and TCP.
+    pub fn server(&self) -> SocketAddrV4 {
+        self.server
+    }
+
+    /// What it has told so far: standard output and log.
+    pub fn log(&self) -> String {
+        self.program.output()
+    }
+
+    /// What one of its commands prints with `--json`.
+    ///
+    /// # Panics
+    /// When the command fails or prints something else.
+    pub fn ask(&self, command: &str) -> Value {
+        let mut program = Command::new(binary());
+        program.arg(command).arg("--json").arg("--config").arg(&self.config);
+        let output = program.output().unwrap_or_else(|e| panic!("{program:?}: {e}"));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{program:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{program:?} printed {text:?}: {e}"))
+    }
+
+    /// The calls, as `telex calls --json` shows them.
+    ///
+    /// # Panics
+    /// When they are no list.
+    pub fn calls(&self) -> Vec<Value> {
+        let Value::Array(calls) = self.ask("calls") else { panic!("calls are not a list") };
+        calls
+    }
+
+    /// Waits until the log has this line, or part of a line.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn expect_log(&mut self, text: &str) {
+        self.program.expect_from(0, text, Duration::from_secs(20), |log| log.contains(text));
+    }
+
+    /// Ends it: waits until no call is left, asks it to stop, and sees that it found nothing wrong with itself.
+    ///
+    /// # Panics
+    /// When a call is left, when it does not end well, or when it logged an error.
+    pub fn finish(mut self, ground: &Ground) {
+        let left = poll(Duration::from_secs(20), || self.calls().is_empty().then_some(()));
+        assert!(left.is_some(), "calls are left: {:?}", self.calls());
+        let status = self.program.stop(Duration::from_secs(20));
+        assert!(status.is_some_and(|s| s.success()), "telex ended with {status:?}");
+        let log = self.log();
+        let wrong: Vec<&str> =
+            log.lines().filter(|l| l.contains("ERROR") || l.contains("panicked")).collect();
+        assert!(wrong.is_empty(), "telex says: {}", wrong.join("\n"));
+        if let Some(folder) = env::var_os("TELEX_KEEP_LOGS") {
+            let name = ground.dir().file_name().map(PathBuf::from).unwrap_or_default();
+            let _ = fs::write(PathBuf::from(folder).join(name).with_extension("log"), log);
+        }
+    }
+}

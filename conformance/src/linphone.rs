@@ -1,0 +1,162 @@
+//! Linphone, a softphone, by its console program: it plays one WAV file and records to another.
+
+use std::fs;
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use telex_engine::border::Transport;
+
+use crate::exchange::PASSWORD;
+use crate::ground::Ground;
+use crate::program::Program;
+use crate::tone;
+use crate::wav::Sound;
+
+/// How long the phone may take for anything.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Time between two questions to it.
+const ASK: Duration = Duration::from_millis(400);
+
+/// A running phone that has registered.
+#[derive(Debug)]
+pub struct Linphone {
+    program: Program,
+    recording: PathBuf,
+}
+
+impl Linphone {
+    /// A phone of `user` that plays `hertz` at `level` decibels and answers by itself.
+    ///
+    /// # Panics
+    /// When it does not register.
+    pub fn start(
+        ground: &Ground,
+        user: &str,
+        server: SocketAddrV4,
+        transport: Transport,
+        (hertz, level): (f64, f64),
+    ) -> Self {
+        let name = format!("linphone-{user}");
+        let dir = ground.path(&name);
+        // It does not start without this folder in its home.
+        fs::create_dir_all(dir.join(".local/share/linphone"))
+            .unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+        let config =
+            ground.write(&format!("{name}/rc"), configuration(user, server, transport, ground.ports(4)));
+        let sound =
+            ground.write(&format!("{name}/tone.wav"), tone::sine(hertz, level, 16_000, 60.0).to_wav());
+        let recording = dir.join("heard.wav");
+        let mut command = Command::new("stdbuf");
+        command.args(["-oL", "linphonec", "-d", "0", "-c"]).arg(&config);
+        command.env("HOME", &dir).env_remove("DISPLAY").current_dir(&dir);
+        let mut program = Program::start(&name, &mut command, &dir.join("output.log"));
+        program.expect_from(0, "its prompt", PATIENCE, |output| output.contains("linphonec>"));
+        let mut phone = Self { program, recording };
+        phone.ask_until("status register", "registered, identity");
+        phone.command("soundcard use files");
+        phone.command(&format!("play {}", sound.display()));
+        phone.command(&format!("record {}", phone.recording.display()));
+        phone.command("autoanswer enable");
+        phone
+    }
+
+    /// Types a command, such as `call sip:101@telex.test` or `terminate`.
+    pub fn command(&mut self, line: &str) {
+        self.program.type_line(line);
+        // The console reads a line only between two rounds of its own work.
+        thread::sleep(Duration::from_millis(100));
+    }
+
+    /// Types a command and waits until it has printed one of `answers` after it, whatever the case.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn command_until(&mut self, line: &str, answers: &[&str]) {
+        let start = self.program.output().len();
+        self.program.type_line(line);
+        self.program.expect_from(start, &format!("{answers:?}"), PATIENCE, |output| {
+            let output = output.to_lowercase();
+            answers.iter().any(|a| output.contains(&a.to_lowercase()))
+        });
+    }
+
+    /// Types a command again and again until it answers with this text.
+    fn ask_until(&mut self, line: &str, answer: &str) {
+        let began = Instant::now();
+        loop {
+            let start = self.program.output().len();
+            self.program.type_line(line);
+            thread::sleep(ASK);
+            if self.program.output().get(start..).is_some_and(|output| output.contains(answer)) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "linphone: {line:?} never answered {answer:?}");
+        }
+    }
+
+    /// What it has printed so far.
+    pub fn output(&self) -> String {
+        self.program.output()
+    }
+
+    /// What it has heard so far.
+    pub fn heard(&self) -> Sound {
+        Sound::read(&self.recording).unwrap_or(Sound { rate: 8000, samples: Vec::new() })
+    }
+
+    /// Ends it.
+    pub fn stop(mut self) {
+        self.program.type_line("quit");
+        if !crate::program::poll(Duration::from_secs(10), || self.program.ended().then_some(true))
+            .unwrap_or(false)
+        {
+            self.program.stop(Duration::from_secs(2));
+        }
+    }
+}
+
+fn configuration(user: &str, server: SocketAddrV4, transport: Transport, port: u16) -> String {
+    let (udp, tcp, scheme) = if transport.is_reliable() { (0, port, "tcp") } else { (port, 0, "udp") };
+    let rtp = port + 2;
+    format!(
+        "[sip]\n\
+         sip_port={udp}\n\
+         sip_tcp_port={tcp}\n\
+         sip_tls_port=0\n\
+         bind_address=127.0.0.1\n\
+         guess_hostname=0\n\
+         use_ipv6=0\n\
+         register_only_when_network_is_up=0\n\
+         auto_net_state_mon=0\n\
+         default_proxy=0\n\
+         media_encryption=none\n\
+         [net]\n\
+         firewall_policy=0\n\
+         [rtp]\n\
+         audio_rtp_port={rtp}\n\
+         audio_adaptive_jitt_comp_enabled=0\n\
+         [sound]\n\
+         echocancellation=0\n\
+         agc=0\n\
+         [misc]\n\
+         uuid=00000000-0000-4000-8000-{rtp:012}\n\
+         [proxy_0]\n\
+         reg_proxy=<sip:{server};transport={scheme}>\n\
+         reg_route=<sip:{server};transport={scheme};lr>\n\
+         reg_identity=sip:{user}@telex.test\n\
+         reg_expires=600\n\
+         reg_sendregister=1\n\
+         publish=0\n\
+         [auth_info_0]\n\
+         username={user}\n\
+         passwd={PASSWORD}\n\
+         [audio_codec_0]\n\
+         mime=PCMU\n\
+         rate=8000\n\
+         channels=1\n\
+         enabled=1\n"
+    )
+}

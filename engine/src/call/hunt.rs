@@ -1,0 +1,193 @@
+//! Asking several contacts at once: the first answer wins, the others are let go (RFC 3261 §16.7).
+
+use super::app::{App, AppEvent, CALLER, Order, PartyId, stopped};
+use crate::event::EndCause;
+use crate::sip::Status;
+
+/// Tells a phone that stops ringing that the call is not missed (RFC 3326).
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+/// Tells a phone that stops ringing that the caller gave up.
+const GAVE_UP: &str = "SIP;cause=487;text=\"Caller gave up\"";
+/// Tells a phone that stops ringing that it has rung long enough.
+const TOO_LONG: &str = "SIP;cause=480;text=\"No answer\"";
+/// Tells a phone that stops ringing that somebody declined for all.
+const DECLINED: &str = "SIP;cause=603;text=\"Declined elsewhere\"";
+
+/// A hunt in progress.
+#[derive(Debug, Default)]
+pub(crate) struct Hunt {
+    /// Callees without a final response.
+    asked: Vec<PartyId>,
+    /// The best refusal so far.
+    best: Option<Status>,
+    /// What the caller was told last.
+    told: Option<Status>,
+}
+
+impl Hunt {
+    /// A hunt among these callees.
+    pub(crate) fn among(asked: Vec<PartyId>) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
+    /// One event in, the next app and what it wants done out.
+    pub(crate) fn on(mut self, event: AppEvent, orders: &mut Vec<Order>) -> App {
+        match event {
+            AppEvent::Progress { party, status, media } => self.progress(party, status, media, orders),
+            AppEvent::Answered { party } => {
+                self.release_all(Some(party), ELSEWHERE, orders);
+                orders.push(Order::Connect { party });
+                return App::Bridge;
+            }
+            AppEvent::Refused { party, status } => return self.refused(party, status, orders),
+            AppEvent::HungUp { party: CALLER } | AppEvent::Lost { party: CALLER } | AppEvent::Cancelled => {
+                self.release_all(None, GAVE_UP, orders);
+                orders.push(Order::End { cause: EndCause::Cancelled });
+                return App::Done;
+            }
+            AppEvent::HungUp { party } | AppEvent::Lost { party } => {
+                return self.refused(party, None, orders);
+            }
+            AppEvent::NoAnswer => {
+                self.release_all(None, TOO_LONG, orders);
+                let status = Status::TEMPORARILY_UNAVAILABLE;
+                orders.push(Order::Refuse { status, cause: EndCause::NoAnswer });
+                return App::Done;
+            }
+            AppEvent::Stop(who) => {
+                self.release_all(None, GAVE_UP, orders);
+                orders.push(stopped(who));
+                return App::Done;
+            }
+            AppEvent::Silent { .. } => {}
+        }
+        App::Hunt(self)
+    }
+
+    fn progress(&mut self, party: PartyId, status: Status, media: bool, orders: &mut Vec<Order>) {
+        if media {
+            self.told = Some(status);
+            orders.push(Order::EarlyMedia { party, status });
+        } else if self.told != Some(status) {
+            self.told = Some(status);
+            orders.push(Order::Ring { status });
+        }
+    }
+
+    fn refused(mut self, party: PartyId, status: Option<Status>, orders: &mut Vec<Order>) -> App {
+        self.asked.retain(|&p| p != party);
+        let status = for_the_caller(status);
+        self.best = Some(self.best.map_or(status, |best| better(best, status)));
+        if status.code() >= 600 {
+            self.release_all(None, DECLINED, orders);
+            self.asked.clear();
+        }
+        let Some(best) = self.best.filter(|_| self.asked.is_empty()) else { return App::Hunt(self) };
+        orders.push(Order::Refuse { status: best, cause: EndCause::Refused(best.code()) });
+        App::Done
+    }
+
+    fn release_all(&mut self, but: Option<PartyId>, reason: &'static str, orders: &mut Vec<Order>) {
+        for &party in self.asked.iter().filter(|&&p| Some(p) != but) {
+            orders.push(Order::Release { party, reason });
+        }
+    }
+}
+
+/// What a callee's refusal means to the caller. A callee that cannot be asked, that sends us elsewhere or that wants
+/// credentials of us is not available; its overload is not ours (§16.7 step 6).
+fn for_the_caller(status: Option<Status>) -> Status {
+    match status {
+        None => Status::TEMPORARILY_UNAVAILABLE,
+        Some(Status::SERVICE_UNAVAILABLE) => Status::SERVER_INTERNAL_ERROR,
+        Some(status) if status.code() < 400 => Status::TEMPORARILY_UNAVAILABLE,
+        Some(Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED | Status::REQUEST_TIMEOUT) => {
+            Status::TEMPORARILY_UNAVAILABLE
+        }
+        // The call does not exist there, but it does here.
+        Some(Status::NO_SUCH_TRANSACTION | Status::REQUEST_TERMINATED) => Status::TEMPORARILY_UNAVAILABLE,
+        Some(status) => status,
+    }
+}
+
+/// The better of two refusals (§16.7 step 6): a global one first, then what says most about the person called.
+fn better(a: Status, b: Status) -> Status {
+    let rank = |s: Status| match s.code() {
+        600.. => 0,
+        486 => 1,
+        480 => 3,
+        400..=499 => 2,
+        _ => 4,
+    };
+    if rank(b) < rank(a) { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a hunt among two phones.
+    fn play(events: &[AppEvent]) -> (App, Vec<Order>) {
+        let mut orders = Vec::new();
+        let mut app = App::Hunt(Hunt::among(vec![1, 2]));
+        for &event in events {
+            app = app.on(event, &mut orders);
+        }
+        (app, orders)
+    }
+
+    fn refused(party: PartyId, status: Status) -> AppEvent {
+        AppEvent::Refused { party, status: Some(status) }
+    }
+
+    #[test]
+    fn the_first_answer_wins_and_the_others_are_let_go() {
+        let (app, orders) = play(&[AppEvent::Answered { party: 2 }]);
+        assert!(matches!(app, App::Bridge));
+        assert_eq!(orders, [Order::Release { party: 1, reason: ELSEWHERE }, Order::Connect { party: 2 }]);
+    }
+
+    #[test]
+    fn a_busy_phone_does_not_stop_the_other_from_ringing() {
+        let (app, orders) = play(&[refused(1, Status::BUSY_HERE)]);
+        assert!(matches!(app, App::Hunt(_)));
+        assert_eq!(orders, []);
+    }
+
+    #[test]
+    fn the_caller_hears_the_best_refusal() {
+        let (_, orders) =
+            play(&[refused(1, Status::BUSY_HERE), AppEvent::Refused { party: 2, status: None }]);
+        assert_eq!(orders, [Order::Refuse { status: Status::BUSY_HERE, cause: EndCause::Refused(486) }]);
+    }
+
+    #[test]
+    fn a_decline_speaks_for_all() {
+        let (app, orders) = play(&[refused(1, Status::DECLINE)]);
+        assert!(matches!(app, App::Done));
+        assert_eq!(orders[0], Order::Release { party: 2, reason: DECLINED });
+        assert_eq!(orders[1], Order::Refuse { status: Status::DECLINE, cause: EndCause::Refused(603) });
+    }
+
+    #[test]
+    fn a_phone_that_is_full_does_not_make_the_exchange_look_full() {
+        let busy = refused(1, Status::SERVICE_UNAVAILABLE);
+        let (_, orders) = play(&[busy, refused(2, Status::SERVICE_UNAVAILABLE)]);
+        assert!(matches!(orders[0], Order::Refuse { status: Status::SERVER_INTERNAL_ERROR, .. }));
+    }
+
+    #[test]
+    fn ringing_is_told_once() {
+        let ringing = |party| AppEvent::Progress { party, status: Status::RINGING, media: false };
+        let (_, orders) = play(&[ringing(1), ringing(2)]);
+        assert_eq!(orders, [Order::Ring { status: Status::RINGING }]);
+    }
+
+    #[test]
+    fn a_caller_who_gives_up_silences_every_phone() {
+        let (app, orders) = play(&[AppEvent::Cancelled]);
+        assert!(matches!(app, App::Done));
+        assert_eq!(orders.len(), 3);
+        assert_eq!(orders[2], Order::End { cause: EndCause::Cancelled });
+    }
+}

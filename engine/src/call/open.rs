@@ -1,0 +1,403 @@
+//! The beginning of a call: from an authorised INVITE to a caller, its callees and an app.
+
+use std::net::SocketAddr;
+
+use smallvec::{SmallVec, smallvec};
+use smol_str::{SmolStr, format_smolstr};
+
+use super::app::{App, AppEvent, CALLER, PartyId, side};
+use super::hunt::Hunt;
+use super::party::Party;
+use super::route::{Destination, Named, route};
+use super::{Below, Call, Calls};
+use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
+use crate::config::{Config, FixedContact};
+use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
+use crate::dialog::{Invitation, is_sdp, without_tag};
+use crate::event::Event;
+use crate::limits;
+use crate::offer::{self, Description};
+use crate::registrar::{Reach, Registrar};
+use crate::sip::{HeaderName, Host, Message, Scheme, Status, Uri};
+use crate::transaction::Reply;
+
+/// An INVITE outside any dialog, from somebody who may call.
+#[derive(Debug)]
+pub(crate) struct Incoming<'a> {
+    /// Its transaction.
+    pub(crate) txn: ServerKey,
+    /// The message.
+    pub(crate) invite: &'a Message,
+    /// The way it came.
+    pub(crate) flow: Flow,
+    /// Who sent it.
+    pub(crate) source: SocketAddr,
+    /// The caller's extension.
+    pub(crate) caller: SmolStr,
+}
+
+/// A contact to ask.
+struct Target {
+    uri: SmolStr,
+    reach: Reach,
+    routes: SmallVec<[SmolStr; 1]>,
+}
+
+/// Why a call does not begin.
+struct Refusal {
+    status: Status,
+    /// A Warning header field (RFC 3261 §20.43).
+    warning: Option<SmolStr>,
+    reason: Option<SmolStr>,
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self { status, warning: None, reason: None }
+    }
+}
+
+impl Calls {
+    /// Begins a call, or refuses the INVITE.
+    pub(crate) fn open(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        registrar: &Registrar,
+        incoming: &Incoming<'_>,
+    ) {
+        if let Err(refusal) = self.try_open(cx, below, registrar, incoming) {
+            let mut reply = Reply::new(refusal.status);
+            if let Some(reason) = refusal.reason {
+                reply = reply.reason(reason);
+            }
+            if let Some(warning) = refusal.warning {
+                reply = reply.header(HeaderName::Warning, warning);
+            }
+            if refusal.status == Status::SERVICE_UNAVAILABLE {
+                reply = reply.header(HeaderName::RetryAfter, "5");
+            }
+            if refusal.status == Status::UNSUPPORTED_MEDIA_TYPE {
+                reply = reply.header(HeaderName::Accept, "application/sdp");
+            }
+            below.stack.respond(cx, incoming.txn, reply);
+        }
+    }
+
+    fn try_open(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        registrar: &Registrar,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), Refusal> {
+        let offer = read_offer(incoming.invite, below.stack.transport.local_of(&incoming.flow))?;
+        let uri = Uri::parse(incoming.invite.request_uri()).map_err(|_| Status::BAD_REQUEST)?;
+        if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips | Scheme::Tel) {
+            return Err(Status::UNSUPPORTED_URI_SCHEME.into());
+        }
+        let dialled = SmolStr::new(uri.user_unescaped());
+        let config = cx.config;
+        let destination = route(config, &dialled).ok_or(Status::NOT_FOUND)?;
+        let targets = match &destination {
+            Destination::Phone(extension, _) => targets(config, registrar, extension),
+            Destination::Echo | Destination::Tone => Vec::new(),
+        };
+        if self.all.len() >= limits::CALLS {
+            cx.report(Event::Overload { what: "calls" });
+            return Err(Status::SERVICE_UNAVAILABLE.into());
+        }
+        if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
+            return Err(Status::TEMPORARILY_UNAVAILABLE.into());
+        }
+        let key = self.create(cx, below, incoming, &dialled, offer)?;
+        if matches!(destination, Destination::Phone(..)) {
+            self.hunt(cx, below, key, incoming, targets);
+        } else {
+            self.serve(cx, below, key);
+        }
+        Ok(())
+    }
+
+    /// The call with its caller, and nothing asked yet.
+    fn create(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        incoming: &Incoming<'_>,
+        dialled: &SmolStr,
+        offer: Option<Description>,
+    ) -> Result<CallKey, Refusal> {
+        let (shard, room) = self.ports.room();
+        let port = self.ports.take(cx, shard).ok_or(Status::SERVICE_UNAVAILABLE)?;
+        let id = self.next_id;
+        let key = self.all.insert(Call {
+            id,
+            from: incoming.caller.clone(),
+            to: dialled.clone(),
+            started: cx.now,
+            answered: None,
+            state: CallState::Calling,
+            shard,
+            room,
+            room_put: false,
+            parties: SmallVec::new(),
+            peer: None,
+            app: App::Done,
+            cause: None,
+            timer: None,
+            waiting: SmallVec::new(),
+        });
+        let leg = below.sessions.invited_by(
+            cx,
+            &mut below.stack,
+            key,
+            incoming.txn,
+            incoming.invite,
+            incoming.flow,
+            dialled,
+        );
+        let Ok(leg) = leg else {
+            self.all.remove(key);
+            self.ports.release(shard, port);
+            return Err(Status::BAD_REQUEST.into());
+        };
+        self.next_id += 1;
+        self.by_id.insert(id, key);
+        let local = below.stack.transport.local_of(&incoming.flow);
+        let address = cx.config.media_address.unwrap_or(local.ip());
+        let contact = format_smolstr!("{}", incoming.source);
+        let mut caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
+        caller.leg = Some(leg);
+        caller.near = Some(incoming.source.ip());
+        let transport = below.stack.transport.transport_of(&incoming.flow);
+        cx.report(Event::CallStarted {
+            call: id,
+            from: incoming.caller.clone(),
+            to: dialled.clone(),
+            source: incoming.source,
+            transport,
+        });
+        if let Some(offer) = offer {
+            caller.offered(offer);
+            caller.tell(cx, id, side(CALLER), true, true);
+        }
+        self.all[key].parties.push(caller);
+        Ok(key)
+    }
+
+    /// `*43` and `*60`: the exchange itself answers.
+    fn serve(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        let call = &mut self.all[key];
+        call.app = App::Service;
+        let codecs = match (call.parties[CALLER].theirs.is_some(), call.playing()) {
+            (true, None) => call.parties[CALLER].their_codecs().to_vec(),
+            (true, Some(_)) => offer::choose(call.parties[CALLER].their_codecs(), &offer::default_codecs()),
+            (false, _) => offer::default_codecs(),
+        };
+        if codecs.is_empty() {
+            let cause = crate::event::EndCause::Refused(488);
+            let status = Status::NOT_ACCEPTABLE_HERE;
+            self.perform(cx, below, key, super::app::Order::Refuse { status, cause });
+            self.settle(cx, key);
+            return;
+        }
+        call.answer_service(cx, below, codecs);
+    }
+
+    /// Asks every contact of the extension.
+    fn hunt(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        incoming: &Incoming<'_>,
+        targets: Vec<Target>,
+    ) {
+        let invitation = invitation(incoming, &self.all[key]);
+        let mut asked = Vec::new();
+        let mut failed = Vec::new();
+        for target in targets.into_iter().take(limits::LEGS_PER_CALL - 1) {
+            let invitation = Invitation { uri: target.uri, routes: target.routes, ..invitation.clone() };
+            let Some(party) = self.add_callee(cx, key, &invitation.uri) else { break };
+            asked.push(party);
+            let asks = match target.reach {
+                Reach::Flow(flow) => self.ask(cx, below, key, party, Some(flow), invitation),
+                Reach::Address { transport, remote } => {
+                    let flow = below.stack.transport.target(cx, transport, remote);
+                    self.ask(cx, below, key, party, flow, invitation)
+                }
+                Reach::Name { transport, host, port } => {
+                    let query = self.query(cx, key, host.clone());
+                    let named = Named { host, port, transport };
+                    self.all[key].waiting.push((query, party, named, invitation));
+                    true
+                }
+                Reach::Unreachable => false,
+            };
+            if !asks {
+                failed.push(party);
+            }
+        }
+        let ring = cx.now + cx.config.ring;
+        let call = &mut self.all[key];
+        call.timer = Some(cx.timers.arm(ring, Timer::Call(key, CallTimer::NoAnswer)));
+        // A hunt that could ask nobody at all is refused like one whose last callee failed.
+        if asked.is_empty() {
+            asked.push(CALLER);
+            failed.push(CALLER);
+        }
+        call.app = App::Hunt(Hunt::among(asked));
+        for party in failed {
+            self.decide(cx, below, key, AppEvent::Refused { party, status: None });
+        }
+    }
+
+    fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, uri: &SmolStr) -> Option<PartyId> {
+        let shard = self.all[key].shard;
+        let port = self.ports.take(cx, shard)?;
+        let address = self.all[key].parties[CALLER].local.address;
+        let party = Party::new(uri.clone(), self.ports.leg(key), port, address, session_id(cx));
+        let call = &mut self.all[key];
+        call.parties.push(party);
+        Some(call.parties.len() - 1)
+    }
+
+    /// Invites a callee through this flow.
+    fn ask(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        party: PartyId,
+        flow: Option<Flow>,
+        mut invitation: Invitation,
+    ) -> bool {
+        let Some(flow) = flow else { return false };
+        let local = below.stack.transport.local_of(&flow);
+        let call = &mut self.all[key];
+        call.parties[party].near = Some(below.stack.transport.remote_of(&flow).ip());
+        call.parties[party].local.address = cx.config.media_address.unwrap_or(local.ip());
+        invitation.offer = call.describe_to_callee(cx, party);
+        invitation.from = format_smolstr!("{}<sip:{}@{}>", invitation.from, call.from, host_for_uri(local));
+        invitation.flow = flow;
+        cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
+        let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
+        self.all[key].parties[party].leg = Some(leg);
+        true
+    }
+
+    /// A host name was looked up.
+    pub(crate) fn resolved(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        query: QueryId,
+        answer: &Result<Vec<std::net::IpAddr>, ResolveError>,
+    ) {
+        let Some(key) = self.by_query.remove(&query) else { return };
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
+        let (_, party, named, invitation) = call.waiting.remove(at);
+        if call.cause.is_some() || !matches!(call.app, App::Hunt(_)) {
+            return;
+        }
+        let address = answer.as_ref().ok().and_then(|addresses| addresses.first().copied());
+        let flow = address.and_then(|ip| {
+            below.stack.transport.target(cx, named.transport, SocketAddr::new(ip, named.port))
+        });
+        if !self.ask(cx, below, key, party, flow, invitation) {
+            self.decide(cx, below, key, AppEvent::Refused { party, status: None });
+        }
+    }
+}
+
+/// The session description of an INVITE; `None` when it asks for our offer.
+fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
+    if invite.body().is_empty() {
+        return Ok(None);
+    }
+    if !is_sdp(invite) || invite.header(HeaderName::ContentEncoding).is_some() {
+        return Err(Status::UNSUPPORTED_MEDIA_TYPE.into());
+    }
+    let refuse = |error: offer::OfferError| Refusal {
+        status: Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE),
+        warning: Some(format_smolstr!("{} {local} \"{error}\"", error.warning())),
+        reason: (error.status() == 400).then(|| format_smolstr!("{error}")),
+    };
+    let offer = offer::read(invite.body()).map_err(refuse)?;
+    let speaks = offer.audio().is_some_and(|audio| offer::speech(&audio.codecs).is_some());
+    if !speaks {
+        return Err(refuse(if offer.audio().is_some() {
+            offer::OfferError::NoCommonCodec
+        } else {
+            offer::OfferError::NoAudio
+        }));
+    }
+    Ok(Some(offer))
+}
+
+/// Every contact of a phone: its fixed one and those registered, most preferred first.
+fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<Target> {
+    let fixed = config.phones.get(extension).and_then(|phone| phone.contact.as_ref());
+    let mut targets: Vec<Target> = fixed.map(fixed_target).into_iter().collect();
+    for binding in registrar.lookup(extension) {
+        let reach = binding.reach();
+        if reach != Reach::Unreachable {
+            let routes = binding.route_set().map(SmolStr::new).collect();
+            targets.push(Target { uri: binding.contact.clone(), reach, routes });
+        }
+    }
+    targets
+}
+
+fn fixed_target(contact: &FixedContact) -> Target {
+    let uri = Uri::parse(&contact.uri).ok();
+    let tcp = uri
+        .as_ref()
+        .and_then(|u| u.param("transport").flatten())
+        .is_some_and(|t| t.eq_ignore_ascii_case("tcp"));
+    let transport = if tcp { Transport::Tcp } else { Transport::Udp };
+    let reach = match (contact.address, uri) {
+        (Some(remote), _) => Reach::Address { transport, remote },
+        (None, Some(uri)) => {
+            let host = match uri.host() {
+                Host::Name(name) => SmolStr::new(name),
+                Host::V4(_) | Host::V6(_) => SmolStr::new(uri.host_text()),
+            };
+            Reach::Name { transport, host, port: uri.port().unwrap_or(5060) }
+        }
+        (None, None) => Reach::Unreachable,
+    };
+    Target { uri: contact.uri.clone(), reach, routes: smallvec![] }
+}
+
+/// How every callee of a call is asked; what differs between them is filled in later.
+fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
+    let from = incoming.invite.from().ok();
+    let display = from.as_ref().and_then(|from| from.display).filter(|d| !d.is_empty());
+    let to = incoming.invite.to().map(|to| without_tag(&to)).unwrap_or_default();
+    let hops = incoming.invite.max_forwards().and_then(Result::ok).unwrap_or(70);
+    Invitation {
+        uri: SmolStr::default(),
+        flow: incoming.flow,
+        routes: SmallVec::new(),
+        from: display.map_or_else(|| SmolStr::new_static(""), |display| format_smolstr!("\"{display}\" ")),
+        to,
+        user: call.from.clone(),
+        max_forwards: u32::from(hops).saturating_sub(1),
+        offer: bytes::Bytes::new(),
+    }
+}
+
+/// The number of our session towards a party (RFC 8866 §5.2): random, and below 2^53 for those who read it as a float.
+fn session_id(cx: &mut Cx<'_>) -> u64 {
+    cx.rng.call.u64() >> 12
+}
+
+fn host_for_uri(local: SocketAddr) -> SmolStr {
+    match local.ip() {
+        std::net::IpAddr::V4(ip) => format_smolstr!("{ip}"),
+        std::net::IpAddr::V6(ip) => format_smolstr!("[{ip}]"),
+    }
+}

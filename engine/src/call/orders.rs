@@ -1,0 +1,149 @@
+//! Carrying out what an app wants, on sessions and media.
+
+use super::app::{CALLER, Order, PartyId};
+use super::{Below, CLEAR, Call, Calls};
+use crate::border::{Action, CallState};
+use crate::cx::{CallKey, CallTimer, Cx, Timer};
+use crate::event::{EndCause, Event, Side};
+use crate::mediactl::MediaCommand;
+use crate::offer::{self, Direction, Ptime};
+use crate::sip::Status;
+
+impl Calls {
+    /// Carries out one order.
+    pub(super) fn perform(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, order: Order) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        match order {
+            Order::Ring { status } => {
+                call.state = CallState::Ringing;
+                if let Some(leg) = call.leg(CALLER) {
+                    below.sessions.progress(cx, &mut below.stack, leg, status, bytes::Bytes::new());
+                }
+            }
+            Order::EarlyMedia { party, status } => call.early_media(cx, below, party, status),
+            Order::Connect { party } => call.connect(cx, below, party),
+            Order::Release { party, reason } => call.release(cx, below, party, reason),
+            Order::Refuse { status, cause } => {
+                if let Some(leg) = call.parties[CALLER].leg.take() {
+                    below.sessions.refuse(cx, &mut below.stack, leg, status);
+                }
+                call.end(cx, below, key, cause);
+            }
+            Order::End { cause } => call.end(cx, below, key, cause),
+        }
+    }
+}
+
+impl Call {
+    fn early_media(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, status: Status) {
+        self.state = CallState::Ringing;
+        let body = self.describe_to_caller(cx, party);
+        if let Some(leg) = self.leg(CALLER) {
+            below.sessions.progress(cx, &mut below.stack, leg, status, body);
+        }
+        self.hear(cx, party);
+    }
+
+    /// Connects the caller with this callee in media; a callee heard before falls silent.
+    fn hear(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+        if let Some(before) = self.peer.filter(|&p| p != party) {
+            self.drop_media(cx, before);
+        }
+        self.peer = Some(party);
+        self.put_media(cx);
+    }
+
+    fn connect(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId) {
+        self.disarm(cx);
+        self.answered = Some(cx.now);
+        self.state = CallState::Up;
+        let body = self.describe_to_caller(cx, party);
+        if let Some(leg) = self.leg(CALLER) {
+            below.sessions.answer(cx, &mut below.stack, leg, body);
+        }
+        self.hear(cx, party);
+        self.tell_answered(cx, party);
+    }
+
+    /// Answers a caller who talks with the exchange itself.
+    pub(super) fn answer_service(&mut self, cx: &mut Cx<'_>, below: &mut Below, codecs: Vec<offer::Codec>) {
+        self.answered = Some(cx.now);
+        self.state = CallState::Up;
+        let caller = &mut self.parties[CALLER];
+        let offer = caller.theirs.is_none();
+        let body = if offer {
+            caller.offer(codecs, Direction::SendRecv, Ptime::default())
+        } else {
+            caller.answer(codecs)
+        };
+        caller.tell(cx, self.id, Side::Caller, offer, false);
+        if let Some(leg) = self.leg(CALLER) {
+            below.sessions.answer(cx, &mut below.stack, leg, body);
+        }
+        if !offer {
+            self.put_media(cx);
+        }
+        self.tell_answered(cx, CALLER);
+    }
+
+    fn tell_answered(&self, cx: &mut Cx<'_>, party: PartyId) {
+        let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
+        let codec = self.parties[party].speech().map(|c| c.name).unwrap_or_default();
+        cx.report(Event::Answered { call: self.id, contact, codec });
+    }
+
+    fn release(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, reason: &'static str) {
+        if let Some(leg) = self.parties[party].leg.take() {
+            below.sessions.hang_up(cx, &mut below.stack, leg, reason);
+        }
+        self.drop_media(cx, party);
+    }
+
+    fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+        let party = &self.parties[party];
+        if party.media.put {
+            let command = MediaCommand::DropLeg { leg: party.media.id };
+            cx.out.push(Action::Media { shard: self.shard, command });
+        }
+    }
+
+    fn end(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, cause: EndCause) {
+        if self.cause.is_some() {
+            return;
+        }
+        self.disarm(cx);
+        let reason = reason(&cause);
+        for party in 0..self.parties.len() {
+            self.release(cx, below, party, reason);
+        }
+        if self.room_put {
+            self.room_put = false;
+            let command = MediaCommand::DropRoom { room: self.room };
+            cx.out.push(Action::Media { shard: self.shard, command });
+        }
+        self.state = CallState::Ending;
+        self.cause = Some(cause);
+        self.timer = Some(cx.timers.arm(cx.now + CLEAR, Timer::Call(key, CallTimer::Clear)));
+    }
+
+    fn disarm(&mut self, cx: &mut Cx<'_>) {
+        if let Some(timer) = self.timer.take() {
+            cx.timers.cancel(timer);
+        }
+    }
+}
+
+/// The Reason header field of a BYE or CANCEL that follows from this (RFC 3326).
+fn reason(cause: &EndCause) -> &'static str {
+    match cause {
+        EndCause::HungUp(Side::Caller) => "SIP;cause=200;text=\"Caller hung up\"",
+        EndCause::HungUp(Side::Callee) => "SIP;cause=200;text=\"Callee hung up\"",
+        EndCause::Cancelled => "SIP;cause=487;text=\"Caller gave up\"",
+        EndCause::Refused(_) => "SIP;cause=488;text=\"Refused\"",
+        EndCause::NoAnswer => "SIP;cause=480;text=\"No answer\"",
+        EndCause::Lost(_) => "SIP;cause=408;text=\"The other party no longer answers\"",
+        EndCause::Silent(_) => "SIP;cause=408;text=\"No media arrives\"",
+        EndCause::Operator => "SIP;cause=200;text=\"Ended by the operator\"",
+        EndCause::Stopping => "SIP;cause=503;text=\"The exchange is stopping\"",
+    }
+}

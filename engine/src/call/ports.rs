@@ -1,0 +1,111 @@
+//! Media as signalling sees it: which ports are free, who owns which media leg.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::border::Action;
+use crate::cx::{CallKey, Cx};
+use crate::event::Event;
+use crate::mediactl::{LegId, MediaCommand, PortId, RoomId, ShardId};
+
+/// When fewer port pairs than this are free, or than a quarter of what was granted, more are asked for.
+const LOW_WATER: usize = 32;
+/// Port pairs asked for at a time, at least.
+const GRANT: usize = 64;
+
+/// Port pairs of one shard.
+#[derive(Debug, Default)]
+struct Pool {
+    /// Free pairs, the one free for the longest time first: packets of its last call have died out.
+    free: VecDeque<PortId>,
+    /// Pairs that the driver has bound.
+    granted: usize,
+    /// Pairs that were asked for and have not come.
+    wanted: usize,
+}
+
+/// Free ports and the owners of media legs.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    pools: Vec<Pool>,
+    owners: BTreeMap<LegId, CallKey>,
+    next_leg: u64,
+    next_room: u64,
+    used: usize,
+}
+
+impl Ports {
+    /// For so many shards; nothing is free yet.
+    pub(crate) fn new(shards: u8) -> Self {
+        let pools = (0..shards.max(1)).map(|_| Pool::default()).collect();
+        Self { pools, owners: BTreeMap::new(), next_leg: 1, next_room: 1, used: 0 }
+    }
+
+    /// Pairs in use.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Media legs that have not been reported dropped.
+    pub(crate) fn legs(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// The shard with the most free ports, and a name for a room there.
+    pub(crate) fn room(&mut self) -> (ShardId, RoomId) {
+        let room = RoomId(self.next_room);
+        self.next_room += 1;
+        let busy = |(_, pool): &(usize, &Pool)| (pool.granted + pool.wanted).saturating_sub(pool.free.len());
+        let least = self.pools.iter().enumerate().min_by_key(busy).map_or(0, |(n, _)| n);
+        (ShardId(u8::try_from(least).unwrap_or(0)), room)
+    }
+
+    /// The driver has bound these pairs.
+    pub(crate) fn granted(&mut self, shard: ShardId, ports: &[PortId]) {
+        let Some(pool) = self.pools.get_mut(usize::from(shard.0)) else { return };
+        pool.granted += ports.len();
+        pool.wanted = 0;
+        pool.free.extend(ports);
+    }
+
+    /// Takes a free pair; asks for more in time.
+    pub(crate) fn take(&mut self, cx: &mut Cx<'_>, shard: ShardId) -> Option<PortId> {
+        let pool = self.pools.get_mut(usize::from(shard.0))?;
+        let port = pool.free.pop_front();
+        if pool.free.len() < LOW_WATER.max(pool.granted / 4) && pool.wanted == 0 {
+            pool.wanted = GRANT.max(pool.granted / 2);
+            let count = u16::try_from(pool.wanted).unwrap_or(u16::MAX);
+            cx.out.push(Action::Media { shard, command: MediaCommand::WantPorts { count } });
+        }
+        match port {
+            Some(_) => self.used += 1,
+            None => cx.report(Event::Overload { what: "RTP ports" }),
+        }
+        port
+    }
+
+    /// Gives a pair back.
+    pub(crate) fn release(&mut self, shard: ShardId, port: PortId) {
+        if let Some(pool) = self.pools.get_mut(usize::from(shard.0)) {
+            pool.free.push_back(port);
+            self.used -= 1;
+        }
+    }
+
+    /// A name for a media leg of this call.
+    pub(crate) fn leg(&mut self, call: CallKey) -> LegId {
+        let leg = LegId(self.next_leg);
+        self.next_leg += 1;
+        self.owners.insert(leg, call);
+        leg
+    }
+
+    /// Whose leg it is.
+    pub(crate) fn owner(&self, leg: LegId) -> Option<CallKey> {
+        self.owners.get(&leg).copied()
+    }
+
+    /// The leg has ended.
+    pub(crate) fn forget(&mut self, leg: LegId) {
+        self.owners.remove(&leg);
+    }
+}

@@ -1,0 +1,264 @@
+//! One INVITE session: the SIP side of a leg, as caller's UAS or callee's UAC (RFC 3261 §13 to §15).
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
+use super::session_timer::{Asked, SessionTimer};
+use super::state::Dialog;
+use crate::border::Flow;
+use crate::cx::{CallKey, ClientKey, ServerKey};
+use crate::sip::{HeaderName, Message, Method, Refresher, Status};
+use crate::time::Duration;
+use crate::timers::TimerKey;
+
+/// Methods a request of ours may meet with in an `Allow`.
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REGISTER";
+/// Option tags we understand (RFC 3262, RFC 4028, RFC 3327).
+pub(crate) const SUPPORTED: &str = "100rel, timer, path";
+/// What we call ourselves.
+pub(crate) const AGENT: &str = concat!("Telex/", env!("CARGO_PKG_VERSION"));
+
+/// What a session tells the call it belongs to.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    /// The call.
+    pub(crate) call: CallKey,
+    /// The session.
+    pub(crate) leg: crate::cx::LegKey,
+    /// What happened.
+    pub(crate) event: LegEvent,
+}
+
+/// What can happen to a session. After `Refused`, `Cancelled` and `Ended` the session clears itself.
+#[derive(Debug)]
+pub(crate) enum LegEvent {
+    /// The callee gave a provisional response.
+    Progress {
+        /// 101 to 199.
+        status: Status,
+        /// Its session description, or nothing.
+        body: Bytes,
+    },
+    /// The callee answered.
+    Answered {
+        /// Its session description, or nothing.
+        body: Bytes,
+    },
+    /// The callee refused, or could not be asked.
+    Refused {
+        /// Its final response; `None` when there was none.
+        status: Option<Status>,
+    },
+    /// The caller acknowledged our answer.
+    Confirmed {
+        /// Its session description, when our answer carried the offer.
+        body: Bytes,
+    },
+    /// The caller gave up before our answer.
+    Cancelled,
+    /// The party offers a changed session; [`super::Sessions::accept_offer`] or `reject_offer` must follow.
+    Offered {
+        /// Its session description.
+        body: Bytes,
+    },
+    /// The party asks for our offer; `accept_offer` must follow with it, the answer comes as `Confirmed`.
+    OfferWanted,
+    /// The session is over.
+    Ended(Ending),
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The party said BYE.
+    Bye,
+    /// The party no longer answers: no ACK, no PRACK, no response to a request, or no refresh.
+    Lost,
+}
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The INVITE has no final response.
+    Inviting,
+    /// Answered. For a UAS the ACK may still be missing, see [`Session::unacked`].
+    Up,
+    /// Being cleared: the call has forgotten it, a CANCEL, ACK or BYE is still under way.
+    Ending,
+}
+
+/// Our 2xx to an INVITE, repeated until its ACK (§13.3.1.4).
+#[derive(Debug)]
+pub(crate) struct Unacked {
+    /// The transaction that carries it.
+    pub(crate) txn: ServerKey,
+    /// CSeq of the INVITE.
+    pub(crate) cseq: u32,
+    /// The next gap.
+    pub(crate) gap: Duration,
+    /// Timer of the next repetition.
+    pub(crate) again: TimerKey,
+    /// Timer that gives up.
+    pub(crate) give_up: TimerKey,
+}
+
+/// Our reliable provisional response, repeated until its PRACK (RFC 3262 §3).
+#[derive(Debug)]
+pub(crate) struct Reliable {
+    /// Its RSeq.
+    pub(crate) rseq: u32,
+    /// The response.
+    pub(crate) status: Status,
+    /// Its body.
+    pub(crate) body: Bytes,
+    /// The next gap.
+    pub(crate) gap: Duration,
+    /// Timer of the next repetition.
+    pub(crate) again: TimerKey,
+    /// Timer that gives up.
+    pub(crate) give_up: TimerKey,
+}
+
+/// A request of ours inside the dialog that changes or refreshes the session.
+#[derive(Debug)]
+pub(crate) struct Ours {
+    /// Its transaction.
+    pub(crate) txn: ClientKey,
+    /// INVITE or UPDATE.
+    pub(crate) method: Method,
+    /// Its CSeq.
+    pub(crate) cseq: u32,
+}
+
+/// A request of the peer's that waits for the call's decision.
+#[derive(Debug)]
+pub(crate) struct Theirs {
+    /// Its transaction.
+    pub(crate) txn: ServerKey,
+    /// INVITE or UPDATE.
+    pub(crate) method: Method,
+    /// Its CSeq.
+    pub(crate) cseq: u32,
+    /// What it said about session timers.
+    pub(crate) asked: Asked,
+}
+
+/// What a UAC needs to ask again, for instance after 422.
+#[derive(Clone, Debug)]
+pub(crate) struct Invitation {
+    /// Request-URI.
+    pub(crate) uri: SmolStr,
+    /// The way to the first hop.
+    pub(crate) flow: Flow,
+    /// Route header field values (URIs), first hop first.
+    pub(crate) routes: SmallVec<[SmolStr; 1]>,
+    /// From, a name-addr without tag.
+    pub(crate) from: SmolStr,
+    /// To, a name-addr without tag.
+    pub(crate) to: SmolStr,
+    /// User part of our Contact.
+    pub(crate) user: SmolStr,
+    /// Max-Forwards left.
+    pub(crate) max_forwards: u32,
+    /// Our offer.
+    pub(crate) offer: Bytes,
+}
+
+/// What is different between asking and being asked.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// We were invited.
+    Uas {
+        /// The INVITE.
+        txn: ServerKey,
+        /// Its CSeq.
+        cseq: u32,
+        /// The peer requires reliable provisional responses (RFC 3262).
+        reliable: bool,
+        /// What it said about session timers.
+        asked: Asked,
+    },
+    /// We invite.
+    Uac {
+        /// The INVITE.
+        txn: ClientKey,
+        /// Its CSeq.
+        cseq: u32,
+        /// How we asked.
+        invitation: Box<Invitation>,
+        /// Forks that answered provisionally (§12.1.2), with the last RSeq acknowledged.
+        early: SmallVec<[(Dialog, u32); 1]>,
+        /// Min-SE that a 422 asked for.
+        min_se: Option<u32>,
+        /// Our From tag and Call-ID.
+        ids: (SmolStr, SmolStr),
+    },
+}
+
+/// One INVITE session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Whose it is.
+    pub(crate) call: CallKey,
+    /// Asked or asking.
+    pub(crate) role: Role,
+    /// How far it is.
+    pub(crate) phase: Phase,
+    /// The dialog: a UAS's from the INVITE on, a UAC's from the 2xx on.
+    pub(crate) dialog: Option<Dialog>,
+    /// Contact of all our messages here.
+    pub(crate) contact: SmolStr,
+    /// Our latest session description.
+    pub(crate) body: Bytes,
+    /// Our 2xx that waits for its ACK.
+    pub(crate) unacked: Option<Unacked>,
+    /// Our 1xx that waits for its PRACK.
+    pub(crate) reliable: Option<Reliable>,
+    /// RSeq of our next reliable response.
+    pub(crate) next_rseq: u32,
+    /// The answer waits for the PRACK of an earlier answer (RFC 3262 §5).
+    pub(crate) held_answer: Option<Bytes>,
+    /// Provisional response that waits for an earlier one's PRACK (RFC 3262 §3).
+    pub(crate) held_progress: Option<(Status, Bytes)>,
+    /// Our last ACK to a 2xx, to repeat when the 2xx comes again (§13.2.2.4).
+    pub(crate) ack: Option<(u32, Flow, Bytes)>,
+    /// Our request that is under way.
+    pub(crate) ours: Option<Ours>,
+    /// The peer's request that waits for the call.
+    pub(crate) theirs: Option<Theirs>,
+    /// The peer understands UPDATE (RFC 3311).
+    pub(crate) updates: bool,
+    /// What keeps the session alive.
+    pub(crate) timer: Option<SessionTimer>,
+    /// Armed timer of `timer`.
+    pub(crate) timer_key: Option<TimerKey>,
+    /// Armed timer to ask again after 491, or to repeat a provisional response.
+    pub(crate) retry_key: Option<TimerKey>,
+    /// The last provisional response, to repeat every minute (§13.3.1.1).
+    pub(crate) progress: Option<(Status, Bytes)>,
+    /// Reason header field value of the BYE to send once the ACK has come.
+    pub(crate) bye_after_ack: Option<&'static str>,
+}
+
+/// What a message says about session timers.
+pub(crate) fn asked(message: &Message) -> Asked {
+    let expires = message.session_expires().and_then(Result::ok);
+    Asked {
+        expires: expires.as_ref().map(|e| e.seconds),
+        refresher_uac: expires.as_ref().and_then(|e| e.refresher).map(|r| r == Refresher::Uac),
+        min_se: message.min_se().and_then(Result::ok),
+        supported: message.has_token(HeaderName::Supported, "timer")
+            || message.has_token(HeaderName::Require, "timer"),
+    }
+}
+
+/// Whether the body of a message is a session description.
+pub(crate) fn is_sdp(message: &Message) -> bool {
+    message.content_type().is_some_and(|t| t.is_ok_and(|t| t.is("application", "sdp")))
+}
+
+/// The session description a message carries, or nothing.
+pub(crate) fn description(message: &Message) -> Bytes {
+    if message.body().is_empty() { Bytes::new() } else { Bytes::copy_from_slice(message.body()) }
+}

@@ -1,0 +1,188 @@
+//! The state that two user agents share: identifiers, sequence numbers, route set, remote target (RFC 3261 §12).
+
+use std::net::SocketAddr;
+
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::border::{self, Flow};
+use crate::cx::Cx;
+use crate::limits;
+use crate::sip::{HeaderName, Message, Method, NameAddr, ParseError, Status, Uri, Writer};
+use crate::transport::Transport;
+
+/// One dialog, early or confirmed. All text is copied out of the messages it came from.
+#[derive(Debug)]
+pub(crate) struct Dialog {
+    /// Call-ID.
+    pub(crate) call_id: SmolStr,
+    /// Our tag.
+    pub(crate) local_tag: SmolStr,
+    /// The peer's tag; empty when it gave none (RFC 2543).
+    pub(crate) remote_tag: SmolStr,
+    /// Our name-addr, without tag.
+    local: SmolStr,
+    /// The peer's name-addr, without tag.
+    remote: SmolStr,
+    /// CSeq of our last request.
+    pub(crate) local_cseq: u32,
+    /// CSeq of the peer's last request.
+    remote_cseq: Option<u32>,
+    /// Where our requests pass, next hop first.
+    routes: Vec<SmolStr>,
+    /// The peer's Contact URI.
+    pub(crate) target: SmolStr,
+    /// The way the peer was last heard.
+    pub(crate) flow: Flow,
+}
+
+/// A name-addr as it stands in From and To, without its parameters.
+pub(crate) fn without_tag(party: &NameAddr<'_>) -> SmolStr {
+    match party.display {
+        Some(display) if !display.is_empty() => format_smolstr!("\"{display}\" <{}>", party.uri_text),
+        _ => format_smolstr!("<{}>", party.uri_text),
+    }
+}
+
+fn contact_uri(message: &Message) -> Option<SmolStr> {
+    let value = message.values(HeaderName::Contact).next()?;
+    let contact = NameAddr::parse(value).ok()?;
+    Uri::parse(contact.uri_text).ok()?;
+    Some(SmolStr::new(contact.uri_text))
+}
+
+fn record_routes(message: &Message) -> Vec<SmolStr> {
+    let uris = message.values(HeaderName::RecordRoute).filter_map(|v| NameAddr::parse(v).ok());
+    uris.take(limits::ROUTES).map(|r| SmolStr::new(r.uri_text)).collect()
+}
+
+impl Dialog {
+    /// The dialog that our 1xx or 2xx to this INVITE establishes (§12.1.1).
+    pub(crate) fn as_uas(invite: &Message, flow: Flow, local_tag: SmolStr) -> Result<Self, ParseError> {
+        let (from, to) = (invite.from()?, invite.to()?);
+        Ok(Self {
+            call_id: SmolStr::new(invite.call_id()?),
+            local_tag,
+            remote_tag: SmolStr::new(from.tag().unwrap_or_default()),
+            local: without_tag(&to),
+            remote: without_tag(&from),
+            local_cseq: 0,
+            remote_cseq: Some(invite.cseq()?.number),
+            routes: record_routes(invite),
+            target: contact_uri(invite).unwrap_or_else(|| SmolStr::new(from.uri_text)),
+            flow,
+        })
+    }
+
+    /// The dialog that this response to our INVITE establishes (§12.1.2).
+    pub(crate) fn as_uac(response: &Message, flow: Flow, asked: &str) -> Result<Self, ParseError> {
+        let (from, to) = (response.from()?, response.to()?);
+        let mut routes = record_routes(response);
+        routes.reverse();
+        Ok(Self {
+            call_id: SmolStr::new(response.call_id()?),
+            local_tag: SmolStr::new(from.tag().unwrap_or_default()),
+            remote_tag: SmolStr::new(to.tag().unwrap_or_default()),
+            local: without_tag(&from),
+            remote: without_tag(&to),
+            local_cseq: response.cseq()?.number,
+            remote_cseq: None,
+            routes,
+            target: contact_uri(response).unwrap_or_else(|| SmolStr::new(asked)),
+            flow,
+        })
+    }
+
+    /// Takes route set and target from the 2xx that confirms an early dialog (§13.2.2.4).
+    pub(crate) fn confirm(&mut self, response: &Message, flow: Flow) {
+        self.routes = record_routes(response);
+        self.routes.reverse();
+        self.refresh_target(response, flow);
+    }
+
+    /// A target refresh (§12.2): the peer is now reached at its new Contact.
+    pub(crate) fn refresh_target(&mut self, message: &Message, flow: Flow) {
+        self.flow = flow;
+        if let Some(target) = contact_uri(message) {
+            self.target = target;
+        }
+    }
+
+    /// Whether the message belongs to this dialog rather than to a fork of the same call.
+    pub(crate) fn has_remote_tag(&self, tag: Option<&str>) -> bool {
+        self.remote_tag == tag.unwrap_or_default()
+    }
+
+    /// Admits the peer's next request: its CSeq must rise (§12.2.2).
+    pub(crate) fn admit(&mut self, number: u32) -> Result<(), Status> {
+        match self.remote_cseq {
+            Some(last) if number <= last => Err(Status::SERVER_INTERNAL_ERROR),
+            _ => {
+                self.remote_cseq = Some(number);
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins a request inside the dialog (§12.2.1.1), up to CSeq. ACK and CANCEL take the number of their INVITE.
+    pub(crate) fn request(&mut self, method: Method, cseq: Option<u32>) -> Writer {
+        let number = cseq.unwrap_or_else(|| {
+            self.local_cseq += 1;
+            self.local_cseq
+        });
+        let loose = self.routes.first().is_none_or(|first| is_loose(first));
+        let uri = if loose { &self.target } else { &self.routes[0] };
+        let mut writer = Writer::request(method.as_str(), uri);
+        if loose {
+            for route in &self.routes {
+                writer.header(HeaderName::Route, format_args!("<{route}>"));
+            }
+        } else {
+            for route in self.routes[1..].iter().chain([&self.target]) {
+                writer.header(HeaderName::Route, format_args!("<{route}>"));
+            }
+        }
+        writer.header(HeaderName::MaxForwards, 70);
+        writer.header(HeaderName::From, format_args!("{};tag={}", self.local, self.local_tag));
+        if self.remote_tag.is_empty() {
+            writer.header(HeaderName::To, &self.remote);
+        } else {
+            writer.header(HeaderName::To, format_args!("{};tag={}", self.remote, self.remote_tag));
+        }
+        writer.header(HeaderName::CallId, &self.call_id);
+        writer.header(HeaderName::CSeq, format_args!("{number} {}", method.as_str()));
+        writer
+    }
+
+    /// The way to the next hop. Behind a route set, or when the Contact is not where the peer's packets come from
+    /// (a NAT stands between), that is the way the peer was heard; otherwise its Contact.
+    pub(crate) fn next_hop(&self, cx: &mut Cx<'_>, transport: &mut Transport) -> Flow {
+        if !self.routes.is_empty() {
+            return self.flow;
+        }
+        let heard = transport.remote_of(&self.flow);
+        let Some(contact) = literal_contact(&self.target, heard) else { return self.flow };
+        match (self.flow, contact.0) {
+            (Flow::Stream { stream }, border::Transport::Tcp) if transport.is_open(stream) => self.flow,
+            (Flow::Datagram { listener, local, .. }, border::Transport::Udp) => {
+                Flow::Datagram { listener, local, remote: contact.1 }
+            }
+            (_, kind) => transport.target(cx, kind, contact.1).unwrap_or(self.flow),
+        }
+    }
+}
+
+fn is_loose(route: &str) -> bool {
+    Uri::parse(route).is_ok_and(|uri| uri.param("lr").is_some())
+}
+
+/// The Contact's own address, when it is the address that the peer was heard from.
+fn literal_contact(target: &str, heard: SocketAddr) -> Option<(border::Transport, SocketAddr)> {
+    let uri = Uri::parse(target).ok()?;
+    let ip = uri.host().ip()?;
+    if ip != heard.ip() {
+        return None;
+    }
+    let tcp = uri.param("transport").flatten().is_some_and(|t| t.eq_ignore_ascii_case("tcp"));
+    let transport = if tcp { border::Transport::Tcp } else { border::Transport::Udp };
+    Some((transport, SocketAddr::new(ip, uri.port().unwrap_or(5060))))
+}

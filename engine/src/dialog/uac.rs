@@ -1,0 +1,259 @@
+//! A session we ask for: INVITE, its forks, its ACKs and PRACKs (RFC 3261 §13.2, RFC 3262 §4).
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
+use super::session::{AGENT, Heard, Invitation, LegEvent, Phase, Role, Session, asked, description};
+use super::session_timer::SessionTimer;
+use super::sessions::{Sessions, Stack};
+use super::state::Dialog;
+use super::{ALLOW, SUPPORTED};
+use crate::border::Flow;
+use crate::cx::{CallKey, Cx, LegKey};
+use crate::limits;
+use crate::sip::{HeaderName, Message, Method, Status, Writer};
+use crate::transaction::Draft;
+
+/// Reason of a BYE to a fork that answered too late (RFC 3326).
+const REASON_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
+impl Sessions {
+    /// Invites.
+    pub(crate) fn invite(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        call: CallKey,
+        invitation: Invitation,
+    ) -> LegKey {
+        let ids = (cx.rng.tag.token::<12>(), cx.rng.tag.token::<20>());
+        let cseq = 1 + cx.rng.call.below(10_000);
+        let contact = stack.contact(invitation.flow, &invitation.user);
+        let draft = ask(&invitation, &ids, cseq, None, &contact, cx.config.session);
+        let txn = stack.request(cx, draft, invitation.flow);
+        let body = invitation.offer.clone();
+        let early = SmallVec::new();
+        let role = Role::Uac { txn, cseq, invitation: Box::new(invitation), early, min_se: None, ids };
+        let mut session = Session::new(call, role, None, contact, false);
+        session.body = body;
+        let leg = self.insert(session);
+        self.owns_client(txn, leg);
+        leg
+    }
+
+    /// A response to our first INVITE.
+    pub(super) fn invited(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        message: &Message,
+        flow: Flow,
+    ) -> Option<Heard> {
+        let status = message.status()?;
+        if status.is_provisional() {
+            return self.invited_1xx(cx, stack, leg, message, flow, status);
+        }
+        if status.is_success() {
+            return self.invited_2xx(cx, stack, leg, message, flow);
+        }
+        if status == Status::SESSION_INTERVAL_TOO_SMALL && self.ask_longer(cx, stack, leg, message) {
+            return None;
+        }
+        let session = self.all.get(leg)?;
+        let heard = if session.phase == Phase::Inviting {
+            self.heard(leg, LegEvent::Refused { status: Some(status) })
+        } else {
+            None
+        };
+        // After a 2xx another fork's failure says nothing.
+        if session.dialog.is_none() {
+            self.remove(cx, stack, leg);
+        }
+        heard
+    }
+
+    fn invited_1xx(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        message: &Message,
+        flow: Flow,
+        status: Status,
+    ) -> Option<Heard> {
+        let session = self.all.get_mut(leg)?;
+        let Role::Uac { early, invitation, .. } = &mut session.role else { return None };
+        if session.dialog.is_some() || status == Status::TRYING {
+            return None;
+        }
+        let tag = message.to().ok().and_then(|to| to.tag().map(SmolStr::new));
+        if let Some(tag) = tag {
+            let known = early.iter().position(|(d, _)| d.remote_tag == tag);
+            let at = match known {
+                Some(at) => at,
+                None if early.len() < limits::EARLY_DIALOGS => {
+                    early.push((Dialog::as_uac(message, flow, &invitation.uri).ok()?, 0));
+                    early.len() - 1
+                }
+                None => return None,
+            };
+            if message.has_token(HeaderName::Require, "100rel") && !self.prack(cx, stack, leg, at, message) {
+                return None;
+            }
+        }
+        let session = self.all.get(leg)?;
+        if session.phase != Phase::Inviting {
+            return None;
+        }
+        self.heard(leg, LegEvent::Progress { status, body: description(message) })
+    }
+
+    /// Acknowledges a reliable provisional response. False for a copy or one out of order (RFC 3262 §4).
+    fn prack(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        at: usize,
+        message: &Message,
+    ) -> bool {
+        let Some(Ok(rseq)) = message.rseq() else { return false };
+        let Some(session) = self.all.get_mut(leg) else { return false };
+        let Role::Uac { early, cseq, .. } = &mut session.role else { return false };
+        let cseq = *cseq;
+        let Some((dialog, acknowledged)) = early.get_mut(at) else { return false };
+        if *acknowledged != 0 && rseq != acknowledged.wrapping_add(1) {
+            return false;
+        }
+        *acknowledged = rseq;
+        let hop = dialog.next_hop(cx, &mut stack.transport);
+        let mut writer = dialog.request(Method::Prack, None);
+        writer.header(HeaderName::RAck, format_args!("{rseq} {cseq} INVITE"));
+        writer.header(HeaderName::UserAgent, AGENT);
+        let txn = stack.request(cx, Draft::new(Method::Prack, writer.finish()), hop);
+        self.owns_client(txn, leg);
+        true
+    }
+
+    fn invited_2xx(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        message: &Message,
+        flow: Flow,
+    ) -> Option<Heard> {
+        let session = self.all.get_mut(leg)?;
+        let Role::Uac { cseq, invitation, early, .. } = &mut session.role else { return None };
+        let cseq = *cseq;
+        let to = message.to().ok()?;
+        if let Some(dialog) = &session.dialog {
+            if dialog.has_remote_tag(to.tag()) {
+                session.repeat_ack(cx, stack, cseq);
+            } else if let Ok(mut other) = Dialog::as_uac(message, flow, &invitation.uri) {
+                // A second fork answered: it is acknowledged and ended (§13.2.2.4).
+                acknowledge(cx, stack, &mut other, cseq);
+                bye_without_session(cx, stack, &mut other);
+            }
+            return None;
+        }
+        let known = early.iter().position(|(d, _)| d.has_remote_tag(to.tag()));
+        let mut dialog = match known {
+            Some(at) => early.remove(at).0,
+            None => Dialog::as_uac(message, flow, &invitation.uri).ok()?,
+        };
+        early.clear();
+        dialog.confirm(message, flow);
+        let ack = acknowledge(cx, stack, &mut dialog, cseq);
+        session.ack = Some((cseq, ack.0, ack.1));
+        session.dialog = Some(dialog);
+        Self::repin(cx, stack, None, flow);
+        if session.phase == Phase::Ending {
+            // The 2xx crossed our CANCEL (§9.1).
+            self.bye(cx, stack, leg, REASON_ELSEWHERE);
+            return None;
+        }
+        session.phase = Phase::Up;
+        session.updates = message.has_token(HeaderName::Allow, "UPDATE");
+        session.timer = Some(SessionTimer::for_uac(asked(message), &cx.config.session));
+        session.arm_session_timer(cx, leg);
+        self.heard(leg, LegEvent::Answered { body: description(message) })
+    }
+
+    /// 422: asks once more with the interval the callee wants (RFC 4028 §7.3).
+    fn ask_longer(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, message: &Message) -> bool {
+        let Some(Ok(wanted)) = message.min_se() else { return false };
+        let Some(session) = self.all.get_mut(leg) else { return false };
+        let contact = session.contact.clone();
+        let Role::Uac { txn, cseq, invitation, min_se, ids, .. } = &mut session.role else { return false };
+        if session.phase != Phase::Inviting || min_se.is_some() {
+            return false;
+        }
+        *min_se = Some(wanted);
+        *cseq += 1;
+        let draft = ask(invitation, ids, *cseq, Some(wanted), &contact, cx.config.session);
+        *txn = stack.request(cx, draft, invitation.flow);
+        let txn = *txn;
+        self.owns_client(txn, leg);
+        true
+    }
+}
+
+impl Session {
+    /// Sends our ACK again because the 2xx came again.
+    pub(super) fn repeat_ack(&self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32) {
+        if let Some((_, flow, bytes)) = self.ack.as_ref().filter(|ack| ack.0 == cseq) {
+            stack.transport.transmit(cx, *flow, bytes.clone());
+        }
+    }
+}
+
+/// Sends the ACK to a 2xx; it is a transaction of its own (§13.2.2.4). Gives what to repeat.
+pub(super) fn acknowledge(
+    cx: &mut Cx<'_>,
+    stack: &mut Stack,
+    dialog: &mut Dialog,
+    cseq: u32,
+) -> (Flow, Bytes) {
+    let hop = dialog.next_hop(cx, &mut stack.transport);
+    let mut writer = dialog.request(Method::Ack, Some(cseq));
+    let bytes =
+        stack.transactions.send_ack(cx, &mut stack.transport, &Draft::new(Method::Ack, writer.finish()), hop);
+    (hop, bytes)
+}
+
+fn bye_without_session(cx: &mut Cx<'_>, stack: &mut Stack, dialog: &mut Dialog) {
+    let hop = dialog.next_hop(cx, &mut stack.transport);
+    let mut writer = dialog.request(Method::Bye, None);
+    writer.header(HeaderName::Reason, REASON_ELSEWHERE);
+    stack.request(cx, Draft::new(Method::Bye, writer.finish()), hop);
+}
+
+fn ask(
+    invitation: &Invitation,
+    ids: &(SmolStr, SmolStr),
+    cseq: u32,
+    min_se: Option<u32>,
+    contact: &str,
+    config: crate::config::SessionConfig,
+) -> Draft {
+    let mut writer = Writer::request(Method::Invite.as_str(), &invitation.uri);
+    for route in &invitation.routes {
+        writer.header(HeaderName::Route, format_args!("<{route}>"));
+    }
+    let floor = min_se.map_or(config.min_se.as_secs(), u64::from);
+    writer.header(HeaderName::MaxForwards, invitation.max_forwards);
+    writer.header(HeaderName::From, format_args!("{};tag={}", invitation.from, ids.0));
+    writer.header(HeaderName::To, &invitation.to);
+    writer.header(HeaderName::CallId, &ids.1);
+    writer.header(HeaderName::CSeq, format_args!("{cseq} INVITE"));
+    writer.header(HeaderName::Contact, format_args!("<{contact}>"));
+    writer.header(HeaderName::Allow, ALLOW);
+    writer.header(HeaderName::Supported, SUPPORTED);
+    writer.header(HeaderName::SessionExpires, config.expires.as_secs().max(floor));
+    writer.header(HeaderName::MinSe, floor);
+    writer.header(HeaderName::UserAgent, AGENT);
+    Draft::new(Method::Invite, writer.body("application/sdp", &invitation.offer))
+}

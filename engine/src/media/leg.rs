@@ -1,0 +1,305 @@
+//! One party's media stream.
+
+use std::net::SocketAddr;
+
+use super::LegKey;
+use super::control::{Control, Speaker};
+use super::egress::{Egress, Feed};
+use super::latch::{Latch, Source};
+use super::out::PacketArena;
+use super::player::{Player, Way, encoder, packet_samples};
+use super::reception::{Reception, Verdict};
+use crate::mediactl::{LegId, LegSpec, LegStats, MediaReport, Resume, Revision};
+use crate::rng::Rng;
+use crate::rtp::Packet;
+use crate::time::Instant;
+use crate::timers::TimerKey;
+
+/// The clock when none is agreed yet: every static telephone codec's (RFC 3551 §6).
+const USUAL_CLOCK: u32 = 8000;
+
+/// Who hears what a leg's party says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listener {
+    /// Nobody.
+    Nobody,
+    /// The party itself.
+    Itself,
+    /// The other leg of the room.
+    Other(LegKey),
+}
+
+/// One party's media stream.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    pub(super) rev: Revision,
+    pub(super) spec: LegSpec,
+    pub(super) listener: Listener,
+    /// The ring phase of its room.
+    pub(super) phase: u8,
+    /// Last packet accepted, or when waiting for one began.
+    pub(super) last_received: Instant,
+    /// Silence was reported.
+    pub(super) silent: bool,
+    pub(super) silence_timer: Option<TimerKey>,
+    pub(super) report_timer: Option<TimerKey>,
+    pub(super) player: Option<Player>,
+    latch: Latch,
+    reception: Reception,
+    egress: Egress,
+    control: Control,
+    refused: u64,
+    unknown: u64,
+}
+
+/// A packet accepted from a party, on its way to a listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard<'a> {
+    feed: Feed,
+    payload: &'a [u8],
+}
+
+/// Where a party receives; an unspecified address or port 0 is nowhere (RFC 3264 §8.4, the old way to hold).
+fn somewhere(remote: Option<SocketAddr>) -> Option<SocketAddr> {
+    remote.filter(|r| !r.ip().is_unspecified() && r.port() != 0)
+}
+
+impl Leg {
+    pub(super) fn new(
+        now: Instant,
+        id: LegId,
+        rev: Revision,
+        spec: LegSpec,
+        phase: u8,
+        rng: &mut Rng,
+    ) -> Self {
+        let mut leg = Self {
+            id,
+            rev,
+            listener: Listener::Nobody,
+            phase,
+            last_received: now,
+            silent: false,
+            silence_timer: None,
+            report_timer: None,
+            player: None,
+            latch: Latch::default(),
+            reception: Reception::default(),
+            egress: Egress::new(now, rng, spec.resume),
+            control: Control::new(rng),
+            refused: 0,
+            unknown: 0,
+            spec,
+        };
+        leg.latch.expect(somewhere(leg.spec.remote), leg.spec.near);
+        leg.settle_player(now);
+        leg
+    }
+
+    /// Takes over a new wanted state.
+    pub(super) fn put(&mut self, now: Instant, rev: Revision, spec: LegSpec) {
+        let old = std::mem::replace(&mut self.spec, spec);
+        self.rev = rev;
+        self.latch.expect(somewhere(self.spec.remote), self.spec.near);
+        if self.spec.latch != old.latch {
+            self.latch.reopen();
+        }
+        if self.spec.receive != old.receive {
+            self.reception.pause();
+            self.latch.refresh(now);
+            self.last_received = now;
+            self.silent = false;
+        }
+        let ear = |s: &LegSpec| (s.send, s.remote, s.playing, s.audio);
+        if ear(&self.spec) != ear(&old) {
+            self.egress.cut();
+        }
+        self.settle_player(now);
+    }
+
+    /// Changes who hears this leg's party.
+    pub(super) fn set_listener(&mut self, listener: Listener) {
+        self.listener = listener;
+    }
+
+    /// What this leg hears comes from somewhere else from now on.
+    pub(super) fn cut(&mut self) {
+        self.egress.cut();
+    }
+
+    /// Makes the player what the wanted state says. What cannot be produced or sent does not play.
+    fn settle_player(&mut self, now: Instant) {
+        match (self.spec.playing.filter(|_| self.way().is_some()), &mut self.player) {
+            (Some(playing), Some(player)) => player.change(playing),
+            (Some(playing), none) => *none = Some(Player::new(now, self.phase, playing)),
+            (None, player) => *player = None,
+        }
+    }
+
+    /// How generated packets leave; `None` when none can.
+    fn way(&self) -> Option<Way> {
+        let audio = self.spec.audio?;
+        let remote = self.target()?;
+        Some(Way {
+            payload_type: audio.number,
+            encode: encoder(audio.encoding)?,
+            samples: packet_samples(self.spec.ptime),
+            port: self.spec.port.0,
+            remote,
+        })
+    }
+
+    /// Where media goes; `None` when nothing may be sent.
+    #[inline]
+    fn target(&self) -> Option<SocketAddr> {
+        if !self.spec.send || somewhere(self.spec.remote).is_none() {
+            return None;
+        }
+        self.latch.target()
+    }
+
+    #[inline]
+    fn clock(&self) -> u32 {
+        self.spec.audio.map_or(USUAL_CLOCK, |a| a.clock.max(1))
+    }
+
+    /// The number under which the listener knows a payload type of this party; `None` when it was not agreed.
+    #[inline]
+    fn renumber(&self, number: u8) -> Option<u8> {
+        let map = self.spec.accept.iter().find(|m| m.from == number)?;
+        Some(if self.listener == Listener::Itself { number } else { map.to })
+    }
+
+    /// Takes an RTP packet from the network. `None` when it goes nowhere.
+    #[inline]
+    pub(super) fn hear<'a>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        bytes: &'a [u8],
+        reports: &mut Vec<MediaReport>,
+    ) -> Option<Heard<'a>> {
+        let Ok(Packet { mut header, payload, .. }) = Packet::parse(bytes) else {
+            self.unknown += 1;
+            return None;
+        };
+        let Some(number) = self.renumber(header.payload_type) else {
+            *if self.latch.is_known(from) { &mut self.unknown } else { &mut self.refused } += 1;
+            return None;
+        };
+        match self.latch.hear(now, from, &header, self.spec.receive) {
+            Source::Known => {}
+            Source::Learnt => self.learnt(from, reports),
+            Source::Refused => {
+                self.refused += 1;
+                return None;
+            }
+        }
+        if !self.spec.receive {
+            return None;
+        }
+        let event = self.spec.events.is_some_and(|e| e.number == header.payload_type);
+        let verdict = self.reception.take(now, self.clock(), payload.len(), &header, !event);
+        if verdict == Verdict::Refuse {
+            return None;
+        }
+        self.last_received = now;
+        header.payload_type = number;
+        Some(Heard { feed: Feed { header, restarted: verdict == Verdict::Restart, event }, payload })
+    }
+
+    fn learnt(&mut self, from: SocketAddr, reports: &mut Vec<MediaReport>) {
+        // RTCP comes from the same host as RTP.
+        self.control.learnt = self.control.learnt.filter(|c| c.ip() == from.ip());
+        reports.push(MediaReport::Latched { leg: self.id, rev: self.rev, remote: from });
+    }
+
+    /// Sends the party what another, or itself, said. Contributing sources, header extension and padding stay behind:
+    /// they were agreed with us (RFC 8285 §5), not between the parties.
+    #[inline]
+    pub(super) fn forward(&mut self, now: Instant, heard: &Heard<'_>, out: &mut PacketArena) {
+        if self.player.is_some() {
+            return;
+        }
+        let Some(remote) = self.target() else { return };
+        let clock = self.clock();
+        if let Some(header) = self.egress.forward(now, clock, heard.payload.len(), &heard.feed) {
+            out.push(self.spec.port.0, remote, &header.to_bytes(), heard.payload);
+        }
+    }
+
+    /// Sends the generated frames that are due.
+    pub(super) fn play(&mut self, now: Instant, out: &mut PacketArena) {
+        let way = self.way();
+        if let (Some(player), Some(way)) = (&mut self.player, way) {
+            player.run(now, &way, &mut self.egress, out);
+        }
+    }
+
+    /// Takes an RTCP datagram from the network; `shared` when it came on the RTP port (RFC 5761).
+    pub(super) fn hear_control(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], shared: bool) {
+        let target = self.latch.target();
+        let trusted = if shared {
+            target == Some(from)
+        } else {
+            target.is_some_and(|t| t.ip() == from.ip()) || self.spec.remote_rtcp == Some(from)
+        };
+        if !trusted {
+            self.refused += 1;
+        } else if !self.control.hear(now, bytes, self.egress.ssrc()) {
+            self.unknown += 1;
+        } else if !shared {
+            self.control.learnt = Some(from);
+        }
+    }
+
+    /// Counts a datagram that is neither RTP nor RTCP, or on the wrong port.
+    pub(super) fn hear_other(&mut self) {
+        self.unknown += 1;
+    }
+
+    /// Sends an RTCP report if there is somewhere to send it.
+    pub(super) fn report(&mut self, now: Instant, goodbye: bool, out: &mut PacketArena) {
+        let (clock, Some((port, remote))) = (self.clock(), self.control_target()) else { return };
+        let speaker = Speaker { egress: &self.egress, reception: &mut self.reception, port, remote, goodbye };
+        self.control.speak(now, clock, speaker, out);
+    }
+
+    /// Our port for RTCP and the party's. A party that sends RTP from elsewhere than it said sits behind a NAT: where
+    /// its RTCP is reached is not known until some comes from there.
+    fn control_target(&self) -> Option<(u16, SocketAddr)> {
+        let rtp = somewhere(self.spec.remote)?;
+        let port = self.spec.port.0;
+        if self.spec.remote_rtcp == Some(rtp) {
+            return self.latch.target().map(|t| (port, t));
+        }
+        if let Some(learnt) = self.control.learnt {
+            return Some((port | 1, learnt));
+        }
+        let beside = || rtp.port().checked_add(1).map(|p| SocketAddr::new(rtp.ip(), p));
+        let said = somewhere(self.spec.remote_rtcp).or_else(beside);
+        said.filter(|_| !self.latch.moved()).map(|r| (port | 1, r))
+    }
+
+    /// What the leg carried so far.
+    pub(super) fn stats(&self) -> LegStats {
+        LegStats {
+            received: self.reception.received(),
+            received_octets: self.reception.octets(),
+            sent: self.egress.sent(),
+            sent_octets: self.egress.octets(),
+            lost: self.reception.lost(),
+            jitter_us: self.reception.jitter_us(self.clock()),
+            refused: self.refused,
+            unknown: self.unknown,
+            remote_fraction_lost: self.control.fraction_lost,
+            round_trip_us: self.control.round_trip_us,
+        }
+    }
+
+    /// Outgoing state to go on with elsewhere.
+    pub(super) fn resume(&self, now: Instant) -> Resume {
+        self.egress.resume(now, self.clock())
+    }
+}

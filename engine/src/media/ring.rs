@@ -1,0 +1,156 @@
+//! Who is to be served in which millisecond: twenty phases of one 20 ms frame.
+
+use super::LegKey;
+use crate::time::Instant;
+
+/// Milliseconds of one frame.
+pub(super) const FRAME_MS: u64 = 20;
+/// Phases of one frame.
+pub(super) const PHASES: u8 = 20;
+
+/// Whole milliseconds since start.
+pub(super) fn millis(at: Instant) -> u64 {
+    at.as_nanos() / 1_000_000
+}
+
+/// The first millisecond after `after` that belongs to `phase`.
+pub(super) fn next(after: u64, phase: u8) -> u64 {
+    let from = after + 1;
+    from + (u64::from(phase) + FRAME_MS - from % FRAME_MS) % FRAME_MS
+}
+
+/// Legs by phase. Joining is O(1), the next deadline too.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    phases: [Vec<LegKey>; PHASES as usize],
+    /// Bit n: phase n has members.
+    occupied: u32,
+    /// The last millisecond that was served.
+    served: u64,
+}
+
+impl Ring {
+    /// Serves `leg` in `phase` from now on.
+    pub(super) fn join(&mut self, now: Instant, phase: u8, leg: LegKey) {
+        if self.occupied == 0 {
+            self.served = self.served.max(millis(now));
+        }
+        if let Some(members) = self.phases.get_mut(usize::from(phase)) {
+            members.push(leg);
+            self.occupied |= 1 << phase;
+        }
+    }
+
+    /// Serves `leg` no more.
+    pub(super) fn leave(&mut self, phase: u8, leg: LegKey) {
+        if let Some(members) = self.phases.get_mut(usize::from(phase)) {
+            members.retain(|&m| m != leg);
+            if members.is_empty() {
+                self.occupied &= !(1 << phase);
+            }
+        }
+    }
+
+    /// When the next phase with members is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.upcoming().map(Instant::from_millis)
+    }
+
+    /// Advances to the next phase that is due at `now`. When more than a frame has passed, each phase comes once: its
+    /// members know how long they waited.
+    pub(super) fn advance(&mut self, now: Instant) -> Option<u8> {
+        let now = millis(now);
+        self.served = self.served.max(now.saturating_sub(FRAME_MS));
+        match self.upcoming().filter(|&at| at <= now) {
+            Some(at) => {
+                self.served = at;
+                Some((at % FRAME_MS) as u8)
+            }
+            None => {
+                self.served = self.served.max(now);
+                None
+            }
+        }
+    }
+
+    /// The members of a phase.
+    pub(super) fn members(&self, phase: u8) -> &[LegKey] {
+        self.phases.get(usize::from(phase)).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many legs are served in all; asserts that the marks of occupied phases are right.
+    pub(super) fn check(&self) -> usize {
+        for (phase, members) in self.phases.iter().enumerate() {
+            assert_eq!(self.occupied >> phase & 1 == 1, !members.is_empty(), "mark of phase {phase}");
+        }
+        self.phases.iter().map(Vec::len).sum()
+    }
+
+    fn upcoming(&self) -> Option<u64> {
+        if self.occupied == 0 {
+            return None;
+        }
+        let from = self.served + 1;
+        let turn = (from % FRAME_MS) as u32;
+        // Phase `turn` in bit 0, the phases before it above the others.
+        let turned = self.occupied >> turn | self.occupied << (u32::from(PHASES) - turn);
+        Some(from + u64::from(turned.trailing_zeros()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keys(n: usize) -> Vec<LegKey> {
+        let mut map = slotmap::SlotMap::<LegKey, ()>::with_key();
+        (0..n).map(|_| map.insert(())).collect()
+    }
+
+    proptest! {
+        /// The next deadline is the one that a search through the coming milliseconds finds.
+        #[test]
+        fn deadline_is_the_nearest_phase(phases in prop::collection::vec(0..PHASES, 1..5), now in 0..1000u64) {
+            let mut ring = Ring::default();
+            let at = Instant::from_millis(now);
+            for (&phase, leg) in phases.iter().zip(keys(5)) {
+                ring.join(at, phase, leg);
+            }
+            let found = (now + 1..).find(|ms| phases.iter().any(|&p| u64::from(p) == ms % FRAME_MS));
+            prop_assert_eq!(ring.deadline(), found.map(Instant::from_millis));
+            ring.check();
+        }
+    }
+
+    #[test]
+    fn phases_come_in_turn_and_once_after_a_long_sleep() {
+        let mut ring = Ring::default();
+        let legs = keys(2);
+        ring.join(Instant::ZERO, 3, legs[0]);
+        ring.join(Instant::ZERO, 17, legs[1]);
+        let mut at = |ms| std::iter::from_fn(|| ring.advance(Instant::from_millis(ms))).collect::<Vec<_>>();
+        assert_eq!(at(2), []);
+        assert_eq!(at(3), [3]);
+        assert_eq!(at(3), []);
+        assert_eq!(at(18), [17]);
+        assert_eq!(at(500), [3, 17]);
+        assert_eq!(at(501), []);
+        assert_eq!(ring.deadline(), Some(Instant::from_millis(503)));
+        ring.leave(3, legs[0]);
+        assert_eq!(ring.deadline(), Some(Instant::from_millis(517)));
+        ring.leave(17, legs[1]);
+        assert_eq!(ring.deadline(), None);
+        assert_eq!(ring.check(), 0);
+    }
+
+    #[test]
+    fn next_is_after_and_in_phase() {
+        for after in 0..100 {
+            for phase in 0..PHASES {
+                let at = next(after, phase);
+                assert!(at > after && at <= after + FRAME_MS && at % FRAME_MS == u64::from(phase));
+            }
+        }
+    }
+}

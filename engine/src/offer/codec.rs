@@ -1,0 +1,272 @@
+//! Codecs as two parties name them, and what they have in common.
+
+use std::fmt::Write as _;
+
+use smol_str::{SmolStr, SmolStrBuilder};
+
+use crate::mediactl::{Encoding, Payload, PayloadMap};
+
+/// A payload type of an audio stream: its number, what it stands for, and its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Codec {
+    /// RTP payload type number, 0 to 127.
+    pub number: u8,
+    /// Encoding name as its writer spells it; names are compared without case.
+    pub name: SmolStr,
+    /// RTP clock rate in hertz.
+    pub clock: u32,
+    /// Channels, at least 1.
+    pub channels: u8,
+    /// `a=fmtp` parameters as written, opaque; empty without.
+    pub fmtp: SmolStr,
+}
+
+impl Codec {
+    /// A codec of one channel without parameters.
+    pub const fn new(number: u8, name: &'static str, clock: u32) -> Self {
+        Self { number, name: SmolStr::new_static(name), clock, channels: 1, fmtp: SmolStr::new_static("") }
+    }
+
+    /// Whether both mean the same encoding: name without case, clock rate and channels (RFC 3264 §6.1).
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.clock == other.clock
+            && self.channels == other.channels
+            && self.name.eq_ignore_ascii_case(&other.name)
+    }
+
+    /// Whether it carries digits and tones instead of sound (RFC 4733).
+    pub fn is_telephone_event(&self) -> bool {
+        self.name.eq_ignore_ascii_case("telephone-event")
+    }
+
+    /// Whether it carries the sound of silence (RFC 3389).
+    pub fn is_comfort_noise(&self) -> bool {
+        self.name.eq_ignore_ascii_case("CN")
+    }
+
+    /// Whether speech can be sent by it: it is neither telephone events nor comfort noise.
+    pub fn is_speech(&self) -> bool {
+        !self.is_telephone_event() && !self.is_comfort_noise()
+    }
+
+    /// The encoding as media knows it.
+    pub fn encoding(&self) -> Encoding {
+        if self.same_as(&PCMU) {
+            Encoding::Pcmu
+        } else if self.same_as(&PCMA) {
+            Encoding::Pcma
+        } else {
+            Encoding::Opaque
+        }
+    }
+
+    /// The payload type as media is told of it.
+    pub fn payload(&self) -> Payload {
+        Payload { number: self.number, encoding: self.encoding(), clock: self.clock }
+    }
+
+    /// What a payload type number means without an rtpmap (RFC 3551 table 4).
+    pub fn of_static(number: u8) -> Option<Self> {
+        let (name, clock) = match number {
+            0 => ("PCMU", 8000),
+            3 => ("GSM", 8000),
+            4 => ("G723", 8000),
+            5 => ("DVI4", 8000),
+            6 => ("DVI4", 16000),
+            7 => ("LPC", 8000),
+            8 => ("PCMA", 8000),
+            9 => ("G722", 8000),
+            10 | 11 => ("L16", 44100),
+            12 => ("QCELP", 8000),
+            13 => ("CN", 8000),
+            14 => ("MPA", 90000),
+            15 => ("G728", 8000),
+            16 => ("DVI4", 11025),
+            17 => ("DVI4", 22050),
+            18 => ("G729", 8000),
+            _ => return None,
+        };
+        let channels = if number == 10 { 2 } else { 1 };
+        Some(Self { channels, ..Self::new(number, name, clock) })
+    }
+}
+
+const PCMU: Codec = Codec::new(0, "PCMU", 8000);
+const PCMA: Codec = Codec::new(8, "PCMA", 8000);
+
+/// What the exchange can produce and understand itself: for tones, echo and late offers.
+pub fn default_codecs() -> Vec<Codec> {
+    let events = Codec { fmtp: SmolStr::new_static("0-16"), ..Codec::new(101, "telephone-event", 8000) };
+    vec![PCMU, PCMA, events]
+}
+
+/// What an answerer who wants `wanted` answers to an offer of `offered`: the codecs that both name, in the offer's
+/// order and with the offer's numbers (RFC 3264 §6.1), parameters as in `wanted`, since they are the answerer's.
+///
+/// Telephone events and comfort noise alone are no conversation: without common speech the result is empty.
+pub fn choose(offered: &[Codec], wanted: &[Codec]) -> Vec<Codec> {
+    let mut common: Vec<(usize, &Codec)> = Vec::new();
+    for codec in wanted {
+        let place = counterpart(codec, offered);
+        if let Some(place) = place.filter(|place| common.iter().all(|(taken, _)| taken != place)) {
+            common.push((place, codec));
+        }
+    }
+    common.sort_by_key(|(place, _)| *place);
+    let chosen: Vec<Codec> = common
+        .into_iter()
+        .filter_map(|(place, codec)| Some(Codec { fmtp: codec.fmtp.clone(), ..offered.get(place)?.clone() }))
+        .collect();
+    if chosen.iter().any(Codec::is_speech) { chosen } else { Vec::new() }
+}
+
+/// How a relay renumbers what one party sends to the other.
+///
+/// `from` is what was last written to the sender, for a party sends by the numbers of the description it was given;
+/// `to` is what the receiver wrote (RFC 3264 §5.1). Codecs that the receiver does not name are left out, and media
+/// drops them.
+pub fn payload_map(from: &[Codec], to: &[Codec]) -> Vec<PayloadMap> {
+    from.iter()
+        .filter_map(|codec| {
+            let other = to.get(counterpart(codec, to)?)?;
+            Some(PayloadMap { from: codec.number, to: other.number })
+        })
+        .collect()
+}
+
+/// The codec for speech that its writer likes best.
+pub fn speech(codecs: &[Codec]) -> Option<&Codec> {
+    codecs.iter().find(|codec| codec.is_speech())
+}
+
+/// The telephone events that go with `speech`: those at its clock rate, since both share one RTP timeline
+/// (RFC 4733 §2.1).
+pub fn events<'a>(codecs: &'a [Codec], speech: &Codec) -> Option<&'a Codec> {
+    codecs.iter().find(|codec| codec.is_telephone_event() && codec.clock == speech.clock)
+}
+
+/// Codecs for people: `PCMU/8000 opus/48000/2 telephone-event/8000`.
+pub fn describe(codecs: &[Codec]) -> SmolStr {
+    let mut text = SmolStrBuilder::new();
+    for (n, codec) in codecs.iter().enumerate() {
+        let blank = if n == 0 { "" } else { " " };
+        // Writing to memory cannot fail.
+        let _ = write!(text, "{blank}{}/{}", codec.name, codec.clock);
+        if codec.channels != 1 {
+            let _ = write!(text, "/{}", codec.channels);
+        }
+    }
+    text.finish()
+}
+
+/// Where in `among` the codec stands that means the same as `codec`. Some encodings come several times with different
+/// parameters (AMR with octet-align 0 and 1), so equal parameters win, then an equal number, then the first.
+fn counterpart(codec: &Codec, among: &[Codec]) -> Option<usize> {
+    let likeness = |other: &Codec| (other.fmtp == codec.fmtp, other.number == codec.number);
+    let same = among.iter().enumerate().filter(|(_, other)| other.same_as(codec));
+    same.rev().max_by_key(|(_, other)| likeness(other)).map(|(place, _)| place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(codec: Codec, fmtp: &str) -> Codec {
+        Codec { fmtp: fmtp.into(), ..codec }
+    }
+
+    fn opus(number: u8) -> Codec {
+        Codec { channels: 2, ..Codec::new(number, "opus", 48000) }
+    }
+
+    fn numbers(codecs: &[Codec]) -> Vec<u8> {
+        codecs.iter().map(|codec| codec.number).collect()
+    }
+
+    #[test]
+    fn the_answer_keeps_the_order_and_the_numbers_of_the_offer() {
+        let events = |n| Codec::new(n, "telephone-event", 8000);
+        let offered =
+            [opus(111), Codec::new(9, "G722", 8000), PCMA, PCMU, Codec::new(13, "CN", 8000), events(96)];
+        assert_eq!(numbers(&choose(&offered, &default_codecs())), [8, 0, 96]);
+        assert_eq!(numbers(&choose(&offered, &[events(101), opus(98)])), [111, 96]);
+        assert_eq!(numbers(&choose(&offered, &offered)), [111, 9, 8, 0, 13, 96]);
+    }
+
+    #[test]
+    fn digits_and_silence_alone_are_no_common_codec() {
+        let both = [Codec::new(13, "CN", 8000), Codec::new(101, "telephone-event", 8000)];
+        assert_eq!(choose(&both, &both), []);
+        assert_eq!(choose(&[opus(96)], &[PCMU]), []);
+        assert_eq!(choose(&[], &[PCMU]), []);
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_rates_exactly() {
+        assert_eq!(numbers(&choose(&[Codec::new(0, "pcmu", 8000)], &[PCMU])), [0]);
+        assert_eq!(choose(&[Codec::new(97, "PCMU", 16000)], &[PCMU]), []);
+        assert_eq!(choose(&[Codec { channels: 2, ..PCMU }], &[PCMU]), []);
+        let events = Codec::new(126, "telephone-event", 48000);
+        assert_eq!(numbers(&choose(&[PCMU, events], &default_codecs())), [0], "events at another clock");
+    }
+
+    #[test]
+    fn the_parameters_are_those_of_the_answerer() {
+        let chosen = choose(&[with(opus(111), "minptime=10")], &[with(opus(96), "maxplaybackrate=16000")]);
+        assert_eq!(chosen, [with(opus(111), "maxplaybackrate=16000")]);
+    }
+
+    #[test]
+    fn one_encoding_with_two_sets_of_parameters_stays_two() {
+        let amr = |number, fmtp| with(Codec::new(number, "AMR", 8000), fmtp);
+        let offered = [amr(96, ""), amr(97, "octet-align=1")];
+        assert_eq!(numbers(&choose(&offered, &[amr(100, "octet-align=1")])), [97], "by parameters");
+        assert_eq!(numbers(&choose(&offered, &[amr(97, "octet-align=1;mode-set=0")])), [97], "by number");
+        assert_eq!(numbers(&choose(&offered, &[amr(100, "mode-set=7")])), [96], "by order");
+        let map = payload_map(&offered, &[amr(100, "octet-align=1"), amr(101, "")]);
+        assert_eq!(map, [PayloadMap { from: 96, to: 101 }, PayloadMap { from: 97, to: 100 }]);
+    }
+
+    #[test]
+    fn a_codec_named_twice_is_answered_once() {
+        assert_eq!(numbers(&choose(&[Codec::new(96, "PCMU", 8000), PCMU], &[PCMU])), [0]);
+        assert_eq!(numbers(&choose(&[PCMU], &[PCMU, Codec::new(96, "PCMU", 8000)])), [0]);
+    }
+
+    #[test]
+    fn a_relay_renumbers_what_both_sides_know() {
+        let a = [opus(111), PCMU, Codec::new(96, "telephone-event", 8000)];
+        let b = [PCMU, opus(98), Codec::new(101, "telephone-event", 8000)];
+        let pairs: Vec<_> = payload_map(&a, &b).iter().map(|map| (map.from, map.to)).collect();
+        assert_eq!(pairs, [(111, 98), (0, 0), (96, 101)]);
+        assert_eq!(payload_map(&a, &[PCMU]), [PayloadMap { from: 0, to: 0 }]);
+    }
+
+    #[test]
+    fn media_knows_only_g711() {
+        assert_eq!(PCMU.payload(), Payload { number: 0, encoding: Encoding::Pcmu, clock: 8000 });
+        assert_eq!(Codec::new(8, "pcma", 8000).encoding(), Encoding::Pcma);
+        assert_eq!(opus(96).payload(), Payload { number: 96, encoding: Encoding::Opaque, clock: 48000 });
+        assert_eq!(Codec { channels: 2, ..PCMU }.encoding(), Encoding::Opaque);
+    }
+
+    #[test]
+    fn events_go_with_the_clock_of_the_speech() {
+        let list = [
+            opus(111),
+            PCMU,
+            Codec::new(126, "telephone-event", 8000),
+            Codec::new(110, "Telephone-Event", 48000),
+        ];
+        assert_eq!(events(&list, &list[0]).map(|codec| codec.number), Some(110));
+        assert_eq!(events(&list, &list[1]).map(|codec| codec.number), Some(126));
+        assert_eq!(speech(&list[1..]).map(|codec| codec.number), Some(0));
+        assert_eq!(speech(&list[2..]), None);
+    }
+
+    #[test]
+    fn codecs_are_described_in_one_line() {
+        assert_eq!(describe(&[PCMU, opus(111)]), "PCMU/8000 opus/48000/2");
+        assert_eq!(describe(&[]), "");
+    }
+}

@@ -1,0 +1,175 @@
+//! Requests that open something new: who may ask, and for what (RFC 3261 §8.2).
+
+use std::net::SocketAddr;
+
+use smol_str::SmolStr;
+
+use super::{Stopping, Tables};
+use crate::auth::{self, Challenge, Verdict};
+use crate::border::Flow;
+use crate::call::Incoming;
+use crate::cx::{Cx, ServerKey};
+use crate::dialog::{ALLOW, SUPPORTED, asked};
+use crate::event::Event;
+use crate::registrar::{Origin, address_of_record};
+use crate::sip::{HeaderName, Message, Method, Status};
+use crate::time::Duration;
+use crate::transaction::Reply;
+
+/// Option tags that a request other than REGISTER may require of us.
+const UNDERSTOOD: [&str; 2] = ["100rel", "timer"];
+
+impl Tables {
+    /// A request that no transaction knows.
+    pub(super) fn request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        txn: ServerKey,
+        message: &Message,
+        flow: Flow,
+        source: SocketAddr,
+    ) {
+        let method = message.method();
+        let inside = message.to().is_ok_and(|to| to.tag().is_some()) && method != Method::Register;
+        if method != Method::Register
+            && let Some(reply) = unsupported(message)
+        {
+            return self.below.stack.respond(cx, txn, reply);
+        }
+        if inside {
+            let below = &mut self.below;
+            let heard = below.sessions.on_request(cx, &mut below.stack, txn, message, flow);
+            return self.heard(cx, heard);
+        }
+        match method {
+            Method::Invite => self.invite(cx, txn, message, flow, source),
+            Method::Register => self.register(cx, txn, message, flow, source),
+            Method::Options => self.below.stack.respond(cx, txn, capabilities()),
+            Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify => {
+                self.below.stack.respond(cx, txn, Reply::new(Status::NO_SUCH_TRANSACTION));
+            }
+            Method::Other => self.below.stack.respond(cx, txn, not_allowed(Status::NOT_IMPLEMENTED)),
+            _ => self.below.stack.respond(cx, txn, not_allowed(Status::METHOD_NOT_ALLOWED)),
+        }
+    }
+
+    fn invite(&mut self, cx: &mut Cx<'_>, txn: ServerKey, invite: &Message, flow: Flow, source: SocketAddr) {
+        let stack = &mut self.below.stack;
+        if stack.transactions.is_merged(txn) {
+            return stack.respond(cx, txn, Reply::new(Status::LOOP_DETECTED));
+        }
+        if matches!(invite.max_forwards(), Some(Ok(0))) {
+            return stack.respond(cx, txn, Reply::new(Status::TOO_MANY_HOPS));
+        }
+        if self.stopping != Stopping::No {
+            let reply = Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, 30);
+            return stack.respond(cx, txn, reply);
+        }
+        let asked = asked(invite);
+        let floor = cx.config.session.min_se;
+        if asked.supported && asked.expires.is_some_and(|s| Duration::from_secs(u64::from(s)) < floor) {
+            let reply =
+                Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs());
+            return stack.respond(cx, txn, reply);
+        }
+        if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
+            let incoming = Incoming { txn, invite, flow, source, caller };
+            self.calls.open(cx, &mut self.below, &self.registrar, &incoming);
+        }
+    }
+
+    fn register(
+        &mut self,
+        cx: &mut Cx<'_>,
+        txn: ServerKey,
+        request: &Message,
+        flow: Flow,
+        source: SocketAddr,
+    ) {
+        let Some(extension) = self.authorise(cx, txn, request, flow, source) else { return };
+        let transport = &self.below.stack.transport;
+        let origin = Origin {
+            flow,
+            source,
+            local: transport.local_of(&flow),
+            transport: transport.transport_of(&flow),
+        };
+        let reply = match address_of_record(request) {
+            Ok(aor) if auth::speaks_for(&extension, &aor) => {
+                self.registrar.register(cx, &aor, request, &origin)
+            }
+            _ => Reply::new(Status::FORBIDDEN),
+        };
+        self.below.stack.respond(cx, txn, reply);
+    }
+
+    /// The extension a request comes from. When it does not prove one, it is challenged or refused here.
+    fn authorise(
+        &mut self,
+        cx: &mut Cx<'_>,
+        txn: ServerKey,
+        request: &Message,
+        flow: Flow,
+        source: SocketAddr,
+    ) -> Option<SmolStr> {
+        if let Some(extension) = by_address(cx, request, flow, source) {
+            return Some(extension);
+        }
+        let stack = &mut self.below.stack;
+        let kind = Challenge::Www;
+        let reply = match self.auth.check(cx.now, cx.config, request, kind) {
+            Verdict::Accepted(extension) => {
+                stack.transport.know(source);
+                return Some(extension);
+            }
+            Verdict::Malformed(reason) => Reply::new(Status::BAD_REQUEST).reason(reason),
+            Verdict::Challenge { values, failed, .. } => {
+                if let Some(user) = failed {
+                    let method = SmolStr::new(request.method_name());
+                    cx.report(Event::AuthenticationFailed { user, source, method });
+                }
+                let challenge = |reply: Reply, value| reply.header(kind.header(), value);
+                values.into_iter().fold(Reply::new(kind.status()), challenge)
+            }
+        };
+        stack.transactions.refuse(cx, &mut stack.transport, txn, &reply);
+        None
+    }
+}
+
+/// A fixed contact without a password is known by the address it sends from: a device on a wire we trust.
+fn by_address(cx: &Cx<'_>, request: &Message, flow: Flow, source: SocketAddr) -> Option<SmolStr> {
+    let user = request.from().ok()?.uri.user_unescaped();
+    let (extension, phone) = cx.config.phones.get_key_value(user.as_ref())?;
+    let address = phone.contact.as_ref()?.address?;
+    // A stream's port is the device's to choose.
+    let known = match flow {
+        Flow::Datagram { .. } => address == source,
+        Flow::Stream { .. } => address.ip() == source.ip(),
+    };
+    (known && phone.credentials.is_none()).then(|| extension.clone())
+}
+
+/// 420 when the request requires what we do not understand (RFC 3261 §8.2.2.3).
+fn unsupported(message: &Message) -> Option<Reply> {
+    let unknown = |tag: &&str| !UNDERSTOOD.iter().any(|known| known.eq_ignore_ascii_case(tag));
+    let tags: Vec<&str> = message.values(HeaderName::Require).filter(unknown).collect();
+    if tags.is_empty() {
+        return None;
+    }
+    Some(Reply::new(Status::BAD_EXTENSION).header(HeaderName::Unsupported, tags.join(", ")))
+}
+
+/// What OPTIONS is told (RFC 3261 §11.2).
+fn capabilities() -> Reply {
+    Reply::new(Status::OK)
+        .header(HeaderName::Allow, ALLOW)
+        .header(HeaderName::Accept, "application/sdp")
+        .header(HeaderName::AcceptEncoding, "identity")
+        .header(HeaderName::AcceptLanguage, "en")
+        .header(HeaderName::Supported, SUPPORTED)
+}
+
+fn not_allowed(status: Status) -> Reply {
+    Reply::new(status).header(HeaderName::Allow, ALLOW)
+}

@@ -1,0 +1,213 @@
+//! What media costs: allocations, time and memory.
+//!
+//! The first test runs with the others. The measurement is asked for with
+//! `cargo test --release -p telex-engine --test media_cost -- --ignored --nocapture`.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use telex_engine::media::{MediaInput, MediaOut, MediaShard, g711};
+use telex_engine::mediactl::{
+    Encoding, LegId, LegSpec, MediaCommand, Payload, PayloadMap, Playing, PortId, RoomId, RoomMode, RoomSpec,
+    Security, ShardId,
+};
+use telex_engine::rng::Seed;
+use telex_engine::time::Instant;
+
+/// Counts what this thread allocates.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+    static HELD: Cell<i64> = const { Cell::new(0) };
+}
+
+// SAFETY: all calls go on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = CALLS.try_with(|c| c.set(c.get() + 1));
+        let _ = HELD.try_with(|h| h.set(h.get() + layout.size() as i64));
+        // SAFETY: the caller's promise is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        let _ = HELD.try_with(|h| h.set(h.get() - layout.size() as i64));
+        // SAFETY: the caller's promise is the system allocator's.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const PCMU: Payload = Payload { number: 0, encoding: Encoding::Pcmu, clock: 8000 };
+
+fn remote(leg: u64) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 2000 + leg as u16))
+}
+
+fn port(leg: u64) -> u16 {
+    10_000 + 2 * leg as u16
+}
+
+fn put(shard: &mut MediaShard, leg: u64, room: u64, playing: Option<Playing>, out: &mut MediaOut) {
+    let spec = Box::new(LegSpec {
+        room: RoomId(room),
+        port: PortId(port(leg)),
+        remote: Some(remote(leg)),
+        remote_rtcp: None,
+        near: None,
+        send: true,
+        receive: true,
+        audio: Some(PCMU),
+        events: Some(Payload { number: 101, encoding: Encoding::Opaque, clock: 8000 }),
+        accept: [0, 8, 101].map(|n| PayloadMap { from: n, to: n }).to_vec(),
+        ptime: 20,
+        playing,
+        latch: 1,
+        silence: Some(Duration::from_secs(60)),
+        security: Security::Plain,
+        resume: None,
+    });
+    shard.handle(
+        Instant::ZERO,
+        MediaInput::Command(MediaCommand::PutLeg { leg: LegId(leg), rev: 1, spec }),
+        out,
+    );
+}
+
+fn shard(calls: u64, playing: Option<Playing>) -> MediaShard {
+    let mut shard = MediaShard::new(ShardId(0), Seed::from_number(1));
+    let mut out = MediaOut::default();
+    for call in 0..calls {
+        let spec = RoomSpec { mode: RoomMode::Relay };
+        let room = MediaCommand::PutRoom { room: RoomId(call), rev: 1, spec };
+        shard.handle(Instant::ZERO, MediaInput::Command(room), &mut out);
+        put(&mut shard, 2 * call, call, playing, &mut out);
+        put(&mut shard, 2 * call + 1, call, playing, &mut out);
+    }
+    shard
+}
+
+/// One frame from every leg, as the wire would bring it, with the ticks that are due.
+fn frame(
+    shard: &mut MediaShard,
+    legs: u64,
+    number: u32,
+    packet: &mut [u8; 172],
+    out: &mut MediaOut,
+) -> usize {
+    let now = Instant::from_millis(20 * u64::from(number));
+    if shard.deadline().is_some_and(|d| d <= now) {
+        shard.handle(now, MediaInput::Tick, out);
+        out.clear();
+    }
+    packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
+    packet[4..8].copy_from_slice(&(number * 160).to_be_bytes());
+    let mut sent = 0;
+    for leg in 0..legs {
+        packet[8..12].copy_from_slice(&(leg as u32).to_be_bytes());
+        shard.handle(now, MediaInput::Packet { port: port(leg), remote: remote(leg), bytes: packet }, out);
+        // A driver sends in batches.
+        if leg % 32 == 31 || leg + 1 == legs {
+            sent += out.packets.len();
+            out.clear();
+        }
+    }
+    sent
+}
+
+#[test]
+fn nothing_is_allocated_per_packet_once_warm() {
+    const LEGS: u64 = 8;
+    let mut relay = shard(LEGS / 2, None);
+    let mut tones = shard(LEGS / 2, Some(Playing::Tone { hertz: 440, level: 8000 }));
+    let mut out = MediaOut::default();
+    let mut packet = [0x80; 172];
+    packet[1] = 0;
+    let mut play = |from: u32, to: u32| {
+        for number in from..to {
+            let sent = frame(&mut relay, LEGS, number, &mut packet, &mut out);
+            assert_eq!(sent as u64, LEGS);
+            tones.handle(Instant::from_millis(20 * u64::from(number)), MediaInput::Tick, &mut out);
+            out.clear();
+        }
+    };
+    play(1, 1000);
+    let before = CALLS.get();
+    // Twenty seconds, with RTCP.
+    play(1000, 2000);
+    assert_eq!(CALLS.get() - before, 0);
+}
+
+/// Median nanoseconds of `work` over several rounds, per unit.
+fn measure(units: u64, mut work: impl FnMut()) -> f64 {
+    let mut rounds: Vec<f64> = (0..15)
+        .map(|_| {
+            let start = std::time::Instant::now();
+            work();
+            start.elapsed().as_nanos() as f64 / units as f64
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
+}
+
+#[test]
+#[ignore = "a measurement: run it alone, in release"]
+fn cost() {
+    let mut packet = [0x80; 172];
+    packet[1] = 0;
+    for calls in [1, 100, 2000] {
+        let before = HELD.get();
+        let mut relay = shard(calls, None);
+        let held = HELD.get() - before;
+        let mut out = MediaOut::default();
+        let legs = 2 * calls;
+        let mut number = 0;
+        let frames = 100_000 / legs as u32;
+        let ns = measure(u64::from(frames) * legs, || {
+            for _ in 0..frames {
+                number += 1;
+                assert_eq!(frame(&mut relay, legs, number, &mut packet, &mut out) as u64, legs);
+            }
+        });
+        println!("relay, {calls:5} calls: {ns:6.1} ns per packet, {:5} octets per call", held / calls as i64);
+    }
+    let legs = 2000;
+    let mut tones = shard(legs / 2, Some(Playing::Tone { hertz: 440, level: 8000 }));
+    let mut out = MediaOut::default();
+    let mut now = 0;
+    let ns = measure(100 * legs, || {
+        for _ in 0..100 {
+            now += 20;
+            tones.handle(Instant::from_millis(now), MediaInput::Tick, &mut out);
+            out.clear();
+        }
+    });
+    println!("tone: {ns:6.1} ns per frame of 160 samples");
+    codecs();
+}
+
+fn codecs() {
+    let samples: Vec<i16> = (0..8000).map(|n: i32| (n * 7919 % 65_536 - 32_768) as i16).collect();
+    let (mut codes, mut back) = (vec![0; samples.len()], samples.clone());
+    let mut row = |name, encode: &dyn Fn(&mut [u8], &[i16]), decode: &dyn Fn(&mut [i16], &[u8])| {
+        let e = measure(80_000, || (0..10).for_each(|_| encode(&mut codes, &samples)));
+        let d = measure(80_000, || (0..10).for_each(|_| decode(&mut back, &codes)));
+        println!("G.711 {name}-law: encode {e:.2}, decode {d:.2} ns per sample");
+    };
+    row(
+        "mu",
+        &|out, from| out.iter_mut().zip(from).for_each(|(o, &s)| *o = g711::mu_encode(s)),
+        &|out, from| out.iter_mut().zip(from).for_each(|(o, &c)| *o = g711::mu_decode(c)),
+    );
+    row(
+        "A",
+        &|out, from| out.iter_mut().zip(from).for_each(|(o, &s)| *o = g711::a_encode(s)),
+        &|out, from| out.iter_mut().zip(from).for_each(|(o, &c)| *o = g711::a_decode(c)),
+    );
+}
