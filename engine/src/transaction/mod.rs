@@ -56,15 +56,11 @@ pub(crate) enum Up {
     Cancel {
         /// The INVITE's transaction.
         invite: ServerKey,
-        /// The CANCEL.
-        message: Message,
     },
     /// An ACK that belongs to a 2xx.
     Ack {
         /// The ACK.
         message: Message,
-        /// The way it came.
-        flow: Flow,
     },
     /// A response other than 100: any number of provisional ones, then a final one, and for an INVITE any further
     /// 2xx (RFC 6026 §7.2). A response to a CANCEL stays here.
