@@ -24,7 +24,6 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use self::clients::Clients;
-pub(crate) use self::effects::Failure;
 pub(crate) use self::messages::Draft;
 use self::servers::Servers;
 use crate::border::{Flow, StreamId};
@@ -72,12 +71,11 @@ pub(crate) enum Up {
         /// The way it came.
         flow: Flow,
     },
-    /// A request found no final response.
+    /// A request found no final response: nobody answered in time, which is to be taken as a 408, or it could not be
+    /// delivered, which is to be taken as a 503 (RFC 3261 §8.1.3.1). People have been told which.
     Failed {
         /// The transaction of the request, over now.
         txn: ClientKey,
-        /// Why.
-        why: Failure,
     },
 }
 
