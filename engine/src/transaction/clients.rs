@@ -209,7 +209,7 @@ impl Clients {
         }
         match self.advance(cx, transport, txn, Event::Response(class), Some(&message))? {
             Outcome::Passed => Some(Up::Response { txn, message, flow: arrival.flow }),
-            Outcome::Failed(why) => Some(Up::Failed { txn, why }),
+            Outcome::Failed => Some(Up::Failed { txn }),
         }
     }
 
@@ -236,7 +236,7 @@ impl Clients {
             Event::Timer(timer)
         };
         match self.advance(cx, transport, txn, event, None)? {
-            Outcome::Failed(why) => Some(Up::Failed { txn, why }),
+            Outcome::Failed => Some(Up::Failed { txn }),
             Outcome::Passed => None,
         }
     }
@@ -432,9 +432,10 @@ impl Clients {
                 ClientEffect::Fail(why) => {
                     if client.method != Method::Cancel {
                         let (method, remote) = (client.method.as_str().into(), client.remote);
-                        cx.report(event::Event::NoResponse { method, remote });
+                        let undeliverable = why == Failure::Transport;
+                        cx.report(event::Event::NoResponse { method, remote, undeliverable });
                     }
-                    outcome = Some(Outcome::Failed(why));
+                    outcome = Some(Outcome::Failed);
                 }
                 ClientEffect::Arm(timer, span) => {
                     let length = span.length(&cx.config.sip);
@@ -475,7 +476,7 @@ impl Clients {
 /// What a step has to say above.
 enum Outcome {
     Passed,
-    Failed(Failure),
+    Failed,
 }
 
 fn class(status: Status) -> Class {

@@ -40,8 +40,6 @@ pub(crate) struct Arrival {
     pub(crate) transport: border::Transport,
     /// Who sent it.
     pub(crate) source: SocketAddr,
-    /// Our address it was sent to.
-    pub(crate) local: SocketAddr,
     /// The message.
     pub(crate) message: Message,
 }
@@ -127,7 +125,6 @@ impl Transport {
                 flow: Flow::Datagram { listener, local, remote },
                 transport: border::Transport::Udp,
                 source: remote,
-                local: SocketAddr::new(local, self.listeners.port(listener)),
                 message,
             },
         )
@@ -154,7 +151,7 @@ impl Transport {
     pub(crate) fn next(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> Heard {
         loop {
             let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
-            let (remote, local) = (open.remote, open.local);
+            let remote = open.remote;
             match open.framer.next_frame() {
                 Frame::NeedMore => return Heard::Nothing,
                 Frame::KeepAlive if open.ponged => {}
@@ -173,7 +170,7 @@ impl Transport {
                     let flow = Flow::Stream { stream };
                     let transport = border::Transport::Tcp;
                     if let Some(arrival) =
-                        self.admit(cx, Arrival { flow, transport, source: remote, local, message })
+                        self.admit(cx, Arrival { flow, transport, source: remote, message })
                     {
                         return Heard::Arrival(arrival);
                     }
@@ -434,10 +431,10 @@ impl Transport {
     fn break_off(&mut self, cx: &mut Cx<'_>, stream: StreamId, error: ParseError, head: Bytes) -> Heard {
         self.received += 1;
         let Some(open) = self.streams.get(stream) else { return Heard::Nothing };
-        let (source, local, flow) = (open.remote, open.local, Flow::Stream { stream });
+        let (source, flow) = (open.remote, Flow::Stream { stream });
         let answered = Message::parse(head).is_ok_and(|message| {
             let transport = border::Transport::Tcp;
-            self.complain(cx, &Arrival { flow, transport, source, local, message }, error)
+            self.complain(cx, &Arrival { flow, transport, source, message }, error)
         });
         self.drop_malformed(cx, source, error, answered);
         self.close(cx, stream, error.to_smolstr())

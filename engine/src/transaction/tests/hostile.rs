@@ -77,9 +77,9 @@ impl Hostile {
         }
     }
 
-    fn up(&mut self, up: Option<Up>) {
+    fn up(&mut self, up: Option<&Up>) {
         if let Some(Up::Request { txn, .. }) = up {
-            self.heard.push(txn);
+            self.heard.push(*txn);
         }
         for action in self.world.bench.out.drain(..) {
             if let Action::Transmit { bytes, .. } = action {
@@ -99,7 +99,7 @@ impl Hostile {
             let cx = &mut bench.cx();
             let arrival = transport.receive_datagram(cx, ListenerId(0), local.ip(), source, octets.into());
             let up = arrival.and_then(|arrival| txns.receive(cx, transport, arrival));
-            return self.up(up);
+            return self.up(up.as_ref());
         }
         let id = StreamId(self.stream);
         let mut heard = transport.stream_event(&mut bench.cx(), id, StreamEvent::Bytes(octets.into()));
@@ -113,7 +113,7 @@ impl Hostile {
                 }
                 Heard::Arrival(arrival) => {
                     let up = txns.receive(&mut bench.cx(), transport, arrival);
-                    self.up(up);
+                    self.up(up.as_ref());
                     heard = self.world.transport.next(&mut self.world.bench.cx(), id);
                 }
             }
