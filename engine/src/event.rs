@@ -220,14 +220,12 @@ impl Event {
     /// How much a person should care.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Description { .. }
-            | Self::MediaFrom { .. }
-            | Self::StreamOpened { .. }
-            | Self::StreamClosed { .. } => Severity::Debug,
+            Self::MediaFrom { .. } | Self::StreamOpened { .. } | Self::StreamClosed { .. } => Severity::Debug,
             Self::Registered { refresh: true, .. } | Self::Asking { .. } => Severity::Debug,
             Self::Registered { .. }
             | Self::Unregistered { .. }
             | Self::CallStarted { .. }
+            | Self::Description { .. }
             | Self::Ringing { .. }
             | Self::Answered { .. }
             | Self::Hold { .. }

@@ -1,1 +1,23 @@
 //! Telex, a telephone exchange on real sockets.
+//!
+//! This crate drives the engine: it feeds bytes and time in, performs the actions that come out and keeps the clock.
+//! It decides nothing about telephony.
+//!
+//! One thread, the main one, runs signalling ([`driver`]); one per core runs media ([`media`]); one does what may wait for
+//! a disk or a terminal ([`desk`]). They meet in queues that no media thread ever waits for.
+
+mod cli;
+mod clock;
+mod config;
+mod control;
+mod desk;
+mod driver;
+mod first_run;
+mod log;
+mod media;
+mod store;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> std::process::ExitCode {
+    cli::main()
+}

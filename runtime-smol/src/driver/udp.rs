@@ -1,0 +1,237 @@
+//! UDP listeners: many datagrams per system call in, each out at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use smol::Async;
+use smol::channel::Sender;
+use telex_engine::border::{Flow, Input, ListenerId};
+
+use super::Arrival;
+
+/// Datagrams taken by one system call.
+const BATCH: usize = 8;
+/// Room for one datagram, or for as many as the kernel joins into one.
+const ROOM: usize = 65_536;
+/// Datagrams that wait for the kernel to take them; more are lost, as any datagram may be.
+const BACKLOG: usize = 1024;
+/// Asked of the kernel for what arrives while the engine is busy.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Memory that datagrams are received into; one for all sockets, for they are read one after the other.
+#[derive(Debug)]
+pub(super) struct Scratch(Vec<u8>);
+
+impl Scratch {
+    pub(super) fn new() -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self(vec![0; BATCH * ROOM])))
+    }
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub(super) struct UdpPort {
+    id: ListenerId,
+    socket: Async<UdpSocket>,
+    state: UdpSocketState,
+    /// Where it is bound.
+    pub(super) local: SocketAddr,
+    backlog: RefCell<VecDeque<(Flow, Bytes)>>,
+    /// Whether a send was told of an error that still waits in the socket's queue of errors.
+    complaints: Cell<bool>,
+}
+
+impl UdpPort {
+    /// Binds to `address`, of whose family it will be alone.
+    pub(super) fn bind(id: ListenerId, address: SocketAddr) -> io::Result<Rc<Self>> {
+        use socket2::{Domain, Protocol, Socket, Type};
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from(socket);
+        let state = UdpSocketState::new((&socket).into())?;
+        state.enable_transport_errors((&socket).into())?;
+        allow_fragments(&socket, address.is_ipv6())?;
+        let local = socket.local_addr()?;
+        Ok(Rc::new(Self {
+            id,
+            socket: Async::new(socket)?,
+            state,
+            local,
+            backlog: RefCell::default(),
+            complaints: Cell::new(false),
+        }))
+    }
+
+    /// Sends a datagram, now or when the kernel has room. False when it cannot be sent at all.
+    pub(super) fn send(&self, flow: Flow, bytes: Bytes) -> bool {
+        let mut backlog = self.backlog.borrow_mut();
+        if backlog.is_empty() {
+            match self.try_send(flow, &bytes) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return sent.is_ok(),
+            }
+        }
+        if backlog.len() < BACKLOG {
+            backlog.push_back((flow, bytes));
+        }
+        true
+    }
+
+    /// Whether datagrams wait, for which [`UdpPort::drain`] must run.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.backlog.borrow().is_empty()
+    }
+
+    /// Sends what waits as the kernel takes it.
+    pub(super) async fn drain(self: Rc<Self>) {
+        while let Some((flow, bytes)) = self.backlog.borrow().front().cloned() {
+            match self.try_send(flow, &bytes) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    if self.socket.writable().await.is_err() {
+                        return;
+                    }
+                }
+                _ => drop(self.backlog.borrow_mut().pop_front()),
+            }
+        }
+    }
+
+    fn try_send(&self, flow: Flow, bytes: &[u8]) -> io::Result<()> {
+        let Flow::Datagram { local, remote, .. } = flow else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let src_ip = self.local.ip().is_unspecified().then_some(local);
+        let datagram =
+            Transmit { destination: remote, ecn: None, contents: bytes, segment_size: None, src_ip };
+        let send = || self.state.try_send(self.socket.get_ref().into(), &datagram);
+        let mut sent = send();
+        for _ in 0..3 {
+            // What the kernel says may concern an earlier datagram to somebody else; having said it, it goes on.
+            match &sent {
+                Err(e) if e.kind() != io::ErrorKind::WouldBlock => self.complaints.set(true),
+                _ => break,
+            }
+            sent = send();
+        }
+        sent
+    }
+
+    /// Hands everything that arrives to `inbox`, for as long as somebody listens there.
+    pub(super) async fn receive(self: Rc<Self>, scratch: Rc<RefCell<Scratch>>, inbox: Sender<Arrival>) {
+        let mut inputs = Vec::new();
+        loop {
+            let got = self.take(&mut scratch.borrow_mut(), &mut inputs);
+            for input in inputs.drain(..) {
+                if inbox.send(Arrival::Input(input)).await.is_err() {
+                    return;
+                }
+            }
+            if got.is_err() && self.socket.readable().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Takes one batch. Errors when there was nothing to take.
+    fn take(&self, scratch: &mut Scratch, inputs: &mut Vec<Input>) -> io::Result<()> {
+        let mut metas = [RecvMeta::default(); BATCH];
+        let mut chunks = scratch.0.chunks_exact_mut(ROOM);
+        let mut slices: [IoSliceMut<'_>; BATCH] =
+            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        match self.state.recv(self.socket.get_ref().into(), &mut slices, &mut metas) {
+            Ok(count) => {
+                for (meta, slice) in metas.iter().zip(&slices).take(count) {
+                    let local = meta.dst_ip.filter(|ip| !ip.is_unspecified()).unwrap_or(self.local.ip());
+                    let octets = slice.get(..meta.len).unwrap_or_default();
+                    inputs.extend(octets.chunks(meta.stride.max(1)).map(|datagram| Input::Datagram {
+                        listener: self.id,
+                        local,
+                        remote: meta.addr,
+                        bytes: Bytes::copy_from_slice(datagram),
+                    }));
+                }
+                Ok(())
+            }
+            // While complaints are waiting the socket counts as readable, so that they must be taken.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && !self.complaints.get() => Err(e),
+            Err(_) => {
+                self.take_errors(inputs);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes what the network said about datagrams that found nobody.
+    fn take_errors(&self, inputs: &mut Vec<Input>) {
+        self.complaints.set(false);
+        for remote in unreachable(self.socket.get_ref()) {
+            let Some(local) = self.sender(remote) else { continue };
+            inputs.push(Input::SendFailed { flow: Flow::Datagram { listener: self.id, local, remote } });
+        }
+    }
+
+    /// The address of ours that datagrams to `remote` leave from.
+    fn sender(&self, remote: SocketAddr) -> Option<IpAddr> {
+        match self.local.ip() {
+            ip if ip.is_unspecified() => super::host::address_towards(remote),
+            ip => Some(ip),
+        }
+    }
+}
+
+/// Empties the socket's queue of errors: where the datagrams went that found nobody. The library reads the queue too, but
+/// tells who complained, not about what.
+#[cfg(target_os = "linux")]
+fn unreachable(socket: &UdpSocket) -> Vec<SocketAddr> {
+    use rustix::net::{RecvAncillaryBuffer, RecvFlags, recvmsg};
+    let flags = RecvFlags::ERRQUEUE | RecvFlags::DONTWAIT;
+    let mut found = Vec::new();
+    let mut nothing = [0; 1];
+    while let Ok(message) =
+        recvmsg(socket, &mut [IoSliceMut::new(&mut nothing)], &mut RecvAncillaryBuffer::default(), flags)
+    {
+        found.extend(message.address.and_then(|a| SocketAddr::try_from(a).ok()));
+    }
+    found
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unreachable(_socket: &UdpSocket) -> Vec<SocketAddr> {
+    Vec::new()
+}
+
+/// Lets the kernel cut datagrams that are longer than the path carries: SIP over UDP needs it (RFC 3261 section 18.1.1),
+/// and the library, made for QUIC, forbids it.
+#[cfg(target_os = "linux")]
+fn allow_fragments(socket: &UdpSocket, v6: bool) -> io::Result<()> {
+    let set = |level, name, value: libc::c_int| {
+        use std::os::fd::AsRawFd as _;
+        let length = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: the descriptor is open, and `value` is an int of the length given for as long as the call lasts.
+        match unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) }
+        {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    if v6 {
+        set(libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, 0)?;
+        set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT)
+    } else {
+        set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allow_fragments(_socket: &UdpSocket, _v6: bool) -> io::Result<()> {
+    Ok(())
+}
