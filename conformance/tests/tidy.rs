@@ -123,7 +123,8 @@ fn functions_fit_a_screen() {
 fn files_hold_one_idea() {
     let files = files();
     let mut faults = Vec::new();
-    for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
+    for source in sources(&files, "") {
+        let Some(file) = files.iter().find(|file| file.path == source.path) else { continue };
         let before_tests = match file.text.find("\n#[cfg(test)]\nmod tests {") {
             Some(end) => &file.text[..end],
             None => &file.text,
@@ -132,7 +133,7 @@ fn files_hold_one_idea() {
         if count > FILE_LINES {
             faults.push(format!("{}: {count} lines before its tests", file.path));
         }
-        for (number, line) in file.text.lines().enumerate() {
+        for (number, line) in before_tests.lines().enumerate() {
             // Long literals cannot be helped.
             if line.chars().count() > LINE_COLUMNS && !line.contains('"') {
                 faults.push(format!("{}:{}: longer than {LINE_COLUMNS} columns", file.path, number + 1));

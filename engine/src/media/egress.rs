@@ -266,9 +266,7 @@ mod tests {
         /// Any mixture of feeds, cuts and tones: sequence numbers leave without a gap or a double as long as each feed
         /// has none, and timestamps of successive packets never go back.
         #[test]
-        fn sequence_is_continuous(
-            steps in prop::collection::vec((0..4u8, any::<u16>(), any::<u32>(), 0..100u64), 1..200),
-        ) {
+        fn sequence_is_continuous(steps in prop::collection::vec((0..4u8, any::<u16>(), any::<u32>(), 0..100u64), 1..200)) {
             let mut out = egress();
             let mut now = Instant::ZERO;
             let (mut ssrc, mut sequence, mut stamp) = (1, 0u16, 0u32);

@@ -272,10 +272,7 @@ mod tests {
         }
 
         #[test]
-        fn anything_is_survived(
-            packets in prop::collection::vec(any::<(u16, u32, u32, u8, u64)>(), 0..100),
-            clock in any::<u32>(),
-        ) {
+        fn anything_is_survived(packets in prop::collection::vec(any::<(u16, u32, u32, u8, u64)>(), 0..100), clock in any::<u32>()) {
             let mut r = Reception::default();
             for (sequence, timestamp, ssrc, odd, nanos) in packets {
                 let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: ssrc % 2 };

@@ -9,10 +9,12 @@ use crate::limits;
 /// A session description (RFC 8866): its bytes, with an index of the lines.
 ///
 /// Every line is kept, known or not, in the order of arrival; nothing is copied. Typed values are read from lines in
-/// UTF-8; others stay as octets, since old phones put names in other character sets into lines that do not matter. The order that RFC 8866 §5 asks for
-/// is demanded where it carries meaning: `v=`, `o=`, `s=` first and once, `m=` beginning a media description. The
-/// optional lines of a section may stand in any order, since senders err there and nothing is unclear by it. `v= o= s=
-/// c= t= m=` must be well formed; the others are looked into when they are asked for.
+/// UTF-8; others stay as octets, since old phones put names in other character sets into lines that do not matter.
+///
+/// The order that RFC 8866 §5 asks for is demanded where it carries meaning: `v=`, `o=`, `s=` first and once, `m=`
+/// beginning a media description. The optional lines of a section may stand in any order, since senders err there and
+/// nothing is unclear by it. `v= o= s= c= t= m=` must be well formed; the others are looked into when they are asked
+/// for. Type letters of unknown meaning are suffered, where RFC 8866 §5 would have the whole description refused.
 #[derive(Clone, Debug)]
 pub struct Session<'a> {
     body: Body<'a>,

@@ -77,8 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (port.clone(), 0..4usize, bytes).prop_map(|(port, from, bytes)| Step::Packet { port, from, bytes }),
         4 => (port, 0..4usize, 0..3u32, any::<u16>(), prop_oneof![Just(0u8), Just(101), any::<u8>()])
             .prop_map(|(port, from, ssrc, sequence, number)| Step::Voice { port, from, ssrc, sequence, number }),
-        2 => (0..4u64, any::<[bool; 4]>(), 0..4usize, 0..3u32).prop_map(|(leg, flags, remote, latch)| {
-            let [send, receive, play, echo] = flags;
+        2 => (0..4u64, any::<[bool; 4]>(), 0..4usize, 0..3u32).prop_map(|(leg, [send, receive, play, echo], remote, latch)| {
             Step::Put { leg, send, receive, play, remote, latch, echo }
         }),
         1 => (0..4u64).prop_map(|leg| Step::Drop { leg }),
