@@ -3,6 +3,8 @@
 //! The first test runs with the others. The measurement is asked for with
 //! `cargo test --release -p telex-engine --test registration_cost -- --ignored --nocapture`.
 
+#![allow(clippy::unwrap_used, reason = "what does not hold here fails the test")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
