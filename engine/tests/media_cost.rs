@@ -144,6 +144,7 @@ fn nothing_is_allocated_per_packet_once_warm() {
 }
 
 /// Median nanoseconds of `work` over several rounds, per unit.
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a measurement of real time")]
 fn measure(units: u64, mut work: impl FnMut()) -> f64 {
     let mut rounds: Vec<f64> = (0..15)
         .map(|_| {

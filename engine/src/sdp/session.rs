@@ -17,7 +17,9 @@ pub struct Session<'a> {
     raw: &'a [u8],
     lines: SmallVec<[Span; 48]>,
     origin: Origin<'a>,
-    media: SmallVec<[(usize, MediaLine<'a>); 3]>,
+    connection: Option<Connection<'a>>,
+    timing: Timing,
+    media: MediaLines<'a>,
 }
 
 /// Where a line's value stands. 16 bits reach because a body is no longer than a message.
@@ -50,36 +52,35 @@ impl<'a> Session<'a> {
         let lines = split_lines(raw).map_err(|(fault, line)| at(fault, line))?;
         let values = View { raw, lines: &lines };
         let origin = values.opening().map_err(|(fault, line)| at(fault, line))?;
-        let mut media: SmallVec<[(usize, MediaLine<'a>); 3]> = SmallVec::new();
-        let (mut connected, mut timed) = (false, false);
+        let (mut connection, mut timing, mut media) = (None, None, SmallVec::new());
         for (index, line) in values.iter().enumerate().skip(3) {
-            let fault = match line.kind {
-                b'm' => match MediaLine::parse(line.value) {
-                    None => Some(Fault::Media),
-                    Some(_) if media.len() >= limits::SDP_MEDIA => Some(Fault::TooManyMedia),
-                    Some(m) if m.formats().count() > limits::SDP_FORMATS => Some(Fault::TooManyFormats),
-                    Some(m) => {
-                        media.push((index, m));
+            let fault = match (line.kind, media.is_empty()) {
+                (b'm', _) => read_media(line.value, index, &mut media).err(),
+                (b'c', true) if connection.is_some() => Some(Fault::Misplaced),
+                (b'c', in_session) => match Connection::parse(line.value) {
+                    None => Some(Fault::Connection),
+                    Some(read) => {
+                        connection = if in_session { Some(read) } else { connection };
                         None
                     }
                 },
-                b'c' if media.is_empty() && std::mem::replace(&mut connected, true) => Some(Fault::Misplaced),
-                b'c' => Connection::parse(line.value).is_none().then_some(Fault::Connection),
-                b't' if media.is_empty() => {
-                    timed = true;
-                    Timing::parse(line.value).is_none().then_some(Fault::Timing)
-                }
-                b'v' | b'o' | b's' | b't' => Some(Fault::Misplaced),
+                (b't', true) => match Timing::parse(line.value) {
+                    None => Some(Fault::Timing),
+                    Some(read) => {
+                        timing = timing.or(Some(read));
+                        None
+                    }
+                },
+                (b'v' | b'o' | b's' | b't', _) => Some(Fault::Misplaced),
                 _ => None,
             };
             if let Some(fault) = fault {
                 return Err(at(fault, index + 1));
             }
         }
-        if !timed {
-            return Err(at(Fault::NoTiming, media.first().map_or(lines.len(), |(index, _)| *index) + 1));
-        }
-        Ok(Self { raw, lines, origin, media })
+        let end = media.first().map_or(lines.len(), |(index, _)| *index);
+        let timing = timing.ok_or(at(Fault::NoTiming, end + 1))?;
+        Ok(Self { raw, lines, origin, connection, timing, media })
     }
 
     /// All of it, as it came.
@@ -95,6 +96,16 @@ impl<'a> Session<'a> {
     /// Who made it, and which edition it is.
     pub fn origin(&self) -> Origin<'a> {
         self.origin
+    }
+
+    /// The session's own `c=` line, for all media that have none.
+    pub fn connection(&self) -> Option<Connection<'a>> {
+        self.connection
+    }
+
+    /// The first `t=` line.
+    pub fn timing(&self) -> Timing {
+        self.timing
     }
 
     /// What stands before the first media description.
@@ -145,11 +156,6 @@ impl<'a, 's> Section<'a, 's> {
         Connection::parse(self.values(b'c').next()?)
     }
 
-    /// The first `t=` line of the section.
-    pub fn timing(&self) -> Option<Timing> {
-        Timing::parse(self.values(b't').next()?)
-    }
-
     /// The `b=` lines that can be read.
     pub fn bandwidths(&self) -> impl Iterator<Item = Bandwidth<'a>> + use<'a, 's> {
         self.values(b'b').filter_map(Bandwidth::parse)
@@ -194,33 +200,54 @@ impl<'a, 's> View<'a, 's> {
     }
 }
 
+type MediaLines<'a> = SmallVec<[(usize, MediaLine<'a>); 2]>;
+
+fn read_media<'a>(value: &'a [u8], index: usize, media: &mut MediaLines<'a>) -> Result<(), Fault> {
+    let line = MediaLine::parse(value).ok_or(Fault::Media)?;
+    if media.len() >= limits::SDP_MEDIA {
+        return Err(Fault::TooManyMedia);
+    }
+    if line.formats().count() > limits::SDP_FORMATS {
+        return Err(Fault::TooManyFormats);
+    }
+    media.push((index, line));
+    Ok(())
+}
+
 /// Finds the lines. Empty ones are suffered at the end only.
 fn split_lines(raw: &[u8]) -> Result<SmallVec<[Span; 48]>, (Fault, usize)> {
     let mut lines = SmallVec::new();
     let end = raw.len() - raw.iter().rev().take_while(|&&b| b == b'\r' || b == b'\n').count();
+    let body = raw.get(..end).unwrap_or_default();
+    let mut returns = memchr::memchr_iter(b'\r', body).count();
     let mut start = 0;
     while start < end {
         let number = lines.len() + 1;
-        let rest = raw.get(start..end).unwrap_or_default();
+        let rest = body.get(start..).unwrap_or_default();
         let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-        let line = rest.get(..length).unwrap_or_default();
         let next = start + length + 1;
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let [kind, b'=', value @ ..] = line else {
+        let mut line = rest.get(..length).unwrap_or_default();
+        if let Some(shorter) = line.strip_suffix(b"\r") {
+            returns -= 1;
+            line = shorter;
+        }
+        let &[kind, b'=', ref value @ ..] = line else {
             return Err((Fault::NotALine, number));
         };
         if !kind.is_ascii_alphabetic() {
             return Err((Fault::NotALine, number));
         }
-        if memchr::memchr2(b'\r', 0, value).is_some() {
-            return Err((Fault::ControlCharacter, number));
-        }
         if number > limits::SDP_LINES {
             return Err((Fault::TooManyLines, number));
         }
         let place = |offset: usize| u16::try_from(offset).map_err(|_| (Fault::TooLong, number));
-        lines.push(Span { kind: *kind, start: place(start + 2)?, end: place(start + 2 + value.len())? });
+        lines.push(Span { kind, start: place(start + 2)?, end: place(start + 2 + value.len())? });
         start = next;
+    }
+    if returns > 0 || memchr::memchr(0, body).is_some() {
+        let values = View { raw, lines: &lines };
+        let found = values.iter().position(|line| memchr::memchr2(b'\r', 0, line.value).is_some());
+        return Err((Fault::ControlCharacter, found.unwrap_or(0) + 1));
     }
     Ok(lines)
 }

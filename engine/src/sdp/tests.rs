@@ -38,12 +38,12 @@ fn the_example_of_the_rfc_is_read() {
     assert_eq!((origin.user, origin.session_id, origin.version), ("jdoe", "3724394400", "3724394405"));
     assert_eq!(origin.to_string(), "jdoe 3724394400 3724394405 IN IP4 198.51.100.1");
     assert_eq!(session.session().values(b'i').next(), Some(&b"SDP Offer #1"[..]));
-    assert_eq!(session.session().timing(), Some(Timing::ALWAYS));
+    assert_eq!(session.timing(), Timing::ALWAYS);
     let media: Vec<_> = session.media().collect();
     let lines: Vec<String> = media.iter().map(|media| media.line.to_string()).collect();
     assert_eq!(lines, ["audio 49170 RTP/AVP 0", "audio 49180 RTP/AVP 0", "video 51372 RTP/AVP 99"]);
     let ip = |connection: Option<Connection<'_>>| connection.and_then(|connection| connection.address.ip());
-    assert_eq!(ip(session.session().connection()).map(|ip| ip.to_string()), Some("198.51.100.1".into()));
+    assert_eq!(ip(session.connection()).map(|ip| ip.to_string()), Some("198.51.100.1".into()));
     assert_eq!(ip(media[0].section.connection()), None);
     assert_eq!(ip(media[2].section.connection()).map(|ip| ip.to_string()), Some("2001:db8::2".into()));
     let map = Rtpmap::parse(media[2].section.attribute("rtpmap").unwrap()).unwrap();

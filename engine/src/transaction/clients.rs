@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use slotmap::{Key as _, SlotMap};
+use slotmap::{KeyData, SlotMap};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::Up;
@@ -223,7 +223,8 @@ impl Clients {
     /// Nothing can be delivered this way any more: those who wait for an answer learn it by a timer of no delay.
     pub(super) fn undeliverable(&mut self, cx: &mut Cx<'_>, flow: Flow) {
         let way = way(flow);
-        for (_, txn) in self.by_way.range((way, ClientKey::null())..).take_while(|(other, _)| *other == way) {
+        let lowest = ClientKey::from(KeyData::from_ffi(0));
+        for (_, txn) in self.by_way.range((way, lowest)..).take_while(|(other, _)| *other == way) {
             if self.live.get(*txn).is_some_and(|client| client.machine.is_pending()) {
                 cx.timers.arm(cx.now, Timer::Client(*txn, ClientTimer::Unsent));
             }

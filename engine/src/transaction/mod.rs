@@ -13,6 +13,10 @@ mod messages;
 mod server_invite;
 mod server_non_invite;
 mod servers;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod walk;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

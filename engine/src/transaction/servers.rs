@@ -304,16 +304,23 @@ impl Servers {
 
     /// Finds the transaction of `message`, or that which it acknowledges or cancels.
     fn find(&mut self, message: &Message, method: Method) -> Option<ServerKey> {
-        key::write(&mut self.scratch, message, method);
-        let txn = *self.by_key.get(self.scratch.as_str())?;
-        if !key::is_legacy(message) {
-            return Some(txn);
+        let to = message.to().ok();
+        let tag = to.as_ref().and_then(|to| to.tag()).unwrap_or_default();
+        let acknowledged = message.method() == Method::Ack && key::is_legacy(message);
+        key::write(&mut self.scratch, message, method, tag);
+        let found = self.by_key.get(self.scratch.as_str()).copied();
+        if !acknowledged {
+            return found;
         }
-        // RFC 2543 clients: an ACK has the To tag of the response, all others that of the request.
-        let Some(more) = self.live.get(txn)?.more.as_ref() else { return Some(txn) };
-        let to = message.to().ok()?;
-        let wanted = if message.method() == Method::Ack { &more.tag } else { &more.asked_tag };
-        (to.tag() == wanted.as_deref()).then_some(txn)
+        // The ACK of an RFC 2543 client has the To tag of the response: that of the INVITE, or one of ours where the
+        // INVITE had none.
+        if found.is_some() {
+            return found.filter(|_| !tag.is_empty());
+        }
+        key::write(&mut self.scratch, message, method, "");
+        let found = *self.by_key.get(self.scratch.as_str())?;
+        let ours = self.live.get(found)?.more.as_ref()?.tag.as_deref();
+        (ours == Some(tag)).then_some(found)
     }
 
     /// Whether a new transaction may be opened; the refusal has been sent when not. Once the table is full to seven
@@ -342,9 +349,9 @@ impl Servers {
 
     fn open(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, arrival: Arrival) -> ServerKey {
         let method = arrival.message.method();
-        key::write(&mut self.scratch, &arrival.message, method);
-        let key = SmolStr::new(&self.scratch);
         let asked_tag = arrival.message.to().ok().and_then(|to| to.tag().map(SmolStr::new));
+        key::write(&mut self.scratch, &arrival.message, method, asked_tag.as_deref().unwrap_or_default());
+        let key = SmolStr::new(&self.scratch);
         let (machine, effects) = if method == Method::Invite {
             let (machine, effects) = ServerInvite::start();
             (Machine::Invite(machine), effects)

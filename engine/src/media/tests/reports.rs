@@ -30,6 +30,20 @@ fn silence_is_reported_once_and_again_after_a_packet() {
 }
 
 #[test]
+fn a_party_that_sends_comfort_noise_unasked_is_not_silent() {
+    let mut w = call(1);
+    w.put(1, 2, LegSpec { silence: Some(Duration::from_secs(10)), ..leg(A, ALICE) });
+    let mut alice = Voice::new(1);
+    w.packet(A, ALICE, &alice.next());
+    for _ in 0..10 {
+        w.run(Duration::from_secs(5));
+        alice.next();
+        w.packet(A, ALICE, &alice.as_payload(13, &[40]));
+    }
+    assert_eq!((silent(&w), w.stats(1).unknown), (0, 10));
+}
+
+#[test]
 fn silence_on_hold_is_none() {
     let limit = Some(Duration::from_secs(10));
     let mut w = call(1);
@@ -91,7 +105,7 @@ fn reports_come_every_five_seconds_or_so_and_say_what_was_heard() {
         let gap = pair[1].0.since(pair[0].0);
         assert!((Duration::from_millis(2500)..=Duration::from_millis(7520)).contains(&gap), "{gap:?}");
         // Timestamp and NTP time advance alike.
-        let ntp = (pair[1].2.ntp - pair[0].2.ntp) * 8000 >> 32;
+        let ntp = ((pair[1].2.ntp - pair[0].2.ntp) * 8000) >> 32;
         let units = u64::from(pair[1].2.timestamp.wrapping_sub(pair[0].2.timestamp));
         assert!(ntp.abs_diff(units) <= 1, "{ntp} {units}");
     }
