@@ -108,7 +108,9 @@ fn content(msg: &Msg) -> Result<(), String> {
 /// RFC 8866 §5: order of lines, and of the fields that matter.
 fn session_description(body: &[u8]) -> Result<(), String> {
     let text = std::str::from_utf8(body).map_err(|e| format!("SDP is not UTF-8: {e}"))?;
-    let Some(text) = text.strip_suffix("\r\n") else { return Err("SDP does not end with a line end".to_owned()) };
+    let Some(text) = text.strip_suffix("\r\n") else {
+        return Err("SDP does not end with a line end".to_owned());
+    };
     let mut place = 0;
     let mut media = 0;
     for line in text.split("\r\n") {
@@ -137,7 +139,8 @@ fn session_description(body: &[u8]) -> Result<(), String> {
             return Err(format!("SDP line {line:?}"));
         }
     }
-    let missing = ["v=", "o=", "s=", "t="].into_iter().find(|k| !text.split("\r\n").any(|l| l.starts_with(k)));
+    let missing =
+        ["v=", "o=", "s=", "t="].into_iter().find(|k| !text.split("\r\n").any(|l| l.starts_with(k)));
     match missing {
         Some(kind) => Err(format!("SDP without {kind}")),
         None => Ok(()),
@@ -157,7 +160,7 @@ fn media_line(value: &str) -> Result<(), String> {
 fn vias(msg: &Msg) -> Result<(), String> {
     let Some(top) = msg.get("via") else { return Err("no Via".to_owned()) };
     for via in msg.all("via").flat_map(|v| v.split(',')) {
-        let mut words = via.trim().split_whitespace();
+        let mut words = via.split_whitespace();
         let protocol = words.next().unwrap_or_default();
         let sent_by = words.next().unwrap_or_default().split(';').next().unwrap_or_default();
         if !protocol.starts_with("SIP/2.0/") || sent_by.is_empty() {
@@ -260,7 +263,8 @@ fn contact(msg: &Msg) -> Result<(), String> {
     if msg.method() == "REGISTER" {
         return Ok(());
     }
-    msg.all("contact").try_for_each(|value| name_addr(value).map_err(|why| format!("Contact {value:?}: {why}")))
+    msg.all("contact")
+        .try_for_each(|value| name_addr(value).map_err(|why| format!("Contact {value:?}: {why}")))
 }
 
 fn numbers(msg: &Msg) -> Result<(), String> {
@@ -306,7 +310,7 @@ mod tests {
 
     const GOOD: &str = "INVITE sip:101@10.1.0.2:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKabcdef;rport\r\n\
         Max-Forwards: 70\r\nFrom: \"A \\\" B\" <sip:100@telex>;tag=a\r\nTo: <sip:101@10.1.0.2>\r\nCall-ID: c1\r\n\
-        CSeq: 1 INVITE\r\nContact: <sip:telex@10.0.0.1:5060>\r\nContent-Type: application/sdp\r\nContent-Length: 78\r\n\r\n\
+        CSeq: 1 INVITE\r\nContact: <sip:telex@10.0.0.1:5060>\r\nContent-Type: application/sdp\r\nContent-Length: 82\r\n\r\n\
         v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4 RTP/AVP 0\r\n";
 
     fn verdict(text: &str) -> Result<Msg, String> {
@@ -323,7 +327,7 @@ mod tests {
         let damage = [
             ("Max-Forwards: 70\r\n", "", "Max-Forwards"),
             ("Max-Forwards: 70", "Max-Forwards: 256", "max-forwards"),
-            ("Length: 78", "Length: 77", "Content-Length 77, but 78"),
+            ("Length: 82", "Length: 77", "Content-Length 77, but 82"),
             ("Call-ID: c1\r\n", "Call-ID: c1\r\ni: c1\r\n", "call-id stands 2 times"),
             ("CSeq: 1 INVITE", "CSeq: 1 BYE", "CSeq says BYE"),
             ("CSeq: 1 INVITE", "CSeq: 2147483648 INVITE", "2^31"),
@@ -352,8 +356,11 @@ mod tests {
         let response = "SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP 10.1.0.2;branch=z9hG4bKx\r\nFrom: <sip:1@a>;tag=1\r\n\
             To: <sip:1@a>;tag=2\r\nCall-ID: c\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n";
         assert!(verdict(response).expect_err("no challenge").contains("www-authenticate"));
-        let challenged = response
-            .replacen("Content-L", "WWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\r\nContent-L", 1);
+        let challenged = response.replacen(
+            "Content-L",
+            "WWW-Authenticate: Digest realm=\"a\", nonce=\"b\"\r\nContent-L",
+            1,
+        );
         assert!(verdict(&challenged).is_ok());
         assert!(verdict(&challenged.replacen(";tag=2", "", 1)).expect_err("tag").contains("To without tag"));
     }

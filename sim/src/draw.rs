@@ -174,14 +174,16 @@ fn faults(seed: u64, settings: &Settings, phones: &[PhonePlan], calm: Instant) -
     if settings.storms && d.percent(70) {
         faults.split = 300_000;
     }
-    for phone in 0..phones.len() {
+    for (phone, planned) in phones.iter().enumerate() {
         let mut d = Draw::new(seed, "fault", phone as u64);
-        let at = Instant::ZERO + OPENING + Duration::from_micros(d.between(0, micros(calm.since(Instant::ZERO))));
-        let lasts = Duration::from_millis(d.between(100, 8000));
+        let at =
+            Instant::ZERO + OPENING + Duration::from_micros(d.between(0, micros(calm.since(Instant::ZERO))));
+        let longest = if d.percent(25) { 20_000 } else { 5000 };
+        let lasts = Duration::from_millis(d.between(100, longest));
         if rough && d.percent(15) && at + lasts < calm {
             faults.partitions.push(Partition { phone, from: at, until: at + lasts });
         }
-        if rough && phones[phone].transport == Transport::Tcp && d.percent(30) && at < calm {
+        if rough && planned.transport == Transport::Tcp && d.percent(30) && at < calm {
             faults.cuts.push(Cut { phone, at });
         }
     }

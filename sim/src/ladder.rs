@@ -24,7 +24,7 @@ pub(crate) struct Row {
 }
 
 /// Columns of text between two parties.
-const GAP: usize = 30;
+const GAP: usize = 34;
 
 /// Draws the messages of `call`, or the last `limit` messages of all when no call is named.
 pub(crate) fn draw(plan: &Plan, rows: &[Row], call: Option<usize>, limit: usize) -> String {
@@ -161,6 +161,13 @@ mod tests {
         ];
         let text = draw(&plan, &rows, Some(0), 0);
         let body = text.split_once('\n').map(|(_, rest)| rest).unwrap_or_default();
-        insta::assert_snapshot!(body, @"");
+        insta::assert_snapshot!(body, @r"
+           101 (udp)                         telex                             102 (udp)
+    8.000  |--INVITE 1 +sdp----------------x |                                 |  lost
+    8.500  |--INVITE 1 +sdp----------------->|                                 |  8.540 (again)
+    8.541  |<-100 Trying (INVITE) 1----------|                                 |  8.580
+    8.541  |                                 |--INVITE 1 +sdp----------------->|  8.550 and 8.570
+    8.600  |                                 | x200 OK (INVITE) 1 +sdp---------|  lost: phone unreachable
+        ");
     }
 }

@@ -27,6 +27,7 @@ mod run;
 mod streams;
 mod text;
 mod voice;
+mod wire;
 mod world;
 
 pub use draw::{Settings, draw};

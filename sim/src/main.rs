@@ -75,7 +75,8 @@ impl Summary {
         t.simulated += outcome.simulated;
         self.seeds += 1;
         // One seed shows its own hash; several are folded in order.
-        self.hash = if self.seeds == 1 { outcome.state_hash } else { self.hash.rotate_left(7) ^ outcome.state_hash };
+        self.hash =
+            if self.seeds == 1 { outcome.state_hash } else { self.hash.rotate_left(7) ^ outcome.state_hash };
         self.broken.extend(outcome.broken.map(|failure| (plan, failure)));
     }
 }

@@ -156,7 +156,13 @@ impl Network {
     }
 
     /// Writes `length` octets to a stream: where each piece ends, and when it arrives.
-    pub(crate) fn stream(&mut self, now: Instant, id: LinkId, length: usize, pieces: &mut Vec<(usize, Instant)>) {
+    pub(crate) fn stream(
+        &mut self,
+        now: Instant,
+        id: LinkId,
+        length: usize,
+        pieces: &mut Vec<(usize, Instant)>,
+    ) {
         pieces.clear();
         let wait = self.partition_end(id.phone, now);
         let (latency, jitter) = self.latency[id.phone];
@@ -277,7 +283,12 @@ mod tests {
         let mut net = network(|f| f.split = 1_000_000);
         let mut pieces = Vec::new();
         for n in 0..200 {
-            net.stream(Instant::from_millis(n), LinkId { channel: Channel::Stream, ..SIP_IN }, 400, &mut pieces);
+            net.stream(
+                Instant::from_millis(n),
+                LinkId { channel: Channel::Stream, ..SIP_IN },
+                400,
+                &mut pieces,
+            );
             assert_eq!(pieces.last().map(|p| p.0), Some(400));
             assert!(pieces.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1), "{pieces:?}");
         }

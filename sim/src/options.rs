@@ -19,7 +19,7 @@ usage: telex-sim [--seed N | --seeds A..B] [options]
   --reorder P        datagrams overtaken by later ones
   --latency MS       latency of every link in milliseconds (default: the seed decides)
   --plain            no bursts, partitions, broken or split streams beside the above
-  --break-timer T    break a timer of the engine, to see it caught: t1 or t2
+  --break-timer [T]  break a timer of the engine, to see it caught: t1 (default) or t2
   --plan             print each plan before it runs
   --trace            print every input and action of signalling
   --json             one JSON document instead of text
@@ -58,14 +58,22 @@ impl Options {
 
 /// Reads the arguments. The error is a sentence for people.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
-    let mut options =
-        Options { seeds: 1..2, settings: Settings::default(), json: false, print_plan: false, trace: false, repeat: Vec::new() };
+    let mut options = Options {
+        seeds: 1..2,
+        settings: Settings::default(),
+        json: false,
+        print_plan: false,
+        trace: false,
+        repeat: Vec::new(),
+    };
     let settings = &mut options.settings;
-    let mut words = arguments.flat_map(|word| match word.split_once('=') {
+    let words = arguments.flat_map(|word| match word.split_once('=') {
         Some((name, value)) if name.starts_with("--") => vec![name.to_owned(), value.to_owned()],
         _ => vec![word],
     });
+    let mut words = words.peekable();
     while let Some(word) = words.next() {
+        let named = words.peek().is_some_and(|next| !next.starts_with("--"));
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         let mut repeated = None;
         let mut again = |text: String| {
@@ -88,10 +96,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--dup" => settings.duplicate = share(&again(value()?))?,
             "--reorder" => settings.reorder = share(&again(value()?))?,
             "--latency" => {
-                settings.latency = Some(Duration::from_millis(number(again(value()?).trim_end_matches("ms"))?));
+                settings.latency =
+                    Some(Duration::from_millis(number(again(value()?).trim_end_matches("ms"))?));
             }
             "--plain" => settings.storms = false,
-            "--break-timer" => settings.broken = Some(timer(&again(value()?))?),
+            "--break-timer" if named => settings.broken = Some(timer(&again(value()?))?),
+            "--break-timer" => settings.broken = Some(timer(&again("t1".to_owned()))?),
             _ => return Err(format!("{word} is no option")),
         }
         if repeated.is_some() || word == "--plain" {
@@ -119,7 +129,8 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 /// `5%` or `0.5%` in parts of a million.
 fn share(text: &str) -> Result<u32, String> {
     let wrong = || format!("{text} is no percentage such as 5%");
-    let (whole, part) = text.trim_end_matches('%').split_once('.').unwrap_or((text.trim_end_matches('%'), ""));
+    let (whole, part) =
+        text.trim_end_matches('%').split_once('.').unwrap_or((text.trim_end_matches('%'), ""));
     let digits = format!("{part:0<4}");
     if part.len() > 4 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(wrong());

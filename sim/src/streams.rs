@@ -49,7 +49,7 @@ impl Streams {
             phone,
             phone_open: false,
             exchange_open: false,
-            waiting: (stream.0 % 2 == 0).then(Vec::new),
+            waiting: stream.0.is_multiple_of(2).then(Vec::new),
             broken: false,
             written: 0,
             read: 0,

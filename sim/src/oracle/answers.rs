@@ -45,7 +45,17 @@ impl Answers {
             self.trying.push((due, key.clone()));
         }
         let summary = entry.msg.summary();
-        self.asked.insert(key, Asked { at: entry.now, summary, final_response: None, to_tag: String::new(), answered: false, trying_due });
+        self.asked.insert(
+            key,
+            Asked {
+                at: entry.now,
+                summary,
+                final_response: None,
+                to_tag: String::new(),
+                answered: false,
+                trying_due,
+            },
+        );
     }
 
     /// A message leaves.

@@ -48,11 +48,17 @@ pub(crate) fn broken(oracle: &'static str, at: Instant, reason: String) -> Broke
 /// All rules with the reason for each.
 pub const ORACLES: [(&str, &str); 18] = [
     ("well_formed", "a receiver may refuse what a strict reader of RFC 3261 refuses"),
-    ("one_final_response", "a transaction has one outcome; two final responses tell the caller two stories (§17.2)"),
+    (
+        "one_final_response",
+        "a transaction has one outcome; two final responses tell the caller two stories (§17.2)",
+    ),
     ("nothing_after_final", "a provisional response after the final one has no meaning (§17.2.1)"),
     ("every_request_answered", "a request without a final response leaves the phone waiting (§8.2)"),
     ("same_bytes_again", "a retransmission that differs is another message (§17.1, §17.2)"),
-    ("retransmitted_on_time", "timers A, E, G and that of the 2xx decide how long a loss is heard (§17, §13.3.1.4)"),
+    (
+        "retransmitted_on_time",
+        "timers A, E, G and that of the 2xx decide how long a loss is heard (§17, §13.3.1.4)",
+    ),
     ("trying_in_time", "without a 100 within 200 ms phones retransmit their INVITE (§17.2.1)"),
     ("bye_after_ack", "the called side may not end a dialog before its 2xx is acknowledged (§15)"),
     ("no_stranger_invited", "an INVITE that belongs to no call rings a phone for nothing"),
@@ -81,7 +87,9 @@ impl Exit<'_> {
     pub(crate) fn is_provoked(&self) -> bool {
         match self.cause {
             Cause::Message(cause) => {
-                cause.is_request() && cause.branch() == self.msg.branch() && cause.method() == self.msg.method()
+                cause.is_request()
+                    && cause.branch() == self.msg.branch()
+                    && cause.method() == self.msg.method()
             }
             Cause::Wake | Cause::Other => false,
         }

@@ -61,18 +61,23 @@ impl Retransmissions {
         if msg.is_request() && msg.method() == "BYE" {
             self.bye_after_ack(exit)?;
         }
-        let Some(kind) = kind_of(exit) else { return Ok(()) };
         let key = (msg.branch().to_owned(), msg.method().to_owned(), !msg.is_request());
         if let Some(owed) = self.owed.get_mut(&key) {
             return again(owed, &mut self.by_due, &key, exit);
         }
         if let Some(bytes) = self.settled.get(&key) {
             if msg.is_request() {
-                let reason = format!("{} again after its answer", msg.summary());
+                let reason = format!("{} again, answered or over a reliable transport", msg.summary());
                 return Err(broken("retransmitted_on_time", exit.now, reason));
             }
             return same(bytes, exit);
         }
+        let Some(kind) = kind_of(exit) else {
+            if msg.is_request() && msg.method() != "ACK" {
+                self.settled.insert(key, exit.raw.clone());
+            }
+            return Ok(());
+        };
         let due = exit.now + T1;
         self.by_due.insert((due, key.clone()));
         let cseq = msg.cseq().map_or(0, |(number, _)| number);

@@ -299,9 +299,8 @@ impl Phone {
     /// The leg whose dialog a request belongs to (RFC 3261 §12.2.2).
     fn leg_of(&self, msg: &Msg) -> Option<usize> {
         let (to, from) = (msg.tag("to")?, msg.tag("from")?);
-        let ours = |leg: &super::Leg| {
-            leg.call_id == msg.call_id() && leg.local_tag == to && leg.remote_tag == from
-        };
+        let ours =
+            |leg: &super::Leg| leg.call_id == msg.call_id() && leg.local_tag == to && leg.remote_tag == from;
         self.legs.iter().position(ours)
     }
 }

@@ -36,7 +36,14 @@ impl Challenge {
     }
 
     /// The Authorization or Proxy-Authorization value for one request.
-    pub(crate) fn answer(&mut self, user: &str, password: &str, method: &str, uri: &str, cnonce: &str) -> String {
+    pub(crate) fn answer(
+        &mut self,
+        user: &str,
+        password: &str,
+        method: &str,
+        uri: &str,
+        cnonce: &str,
+    ) -> String {
         self.uses += 1;
         let ha1 = md5(&format!("{user}:{}:{password}", self.realm));
         let ha2 = md5(&format!("{method}:{uri}"));

@@ -231,11 +231,7 @@ impl Phone {
     }
 
     fn via(&self, branch: &str) -> String {
-        format!(
-            "SIP/2.0/{} {}:{SIP_PORT};branch={branch};rport",
-            self.plan.transport.as_str(),
-            self.address
-        )
+        format!("SIP/2.0/{} {}:{SIP_PORT};branch={branch};rport", self.plan.transport.as_str(), self.address)
     }
 
     /// The domain in the phone's URIs: the exchange's address, or a name that means nothing to it.

@@ -89,7 +89,8 @@ impl Remote {
 /// Writes an offer or an answer.
 pub(crate) fn write(address: IpAddr, port: u16, version: u32, formats: &[u8], way: Way) -> String {
     let list: String = formats.iter().map(|f| format!(" {f}")).collect();
-    let maps: String = formats.iter().filter_map(|f| name_of(*f).map(|n| format!("a=rtpmap:{f} {n}\r\n"))).collect();
+    let maps: String =
+        formats.iter().filter_map(|f| name_of(*f).map(|n| format!("a=rtpmap:{f} {n}\r\n"))).collect();
     format!(
         "v=0\r\no=- {port} {version} IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
          m=audio {port} RTP/AVP{list}\r\n{maps}a=ptime:20\r\na={}\r\n",

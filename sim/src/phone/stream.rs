@@ -27,7 +27,10 @@ pub(super) struct Line {
 
 impl Phone {
     pub(super) fn connect(&mut self) {
-        if self.plan.transport == Transport::Tcp && self.line.own.is_none() && !self.line.connecting && !self.line.off
+        if self.plan.transport == Transport::Tcp
+            && self.line.own.is_none()
+            && !self.line.connecting
+            && !self.line.off
         {
             self.line.connecting = true;
             self.out.push(Effect::Connect);
@@ -87,7 +90,10 @@ impl Phone {
             buffer.advance(2);
         }
         let head = head_length(buffer)?;
-        let length = Msg::read(&Bytes::copy_from_slice(&buffer[..head]))?.get("content-length")?.parse::<usize>().ok()?;
+        let length = Msg::read(&Bytes::copy_from_slice(&buffer[..head]))?
+            .get("content-length")?
+            .parse::<usize>()
+            .ok()?;
         (buffer.len() >= head + length).then(|| buffer.split_to(head + length).freeze())
     }
 

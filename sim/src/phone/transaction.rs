@@ -156,7 +156,8 @@ impl Phone {
             }
             client.progress = Progress::Proceeding;
             if invite {
-                (client.resend, client.end) = (None, if client.end > Some(now + LIFE) { client.end } else { None });
+                (client.resend, client.end) =
+                    (None, if client.end > Some(now + LIFE) { client.end } else { None });
             } else {
                 client.interval = T2;
             }
@@ -244,7 +245,12 @@ impl Phone {
     }
 
     /// Finds the transaction of a request, or opens one. `None` when the request was only a repetition.
-    pub(super) fn receive_request(&mut self, scene: &Scene<'_>, msg: &Msg, stream: Option<u64>) -> Option<u64> {
+    pub(super) fn receive_request(
+        &mut self,
+        scene: &Scene<'_>,
+        msg: &Msg,
+        stream: Option<u64>,
+    ) -> Option<u64> {
         let method = msg.method();
         let found = self.servers.iter_mut().find(|s| {
             s.request.branch() == msg.branch()
