@@ -37,8 +37,7 @@ impl Reply {
     }
 
     /// With this To tag.
-    #[expect(clippy::wrong_self_convention, reason = "it is the tag of To, not a conversion")]
-    pub(crate) fn to_tag(mut self, tag: impl Into<SmolStr>) -> Self {
+    pub(crate) fn tagged(mut self, tag: impl Into<SmolStr>) -> Self {
         self.to_tag = Some(tag.into());
         self
     }

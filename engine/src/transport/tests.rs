@@ -80,7 +80,7 @@ impl World {
     }
 
     fn answer(&mut self, arrival: &Arrival, reply: &Reply) -> (Flow, String) {
-        let reply = reply.clone().to_tag("b");
+        let reply = reply.clone().tagged("b");
         self.transport.answer(&mut self.bench.cx(), arrival, &reply);
         let (flow, text) = self.bench.sent_one();
         (flow, readable(&text))
