@@ -20,7 +20,7 @@ use crate::log::Entry;
 use crate::store::{Saved, Store, StoreError};
 
 /// How long jobs gather.
-const STROKE: Duration = Duration::from_millis(10);
+const STROKE: Duration = Duration::from_millis(25);
 /// Log entries on their way; what is more is dropped and counted.
 const WAITING: usize = 20_000;
 /// Octets of log text that nobody takes; what is more is dropped and counted.
@@ -156,7 +156,7 @@ impl Work {
             // Text that nobody takes is offered again now and then.
             let first = match self.text.is_empty() {
                 true => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                false => jobs.recv_timeout(5 * STROKE),
+                false => jobs.recv_timeout(2 * STROKE),
             };
             let open = match first {
                 Ok(job) => self.take(job) && self.gather(jobs),
@@ -260,5 +260,41 @@ impl Work {
             }
         }
         self.text.drain(..written.min(self.text.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::NO_STORE;
+    use telex_engine::event::Event;
+
+    #[test]
+    fn records_are_stored_and_told_in_order_and_nothing_is_lost_at_the_end() {
+        let (stored, told) = smol::channel::unbounded();
+        let opening = Opening { path: NO_STORE.into(), now: WallTime::default(), stored };
+        let (desk, running) = Desk::start(opening, Some(Severity::Error)).unwrap();
+        assert_eq!(running.saved().unwrap().last, Lsn(0));
+        for lsn in 1..=100 {
+            desk.store(Lsn(lsn), Record::Unbind { aor: "100".into(), contact: "sip:100@a".into() });
+        }
+        running.end(&desk);
+        let mut last = 0;
+        while let Ok(Input::Stored { through }) = told.try_recv() {
+            assert!(through.0 > last);
+            last = through.0;
+        }
+        assert_eq!(last, 100);
+    }
+
+    #[test]
+    fn what_is_not_to_be_shown_is_not_even_handed_over() {
+        let (stored, _told) = smol::channel::unbounded();
+        let opening = Opening { path: NO_STORE.into(), now: WallTime::default(), stored };
+        let (desk, running) = Desk::start(opening, Some(Severity::Warning)).unwrap();
+        assert!(desk.shows(Severity::Error) && desk.shows(Severity::Warning) && !desk.shows(Severity::Info));
+        desk.log(Entry::Event(Event::Ringing { call: 1, contact: "sip:100@a".into() }));
+        assert_eq!(desk.waiting.load(Ordering::Relaxed), 0);
+        running.end(&desk);
     }
 }

@@ -161,7 +161,7 @@ impl Servers {
             Some(txn) => self.advance(cx, transport, txn, Event::Ack),
             None => true,
         };
-        passed.then_some(Up::Ack { message: arrival.message, flow: arrival.flow })
+        passed.then_some(Up::Ack { message: arrival.message })
     }
 
     /// A CANCEL is answered here: 200 when its INVITE is known, 481 when not (RFC 3261 §9.2). It goes up when the
@@ -181,7 +181,6 @@ impl Servers {
         if invite.is_none() && !self.has_room(cx, transport, &arrival, others) {
             return None;
         }
-        let message = arrival.message.clone();
         let cancel = self.open(cx, transport, arrival);
         let mut reply = Reply::new(if invite.is_some() { Status::OK } else { Status::NO_SUCH_TRANSACTION });
         // §9.2: the To tag should be that of the response to the INVITE.
@@ -189,7 +188,7 @@ impl Servers {
         self.respond(cx, transport, cancel, &reply);
         let invite =
             invite.filter(|txn| self.live.get(*txn).is_some_and(|server| server.machine.is_pending()))?;
-        Some(Up::Cancel { invite, message })
+        Some(Up::Cancel { invite })
     }
 
     /// Answers. False when the transaction is over or was answered finally before.
@@ -216,7 +215,7 @@ impl Servers {
         {
             more.tag = Some(tag);
         }
-        if status.is_success() && more.method != Method::Options {
+        if status.is_success() && !matches!(more.method, Method::Options | Method::Cancel) {
             transport.know(server.path.source);
         }
         if status.is_final() {
@@ -319,10 +318,9 @@ impl Servers {
     fn find(&mut self, message: &Message, method: Method) -> Option<ServerKey> {
         let to = message.to().ok();
         let tag = to.as_ref().and_then(|to| to.tag()).unwrap_or_default();
-        let acknowledged = message.method() == Method::Ack && key::is_legacy(message);
         key::write(&mut self.scratch, message, method, tag);
         let found = self.by_key.get(self.scratch.as_str()).copied();
-        if !acknowledged {
+        if message.method() != Method::Ack || !key::is_legacy(message) {
             return found;
         }
         // The ACK of an RFC 2543 client has the To tag of the response: that of the INVITE, or one of ours where the

@@ -1,7 +1,7 @@
 //! TCP: listeners, and streams with bounded memory in both directions.
 //!
-//! An idle stream costs one task that waits to read. Writing happens at once when the kernel has room; only what it does
-//! not take is queued, and a peer that lets too much pile up is cut off.
+//! An idle stream costs one task that waits to read. Writing happens at once when the kernel has room; only what it
+//! does not take is queued, and a peer that lets too much pile up is cut off.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -23,7 +23,8 @@ use super::Arrival;
 const READ: usize = 16_384;
 /// Octets that may wait for one peer to read them.
 const QUEUED: usize = 256 << 10;
-/// How long a connection may take to come about, as long as a transaction waits for an answer (RFC 3261 table 4, timer F).
+/// How long a connection may take to come about, as long as a transaction waits for an answer (RFC 3261 table 4, timer
+/// F).
 const CONNECT: Duration = Duration::from_secs(32);
 /// How long a closing stream may take to deliver what was written.
 const LINGER: Duration = Duration::from_secs(5);
@@ -313,5 +314,134 @@ pub(super) async fn accept(id: ListenerId, listener: Rc<Async<TcpListener>>, inb
         if inbox.send(arrival).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smol::channel::{Receiver, bounded};
+    use smol::future::or;
+
+    struct World {
+        executor: Rc<LocalExecutor<'static>>,
+        arrivals: Receiver<Arrival>,
+        streams: Streams,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let executor = Rc::new(LocalExecutor::new());
+            let (inbox, arrivals) = bounded(8);
+            Self { streams: Streams::new(Rc::clone(&executor), inbox), executor, arrivals }
+        }
+
+        fn run<T>(&self, future: impl Future<Output = T>) -> T {
+            let late = async {
+                Timer::after(Duration::from_secs(20)).await;
+                panic!("nothing happens");
+            };
+            smol::block_on(self.executor.run(or(future, late)))
+        }
+
+        /// What reaches the engine next.
+        fn next(&mut self) -> Option<Input> {
+            match self.run(self.arrivals.recv()).unwrap() {
+                Arrival::Input(input) => self.streams.admit(&input).then_some(input),
+                Arrival::Connected(id, socket) => self.streams.connected(id, socket),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        /// A stream of ours, and the peer's end of it.
+        fn connect(&mut self, id: StreamId) -> TcpStream {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            self.streams.connect(id, listener.local_addr().unwrap());
+            let opened = self.next();
+            assert!(matches!(
+                opened,
+                Some(Input::Stream { event: StreamEvent::Opened { listener: None, .. }, .. })
+            ));
+            listener.accept().unwrap().0
+        }
+    }
+
+    const ID: StreamId = StreamId(2);
+
+    #[test]
+    fn octets_go_both_ways_and_the_end_is_told_once() {
+        let mut world = World::new();
+        let mut peer = world.connect(ID);
+        assert!(world.streams.send(ID, Bytes::from_static(b"ping")).is_none());
+        let mut room = [0; 4];
+        peer.read_exact(&mut room).unwrap();
+        peer.write_all(b"pong").unwrap();
+        let Some(Input::Stream { event, .. }) = world.next() else { panic!() };
+        assert_eq!((&room, event), (b"ping", StreamEvent::Bytes(Bytes::from_static(b"pong"))));
+        drop(peer);
+        assert!(matches!(world.next(), Some(Input::Stream { event: StreamEvent::Closed, .. })));
+        assert!(world.streams.send(ID, Bytes::from_static(b"late")).is_none());
+        assert!(!world.streams.admit(&closed(ID)));
+    }
+
+    #[test]
+    fn what_waits_for_a_connection_is_sent_when_it_comes() {
+        let mut world = World::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        world.streams.connect(ID, listener.local_addr().unwrap());
+        assert!(world.streams.send(ID, Bytes::from_static(b"ping")).is_none());
+        world.next();
+        let mut room = [0; 4];
+        listener.accept().unwrap().0.read_exact(&mut room).unwrap();
+        assert_eq!(&room, b"ping");
+    }
+
+    #[test]
+    fn a_connection_that_fails_is_closed() {
+        let mut world = World::new();
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        world.streams.connect(ID, nobody);
+        assert!(matches!(world.next(), Some(Input::Stream { event: StreamEvent::Closed, .. })));
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_cut_off() {
+        let mut world = World::new();
+        let peer = world.connect(ID);
+        let piece = Bytes::from(vec![0; 65_536]);
+        // The kernel takes some megabytes at most.
+        let cut = (0..1000).find_map(|_| world.streams.send(ID, piece.clone()));
+        assert!(matches!(cut, Some(Input::Stream { event: StreamEvent::Closed, .. })));
+        assert!(world.streams.streams.is_empty());
+        world.run(async {
+            while !world.streams.is_flushed() {
+                Timer::after(Duration::from_millis(5)).await;
+            }
+        });
+        drop(peer);
+    }
+
+    #[test]
+    fn what_was_written_leaves_before_the_stream_closes() {
+        let mut world = World::new();
+        let mut peer = world.connect(ID);
+        let piece = Bytes::from(vec![7; 100_000]);
+        let mut written = 0;
+        while world.streams.is_flushed() {
+            assert!(world.streams.send(ID, piece.clone()).is_none());
+            written += piece.len();
+        }
+        world.streams.disconnect(ID);
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        world.run(async {
+            while !world.streams.is_flushed() {
+                Timer::after(Duration::from_millis(5)).await;
+            }
+        });
+        assert_eq!(reader.join().unwrap(), written);
     }
 }
