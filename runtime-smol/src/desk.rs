@@ -20,7 +20,7 @@ use crate::log::Entry;
 use crate::store::{Saved, Store, StoreError};
 
 /// How long jobs gather.
-const STROKE: Duration = Duration::from_millis(10);
+const STROKE: Duration = Duration::from_millis(25);
 /// Log entries on their way; what is more is dropped and counted.
 const WAITING: usize = 20_000;
 /// Octets of log text that nobody takes; what is more is dropped and counted.
@@ -156,7 +156,7 @@ impl Work {
             // Text that nobody takes is offered again now and then.
             let first = match self.text.is_empty() {
                 true => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                false => jobs.recv_timeout(5 * STROKE),
+                false => jobs.recv_timeout(2 * STROKE),
             };
             let open = match first {
                 Ok(job) => self.take(job) && self.gather(jobs),

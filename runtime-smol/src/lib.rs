@@ -3,8 +3,8 @@
 //! This crate drives the engine: it feeds bytes and time in, performs the actions that come out and keeps the clock.
 //! It decides nothing about telephony.
 //!
-//! One thread, the main one, runs signalling ([`driver`]); one per core runs media ([`media`]); one does what may wait for
-//! a disk or a terminal ([`desk`]). They meet in queues that no media thread ever waits for.
+//! One thread, the main one, runs signalling ([`driver`]); one per core runs media ([`media`]); one does what may wait
+//! for a disk or a terminal ([`desk`]). They meet in queues that no media thread ever waits for.
 
 mod cli;
 mod clock;

@@ -1,7 +1,10 @@
 //! The program as its users meet it: started, spoken to over sockets, steered, stopped.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -45,6 +48,7 @@ impl Telex {
 
     fn start_in(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let mut child = command(folder.path())
+            .env("NOTIFY_SOCKET", folder.path().join("notify"))
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
@@ -61,7 +65,7 @@ impl Telex {
                 )
             })
         };
-        assert!(line.contains(" · RTP 3") && line.contains(" · ready in "), "{line}");
+        assert!(line.contains(" · RTP ") && line.contains(" · ready in "), "{line}");
         Self { udp: address("udp"), tcp: address("tcp"), folder, child }
     }
 
@@ -159,6 +163,28 @@ fn options_are_answered_over_udp_and_tcp_and_sigterm_ends_it() {
     telex.signal("-TERM");
     assert_eq!(telex.ended(), Some(0), "{}", telex.log());
     assert!(!telex.folder.path().join("telex.sock").exists());
+}
+
+#[test]
+fn systemd_is_told_what_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("telex.toml"), config("127.0.0.1:0", "127.0.0.1:0", &["100"])).unwrap();
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let told = || {
+        let mut room = [0; 256];
+        let length = socket.recv(&mut room).unwrap();
+        String::from_utf8(room[..length].to_vec()).unwrap()
+    };
+    let mut telex = Telex::start_in(folder, &["run"]);
+    assert_eq!(told().trim(), "READY=1");
+    telex.signal("-HUP");
+    let reloading = told();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert_eq!(told().trim(), "READY=1");
+    telex.signal("-INT");
+    assert_eq!(told().trim(), "STOPPING=1");
+    assert_eq!(telex.ended(), Some(0));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
-use crate::dialog::{Invitation, is_sdp, without_tag};
+use crate::dialog::{Invitation, Invited, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
@@ -80,7 +80,7 @@ impl Calls {
             if refusal.status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");
             }
-            below.stack.respond(cx, incoming.txn, reply);
+            below.stack.respond(cx, incoming.txn, &reply);
         }
     }
 
@@ -148,15 +148,9 @@ impl Calls {
             timer: None,
             waiting: SmallVec::new(),
         });
-        let leg = below.sessions.invited_by(
-            cx,
-            &mut below.stack,
-            key,
-            incoming.txn,
-            incoming.invite,
-            incoming.flow,
-            dialled,
-        );
+        let Incoming { txn, invite, flow, .. } = *incoming;
+        let by = Invited { txn, invite, flow, user: dialled };
+        let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
         let Ok(leg) = leg else {
             self.all.remove(key);
             self.ports.release(shard, port);

@@ -144,6 +144,19 @@ pub(crate) struct Theirs {
     pub(crate) asked: Asked,
 }
 
+/// An INVITE outside any dialog.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invited<'a> {
+    /// Its transaction.
+    pub(crate) txn: ServerKey,
+    /// The message.
+    pub(crate) invite: &'a Message,
+    /// The way it came.
+    pub(crate) flow: Flow,
+    /// User part of our Contact.
+    pub(crate) user: &'a str,
+}
+
 /// What a UAC needs to ask again, for instance after 422.
 #[derive(Clone, Debug)]
 pub(crate) struct Invitation {
@@ -188,7 +201,7 @@ pub(crate) enum Role {
         /// How we asked.
         invitation: Box<Invitation>,
         /// Forks that answered provisionally (§12.1.2), with the last RSeq acknowledged.
-        early: SmallVec<[(Dialog, u32); 1]>,
+        early: Vec<(Dialog, u32)>,
         /// Min-SE that a 422 asked for.
         min_se: Option<u32>,
         /// Our From tag and Call-ID.

@@ -27,8 +27,8 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// Answers a request.
-    pub(crate) fn respond(&mut self, cx: &mut Cx<'_>, txn: ServerKey, reply: Reply) {
-        self.transactions.respond(cx, &mut self.transport, txn, &reply);
+    pub(crate) fn respond(&mut self, cx: &mut Cx<'_>, txn: ServerKey, reply: &Reply) {
+        self.transactions.respond(cx, &mut self.transport, txn, reply);
     }
 
     /// The Contact URI of a user reached through this flow (RFC 3261 §8.1.1.8).
@@ -155,7 +155,7 @@ impl Sessions {
         flow: Flow,
     ) -> Option<Heard> {
         let Some(leg) = self.find(message) else {
-            stack.respond(cx, txn, Reply::new(Status::NO_SUCH_TRANSACTION));
+            stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
             return None;
         };
         self.within(cx, stack, leg, txn, message, flow)
@@ -323,7 +323,7 @@ impl Session {
     pub(super) fn reply(&self, status: Status) -> Reply {
         let mut reply = Reply::new(status);
         if let Some(dialog) = &self.dialog {
-            reply = reply.to_tag(dialog.local_tag.clone());
+            reply = reply.tagged(dialog.local_tag.clone());
         }
         reply
     }

@@ -1,7 +1,6 @@
 //! A session we ask for: INVITE, its forks, its ACKs and PRACKs (RFC 3261 §13.2, RFC 3262 §4).
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::session::{AGENT, Heard, Invitation, LegEvent, Phase, Role, Session, asked, description};
@@ -33,7 +32,7 @@ impl Sessions {
         let draft = ask(&invitation, &ids, cseq, None, &contact, cx.config.session);
         let txn = stack.request(cx, draft, invitation.flow);
         let body = invitation.offer.clone();
-        let early = SmallVec::new();
+        let early = Vec::new();
         let role = Role::Uac { txn, cseq, invitation: Box::new(invitation), early, min_se: None, ids };
         let mut session = Session::new(call, role, None, contact, false);
         session.body = body;

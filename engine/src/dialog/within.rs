@@ -34,7 +34,7 @@ impl Sessions {
         if let Some(dialog) = &mut session.dialog
             && let Err(status) = dialog.admit(cseq)
         {
-            stack.respond(cx, txn, Reply::new(status));
+            stack.respond(cx, txn, &Reply::new(status));
             return None;
         }
         match message.method() {
@@ -46,12 +46,12 @@ impl Sessions {
             }
             Method::Options => {
                 let reply = capabilities(session.reply(Status::OK), &session.contact);
-                stack.respond(cx, txn, reply.header(HeaderName::Accept, "application/sdp"));
+                stack.respond(cx, txn, &reply.header(HeaderName::Accept, "application/sdp"));
                 None
             }
             _ => {
                 let reply = session.reply(Status::METHOD_NOT_ALLOWED).header(HeaderName::Allow, ALLOW);
-                stack.respond(cx, txn, reply);
+                stack.respond(cx, txn, &reply);
                 None
             }
         }
@@ -65,7 +65,7 @@ impl Sessions {
         txn: ServerKey,
     ) -> Option<Heard> {
         let session = self.all.get(leg)?;
-        stack.respond(cx, txn, session.reply(Status::OK));
+        stack.respond(cx, txn, &session.reply(Status::OK));
         let heard = match session.phase {
             Phase::Ending => None,
             Phase::Inviting => {
@@ -106,13 +106,13 @@ impl Sessions {
             } else if status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");
             }
-            stack.respond(cx, txn, reply);
+            stack.respond(cx, txn, &reply);
             return None;
         }
         let Ok(timer) = timer else {
             let floor = cx.config.session.min_se.as_secs();
             let reply = session.reply(Status::SESSION_INTERVAL_TOO_SMALL);
-            stack.respond(cx, txn, reply.header(HeaderName::MinSe, floor));
+            stack.respond(cx, txn, &reply.header(HeaderName::MinSe, floor));
             return None;
         };
         if let Some(dialog) = &mut session.dialog {
@@ -122,7 +122,7 @@ impl Sessions {
         }
         if method == Method::Update && body.is_empty() {
             session.timer = Some(timer);
-            stack.respond(cx, txn, session.success());
+            stack.respond(cx, txn, &session.success());
             session.arm_session_timer(cx, leg);
             return None;
         }
@@ -142,7 +142,7 @@ impl Sessions {
             session.send_2xx(cx, stack, leg, theirs.txn, theirs.cseq);
         } else {
             let reply = session.success().session(session.body.clone());
-            stack.respond(cx, theirs.txn, reply);
+            stack.respond(cx, theirs.txn, &reply);
         }
         session.arm_session_timer(cx, leg);
     }
@@ -151,7 +151,7 @@ impl Sessions {
     pub(crate) fn reject_offer(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, status: Status) {
         let Some(session) = self.all.get_mut(leg) else { return };
         if let Some(theirs) = session.theirs.take() {
-            stack.respond(cx, theirs.txn, session.reply(status));
+            stack.respond(cx, theirs.txn, &session.reply(status));
         }
     }
 
@@ -161,7 +161,7 @@ impl Sessions {
         match (session.phase, &session.role) {
             (Phase::Ending, _) => {}
             (Phase::Inviting, Role::Uas { .. }) => {
-                self.refuse(cx, stack, leg, Status::TEMPORARILY_UNAVAILABLE)
+                self.refuse(cx, stack, leg, Status::TEMPORARILY_UNAVAILABLE);
             }
             (Phase::Inviting, Role::Uac { txn, .. }) => {
                 let txn = *txn;

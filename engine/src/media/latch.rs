@@ -87,7 +87,7 @@ impl Latch {
         }
     }
 
-    /// The silence so far was wanted.
+    /// The learnt source is alive, or its silence so far was wanted.
     pub(super) fn refresh(&mut self, now: Instant) {
         if let Some(learnt) = &mut self.learnt {
             learnt.heard = now;

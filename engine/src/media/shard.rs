@@ -54,8 +54,8 @@ pub struct ShardStats {
 
 /// One media machine.
 ///
-/// A command that breaks the contract (an unknown room, a port in use, a third leg in a relay, a leg that changes room or
-/// port) ends the leg it names with its [`MediaReport::Dropped`]: the call suffers, no other does.
+/// A command that breaks the contract (an unknown room, a port in use, a leg that changes room or port) ends the leg it
+/// names with its [`MediaReport::Dropped`]: that call suffers, no other does.
 #[derive(Debug)]
 pub struct MediaShard {
     shard: ShardId,
@@ -144,11 +144,12 @@ impl MediaShard {
         let shared = port & 1 == 0;
         match classify(bytes) {
             Kind::Rtp if shared => {
-                let Some(heard) = leg.hear(now, from, bytes, &mut out.reports) else { return };
+                let heard = leg.hear(now, from, bytes, &mut out.reports);
                 let listener = leg.listener;
-                if leg.silent {
+                if leg.silent && leg.last_received == now {
                     self.watch(now, key);
                 }
+                let Some(heard) = heard else { return };
                 let to = match listener {
                     Listener::Nobody => return,
                     Listener::Itself => key,
@@ -262,7 +263,8 @@ impl MediaShard {
             return self.drop_leg(now, key, out);
         }
         let watched = |s: &LegSpec| (s.receive, s.silence);
-        let rewatch = watched(&leg.spec) != watched(&spec);
+        // A report under the old revision may have been ignored as out of date: say it again under the new one.
+        let rewatch = watched(&leg.spec) != watched(&spec) || (leg.silent && rev > leg.rev);
         let played = leg.player.is_some();
         leg.put(now, rev, spec);
         self.settle_ring(now, key, played);
@@ -274,8 +276,7 @@ impl MediaShard {
     fn add_leg(&mut self, now: Instant, id: LegId, rev: Revision, spec: LegSpec, out: &mut MediaOut) {
         let slot = usize::from(spec.port.0 >> 1);
         let free = spec.port.0 & 1 == 0 && self.ports.get(slot).is_none_or(Option::is_none);
-        let room = self.rooms.get_mut(&spec.room).filter(|r| free && r.has_place());
-        let Some(room) = room else {
+        let Some(room) = self.rooms.get_mut(&spec.room).filter(|_| free) else {
             let resume = spec.resume.unwrap_or(Resume { ssrc: 0, sequence: 0, timestamp: 0 });
             out.reports.push(MediaReport::Dropped { leg: id, stats: LegStats::default(), resume });
             return;
@@ -379,17 +380,11 @@ impl MediaShard {
 }
 
 impl Room {
-    fn has_place(&self) -> bool {
-        match self.spec.mode {
-            RoomMode::Relay => self.legs.len() < 2,
-            RoomMode::Echo => true,
-        }
-    }
-
     fn listener(&self, of: LegKey) -> Listener {
         match self.spec.mode {
             RoomMode::Echo => Listener::Itself,
-            // With any other number of legs it is not clear who is meant, and silence is safer than a guess.
+            // A leg may come before the one it replaces has gone. Until then it is not clear who is meant, and silence
+            // is safer than a guess.
             RoomMode::Relay => match *self.legs {
                 [a, b] => Listener::Other(if a == of { b } else { a }),
                 _ => Listener::Nobody,

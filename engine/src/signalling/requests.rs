@@ -34,7 +34,7 @@ impl Tables {
         if method != Method::Register
             && let Some(reply) = unsupported(message)
         {
-            return self.below.stack.respond(cx, txn, reply);
+            return self.below.stack.respond(cx, txn, &reply);
         }
         if inside {
             let below = &mut self.below;
@@ -44,33 +44,33 @@ impl Tables {
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
             Method::Register => self.register(cx, txn, message, flow, source),
-            Method::Options => self.below.stack.respond(cx, txn, capabilities()),
+            Method::Options => self.below.stack.respond(cx, txn, &capabilities()),
             Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify => {
-                self.below.stack.respond(cx, txn, Reply::new(Status::NO_SUCH_TRANSACTION));
+                self.below.stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
             }
-            Method::Other => self.below.stack.respond(cx, txn, not_allowed(Status::NOT_IMPLEMENTED)),
-            _ => self.below.stack.respond(cx, txn, not_allowed(Status::METHOD_NOT_ALLOWED)),
+            Method::Other => self.below.stack.respond(cx, txn, &not_allowed(Status::NOT_IMPLEMENTED)),
+            _ => self.below.stack.respond(cx, txn, &not_allowed(Status::METHOD_NOT_ALLOWED)),
         }
     }
 
     fn invite(&mut self, cx: &mut Cx<'_>, txn: ServerKey, invite: &Message, flow: Flow, source: SocketAddr) {
         let stack = &mut self.below.stack;
         if stack.transactions.is_merged(txn) {
-            return stack.respond(cx, txn, Reply::new(Status::LOOP_DETECTED));
+            return stack.respond(cx, txn, &Reply::new(Status::LOOP_DETECTED));
         }
         if matches!(invite.max_forwards(), Some(Ok(0))) {
-            return stack.respond(cx, txn, Reply::new(Status::TOO_MANY_HOPS));
+            return stack.respond(cx, txn, &Reply::new(Status::TOO_MANY_HOPS));
         }
         if self.stopping != Stopping::No {
             let reply = Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, 30);
-            return stack.respond(cx, txn, reply);
+            return stack.respond(cx, txn, &reply);
         }
         let asked = asked(invite);
         let floor = cx.config.session.min_se;
         if asked.supported && asked.expires.is_some_and(|s| Duration::from_secs(u64::from(s)) < floor) {
             let reply =
                 Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs());
-            return stack.respond(cx, txn, reply);
+            return stack.respond(cx, txn, &reply);
         }
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
             let incoming = Incoming { txn, invite, flow, source, caller };
@@ -100,7 +100,7 @@ impl Tables {
             }
             _ => Reply::new(Status::FORBIDDEN),
         };
-        self.below.stack.respond(cx, txn, reply);
+        self.below.stack.respond(cx, txn, &reply);
     }
 
     /// The extension a request comes from. When it does not prove one, it is challenged or refused here.

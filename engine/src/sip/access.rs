@@ -1,7 +1,7 @@
 //! Typed values of a message, parsed when asked for.
 
 use super::error::{ParseError, Why};
-use super::message::{Field, Message, Values, missing};
+use super::message::{Field, Message, missing};
 use super::name::HeaderName;
 use super::name_addr::NameAddr;
 use super::scan;
@@ -24,15 +24,40 @@ pub enum Contacts<'a> {
 /// Walks addresses: see [`Message::addresses`].
 #[derive(Clone, Debug)]
 pub struct Addresses<'a> {
-    values: Values<'a>,
-    part: &'static str,
+    message: &'a Message,
+    name: HeaderName,
+    /// The field to look at next.
+    next: usize,
+    /// What is left of the field before it.
+    rest: &'a str,
 }
 
 impl<'a> Iterator for Addresses<'a> {
     type Item = Result<NameAddr<'a>, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.values.next().map(|v| NameAddr::parse(v).map_err(|e| e.named(self.part)))
+        loop {
+            if self.rest.is_empty() {
+                let (position, field) = self.message.field_from(self.name, self.next)?;
+                self.next = position + 1;
+                self.rest = self.message.text(field.value);
+            }
+            self.rest = self.rest.trim_start_matches([',', ' ', '\t', '\r', '\n']);
+            if !self.rest.is_empty() {
+                break;
+            }
+        }
+        match NameAddr::parse_first(self.rest) {
+            Ok((address, end)) => {
+                self.rest = self.rest.get(end..).unwrap_or_default();
+                Some(Ok(address))
+            }
+            Err(error) => {
+                // Where the next address begins is not known.
+                self.rest = "";
+                Some(Err(error.named(self.name.as_str())))
+            }
+        }
     }
 }
 
@@ -67,17 +92,19 @@ impl Message {
 
     /// All addresses of this name: Route, Record-Route, Path, P-Asserted-Identity and their kin.
     pub fn addresses(&self, name: HeaderName) -> Addresses<'_> {
-        Addresses { values: self.values(name), part: name.as_str() }
+        Addresses { message: self, name, next: 0, rest: "" }
     }
 
     /// Contact. An error in one address is that item's; `*` beside addresses is an error (RFC 3261 §10.3).
     pub fn contacts(&self) -> Result<Contacts<'_>, ParseError> {
         let name = HeaderName::Contact;
-        let star = self.headers_named(name).any(|v| v.contains('*') && self.values(name).any(|v| v == "*"));
-        match (star, self.values(name).nth(1)) {
-            (false, _) => Ok(Contacts::List(self.addresses(name))),
-            (true, None) => Ok(Contacts::Star),
-            (true, Some(_)) => Err(ParseError::new(name.as_str(), Why::Character, 0)),
+        if !self.header(name).is_some_and(|value| value.starts_with('*')) {
+            return Ok(Contacts::List(self.addresses(name)));
+        }
+        let mut values = self.values(name);
+        match (values.next(), values.next()) {
+            (Some("*"), None) => Ok(Contacts::Star),
+            _ => Err(ParseError::new(name.as_str(), Why::Character, 0)),
         }
     }
 

@@ -7,22 +7,25 @@ use super::error::{ParseError, Why};
 use super::index;
 use super::method::Method;
 use super::name::HeaderName;
-use super::scan::{self, Elements};
+use super::scan::{self, Elements, Span};
 use super::status::Status;
 
 /// Header fields that need no memory of their own.
 const INLINE: usize = 32;
 
-/// A piece of a message: from, to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span(pub(super) u16, pub(super) u16);
-
-/// Where one header field stands.
+/// Where one header field stands: its name, and its value without white space at the ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
     pub(super) id: HeaderName,
-    pub(super) name: Span,
+    pub(super) name_length: u8,
+    pub(super) at: u16,
     pub(super) value: Span,
+}
+
+impl Field {
+    pub(super) fn name(&self) -> Span {
+        Span(self.at, self.at.saturating_add(u16::from(self.name_length)))
+    }
 }
 
 /// What the start line says.
@@ -42,10 +45,10 @@ pub(super) struct Table {
 
 /// One SIP message: the octets as they came and an index of them. Nothing is copied or decoded before it is asked for.
 ///
-/// A folded value keeps its line breaks; every reader in this module takes them for white space, and a [`super::Writer`]
-/// makes spaces of them. Octets that are not UTF-8 are shown as U+001A, which no grammar allows outside quoted strings
-/// and free text: a phone that sends its display name in Latin-1 is served all the same, and [`Message::raw`] still has
-/// what it sent.
+/// A folded value keeps its line breaks; every reader in this module takes them for white space, and a
+/// [`super::Writer`] makes spaces of them. Octets that are not UTF-8 are shown as U+001A, which no grammar allows
+/// outside quoted strings and free text: a phone that sends its display name in Latin-1 is served all the same, and
+/// [`Message::raw`] still has what it sent.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub(super) raw: Bytes,
@@ -54,6 +57,8 @@ pub struct Message {
     pub(super) start: Start,
     pub(super) table: Table,
     pub(super) body: Span,
+    /// Whether a header field holds line breaks or other control characters but tabs.
+    pub(super) folded: bool,
     pub(super) defect: Option<ParseError>,
 }
 
@@ -66,6 +71,10 @@ pub struct Header<'a> {
     pub name: &'a str,
     /// Its value without white space at the ends.
     pub value: &'a str,
+    /// All of it as it came.
+    pub(super) line: &'a [u8],
+    /// Whether `line` is free of line breaks and other control characters.
+    pub(super) clean: bool,
 }
 
 impl Message {
@@ -154,9 +163,7 @@ impl Message {
 
     /// The values of all fields of this name, comma-separated lists taken apart. Empty elements are left out.
     pub fn values(&self, name: HeaderName) -> Values<'_> {
-        let next =
-            self.table.first.get(name as usize).map_or(usize::MAX, |&n| usize::from(n).wrapping_sub(1));
-        Values { message: self, name, next, elements: Elements::new("") }
+        Values { message: self, name, next: 0, elements: Elements::new("") }
     }
 
     /// The value of the first field of a name that is no [`HeaderName`], compared without case.
@@ -177,7 +184,7 @@ impl Message {
 
     /// The body, sharing the message's memory.
     pub fn body_bytes(&self) -> Bytes {
-        self.raw.slice(usize::from(self.body.0)..usize::from(self.body.1))
+        self.raw.slice(self.body.range())
     }
 
     /// The first field of this name.
@@ -187,15 +194,37 @@ impl Message {
         self.table.fields.get(usize::from(position))
     }
 
+    /// The first field of this name at position `from` or after, and its position.
+    pub(super) fn field_from(&self, name: HeaderName, from: usize) -> Option<(usize, &Field)> {
+        let first = usize::from(*self.table.first.get(name as usize)?).checked_sub(1)?;
+        let from = from.max(first);
+        let found = self.table.fields.get(from..)?.iter().position(|f| f.id == name)? + from;
+        self.table.fields.get(found).map(|f| (found, f))
+    }
+
     /// Every field of this name.
     pub(super) fn fields_named(&self, name: HeaderName) -> impl Iterator<Item = &Field> {
-        let from =
-            self.table.first.get(name as usize).map_or(usize::MAX, |&n| usize::from(n).wrapping_sub(1));
-        self.table.fields.iter().skip(from).filter(move |f| f.id == name)
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let (position, field) = self.field_from(name, next)?;
+            next = position + 1;
+            Some(field)
+        })
     }
 
     pub(super) fn field(&self, f: &Field) -> Header<'_> {
-        Header { id: f.id, name: self.text(f.name), value: self.text(f.value) }
+        Header {
+            id: f.id,
+            name: self.text(f.name()),
+            value: self.text(f.value),
+            line: self.line(f),
+            clean: !self.folded,
+        }
+    }
+
+    /// A field as it came, from the first character of its name to the last of its value.
+    pub(super) fn line(&self, f: &Field) -> &[u8] {
+        self.octets(Span(f.at, f.value.1))
     }
 
     /// Text of the head.
@@ -203,14 +232,14 @@ impl Message {
     pub(super) fn text(&self, span: Span) -> &str {
         let octets = match &self.repaired {
             None => self.octets(span),
-            Some(repaired) => repaired.get(usize::from(span.0)..usize::from(span.1)).unwrap_or_default(),
+            Some(repaired) => repaired.get(span.range()).unwrap_or_default(),
         };
         std::str::from_utf8(octets).unwrap_or_default()
     }
 
     #[inline]
     pub(super) fn octets(&self, span: Span) -> &[u8] {
-        self.raw.get(usize::from(span.0)..usize::from(span.1)).unwrap_or_default()
+        self.raw.get(span.range()).unwrap_or_default()
     }
 }
 
@@ -233,10 +262,9 @@ impl<'a> Iterator for Values<'a> {
             if let Some(element) = self.elements.next() {
                 return Some(element);
             }
-            let fields = self.message.table.fields.get(self.next..)?;
-            let skipped = fields.iter().position(|f| f.id == self.name)?;
-            let value = self.message.text(fields.get(skipped)?.value);
-            self.next += skipped + 1;
+            let (position, field) = self.message.field_from(self.name, self.next)?;
+            self.next = position + 1;
+            let value = self.message.text(field.value);
             if !self.name.is_list() {
                 return Some(value);
             }

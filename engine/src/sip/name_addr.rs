@@ -27,22 +27,51 @@ const PART: &str = "address";
 impl<'a> NameAddr<'a> {
     /// Parses one whole value.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
-        let mut c = Cursor::new(text);
-        let address = Self::read(&mut c)?;
-        c.skip_lws();
-        if c.is_done() { Ok(address) } else { Err(ParseError::new(PART, Why::Trailing, c.at())) }
+        let (address, end) = Self::parse_first(text)?;
+        if end == text.len() { Ok(address) } else { Err(ParseError::new(PART, Why::Trailing, end)) }
     }
 
-    fn read(c: &mut Cursor<'a>) -> Result<Self, ParseError> {
-        let (display, uri) = read_address(c)?;
+    /// Parses the first value of a list; gives where it ends: at a comma or at the end of the text.
+    #[inline]
+    pub(super) fn parse_first(text: &'a str) -> Result<(Self, usize), ParseError> {
+        scan::fits(PART, text)?;
+        let mut c = Cursor::new(text);
+        match Self::read(&mut c) {
+            Ok(address) => {
+                c.skip_lws();
+                if c.is_done() || c.peek() == b',' {
+                    Ok((address, c.at()))
+                } else {
+                    Err(ParseError::new(PART, Why::Character, c.at()))
+                }
+            }
+            Err(why) => Err(ParseError::new(PART, why, c.at())),
+        }
+    }
+
+    #[inline]
+    fn read(c: &mut Cursor<'a>) -> Result<Self, Why> {
+        let display = read_display(c)?;
+        let uri = if c.eat(b'<') {
+            let uri = Uri::read(c, false)?;
+            if !c.eat(b'>') {
+                return Err(if c.is_done() { Why::Unclosed } else { Why::Character });
+            }
+            uri
+        } else {
+            let uri = Uri::read(c, true)?;
+            if c.peek() == b'?' {
+                return Err(Why::Brackets);
+            }
+            uri
+        };
         let mut tag = None;
         let params = params::params(c, |p| {
             if tag.is_none() && p.name.eq_ignore_ascii_case("tag") {
                 tag = Some(p.value.ok_or(Why::Parameter)?);
             }
             Ok(())
-        });
-        let params = params.map_err(|why| ParseError::new(PART, why, c.at()))?;
+        })?;
         Ok(Self { display, uri, uri_text: uri.text(), params, tag })
     }
 
@@ -68,50 +97,27 @@ impl<'a> NameAddr<'a> {
     }
 }
 
-/// Takes the display name and the URI, brackets included.
+/// Takes the display name; nothing when the URI stands without brackets.
 #[inline]
-fn read_address<'a>(c: &mut Cursor<'a>) -> Result<(Option<&'a str>, Uri<'a>), ParseError> {
-    let fail = |why, at| ParseError::new(PART, why, at);
+fn read_display<'a>(c: &mut Cursor<'a>) -> Result<Option<&'a str>, Why> {
     c.skip_lws();
-    let from = c.at();
-    let mut display = None;
-    if c.peek() == b'"' {
-        let inside = c.quoted().map_err(|why| fail(why, from))?;
-        c.skip_lws();
-        if c.peek() != b'<' {
-            return Err(fail(Why::Character, c.at()));
+    match c.peek() {
+        b'<' => Ok(None),
+        b'"' => {
+            let inside = c.quoted()?;
+            c.skip_lws();
+            if c.peek() == b'<' { Ok(Some(inside)) } else { Err(Why::Character) }
         }
-        display = Some(inside);
-    } else {
-        let stop = |b: u8| matches!(b, b'<' | b',' | b';' | b'"' | b'>');
-        let rest = c.rest().as_bytes();
-        let end = rest.iter().position(|&b| stop(b)).unwrap_or(rest.len());
-        if rest.get(end) == Some(&b'<') {
-            c.seek(from + end);
-            let name = scan::trim(c.slice(from, c.at()));
-            display = (!name.is_empty()).then_some(name);
+        _ => {
+            let from = c.at();
+            let name = c.take(scan::DISPLAY);
+            if c.peek() == b'<' {
+                return Ok(Some(scan::trim(name)));
+            }
+            c.seek(from);
+            Ok(None)
         }
     }
-    if !c.eat(b'<') {
-        return bare(c).map(|uri| (None, uri));
-    }
-    let at = c.at();
-    let end = c.rest().bytes().position(|b| b == b'>').ok_or(fail(Why::Unclosed, at))?;
-    let uri = Uri::parse(c.slice(at, at + end)).map_err(|e| e.shifted(at))?;
-    c.seek(at + end + 1);
-    Ok((display, uri))
-}
-
-/// Takes a URI that stands without brackets: it ends where parameters of the header field begin.
-fn bare<'a>(c: &mut Cursor<'a>) -> Result<Uri<'a>, ParseError> {
-    let from = c.at();
-    let stop = |b: u8| matches!(b, b';' | b',' | b'?' | b'>' | b'"') || scan::is(b, scan::LWS);
-    let end = c.rest().bytes().position(stop).unwrap_or(c.rest().len());
-    c.seek(from + end);
-    if c.peek() == b'?' {
-        return Err(ParseError::new(PART, Why::Brackets, c.at()));
-    }
-    Uri::parse(c.slice(from, from + end)).map_err(|e| e.shifted(from))
 }
 
 /// A `qvalue` in thousandths.

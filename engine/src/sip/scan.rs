@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::error::Why;
+use super::error::{ParseError, Why};
+use crate::limits::MESSAGE_OCTETS;
 
 /// `token`.
 pub(super) const TOKEN: u16 = 1;
@@ -13,24 +14,32 @@ pub(super) const TOKEN: u16 = 1;
 pub(super) const LWS: u16 = 1 << 1;
 /// `user` but `%`; `#` too, which phones dial without escaping it.
 pub(super) const USER: u16 = 1 << 2;
+/// The same where the URI stands without `<` and `>`: no semicolon, comma, question mark (§20).
+pub(super) const BARE_USER: u16 = 1 << 3;
 /// `password` but `%`.
-pub(super) const PASSWORD: u16 = 1 << 3;
+pub(super) const PASSWORD: u16 = 1 << 4;
 /// `paramchar` but `%`.
-pub(super) const PARAM: u16 = 1 << 4;
+pub(super) const PARAM: u16 = 1 << 5;
 /// `hname`, `hvalue` but `%`.
-pub(super) const HEADER: u16 = 1 << 5;
-/// What host names and IPv4 addresses are made of; `_` too, which real networks use.
-pub(super) const HOST: u16 = 1 << 6;
+pub(super) const HEADER: u16 = 1 << 6;
+/// A label of a host name; `_` too, which real networks use.
+pub(super) const LABEL: u16 = 1 << 7;
 /// An unquoted parameter value: `token`, `host` and whatever else cannot end it.
-pub(super) const VALUE: u16 = 1 << 7;
+pub(super) const VALUE: u16 = 1 << 8;
 /// Visible ASCII. A Call-ID is made of it: the grammar has fewer characters, phones have not.
-pub(super) const VISIBLE: u16 = 1 << 8;
+pub(super) const VISIBLE: u16 = 1 << 9;
 /// Decimal digits.
-pub(super) const DIGIT: u16 = 1 << 9;
-/// Characters of URIs of any scheme.
-pub(super) const URIC: u16 = 1 << 10;
+pub(super) const DIGIT: u16 = 1 << 10;
 /// Hexadecimal digits.
 pub(super) const HEX: u16 = 1 << 11;
+/// Characters of URIs of any scheme.
+pub(super) const URIC: u16 = 1 << 12;
+/// The same where the URI stands without `<` and `>`.
+pub(super) const BARE_URIC: u16 = 1 << 13;
+/// A display name without quotes: the grammar has tokens, phones have nearly everything.
+pub(super) const DISPLAY: u16 = 1 << 14;
+/// What stands for itself in a quoted string.
+pub(super) const QUOTED: u16 = 1 << 15;
 
 const CLASS: &[u16; 256] = &classes();
 
@@ -38,26 +47,36 @@ const fn classes() -> [u16; 256] {
     let mut table = [0; 256];
     table = mark(table, b"0123456789", DIGIT | HEX);
     table = mark(table, b"abcdefABCDEF", HEX);
-    let mut b = 0;
-    while b < 256 {
-        if (b as u8).is_ascii_alphanumeric() {
-            table[b] |= TOKEN | USER | PASSWORD | PARAM | HEADER | HOST | VALUE | URIC;
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        if b.is_ascii_alphanumeric() {
+            table[i] |=
+                TOKEN | USER | BARE_USER | PASSWORD | PARAM | HEADER | LABEL | VALUE | URIC | BARE_URIC;
         }
-        if (b as u8).is_ascii_graphic() {
-            table[b] |= VISIBLE;
+        if b.is_ascii_graphic() {
+            table[i] |= VISIBLE;
         }
-        b += 1;
+        if !matches!(b, b'<' | b'>' | b',' | b';' | b'"') {
+            table[i] |= DISPLAY;
+        }
+        if !matches!(b, b'"' | b'\\') {
+            table[i] |= QUOTED;
+        }
+        i += 1;
     }
     table = mark(table, b" \t\r\n", LWS);
     table = mark(table, b"-.!%*_+`'~", TOKEN | VALUE);
     table = mark(table, b"[]:/?@=&$^|#(){}", VALUE);
-    table = mark(table, b"-_.!~*'()", USER | PASSWORD | PARAM | HEADER | URIC);
+    table = mark(table, b"-_.!~*'()", USER | BARE_USER | PASSWORD | PARAM | HEADER | URIC | BARE_URIC);
     table = mark(table, b"&=+$,", USER | PASSWORD);
+    table = mark(table, b"&=+$/#", BARE_USER);
     table = mark(table, b";?/#", USER);
     table = mark(table, b"[]/:&+$", PARAM);
     table = mark(table, b"[]/?:+$", HEADER);
-    table = mark(table, b"-._", HOST);
-    mark(table, b";/?:@&=+$,%[]#", URIC)
+    table = mark(table, b"-_", LABEL);
+    table = mark(table, b"/:@&=+$%[]#", URIC | BARE_URIC);
+    mark(table, b";?,", URIC)
 }
 
 const fn mark(mut table: [u16; 256], bytes: &[u8], class: u16) -> [u16; 256] {
@@ -117,6 +136,46 @@ pub(super) fn unquote(inside: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A piece of a text no longer than a message: from, to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span(pub(super) u16, pub(super) u16);
+
+impl Span {
+    /// Positions fit 16 bits: messages do, by [`MESSAGE_OCTETS`], and other texts are checked by [`fits`].
+    #[inline]
+    pub(super) fn new(from: usize, to: usize) -> Self {
+        Self(from as u16, to as u16)
+    }
+
+    #[inline]
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        usize::from(self.0)..usize::from(self.1)
+    }
+
+    #[inline]
+    pub(super) fn of(self, text: &str) -> &str {
+        text.get(self.range()).unwrap_or_default()
+    }
+}
+
+/// Refuses text that a [`Span`] cannot reach into.
+#[inline]
+pub(super) fn fits(part: &'static str, text: &str) -> Result<(), ParseError> {
+    if text.len() > MESSAGE_OCTETS { Err(ParseError::new(part, Why::TooLarge, 0)) } else { Ok(()) }
+}
+
+/// Where the run of `class` that begins at `at` ends.
+#[inline]
+fn run(bytes: &[u8], mut at: usize, class: u16) -> usize {
+    while let Some(&b) = bytes.get(at) {
+        if !is(b, class) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
 /// Reads text from left to right.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
@@ -168,25 +227,34 @@ impl<'a> Cursor<'a> {
     /// Takes `byte` when it is next.
     #[inline]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
-        let yes = self.peek() == byte && !self.is_done();
+        let yes = self.text.as_bytes().get(self.at) == Some(&byte);
         self.at += usize::from(yes);
         yes
     }
 
     #[inline]
     pub(super) fn skip_lws(&mut self) {
-        while is(self.peek(), LWS) {
+        while let Some(&b) = self.text.as_bytes().get(self.at) {
+            if b > b' ' || !is(b, LWS) {
+                break;
+            }
             self.at += 1;
         }
+    }
+
+    /// Skips all that is of `class`, perhaps nothing; gives how much.
+    #[inline]
+    pub(super) fn skip(&mut self, class: u16) -> usize {
+        let from = self.at;
+        self.at = run(self.text.as_bytes(), from, class);
+        self.at - from
     }
 
     /// Takes all that is of `class`; perhaps nothing.
     #[inline]
     pub(super) fn take(&mut self, class: u16) -> &'a str {
         let from = self.at;
-        while is(self.peek(), class) {
-            self.at += 1;
-        }
+        self.skip(class);
         self.slice(from, self.at)
     }
 
@@ -209,11 +277,11 @@ impl<'a> Cursor<'a> {
         }
         let from = self.at;
         loop {
+            self.skip(QUOTED);
             match self.peek() {
                 b'"' => break,
                 b'\\' => self.at += 2,
-                0 if self.at >= self.text.len() => return Err(Why::Unquoted),
-                _ => self.at += 1,
+                _ => return Err(Why::Unquoted),
             }
         }
         let inside = self.slice(from, self.at);

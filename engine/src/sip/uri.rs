@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::error::{ParseError, Why};
-use super::scan::{self, Cursor};
+use super::scan::{self, Cursor, Span};
 
 /// Scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +65,22 @@ impl fmt::Display for Host<'_> {
 pub struct Uri<'a> {
     text: &'a str,
     scheme: Scheme,
-    user: Option<&'a str>,
-    password: Option<&'a str>,
-    host: Host<'a>,
-    host_text: &'a str,
+    parts: Parts,
+}
+
+/// Where the parts of a URI stand in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    user: Span,
+    /// Begins after the colon; 0 without one.
+    password: Span,
+    host: Span,
+    kind: HostKind,
     port: Option<u16>,
-    params: &'a str,
-    headers: &'a str,
+    /// Without the first semicolon.
+    params: Span,
+    /// Without the question mark.
+    headers: Span,
 }
 
 const PART: &str = "URI";
@@ -79,77 +88,42 @@ const PART: &str = "URI";
 impl<'a> Uri<'a> {
     /// Parses a whole URI, without `<` and `>` and white space.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
+        scan::fits(PART, text)?;
         let mut c = Cursor::new(text);
-        Self::read(&mut c).map_err(|why| ParseError::new(PART, why, c.at()))
+        match Self::read(&mut c, false) {
+            Ok(uri) if c.is_done() => Ok(uri),
+            Ok(_) => Err(ParseError::new(PART, Why::Character, c.at())),
+            Err(why) => Err(ParseError::new(PART, why, c.at())),
+        }
     }
 
-    fn read(c: &mut Cursor<'a>) -> Result<Self, Why> {
-        let text = c.rest();
-        let colon = text.bytes().position(|b| b == b':').ok_or(Why::NoScheme)?;
-        let name = text.get(..colon).unwrap_or_default();
-        c.seek(colon + 1);
-        let mut uri = Self {
-            text,
-            scheme: Scheme::Other,
-            user: None,
-            password: None,
-            host: Host::Name(""),
-            host_text: "",
-            port: None,
-            params: "",
-            headers: "",
-        };
-        if name.eq_ignore_ascii_case("sip") {
-            uri.scheme = Scheme::Sip;
-            uri.read_sip(c)?;
-        } else if name.eq_ignore_ascii_case("sips") {
-            uri.scheme = Scheme::Sips;
-            uri.read_sip(c)?;
-        } else if name.eq_ignore_ascii_case("tel") {
-            uri.scheme = Scheme::Tel;
-            uri.user = Some(take_escaped(c, scan::USER & !0, b";")?);
-            if uri.user == Some("") {
-                return Err(Why::Empty);
+    /// Takes a URI and stops at the first character that is not part of it. A `bare` one, not between `<` and `>`, has
+    /// neither parameters nor headers (RFC 3261 §20).
+    #[inline]
+    pub(super) fn read(c: &mut Cursor<'a>, bare: bool) -> Result<Self, Why> {
+        let base = c.at();
+        let mut parts = Parts::default();
+        let scheme = read_scheme(c)?;
+        match scheme {
+            Scheme::Sip | Scheme::Sips => read_sip(c, base, bare, &mut parts)?,
+            Scheme::Tel => {
+                let from = c.at();
+                skip_escaped(c, scan::BARE_USER)?;
+                if c.at() == from {
+                    return Err(Why::Empty);
+                }
+                parts.user = Span::new(from - base, c.at() - base);
+                if !bare {
+                    parts.params = read_params(c, base)?;
+                }
             }
-            uri.params = read_params(c)?;
-        } else {
-            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-            if !name.bytes().all(plain) || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                return Err(Why::NoScheme);
-            }
-            if c.take(scan::URIC).is_empty() {
-                return Err(Why::Empty);
+            Scheme::Other => {
+                if c.skip(if bare { scan::BARE_URIC } else { scan::URIC }) == 0 {
+                    return Err(Why::Empty);
+                }
             }
         }
-        if c.is_done() { Ok(uri) } else { Err(Why::Character) }
-    }
-
-    fn read_sip(&mut self, c: &mut Cursor<'a>) -> Result<(), Why> {
-        // No part after the host may hold an `@`, so one that is there ends the user part.
-        if c.rest().bytes().any(|b| b == b'@') {
-            let user = take_escaped(c, scan::USER, b":@")?;
-            if user.is_empty() {
-                return Err(Why::Empty);
-            }
-            self.user = Some(user);
-            if c.eat(b':') {
-                self.password = Some(take_escaped(c, scan::PASSWORD, b"@")?);
-            }
-            if !c.eat(b'@') {
-                return Err(Why::Character);
-            }
-        }
-        let from = c.at();
-        self.host = host(c)?;
-        self.host_text = c.slice(from, c.at());
-        if c.eat(b':') {
-            self.port = Some(port(c)?);
-        }
-        self.params = read_params(c)?;
-        if c.eat(b'?') {
-            self.headers = read_headers(c)?;
-        }
-        Ok(())
+        Ok(Self { text: c.slice(base, c.at()), scheme, parts })
     }
 
     /// As written.
@@ -169,7 +143,7 @@ impl<'a> Uri<'a> {
 
     /// The user part as written, or the number of a `tel:` URI; empty without one.
     pub fn user(&self) -> &'a str {
-        self.user.unwrap_or_default()
+        self.parts.user.of(self.text)
     }
 
     /// The user part with its escapes undone (RFC 3261 §19.1.2). Escapes that make no UTF-8 stay as they are.
@@ -179,27 +153,27 @@ impl<'a> Uri<'a> {
 
     /// The password as written.
     pub fn password(&self) -> Option<&'a str> {
-        self.password
+        (self.parts.password.0 > 0).then(|| self.parts.password.of(self.text))
     }
 
     /// The host; an empty name for schemes without one.
     pub fn host(&self) -> Host<'a> {
-        self.host
+        self.parts.kind.host(self.host_text())
     }
 
     /// The host as written, IPv6 in its brackets.
     pub fn host_text(&self) -> &'a str {
-        self.host_text
+        self.parts.host.of(self.text)
     }
 
     /// The port, when written.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.parts.port
     }
 
     /// The parameters, in order.
     pub fn params(&self) -> UriParams<'a> {
-        UriParams { rest: self.params, sep: ';' }
+        UriParams { rest: self.parts.params.of(self.text), sep: ';' }
     }
 
     /// The parameter of this name: `None` when it is not there, `Some(None)` without a value.
@@ -209,12 +183,12 @@ impl<'a> Uri<'a> {
 
     /// The headers after `?`, names and values as written.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        UriParams { rest: self.headers, sep: '&' }.map(|(n, v)| (n, v.unwrap_or_default()))
+        UriParams { rest: self.headers_text(), sep: '&' }.map(|(n, v)| (n, v.unwrap_or_default()))
     }
 
     /// The headers after `?` as written; empty without any.
     pub fn headers_text(&self) -> &'a str {
-        self.headers
+        self.parts.headers.of(self.text)
     }
 
     /// Whether both name the same resource (RFC 3261 §19.1.4). Not transitive.
@@ -226,16 +200,16 @@ impl<'a> Uri<'a> {
             Scheme::Other => self.text == other.text,
             Scheme::Tel => same_number(self.user(), other.user()) && self.same_tel_params(other),
             Scheme::Sip | Scheme::Sips => {
-                self.user.is_some() == other.user.is_some()
-                    && same_escaped(self.user(), other.user(), false)
-                    && self.password.is_some() == other.password.is_some()
+                let password = |uri: &Uri<'_>| uri.parts.password.0 > 0;
+                same_escaped(self.user(), other.user(), false)
+                    && password(self) == password(other)
                     && same_escaped(
-                        self.password.unwrap_or_default(),
-                        other.password.unwrap_or_default(),
+                        self.password().unwrap_or_default(),
+                        other.password().unwrap_or_default(),
                         false,
                     )
-                    && self.host.same_as(&other.host)
-                    && self.port == other.port
+                    && self.host().same_as(&other.host())
+                    && self.port() == other.port()
                     && self.params_agree(other)
                     && other.params_agree(self)
                     && self.headers_in(other)
@@ -299,40 +273,126 @@ impl<'a> Iterator for UriParams<'a> {
     }
 }
 
-/// Takes `hostname / IPv4address / IPv6reference`.
+/// Takes the scheme and its colon.
 #[inline]
-pub(super) fn host<'a>(c: &mut Cursor<'a>) -> Result<Host<'a>, Why> {
-    if c.eat(b'[') {
-        let from = c.at();
-        let end = c.rest().bytes().position(|b| b == b']').ok_or(Why::Host)?;
-        let address = c.slice(from, from + end).parse().map_err(|_| Why::Host)?;
-        c.seek(from + end + 1);
-        return Ok(Host::V6(address));
+fn read_scheme(c: &mut Cursor<'_>) -> Result<Scheme, Why> {
+    let from = c.at();
+    if c.slice(from, from + 4).eq_ignore_ascii_case("sip:") {
+        c.seek(from + 4);
+        return Ok(Scheme::Sip);
     }
-    let name = c.take(scan::HOST);
-    classify(name).ok_or(Why::Host)
+    if c.slice(from, from + 5).eq_ignore_ascii_case("sips:") {
+        c.seek(from + 5);
+        return Ok(Scheme::Sips);
+    }
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    let length = c.rest().bytes().take_while(plain).count();
+    let name = c.slice(from, from + length);
+    c.seek(from + length);
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !c.eat(b':') {
+        return Err(Why::NoScheme);
+    }
+    Ok(if name.eq_ignore_ascii_case("tel") { Scheme::Tel } else { Scheme::Other })
 }
 
-/// A name, or an IPv4 address when its last label begins with a digit (RFC 3261 §25.1: a top label begins with a
-/// letter).
-fn classify(name: &str) -> Option<Host<'_>> {
-    let bytes = name.as_bytes();
-    let mut label = 0;
-    let mut numeric = true;
-    for (i, &b) in bytes.iter().enumerate() {
-        if b == b'.' {
-            if i == label {
-                return None;
-            }
-            label = i + 1;
+/// Takes what follows `sip:`.
+#[inline]
+fn read_sip(c: &mut Cursor<'_>, base: usize, bare: bool, parts: &mut Parts) -> Result<(), Why> {
+    read_userinfo(c, base, bare, parts)?;
+    let from = c.at();
+    parts.kind = host(c)?;
+    parts.host = Span::new(from - base, c.at() - base);
+    if c.eat(b':') {
+        parts.port = Some(port(c)?);
+    }
+    if !bare {
+        parts.params = read_params(c, base)?;
+        if c.eat(b'?') {
+            parts.headers = read_headers(c, base)?;
         }
-        numeric &= b == b'.' || b.is_ascii_digit();
     }
-    match (bytes.first(), numeric) {
-        (None, _) => None,
-        (_, true) => name.parse().ok().map(Host::V4),
-        _ => Some(Host::Name(name)),
+    Ok(())
+}
+
+/// Takes the user, the password and the `@`; nothing when there is no `@`.
+#[inline]
+fn read_userinfo(c: &mut Cursor<'_>, base: usize, bare: bool, parts: &mut Parts) -> Result<(), Why> {
+    let from = c.at();
+    skip_escaped(c, if bare { scan::BARE_USER } else { scan::USER })?;
+    let user = Span::new(from - base, c.at() - base);
+    // No part after the host may hold an `@`, so one that is there ends the user part.
+    let colon = c.at() + 1;
+    if c.peek() == b':' {
+        c.seek(colon);
+        skip_escaped(c, scan::PASSWORD)?;
+        if c.peek() == b'@' {
+            parts.password = Span::new(colon - base, c.at() - base);
+        }
     }
+    if c.peek() != b'@' {
+        c.seek(from);
+        return Ok(());
+    }
+    if user.0 == user.1 {
+        return Err(Why::Empty);
+    }
+    parts.user = user;
+    c.seek(c.at() + 1);
+    Ok(())
+}
+
+/// What a host was found to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum HostKind {
+    #[default]
+    Name,
+    V4(u32),
+    V6,
+}
+
+impl HostKind {
+    /// The host whose text is `text`.
+    pub(super) fn host(self, text: &str) -> Host<'_> {
+        match self {
+            Self::Name => Host::Name(text),
+            Self::V4(bits) => Host::V4(Ipv4Addr::from_bits(bits)),
+            // It was an address when it was read.
+            Self::V6 => bracketed(text).map_or(Host::Name(text), Host::V6),
+        }
+    }
+}
+
+/// An IPv6 address in brackets.
+fn bracketed(text: &str) -> Option<Ipv6Addr> {
+    text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+/// Takes `hostname / IPv4address / IPv6reference`. What ends in a label of digits is an address or nothing (RFC 3261
+/// §25.1: the last label of a name begins with a letter).
+#[inline]
+pub(super) fn host(c: &mut Cursor<'_>) -> Result<HostKind, Why> {
+    let from = c.at();
+    if c.peek() == b'[' {
+        let end = from + c.rest().bytes().position(|b| b == b']').ok_or(Why::Host)? + 1;
+        bracketed(c.slice(from, end)).ok_or(Why::Host)?;
+        c.seek(end);
+        return Ok(HostKind::V6);
+    }
+    let mut label = from;
+    while c.skip(scan::LABEL) > 0 && c.eat(b'.') {
+        if scan::is(c.peek(), scan::LABEL) {
+            label = c.at();
+        }
+    }
+    if c.at() == from {
+        return Err(Why::Host);
+    }
+    let last = c.slice(label, c.at());
+    if last.as_bytes().first().is_some_and(u8::is_ascii_digit) && last.bytes().all(|b| b.is_ascii_digit()) {
+        let address: Ipv4Addr = c.slice(from, c.at()).parse().map_err(|_| Why::Host)?;
+        return Ok(HostKind::V4(address.to_bits()));
+    }
+    Ok(HostKind::Name)
 }
 
 /// Takes a port number.
@@ -342,56 +402,56 @@ pub(super) fn port(c: &mut Cursor<'_>) -> Result<u16, Why> {
     scan::number(digits, u32::from(u16::MAX)).map(|n| n as u16).map_err(|_| Why::Port)
 }
 
-/// Takes characters of `class` and escapes, up to one of `ends` or the end of the text.
-fn take_escaped<'a>(c: &mut Cursor<'a>, class: u16, ends: &[u8]) -> Result<&'a str, Why> {
-    let from = c.at();
+/// Skips characters of `class` and escapes.
+#[inline]
+fn skip_escaped(c: &mut Cursor<'_>, class: u16) -> Result<(), Why> {
     loop {
-        let b = c.peek();
-        if ends.contains(&b) || c.is_done() {
-            return Ok(c.slice(from, c.at()));
+        c.skip(class);
+        if c.peek() != b'%' {
+            return Ok(());
         }
-        if b == b'%' {
-            escape(c)?;
-        } else if scan::is(b, class) {
-            c.seek(c.at() + 1);
-        } else {
-            return Err(Why::Character);
+        let at = c.at();
+        let digits = c.slice(at + 1, at + 3);
+        if digits.len() != 2 || !scan::all(digits, scan::HEX) {
+            return Err(Why::Escape);
         }
+        c.seek(at + 3);
     }
-}
-
-/// Takes `%` and two hexadecimal digits.
-fn escape(c: &mut Cursor<'_>) -> Result<(), Why> {
-    let at = c.at();
-    let ok = c.slice(at + 1, at + 3).len() == 2 && scan::all(c.slice(at + 1, at + 3), scan::HEX);
-    c.seek(at + 3);
-    if ok { Ok(()) } else { Err(Why::Escape) }
 }
 
 /// Takes `*( ";" pname [ "=" pvalue ] )`; gives it without the first semicolon.
-fn read_params<'a>(c: &mut Cursor<'a>) -> Result<&'a str, Why> {
+#[inline]
+fn read_params(c: &mut Cursor<'_>, base: usize) -> Result<Span, Why> {
     let from = c.at() + 1;
     while c.eat(b';') {
-        if take_escaped(c, scan::PARAM, b";=?")?.is_empty() {
+        let name = c.at();
+        skip_escaped(c, scan::PARAM)?;
+        if c.at() == name {
             return Err(Why::Parameter);
         }
-        if c.eat(b'=') && take_escaped(c, scan::PARAM, b";?")?.is_empty() {
-            return Err(Why::Parameter);
+        if c.eat(b'=') {
+            let value = c.at();
+            skip_escaped(c, scan::PARAM)?;
+            if c.at() == value {
+                return Err(Why::Parameter);
+            }
         }
     }
-    Ok(c.slice(from, c.at()))
+    Ok(Span::new(from.min(c.at()) - base, c.at() - base))
 }
 
 /// Takes `hname "=" hvalue *( "&" hname "=" hvalue )`.
-fn read_headers<'a>(c: &mut Cursor<'a>) -> Result<&'a str, Why> {
+fn read_headers(c: &mut Cursor<'_>, base: usize) -> Result<Span, Why> {
     let from = c.at();
     loop {
-        if take_escaped(c, scan::HEADER, b"=")?.is_empty() || !c.eat(b'=') {
+        let name = c.at();
+        skip_escaped(c, scan::HEADER)?;
+        if c.at() == name || !c.eat(b'=') {
             return Err(Why::Parameter);
         }
-        take_escaped(c, scan::HEADER, b"&")?;
+        skip_escaped(c, scan::HEADER)?;
         if !c.eat(b'&') {
-            return Ok(c.slice(from, c.at()));
+            return Ok(Span::new(from - base, c.at() - base));
         }
     }
 }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::error::{ParseError, Why};
 use super::params::{self, Params};
-use super::scan::{self, Cursor};
-use super::uri::{self, Host};
+use super::scan::{self, Cursor, Span};
+use super::uri::{self, Host, HostKind};
 
 /// What a branch made as RFC 3261 §8.1.1.7 says begins with.
 pub const BRANCH_COOKIE: &str = "z9hG4bK";
@@ -13,11 +13,12 @@ pub const BRANCH_COOKIE: &str = "z9hG4bK";
 /// One hop.
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
-    transport: &'a str,
-    host: Host<'a>,
-    sent_by: &'a str,
-    host_text: &'a str,
+    text: &'a str,
+    transport: Span,
+    host: Span,
+    kind: HostKind,
     port: Option<u16>,
+    sent_by_end: u16,
     params: Params<'a>,
     branch: Option<&'a str>,
     rport: Option<Option<u16>>,
@@ -33,36 +34,39 @@ impl<'a> Via<'a> {
     }
 
     /// Parses the first value of a list; gives where it ends: at a comma or at the end of the text.
+    #[inline]
     pub(super) fn parse_first(text: &'a str) -> Result<(Self, usize), ParseError> {
+        scan::fits(PART, text)?;
         let mut c = Cursor::new(text);
-        let via = Self::read(&mut c).map_err(|why| ParseError::new(PART, why, c.at()))?;
-        c.skip_lws();
-        if c.is_done() || c.peek() == b',' {
-            Ok((via, c.at()))
-        } else {
-            Err(ParseError::new(PART, Why::Character, c.at()))
+        match Self::read(text, &mut c) {
+            Ok(via) => {
+                c.skip_lws();
+                if c.is_done() || c.peek() == b',' {
+                    Ok((via, c.at()))
+                } else {
+                    Err(ParseError::new(PART, Why::Character, c.at()))
+                }
+            }
+            Err(why) => Err(ParseError::new(PART, why, c.at())),
         }
     }
 
-    fn read(c: &mut Cursor<'a>) -> Result<Self, Why> {
+    #[inline]
+    fn read(text: &'a str, c: &mut Cursor<'a>) -> Result<Self, Why> {
         c.skip_lws();
-        if !c.take(scan::TOKEN).eq_ignore_ascii_case("SIP") || !c.separator(b'/') {
-            return Err(Why::NotSip);
-        }
-        if c.take(scan::TOKEN) != "2.0" || !c.separator(b'/') {
-            return Err(Why::Version);
-        }
-        let transport = c.take(scan::TOKEN);
+        read_protocol(c)?;
+        let from = c.at();
+        let transport = (c.skip(scan::TOKEN) > 0).then_some(Span::new(from, c.at())).ok_or(Why::Character)?;
         let end = c.at();
         c.skip_lws();
         let from = c.at();
-        if transport.is_empty() || from == end {
+        if from == end {
             return Err(Why::Character);
         }
-        let host = uri::host(c)?;
-        let host_end = c.at();
+        let kind = uri::host(c)?;
+        let host = Span::new(from, c.at());
+        let mut end = c.at();
         let mut port = None;
-        let mut end = host_end;
         if c.separator(b':') {
             port = Some(uri::port(c)?);
             end = c.at();
@@ -78,23 +82,22 @@ impl<'a> Via<'a> {
             Ok(())
         })?;
         let rport = rport.map(|p: Option<u32>| p.map(|p| p as u16));
-        let (host_text, sent_by) = (c.slice(from, host_end), c.slice(from, end));
-        Ok(Self { transport, host, sent_by, host_text, port, params, branch, rport })
+        Ok(Self { text, transport, host, kind, port, sent_by_end: end as u16, params, branch, rport })
     }
 
     /// The transport as written; compared without case.
     pub fn transport(&self) -> &'a str {
-        self.transport
+        self.transport.of(self.text)
     }
 
     /// The host of sent-by.
     pub fn host(&self) -> Host<'a> {
-        self.host
+        self.kind.host(self.host_text())
     }
 
     /// The host of sent-by as written.
     pub fn host_text(&self) -> &'a str {
-        self.host_text
+        self.host.of(self.text)
     }
 
     /// The port of sent-by, when written.
@@ -104,7 +107,12 @@ impl<'a> Via<'a> {
 
     /// Host and port as written.
     pub fn sent_by(&self) -> &'a str {
-        self.sent_by
+        Span(self.host.0, self.sent_by_end).of(self.text)
+    }
+
+    /// Protocol, transport, host and port as written: all before the parameters.
+    pub(super) fn before_params(&self) -> &'a str {
+        Span(0, self.sent_by_end).of(self.text)
     }
 
     /// The branch.
@@ -132,4 +140,19 @@ impl<'a> Via<'a> {
     pub fn params(&self) -> Params<'a> {
         self.params
     }
+}
+
+/// Takes `SIP/2.0/`, with white space around the slashes.
+#[inline]
+fn read_protocol(c: &mut Cursor<'_>) -> Result<(), Why> {
+    let from = c.at();
+    if c.slice(from, from + 8) == "SIP/2.0/" {
+        c.seek(from + 8);
+        c.skip_lws();
+        return Ok(());
+    }
+    if !c.take(scan::TOKEN).eq_ignore_ascii_case("SIP") || !c.separator(b'/') {
+        return Err(Why::NotSip);
+    }
+    if c.take(scan::TOKEN) != "2.0" || !c.separator(b'/') { Err(Why::Version) } else { Ok(()) }
 }

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::message::{Header, Message};
+use super::message::{Header, Message, Start};
 use super::name::HeaderName;
 use super::scan;
 use super::status::Status;
 
 /// Room for most messages, so that writing one allocates once.
-const ROOM: usize = 1024;
+const ROOM: usize = 2048;
 
 /// Writes one message: start line, header fields in the order of the calls, then [`Writer::finish`] or
 /// [`Writer::body`].
@@ -42,6 +42,14 @@ impl Writer {
         w
     }
 
+    /// Begins with the start line of another message.
+    pub fn start_of(message: &Message) -> Self {
+        match message.start {
+            Start::Request { .. } => Self::request(message.method_name(), message.request_uri()),
+            Start::Response { status, .. } => Self::response(status, message.reason()),
+        }
+    }
+
     /// Begins in the header fields, without a start line: what [`Writer::rest`] takes.
     pub fn fields() -> Self {
         Self { out: Vec::with_capacity(ROOM) }
@@ -60,28 +68,32 @@ impl Writer {
         self
     }
 
-    /// Writes every field of this name as it came: its name as written, its folds undone.
+    /// Writes every field of this name as it came, its folds undone.
     pub fn copy(&mut self, from: &Message, name: HeaderName) -> &mut Self {
         for field in from.fields_named(name) {
-            self.name(from.text(field.name));
-            self.text(from.octets(field.value));
-            self.line_end();
+            self.line(from.line(field), !from.folded);
         }
         self
     }
 
-    /// Writes a header field of another message as it came.
+    /// Writes a header field of another message as it came, its folds undone.
     pub fn copy_header(&mut self, header: &Header<'_>) -> &mut Self {
-        self.name(header.name);
-        self.text(header.value.as_bytes());
-        self.line_end();
+        self.line(header.line, header.clean);
+        self
+    }
+
+    /// Writes every field whose name passes `keep` as it came, its folds undone.
+    pub fn copy_if(&mut self, from: &Message, keep: impl Fn(HeaderName) -> bool) -> &mut Self {
+        for field in from.table.fields.iter().filter(|f| keep(f.id)) {
+            self.line(from.line(field), !from.folded);
+        }
         self
     }
 
     /// Writes To as it came, with this tag unless it has one (RFC 3261 §8.2.6.2).
     pub fn to_tagged(&mut self, from: &Message, tag: &str) -> &mut Self {
         let Some(field) = from.first(HeaderName::To) else { return self };
-        self.name(from.text(field.name));
+        self.name(from.text(field.name()));
         self.text(from.octets(field.value));
         if !tag.is_empty() && from.to().is_ok_and(|to| to.tag().is_none()) {
             self.out.extend_from_slice(b";tag=");
@@ -95,13 +107,11 @@ impl Writer {
     /// source port (RFC 3581 §4).
     pub fn vias(&mut self, from: &Message, received: Option<IpAddr>, rport: Option<u16>) -> &mut Self {
         for (i, field) in from.fields_named(HeaderName::Via).enumerate() {
-            self.name(from.text(field.name));
+            self.name(from.text(field.name()));
             let value = from.text(field.value);
             match super::via::Via::parse_first(value) {
                 Ok((via, end)) if i == 0 => {
-                    let kept = value.len() - value.get(end..).unwrap_or_default().len();
-                    let head = kept - value.get(..end).map_or(0, |v| params_length(v, via.params().text()));
-                    self.text(value.get(..head).unwrap_or_default().as_bytes());
+                    self.text(via.before_params().as_bytes());
                     self.via_params(&via, received, rport);
                     self.text(value.get(end..).unwrap_or_default().as_bytes());
                 }
@@ -143,6 +153,13 @@ impl Writer {
         self.take()
     }
 
+    /// Ends a message whose header fields are all written, Content-Length too.
+    pub fn close(&mut self, body: &[u8]) -> Bytes {
+        self.out.extend_from_slice(b"\r\n");
+        self.out.extend_from_slice(body);
+        self.take()
+    }
+
     /// Ends a message with header fields and body written before by a writer that began with [`Writer::fields`].
     pub fn rest(&mut self, rest: &[u8]) -> Bytes {
         self.out.extend_from_slice(rest);
@@ -154,6 +171,15 @@ impl Writer {
         let bytes = Bytes::copy_from_slice(&self.out);
         self.out.clear();
         bytes
+    }
+
+    fn line(&mut self, line: &[u8], clean: bool) {
+        if clean {
+            self.out.extend_from_slice(line);
+        } else {
+            self.text(line);
+        }
+        self.line_end();
     }
 
     fn name(&mut self, name: &str) {
@@ -173,12 +199,6 @@ impl Writer {
     fn line_end(&mut self) {
         self.out.extend_from_slice(b"\r\n");
     }
-}
-
-/// How many octets the parameters of a Via take at the end of its text.
-fn params_length(via: &str, params: &str) -> usize {
-    let trailing = via.len() - scan::trim(via).len();
-    params.len() + trailing
 }
 
 /// Appends text, control characters as spaces.

@@ -1,15 +1,18 @@
 //! The loop around the engine.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_signal::Signal;
 use bytes::Bytes;
 use sd_notify::NotifyState;
 use smol::channel::{Receiver, Sender};
-use smol::future::{or, yield_now};
+use smol::future::{or, poll_fn, yield_now};
+use smol::stream::Stream as _;
 use smol::{LocalExecutor, Timer};
 use telex_engine::Signalling;
 use telex_engine::border::{
@@ -29,8 +32,12 @@ use crate::desk::Desk;
 use crate::log::{Entry, Heading};
 use crate::media::Shard;
 
-/// Inputs handled before the tasks that bring more get their turn.
+/// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
+/// Turns without a pause before the tasks that serve streams get theirs.
+const TURNS: u32 = 8;
+/// Deadlines are met up to so much late, and many at a time. All of them are hundreds of milliseconds or more away.
+const GRID: Duration = Duration::from_millis(4);
 /// How often the engine is told the wall clock at least.
 const WALL: Duration = Duration::from_secs(60);
 /// A step of the wall clock that the engine is told at once.
@@ -48,9 +55,9 @@ pub(super) struct Parts {
     pub(super) desk: Desk,
     pub(super) executor: Rc<LocalExecutor<'static>>,
     pub(super) inbox: Sender<Arrival>,
-    pub(super) arrivals: Receiver<Arrival>,
+    pub(super) arrivals: Pin<Box<Receiver<Arrival>>>,
     /// What media and the store report; without bound, for they never wait.
-    pub(super) reported: Receiver<Input>,
+    pub(super) reported: Pin<Box<Receiver<Input>>>,
     pub(super) listeners: Listeners,
     pub(super) streams: Streams,
     pub(super) resolver: Resolver,
@@ -63,6 +70,8 @@ pub(super) struct Exchange {
     actions: Actions,
     /// What performing an action brought about at once.
     consequences: VecDeque<Input>,
+    /// What has arrived and was not handled yet.
+    waiting: VecDeque<Arrival>,
     questions: BTreeMap<ControlId, Sender<(ControlReply, u64)>>,
     next_question: u64,
     /// When the wall clock was told, and what it said.
@@ -79,6 +88,7 @@ impl Exchange {
             parts,
             actions: Vec::new(),
             consequences: VecDeque::new(),
+            waiting: VecDeque::new(),
             questions: BTreeMap::new(),
             next_question: 1,
             // The engine was told the time at zero; it is told again at once, so that both agree.
@@ -97,37 +107,41 @@ impl Exchange {
     /// Runs until the engine says that everything has ended, or patience with it has.
     pub(super) async fn run(mut self) -> Ending {
         let mut timer = Timer::never();
-        let mut armed = None;
+        let mut armed = Instant::FAR;
+        let mut sleepless = 0;
         loop {
-            let quiet = self.turn();
+            self.turn();
             if let Some(ending) = self.ending {
                 self.flush().await;
                 return ending;
             }
-            if !quiet {
-                yield_now().await;
-                continue;
-            }
+            // A timer that fires too early costs less than setting it anew for each message.
             let wanted = self.next_wake();
-            if armed != Some(wanted) {
+            if wanted < armed {
                 timer.set_at(self.parts.options.clock.system(wanted));
-                armed = Some(wanted);
+                armed = wanted;
             }
-            let arrivals = async { self.parts.arrivals.recv().await.ok() };
-            let reported = async { self.parts.reported.recv().await.ok().map(Arrival::Input) };
-            let timeout = async {
-                (&mut timer).await;
-                None
-            };
-            match or(or(reported, arrivals), timeout).await {
-                Some(arrival) => self.take(arrival),
-                None => armed = None,
+            let mut slept = false;
+            poll_fn(|cx| {
+                if Pin::new(&mut timer).poll(cx).is_ready() {
+                    armed = Instant::FAR;
+                    return Poll::Ready(());
+                }
+                let something = self.poll_arrivals(cx);
+                slept |= something.is_pending();
+                something
+            })
+            .await;
+            sleepless = if slept { 0 } else { sleepless + 1 };
+            if sleepless == TURNS {
+                sleepless = 0;
+                yield_now().await;
             }
         }
     }
 
-    /// Handles what is there, a limited number of inputs. True when there was less than that.
-    fn turn(&mut self) -> bool {
+    /// Handles everything that is there.
+    fn turn(&mut self) {
         let now = self.parts.options.clock.now();
         self.tell_wall(now);
         if self.give_up.is_some_and(|at| at <= now) {
@@ -137,27 +151,44 @@ impl Exchange {
         if self.parts.machine.deadline().is_some_and(|d| d.at <= now) {
             self.handle(Input::Wake);
         }
-        let mut quiet = false;
-        for _ in 0..TURN {
+        loop {
             if let Some(input) = self.consequences.pop_front() {
                 self.handle(input);
-            } else if let Ok(input) = self.parts.reported.try_recv() {
-                self.handle(input);
-            } else if let Ok(arrival) = self.parts.arrivals.try_recv() {
+            } else if let Some(arrival) = self.waiting.pop_front() {
                 self.take(arrival);
             } else {
-                quiet = true;
                 break;
             }
         }
         self.parts.shards.iter_mut().for_each(Shard::wake);
-        quiet
+    }
+
+    /// Takes in a limited amount of what has arrived. Pending when there is nothing; then the task is woken when there is.
+    fn poll_arrivals(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut result = self.parts.listeners.poll_receive(cx, &mut self.waiting);
+        for _ in 0..TURN {
+            match self.parts.reported.as_mut().poll_next(cx) {
+                Poll::Ready(Some(input)) => self.waiting.push_back(Arrival::Input(input)),
+                _ => break,
+            }
+            result = Poll::Ready(());
+        }
+        for _ in 0..TURN {
+            match self.parts.arrivals.as_mut().poll_next(cx) {
+                Poll::Ready(Some(arrival)) => self.waiting.push_back(arrival),
+                _ => break,
+            }
+            result = Poll::Ready(());
+        }
+        result
     }
 
     fn next_wake(&self) -> Instant {
         let wall = self.wall.0 + WALL;
         let deadline = self.parts.machine.deadline().map_or(wall, |d| d.at.min(wall));
-        self.give_up.map_or(deadline, |at| at.min(deadline))
+        let earliest = self.give_up.map_or(deadline, |at| at.min(deadline));
+        let grid = u64::try_from(GRID.as_nanos()).unwrap_or(u64::MAX);
+        Instant::from_nanos(earliest.as_nanos().div_ceil(grid).saturating_mul(grid))
     }
 
     fn tell_wall(&mut self, now: Instant) {

@@ -1,8 +1,9 @@
 //! The sockets that are listened on, and their change when the configuration is read again.
 
-use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use smol::channel::Sender;
 use smol::{LocalExecutor, Task};
@@ -19,8 +20,8 @@ struct Bound {
     listen: Listen,
     listener: Listener,
     udp: Option<Rc<UdpPort>>,
-    /// Receives or accepts; dropping it closes the socket.
-    _task: Task<()>,
+    /// Accepts streams; dropping it closes the socket.
+    _accept: Option<Task<()>>,
 }
 
 /// All bound sockets.
@@ -28,7 +29,7 @@ struct Bound {
 pub(super) struct Listeners {
     executor: Rc<LocalExecutor<'static>>,
     inbox: Sender<Arrival>,
-    scratch: Rc<RefCell<Scratch>>,
+    scratch: Scratch,
     bound: Vec<Bound>,
     next: u16,
 }
@@ -60,27 +61,42 @@ impl Listeners {
 
     fn bind(&mut self, listen: Listen) -> std::io::Result<Bound> {
         let id = ListenerId(self.next);
-        let inbox = self.inbox.clone();
-        let (local, udp, task) = match listen.transport {
+        let (local, udp, accept) = match listen.transport {
             Transport::Udp => {
                 let port = UdpPort::bind(id, listen.address)?;
-                let receive = Rc::clone(&port).receive(Rc::clone(&self.scratch), inbox);
-                (port.local, Some(port), self.executor.spawn(receive))
+                (port.local, Some(port), None)
             }
             Transport::Tcp => {
                 let socket = Rc::new(streams::bind(listen.address)?);
                 let local = socket.get_ref().local_addr()?;
-                (local, None, self.executor.spawn(streams::accept(id, socket, inbox)))
+                let accept = streams::accept(id, socket, self.inbox.clone());
+                (local, None, Some(self.executor.spawn(accept)))
             }
         };
         self.next += 1;
         let listener = Listener { id, transport: listen.transport, local };
-        Ok(Bound { listen, listener, udp, _task: task })
+        Ok(Bound { listen, listener, udp, _accept: accept })
     }
 
     /// What is bound.
     pub(super) fn list(&self) -> Vec<Listener> {
         self.bound.iter().map(|b| b.listener).collect()
+    }
+
+    /// Appends the datagrams that have arrived, a batch of each socket. Pending when there are none; then the task is
+    /// woken when there are.
+    pub(super) fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        arrivals: &mut VecDeque<Arrival>,
+    ) -> Poll<()> {
+        let mut result = Poll::Pending;
+        for port in self.bound.iter().filter_map(|b| b.udp.as_ref()) {
+            if port.poll_receive(cx, &mut self.scratch, arrivals).is_ready() {
+                result = Poll::Ready(());
+            }
+        }
+        result
     }
 
     /// The UDP socket of this number.

@@ -33,7 +33,8 @@ use streams::Streams;
 
 pub(crate) use host::interfaces;
 
-/// Arrivals that wait for the engine. What does not fit waits in the kernel, which drops datagrams and holds streams back.
+/// Arrivals that wait for the engine. What does not fit waits in the kernel, which drops datagrams and holds streams
+/// back.
 const INBOX: usize = 512;
 
 /// Something that happened outside.
@@ -118,8 +119,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         desk: desk.clone(),
         executor: Rc::clone(&executor),
         inbox: inbox.clone(),
-        arrivals,
-        reported,
+        arrivals: Box::pin(arrivals),
+        reported: Box::pin(reported),
         streams: Streams::new(Rc::clone(&executor), inbox.clone()),
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use smol::Async;
-use smol::channel::Sender;
 use telex_engine::border::{Flow, Input, ListenerId};
 
 use super::Arrival;
@@ -28,8 +28,8 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 pub(super) struct Scratch(Vec<u8>);
 
 impl Scratch {
-    pub(super) fn new() -> Rc<RefCell<Self>> {
-        Rc::new(RefCell::new(Self(vec![0; BATCH * ROOM])))
+    pub(super) fn new() -> Self {
+        Self(vec![0; BATCH * ROOM])
     }
 }
 
@@ -44,6 +44,8 @@ pub(super) struct UdpPort {
     backlog: RefCell<VecDeque<(Flow, Bytes)>>,
     /// Whether a send was told of an error that still waits in the socket's queue of errors.
     complaints: Cell<bool>,
+    /// Whether the socket may have more to take.
+    readable: Cell<bool>,
 }
 
 impl UdpPort {
@@ -68,6 +70,7 @@ impl UdpPort {
             local,
             backlog: RefCell::default(),
             complaints: Cell::new(false),
+            readable: Cell::new(true),
         }))
     }
 
@@ -93,7 +96,9 @@ impl UdpPort {
 
     /// Sends what waits as the kernel takes it.
     pub(super) async fn drain(self: Rc<Self>) {
-        while let Some((flow, bytes)) = self.backlog.borrow().front().cloned() {
+        loop {
+            let next = self.backlog.borrow().front().cloned();
+            let Some((flow, bytes)) = next else { return };
             match self.try_send(flow, &bytes) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if self.socket.writable().await.is_err() {
@@ -125,24 +130,32 @@ impl UdpPort {
         sent
     }
 
-    /// Hands everything that arrives to `inbox`, for as long as somebody listens there.
-    pub(super) async fn receive(self: Rc<Self>, scratch: Rc<RefCell<Scratch>>, inbox: Sender<Arrival>) {
-        let mut inputs = Vec::new();
+    /// Appends what has arrived to `arrivals`, one batch at most. Pending when there is nothing; then the task is woken
+    /// when there is.
+    pub(super) fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+        arrivals: &mut VecDeque<Arrival>,
+    ) -> Poll<()> {
         loop {
-            let got = self.take(&mut scratch.borrow_mut(), &mut inputs);
-            for input in inputs.drain(..) {
-                if inbox.send(Arrival::Input(input)).await.is_err() {
-                    return;
+            if self.readable.get() {
+                let before = arrivals.len();
+                // A batch that is not full has emptied the socket, which saves the question whether there is more.
+                self.readable.set(self.take(scratch, arrivals));
+                if arrivals.len() > before {
+                    return Poll::Ready(());
                 }
             }
-            if got.is_err() && self.socket.readable().await.is_err() {
-                return;
+            match self.socket.poll_readable(cx) {
+                Poll::Ready(Ok(())) => self.readable.set(true),
+                _ => return Poll::Pending,
             }
         }
     }
 
-    /// Takes one batch. Errors when there was nothing to take.
-    fn take(&self, scratch: &mut Scratch, inputs: &mut Vec<Input>) -> io::Result<()> {
+    /// Takes one batch. True when there may be more.
+    fn take(&self, scratch: &mut Scratch, arrivals: &mut VecDeque<Arrival>) -> bool {
         let mut metas = [RecvMeta::default(); BATCH];
         let mut chunks = scratch.0.chunks_exact_mut(ROOM);
         let mut slices: [IoSliceMut<'_>; BATCH] =
@@ -152,30 +165,30 @@ impl UdpPort {
                 for (meta, slice) in metas.iter().zip(&slices).take(count) {
                     let local = meta.dst_ip.filter(|ip| !ip.is_unspecified()).unwrap_or(self.local.ip());
                     let octets = slice.get(..meta.len).unwrap_or_default();
-                    inputs.extend(octets.chunks(meta.stride.max(1)).map(|datagram| Input::Datagram {
-                        listener: self.id,
-                        local,
-                        remote: meta.addr,
-                        bytes: Bytes::copy_from_slice(datagram),
+                    arrivals.extend(octets.chunks(meta.stride.max(1)).map(|datagram| {
+                        let bytes = Bytes::copy_from_slice(datagram);
+                        let remote = meta.addr;
+                        Arrival::Input(Input::Datagram { listener: self.id, local, remote, bytes })
                     }));
                 }
-                Ok(())
+                count == BATCH
             }
             // While complaints are waiting the socket counts as readable, so that they must be taken.
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && !self.complaints.get() => Err(e),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && !self.complaints.get() => false,
             Err(_) => {
-                self.take_errors(inputs);
-                Ok(())
+                self.take_errors(arrivals);
+                true
             }
         }
     }
 
     /// Takes what the network said about datagrams that found nobody.
-    fn take_errors(&self, inputs: &mut Vec<Input>) {
+    fn take_errors(&self, arrivals: &mut VecDeque<Arrival>) {
         self.complaints.set(false);
         for remote in unreachable(self.socket.get_ref()) {
             let Some(local) = self.sender(remote) else { continue };
-            inputs.push(Input::SendFailed { flow: Flow::Datagram { listener: self.id, local, remote } });
+            let flow = Flow::Datagram { listener: self.id, local, remote };
+            arrivals.push_back(Arrival::Input(Input::SendFailed { flow }));
         }
     }
 
@@ -188,8 +201,8 @@ impl UdpPort {
     }
 }
 
-/// Empties the socket's queue of errors: where the datagrams went that found nobody. The library reads the queue too, but
-/// tells who complained, not about what.
+/// Empties the socket's queue of errors: where the datagrams went that found nobody. The library reads the queue too,
+/// but tells who complained, not about what.
 #[cfg(target_os = "linux")]
 fn unreachable(socket: &UdpSocket) -> Vec<SocketAddr> {
     use rustix::net::{RecvAncillaryBuffer, RecvFlags, recvmsg};
@@ -209,8 +222,8 @@ fn unreachable(_socket: &UdpSocket) -> Vec<SocketAddr> {
     Vec::new()
 }
 
-/// Lets the kernel cut datagrams that are longer than the path carries: SIP over UDP needs it (RFC 3261 section 18.1.1),
-/// and the library, made for QUIC, forbids it.
+/// Lets the kernel cut datagrams that are longer than the path carries: SIP over UDP needs it (RFC 3261 section
+/// 18.1.1), and the library, made for QUIC, forbids it.
 #[cfg(target_os = "linux")]
 fn allow_fragments(socket: &UdpSocket, v6: bool) -> io::Result<()> {
     let set = |level, name, value: libc::c_int| {
@@ -239,44 +252,71 @@ fn allow_fragments(_socket: &UdpSocket, _v6: bool) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smol::LocalExecutor;
-    use smol::channel::{Receiver, bounded};
+    use smol::future::poll_fn;
 
-    fn world() -> (LocalExecutor<'static>, Rc<UdpPort>, Receiver<Arrival>) {
-        let executor = LocalExecutor::new();
-        let (inbox, arrivals) = bounded(64);
-        let port =
-            smol::block_on(async { UdpPort::bind(ListenerId(3), "127.0.0.1:0".parse().unwrap()).unwrap() });
-        executor.spawn(Rc::clone(&port).receive(Scratch::new(), inbox)).detach();
-        (executor, port, arrivals)
+    struct World {
+        port: Rc<UdpPort>,
+        scratch: Scratch,
+        arrivals: VecDeque<Arrival>,
     }
 
-    fn next(executor: &LocalExecutor<'_>, arrivals: &Receiver<Arrival>) -> Input {
-        match smol::block_on(executor.run(arrivals.recv())).unwrap() {
-            Arrival::Input(input) => input,
-            other => panic!("{other:?}"),
+    fn world() -> World {
+        let port = UdpPort::bind(ListenerId(3), "127.0.0.1:0".parse().unwrap()).unwrap();
+        World { port, scratch: Scratch::new(), arrivals: VecDeque::new() }
+    }
+
+    impl World {
+        fn next(&mut self) -> Input {
+            while self.arrivals.is_empty() {
+                let Self { port, scratch, arrivals } = self;
+                smol::block_on(poll_fn(|cx| port.poll_receive(cx, scratch, arrivals)));
+            }
+            match self.arrivals.pop_front().unwrap() {
+                Arrival::Input(input) => input,
+                other => panic!("{other:?}"),
+            }
         }
     }
 
     #[test]
     fn each_datagram_arrives_alone_with_both_addresses() {
-        let (executor, port, arrivals) = world();
+        let mut world = world();
+        let port = Rc::clone(&world.port);
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         for text in ["one", "two", "three"] {
             peer.send_to(text.as_bytes(), port.local).unwrap();
         }
         for text in ["one", "two", "three"] {
-            let Input::Datagram { listener, local, remote, bytes } = next(&executor, &arrivals) else {
-                panic!()
-            };
+            let Input::Datagram { listener, local, remote, bytes } = world.next() else { panic!() };
             assert_eq!((listener, local), (ListenerId(3), port.local.ip()));
             assert_eq!((remote, &bytes[..]), (peer.local_addr().unwrap(), text.as_bytes()));
         }
     }
 
     #[test]
+    fn what_waited_for_the_kernel_leaves_in_order() {
+        let port = world().port;
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let remote = peer.local_addr().unwrap();
+        let flow = Flow::Datagram { listener: ListenerId(3), local: port.local.ip(), remote };
+        for text in ["one", "two"] {
+            port.backlog.borrow_mut().push_back((flow, Bytes::from(text)));
+        }
+        assert!(port.is_blocked() && port.send(flow, Bytes::from_static(b"three")));
+        smol::block_on(Rc::clone(&port).drain());
+        assert!(!port.is_blocked());
+        peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let mut room = [0; 16];
+        for text in ["one", "two", "three"] {
+            let length = peer.recv(&mut room).unwrap();
+            assert_eq!(&room[..length], text.as_bytes());
+        }
+    }
+
+    #[test]
     fn a_port_where_nobody_listens_is_told_and_does_not_disturb_others() {
-        let (executor, port, arrivals) = world();
+        let mut world = world();
+        let port = Rc::clone(&world.port);
         let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = |remote| Flow::Datagram { listener: ListenerId(3), local: port.local.ip(), remote };
@@ -284,7 +324,7 @@ mod tests {
             assert!(port.send(to(gone), Bytes::from_static(b"lost")));
             assert!(port.send(to(peer.local_addr().unwrap()), Bytes::from_static(b"found")));
         }
-        let Input::SendFailed { flow } = next(&executor, &arrivals) else { panic!() };
+        let Input::SendFailed { flow } = world.next() else { panic!() };
         assert_eq!(flow, to(gone));
         peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         for _ in 0..3 {

@@ -9,10 +9,11 @@ mod ports;
 use std::io;
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::Duration;
 
 use telex_engine::border::Input;
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
-use telex_engine::mediactl::{MediaCommand, ShardId};
+use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
 use telex_engine::rng::Seed;
 
 use crate::clock::Clock;
@@ -22,6 +23,8 @@ use ports::Ports;
 
 /// Pairs of ports bound before the exchange is ready, over all shards.
 const FIRST_PAIRS: usize = 128;
+/// Pairs bound between two looks at the sockets: some hundred microseconds of work.
+const PAIRS_AT_ONCE: u16 = 8;
 /// Octets of the longest datagram that is looked at: longer than any Ethernet carries.
 const DATAGRAM: usize = 2048;
 
@@ -76,9 +79,8 @@ pub(crate) fn start(plan: &Plan) -> io::Result<Vec<Shard>> {
         let (commands, incoming) = channel();
         let mut worker = Worker::new(plan, index, incoming)?;
         let waker = worker.poller.waker();
-        pairs +=
-            worker.bind(u16::try_from(FIRST_PAIRS.div_ceil(usize::from(plan.shards))).unwrap_or(u16::MAX))?;
-        worker.perform();
+        pairs += worker
+            .bind_first(u16::try_from(FIRST_PAIRS.div_ceil(usize::from(plan.shards))).unwrap_or(u16::MAX))?;
         let name = format!("telex-media-{index}");
         std::thread::Builder::new().name(name).stack_size(512 << 10).spawn(move || worker.run())?;
         shards.push(Shard { commands, waker, unheard: false });
@@ -99,6 +101,9 @@ struct Worker {
     reports: smol::channel::Sender<Input>,
     clock: Clock,
     out: MediaOut,
+    /// Pairs to bind yet, and those bound of the same order.
+    wanted: u16,
+    bound: Vec<PortId>,
 }
 
 impl Worker {
@@ -113,6 +118,8 @@ impl Worker {
             reports: plan.reports.clone(),
             clock: plan.clock,
             out: MediaOut::default(),
+            wanted: 0,
+            bound: Vec::new(),
         })
     }
 
@@ -120,9 +127,8 @@ impl Worker {
         let mut ready = Ready::default();
         let mut datagram = [0; DATAGRAM];
         loop {
-            let timeout = self.machine.deadline().map(|at| at.since(self.clock.now()));
             // Waiting fails only for reasons that are mistakes of this program.
-            self.poller.wait(&mut ready, timeout).expect("the poller and all its sockets are open");
+            self.poller.wait(&mut ready, self.patience()).expect("the poller and all its sockets are open");
             if self.machine.deadline().is_some_and(|at| at <= self.clock.now()) {
                 self.machine.handle(self.clock.now(), MediaInput::Tick, &mut self.out);
             }
@@ -140,6 +146,19 @@ impl Worker {
                 self.machine.handle(now, MediaInput::Packet { port, remote, bytes }, &mut self.out);
             }
             self.perform();
+            if self.wanted > 0 {
+                // Too few ports are told by the machine's report, which names those that there are.
+                let _ = self.bind_some();
+                self.perform();
+            }
+        }
+    }
+
+    /// How long there is nothing to do unless something arrives.
+    fn patience(&self) -> Option<Duration> {
+        match self.machine.deadline() {
+            _ if self.wanted > 0 => Some(Duration::ZERO),
+            deadline => deadline.map(|at| at.since(self.clock.now())),
         }
     }
 
@@ -148,7 +167,7 @@ impl Worker {
         loop {
             match self.commands.try_recv() {
                 Ok(command) => {
-                    self.machine.handle(self.clock.now(), MediaInput::Command(command), &mut self.out)
+                    self.machine.handle(self.clock.now(), MediaInput::Command(command), &mut self.out);
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -156,32 +175,89 @@ impl Worker {
         }
     }
 
-    /// Sends packets and reports, and binds ports, until the machine wants no more.
+    /// Sends packets and reports, and notes how many ports are wanted.
     fn perform(&mut self) {
-        while !(self.out.packets.is_empty() && self.out.reports.is_empty() && self.out.io.is_empty()) {
-            for packet in self.out.packets.iter() {
-                if let Some(socket) = self.ports.get(packet.port) {
-                    // A packet that cannot leave is lost, as any packet may be.
-                    let _ = socket.send_to(packet.bytes, self.ports.outward(packet.remote));
-                }
+        for packet in self.out.packets.iter() {
+            if let Some(socket) = self.ports.get(packet.port) {
+                // A packet that cannot leave is lost, as any packet may be.
+                let _ = socket.send_to(packet.bytes, self.ports.outward(packet.remote));
             }
-            self.out.packets.clear();
-            for report in self.out.reports.drain(..) {
-                let _ = self.reports.try_send(Input::Media { shard: self.id, report });
-            }
-            for io in std::mem::take(&mut self.out.io) {
-                let MediaIo::Bind { count } = io;
-                // Too few ports are told by the machine's report, which names those that there are.
-                let _ = self.bind(count);
-            }
+        }
+        for report in self.out.reports.drain(..) {
+            let _ = self.reports.try_send(Input::Media { shard: self.id, report });
+        }
+        for MediaIo::Bind { count } in self.out.io.drain(..) {
+            self.wanted = self.wanted.saturating_add(count);
+        }
+        self.out.clear();
+    }
+
+    /// Binds some of the pairs that are wanted, so few that no packet waits for long. Once all are bound, or none is left,
+    /// the machine is told which.
+    fn bind_some(&mut self) -> io::Result<()> {
+        let count = self.wanted.min(PAIRS_AT_ONCE);
+        let bound = self.ports.bind(count, |socket, port| self.poller.add(socket, port));
+        self.wanted -= count;
+        let short = bound.as_ref().map_or(true, |pairs| pairs.len() < usize::from(count));
+        self.bound.extend(bound.as_deref().unwrap_or_default());
+        if short || self.wanted == 0 {
+            self.wanted = 0;
+            let pairs = std::mem::take(&mut self.bound);
+            self.machine.handle(self.clock.now(), MediaInput::Ports(pairs), &mut self.out);
+        }
+        bound.map(drop)
+    }
+
+    /// Binds so many pairs at once and tells the machine which; gives their number.
+    ///
+    /// Errors when none can be bound for another reason than that others hold them.
+    fn bind_first(&mut self, count: u16) -> io::Result<usize> {
+        let pairs = self.ports.bind(count, |socket, port| self.poller.add(socket, port))?;
+        let number = pairs.len();
+        self.machine.handle(self.clock.now(), MediaInput::Ports(pairs), &mut self.out);
+        self.perform();
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use telex_engine::mediactl::MediaReport;
+
+    /// The next report, which must come soon.
+    fn next(reports: &smol::channel::Receiver<Input>) -> (ShardId, usize) {
+        let late = async {
+            smol::Timer::after(Duration::from_secs(20)).await;
+            panic!("no report");
+        };
+        match smol::block_on(smol::future::or(async { reports.recv().await.unwrap() }, late)) {
+            Input::Media { shard, report: MediaReport::Ports { ports } } => (shard, ports.len()),
+            other => panic!("{other:?}"),
         }
     }
 
-    /// Binds pairs and tells the machine which; gives their number.
-    fn bind(&mut self, count: u16) -> io::Result<usize> {
-        let bound = self.ports.bind(count, |socket, port| self.poller.add(socket, port));
-        let pairs = bound.as_ref().map_or_else(|_| Vec::new(), Clone::clone);
-        self.machine.handle(self.clock.now(), MediaInput::Ports(pairs), &mut self.out);
-        bound.map(|pairs| pairs.len())
+    #[test]
+    fn ports_come_when_they_are_wanted_and_none_when_there_are_no_more() {
+        let (reports, reported) = smol::channel::unbounded();
+        let first = 62_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
+        let plan = Plan {
+            shards: 2,
+            bind: IpAddr::from([127, 0, 0, 1]),
+            ports: PortRange { first, last: first + 599 },
+            seed: Seed::from_number(1),
+            clock: Clock::start(),
+            reports,
+        };
+        let mut shards = start(&plan).unwrap();
+        assert_eq!([next(&reported), next(&reported)], [(ShardId(0), 64), (ShardId(1), 64)]);
+        // 300 pairs in all, 150 for each shard.
+        for (index, shard) in (0..).zip(&mut shards) {
+            for expected in [20, 20, 20, 20, 6, 0, 0] {
+                shard.command(MediaCommand::WantPorts { count: 20 });
+                shard.wake();
+                assert_eq!(next(&reported), (ShardId(index), expected));
+            }
+        }
     }
 }
