@@ -15,6 +15,7 @@ mod driver;
 mod first_run;
 mod log;
 mod media;
+mod poll;
 mod store;
 
 /// Runs the program with the arguments of the process.
