@@ -198,6 +198,8 @@ pub enum Event {
         method: SmolStr,
         /// Where it went.
         remote: SocketAddr,
+        /// Whether it could not be delivered, rather than being met with silence.
+        undeliverable: bool,
     },
     /// A bound was reached and something was refused.
     Overload {

@@ -222,7 +222,8 @@ pub enum MediaReport {
         /// The source address learnt.
         remote: SocketAddr,
     },
-    /// Nothing was received from the party for the time asked for.
+    /// Nothing was received from the party for the time asked for. Once for each silence, and again under each new
+    /// revision while it lasts.
     Silent {
         /// Which leg.
         leg: LegId,

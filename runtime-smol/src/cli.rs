@@ -136,7 +136,8 @@ fn start(path: &Path, clock: Clock) -> Result<(), Failure> {
 }
 
 fn run(settings: Settings, trace_sip: bool, clock: Clock) -> Result<(), Failure> {
-    // A machine that has met the impossible must not go on: the process ends and is started again by whoever watches it.
+    // A machine that has met the impossible must not go on: the process ends and is started again by whoever watches
+    // it.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);

@@ -103,7 +103,8 @@ impl Store {
         connection.busy_timeout(Duration::from_millis(200))?;
         connection.pragma_update(None, "cache_size", -256)?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        // A switch to WAL needs nobody else in the file; a crash of telex loses nothing, one of the host the last moment.
+        // A switch to WAL needs nobody else in the file; a crash of telex loses nothing, one of the host the last
+        // moment.
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         let mut store = Self { connection };

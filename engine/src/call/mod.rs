@@ -1,7 +1,7 @@
 //! Calls: parties brought together by an app.
 //!
-//! An event of a session becomes an [`app::AppEvent`]; the app answers with [`app::Order`]s; the call carries them out on
-//! sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
+//! An event of a session becomes an [`app::AppEvent`]; the app answers with [`app::Order`]s; the call carries them out
+//! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
 mod app;
 mod hunt;

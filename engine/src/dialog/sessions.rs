@@ -323,7 +323,7 @@ impl Session {
     pub(super) fn reply(&self, status: Status) -> Reply {
         let mut reply = Reply::new(status);
         if let Some(dialog) = &self.dialog {
-            reply = reply.to_tag(dialog.local_tag.clone());
+            reply = reply.tagged(dialog.local_tag.clone());
         }
         reply
     }

@@ -1,6 +1,6 @@
 //! The state that two user agents share: identifiers, sequence numbers, route set, remote target (RFC 3261 §12).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -159,7 +159,11 @@ impl Dialog {
         if !self.routes.is_empty() {
             return self.flow;
         }
-        let heard = transport.remote_of(&self.flow);
+        let heard = match self.flow {
+            // Nothing is left of a stream that is gone, so its peer's Contact has to be believed.
+            Flow::Stream { stream } if !transport.is_open(stream) => None,
+            flow => Some(transport.remote_of(&flow).ip()),
+        };
         let Some(contact) = literal_contact(&self.target, heard) else { return self.flow };
         match (self.flow, contact.0) {
             (Flow::Stream { stream }, border::Transport::Tcp) if transport.is_open(stream) => self.flow,
@@ -175,11 +179,11 @@ fn is_loose(route: &str) -> bool {
     Uri::parse(route).is_ok_and(|uri| uri.param("lr").is_some())
 }
 
-/// The Contact's own address, when it is the address that the peer was heard from.
-fn literal_contact(target: &str, heard: SocketAddr) -> Option<(border::Transport, SocketAddr)> {
+/// The Contact's own address, when it is the address that the peer was heard from, as far as that is known.
+fn literal_contact(target: &str, heard: Option<IpAddr>) -> Option<(border::Transport, SocketAddr)> {
     let uri = Uri::parse(target).ok()?;
     let ip = uri.host().ip()?;
-    if ip != heard.ip() {
+    if heard.is_some_and(|heard| heard != ip) {
         return None;
     }
     let tcp = uri.param("transport").flatten().is_some_and(|t| t.eq_ignore_ascii_case("tcp"));

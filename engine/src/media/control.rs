@@ -1,5 +1,5 @@
-//! RTCP of one leg: reports both ways (RFC 3550 §6). Each leg is a session of two; nothing is passed on to the other leg,
-//! since what one party says about our packets means nothing to the other.
+//! RTCP of one leg: reports both ways (RFC 3550 §6). Each leg is a session of two; nothing is passed on to the other
+//! leg, since what one party says about our packets means nothing to the other.
 
 use std::net::SocketAddr;
 

@@ -263,7 +263,8 @@ impl MediaShard {
             return self.drop_leg(now, key, out);
         }
         let watched = |s: &LegSpec| (s.receive, s.silence);
-        let rewatch = watched(&leg.spec) != watched(&spec);
+        // A report under the old revision may have been ignored as out of date: say it again under the new one.
+        let rewatch = watched(&leg.spec) != watched(&spec) || (leg.silent && rev > leg.rev);
         let played = leg.player.is_some();
         leg.put(now, rev, spec);
         self.settle_ring(now, key, played);

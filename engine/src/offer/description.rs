@@ -175,7 +175,7 @@ fn describe(session: &Session<'_>, usable: Option<Usable<'_, '_>>) -> Result<Des
         audio: usable.as_ref().map(|usable| usable.place),
         timing: session.timing(),
     };
-    let audio = usable.map(|usable| read_audio(usable, session.session())).transpose()?;
+    let audio = usable.map(|usable| read_audio(&usable, session.session())).transpose()?;
     Ok(Description { layout, audio })
 }
 
@@ -204,20 +204,20 @@ impl<'a, 's> Usable<'a, 's> {
     }
 }
 
-fn read_audio(usable: Usable<'_, '_>, session: Section<'_, '_>) -> Result<Audio, OfferError> {
-    let Usable { media, connection, .. } = usable;
+fn read_audio(usable: &Usable<'_, '_>, session: Section<'_, '_>) -> Result<Audio, OfferError> {
+    let Usable { media, connection, .. } = *usable;
     let connection = connection.ok_or(OfferError::NoConnection)?;
     let ip = connection.address.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let mut codecs = Codecs::of(media.line);
     let (mut direction, mut rtcp, mut rtcp_mux, mut ptime) = (None, None, false, Ptime::default());
     for attribute in media.section.attributes() {
         match attribute.name {
-            b"rtpmap" => codecs.map(attribute.value),
-            b"fmtp" => codecs.parameters(attribute.value),
-            b"rtcp" => rtcp = Rtcp::parse(attribute.value),
-            b"rtcp-mux" => rtcp_mux = true,
-            b"ptime" => ptime.wanted = milliseconds(attribute.value),
-            b"maxptime" => ptime.longest = milliseconds(attribute.value),
+            "rtpmap" => codecs.map(attribute.value),
+            "fmtp" => codecs.parameters(attribute.value),
+            "rtcp" => rtcp = Rtcp::parse(attribute.value),
+            "rtcp-mux" => rtcp_mux = true,
+            "ptime" => ptime.wanted = milliseconds(attribute.value),
+            "maxptime" => ptime.longest = milliseconds(attribute.value),
             name => direction = direction.or(Direction::from_name(name)),
         }
     }
@@ -241,8 +241,8 @@ fn read_audio(usable: Usable<'_, '_>, session: Section<'_, '_>) -> Result<Audio,
     })
 }
 
-fn milliseconds(value: &[u8]) -> Option<u16> {
-    std::str::from_utf8(value).ok()?.trim().parse().ok().filter(|&ms| ms > 0)
+fn milliseconds(value: &str) -> Option<u16> {
+    value.trim_ascii().parse().ok().filter(|&ms| ms > 0)
 }
 
 /// Collects codecs: the `m=` line gives the order, the attributes the meaning, in any order.
@@ -270,7 +270,7 @@ impl Codecs {
         self.list.get_mut(usize::from(place.checked_sub(1)?))
     }
 
-    fn map(&mut self, value: &[u8]) {
+    fn map(&mut self, value: &str) {
         let Some(map) = Rtpmap::parse(value) else { return };
         if let Some(codec) = self.get(map.number).filter(|codec| codec.name.is_empty()) {
             codec.name = SmolStr::new(map.name);
@@ -279,7 +279,7 @@ impl Codecs {
         }
     }
 
-    fn parameters(&mut self, value: &[u8]) {
+    fn parameters(&mut self, value: &str) {
         let Some(fmtp) = Fmtp::parse(value) else { return };
         if let Some(codec) = self.get(fmtp.number).filter(|codec| codec.fmtp.is_empty()) {
             codec.fmtp = SmolStr::new(fmtp.parameters);

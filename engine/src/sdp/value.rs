@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str;
 
 /// Who made the session description, and which edition it is: `o=` (RFC 8866 §5.2).
 ///
@@ -22,8 +21,8 @@ pub struct Origin<'a> {
 
 impl<'a> Origin<'a> {
     /// Reads the value of an `o=` line.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::of(value)?;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
         let user = cursor.word()?;
         cursor.gap()?;
         let session_id = cursor.digits()?;
@@ -134,8 +133,8 @@ pub struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     /// Reads the value of a `c=` line.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::of(value)?;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
         let (net, kind, place) = (cursor.word()?, cursor.word()?, cursor.word()?);
         cursor.end()?;
         let slash = place.bytes().position(|b| b == b'/').unwrap_or(place.len());
@@ -176,8 +175,8 @@ impl Timing {
     pub const ALWAYS: Self = Self { start: 0, stop: 0 };
 
     /// Reads the value of a `t=` line.
-    pub fn parse(value: &[u8]) -> Option<Self> {
-        let mut cursor = Cursor::of(value)?;
+    pub fn parse(value: &str) -> Option<Self> {
+        let mut cursor = Cursor(value);
         let start = cursor.number()?;
         cursor.gap()?;
         let stop = cursor.number()?;
@@ -203,8 +202,8 @@ pub struct Bandwidth<'a> {
 
 impl<'a> Bandwidth<'a> {
     /// Reads the value of a `b=` line.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::of(value)?;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
         let kind = cursor.token()?;
         let value = if cursor.eat(b':') { cursor.number()? } else { return None };
         cursor.end()?;
@@ -229,8 +228,8 @@ pub struct MediaLine<'a> {
 
 impl<'a> MediaLine<'a> {
     /// Reads the value of an `m=` line. Formats may be missing where the port is 0: nothing is lost by it.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::of(value)?;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
         let kind = cursor.token()?;
         cursor.gap()?;
         let (port, count) = (cursor.number()?, cursor.per(1)?);
@@ -260,17 +259,17 @@ impl fmt::Display for MediaLine<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attribute<'a> {
     /// Before the colon.
-    pub name: &'a [u8],
+    pub name: &'a str,
     /// Behind the colon; empty without one.
-    pub value: &'a [u8],
+    pub value: &'a str,
 }
 
 impl<'a> Attribute<'a> {
     /// Reads the value of an `a=` line; there is none that cannot be read.
-    pub fn parse(value: &'a [u8]) -> Self {
-        match value.iter().position(|&b| b == b':') {
+    pub fn parse(value: &'a str) -> Self {
+        match value.bytes().position(|b| b == b':') {
             Some(at) => Self { name: &value[..at], value: &value[at + 1..] },
-            None => Self { name: value.trim_ascii_end(), value: &[] },
+            None => Self { name: value.trim_ascii_end(), value: "" },
         }
     }
 }
@@ -290,8 +289,8 @@ pub struct Rtpmap<'a> {
 
 impl<'a> Rtpmap<'a> {
     /// Reads the attribute's value.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::of(value)?;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
         let number = cursor.number()?;
         cursor.gap()?;
         let name = cursor.token()?;
@@ -323,8 +322,8 @@ pub struct Fmtp<'a> {
 
 impl<'a> Fmtp<'a> {
     /// Reads the attribute's value.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::of(value)?;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
         let number = cursor.number()?;
         cursor.gap()?;
         let parameters = cursor.rest();
@@ -343,8 +342,8 @@ pub struct Rtcp<'a> {
 
 impl<'a> Rtcp<'a> {
     /// Reads the attribute's value.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::of(value)?;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
         let port = cursor.number()?;
         if cursor.0.is_empty() {
             return Some(Self { port, address: None });
@@ -359,10 +358,6 @@ impl<'a> Rtcp<'a> {
 struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
-    fn of(value: &'a [u8]) -> Option<Self> {
-        str::from_utf8(value).ok().map(Cursor)
-    }
-
     /// Cuts off what is before `end`, an offset behind ASCII only or before ASCII.
     fn cut(&mut self, end: usize) -> &'a str {
         let (cut, rest) = self.0.split_at_checked(end).unwrap_or((self.0, ""));
@@ -394,8 +389,13 @@ impl<'a> Cursor<'a> {
 
     /// A decimal number that fits; none of more than 19 digits does.
     fn number<N: TryFrom<u64>>(&mut self) -> Option<N> {
-        let digits = self.digits().filter(|digits| digits.len() <= 19)?;
-        N::try_from(digits.bytes().fold(0, |number, b| number * 10 + u64::from(b - b'0'))).ok()
+        let (mut number, mut length) = (0, 0);
+        for b in self.0.bytes().take_while(u8::is_ascii_digit).take(20) {
+            number = u64::wrapping_add(u64::wrapping_mul(number, 10), u64::from(b - b'0'));
+            length += 1;
+        }
+        self.cut(length);
+        if (1..20).contains(&length) { N::try_from(number).ok() } else { None }
     }
 
     /// `/` and a number, or `default` when no `/` comes.
@@ -414,7 +414,9 @@ impl<'a> Cursor<'a> {
 
     /// Takes blanks, if there are any.
     fn blanks(&mut self) {
-        while self.eat(b' ') || self.eat(b'\t') {}
+        while let Some(b' ' | b'\t') = self.0.as_bytes().first() {
+            self.cut(1);
+        }
     }
 
     /// Takes blanks, at least one.

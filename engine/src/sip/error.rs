@@ -29,7 +29,7 @@ pub enum Why {
     Trailing,
     /// A line without a colon, or with no header name before it.
     NoColon,
-    /// A control character, or a carriage return without a line feed.
+    /// A carriage return without a line feed.
     Control,
     /// The empty line after the header fields is not there.
     NoEnd,
@@ -75,7 +75,7 @@ impl Why {
             Self::Character => "unexpected character",
             Self::Trailing => "text after the value",
             Self::NoColon => "no header name and colon",
-            Self::Control => "control character",
+            Self::Control => "carriage return without line feed",
             Self::NoEnd => "no empty line after the header fields",
             Self::NotSip => "not SIP",
             Self::Version => "version is not SIP/2.0",

@@ -77,10 +77,12 @@ impl Walk<'_> {
                 (Some(b'\n'), _) => return Ok((at, at + 1)),
                 (Some(b'\t'), _) => {}
                 (Some(0x80..), _) => self.ascii = false,
-                _ => {
+                (Some(b'\r'), _) => {
                     self.folded = true;
                     self.flaw("header section", Why::Control, at);
                 }
+                // Other control characters may stand behind a backslash in a quoted string.
+                _ => self.folded = true,
             }
             from = at + 1;
         }

@@ -11,7 +11,7 @@ use super::scan;
 use super::status::Status;
 
 /// Room for most messages, so that writing one allocates once.
-const ROOM: usize = 1024;
+const ROOM: usize = 2048;
 
 /// Writes one message: start line, header fields in the order of the calls, then [`Writer::finish`] or
 /// [`Writer::body`].

@@ -62,7 +62,7 @@ impl ClientInvite {
         }
     }
 
-    /// Whether TU still waits for the outcome.
+    /// Whether the user still waits for the outcome.
     pub(crate) const fn is_pending(self) -> bool {
         matches!(self, Self::Calling { .. } | Self::Proceeding { .. })
     }

@@ -66,7 +66,7 @@ impl ClientNonInvite {
         }
     }
 
-    /// Whether TU still waits for the outcome.
+    /// Whether the user still waits for the outcome.
     pub(crate) const fn is_pending(self) -> bool {
         matches!(self, Self::Trying { .. } | Self::Proceeding)
     }

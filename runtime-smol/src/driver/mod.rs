@@ -34,7 +34,8 @@ use streams::Streams;
 
 pub(crate) use host::interfaces;
 
-/// Arrivals that wait for the engine. What does not fit waits in the kernel, which drops datagrams and holds streams back.
+/// Arrivals that wait for the engine. What does not fit waits in the kernel, which drops datagrams and holds streams
+/// back.
 const INBOX: usize = 512;
 
 /// Something that happened outside.

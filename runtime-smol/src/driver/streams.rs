@@ -1,7 +1,7 @@
 //! TCP: listeners, and streams with bounded memory in both directions.
 //!
-//! An idle stream costs one task that waits to read. Writing happens at once when the kernel has room; only what it does
-//! not take is queued, and a peer that lets too much pile up is cut off.
+//! An idle stream costs one task that waits to read. Writing happens at once when the kernel has room; only what it
+//! does not take is queued, and a peer that lets too much pile up is cut off.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -23,7 +23,8 @@ use super::Arrival;
 const READ: usize = 16_384;
 /// Octets that may wait for one peer to read them.
 const QUEUED: usize = 256 << 10;
-/// How long a connection may take to come about, as long as a transaction waits for an answer (RFC 3261 table 4, timer F).
+/// How long a connection may take to come about, as long as a transaction waits for an answer (RFC 3261 table 4, timer
+/// F).
 const CONNECT: Duration = Duration::from_secs(32);
 /// How long a closing stream may take to deliver what was written.
 const LINGER: Duration = Duration::from_secs(5);

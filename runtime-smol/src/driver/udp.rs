@@ -148,8 +148,8 @@ impl UdpPort {
     }
 }
 
-/// Empties the socket's queue of errors: where the datagrams went that found nobody. The library reads the queue too, but
-/// tells who complained, not about what.
+/// Empties the socket's queue of errors: where the datagrams went that found nobody. The library reads the queue too,
+/// but tells who complained, not about what.
 #[cfg(target_os = "linux")]
 fn unreachable(socket: &UdpSocket) -> Vec<SocketAddr> {
     use rustix::net::{RecvAncillaryBuffer, RecvFlags, recvmsg};
@@ -169,8 +169,8 @@ fn unreachable(_socket: &UdpSocket) -> Vec<SocketAddr> {
     Vec::new()
 }
 
-/// Lets the kernel cut datagrams that are longer than the path carries: SIP over UDP needs it (RFC 3261 section 18.1.1),
-/// and the library, made for QUIC, forbids it.
+/// Lets the kernel cut datagrams that are longer than the path carries: SIP over UDP needs it (RFC 3261 section
+/// 18.1.1), and the library, made for QUIC, forbids it.
 #[cfg(target_os = "linux")]
 fn allow_fragments(socket: &UdpSocket, v6: bool) -> io::Result<()> {
     let set = |level, name, value: libc::c_int| {

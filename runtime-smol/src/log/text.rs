@@ -86,7 +86,12 @@ fn exchange(event: &Event, out: &mut String) -> fmt::Result {
         Event::StreamClosed { remote, reason } => {
             write!(out, "TCP connection with {remote} closed: {}", E(reason))
         }
-        Event::NoResponse { method, remote } => write!(out, "no response to {} from {remote}", E(method)),
+        Event::NoResponse { method, remote, undeliverable: false } => {
+            write!(out, "no response to {} from {remote}", E(method))
+        }
+        Event::NoResponse { method, remote, undeliverable: true } => {
+            write!(out, "{} could not be delivered to {remote}", E(method))
+        }
         Event::Overload { what } => write!(out, "overload: {what}"),
         Event::StoreFailed { error } => write!(out, "registrations are not being stored: {}", E(error)),
         Event::Broken { what } => write!(out, "internal error, please report it: {}", E(what)),
@@ -274,7 +279,8 @@ mod tests {
             Event::Malformed { source: phone, reason: "no start line".into(), answered: false },
             Event::StreamOpened { remote: phone },
             Event::StreamClosed { remote: phone, reason: "idle".into() },
-            Event::NoResponse { method: "INVITE".into(), remote: phone },
+            Event::NoResponse { method: "INVITE".into(), remote: phone, undeliverable: false },
+            Event::NoResponse { method: "BYE".into(), remote: phone, undeliverable: true },
             Event::Overload { what: "calls" },
             Event::StoreFailed { error: "disk full".into() },
             Event::Broken { what: "a leg without a call".into() },
@@ -290,6 +296,7 @@ mod tests {
         TCP connection with 192.0.2.10:5060 opened
         TCP connection with 192.0.2.10:5060 closed: idle
         no response to INVITE from 192.0.2.10:5060
+        BYE could not be delivered to 192.0.2.10:5060
         overload: calls
         registrations are not being stored: disk full
         internal error, please report it: a leg without a call

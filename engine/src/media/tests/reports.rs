@@ -30,6 +30,23 @@ fn silence_is_reported_once_and_again_after_a_packet() {
 }
 
 #[test]
+fn silence_is_reported_again_under_a_new_revision() {
+    let spec = LegSpec { silence: Some(Duration::from_secs(10)), ..leg(A, ALICE) };
+    let mut w = call(1);
+    w.put(1, 2, spec.clone());
+    w.run(Duration::from_secs(20));
+    w.put(1, 2, spec.clone());
+    w.put(1, 3, spec);
+    w.run(Duration::from_secs(20));
+    let revs: Vec<u32> = w
+        .reports
+        .iter()
+        .filter_map(|r| if let MediaReport::Silent { rev, .. } = r { Some(*rev) } else { None })
+        .collect();
+    assert_eq!(revs, [2, 3]);
+}
+
+#[test]
 fn a_party_that_sends_comfort_noise_unasked_is_not_silent() {
     let mut w = call(1);
     w.put(1, 2, LegSpec { silence: Some(Duration::from_secs(10)), ..leg(A, ALICE) });

@@ -4,12 +4,10 @@ use insta::assert_snapshot;
 
 use super::*;
 
-fn failure(ups: &[Up]) -> Option<Failure> {
-    match ups {
-        [] => None,
-        [Up::Failed { why, .. }] => Some(*why),
-        other => panic!("{other:?}"),
-    }
+/// Why the one request failed that did.
+fn failure(failures: &[Failure]) -> Option<Failure> {
+    assert!(failures.len() <= 1, "{failures:?}");
+    failures.first().copied()
 }
 
 /// The status of a response that came up.
@@ -41,9 +39,17 @@ fn stream(world: &mut World) -> Flow {
 fn an_invite_is_repeated_over_datagrams_ever_more_slowly_for_64_t1() {
     let mut world = World::new();
     world.request(draft(Method::Invite), datagrams(PEER));
-    let (ups, times) = world.times(31_999, "INVITE");
-    assert_eq!((failure(&ups), times), (None, vec![0, 500, 1500, 3500, 7500, 15_500, 31_500]));
-    assert_eq!(failure(&world.run(1).0), Some(Failure::Timeout));
+    let (failures, times) = world.times(31_999, "INVITE");
+    assert_eq!((failure(&failures), times), (None, vec![0, 500, 1500, 3500, 7500, 15_500, 31_500]));
+    world.bench.wait(1);
+    let Some(Timer::Client(txn, ClientTimer::B)) = world.bench.timers.pop(world.bench.now) else {
+        panic!("not B")
+    };
+    let up = world.txns.fire_client(&mut world.bench.cx(), &mut world.transport, txn, ClientTimer::B);
+    assert!(matches!(up, Some(Up::Failed { .. })), "{up:?}");
+    let told =
+        Event::NoResponse { method: "INVITE".into(), remote: PEER.parse().unwrap(), undeliverable: false };
+    assert_eq!(world.bench.events(), [told]);
     world.assert_empty();
 }
 
@@ -51,9 +57,9 @@ fn an_invite_is_repeated_over_datagrams_ever_more_slowly_for_64_t1() {
 fn a_request_is_repeated_over_datagrams_up_to_every_t2_for_64_t1() {
     let mut world = World::new();
     world.request(draft(Method::Bye), datagrams(PEER));
-    let (ups, times) = world.times(31_999, "BYE");
+    let (failures, times) = world.times(31_999, "BYE");
     let expected = vec![0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
-    assert_eq!((failure(&ups), times), (None, expected));
+    assert_eq!((failure(&failures), times), (None, expected));
     assert_eq!(failure(&world.run(1).0), Some(Failure::Timeout));
     world.assert_empty();
 }
@@ -67,17 +73,17 @@ fn nothing_is_repeated_on_a_stream() {
         world.transport.pin(StreamId(1));
         let mut sent = world.first_lines();
         // The peer's stream has sent nothing, which ends it before the request has failed.
-        let (ups, more) = world.run(10_000);
+        let (failures, more) = world.run(10_000);
         sent.extend(more);
         assert_eq!(sent, [(0, word.into())]);
-        assert_eq!(failure(&ups), Some(Failure::Transport));
+        assert_eq!(failure(&failures), Some(Failure::Transport));
 
         let mut world = World::new();
         let flow = stream(&mut world);
         world.bench.out.clear();
         world.request(draft(method), flow);
-        let (ups, times) = world.times(31_999, word);
-        assert_eq!((failure(&ups), times), (None, vec![0]));
+        let (failures, times) = world.times(31_999, word);
+        assert_eq!((failure(&failures), times), (None, vec![0]));
         assert_eq!(failure(&world.run(1).0), Some(Failure::Timeout));
     }
 }
@@ -214,6 +220,7 @@ fn cancel_waits_for_a_provisional_response() {
         To: <sip:100@192.0.2.7>
         Call-ID: 2@192.0.2.1
         CSeq: 4 CANCEL
+        Reason: SIP;cause=200;text="Call completed elsewhere"
         Content-Length: 0
         "#);
     // It is a transaction of its own, repeated until it is answered; nothing of it comes up.
@@ -260,8 +267,8 @@ fn a_cancelled_invite_that_nobody_ends_fails_after_64_t1() {
     world.cancel(txn);
     let cancel = world.bench.sent_one().1;
     assert!(world.hear(&response_to(&cancel, "200 OK", "t")).is_none());
-    let (ups, _) = world.run(31_999);
-    assert_eq!(failure(&ups), None);
+    let (failures, _) = world.run(31_999);
+    assert_eq!(failure(&failures), None);
     assert_eq!(failure(&world.run(1).0), Some(Failure::Timeout));
     world.assert_empty();
 }
@@ -276,8 +283,8 @@ fn an_invite_that_only_rings_is_cancelled_by_timer_c_which_101_to_199_restart() 
     assert_eq!(world.times(100_000, "").1, []);
     world.hear(&response_to(&invite, "100 Trying", "t"));
     assert_eq!(world.times(84_999, "").1, []);
-    let (ups, sent) = world.run(1);
-    assert!(ups.is_empty());
+    let (failures, sent) = world.run(1);
+    assert!(failures.is_empty());
     assert_eq!(sent, [(369_000, "CANCEL".into())]);
     assert_eq!(status(world.hear(&response_to(&invite, "487 Request Terminated", "t"))), Some(487));
     world.run(32_000);
@@ -297,9 +304,9 @@ fn a_datagram_that_cannot_be_delivered_fails_what_waits_for_its_peer_at_the_next
     send(&mut world, Method::Bye);
     world.txns.send_failed(&mut world.bench.cx(), datagrams(PEER));
     assert_eq!(world.bench.out, []);
-    let (ups, _) = world.run(0);
-    assert!(ups.iter().all(|up| matches!(up, Up::Failed { why: Failure::Transport, .. })), "{ups:?}");
-    assert_eq!(ups.len(), 2, "not the one that rings, nor that of another peer");
+    let (failures, _) = world.run(0);
+    assert!(failures.iter().all(|why| *why == Failure::Transport), "{failures:?}");
+    assert_eq!(failures.len(), 2, "not the one that rings, nor that of another peer");
     assert_eq!(world.txns.len(), 2);
     assert_eq!(status(world.hear(&response_to(&ringing, "486 Busy Here", "t"))), Some(486));
     assert_eq!(status(world.hear_from("192.0.2.8:5060", &response_to(&other, "200 OK", "t"))), Some(200));
@@ -317,9 +324,9 @@ fn a_stream_that_closes_fails_all_that_wait_for_an_answer_through_it() {
     world.hear_on(1, &response_to(&ringing, "180 Ringing", "t"));
     world.request(draft(Method::Bye), flow);
     world.close(1);
-    let (ups, _) = world.run(0);
-    assert!(ups.iter().all(|up| matches!(up, Up::Failed { why: Failure::Transport, .. })), "{ups:?}");
-    assert_eq!(ups.len(), 2);
+    let (failures, _) = world.run(0);
+    assert!(failures.iter().all(|why| *why == Failure::Transport), "{failures:?}");
+    assert_eq!(failures.len(), 2);
     // And what is sent on a stream that is gone fails just so.
     world.request(draft(Method::Bye), flow);
     assert!(world.bench.sent().is_empty());
@@ -349,13 +356,13 @@ fn a_long_request_takes_a_stream_and_falls_back_to_datagrams() {
     let (flow, by_stream) = world.bench.sent_one();
     assert_eq!(flow, Flow::Stream { stream });
     assert!(by_stream.contains("\r\nVia: SIP/2.0/TCP "));
-    assert_eq!(world.times(5000, "").1, []);
+    assert_eq!(world.times(1000, "").1, []);
     world.cancel(txn);
 
     world.close(2);
     world.bench.out.clear();
-    let (ups, times) = world.times(2000, "INVITE");
-    assert_eq!((failure(&ups), times), (None, vec![5000, 5500, 6500]));
+    let (failures, times) = world.times(2000, "INVITE");
+    assert_eq!((failure(&failures), times), (None, vec![1000, 1500, 2500]));
     world.hear(&response_to(&by_stream.replace("TCP", "UDP"), "180 Ringing", "t"));
     let (flow, cancel) = world.bench.sent_one();
     assert_eq!(flow, datagrams(PEER));
@@ -378,6 +385,32 @@ fn a_long_request_that_was_heard_does_not_fall_back() {
     assert_eq!(status(world.hear_on(2, &response_to(&invite, "180 Ringing", "t"))), Some(180));
     world.close(2);
     assert_eq!(failure(&world.run(0).0), Some(Failure::Transport));
+}
+
+#[test]
+fn a_long_request_does_not_wait_long_for_a_stream_nor_twice() {
+    let mut world = World::new();
+    let long = |world: &mut World| world.request(sized_draft(Method::Message, 1300), datagrams(PEER));
+    long(&mut world);
+    let (_, sent) = world.run(2499);
+    assert_eq!(sent, [(0, "MESSAGE".into()), (2000, "MESSAGE".into())]);
+    long(&mut world);
+    assert_eq!(world.bench.sent_one().0, datagrams(PEER));
+    world.run(600_000);
+    long(&mut world);
+    assert!(matches!(world.bench.sent_one().0, Flow::Stream { .. }), "it is tried again after some time");
+}
+
+#[test]
+fn a_long_request_on_an_established_stream_has_all_its_time() {
+    let mut world = World::new();
+    let flow = stream(&mut world);
+    world.bench.out.clear();
+    world.request(sized_draft(Method::Message, 1300), datagrams(PEER));
+    assert_eq!(world.bench.sent_one().0, flow);
+    let (failures, times) = world.times(31_999, "");
+    assert_eq!((failure(&failures), times), (None, vec![]));
+    assert_eq!(failure(&world.run(1).0), Some(Failure::Timeout));
 }
 
 #[test]

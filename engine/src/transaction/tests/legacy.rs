@@ -44,7 +44,7 @@ fn all_that_the_rfc_names_makes_a_transaction() {
 fn an_ack_is_found_by_the_tag_of_the_response() {
     let mut world = World::new();
     let txn = txn_of(world.hear(&request("INVITE")));
-    world.respond(txn, &Reply::new(Status::BUSY_HERE).to_tag("b"));
+    world.respond(txn, &Reply::new(Status::BUSY_HERE).tagged("b"));
     let ack = with_tag(&request("ACK"), "b");
     for stray in variations(&request("ACK")) {
         assert!(matches!(world.hear(&stray), Some(Up::Ack { .. })), "{stray}");
@@ -61,7 +61,7 @@ fn an_ack_is_found_by_the_tag_of_the_response() {
 fn an_ack_inside_a_dialog_has_the_tag_of_the_request() {
     let mut world = World::new();
     let txn = txn_of(world.hear(&with_tag(&request("INVITE"), "d")));
-    world.respond(txn, &Reply::new(Status::BUSY_HERE).to_tag("ignored"));
+    world.respond(txn, &Reply::new(Status::BUSY_HERE).tagged("ignored"));
     assert!(world.hear(&with_tag(&request("ACK"), "d")).is_none());
     world.run(5000);
     world.assert_empty();
@@ -71,7 +71,7 @@ fn an_ack_inside_a_dialog_has_the_tag_of_the_request() {
 fn the_ack_of_a_2xx_matches_and_goes_up() {
     let mut world = World::new();
     let txn = txn_of(world.hear(&request("INVITE")));
-    world.respond(txn, &Reply::new(Status::OK).to_tag("b"));
+    world.respond(txn, &Reply::new(Status::OK).tagged("b"));
     assert!(matches!(world.hear(&with_tag(&request("ACK"), "b")), Some(Up::Ack { .. })));
 }
 

@@ -1,21 +1,27 @@
 //! The layer as a whole, in virtual time.
 
 mod client;
+mod hostile;
 mod legacy;
 mod load;
 mod server;
 
 use std::net::SocketAddr;
 
+use super::effects::Failure;
 use super::*;
 use crate::border::{self, Action, ListenerId, StreamEvent};
 use crate::cx::Timer;
+use crate::event::Event;
 use crate::rng::{Purpose, Seed};
 use crate::sip::{HeaderName, Status, Writer};
 use crate::transport::Heard;
 use crate::transport::harness::{Bench, LOCAL, datagrams, readable, transport, wire, with_listeners};
 
 const PEER: &str = "192.0.2.7:5060";
+
+/// What a cancelled contact is told.
+const CANCEL_REASON: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// Both layers and what they are handed. After each step the tables are checked.
 struct World {
@@ -81,10 +87,10 @@ impl World {
         self.check();
     }
 
-    /// Fires what is due in the next `millis`. What came up, and what was sent when.
-    fn run(&mut self, millis: u64) -> (Vec<Up>, Vec<(u64, String)>) {
+    /// Fires what is due in the next `millis`. Why requests failed, and what was sent when.
+    fn run(&mut self, millis: u64) -> (Vec<Failure>, Vec<(u64, String)>) {
         let until = self.bench.now + std::time::Duration::from_millis(millis);
-        let (mut ups, mut sent) = (Vec::new(), self.first_lines());
+        let (mut failures, mut sent) = (Vec::new(), self.first_lines());
         while let Some(at) = self.bench.timers.next().map(|(at, _)| at).filter(|at| *at <= until) {
             self.bench.now = at;
             let timer = self.bench.timers.pop(at).unwrap();
@@ -92,7 +98,10 @@ impl World {
             match timer {
                 Timer::Server(txn, timer) => self.txns.fire_server(cx, &mut self.transport, txn, timer),
                 Timer::Client(txn, timer) => {
-                    ups.extend(self.txns.fire_client(cx, &mut self.transport, txn, timer));
+                    if let Some(up) = self.txns.fire_client(cx, &mut self.transport, txn, timer) {
+                        assert!(matches!(up, Up::Failed { .. }), "{up:?}");
+                        failures.push(self.told_why());
+                    }
                 }
                 Timer::Stream(stream) => {
                     if let Heard::Gone(stream) = self.transport.fire_stream(cx, stream) {
@@ -105,7 +114,16 @@ impl World {
             sent.extend(self.first_lines());
         }
         self.bench.now = until;
-        (ups, sent)
+        (failures, sent)
+    }
+
+    /// What people were just told of a request that failed.
+    fn told_why(&self) -> Failure {
+        match self.bench.out.last() {
+            Some(Action::Report(Event::NoResponse { undeliverable: true, .. })) => Failure::Transport,
+            Some(Action::Report(Event::NoResponse { undeliverable: false, .. })) => Failure::Timeout,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// What was sent since the last look, by its first word but for responses: those by their status.
@@ -116,10 +134,10 @@ impl World {
     }
 
     /// Times of what is sent in the next `millis`, all of it `word`.
-    fn times(&mut self, millis: u64, word: &str) -> (Vec<Up>, Vec<u64>) {
-        let (ups, sent) = self.run(millis);
+    fn times(&mut self, millis: u64, word: &str) -> (Vec<Failure>, Vec<u64>) {
+        let (failures, sent) = self.run(millis);
         assert!(sent.iter().all(|(_, what)| what == word), "{sent:?}");
-        (ups, sent.into_iter().map(|(at, _)| at).collect())
+        (failures, sent.into_iter().map(|(at, _)| at).collect())
     }
 
     fn respond(&mut self, txn: ServerKey, reply: &Reply) -> bool {
@@ -135,7 +153,7 @@ impl World {
     }
 
     fn cancel(&mut self, txn: ClientKey) {
-        self.txns.cancel(&mut self.bench.cx(), &mut self.transport, txn);
+        self.txns.cancel(&mut self.bench.cx(), &mut self.transport, txn, CANCEL_REASON);
         self.check();
     }
 

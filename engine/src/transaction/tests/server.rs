@@ -93,7 +93,7 @@ fn a_2xx_is_repeated_by_the_user_alone_and_its_ack_goes_up() {
     let mut world = World::new();
     let txn = txn_of(world.hear(&invite()));
     assert!(!world.txns.resend_2xx(&mut world.bench.cx(), &mut world.transport, txn));
-    world.respond(txn, &Reply::new(Status::OK).to_tag("b"));
+    world.respond(txn, &Reply::new(Status::OK).tagged("b"));
     let (_, first) = world.bench.sent_one();
     assert!(world.hear(&invite()).is_none());
     assert!(world.bench.sent().is_empty(), "RFC 6026 §7.1: a repeated INVITE is absorbed");
@@ -202,7 +202,7 @@ fn branch_sent_by_and_method_tell_transactions_apart() {
 fn cancel_is_answered_here_and_goes_up_while_the_invite_is_open() {
     let mut world = World::new();
     let txn = txn_of(world.hear(&invite()));
-    world.respond(txn, &Reply::new(Status::RINGING).to_tag("b"));
+    world.respond(txn, &Reply::new(Status::RINGING).tagged("b"));
     world.bench.out.clear();
     let cancel = phone_request("CANCEL", INVITE);
     let up = world.hear(&cancel);
