@@ -93,8 +93,8 @@ impl Listeners {
         }
     }
 
-    /// Sends a datagram, or keeps it until the kernel has room, for which [`Listeners::retry`] asks. False when it cannot be
-    /// sent at all.
+    /// Sends a datagram, or keeps it until the kernel has room, for which [`Listeners::retry`] asks. False when it
+    /// cannot be sent at all.
     pub(super) fn send(&mut self, id: ListenerId, flow: Flow, bytes: Bytes) -> bool {
         let port = self.bound.iter_mut().find(|b| b.listener.id == id).and_then(|b| b.udp.as_mut());
         port.is_some_and(|port| port.send(flow, bytes))

@@ -193,8 +193,8 @@ impl Worker {
         self.out.clear();
     }
 
-    /// Binds some of the pairs that are wanted, so few that no packet waits for long. Once all are bound, or none is left,
-    /// the machine is told which.
+    /// Binds some of the pairs that are wanted, so few that no packet waits for long. Once all are bound, or none is
+    /// left, the machine is told which.
     fn bind_some(&mut self) -> io::Result<()> {
         let count = self.wanted.min(PAIRS_AT_ONCE);
         let bound = self.ports.bind(count, |socket, port| self.poller.add(socket, port));
