@@ -65,6 +65,11 @@ impl Sessions {
         txn: ServerKey,
     ) -> Option<Heard> {
         let session = self.all.get(leg)?;
+        if session.dialog.is_none() {
+            // Only the caller may end an early dialog (§15): the callee has its INVITE to answer.
+            stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
+            return None;
+        }
         stack.respond(cx, txn, &session.reply(Status::OK));
         let heard = match session.phase {
             Phase::Ending => None,
