@@ -171,9 +171,10 @@ Contact: <sip:alice@10.0.0.1>\n"
 fn from_bob(asked: &Message, method: &str, cseq: u32, extra: &str, body: &str) -> String {
     let value = |name| asked.header(name).unwrap();
     let (from, to) = (value(crate::sip::HeaderName::To), value(crate::sip::HeaderName::From));
+    let tag = if from.contains("tag=") { "" } else { ";tag=tb" };
     let head = format!(
         "{method} sip:alice@10.0.0.9:5060 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKb{method}{cseq}\n\
-Max-Forwards: 70\nFrom: {from};tag=tb\nTo: {to}\nCall-ID: {}\nCSeq: {cseq} {method}\n\
+Max-Forwards: 70\nFrom: {from}{tag}\nTo: {to}\nCall-ID: {}\nCSeq: {cseq} {method}\n\
 Contact: <sip:bob@10.0.0.2>\n{extra}",
         value(crate::sip::HeaderName::CallId)
     );
