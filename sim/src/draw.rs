@@ -49,8 +49,8 @@ impl Default for Settings {
 const OPENING: Duration = Duration::from_secs(8);
 /// Faults last this long after the last call was dialled.
 const TAIL: Duration = Duration::from_secs(20);
-/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the media
-/// timeout fit into it.
+/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the
+/// media timeout fit into it.
 const CALM: Duration = Duration::from_secs(120);
 /// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
 const EMPTY: Duration = Duration::from_secs(120);

@@ -1,5 +1,5 @@
-//! The exchange as the world hosts it: the two kinds of machine, and the queues of a driver between them. Like every
-//! driver it decides nothing about telephony.
+//! The exchange as the world hosts it: the two kinds of machine, and the queues of a driver between them.
+//! Like every driver it decides nothing about telephony.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

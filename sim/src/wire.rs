@@ -1,5 +1,5 @@
-//! The wire: SIP messages and media packets between phones and the exchange, by datagram and by stream, seen by the
-//! oracles as they enter and leave.
+//! The wire: SIP messages and media packets between phones and the exchange, by datagram and by stream, seen
+//! by the oracles as they enter and leave.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

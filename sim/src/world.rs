@@ -1,4 +1,5 @@
-//! The world: one exchange, some phones, a network between them, and a clock that jumps from one event to the next.
+//! The world: one exchange, some phones, a network between them, and a clock that jumps from one event to the
+//! next.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
