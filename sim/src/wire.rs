@@ -271,7 +271,7 @@ impl World<'_> {
                 let event = StreamEvent::Closed;
                 self.schedule(
                     self.now + Duration::from_millis(20),
-                    Event::Tell(Input::Stream { stream, event }),
+                    Event::Tell(Box::new(Input::Stream { stream, event })),
                 );
             }
         }
