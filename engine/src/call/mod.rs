@@ -151,6 +151,10 @@ impl Calls {
                 call.parties[party].leg = None;
                 Some(AppEvent::Cancelled)
             }
+            LegEvent::Refreshed { body } => {
+                call.refreshed(cx, party, &body);
+                None
+            }
             LegEvent::Offered { body } => {
                 call.offered(cx, below, party, heard.leg, &body);
                 None
@@ -298,7 +302,7 @@ impl Calls {
 impl Call {
     fn info(&self, now: Instant) -> CallInfo {
         let held = self.state == CallState::Up && self.parties.iter().any(|p| p.leg.is_some() && p.holds());
-        let codec = self.parties.first().and_then(Party::speech);
+        let codec = self.parties.first().and_then(Party::codec);
         CallInfo {
             id: self.id,
             from: self.from.clone(),

@@ -6,7 +6,7 @@ use crate::border::{Action, CallState};
 use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::event::{EndCause, Event, Side};
 use crate::mediactl::MediaCommand;
-use crate::offer::{self, Direction, Ptime};
+use crate::offer::{self, Ptime};
 use crate::sip::Status;
 
 impl Calls {
@@ -37,7 +37,7 @@ impl Calls {
 impl Call {
     fn early_media(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, status: Status) {
         self.state = CallState::Ringing;
-        let body = self.describe_to_caller(cx, party);
+        let body = self.describe_to_caller(cx, party, true);
         if let Some(leg) = self.leg(CALLER) {
             below.sessions.progress(cx, &mut below.stack, leg, status, body);
         }
@@ -57,7 +57,7 @@ impl Call {
         self.disarm(cx);
         self.answered = Some(cx.now);
         self.state = CallState::Up;
-        let body = self.describe_to_caller(cx, party);
+        let body = self.describe_to_caller(cx, party, false);
         if let Some(leg) = self.leg(CALLER) {
             below.sessions.answer(cx, &mut below.stack, leg, body);
         }
@@ -70,15 +70,11 @@ impl Call {
         self.answered = Some(cx.now);
         self.state = CallState::Up;
         let caller = &mut self.parties[CALLER];
-        let offer = caller.theirs.is_none();
-        let body = if offer {
-            caller.offer(codecs, Direction::SendRecv, Ptime::default())
-        } else {
-            caller.answer(codecs)
-        };
-        caller.tell(cx, self.id, Side::Caller, offer, false);
+        let offer = !caller.has_spoken();
+        let body = if offer { caller.offer(codecs, Ptime::default()) } else { caller.answer(codecs, false) };
+        caller.tell_said(cx, self.id, Side::Caller, offer);
         if let Some(leg) = self.leg(CALLER) {
-            below.sessions.answer(cx, &mut below.stack, leg, body);
+            below.sessions.answer(cx, &mut below.stack, leg, body.unwrap_or_default());
         }
         if !offer {
             self.put_media(cx);
@@ -88,7 +84,7 @@ impl Call {
 
     fn tell_answered(&self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
-        let codec = self.parties[party].speech().map(|c| c.name).unwrap_or_default();
+        let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
     }
 
