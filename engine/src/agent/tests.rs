@@ -227,7 +227,16 @@ fn a_call_is_challenged_and_asked_again() {
     assert_eq!(world.told(0), []);
     let first: u32 = world.ladder[0].rsplit(['(', ' ']).nth(1).unwrap().parse().unwrap();
     let ladder = world.ladder().replace(&first.to_string(), "n").replace(&(first + 1).to_string(), "n+1");
-    insta::assert_snapshot!(ladder.replace(&(first + 2).to_string(), "n+2"), @"");
+    insta::assert_snapshot!(ladder.replace(&(first + 2).to_string(), "n+2"), @r"
+    192.0.2.7:5060: INVITE sip:*43@telex SIP/2.0 (n INVITE)
+    192.0.2.1:5060: SIP/2.0 401 Unauthorized (n INVITE)
+    192.0.2.7:5060: ACK sip:*43@telex SIP/2.0 (n ACK)
+    192.0.2.7:5060: INVITE sip:*43@telex SIP/2.0 (n+1 INVITE)
+    192.0.2.1:5060: SIP/2.0 200 OK (n+1 INVITE)
+    192.0.2.7:5060: ACK sip:*43@192.0.2.1:5060 SIP/2.0 (n+1 ACK)
+    192.0.2.7:5060: BYE sip:*43@192.0.2.1:5060 SIP/2.0 (n+2 BYE)
+    192.0.2.1:5060: SIP/2.0 200 OK (n+2 BYE)
+    ");
     world.assert_quiet();
 }
 
