@@ -18,6 +18,7 @@ use std::time::Duration;
 use telex_engine::agent::{AgentConfig, AgentEvent, Server};
 use telex_engine::border::Transport;
 use telex_engine::config::{Config, Credentials, Phone as Known};
+use telex_engine::sip::Status;
 use telex_engine::{Action, Actions, Boot, Signalling};
 use telex_examples::{Line, Phone, seed, wall};
 
@@ -63,18 +64,25 @@ fn try_itself() -> Result<(), Box<dyn Error>> {
     let server = Server { transport: Transport::Udp, address: line.listener().local };
     std::thread::spawn(move || serve(line, [("100", "secret")].into_iter()));
 
-    let register = |password, seconds| -> Result<AgentEvent, Box<dyn Error>> {
-        let mut phone = Phone::new(AgentConfig::new("100", "telex", password), local)?;
-        phone.order(|agent, now, out| agent.register(now, server, Duration::from_secs(seconds), out));
-        Ok(phone.wait(PATIENCE)?.pop().ok_or("the registrar does not answer")?)
-    };
-    for (password, seconds) in [("secret", 600), ("guess", 600), ("secret", 0)] {
-        let event = register(password, seconds)?;
-        println!("telephone 100 with password {password:?}, for {seconds} s: {event:?}");
-        let granted = matches!(event, AgentEvent::Registered { expires } if expires.as_secs() == seconds);
-        if granted != (password == "secret") {
-            return Err("this is not what should have happened".into());
-        }
-    }
-    Ok(())
+    let phone = |password| Phone::new(AgentConfig::new("100", "telex", password), local);
+    let (mut phone, mut impostor) = (phone("secret")?, phone("guess")?);
+    let minutes = Duration::from_secs(600);
+    let granted = |expires| AgentEvent::Registered { expires };
+    let refused = AgentEvent::NotRegistered { status: Some(Status::UNAUTHORIZED) };
+    expect(&mut phone, server, minutes, &granted(minutes))?;
+    expect(&mut impostor, server, minutes, &refused)?;
+    expect(&mut phone, server, Duration::ZERO, &granted(Duration::ZERO))
+}
+
+/// Registers for so long, or leaves, and wants this to come of it.
+fn expect(
+    phone: &mut Phone,
+    server: Server,
+    expires: Duration,
+    wanted: &AgentEvent,
+) -> Result<(), Box<dyn Error>> {
+    phone.order(|agent, now, out| agent.register(now, server, expires, out));
+    let event = phone.wait(PATIENCE)?.pop().ok_or("the registrar does not answer")?;
+    println!("a telephone asks for {} s and hears: {event:?}", expires.as_secs());
+    if event == *wanted { Ok(()) } else { Err("this is not what should have happened".into()) }
 }
