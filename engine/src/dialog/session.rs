@@ -231,6 +231,8 @@ pub(crate) struct Session {
     pub(crate) unacked: Option<Unacked>,
     /// Our 1xx that waits for its PRACK.
     pub(crate) reliable: Option<Reliable>,
+    /// RSeq of a reliable response that the final one overtook: its PRACK may still come (RFC 3262 §3).
+    pub(crate) overtaken: Option<u32>,
     /// RSeq of our next reliable response.
     pub(crate) next_rseq: u32,
     /// The answer waits for the PRACK of an earlier answer (RFC 3262 §5).
@@ -247,6 +249,8 @@ pub(crate) struct Session {
     pub(crate) updates: bool,
     /// What keeps the session alive.
     pub(crate) timer: Option<SessionTimer>,
+    /// Min-SE that a 422 to a refresh asked for (RFC 4028 §7.4).
+    pub(crate) min_se: Option<u32>,
     /// Armed timer of `timer`.
     pub(crate) timer_key: Option<TimerKey>,
     /// Armed timer to ask again after 491, or to repeat a provisional response.

@@ -83,7 +83,7 @@ impl Sessions {
         status: Status,
     ) -> Option<Heard> {
         let session = self.all.get_mut(leg)?;
-        let Role::Uac { early, invitation, .. } = &mut session.role else { return None };
+        let Role::Uac { early, invitation, cseq, .. } = &mut session.role else { return None };
         if session.dialog.is_some() || status == Status::TRYING {
             return None;
         }
@@ -93,7 +93,7 @@ impl Sessions {
             let at = match known {
                 Some(at) => at,
                 None if early.len() < limits::EARLY_DIALOGS => {
-                    early.push((Dialog::as_uac(message, flow, &invitation.uri).ok()?, 0));
+                    early.push((Dialog::as_uac(message, flow, &invitation.uri, *cseq).ok()?, 0));
                     early.len() - 1
                 }
                 None => return None,
@@ -102,7 +102,8 @@ impl Sessions {
                 return None;
             }
         }
-        let session = self.all.get(leg)?;
+        let session = self.all.get_mut(leg)?;
+        session.learn(message);
         if session.phase != Phase::Inviting {
             return None;
         }
@@ -151,7 +152,7 @@ impl Sessions {
         if let Some(dialog) = &session.dialog {
             if dialog.has_remote_tag(to.tag()) {
                 session.repeat_ack(cx, stack, cseq);
-            } else if let Ok(mut other) = Dialog::as_uac(message, flow, &invitation.uri) {
+            } else if let Ok(mut other) = Dialog::as_uac(message, flow, &invitation.uri, cseq) {
                 // A second fork answered: it is acknowledged and ended (§13.2.2.4).
                 acknowledge(cx, stack, &mut other, cseq);
                 bye_without_session(cx, stack, &mut other);
@@ -161,7 +162,7 @@ impl Sessions {
         let known = early.iter().position(|(d, _)| d.has_remote_tag(to.tag()));
         let mut dialog = match known {
             Some(at) => early.remove(at).0,
-            None => Dialog::as_uac(message, flow, &invitation.uri).ok()?,
+            None => Dialog::as_uac(message, flow, &invitation.uri, cseq).ok()?,
         };
         early.clear();
         dialog.confirm(message, flow);
@@ -175,7 +176,7 @@ impl Sessions {
             return None;
         }
         session.phase = Phase::Up;
-        session.updates = message.has_token(HeaderName::Allow, "UPDATE");
+        session.learn(message);
         session.timer = Some(SessionTimer::for_uac(asked(message), &cx.config.session));
         session.arm_session_timer(cx, leg);
         self.heard(leg, LegEvent::Answered { body: description(message) })

@@ -87,8 +87,9 @@ pub(crate) fn flows_at_rest(now: Instant, plan: &Plan, phones: &[Phone]) -> Verd
     Ok(())
 }
 
-/// `media_both_ways`, over the whole run: sides that were up together for long enough heard each other, unless somebody
-/// held or could not be reached. Calls without offer are left out: their media waits for an ACK, which may be lost.
+/// `media_both_ways`, over the whole run: sides that were up together for long enough heard each other,
+/// unless somebody held or could not be reached. Calls without offer are left out: their media waits for an
+/// ACK, which may be lost.
 pub(crate) fn everybody_was_heard(now: Instant, plan: &Plan, phones: &[Phone], network: &Network) -> Verdict {
     // Each lost packet costs patience, and a burst takes five on average.
     let losses = (plan.faults.loss + 5 * plan.faults.burst) / 100_000;
