@@ -367,3 +367,36 @@ fn a_changed_session_is_refused_or_accepted_by_the_script() {
     assert_eq!(world.told(0), [confirmed, AgentEvent::Ended { call, by: Ended::HungUp }]);
     world.assert_quiet();
 }
+
+#[test]
+fn a_call_by_stream_opens_one_and_fails_with_it() {
+    let mut world = World::new();
+    let tcp = Server { transport: Transport::Tcp, address: address(BOB) };
+    let mut out = Actions::new();
+    let mut call = |world: &mut World| {
+        let call = world.alice.call(world.now, tcp, "sip:101@192.0.2.8", OFFER.into(), &mut out).unwrap();
+        let sent = out.drain(..).find_map(|action| match action {
+            Action::Transmit { flow: Flow::Stream { stream }, bytes } => Some((stream, bytes)),
+            _ => None,
+        });
+        let (stream, bytes) = sent.expect("an INVITE on a stream");
+        (call, stream, Message::parse(bytes).unwrap())
+    };
+    let event = |world: &mut World, stream, event| world.input(ALICE, Input::Stream { stream, event });
+
+    let (refused, stream, invite) = call(&mut world);
+    let (local, remote) = (address(ALICE), address(BOB));
+    event(&mut world, stream, StreamEvent::Opened { listener: None, local, remote });
+    let busy = Reply::new(Status::BUSY_HERE).write(&invite, remote, Some("b"));
+    let (head, rest) = busy.split_at(40);
+    event(&mut world, stream, StreamEvent::Bytes(Bytes::copy_from_slice(head)));
+    event(&mut world, stream, StreamEvent::Bytes(Bytes::copy_from_slice(rest)));
+    assert_eq!(world.told(0), [AgentEvent::Refused { call: refused, status: Some(Status::BUSY_HERE) }]);
+
+    let (lost, again, _) = call(&mut world);
+    assert_eq!(again, stream, "the open stream serves again");
+    event(&mut world, stream, StreamEvent::Closed);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.told(0), [AgentEvent::Refused { call: lost, status: None }]);
+    world.assert_quiet();
+}
