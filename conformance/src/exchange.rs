@@ -19,6 +19,8 @@ pub const PASSWORD: &str = "a-long-secret";
 const PORT: u16 = 5060;
 /// The program may have to be built for these tests first; starting takes milliseconds, on a quiet machine.
 const START: Duration = Duration::from_secs(60);
+/// Time for all that belongs to calls to go away: a BYE that is never answered is given up after 64*T1, 32 s.
+const CLEARED: Duration = Duration::from_secs(45);
 
 /// The path of the program, built if needed with the profile that the tests were built with. `TELEX_BIN` names another.
 ///
@@ -204,7 +206,7 @@ impl Exchange {
     pub fn finish(mut self) {
         let left =
             |stats: &Value| ["calls", "legs", "dialogs", "ports"].iter().any(|table| stats[table] != 0);
-        let empty = poll(Duration::from_secs(20), || (!left(&self.ask("stats")["stats"])).then_some(()));
+        let empty = poll(CLEARED, || (!left(&self.ask("stats")["stats"])).then_some(()));
         assert!(empty.is_some(), "left of calls: {}; {:?}", self.ask("stats"), self.calls());
         let status = self.program.stop(Duration::from_secs(20));
         assert!(status.is_some_and(|s| s.success()), "telex ended with {status:?}");
