@@ -511,6 +511,8 @@ impl Core {
             LegEvent::Progress { status, body } => AgentEvent::Progress { call, status, body },
             LegEvent::Answered { body } => AgentEvent::Answered { call, body },
             LegEvent::Refused { status } => AgentEvent::Refused { call, status },
+            // Nothing was changed, and nothing is.
+            LegEvent::Refreshed { .. } => return None,
             LegEvent::Confirmed { body } => AgentEvent::Confirmed { call, body },
             LegEvent::Offered { body } => AgentEvent::Offered { call, body },
             LegEvent::OfferWanted => AgentEvent::Offered { call, body: Bytes::new() },
