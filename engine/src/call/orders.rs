@@ -35,13 +35,18 @@ impl Calls {
 }
 
 impl Call {
+    /// Lets the caller hear a callee that has not answered. The first one is heard until it gives up or another answers:
+    /// phones that ring together would otherwise take the caller's ear from each other with every response.
     fn early_media(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, status: Status) {
         self.state = CallState::Ringing;
-        let body = self.describe_to_caller(cx, party, true);
+        let heard = self.peer.is_none_or(|peer| peer == party || self.leg(peer).is_none());
+        let body = if heard { self.describe_to_caller(cx, party, true) } else { bytes::Bytes::new() };
         if let Some(leg) = self.leg(CALLER) {
             below.sessions.progress(cx, &mut below.stack, leg, status, body);
         }
-        self.hear(cx, party);
+        if heard {
+            self.hear(cx, party);
+        }
     }
 
     /// Connects the caller with this callee in media; a callee heard before falls silent.
@@ -95,7 +100,8 @@ impl Call {
         self.drop_media(cx, party);
     }
 
-    fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+    /// Takes a party's leg out of its room, for good: a leg that was dropped is not put again.
+    pub(super) fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let party = &self.parties[party];
         if party.media.put {
             let command = MediaCommand::DropLeg { leg: party.media.id };

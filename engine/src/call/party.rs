@@ -41,6 +41,8 @@ pub(crate) struct MediaLeg {
     pub(crate) id: LegId,
     /// Our port.
     pub(crate) port: PortId,
+    /// Whether the port is still ours.
+    pub(crate) held: bool,
     /// Whether the shard knows it; then it must be dropped there.
     pub(crate) put: bool,
     /// Revision of the last put.
@@ -69,7 +71,15 @@ impl Party {
             leg: None,
             contact,
             near: None,
-            media: MediaLeg { id, port, put: false, rev: 0, watched: false, stats: LegStats::default() },
+            media: MediaLeg {
+                id,
+                port,
+                held: true,
+                put: false,
+                rev: 0,
+                watched: false,
+                stats: LegStats::default(),
+            },
             session: Negotiation::new(Local { address, port: port.0, session_id, version: 1 }),
             provisional: false,
         }

@@ -117,3 +117,47 @@ fn another_fork_may_answer_what_one_has_answered_early() {
     let edition = |body: String| body.lines().nth(1).unwrap().split(' ').nth(2).unwrap().to_owned();
     assert_ne!(edition(text(&early)), edition(text(&answered)), "another description, another edition");
 }
+
+/// What each of bob's three phones was sent when alice calls him.
+fn ringing_three(world: &mut World) -> Vec<Message> {
+    world.send(ALICE, &invite("bob", "", OFFER));
+    world.sent().into_iter().filter(|(_, m)| m.is_request()).map(|(_, m)| m).collect()
+}
+
+fn with_three_phones() -> World {
+    let mut world = World::new();
+    for port in [5070, 5080] {
+        world.send(
+            BOB,
+            &format!(
+                "REGISTER sip:telex SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKr{port}\n\
+Max-Forwards: 70\nFrom: <sip:bob@telex>;tag=r\nTo: <sip:bob@telex>\nCall-ID: r{port}\nCSeq: 1 REGISTER\n\
+Contact: <sip:bob@10.0.0.2:{port}>\nExpires: 3600\n\n"
+            ),
+        );
+        world.only("SIP/2.0 200");
+    }
+    world
+}
+
+#[test]
+fn phones_that_ring_together_do_not_take_the_callers_ear_from_each_other() {
+    let mut world = with_three_phones();
+    let asked = ringing_three(&mut world);
+    assert_eq!(asked.len(), 3);
+    for (phone, port) in [(0, "6000"), (1, "6002"), (0, "6000")] {
+        let body = ANSWER.replace("6000", port);
+        world.send(BOB, &respond(&asked[phone], "183 Session Progress", "", &body));
+    }
+    let legs = world.legs();
+    assert_eq!(legs.len(), 2, "the caller and the first phone");
+    assert_eq!(legs[1].remote.map(|remote| remote.port()), Some(6000));
+    world.sent();
+    // The first gives up: now the second can be heard.
+    world.send(BOB, &respond(&asked[0], "486 Busy Here", "", ""));
+    world.send(BOB, &respond(&asked[1], "183 Session Progress", "", &ANSWER.replace("6000", "6002")));
+    assert_eq!(world.legs()[1].remote.map(|remote| remote.port()), Some(6002));
+    assert_eq!(world.telex.stats().ports, 3, "the port of the first is free");
+    world.send(BOB, &respond(&asked[2], "200 OK", "", ANSWER));
+    assert_eq!(world.telex.stats().ports, 2);
+}
