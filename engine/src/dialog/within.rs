@@ -6,7 +6,7 @@ use super::session::{
     AGENT, Ending, Heard, LegEvent, Ours, Phase, Role, Session, Theirs, asked, description,
 };
 use super::session_timer::SessionTimer;
-use super::sessions::{Sessions, Stack, arm, capabilities};
+use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::uac::acknowledge;
 use super::{ALLOW, SUPPORTED};
 use crate::border::Flow;
@@ -270,9 +270,15 @@ impl Sessions {
             return if body.is_empty() { None } else { self.heard(leg, LegEvent::Refreshed { body }) };
         }
         match status {
-            Status::NO_SUCH_TRANSACTION | Status::REQUEST_TIMEOUT => {
+            Status::NO_SUCH_TRANSACTION => {
                 let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
                 self.remove(cx, stack, leg);
+                return heard;
+            }
+            // Somebody on the way gave up on the peer (§12.2.1.2).
+            Status::REQUEST_TIMEOUT => {
+                let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
+                self.bye(cx, stack, leg, REASON_LOST);
                 return heard;
             }
             Status::REQUEST_PENDING => {
@@ -343,7 +349,8 @@ impl Session {
             Phase::Inviting if offers => return Some(Status::REQUEST_PENDING),
             Phase::Inviting | Phase::Up => {}
         }
-        if offers && self.ours.is_some() {
+        // A refresh of ours by UPDATE offers nothing and is in nobody's way.
+        if offers && self.ours.as_ref().is_some_and(|ours| ours.method == Method::Invite) {
             return Some(Status::REQUEST_PENDING);
         }
         if offers && (self.theirs.is_some() || self.unacked.is_some()) {
