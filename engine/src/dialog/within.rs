@@ -37,6 +37,8 @@ impl Sessions {
             stack.respond(cx, txn, &Reply::new(status));
             return None;
         }
+        self.follow(cx, stack, leg, flow);
+        let session = self.all.get(leg)?;
         match message.method() {
             Method::Bye => self.bye_received(cx, stack, leg, txn),
             Method::Invite | Method::Update => self.change_received(cx, stack, leg, txn, message, flow, cseq),
@@ -123,8 +125,9 @@ impl Sessions {
         if let Some(dialog) = &mut session.dialog {
             let old = dialog.flow;
             dialog.refresh_target(message, flow);
-            Self::repin(cx, stack, Some(old), flow);
+            self.place(cx, stack, leg, Some(old));
         }
+        let session = self.all.get_mut(leg)?;
         session.learn(message);
         if method == Method::Update && body.is_empty() {
             session.timer = Some(timer);
@@ -259,7 +262,8 @@ impl Sessions {
             let dialog = session.dialog.as_mut()?;
             let old = dialog.flow;
             dialog.refresh_target(message, flow);
-            Self::repin(cx, stack, Some(old), flow);
+            self.place(cx, stack, leg, Some(old));
+            let session = self.all.get_mut(leg)?;
             if ours.method == Method::Invite {
                 session.acknowledge(cx, stack, ours.cseq);
             }
