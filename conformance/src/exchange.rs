@@ -1,12 +1,12 @@
 //! The `telex` program, started the way its user starts it.
 
+use std::env;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
-use std::{env, fs};
 
 use serde_json::Value;
 
@@ -19,6 +19,8 @@ pub const PASSWORD: &str = "a-long-secret";
 const PORT: u16 = 5060;
 /// The program may have to be built for these tests first; starting takes milliseconds, on a quiet machine.
 const START: Duration = Duration::from_secs(60);
+/// Time for all that belongs to calls to go away: a BYE that is never answered is given up after 64*T1, 32 s.
+const CLEARED: Duration = Duration::from_secs(45);
 
 /// The path of the program, built if needed with the profile that the tests were built with. `TELEX_BIN` names another.
 ///
@@ -150,13 +152,42 @@ impl Exchange {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{program:?} printed {text:?}: {e}"))
     }
 
+    /// Ends a call as an operator does.
+    ///
+    /// # Panics
+    /// When the command fails.
+    pub fn hang_up(&self, call: u64) {
+        let mut program = Command::new(binary());
+        program.arg("hangup").arg(call.to_string()).arg("--config").arg(&self.config);
+        let output = program.output().unwrap_or_else(|e| panic!("{program:?}: {e}"));
+        assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// The calls, as `telex calls --json` shows them.
     ///
     /// # Panics
     /// When they are no list.
     pub fn calls(&self) -> Vec<Value> {
-        let Value::Array(calls) = self.ask("calls") else { panic!("calls are not a list") };
-        calls
+        self.list("calls")
+    }
+
+    /// The registrations, as `telex registrations --json` shows them.
+    ///
+    /// # Panics
+    /// When they are no list.
+    pub fn registrations(&self) -> Vec<Value> {
+        self.list("registrations")
+    }
+
+    fn list(&self, what: &str) -> Vec<Value> {
+        let mut answer = self.ask(what);
+        let Value::Array(list) = answer[what].take() else { panic!("no list of {what}: {answer}") };
+        list
+    }
+
+    /// What the ends of calls in the log say of packets.
+    pub fn carried(&self) -> Vec<Carried> {
+        self.log().lines().filter_map(Carried::read).collect()
     }
 
     /// Waits until the log has this line, or part of a line.
@@ -167,22 +198,62 @@ impl Exchange {
         self.program.expect_from(0, text, Duration::from_secs(20), |log| log.contains(text));
     }
 
-    /// Ends it: waits until no call is left, asks it to stop, and sees that it found nothing wrong with itself.
+    /// Ends it: waits until nothing is left of any call, asks it to stop, and sees that it found nothing wrong with
+    /// itself.
     ///
     /// # Panics
-    /// When a call is left, when it does not end well, or when it logged an error.
-    pub fn finish(mut self, ground: &Ground) {
-        let left = poll(Duration::from_secs(20), || self.calls().is_empty().then_some(()));
-        assert!(left.is_some(), "calls are left: {:?}", self.calls());
+    /// When something is left, when it does not end well, or when it logged an error.
+    pub fn finish(mut self) {
+        let left =
+            |stats: &Value| ["calls", "legs", "dialogs", "ports"].iter().any(|table| stats[table] != 0);
+        let empty = poll(CLEARED, || (!left(&self.ask("stats")["stats"])).then_some(()));
+        assert!(empty.is_some(), "left of calls: {}; {:?}", self.ask("stats"), self.calls());
         let status = self.program.stop(Duration::from_secs(20));
         assert!(status.is_some_and(|s| s.success()), "telex ended with {status:?}");
         let log = self.log();
         let wrong: Vec<&str> =
-            log.lines().filter(|l| l.contains("ERROR") || l.contains("panicked")).collect();
+            log.lines().filter(|l| l.contains(" error ") || l.contains("panicked")).collect();
         assert!(wrong.is_empty(), "telex says: {}", wrong.join("\n"));
-        if let Some(folder) = env::var_os("TELEX_KEEP_LOGS") {
-            let name = ground.dir().file_name().map(PathBuf::from).unwrap_or_default();
-            let _ = fs::write(PathBuf::from(folder).join(name).with_extension("log"), log);
-        }
+    }
+}
+
+/// Packets of one call that has ended, as the exchange counted them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Sent by the caller.
+    pub from_caller: u64,
+    /// Sent to the caller.
+    pub to_caller: u64,
+    /// Sent by the callee.
+    pub from_callee: u64,
+    /// Sent to the callee.
+    pub to_callee: u64,
+}
+
+impl Carried {
+    /// Reads "...; the caller sent 5 packets and got 4; the callee sent 4 packets and got 5".
+    fn read(line: &str) -> Option<Self> {
+        let party = |name: &str| {
+            let (_, after) = line.split_once(&format!("; the {name} sent "))?;
+            let (sent, after) = after.split_once(" packets and got ")?;
+            let got = after.split(|c: char| !c.is_ascii_digit()).next()?;
+            Some((sent.parse().ok()?, got.parse().ok()?))
+        };
+        let ((from_caller, to_caller), (from_callee, to_callee)) = (party("caller")?, party("callee")?);
+        Some(Self { from_caller, to_caller, from_callee, to_callee })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_read_from_the_log() {
+        let line = "info call 1: ended, the caller hung up after 1.0 s; the caller sent 50 packets and got 48, 2 lost; \
+                    the callee sent 48 packets and got 50";
+        let carried = Carried { from_caller: 50, to_caller: 48, from_callee: 48, to_callee: 50 };
+        assert_eq!(Carried::read(line), Some(carried));
+        assert_eq!(Carried::read("info call 1: ended, nobody answered"), None);
     }
 }

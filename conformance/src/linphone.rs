@@ -17,6 +17,8 @@ use crate::wav::Sound;
 
 /// How long the phone may take for anything.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// Samples per second of what it records of a PCMU call.
+const RECORDED: u32 = 8000;
 /// Time between two questions to it.
 const ASK: Duration = Duration::from_millis(400);
 
@@ -70,19 +72,6 @@ impl Linphone {
         thread::sleep(Duration::from_millis(100));
     }
 
-    /// Types a command and waits until it has printed one of `answers` after it, whatever the case.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub fn command_until(&mut self, line: &str, answers: &[&str]) {
-        let start = self.program.output().len();
-        self.program.type_line(line);
-        self.program.expect_from(start, &format!("{answers:?}"), PATIENCE, |output| {
-            let output = output.to_lowercase();
-            answers.iter().any(|a| output.contains(&a.to_lowercase()))
-        });
-    }
-
     /// Types a command again and again until it answers with this text.
     fn ask_until(&mut self, line: &str, answer: &str) {
         let began = Instant::now();
@@ -97,24 +86,21 @@ impl Linphone {
         }
     }
 
-    /// What it has printed so far.
-    pub fn output(&self) -> String {
-        self.program.output()
+    /// Seconds that it has recorded so far, of tone, speech or silence. The file gets its header at the end of the
+    /// call only.
+    pub fn recorded(&self) -> f64 {
+        let octets = fs::metadata(&self.recording).map_or(0, |m| m.len());
+        octets as f64 / f64::from(2 * RECORDED)
     }
 
-    /// What it has heard so far.
-    pub fn heard(&self) -> Sound {
-        Sound::read(&self.recording).unwrap_or(Sound { rate: 8000, samples: Vec::new() })
-    }
-
-    /// Ends it.
-    pub fn stop(mut self) {
+    /// Ends it. What it has heard.
+    ///
+    /// # Panics
+    /// When it does not end, or has recorded nothing.
+    pub fn stop(mut self) -> Sound {
         self.program.type_line("quit");
-        if !crate::program::poll(Duration::from_secs(10), || self.program.ended().then_some(true))
-            .unwrap_or(false)
-        {
-            self.program.stop(Duration::from_secs(2));
-        }
+        self.program.wait(PATIENCE);
+        Sound::read(&self.recording).unwrap_or_else(|e| panic!("{}: {e}", self.recording.display()))
     }
 }
 

@@ -33,7 +33,8 @@ fn judge(row: &[&str], response: &str) -> Verdict {
     let mut config = Config { realm: realm.into(), digest: DigestOffer::Sha256Md5, ..Config::default() };
     let credentials = Some(Credentials::from_password(user, realm, password));
     config.phones.insert(user.into(), Phone { credentials, contact: None });
-    let auth = if qop.is_empty() { String::new() } else { format!(", qop={qop}, nc={nc}, cnonce=\"{cnonce}\"") };
+    let auth =
+        if qop.is_empty() { String::new() } else { format!(", qop={qop}, nc={nc}, cnonce=\"{cnonce}\"") };
     let text = format!(
         "{method} {uri} SIP/2.0\r\nAuthorization: Digest username=\"{user}\", realm=\"{realm}\", \
          nonce=\"{nonce}\", uri=\"{uri}\", algorithm={algorithm}, response=\"{response}\"{auth}\r\n\r\n"
@@ -63,7 +64,10 @@ fn responses_are_those_of_the_table() {
             assert!(is_right(&verdict), "{id}: {verdict:?}");
             let last = if response.ends_with('0') { "1" } else { "0" };
             let wrong = judge(&row, &format!("{}{last}", &response[..response.len() - 1]));
-            assert!(matches!(wrong, Verdict::Challenge { stale: false, failed: Some(_), .. }), "{id}: {wrong:?}");
+            assert!(
+                matches!(wrong, Verdict::Challenge { stale: false, failed: Some(_), .. }),
+                "{id}: {wrong:?}"
+            );
             right += 1;
         } else {
             assert!(!is_right(&verdict), "{id} is not offered: {verdict:?}");

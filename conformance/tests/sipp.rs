@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use telex_conformance::exchange::{Exchange, Plan};
+use telex_conformance::exchange::{Carried, Exchange, Plan};
 use telex_conformance::ground::Ground;
 use telex_conformance::peers;
 use telex_conformance::sipp::{self, Counts, Running, Sipp};
@@ -61,7 +61,24 @@ impl Pair {
         let called = caller.finish(limit);
         let answered = callee.finish(SHORT);
         assert_eq!((called.successful, answered.successful), (u64::from(count), u64::from(count)));
+        self.assert_carried(count, hold);
         called
+    }
+}
+
+impl Pair {
+    /// Every call carried a packet per 20 ms both ways, as far as SIPp sends them: it may begin 0.2 s late, and is late
+    /// with some on a busy machine. What came in went out, but for a packet or two before both ends were known and
+    /// after one had gone.
+    fn assert_carried(&self, count: u32, hold: Duration) {
+        let carried = self.exchange.carried();
+        assert_eq!(carried.len(), count as usize, "calls with packets in the log");
+        let least = (hold - Duration::from_millis(200)).as_millis() as u64 / 20 * 8 / 10;
+        for call in carried {
+            let Carried { from_caller, to_callee, from_callee, to_caller } = call;
+            assert!(from_caller >= least && from_callee >= least, "{call:?}, not {least} each");
+            assert!(to_callee + 3 >= from_caller && to_caller + 3 >= from_callee, "{call:?}");
+        }
     }
 }
 
@@ -83,8 +100,8 @@ fn register(count: u32, rate: u32, transport: Transport) {
         .start();
     let counts = run.finish(SHORT + Duration::from_secs(u64::from(count / rate)));
     assert_eq!(counts.successful, u64::from(count));
-    assert_eq!(exchange.ask("registrations").as_array().map(Vec::len), Some(count as usize));
-    exchange.finish(&ground);
+    assert_eq!(exchange.registrations().len(), count as usize);
+    exchange.finish();
 }
 
 #[test]
@@ -120,7 +137,7 @@ fn a_registered_phone_is_called() {
     registering.finish(SHORT);
     let pair = Pair { exchange, alice, bob, transport: Udp };
     pair.calls(&ground, (1, 1, 1), Duration::from_secs(1));
-    pair.exchange.finish(&ground);
+    pair.exchange.finish();
 }
 
 fn calls(name: &str, transport: Transport, load: (u32, u32, u32), hold: Duration) {
@@ -132,17 +149,17 @@ fn calls(name: &str, transport: Transport, load: (u32, u32, u32), hold: Duration
     let pair = Pair::new(&ground, transport);
     let counts = pair.calls(&ground, load, hold);
     assert_eq!(counts.peak, u64::from(load.1), "calls up at one time");
-    pair.exchange.finish(&ground);
+    pair.exchange.finish();
 }
 
 #[test]
 fn calls_one_after_another_over_udp() {
-    calls("sipp-sequence-udp", Udp, (20, 1, 100), Duration::from_millis(100));
+    calls("sipp-sequence-udp", Udp, (20, 1, 100), Duration::from_millis(300));
 }
 
 #[test]
 fn calls_one_after_another_over_tcp() {
-    calls("sipp-sequence-tcp", Tcp, (20, 1, 100), Duration::from_millis(100));
+    calls("sipp-sequence-tcp", Tcp, (20, 1, 100), Duration::from_millis(300));
 }
 
 #[test]
@@ -158,7 +175,7 @@ fn a_hundred_calls_at_once_over_tcp() {
 #[test]
 #[ignore = "long: some minutes"]
 fn a_thousand_calls_one_after_another() {
-    calls("sipp-thousand", Udp, (1000, 1, 100), Duration::from_millis(100));
+    calls("sipp-thousand", Udp, (1000, 1, 100), Duration::from_millis(300));
 }
 
 #[test]
@@ -173,7 +190,7 @@ fn what_a_caller_sends_again_is_absorbed_and_what_it_does_not_acknowledge_comes_
     let caller = pair.caller(&ground, "late_call").options(&["-nr"]).calls(1, 1, 1).start();
     assert_eq!(caller.finish(SHORT).successful, 1);
     assert_eq!(callee.finish(SHORT).successful, 1);
-    pair.exchange.finish(&ground);
+    pair.exchange.finish();
 }
 
 #[test]
@@ -189,25 +206,25 @@ fn what_a_callee_does_not_answer_comes_again() {
     let caller = pair.caller(&ground, "call").calls(1, 1, 1).hold(Duration::from_secs(2)).start();
     assert_eq!(caller.finish(SHORT).successful, 1);
     assert_eq!(callee.finish(SHORT).successful, 1);
-    pair.exchange.finish(&ground);
+    pair.exchange.finish();
 }
 
 #[test]
-fn calls_succeed_when_every_tenth_message_is_lost() {
+fn calls_succeed_when_both_ends_lose_every_twentieth_message() {
     if !peers::installed(&["sipp"]) {
         return;
     }
     let _alone = alone();
     let ground = Ground::new("sipp-lossy");
     let pair = Pair::new(&ground, Udp);
+    let lossy = ["-lost", "5"];
     let callee =
-        Sipp::new(&ground, "bob", "answer", pair.bob, Udp).options(&["-m", "50", "-lost", "10"]).listen();
-    let lossy = ["-lost", "10"];
-    let caller =
-        pair.caller(&ground, "call").options(&lossy).calls(50, 50, 10).hold(Duration::from_secs(3)).start();
+        Sipp::new(&ground, "bob", "answer", pair.bob, Udp).options(&["-m", "50"]).options(&lossy).listen();
+    // Long enough for a lost ACK to be asked for four times before the BYE, which SIPp does not take without it.
+    let hold = Duration::from_secs(8);
+    let caller = pair.caller(&ground, "call").options(&lossy).calls(50, 50, 10).hold(hold).start();
     let counts = caller.finish(SHORT);
-    assert_eq!(counts.successful, 50);
+    assert_eq!((counts.successful, callee.finish(SHORT).successful), (50, 50));
     assert!(counts.retransmissions > 0, "nothing was lost: {counts:?}");
-    drop(callee);
-    pair.exchange.finish(&ground);
+    pair.exchange.finish();
 }

@@ -198,6 +198,8 @@ pub enum Event {
         method: SmolStr,
         /// Where it went.
         remote: SocketAddr,
+        /// Whether it could not be delivered, rather than being met with silence.
+        undeliverable: bool,
     },
     /// A bound was reached and something was refused.
     Overload {
@@ -220,14 +222,12 @@ impl Event {
     /// How much a person should care.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Description { .. }
-            | Self::MediaFrom { .. }
-            | Self::StreamOpened { .. }
-            | Self::StreamClosed { .. } => Severity::Debug,
+            Self::MediaFrom { .. } | Self::StreamOpened { .. } | Self::StreamClosed { .. } => Severity::Debug,
             Self::Registered { refresh: true, .. } | Self::Asking { .. } => Severity::Debug,
             Self::Registered { .. }
             | Self::Unregistered { .. }
             | Self::CallStarted { .. }
+            | Self::Description { .. }
             | Self::Ringing { .. }
             | Self::Answered { .. }
             | Self::Hold { .. }

@@ -31,6 +31,8 @@ pub const STREAMS: usize = 60_000;
 pub const BINDINGS_PER_AOR: usize = 10;
 /// Nonces remembered for one extension so that no nonce count is taken twice.
 pub const NONCES_PER_EXTENSION: usize = 64;
+/// Challenges that one request of ours answers: a stranger may call every nonce stale.
+pub const CHALLENGES: usize = 4;
 /// Octets of one Contact URI, Path or device name that the registrar keeps.
 pub const BINDING_OCTETS: usize = 1024;
 /// Timers popped by one wake; what is left keeps the deadline at now.
@@ -44,6 +46,12 @@ pub const STREAM_START: Duration = Duration::from_secs(10);
 pub const STREAM_IDLE: Duration = Duration::from_secs(300);
 /// A connection of ours that is not established by then is given up.
 pub const STREAM_CONNECT: Duration = Duration::from_secs(10);
+/// A request that is too long for a datagram goes as one all the same when its stream is not established by then.
+pub const STREAM_PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is remembered that a peer takes no streams, so that long requests to it need not wait ...
+pub const STREAMLESS: Duration = Duration::from_secs(600);
+/// ... and for how many peers; the oldest is forgotten for a new one.
+pub const STREAMLESS_PEERS: usize = 256;
 /// How long an INVITE may go without any answer before it is covered by a 100 (RFC 3261 §17.2.1).
 pub const TRYING: Duration = Duration::from_millis(200);
 /// Least Timer D over datagrams (RFC 3261 §17.1.1.2).

@@ -125,7 +125,7 @@ impl Signalling {
             Input::Config { config, listeners } => {
                 self.config = config;
                 let (mut cx, tables) = self.split(self.now, out);
-                tables.reconfigure(&mut cx, listeners);
+                tables.reconfigure(&mut cx, &listeners);
             }
             input => {
                 let (mut cx, tables) = self.split(self.now, out);
@@ -182,7 +182,7 @@ impl Tables {
             Input::Stored { .. } => {}
             Input::StoreFailed { error, .. } => cx.report(Event::StoreFailed { error }),
             Input::Control { id, request } => {
-                let reply = self.control(cx, request);
+                let reply = self.control(cx, &request);
                 cx.out.push(Action::Reply { id, reply });
             }
             Input::Stop { by } => {
@@ -286,8 +286,8 @@ impl Tables {
         }
     }
 
-    fn control(&mut self, cx: &mut Cx<'_>, request: Control) -> ControlReply {
-        match request {
+    fn control(&mut self, cx: &mut Cx<'_>, request: &Control) -> ControlReply {
+        match *request {
             Control::Registrations => ControlReply::Registrations(self.registrar.registrations(cx.now)),
             Control::Calls => ControlReply::Calls(self.calls.list(cx.now)),
             Control::Hangup { call } => {
@@ -317,13 +317,16 @@ impl Tables {
         }
     }
 
-    fn reconfigure(&mut self, cx: &mut Cx<'_>, listeners: Vec<Listener>) {
+    fn reconfigure(&mut self, cx: &mut Cx<'_>, listeners: &[Listener]) {
         self.auth.reconfigure(cx.config);
-        self.registrar.reconfigure(cx, &listeners);
-        self.below.stack.transport.set_listeners(listeners);
+        self.registrar.reconfigure(cx, listeners);
+        self.below.stack.transport.set_listeners(listeners.to_vec());
     }
 
     fn patience_ended(&mut self, cx: &mut Cx<'_>) {
+        if self.stopping == Stopping::Done {
+            return;
+        }
         if self.stopping == Stopping::Ending && self.calls.oldest().is_none() {
             // The last words were not answered either.
             self.stopping = Stopping::Done;

@@ -1,1 +1,36 @@
-//! A seeded world that runs the Telex engine, its phones, its network and its faults.
+//! A simulated world for the Telex engine: scripted telephones, a network that loses, doubles and delays, and
+//! a clock that jumps from one event to the next.
+//!
+//! A seed draws a [`Plan`]: phones, calls and faults, as data. [`run()`] executes it against a whole
+//! exchange, with rules ([`ORACLES`]) checked at every step. Storm comes first, then calm, in which
+//! everything has to settle, then everybody hangs up and nothing may be left. Two runs of a plan do the same,
+//! octet for octet, and end with the same [`Outcome::state_hash`].
+//!
+//! ```
+//! let plan = telex_sim::draw(42, &telex_sim::Settings { calls: 3, loss: 50_000, ..Default::default() });
+//! let outcome = telex_sim::run(&plan);
+//! assert!(outcome.broken.is_none(), "{outcome:?}");
+//! assert_eq!(outcome.state_hash, telex_sim::run(&plan).state_hash);
+//! ```
+
+mod checker;
+mod digest;
+mod draw;
+mod exchange;
+mod ladder;
+mod luck;
+mod net;
+mod oracle;
+mod phone;
+pub mod plan;
+mod run;
+mod streams;
+mod text;
+mod voice;
+mod wire;
+mod world;
+
+pub use draw::{Settings, draw};
+pub use oracle::{Broken, ORACLES};
+pub use plan::Plan;
+pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};

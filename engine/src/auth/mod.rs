@@ -5,8 +5,8 @@
 //!
 //! - *Algorithms* are one choice for the whole site ([`DigestOffer`]). While any phone has only the MD5 form of its
 //!   secret, nobody is offered SHA-256 beside MD5, because that phone would be sent into a challenge it cannot meet.
-//! - *`qop=auth`* is always offered. A phone that answers without `qop` (RFC 2069) is accepted, since phones of that age
-//!   are still in use, but each nonce is then good for one request only.
+//! - *`qop=auth`* is always offered. A phone that answers without `qop` (RFC 2069) is accepted, since phones of that
+//!   age are still in use, but each nonce is then good for one request only.
 //! - *Nonce counts* are accepted once each, in any order within a window, because datagrams overtake each other. Used
 //!   again, even with the same response, they are stale: retransmissions never get here.
 //! - *The digest URI* has to name the same user as the Request-URI where both name one. Its host is not compared:
@@ -14,6 +14,7 @@
 //! - *Stale* is said only to who knows the password (RFC 7616 §3.3), so that a phone goes on by itself after a restart
 //!   of the exchange and a guesser learns nothing from old nonces.
 
+mod answer;
 mod digest;
 mod nonce;
 
@@ -22,6 +23,8 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
+pub(crate) use answer::Answers;
+pub use answer::{Login, answer};
 pub use digest::Algorithm;
 use digest::{Hash, Proof, response};
 use nonce::{Nonces, Used};
@@ -113,10 +116,10 @@ impl Authenticator {
 
     /// Judges the credentials of a request for this realm, if it brings any.
     pub fn check(&mut self, now: Instant, config: &Config, request: &Message, kind: Challenge) -> Verdict {
-        let Some(credentials) = credentials(request, kind, &config.realm) else {
+        let Some(given) = credentials(request, kind, &config.realm) else {
             return self.challenge(now, config, false, None);
         };
-        let claim = match Claim::read(&credentials, request) {
+        let claim = match Claim::read(given, request) {
             Ok(claim) => claim,
             Err(reason) => return Verdict::Malformed(reason),
         };
@@ -186,11 +189,53 @@ fn offered(config: &Config) -> &'static [Algorithm] {
 }
 
 /// The first Digest credentials for this realm. Others are for someone else (RFC 3261 §22.3).
-fn credentials<'a>(request: &'a Message, kind: Challenge, realm: &str) -> Option<DigestCredentials<'a>> {
-    request
-        .headers_named(kind.answer())
-        .filter_map(|value| DigestCredentials::parse(value).ok())
-        .find(|credentials| credentials.auth().is_digest() && credentials.realm() == realm)
+fn credentials<'a>(request: &'a Message, kind: Challenge, realm: &str) -> Option<Given<'a>> {
+    let all = request.headers_named(kind.answer()).filter_map(|value| DigestCredentials::parse(value).ok());
+    let mut digest = all.filter(|credentials| credentials.auth().is_digest()).map(|c| Given::read(&c));
+    digest.find(|given| given.realm.as_deref() == Some(realm))
+}
+
+/// Parameters of credentials, as far as they matter here.
+#[derive(Default)]
+struct Given<'a> {
+    username: Option<Cow<'a, str>>,
+    realm: Option<Cow<'a, str>>,
+    nonce: Option<Cow<'a, str>>,
+    uri: Option<Cow<'a, str>>,
+    response: Option<Cow<'a, str>>,
+    algorithm: Option<Cow<'a, str>>,
+    qop: Option<Cow<'a, str>>,
+    nc: Option<Cow<'a, str>>,
+    cnonce: Option<Cow<'a, str>>,
+}
+
+impl<'a> Given<'a> {
+    /// Of parameters that stand twice the first counts.
+    fn read(credentials: &DigestCredentials<'a>) -> Self {
+        let mut given = Self::default();
+        for param in credentials.auth().params() {
+            let Some(place) = given.place(param.name) else { continue };
+            if place.is_none() {
+                *place = param.unquoted();
+            }
+        }
+        given
+    }
+
+    fn place(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
+        let places = [
+            ("username", &mut self.username),
+            ("realm", &mut self.realm),
+            ("nonce", &mut self.nonce),
+            ("uri", &mut self.uri),
+            ("response", &mut self.response),
+            ("algorithm", &mut self.algorithm),
+            ("qop", &mut self.qop),
+            ("nc", &mut self.nc),
+            ("cnonce", &mut self.cnonce),
+        ];
+        places.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, place)| place)
+    }
 }
 
 /// What credentials say.
@@ -214,19 +259,21 @@ struct Auth<'a> {
 }
 
 impl<'a> Claim<'a> {
-    fn read(given: &DigestCredentials<'a>, request: &'a Message) -> Result<Self, &'static str> {
-        let algorithm = given.auth().get("algorithm");
-        let algorithm = Algorithm::parse(algorithm.as_deref());
-        let response = given.auth().get("response").ok_or("Digest response missing")?;
-        // A response that is no hash is wrong like any other, and takes the same work.
-        let response = Hash::from_hex(&response).unwrap_or(Hash::md5(&[0; 16]));
+    fn read(given: Given<'a>, request: &'a Message) -> Result<Self, &'static str> {
+        let response = given.response.ok_or("Digest response missing")?;
+        let auth = match given.qop {
+            None => None,
+            Some(qop) if qop.eq_ignore_ascii_case("auth") => Some(Auth::read(given.nc, given.cnonce)?),
+            Some(_) => return Err("Digest qop was not offered"),
+        };
         Ok(Self {
-            username: given.auth().get("username").ok_or("Digest username missing")?,
-            nonce: given.auth().get("nonce").ok_or("Digest nonce missing")?,
-            uri: given.auth().get("uri").ok_or("Digest uri missing")?,
-            response,
-            algorithm,
-            auth: Auth::read(given)?,
+            username: given.username.ok_or("Digest username missing")?,
+            nonce: given.nonce.ok_or("Digest nonce missing")?,
+            uri: given.uri.ok_or("Digest uri missing")?,
+            // A response that is no hash is wrong like any other, and takes the same work.
+            response: Hash::from_hex(&response).unwrap_or(Hash::md5(&[0; 16])),
+            algorithm: Algorithm::parse(given.algorithm.as_deref()),
+            auth,
             method: request.method_name(),
         })
     }
@@ -245,17 +292,13 @@ impl<'a> Claim<'a> {
 }
 
 impl<'a> Auth<'a> {
-    fn read(given: &DigestCredentials<'a>) -> Result<Option<Self>, &'static str> {
-        let Some(qop) = given.auth().get("qop") else { return Ok(None) };
-        if !qop.eq_ignore_ascii_case("auth") {
-            return Err("Digest qop was not offered");
-        }
-        let nc = given.auth().get("nc").ok_or("Digest nc missing")?;
-        let cnonce = given.auth().get("cnonce").ok_or("Digest cnonce missing")?;
+    fn read(nc: Option<Cow<'a, str>>, cnonce: Option<Cow<'a, str>>) -> Result<Self, &'static str> {
+        let nc = nc.ok_or("Digest nc missing")?;
+        let cnonce = cnonce.ok_or("Digest cnonce missing")?;
         let hexadecimal = (1..=8).contains(&nc.len()) && nc.bytes().all(|c| c.is_ascii_hexdigit());
         let count =
             u32::from_str_radix(&nc, 16).ok().filter(|_| hexadecimal).ok_or("Digest nc is not a number")?;
-        Ok(Some(Self { count, nc, cnonce }))
+        Ok(Self { count, nc, cnonce })
     }
 }
 

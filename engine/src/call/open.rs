@@ -13,7 +13,7 @@ use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
-use crate::dialog::{Invitation, is_sdp, without_tag};
+use crate::dialog::{Invitation, Invited, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
@@ -80,7 +80,7 @@ impl Calls {
             if refusal.status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");
             }
-            below.stack.respond(cx, incoming.txn, reply);
+            below.stack.respond(cx, incoming.txn, &reply);
         }
     }
 
@@ -148,15 +148,9 @@ impl Calls {
             timer: None,
             waiting: SmallVec::new(),
         });
-        let leg = below.sessions.invited_by(
-            cx,
-            &mut below.stack,
-            key,
-            incoming.txn,
-            incoming.invite,
-            incoming.flow,
-            dialled,
-        );
+        let Incoming { txn, invite, flow, .. } = *incoming;
+        let by = Invited { txn, invite, flow, user: dialled };
+        let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
         let Ok(leg) = leg else {
             self.all.remove(key);
             self.ports.release(shard, port);
@@ -179,8 +173,9 @@ impl Calls {
             transport,
         });
         if let Some(offer) = offer {
-            caller.offered(offer);
-            caller.tell(cx, id, side(CALLER), true, true);
+            // Nothing was offered before, so that it is the caller's turn.
+            let _ = caller.offered(offer);
+            caller.tell_heard(cx, id, side(CALLER), true);
         }
         self.all[key].parties.push(caller);
         Ok(key)
@@ -190,18 +185,15 @@ impl Calls {
     fn serve(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let call = &mut self.all[key];
         call.app = App::Service;
-        let codecs = match (call.parties[CALLER].theirs.is_some(), call.playing()) {
-            (true, None) => call.parties[CALLER].their_codecs().to_vec(),
-            (true, Some(_)) => offer::choose(call.parties[CALLER].their_codecs(), &offer::default_codecs()),
-            (false, _) => offer::default_codecs(),
-        };
-        if codecs.is_empty() {
+        let offered = call.parties[CALLER].has_spoken();
+        let codecs = if offered { call.chosen_for(CALLER) } else { Ok(offer::default_codecs()) };
+        let Ok(codecs) = codecs else {
             let cause = crate::event::EndCause::Refused(488);
             let status = Status::NOT_ACCEPTABLE_HERE;
             self.perform(cx, below, key, super::app::Order::Refuse { status, cause });
             self.settle(cx, key);
             return;
-        }
+        };
         call.answer_service(cx, below, codecs);
     }
 
@@ -256,7 +248,7 @@ impl Calls {
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, uri: &SmolStr) -> Option<PartyId> {
         let shard = self.all[key].shard;
         let port = self.ports.take(cx, shard)?;
-        let address = self.all[key].parties[CALLER].local.address;
+        let address = self.all[key].parties[CALLER].address();
         let party = Party::new(uri.clone(), self.ports.leg(key), port, address, session_id(cx));
         let call = &mut self.all[key];
         call.parties.push(party);
@@ -277,7 +269,7 @@ impl Calls {
         let local = below.stack.transport.local_of(&flow);
         let call = &mut self.all[key];
         call.parties[party].near = Some(below.stack.transport.remote_of(&flow).ip());
-        call.parties[party].local.address = cx.config.media_address.unwrap_or(local.ip());
+        call.parties[party].reached_at(cx.config.media_address.unwrap_or(local.ip()));
         invitation.offer = call.describe_to_callee(cx, party);
         invitation.from = format_smolstr!("{}<sip:{}@{}>", invitation.from, call.from, host_for_uri(local));
         invitation.flow = flow;
@@ -342,10 +334,10 @@ fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<T
     let fixed = config.phones.get(extension).and_then(|phone| phone.contact.as_ref());
     let mut targets: Vec<Target> = fixed.map(fixed_target).into_iter().collect();
     for binding in registrar.lookup(extension) {
-        let reach = binding.reach();
-        if reach != Reach::Unreachable {
+        let (reach, uri) = (binding.reach(), Uri::parse(&binding.contact));
+        if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
             let routes = binding.route_set().map(SmolStr::new).collect();
-            targets.push(Target { uri: binding.contact.clone(), reach, routes });
+            targets.push(Target { uri: SmolStr::new(uri.without_headers()), reach, routes });
         }
     }
     targets
@@ -387,6 +379,7 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
         user: call.from.clone(),
         max_forwards: u32::from(hops).saturating_sub(1),
         offer: bytes::Bytes::new(),
+        answers: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! A [`Session`](session::Session) is one INVITE session. It turns SIP into [`session::LegEvent`]s, which go up as
 //! return values, and takes orders from the call above it. It reads no session description.
 
+pub(crate) mod screen;
 pub(crate) mod session;
 mod session_timer;
 mod sessions;
@@ -12,6 +13,6 @@ mod uac;
 mod uas;
 mod within;
 
-pub(crate) use session::{ALLOW, Ending, Heard, Invitation, LegEvent, SUPPORTED, asked, is_sdp};
+pub(crate) use session::{ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_sdp};
 pub(crate) use sessions::{Sessions, Stack};
 pub(crate) use state::without_tag;

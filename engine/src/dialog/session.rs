@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 
 use super::session_timer::{Asked, SessionTimer};
 use super::state::Dialog;
+use crate::auth::Answers;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, ServerKey};
 use crate::sip::{HeaderName, Message, Method, Refresher, Status};
@@ -57,6 +58,11 @@ pub(crate) enum LegEvent {
     },
     /// The caller gave up before our answer.
     Cancelled,
+    /// The party accepted a refresh of ours that repeated our last description.
+    Refreshed {
+        /// Its answer, or nothing.
+        body: Bytes,
+    },
     /// The party offers a changed session; [`super::Sessions::accept_offer`] or `reject_offer` must follow.
     Offered {
         /// Its session description.
@@ -144,7 +150,20 @@ pub(crate) struct Theirs {
     pub(crate) asked: Asked,
 }
 
-/// What a UAC needs to ask again, for instance after 422.
+/// An INVITE outside any dialog.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invited<'a> {
+    /// Its transaction.
+    pub(crate) txn: ServerKey,
+    /// The message.
+    pub(crate) invite: &'a Message,
+    /// The way it came.
+    pub(crate) flow: Flow,
+    /// User part of our Contact.
+    pub(crate) user: &'a str,
+}
+
+/// What a UAC needs to ask again: after 422, 401 or 407.
 #[derive(Clone, Debug)]
 pub(crate) struct Invitation {
     /// Request-URI.
@@ -163,6 +182,8 @@ pub(crate) struct Invitation {
     pub(crate) max_forwards: u32,
     /// Our offer.
     pub(crate) offer: Bytes,
+    /// What those are told who ask for credentials; `None` when we have none.
+    pub(crate) answers: Option<Box<Answers>>,
 }
 
 /// What is different between asking and being asked.
@@ -188,7 +209,7 @@ pub(crate) enum Role {
         /// How we asked.
         invitation: Box<Invitation>,
         /// Forks that answered provisionally (§12.1.2), with the last RSeq acknowledged.
-        early: SmallVec<[(Dialog, u32); 1]>,
+        early: Vec<(Dialog, u32)>,
         /// Min-SE that a 422 asked for.
         min_se: Option<u32>,
         /// Our From tag and Call-ID.
@@ -215,6 +236,8 @@ pub(crate) struct Session {
     pub(crate) unacked: Option<Unacked>,
     /// Our 1xx that waits for its PRACK.
     pub(crate) reliable: Option<Reliable>,
+    /// RSeq of a reliable response that the final one overtook: its PRACK may still come (RFC 3262 §3).
+    pub(crate) overtaken: Option<u32>,
     /// RSeq of our next reliable response.
     pub(crate) next_rseq: u32,
     /// The answer waits for the PRACK of an earlier answer (RFC 3262 §5).
@@ -231,6 +254,8 @@ pub(crate) struct Session {
     pub(crate) updates: bool,
     /// What keeps the session alive.
     pub(crate) timer: Option<SessionTimer>,
+    /// Min-SE that a 422 to a refresh asked for (RFC 4028 §7.4).
+    pub(crate) min_se: Option<u32>,
     /// Armed timer of `timer`.
     pub(crate) timer_key: Option<TimerKey>,
     /// Armed timer to ask again after 491, or to repeat a provisional response.

@@ -3,11 +3,10 @@
 use bytes::Bytes;
 
 use super::Ending;
-use super::session::{Heard, LegEvent, Phase, Reliable, Role, Session, Unacked, asked, description};
+use super::session::{Heard, Invited, LegEvent, Phase, Reliable, Role, Session, Unacked, asked, description};
 use super::session_timer::{Refresher, SessionTimer};
 use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::state::Dialog;
-use crate::border::Flow;
 use crate::cx::{CallKey, Cx, LegKey, LegTimer, ServerKey};
 use crate::sip::{HeaderName, Message, Method, ParseError, Status};
 use crate::time::Duration;
@@ -17,17 +16,15 @@ use crate::transaction::Reply;
 const PROGRESS_GAP: Duration = Duration::from_secs(60);
 
 impl Sessions {
-    /// Opens the session of an INVITE outside any dialog. `user` is what our Contact shall say.
+    /// Opens the session of an INVITE outside any dialog.
     pub(crate) fn invited_by(
         &mut self,
         cx: &mut Cx<'_>,
         stack: &mut Stack,
         call: CallKey,
-        txn: ServerKey,
-        invite: &Message,
-        flow: Flow,
-        user: &str,
+        by: &Invited<'_>,
     ) -> Result<LegKey, ParseError> {
+        let Invited { txn, invite, flow, user } = *by;
         let tag = cx.rng.tag.token::<12>();
         let dialog = Dialog::as_uas(invite, flow, tag)?;
         let updates = invite.has_token(HeaderName::Allow, "UPDATE");
@@ -101,6 +98,7 @@ impl Sessions {
         if let Some(reliable) = session.reliable.take() {
             cx.timers.cancel(reliable.again);
             cx.timers.cancel(reliable.give_up);
+            session.overtaken = Some(reliable.rseq);
         }
         if let Some(key) = session.retry_key.take() {
             cx.timers.cancel(key);
@@ -119,7 +117,7 @@ impl Sessions {
             if status == Status::SERVICE_UNAVAILABLE {
                 reply = reply.header(HeaderName::RetryAfter, "5");
             }
-            stack.respond(cx, *txn, reply);
+            stack.respond(cx, *txn, &reply);
             self.remove(cx, stack, leg);
         }
     }
@@ -196,23 +194,23 @@ impl Sessions {
     ) {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Role::Uas { txn: invite, cseq, .. } = session.role else {
-            stack.respond(cx, txn, Reply::new(Status::NO_SUCH_TRANSACTION));
+            stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
             return;
         };
+        let waits = session.reliable.as_ref().map(|r| r.rseq).or(session.overtaken.take());
         let rack = message.rack().and_then(Result::ok);
-        let matches = session.reliable.as_ref().is_some_and(|r| {
-            rack.as_ref()
-                .is_some_and(|a| a.rseq == r.rseq && a.cseq.number == cseq && a.cseq.method == Method::Invite)
+        let matches = rack.is_some_and(|a| {
+            Some(a.rseq) == waits && a.cseq.number == cseq && a.cseq.method == Method::Invite
         });
         if !matches {
-            stack.respond(cx, txn, session.reply(Status::NO_SUCH_TRANSACTION));
+            stack.respond(cx, txn, &session.reply(Status::NO_SUCH_TRANSACTION));
             return;
         }
         if let Some(reliable) = session.reliable.take() {
             cx.timers.cancel(reliable.again);
             cx.timers.cancel(reliable.give_up);
         }
-        stack.respond(cx, txn, session.reply(Status::OK));
+        stack.respond(cx, txn, &session.reply(Status::OK));
         if let Some(body) = session.held_answer.take() {
             session.held_progress = None;
             self.answer(cx, stack, leg, body);
@@ -226,7 +224,7 @@ impl Session {
     fn send_progress(&self, cx: &mut Cx<'_>, stack: &mut Stack, txn: ServerKey) {
         let Some((status, body)) = &self.progress else { return };
         let reply = capabilities(self.reply(*status), &self.contact).session(body.clone());
-        stack.respond(cx, txn, reply);
+        stack.respond(cx, txn, &reply);
     }
 
     fn send_reliable(
@@ -253,7 +251,7 @@ impl Session {
             .header(HeaderName::Require, "100rel")
             .header(HeaderName::RSeq, reliable.rseq)
             .session(reliable.body.clone());
-        stack.respond(cx, txn, reply);
+        stack.respond(cx, txn, &reply);
     }
 
     /// Sends 200 with our description to an INVITE, first or later, and repeats it until its ACK.
@@ -266,7 +264,7 @@ impl Session {
         cseq: u32,
     ) {
         let reply = self.success().session(self.body.clone());
-        stack.respond(cx, txn, reply);
+        stack.respond(cx, txn, &reply);
         let t1 = cx.config.sip.t1;
         let again = arm(cx, leg, t1, LegTimer::Retransmit2xx);
         let give_up = arm(cx, leg, t1 * 64, LegTimer::NoAck);

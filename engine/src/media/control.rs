@@ -1,5 +1,5 @@
-//! RTCP of one leg: reports both ways (RFC 3550 §6). Each leg is a session of two; nothing is passed on to the other leg,
-//! since what one party says about our packets means nothing to the other.
+//! RTCP of one leg: reports both ways (RFC 3550 §6). Each leg is a session of two; nothing is passed on to the other
+//! leg, since what one party says about our packets means nothing to the other.
 
 use std::net::SocketAddr;
 
@@ -38,7 +38,7 @@ pub(super) struct Control {
 /// Time since start as an NTP timestamp. Its zero is our start, which RFC 3550 §4 allows: only differences are used.
 fn ntp(at: Instant) -> u64 {
     let (seconds, rest) = (at.as_nanos() / 1_000_000_000, at.as_nanos() % 1_000_000_000);
-    seconds << 32 | (rest << 32) / 1_000_000_000
+    (seconds << 32) | ((rest << 32) / 1_000_000_000)
 }
 
 /// The middle 32 bits: 1/65536 s.
@@ -99,10 +99,10 @@ impl Control {
 
     /// Sends a report; with `goodbye` the last one.
     pub(super) fn speak(&mut self, now: Instant, clock: u32, leg: Speaker<'_>, out: &mut PacketArena) {
-        if leg.goodbye && !self.spoke && leg.egress.sent() == 0 {
+        let Speaker { egress, reception, port, remote, goodbye } = leg;
+        if goodbye && !self.spoke && egress.sent() == 0 {
             return;
         }
-        let egress = leg.egress;
         let info = (egress.sent() > self.sent[1]).then(|| SenderInfo {
             ntp: ntp(now),
             timestamp: egress.timestamp(now, clock),
@@ -110,11 +110,11 @@ impl Control {
             packets: (egress.sent() & 0xffff_ffff) as u32,
             octets: (egress.octets() & 0xffff_ffff) as u32,
         });
-        let block = self.block(now, leg.reception);
-        out.write(leg.port, leg.remote, |bytes| {
+        let block = self.block(now, reception);
+        out.write(port, remote, |bytes| {
             let mut writer = RtcpWriter::new(bytes);
             writer.report(egress.ssrc(), info, block.as_ref()).description(egress.ssrc(), &self.cname);
-            if leg.goodbye {
+            if goodbye {
                 writer.goodbye(egress.ssrc());
             }
         });

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::LegKey;
 use super::control::{Control, Speaker};
 use super::egress::{Egress, Feed};
-use super::latch::{Latch, Source};
+use super::latch::{Latch, Source, Stream};
 use super::out::PacketArena;
 use super::player::{Player, Way, encoder, packet_samples};
 use super::reception::{Reception, Verdict};
@@ -97,6 +97,16 @@ impl Leg {
         leg
     }
 
+    /// The port's last party sent this, and may not have stopped.
+    pub(super) fn shun(&mut self, last: Option<Stream>) {
+        self.latch.shun(last);
+    }
+
+    /// What the party sends, once something was learnt.
+    pub(super) fn stream(&self) -> Option<Stream> {
+        self.latch.stream()
+    }
+
     /// Takes over a new wanted state.
     pub(super) fn put(&mut self, now: Instant, rev: Revision, spec: LegSpec) {
         let old = std::mem::replace(&mut self.spec, spec);
@@ -164,14 +174,21 @@ impl Leg {
         self.spec.audio.map_or(USUAL_CLOCK, |a| a.clock.max(1))
     }
 
-    /// The number under which the listener knows a payload type of this party; `None` when it was not agreed.
+    /// Whether the party may send this payload type, and under which number its listener knows it, if at all.
     #[inline]
-    fn renumber(&self, number: u8) -> Option<u8> {
-        let map = self.spec.accept.iter().find(|m| m.from == number)?;
-        Some(if self.listener == Listener::Itself { number } else { map.to })
+    fn agreed(&self, number: u8) -> (bool, Option<u8>) {
+        let map = self.spec.accept.iter().find(|m| m.from == number);
+        let own = || [self.spec.audio, self.spec.events].iter().flatten().any(|p| p.number == number);
+        let known = map.is_some() || own();
+        let to = if self.listener == Listener::Itself {
+            Some(number).filter(|_| known)
+        } else {
+            map.map(|m| m.to)
+        };
+        (known, to)
     }
 
-    /// Takes an RTP packet from the network. `None` when it goes nowhere.
+    /// Takes an RTP packet from the network. `None` when it goes nowhere, whether it was accepted or not.
     #[inline]
     pub(super) fn hear<'a>(
         &mut self,
@@ -184,10 +201,11 @@ impl Leg {
             self.unknown += 1;
             return None;
         };
-        let Some(number) = self.renumber(header.payload_type) else {
-            *if self.latch.is_known(from) { &mut self.unknown } else { &mut self.refused } += 1;
+        let (agreed, listeners) = self.agreed(header.payload_type);
+        if !agreed {
+            self.hear_unknown(now, from);
             return None;
-        };
+        }
         match self.latch.hear(now, from, &header, self.spec.receive) {
             Source::Known => {}
             Source::Learnt => self.learnt(from, reports),
@@ -205,8 +223,19 @@ impl Leg {
             return None;
         }
         self.last_received = now;
-        header.payload_type = number;
+        header.payload_type = listeners?;
         Some(Heard { feed: Feed { header, restarted: verdict == Verdict::Restart, event }, payload })
+    }
+
+    /// A payload type that was not agreed is no media, but it shows that the party is alive.
+    fn hear_unknown(&mut self, now: Instant, from: SocketAddr) {
+        if self.latch.is_known(from) {
+            self.unknown += 1;
+            self.latch.refresh(now);
+            self.last_received = now;
+        } else {
+            self.refused += 1;
+        }
     }
 
     fn learnt(&mut self, from: SocketAddr, reports: &mut Vec<MediaReport>) {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::LegKey;
 use super::control::Control;
+use super::latch::Stream;
 use super::leg::{Leg, Listener};
 use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
@@ -54,8 +55,8 @@ pub struct ShardStats {
 
 /// One media machine.
 ///
-/// A command that breaks the contract (an unknown room, a port in use, a third leg in a relay, a leg that changes room or
-/// port) ends the leg it names with its [`MediaReport::Dropped`]: the call suffers, no other does.
+/// A command that breaks the contract (an unknown room, a port in use, a leg that changes room or port) ends the leg it
+/// names with its [`MediaReport::Dropped`]: that call suffers, no other does.
 #[derive(Debug)]
 pub struct MediaShard {
     shard: ShardId,
@@ -65,6 +66,8 @@ pub struct MediaShard {
     names: BTreeMap<LegId, LegKey>,
     /// By half the port number.
     ports: Vec<Option<LegKey>>,
+    /// What the last leg of a port heard.
+    last_heard: BTreeMap<PortId, Stream>,
     ring: Ring,
     timers: Timers<Wake>,
     strays: u64,
@@ -97,6 +100,7 @@ impl MediaShard {
             legs: SlotMap::with_key(),
             names: BTreeMap::new(),
             ports: Vec::new(),
+            last_heard: BTreeMap::new(),
             ring: Ring::default(),
             timers: Timers::default(),
             strays: 0,
@@ -144,11 +148,12 @@ impl MediaShard {
         let shared = port & 1 == 0;
         match classify(bytes) {
             Kind::Rtp if shared => {
-                let Some(heard) = leg.hear(now, from, bytes, &mut out.reports) else { return };
+                let heard = leg.hear(now, from, bytes, &mut out.reports);
                 let listener = leg.listener;
-                if leg.silent {
+                if leg.silent && leg.last_received == now {
                     self.watch(now, key);
                 }
+                let Some(heard) = heard else { return };
                 let to = match listener {
                     Listener::Nobody => return,
                     Listener::Itself => key,
@@ -262,7 +267,8 @@ impl MediaShard {
             return self.drop_leg(now, key, out);
         }
         let watched = |s: &LegSpec| (s.receive, s.silence);
-        let rewatch = watched(&leg.spec) != watched(&spec);
+        // A report under the old revision may have been ignored as out of date: say it again under the new one.
+        let rewatch = watched(&leg.spec) != watched(&spec) || (leg.silent && rev > leg.rev);
         let played = leg.player.is_some();
         leg.put(now, rev, spec);
         self.settle_ring(now, key, played);
@@ -274,14 +280,15 @@ impl MediaShard {
     fn add_leg(&mut self, now: Instant, id: LegId, rev: Revision, spec: LegSpec, out: &mut MediaOut) {
         let slot = usize::from(spec.port.0 >> 1);
         let free = spec.port.0 & 1 == 0 && self.ports.get(slot).is_none_or(Option::is_none);
-        let room = self.rooms.get_mut(&spec.room).filter(|r| free && r.has_place());
-        let Some(room) = room else {
+        let Some(room) = self.rooms.get_mut(&spec.room).filter(|_| free) else {
             let resume = spec.resume.unwrap_or(Resume { ssrc: 0, sequence: 0, timestamp: 0 });
             out.reports.push(MediaReport::Dropped { leg: id, stats: LegStats::default(), resume });
             return;
         };
-        let room_id = spec.room;
-        let key = self.legs.insert(Leg::new(now, id, rev, spec, room.phase, &mut room.rng));
+        let (room_id, last) = (spec.room, self.last_heard.get(&spec.port).copied());
+        let mut leg = Leg::new(now, id, rev, spec, room.phase, &mut room.rng);
+        leg.shun(last);
+        let key = self.legs.insert(leg);
         room.legs.push(key);
         let first_report = Control::next(now, &mut room.rng, true);
         self.names.insert(id, key);
@@ -309,6 +316,9 @@ impl MediaShard {
             self.ring.leave(leg.phase, key);
         }
         self.names.remove(&leg.id);
+        if let Some(stream) = leg.stream() {
+            self.last_heard.insert(leg.spec.port, stream);
+        }
         if let Some(place) = self.ports.get_mut(usize::from(leg.spec.port.0 >> 1)) {
             *place = None;
         }
@@ -379,17 +389,11 @@ impl MediaShard {
 }
 
 impl Room {
-    fn has_place(&self) -> bool {
-        match self.spec.mode {
-            RoomMode::Relay => self.legs.len() < 2,
-            RoomMode::Echo => true,
-        }
-    }
-
     fn listener(&self, of: LegKey) -> Listener {
         match self.spec.mode {
             RoomMode::Echo => Listener::Itself,
-            // With any other number of legs it is not clear who is meant, and silence is safer than a guess.
+            // A leg may come before the one it replaces has gone. Until then it is not clear who is meant, and silence
+            // is safer than a guess.
             RoomMode::Relay => match *self.legs {
                 [a, b] => Listener::Other(if a == of { b } else { a }),
                 _ => Listener::Nobody,

@@ -3,7 +3,7 @@
 /// Points of one period.
 const POINTS: usize = 1024;
 /// One period of a sine of amplitude 32767, and its first point again, so that interpolation needs no wrap.
-const SINE: [i16; POINTS + 1] = sine_table();
+const SINE: &[i16; POINTS + 1] = &sine_table();
 
 /// Samples per second of everything generated here (RFC 3551 §4.5.14).
 pub(super) const RATE: u32 = 8000;
@@ -32,8 +32,8 @@ impl Tone {
         self.phase = self.phase.wrapping_add(self.step);
         // Cannot be out of bounds: ten bits index 1025 points.
         let (a, b) = (i32::from(SINE[at]), i32::from(SINE[at + 1]));
-        let unit = a + ((b - a) * between >> 15);
-        i16::try_from(unit * i32::from(self.level) >> 15).unwrap_or(0)
+        let unit = a + (((b - a) * between) >> 15);
+        i16::try_from((unit * i32::from(self.level)) >> 15).unwrap_or(0)
     }
 
     /// Goes on as if `samples` had been taken.
@@ -51,14 +51,14 @@ const fn sine_table() -> [i16; POINTS + 1] {
     let mut i = 0;
     while i <= QUARTER {
         let x = HALF_PI * i as i64 / QUARTER as i64;
-        let square = x * x >> 30;
+        let square = (x * x) >> 30;
         let (mut term, mut sum, mut n) = (x, x, 1);
         while n < 8 {
-            term = -((term * square >> 30) / ((2 * n) * (2 * n + 1)));
+            term = -(((term * square) >> 30) / ((2 * n) * (2 * n + 1)));
             sum += term;
             n += 1;
         }
-        let value = (sum * 32_767 + (1 << 29) >> 30) as i16;
+        let value = ((sum * 32_767 + (1 << 29)) >> 30) as i16;
         table[i] = value;
         table[2 * QUARTER - i] = value;
         table[2 * QUARTER + i] = -value;

@@ -141,7 +141,7 @@ impl Layout {
 /// An offer without usable audio is read: its [`Description::audio`] is `None`.
 pub fn read(body: &[u8]) -> Result<Description, OfferError> {
     let session = Session::parse(body)?;
-    let usable = session.media().position(|media| is_usable(&media, session.session()));
+    let usable = session.media().enumerate().find_map(|(place, media)| Usable::of(&session, place, media));
     describe(&session, usable)
 }
 
@@ -154,16 +154,17 @@ pub fn read_answer(body: &[u8], offered: &Layout) -> Result<Description, OfferEr
     if session.media().len() != offered.slots.len() {
         return Err(OfferError::NoFit);
     }
-    let audio = offered.audio.and_then(|place| session.media().nth(place).map(|media| (place, media)));
-    let usable = match audio {
-        Some((_, media)) if media.line.kind != "audio" => return Err(OfferError::NoFit),
-        Some((place, media)) => is_usable(&media, session.session()).then_some(place),
-        None => None,
+    let Some((place, media)) = offered.audio.and_then(|place| Some((place, session.media().nth(place)?)))
+    else {
+        return describe(&session, None);
     };
-    describe(&session, usable)
+    if media.line.kind != "audio" {
+        return Err(OfferError::NoFit);
+    }
+    describe(&session, Usable::of(&session, place, media))
 }
 
-fn describe(session: &Session<'_>, audio: Option<usize>) -> Result<Description, OfferError> {
+fn describe(session: &Session<'_>, usable: Option<Usable<'_, '_>>) -> Result<Description, OfferError> {
     let slot = |line: MediaLine<'_>| Slot {
         kind: SmolStr::new(line.kind),
         proto: SmolStr::new(line.proto),
@@ -171,11 +172,10 @@ fn describe(session: &Session<'_>, audio: Option<usize>) -> Result<Description, 
     };
     let layout = Layout {
         slots: session.media().map(|media| slot(media.line)).collect(),
-        audio,
-        timing: session.session().timing().unwrap_or(Timing::ALWAYS),
+        audio: usable.as_ref().map(|usable| usable.place),
+        timing: session.timing(),
     };
-    let media = audio.and_then(|place| session.media().nth(place));
-    let audio = media.map(|media| read_audio(&media, session.session())).transpose()?;
+    let audio = usable.map(|usable| read_audio(&usable, session.session())).transpose()?;
     Ok(Description { layout, audio })
 }
 
@@ -184,35 +184,40 @@ fn is_plain_audio(kind: &str, proto: &str) -> bool {
     kind == "audio" && (proto.eq_ignore_ascii_case("RTP/AVP") || proto.eq_ignore_ascii_case("RTP/AVPF"))
 }
 
-/// Whether the exchange can take part: plain audio that is not refused and goes to one address.
-fn is_usable(media: &Media<'_, '_>, session: Section<'_, '_>) -> bool {
-    let to_many = |connection: Connection<'_>| {
-        let ip = connection.address.ip();
-        ip.is_some_and(|ip| ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST))
-    };
-    media.line.port != 0
-        && is_plain_audio(media.line.kind, media.line.proto)
-        && !connection(media, session).is_some_and(to_many)
+/// A stream that the exchange can take part in: plain audio that is not refused and goes to one address.
+struct Usable<'a, 's> {
+    place: usize,
+    media: Media<'a, 's>,
+    connection: Option<Connection<'a>>,
 }
 
-/// The media's own `c=`, or else the session's (RFC 8866 §5.7).
-fn connection<'a>(media: &Media<'a, '_>, session: Section<'a, '_>) -> Option<Connection<'a>> {
-    media.section.connection().or_else(|| session.connection())
+impl<'a, 's> Usable<'a, 's> {
+    fn of(session: &'s Session<'a>, place: usize, media: Media<'a, 's>) -> Option<Self> {
+        if media.line.port == 0 || !is_plain_audio(media.line.kind, media.line.proto) {
+            return None;
+        }
+        // The media's own address, or else the session's (RFC 8866 §5.7).
+        let connection = media.section.connection().or(session.connection());
+        let ip = connection.and_then(|connection| connection.address.ip());
+        let to_many = ip.is_some_and(|ip| ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST));
+        (!to_many).then_some(Self { place, media, connection })
+    }
 }
 
-fn read_audio(media: &Media<'_, '_>, session: Section<'_, '_>) -> Result<Audio, OfferError> {
-    let connection = connection(media, session).ok_or(OfferError::NoConnection)?;
+fn read_audio(usable: &Usable<'_, '_>, session: Section<'_, '_>) -> Result<Audio, OfferError> {
+    let Usable { media, connection, .. } = *usable;
+    let connection = connection.ok_or(OfferError::NoConnection)?;
     let ip = connection.address.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let mut codecs = Codecs::of(media.line);
     let (mut direction, mut rtcp, mut rtcp_mux, mut ptime) = (None, None, false, Ptime::default());
     for attribute in media.section.attributes() {
         match attribute.name {
-            b"rtpmap" => codecs.map(attribute.value),
-            b"fmtp" => codecs.parameters(attribute.value),
-            b"rtcp" => rtcp = Rtcp::parse(attribute.value),
-            b"rtcp-mux" => rtcp_mux = true,
-            b"ptime" => ptime.wanted = milliseconds(attribute.value),
-            b"maxptime" => ptime.longest = milliseconds(attribute.value),
+            "rtpmap" => codecs.map(attribute.value),
+            "fmtp" => codecs.parameters(attribute.value),
+            "rtcp" => rtcp = Rtcp::parse(attribute.value),
+            "rtcp-mux" => rtcp_mux = true,
+            "ptime" => ptime.wanted = milliseconds(attribute.value),
+            "maxptime" => ptime.longest = milliseconds(attribute.value),
             name => direction = direction.or(Direction::from_name(name)),
         }
     }
@@ -236,8 +241,8 @@ fn read_audio(media: &Media<'_, '_>, session: Section<'_, '_>) -> Result<Audio, 
     })
 }
 
-fn milliseconds(value: &[u8]) -> Option<u16> {
-    std::str::from_utf8(value).ok()?.trim().parse().ok().filter(|&ms| ms > 0)
+fn milliseconds(value: &str) -> Option<u16> {
+    value.trim_ascii().parse().ok().filter(|&ms| ms > 0)
 }
 
 /// Collects codecs: the `m=` line gives the order, the attributes the meaning, in any order.
@@ -265,7 +270,7 @@ impl Codecs {
         self.list.get_mut(usize::from(place.checked_sub(1)?))
     }
 
-    fn map(&mut self, value: &[u8]) {
+    fn map(&mut self, value: &str) {
         let Some(map) = Rtpmap::parse(value) else { return };
         if let Some(codec) = self.get(map.number).filter(|codec| codec.name.is_empty()) {
             codec.name = SmolStr::new(map.name);
@@ -274,7 +279,7 @@ impl Codecs {
         }
     }
 
-    fn parameters(&mut self, value: &[u8]) {
+    fn parameters(&mut self, value: &str) {
         let Some(fmtp) = Fmtp::parse(value) else { return };
         if let Some(codec) = self.get(fmtp.number).filter(|codec| codec.fmtp.is_empty()) {
             codec.fmtp = SmolStr::new(fmtp.parameters);

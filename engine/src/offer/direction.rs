@@ -60,12 +60,12 @@ impl Direction {
     }
 
     /// The direction that this attribute name says.
-    pub(super) const fn from_name(name: &[u8]) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         match name {
-            b"sendrecv" => Some(Self::SendRecv),
-            b"sendonly" => Some(Self::SendOnly),
-            b"recvonly" => Some(Self::RecvOnly),
-            b"inactive" => Some(Self::Inactive),
+            "sendrecv" => Some(Self::SendRecv),
+            "sendonly" => Some(Self::SendOnly),
+            "recvonly" => Some(Self::RecvOnly),
+            "inactive" => Some(Self::Inactive),
             _ => None,
         }
     }
@@ -100,10 +100,10 @@ mod tests {
     #[test]
     fn names_are_read_as_written() {
         for direction in [SendRecv, SendOnly, RecvOnly, Inactive] {
-            assert_eq!(Direction::from_name(direction.as_str().as_bytes()), Some(direction));
+            assert_eq!(Direction::from_name(direction.as_str()), Some(direction));
             assert_eq!(direction.reversed().reversed(), direction);
             assert_eq!(Direction::of(direction.sends(), direction.receives()), direction);
         }
-        assert_eq!(Direction::from_name(b"Sendrecv"), None);
+        assert_eq!(Direction::from_name("Sendrecv"), None);
     }
 }

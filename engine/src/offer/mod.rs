@@ -2,8 +2,8 @@
 //!
 //! [`read`] reduces what a party said to a [`Description`]; [`choose`] finds what two parties have in common;
 //! [`write_offer`], [`write_reoffer`] and [`write_answer`] write what the exchange says; [`payload_map`] tells media
-//! how the two sides of a relay number the same codecs. [`Negotiation`] uses them to keep our side of the session with one
-//! party in order over its whole life.
+//! how the two sides of a relay number the same codecs. [`Negotiation`] uses them to keep our side of the session with
+//! one party in order over its whole life.
 
 mod codec;
 mod description;

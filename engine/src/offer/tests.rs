@@ -145,7 +145,7 @@ fn codecs_are_known_by_rtpmap_or_by_number() {
         "a=rtpmap:0 pcmu/8000/1",
         "a=rtpmap:99 unlisted/8000",
     ]);
-    assert_eq!(codec::describe(&audio.codecs), "G729/8000 pcmu/8000 iLBC/8000 CN/8000 L16/44100/2");
+    assert_eq!(describe(&audio.codecs), "G729/8000 pcmu/8000 iLBC/8000 CN/8000 L16/44100/2");
     assert_eq!(audio.codecs[0].fmtp, "annexb=no");
     assert_eq!(audio.codecs[2].fmtp, "mode=20");
 }
@@ -268,4 +268,303 @@ fn a_later_offer_can_bring_audio_back() {
         "m=video 0 RTP/AVP 96 | m=audio 10000 RTP/AVP 0"
     );
     assert_eq!(reoffer(&["m=video 0 RTP/AVP 96"]), "m=video 0 RTP/AVP 96 | m=audio 10000 RTP/AVP 0");
+}
+
+/// The bodies of RFC 3264 §10.1 and §10.2 in their order: offer, answer, offer, answer.
+const RFC_10_1: [&str; 4] = [
+    "v=0
+o=alice 2890844526 2890844526 IN IP4 host.anywhere.com
+s=
+c=IN IP4 host.anywhere.com
+t=0 0
+m=audio 49170 RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+m=video 51372 RTP/AVP 31
+a=rtpmap:31 H261/90000
+m=video 53000 RTP/AVP 32
+a=rtpmap:32 MPV/90000
+",
+    "v=0
+o=bob 2890844730 2890844730 IN IP4 host.example.com
+s=
+c=IN IP4 host.example.com
+t=0 0
+m=audio 49920 RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+m=video 0 RTP/AVP 31
+m=video 53000 RTP/AVP 32
+a=rtpmap:32 MPV/90000
+",
+    "v=0
+o=bob 2890844730 2890844731 IN IP4 host.example.com
+s=
+c=IN IP4 host.example.com
+t=0 0
+m=audio 65422 RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+m=video 0 RTP/AVP 31
+m=video 53000 RTP/AVP 32
+a=rtpmap:32 MPV/90000
+m=audio 51434 RTP/AVP 110
+a=rtpmap:110 telephone-events/8000
+a=recvonly
+",
+    "v=0
+o=alice 2890844526 2890844527 IN IP4 host.anywhere.com
+s=
+c=IN IP4 host.anywhere.com
+t=0 0
+m=audio 49170 RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+m=video 0 RTP/AVP 31
+a=rtpmap:31 H261/90000
+m=video 53000 RTP/AVP 32
+a=rtpmap:32 MPV/90000
+m=audio 53122 RTP/AVP 110
+a=rtpmap:110 telephone-events/8000
+a=sendonly
+",
+];
+
+const RFC_10_2: [&str; 4] = [
+    "v=0
+o=alice 2890844526 2890844526 IN IP4 host.anywhere.com
+s=
+c=IN IP4 host.anywhere.com
+t=0 0
+m=audio 62986 RTP/AVP 0 4 18
+a=rtpmap:0 PCMU/8000
+a=rtpmap:4 G723/8000
+a=rtpmap:18 G729/8000
+a=inactive
+",
+    "v=0
+o=bob 2890844730 2890844731 IN IP4 host.example.com
+s=
+c=IN IP4 host.example.com
+t=0 0
+m=audio 54344 RTP/AVP 0 4
+a=rtpmap:0 PCMU/8000
+a=rtpmap:4 G723/8000
+a=inactive
+",
+    "v=0
+o=alice 2890844526 2890844527 IN IP4 host.anywhere.com
+s=
+c=IN IP4 host.anywhere.com
+t=0 0
+m=audio 62986 RTP/AVP 4
+a=rtpmap:4 G723/8000
+a=sendrecv
+",
+    "v=0
+o=bob 2890844730 2890844732 IN IP4 host.example.com
+s=
+c=IN IP4 host.example.com
+t=0 0
+m=audio 54344 RTP/AVP 4
+a=rtpmap:4 G723/8000
+a=sendrecv
+",
+];
+
+fn said(codecs: &[Codec], direction: Direction) -> Said {
+    Said { codecs: codecs.to_vec(), direction, ptime: Ptime::default() }
+}
+
+/// The lines of a description behind `t=`.
+fn streams(body: &bytes::Bytes) -> String {
+    let text = text(body);
+    text.split_once("t=0 0\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn several_streams_as_in_rfc_3264_10_1() {
+    let mut bob = Negotiation::new(LOCAL);
+    let offer = bob.received_offer(RFC_10_1[0].as_bytes()).unwrap().clone();
+    let chosen = agree(&offer, &default_codecs()).unwrap();
+    let answer = bob.answer(said(&chosen, Direction::SendRecv)).unwrap();
+    insta::assert_snapshot!(streams(&answer), @r"
+    m=audio 10000 RTP/AVP 0
+    a=rtpmap:0 PCMU/8000
+    a=sendrecv
+    m=video 0 RTP/AVP 31
+    m=video 0 RTP/AVP 32
+    ");
+    // The second exchange, from the side of Alice: Bob adds a stream that is refused, as it has no speech in it.
+    let mut alice = Negotiation::new(LOCAL);
+    let heard = alice.received_offer(RFC_10_1[2].as_bytes()).unwrap().clone();
+    assert_eq!(heard.describe(), "PCMU/8000");
+    let answer = alice.answer(said(&chosen, Direction::SendRecv)).unwrap();
+    insta::assert_snapshot!(streams(&answer), @r"
+    m=audio 10000 RTP/AVP 0
+    a=rtpmap:0 PCMU/8000
+    a=sendrecv
+    m=video 0 RTP/AVP 31
+    m=video 0 RTP/AVP 32
+    m=audio 0 RTP/AVP 110
+    ");
+    for (offer, answer) in [(0, 1), (2, 3)] {
+        let offer = read(RFC_10_1[offer].as_bytes()).unwrap();
+        let answer = read_answer(RFC_10_1[answer].as_bytes(), offer.layout()).unwrap();
+        assert_eq!(answer.describe(), "PCMU/8000");
+        assert_eq!(answer.audio().unwrap().remote(), None, "host names are not looked up");
+    }
+}
+
+#[test]
+fn one_codec_of_several_as_in_rfc_3264_10_2() {
+    let codecs = read(RFC_10_2[0].as_bytes()).unwrap().audio().unwrap().codecs.clone();
+    let mut alice = Negotiation::new(Local { port: 62986, ..LOCAL });
+    let offer = alice.offer(said(&codecs, Direction::Inactive)).unwrap();
+    assert_eq!(
+        format!("{}{}", &RFC_10_2[0][..RFC_10_2[0].find("m=").unwrap()], streams(&offer)),
+        RFC_10_2[0]
+    );
+    alice.received_answer(RFC_10_2[1].as_bytes()).unwrap();
+    let stream = alice.stream().unwrap();
+    assert_eq!(
+        (stream.send, stream.receive, stream.audio.map(|audio| audio.number)),
+        (false, false, Some(0))
+    );
+    let offer = alice.offer(said(&codecs[1..2], Direction::SendRecv)).unwrap();
+    assert!(RFC_10_2[2].ends_with(&streams(&offer)));
+    alice.received_answer(RFC_10_2[3].as_bytes()).unwrap();
+    let stream = alice.stream().unwrap();
+    assert_eq!((stream.send, stream.receive, stream.audio.map(|audio| audio.number)), (true, true, Some(4)));
+}
+
+#[test]
+fn a_call_through_the_exchange_is_relayed_untouched() {
+    let c = "c=IN IP4 198.51.100.7";
+    let caller_offer = body(&[
+        c,
+        "m=audio 6000 RTP/AVP 111 9 0 13 110 126",
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1",
+        "a=rtpmap:110 telephone-event/48000",
+        "a=rtpmap:126 telephone-event/8000",
+        "a=ptime:20",
+    ]);
+    let (mut caller, mut callee) =
+        (Negotiation::new(LOCAL), Negotiation::new(Local { port: 10_002, ..LOCAL }));
+    let audio = caller.received_offer(caller_offer.as_bytes()).unwrap().audio().unwrap().clone();
+    let offer =
+        callee.offer(Said { codecs: audio.codecs, direction: audio.direction, ptime: audio.ptime }).unwrap();
+    insta::assert_snapshot!(streams(&offer), @r"
+    m=audio 10002 RTP/AVP 111 9 0 13 110 126
+    a=rtpmap:111 opus/48000/2
+    a=fmtp:111 minptime=10;useinbandfec=1
+    a=rtpmap:9 G722/8000
+    a=rtpmap:0 PCMU/8000
+    a=rtpmap:13 CN/8000
+    a=rtpmap:110 telephone-event/48000
+    a=rtpmap:126 telephone-event/8000
+    a=ptime:20
+    a=sendrecv
+    ");
+    let callee_answer = body(&[
+        c,
+        "m=audio 7000 RTP/AVP 98 110",
+        "a=rtpmap:98 OPUS/48000/2",
+        "a=fmtp:98 maxplaybackrate=16000",
+        "a=rtpmap:110 telephone-event/48000",
+        "a=ptime:40",
+    ]);
+    let answer = callee.received_answer(callee_answer.as_bytes()).unwrap().audio().unwrap().clone();
+    let chosen = agree(caller.heard().unwrap(), &answer.codecs).unwrap();
+    let answer =
+        caller.answer(Said { codecs: chosen, direction: answer.direction, ptime: answer.ptime }).unwrap();
+    insta::assert_snapshot!(streams(&answer), @r"
+    m=audio 10000 RTP/AVP 111 110
+    a=rtpmap:111 opus/48000/2
+    a=fmtp:111 maxplaybackrate=16000
+    a=rtpmap:110 telephone-event/48000
+    a=ptime:40
+    a=sendrecv
+    ");
+    let map = |from: &Negotiation, to: &Negotiation| {
+        from.relay_to(to).iter().map(|map| (map.from, map.to)).collect::<Vec<_>>()
+    };
+    assert_eq!(map(&caller, &callee), [(111, 98), (110, 110)]);
+    assert_eq!(
+        map(&callee, &caller),
+        [(111, 111), (9, 9), (0, 0), (13, 13), (110, 110), (126, 126), (98, 111)]
+    );
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn codecs() -> impl Strategy<Value = Vec<Codec>> {
+        let codec = prop_oneof![
+            Just(Codec::of_static(0).unwrap()),
+            Just(Codec::of_static(8).unwrap()),
+            Just(Codec::of_static(10).unwrap()),
+            Just(Codec::of_static(13).unwrap()),
+            (
+                "(opus|AMR|telephone-event|x-[a-z]{1,30})",
+                96u8..128,
+                1u32..96_000,
+                1u8..3,
+                "([!-~][ -~]{0,30}[!-~])?"
+            )
+                .prop_map(|(name, number, clock, channels, fmtp)| Codec {
+                    number,
+                    name: name.into(),
+                    clock,
+                    channels,
+                    fmtp: fmtp.into(),
+                }),
+        ];
+        prop::collection::vec(codec, 1..10).prop_map(|mut codecs| {
+            codecs.sort_by_key(|codec| codec.number);
+            codecs.dedup_by_key(|codec| codec.number);
+            codecs
+        })
+    }
+
+    fn direction() -> impl Strategy<Value = Direction> {
+        (any::<bool>(), any::<bool>()).prop_map(|(sends, receives)| Direction::of(sends, receives))
+    }
+
+    fn local() -> impl Strategy<Value = Local> {
+        (any::<IpAddr>(), 1u16.., any::<u64>(), any::<u64>())
+            .prop_map(|(address, port, session_id, version)| Local { address, port, session_id, version })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            local in local(),
+            codecs in codecs(),
+            direction in direction(),
+            wanted in prop::option::of(1u16..),
+            longest in prop::option::of(1u16..),
+        ) {
+            let address = local.address.to_canonical();
+            let plain = !address.is_multicast() && address != IpAddr::V4(Ipv4Addr::BROADCAST);
+            prop_assume!(plain && !address.is_unspecified());
+            let ptime = Ptime { wanted, longest };
+            let body = write_offer(&local, &codecs, direction, ptime);
+            let description = read(&body).unwrap();
+            let audio = description.audio().unwrap();
+            prop_assert_eq!(audio.address, std::net::SocketAddr::new(address, local.port));
+            prop_assert_eq!((audio.direction, audio.ptime), (direction, ptime));
+            prop_assert_eq!(&audio.codecs, &codecs);
+            prop_assert_eq!(write_answer(&local, &description, &codecs, direction, ptime), body);
+        }
+
+        #[test]
+        fn what_is_chosen_was_offered_and_wanted(offered in codecs(), wanted in codecs()) {
+            let chosen = choose(&offered, &wanted);
+            let mut rest = offered.iter();
+            for codec in &chosen {
+                prop_assert!(rest.any(|o| o.number == codec.number && o.same_as(codec)), "in the offer's order");
+                prop_assert!(wanted.iter().any(|w| w.same_as(codec) && w.fmtp == codec.fmtp));
+            }
+            prop_assert_eq!(choose(&offered, &chosen), chosen);
+        }
+    }
 }

@@ -63,7 +63,8 @@ pub(super) fn write(
 ) -> Bytes {
     let address = Address::from(local.address);
     let (session_id, version) = (local.session_id.to_string(), local.version.to_string());
-    let origin = Origin { user: "-", session_id: &session_id, version: &version, address };
+    let host = address.to_string();
+    let origin = Origin { user: "-", session_id: &session_id, version: &version, host: &host };
     let mut out = Writer::default()
         .line('v', 0)
         .line('o', origin)

@@ -40,7 +40,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
 }
 
 fn leap_days(year: u64) -> u64 {
-    u64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0))
+    u64::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)))
 }
 
 #[cfg(test)]

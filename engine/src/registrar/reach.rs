@@ -41,8 +41,8 @@ impl Binding {
     /// Where a request for this binding goes now.
     ///
     /// A phone behind NAT registers an address that means nothing here. So the host of the Contact counts only when it
-    /// is the address the REGISTER came from: then the phone is reached at host and port of its Contact. Otherwise it is
-    /// reached at the very address and port the REGISTER came from. A phone that registered over a stream is reached
+    /// is the address the REGISTER came from: then the phone is reached at host and port of its Contact. Otherwise it
+    /// is reached at the very address and port the REGISTER came from. A phone that registered over a stream is reached
     /// through it while it is open. With a Path (RFC 3327 §5.4) the first hop of it is the way.
     pub(crate) fn reach(&self) -> Reach {
         if let Some(first) = self.route_set().next() {

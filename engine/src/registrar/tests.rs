@@ -188,7 +188,7 @@ impl Site {
                     store.push(new);
                 }
                 Record::Unbind { aor, contact } => {
-                    store.retain(|old| (&old.aor, &old.contact) != (&aor, &contact))
+                    store.retain(|old| (&old.aor, &old.contact) != (&aor, &contact));
                 }
             }
         }

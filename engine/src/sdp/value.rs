@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str;
 
 /// Who made the session description, and which edition it is: `o=` (RFC 8866 §5.2).
 ///
@@ -15,25 +14,29 @@ pub struct Origin<'a> {
     pub session_id: &'a str,
     /// Decimal digits that grow with each change.
     pub version: &'a str,
-    /// Where it was made.
-    pub address: Address<'a>,
+    /// Network type, address type and address of the host it was made on. They make the name unique and are not
+    /// looked into.
+    pub host: &'a str,
 }
 
 impl<'a> Origin<'a> {
     /// Reads the value of an `o=` line.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut fields = fields(value);
-        let user = text(fields.next()?)?;
-        let session_id = digits(fields.next()?)?;
-        let version = digits(fields.next()?)?;
-        let address = Address::parse(fields.next()?, fields.next()?, fields.next()?)?;
-        fields.next().is_none().then_some(Self { user, session_id, version, address })
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
+        let user = cursor.word()?;
+        cursor.gap()?;
+        let session_id = cursor.digits()?;
+        cursor.gap()?;
+        let version = cursor.digits()?;
+        cursor.gap()?;
+        let host = cursor.rest();
+        (host.split_ascii_whitespace().count() == 3).then_some(Self { user, session_id, version, host })
     }
 }
 
 impl fmt::Display for Origin<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.user, self.session_id, self.version, self.address)
+        write!(f, "{} {} {} {}", self.user, self.session_id, self.version, self.host)
     }
 }
 
@@ -61,11 +64,10 @@ pub enum Address<'a> {
 
 impl<'a> Address<'a> {
     /// Reads network type, address type and address. `None` when the address is of the other type.
-    fn parse(net: &'a [u8], kind: &'a [u8], address: &'a [u8]) -> Option<Self> {
-        let address = text(address)?;
-        let v4 = kind.eq_ignore_ascii_case(b"IP4");
-        if !net.eq_ignore_ascii_case(b"IN") || !(v4 || kind.eq_ignore_ascii_case(b"IP6")) {
-            return Some(Self::Other { net: text(net)?, kind: text(kind)?, text: address });
+    fn parse(net: &'a str, kind: &'a str, address: &'a str) -> Option<Self> {
+        let v4 = kind.eq_ignore_ascii_case("IP4");
+        if !net.eq_ignore_ascii_case("IN") || !(v4 || kind.eq_ignore_ascii_case("IP6")) {
+            return Some(Self::Other { net, kind, text: address });
         }
         match address.parse() {
             Ok(IpAddr::V4(address)) => v4.then_some(Self::V4(address)),
@@ -131,26 +133,17 @@ pub struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     /// Reads the value of a `c=` line.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut fields = fields(value);
-        let (net, kind, rest) = (fields.next()?, fields.next()?, fields.next()?);
-        if fields.next().is_some() {
-            return None;
-        }
-        let mut parts = rest.split(|&b| b == b'/');
-        let address = Address::parse(net, kind, parts.next()?)?;
-        let (first, second) = (parts.next(), parts.next());
-        if parts.next().is_some() {
-            return None;
-        }
-        let (ttl, count) = match (address, first, second) {
-            (_, None, _) => (None, None),
-            (Address::V6(_) | Address::Name6(_), Some(_), Some(_)) => return None,
-            (Address::V6(_) | Address::Name6(_), count, None) => (None, count),
-            (_, ttl, count) => (ttl, count),
-        };
-        let ttl = ttl.map(|t| number(t).ok_or(())).transpose().ok()?;
-        let count = count.map_or(Some(1), number)?;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
+        let (net, kind, place) = (cursor.word()?, cursor.word()?, cursor.word()?);
+        cursor.end()?;
+        let slash = place.bytes().position(|b| b == b'/').unwrap_or(place.len());
+        let mut place = Cursor(place);
+        let address = Address::parse(net, kind, place.cut(slash))?;
+        let v6 = matches!(address, Address::V6(_) | Address::Name6(_));
+        let ttl = if !v6 && place.eat(b'/') { Some(place.number()?) } else { None };
+        let count = place.per(1)?;
+        place.end()?;
         Some(Self { address, ttl, count })
     }
 }
@@ -182,10 +175,13 @@ impl Timing {
     pub const ALWAYS: Self = Self { start: 0, stop: 0 };
 
     /// Reads the value of a `t=` line.
-    pub fn parse(value: &[u8]) -> Option<Self> {
-        let mut fields = fields(value);
-        let timing = Self { start: number(fields.next()?)?, stop: number(fields.next()?)? };
-        fields.next().is_none().then_some(timing)
+    pub fn parse(value: &str) -> Option<Self> {
+        let mut cursor = Cursor(value);
+        let start = cursor.number()?;
+        cursor.gap()?;
+        let stop = cursor.number()?;
+        cursor.end()?;
+        Some(Self { start, stop })
     }
 }
 
@@ -206,9 +202,12 @@ pub struct Bandwidth<'a> {
 
 impl<'a> Bandwidth<'a> {
     /// Reads the value of a `b=` line.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let (kind, value) = split(value.trim_ascii(), b':')?;
-        Some(Self { kind: token(kind)?, value: number(value)? })
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
+        let kind = cursor.token()?;
+        let value = if cursor.eat(b':') { cursor.number()? } else { return None };
+        cursor.end()?;
+        Some(Self { kind, value })
     }
 }
 
@@ -229,16 +228,14 @@ pub struct MediaLine<'a> {
 
 impl<'a> MediaLine<'a> {
     /// Reads the value of an `m=` line. Formats may be missing where the port is 0: nothing is lost by it.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let (kind, rest) = field(value)?;
-        let (ports, rest) = field(rest)?;
-        let (proto, rest) = field(rest)?;
-        let (port, count) = match split(ports, b'/') {
-            Some((port, count)) => (number(port)?, number(count)?),
-            None => (number(ports)?, 1),
-        };
-        let formats = text(rest.trim_ascii())?;
-        let line = Self { kind: token(kind)?, port, count, proto: text(proto)?, formats };
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
+        let kind = cursor.token()?;
+        cursor.gap()?;
+        let (port, count) = (cursor.number()?, cursor.per(1)?);
+        cursor.gap()?;
+        let (proto, formats) = (cursor.word()?, cursor.rest());
+        let line = Self { kind, port, count, proto, formats };
         (port == 0 || !formats.is_empty()).then_some(line)
     }
 
@@ -262,17 +259,17 @@ impl fmt::Display for MediaLine<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attribute<'a> {
     /// Before the colon.
-    pub name: &'a [u8],
+    pub name: &'a str,
     /// Behind the colon; empty without one.
-    pub value: &'a [u8],
+    pub value: &'a str,
 }
 
 impl<'a> Attribute<'a> {
     /// Reads the value of an `a=` line; there is none that cannot be read.
-    pub fn parse(value: &'a [u8]) -> Self {
-        match split(value, b':') {
-            Some((name, value)) => Self { name, value },
-            None => Self { name: value.trim_ascii_end(), value: &[] },
+    pub fn parse(value: &'a str) -> Self {
+        match value.bytes().position(|b| b == b':') {
+            Some(at) => Self { name: &value[..at], value: &value[at + 1..] },
+            None => Self { name: value.trim_ascii_end(), value: "" },
         }
     }
 }
@@ -292,14 +289,15 @@ pub struct Rtpmap<'a> {
 
 impl<'a> Rtpmap<'a> {
     /// Reads the attribute's value.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut fields = fields(value);
-        let number = number(fields.next()?)?;
-        let mut parts = fields.next()?.split(|&b| b == b'/');
-        let name = token(parts.next()?)?;
-        let clock = self::number(parts.next()?).filter(|&clock| clock > 0)?;
-        let channels = parts.next().map_or(Some(1), self::number)?;
-        (number < 128 && channels > 0).then_some(Self { number, name, clock, channels })
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
+        let number = cursor.number()?;
+        cursor.gap()?;
+        let name = cursor.token()?;
+        let clock = if cursor.eat(b'/') { cursor.number()? } else { return None };
+        let channels = cursor.per(1)?;
+        cursor.end()?;
+        (number < 128 && clock > 0 && channels > 0).then_some(Self { number, name, clock, channels })
     }
 }
 
@@ -324,11 +322,12 @@ pub struct Fmtp<'a> {
 
 impl<'a> Fmtp<'a> {
     /// Reads the attribute's value.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let (number, rest) = field(value)?;
-        let number = self::number(number).filter(|&number| number < 128)?;
-        let parameters = text(rest.trim_ascii())?;
-        (!parameters.is_empty()).then_some(Self { number, parameters })
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
+        let number = cursor.number()?;
+        cursor.gap()?;
+        let parameters = cursor.rest();
+        (number < 128 && !parameters.is_empty()).then_some(Self { number, parameters })
     }
 }
 
@@ -343,61 +342,125 @@ pub struct Rtcp<'a> {
 
 impl<'a> Rtcp<'a> {
     /// Reads the attribute's value.
-    pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut fields = fields(value);
-        let port = number(fields.next()?)?;
-        let address = match fields.next() {
-            Some(net) => Some(Address::parse(net, fields.next()?, fields.next()?)?),
-            None => None,
-        };
-        Some(Self { port, address })
-    }
-}
-
-/// Fields between blanks. One space is the rule (RFC 8866 §5); more are suffered.
-pub(super) fn fields(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&b| is_blank(b)).filter(|field| !field.is_empty())
-}
-
-/// The first field and what is behind it.
-fn field(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let value = value.trim_ascii_start();
-    let end = value.iter().position(|&b| is_blank(b)).unwrap_or(value.len());
-    (end > 0).then(|| value.split_at(end))
-}
-
-fn is_blank(b: u8) -> bool {
-    b == b' ' || b == b'\t'
-}
-
-/// What is before and behind the first `at`.
-fn split(value: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
-    let (before, behind) = value.split_at(value.iter().position(|&b| b == at)?);
-    Some((before, behind.get(1..)?))
-}
-
-fn text(value: &[u8]) -> Option<&str> {
-    str::from_utf8(value).ok()
-}
-
-/// A token (RFC 8866 §9).
-fn token(value: &[u8]) -> Option<&str> {
-    let legal = |b: &u8| b.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(b);
-    if value.is_empty() || !value.iter().all(legal) { None } else { text(value) }
-}
-
-fn digits(value: &[u8]) -> Option<&str> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) { None } else { text(value) }
-}
-
-/// Decimal digits that fit; no sign.
-pub(super) fn number<N: TryFrom<u64>>(value: &[u8]) -> Option<N> {
-    let mut number = 0u64;
-    for &b in value {
-        if !b.is_ascii_digit() {
-            return None;
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let mut cursor = Cursor(value);
+        let port = cursor.number()?;
+        if cursor.0.is_empty() {
+            return Some(Self { port, address: None });
         }
-        number = number.checked_mul(10)?.checked_add(u64::from(b - b'0'))?;
+        cursor.gap()?;
+        let address = Address::parse(cursor.word()?, cursor.word()?, cursor.word()?)?;
+        Some(Self { port, address: Some(address) })
     }
-    if value.is_empty() { None } else { N::try_from(number).ok() }
 }
+
+/// What is left of a line. One space between fields is the rule (RFC 8866 §5); more blanks are suffered.
+struct Cursor<'a>(&'a str);
+
+impl<'a> Cursor<'a> {
+    /// Cuts off what is before `end`, an offset behind ASCII only or before ASCII.
+    fn cut(&mut self, end: usize) -> &'a str {
+        let (cut, rest) = self.0.split_at_checked(end).unwrap_or((self.0, ""));
+        self.0 = rest;
+        cut
+    }
+
+    /// Everything up to a blank or the end, at least one character; blanks before it are passed over.
+    fn word(&mut self) -> Option<&'a str> {
+        self.blanks();
+        let end = self.0.bytes().position(|b| b == b' ' || b == b'\t').unwrap_or(self.0.len());
+        let word = self.cut(end);
+        (!word.is_empty()).then_some(word)
+    }
+
+    /// A token (RFC 8866 §9).
+    fn token(&mut self) -> Option<&'a str> {
+        let end = self.0.bytes().position(|b| !TOKEN[usize::from(b)]).unwrap_or(self.0.len());
+        let token = self.cut(end);
+        (!token.is_empty()).then_some(token)
+    }
+
+    /// Decimal digits.
+    fn digits(&mut self) -> Option<&'a str> {
+        let end = self.0.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(self.0.len());
+        let digits = self.cut(end);
+        (!digits.is_empty()).then_some(digits)
+    }
+
+    /// A decimal number that fits; none of more than 19 digits does.
+    fn number<N: TryFrom<u64>>(&mut self) -> Option<N> {
+        let (mut number, mut length) = (0, 0);
+        for b in self.0.bytes().take_while(u8::is_ascii_digit).take(20) {
+            number = u64::wrapping_add(u64::wrapping_mul(number, 10), u64::from(b - b'0'));
+            length += 1;
+        }
+        self.cut(length);
+        if (1..20).contains(&length) { N::try_from(number).ok() } else { None }
+    }
+
+    /// `/` and a number, or `default` when no `/` comes.
+    fn per<N: TryFrom<u64>>(&mut self, default: N) -> Option<N> {
+        if self.eat(b'/') { self.number() } else { Some(default) }
+    }
+
+    /// Takes this ASCII character if it comes next.
+    fn eat(&mut self, b: u8) -> bool {
+        let comes = self.0.as_bytes().first() == Some(&b);
+        if comes {
+            self.cut(1);
+        }
+        comes
+    }
+
+    /// Takes blanks, if there are any.
+    fn blanks(&mut self) {
+        while let Some(b' ' | b'\t') = self.0.as_bytes().first() {
+            self.cut(1);
+        }
+    }
+
+    /// Takes blanks, at least one.
+    fn gap(&mut self) -> Option<()> {
+        let before = self.0.len();
+        self.blanks();
+        (self.0.len() < before).then_some(())
+    }
+
+    /// Nothing but blanks is left.
+    fn end(mut self) -> Option<()> {
+        self.blanks();
+        self.0.is_empty().then_some(())
+    }
+
+    /// Everything that is left, without the blanks around it.
+    fn rest(self) -> &'a str {
+        self.0.trim_ascii()
+    }
+}
+
+/// The characters of a token (RFC 8866 §9).
+const TOKEN: [bool; 256] = {
+    let mut class = [false; 256];
+    let mut b = b'!';
+    while b <= b'~' {
+        class[b as usize] = !matches!(
+            b,
+            b'"' | b'('
+                | b')'
+                | b','
+                | b'/'
+                | b':'
+                | b';'
+                | b'<'
+                | b'='
+                | b'>'
+                | b'?'
+                | b'@'
+                | b'['
+                | b'\\'
+                | b']'
+        );
+        b += 1;
+    }
+    class
+};

@@ -45,10 +45,10 @@ pub(super) struct Table {
 
 /// One SIP message: the octets as they came and an index of them. Nothing is copied or decoded before it is asked for.
 ///
-/// A folded value keeps its line breaks; every reader in this module takes them for white space, and a [`super::Writer`]
-/// makes spaces of them. Octets that are not UTF-8 are shown as U+001A, which no grammar allows outside quoted strings
-/// and free text: a phone that sends its display name in Latin-1 is served all the same, and [`Message::raw`] still has
-/// what it sent.
+/// A folded value keeps its line breaks; every reader in this module takes them for white space, and a
+/// [`super::Writer`] makes spaces of them. Octets that are not UTF-8 are shown as U+001A, which no grammar allows
+/// outside quoted strings and free text: a phone that sends its display name in Latin-1 is served all the same, and
+/// [`Message::raw`] still has what it sent.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub(super) raw: Bytes,

@@ -190,6 +190,13 @@ impl<'a> Uri<'a> {
         self.parts.headers.of(self.text)
     }
 
+    /// As it may stand in a Request-URI: a Contact's headers are not for there (RFC 3261 §19.1.1).
+    pub fn without_headers(&self) -> &'a str {
+        let headers = self.headers_text();
+        let rest = self.text.strip_suffix(headers).and_then(|rest| rest.strip_suffix('?'));
+        rest.filter(|_| !headers.is_empty()).unwrap_or(self.text)
+    }
+
     /// Whether both name the same resource (RFC 3261 §19.1.4). Not transitive.
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
         if self.scheme != other.scheme {

@@ -1,10 +1,10 @@
 //! Client transactions: requests that we sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use slotmap::{Key as _, SlotMap};
+use slotmap::{KeyData, SlotMap};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::Up;
@@ -15,10 +15,12 @@ use super::effects::{Class, ClientEffect, Effects, Failure};
 use super::messages::{self, Draft};
 use crate::border::{self, Flow, StreamId};
 use crate::cx::{ClientKey, ClientTimer, Cx, Timer};
+use crate::event;
 use crate::index::Index;
 use crate::limits;
 use crate::rng::Rng;
 use crate::sip::{BRANCH_COOKIE, HeaderName, Message, Method, Status};
+use crate::time::Instant;
 use crate::timers::TimerKey;
 use crate::transport::{Arrival, Transport};
 
@@ -54,6 +56,8 @@ struct Client {
     method: Method,
     branch: SmolStr,
     flow: Flow,
+    /// The peer's end of the flow, to be told when the flow is gone.
+    remote: SocketAddr,
     /// The request as sent; empty once nothing more is made of it.
     request: Bytes,
     /// The ACK for a refusal; empty before.
@@ -61,8 +65,17 @@ struct Client {
     armed: Armed<ClientTimer>,
     /// Reason of the CANCEL (RFC 3326); empty without.
     reason: &'static str,
-    /// Where a request goes that was too long for a datagram, if its stream fails (RFC 3261 §18.1.1).
-    fallback: Option<Box<(Draft, Flow)>>,
+    fallback: Option<Box<Fallback>>,
+}
+
+/// Where a request goes that is too long for a datagram, if its stream fails before any answer (RFC 3261 §18.1.1).
+#[derive(Debug)]
+struct Fallback {
+    draft: Draft,
+    flow: Flow,
+    peer: SocketAddr,
+    /// Ends the wait for the stream.
+    timer: TimerKey,
 }
 
 /// What fails together when something cannot be delivered.
@@ -80,6 +93,8 @@ pub(super) struct Clients {
     /// CANCELs share the branch of their INVITE.
     cancels: Index<SmolStr, ClientKey>,
     by_way: BTreeSet<(Way, ClientKey)>,
+    /// Peers that took no stream, and when.
+    streamless: VecDeque<(SocketAddr, Instant)>,
 }
 
 impl Machine {
@@ -136,6 +151,7 @@ impl Clients {
             by_branch: Index::new(rng),
             cancels: Index::new(rng),
             by_way: BTreeSet::new(),
+            streamless: VecDeque::new(),
         }
     }
 
@@ -148,18 +164,19 @@ impl Clients {
         flow: Flow,
     ) -> ClientKey {
         let branch = new_branch(cx);
-        let long = draft.octets() > limits::DATAGRAM_REQUEST_OCTETS && transport.accepts_streams();
-        let stream = match flow {
-            Flow::Datagram { remote, .. } if long => transport.target(cx, border::Transport::Tcp, remote),
-            _ => None,
-        };
-        let (flow, fallback) = match stream {
-            Some(stream) => (stream, Some(Box::new((draft.clone(), flow)))),
-            None => (flow, None),
-        };
-        let local = transport.local_of(&flow);
-        let bytes = draft.with_via(transport.transport_of(&flow), local, &branch);
-        self.open(cx, transport, draft.method, branch, flow, bytes, fallback)
+        let stream = self.stream_for(cx, transport, &draft, flow);
+        let way = stream.unwrap_or(flow);
+        let bytes = draft.with_via(transport.transport_of(&way), transport.local_of(&way), &branch);
+        let method = draft.method;
+        let txn = self.open(cx, transport, method, branch, way, bytes);
+        if stream.is_some()
+            && let Some(client) = self.live.get_mut(txn)
+        {
+            let timer =
+                cx.timers.arm(cx.now + limits::STREAM_PATIENCE, Timer::Client(txn, ClientTimer::Unsent));
+            client.fallback = Some(Box::new(Fallback { draft, flow, peer: client.remote, timer }));
+        }
+        txn
     }
 
     /// Gives up an INVITE: CANCEL goes out now, or once there is a provisional response, or never when the final one
@@ -187,12 +204,12 @@ impl Clients {
         let message = arrival.message;
         let txn = self.find(&message)?;
         let class = class(message.status()?);
-        if let Some(client) = self.live.get_mut(txn) {
-            client.fallback = None;
+        if let Some(fallback) = self.live.get_mut(txn).and_then(|client| client.fallback.take()) {
+            cx.timers.cancel(fallback.timer);
         }
         match self.advance(cx, transport, txn, Event::Response(class), Some(&message))? {
             Outcome::Passed => Some(Up::Response { txn, message, flow: arrival.flow }),
-            Outcome::Failed(why) => Some(Up::Failed { txn, why }),
+            Outcome::Failed => Some(Up::Failed { txn }),
         }
     }
 
@@ -206,6 +223,10 @@ impl Clients {
         let client = self.live.get_mut(txn)?;
         client.armed.fired(timer);
         let event = if timer == ClientTimer::Unsent {
+            if stream_of(client.flow).is_some_and(|stream| transport.is_established(stream)) {
+                // It was only slow.
+                return None;
+            }
             if let Some(fallback) = client.fallback.take() {
                 self.fall_back(cx, transport, txn, *fallback);
                 return None;
@@ -215,7 +236,7 @@ impl Clients {
             Event::Timer(timer)
         };
         match self.advance(cx, transport, txn, event, None)? {
-            Outcome::Failed(why) => Some(Up::Failed { txn, why }),
+            Outcome::Failed => Some(Up::Failed { txn }),
             Outcome::Passed => None,
         }
     }
@@ -223,7 +244,8 @@ impl Clients {
     /// Nothing can be delivered this way any more: those who wait for an answer learn it by a timer of no delay.
     pub(super) fn undeliverable(&mut self, cx: &mut Cx<'_>, flow: Flow) {
         let way = way(flow);
-        for (_, txn) in self.by_way.range((way, ClientKey::null())..).take_while(|(other, _)| *other == way) {
+        let lowest = ClientKey::from(KeyData::from_ffi(0));
+        for (_, txn) in self.by_way.range((way, lowest)..).take_while(|(other, _)| *other == way) {
             if self.live.get(*txn).is_some_and(|client| client.machine.is_pending()) {
                 cx.timers.arm(cx.now, Timer::Client(*txn, ClientTimer::Unsent));
             }
@@ -270,7 +292,6 @@ impl Clients {
         same.then_some(txn)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that a transaction begins with")]
     fn open(
         &mut self,
         cx: &mut Cx<'_>,
@@ -279,7 +300,6 @@ impl Clients {
         branch: SmolStr,
         flow: Flow,
         request: Bytes,
-        fallback: Option<Box<(Draft, Flow)>>,
     ) -> ClientKey {
         let (machine, effects) = Machine::start(method, transport.transport_of(&flow).is_reliable());
         let client = Client {
@@ -287,11 +307,12 @@ impl Clients {
             method,
             branch: branch.clone(),
             flow,
+            remote: transport.remote_of(&flow),
             request,
             ack: Bytes::new(),
             armed: Armed::default(),
             reason: "",
-            fallback,
+            fallback: None,
         };
         let txn = self.live.insert(client);
         let index = if method == Method::Cancel { &mut self.cancels } else { &mut self.by_branch };
@@ -301,14 +322,36 @@ impl Clients {
         txn
     }
 
-    /// The stream for a request that is too long failed before any answer: it goes as a datagram all the same.
-    fn fall_back(
+    /// The stream for a request that is too long for a datagram. `None` for one that fits, and when streams are not
+    /// to be had: the host accepts none, or the peer did not lately.
+    fn stream_for(
         &mut self,
         cx: &mut Cx<'_>,
         transport: &mut Transport,
-        txn: ClientKey,
-        (draft, flow): (Draft, Flow),
-    ) {
+        draft: &Draft,
+        flow: Flow,
+    ) -> Option<Flow> {
+        let Flow::Datagram { remote, .. } = flow else { return None };
+        if draft.octets() <= limits::DATAGRAM_REQUEST_OCTETS || !transport.accepts_streams() {
+            return None;
+        }
+        while self.streamless.front().is_some_and(|(_, since)| cx.now.since(*since) >= limits::STREAMLESS) {
+            self.streamless.pop_front();
+        }
+        if self.streamless.iter().any(|(peer, _)| *peer == remote) {
+            return None;
+        }
+        transport.target(cx, border::Transport::Tcp, remote)
+    }
+
+    /// The stream for a request that is too long failed before any answer: it goes as a datagram all the same.
+    fn fall_back(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, txn: ClientKey, fallback: Fallback) {
+        let Fallback { draft, flow, peer, timer } = fallback;
+        cx.timers.cancel(timer);
+        if self.streamless.len() >= limits::STREAMLESS_PEERS {
+            self.streamless.pop_front();
+        }
+        self.streamless.push_back((peer, cx.now));
         let Some(client) = self.live.get_mut(txn) else { return };
         let old = client.flow;
         let cancelled = matches!(client.machine, Machine::Invite(ClientInvite::Calling { cancel: true, .. }));
@@ -382,11 +425,18 @@ impl Clients {
                 ClientEffect::Cancel => {
                     let (branch, flow) = (client.branch.clone(), client.flow);
                     if let Some(bytes) = messages::cancel(&client.request, client.reason) {
-                        self.open(cx, transport, Method::Cancel, branch, flow, bytes, None);
+                        self.open(cx, transport, Method::Cancel, branch, flow, bytes);
                     }
                 }
                 ClientEffect::Pass => outcome = Some(Outcome::Passed),
-                ClientEffect::Fail(why) => outcome = Some(Outcome::Failed(why)),
+                ClientEffect::Fail(why) => {
+                    if client.method != Method::Cancel {
+                        let (method, remote) = (client.method.as_str().into(), client.remote);
+                        let undeliverable = why == Failure::Transport;
+                        cx.report(event::Event::NoResponse { method, remote, undeliverable });
+                    }
+                    outcome = Some(Outcome::Failed);
+                }
                 ClientEffect::Arm(timer, span) => {
                     let length = span.length(&cx.config.sip);
                     client.armed.arm(cx, timer, length, Timer::Client(txn, timer));
@@ -400,6 +450,9 @@ impl Clients {
     fn close(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, txn: ClientKey) {
         let Some(mut client) = self.live.remove(txn) else { return };
         client.armed.disarm_all(cx);
+        if let Some(fallback) = client.fallback {
+            cx.timers.cancel(fallback.timer);
+        }
         let index = if client.method == Method::Cancel { &mut self.cancels } else { &mut self.by_branch };
         index.remove(&client.branch);
         self.leave_way(cx, transport, txn, client.flow);
@@ -423,7 +476,7 @@ impl Clients {
 /// What a step has to say above.
 enum Outcome {
     Passed,
-    Failed(Failure),
+    Failed,
 }
 
 fn class(status: Status) -> Class {

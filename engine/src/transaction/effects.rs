@@ -105,3 +105,32 @@ pub(crate) type Effects<E> = SmallVec<[E; 4]>;
 pub(crate) const fn doubled(times: u32) -> u32 {
     times.saturating_mul(2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_the_lengths_of_table_4() {
+        let timers = SipTimers::default();
+        let millis = |span: Span| span.length(&timers).as_millis();
+        assert_eq!([1, 2, 64].map(|n| millis(Span::T1(n))), [500, 1000, 32_000]);
+        assert_eq!([4, 8, 16, u32::MAX].map(|n| millis(Span::UpToT2(n))), [2000, 4000, 4000, 4000]);
+        let all = [Span::T2, Span::T4, Span::C, Span::D, Span::Trying];
+        assert_eq!(all.map(millis), [4000, 5000, 185_000, 32_000, 200]);
+    }
+
+    #[test]
+    fn configured_timers_scale_them() {
+        let slow = SipTimers { t1: Duration::from_secs(1), ..SipTimers::default() };
+        let fast = SipTimers { t1: Duration::from_millis(10), ..SipTimers::default() };
+        assert_eq!(Span::D.length(&slow), Duration::from_secs(64));
+        assert_eq!(Span::D.length(&fast), Duration::from_secs(32), "never under 32 s");
+        assert_eq!(Span::T1(64).length(&fast), Duration::from_millis(640));
+    }
+
+    #[test]
+    fn doubling_does_not_overflow() {
+        assert_eq!(doubled(u32::MAX), u32::MAX);
+    }
+}

@@ -8,8 +8,8 @@ use crate::transport::DEFAULT_PORT;
 /// Writes the key of `request` into `key`, with `method` in place of its own: an ACK and a CANCEL look for the INVITE.
 ///
 /// A branch that begins with the cookie is unique together with sent-by. Without the cookie (RFC 2543 clients) the
-/// key is all that the RFC wants to be equal, but for the To tag: an ACK has ours, the INVITE has none.
-pub(super) fn write(key: &mut String, request: &Message, method: Method) {
+/// key is all that the RFC wants to be equal, with `to_tag` as the To tag.
+pub(super) fn write(key: &mut String, request: &Message, method: Method, to_tag: &str) {
     key.clear();
     let name = if method == Method::Other { request.method_name() } else { method.as_str() };
     let Ok(via) = request.via() else { return };
@@ -28,13 +28,13 @@ pub(super) fn write(key: &mut String, request: &Message, method: Method) {
             let (call, number) =
                 (request.call_id().unwrap_or_default(), request.cseq().map_or(0, |c| c.number));
             let via = request.values(HeaderName::Via).next().unwrap_or_default();
-            write!(key, "{}\n{tag}\n{call}\n{number}\n{via}\n{name}", request.request_uri())
+            write!(key, "{}\n{tag}\n{to_tag}\n{call}\n{number}\n{via}\n{name}", request.request_uri())
         }
     };
     debug_assert!(written.is_ok(), "a string takes everything");
 }
 
-/// Whether `request` comes from an RFC 2543 client, so that the To tag must be compared as well.
+/// Whether `request` comes from an RFC 2543 client.
 pub(super) fn is_legacy(request: &Message) -> bool {
     request.via().ok().and_then(|via| via.branch()).is_none_or(|branch| !branch.starts_with(BRANCH_COOKIE))
 }

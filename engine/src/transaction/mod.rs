@@ -13,6 +13,10 @@ mod messages;
 mod server_invite;
 mod server_non_invite;
 mod servers;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod walk;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,7 +24,6 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use self::clients::Clients;
-pub(crate) use self::effects::Failure;
 pub(crate) use self::messages::Draft;
 use self::servers::Servers;
 use crate::border::{Flow, StreamId};
@@ -52,15 +55,11 @@ pub(crate) enum Up {
     Cancel {
         /// The INVITE's transaction.
         invite: ServerKey,
-        /// The CANCEL.
-        message: Message,
     },
     /// An ACK that belongs to a 2xx.
     Ack {
         /// The ACK.
         message: Message,
-        /// The way it came.
-        flow: Flow,
     },
     /// A response other than 100: any number of provisional ones, then a final one, and for an INVITE any further
     /// 2xx (RFC 6026 §7.2). A response to a CANCEL stays here.
@@ -72,12 +71,11 @@ pub(crate) enum Up {
         /// The way it came.
         flow: Flow,
     },
-    /// A request found no final response.
+    /// A request found no final response: nobody answered in time, which is to be taken as a 408, or it could not be
+    /// delivered, which is to be taken as a 503 (RFC 3261 §8.1.3.1). People have been told which.
     Failed {
         /// The transaction of the request, over now.
         txn: ClientKey,
-        /// Why.
-        why: Failure,
     },
 }
 

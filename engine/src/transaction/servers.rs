@@ -1,8 +1,11 @@
 //! Server transactions: requests that others sent.
 
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use foldhash::SharedSeed;
+use foldhash::quality::SeedableRandomState;
 use slotmap::SlotMap;
 use smol_str::SmolStr;
 
@@ -74,6 +77,8 @@ pub(super) struct Servers {
     shares: Index<IpAddr, usize>,
     /// For how many transactions there is room, clients' included.
     room: usize,
+    /// Key of the To tags of stateless answers.
+    tag_key: SeedableRandomState,
     scratch: String,
 }
 
@@ -124,6 +129,7 @@ impl Servers {
             by_identity: Index::new(rng),
             shares: Index::new(rng),
             room,
+            tag_key: SeedableRandomState::with_seed(rng.u64(), SharedSeed::global_fixed()),
             scratch: String::new(),
         }
     }
@@ -155,7 +161,7 @@ impl Servers {
             Some(txn) => self.advance(cx, transport, txn, Event::Ack),
             None => true,
         };
-        passed.then_some(Up::Ack { message: arrival.message, flow: arrival.flow })
+        passed.then_some(Up::Ack { message: arrival.message })
     }
 
     /// A CANCEL is answered here: 200 when its INVITE is known, 481 when not (RFC 3261 §9.2). It goes up when the
@@ -175,7 +181,6 @@ impl Servers {
         if invite.is_none() && !self.has_room(cx, transport, &arrival, others) {
             return None;
         }
-        let message = arrival.message.clone();
         let cancel = self.open(cx, transport, arrival);
         let mut reply = Reply::new(if invite.is_some() { Status::OK } else { Status::NO_SUCH_TRANSACTION });
         // §9.2: the To tag should be that of the response to the INVITE.
@@ -183,7 +188,7 @@ impl Servers {
         self.respond(cx, transport, cancel, &reply);
         let invite =
             invite.filter(|txn| self.live.get(*txn).is_some_and(|server| server.machine.is_pending()))?;
-        Some(Up::Cancel { invite, message })
+        Some(Up::Cancel { invite })
     }
 
     /// Answers. False when the transaction is over or was answered finally before.
@@ -210,7 +215,7 @@ impl Servers {
         {
             more.tag = Some(tag);
         }
-        if status.is_success() && more.method != Method::Options {
+        if status.is_success() && !matches!(more.method, Method::Options | Method::Cancel) {
             transport.know(server.path.source);
         }
         if status.is_final() {
@@ -220,7 +225,8 @@ impl Servers {
         true
     }
 
-    /// Answers and forgets the request at once, as a stateless server does: a repeated request comes up again.
+    /// Answers and forgets the request at once, as a stateless server does: a repeated request comes up again, and
+    /// is given the same To tag.
     pub(super) fn refuse(
         &mut self,
         cx: &mut Cx<'_>,
@@ -228,6 +234,12 @@ impl Servers {
         txn: ServerKey,
         reply: &Reply,
     ) -> bool {
+        if let Some(server) = self.live.get_mut(txn)
+            && let Some(more) = &mut server.more
+        {
+            let tag = || stateless_tag(self.tag_key.hash_one(&server.key));
+            more.tag.get_or_insert_with(tag);
+        }
         let answered = self.respond(cx, transport, txn, reply);
         if answered {
             self.close(cx, transport, txn);
@@ -304,16 +316,22 @@ impl Servers {
 
     /// Finds the transaction of `message`, or that which it acknowledges or cancels.
     fn find(&mut self, message: &Message, method: Method) -> Option<ServerKey> {
-        key::write(&mut self.scratch, message, method);
-        let txn = *self.by_key.get(self.scratch.as_str())?;
-        if !key::is_legacy(message) {
-            return Some(txn);
+        let to = message.to().ok();
+        let tag = to.as_ref().and_then(|to| to.tag()).unwrap_or_default();
+        key::write(&mut self.scratch, message, method, tag);
+        let found = self.by_key.get(self.scratch.as_str()).copied();
+        if message.method() != Method::Ack || !key::is_legacy(message) {
+            return found;
         }
-        // RFC 2543 clients: an ACK has the To tag of the response, all others that of the request.
-        let Some(more) = self.live.get(txn)?.more.as_ref() else { return Some(txn) };
-        let to = message.to().ok()?;
-        let wanted = if message.method() == Method::Ack { &more.tag } else { &more.asked_tag };
-        (to.tag() == wanted.as_deref()).then_some(txn)
+        // The ACK of an RFC 2543 client has the To tag of the response: that of the INVITE, or one of ours where the
+        // INVITE had none.
+        if found.is_some() {
+            return found.filter(|_| !tag.is_empty());
+        }
+        key::write(&mut self.scratch, message, method, "");
+        let found = *self.by_key.get(self.scratch.as_str())?;
+        let ours = self.live.get(found)?.more.as_ref()?.tag.as_deref();
+        (ours == Some(tag)).then_some(found)
     }
 
     /// Whether a new transaction may be opened; the refusal has been sent when not. Once the table is full to seven
@@ -342,9 +360,9 @@ impl Servers {
 
     fn open(&mut self, cx: &mut Cx<'_>, transport: &mut Transport, arrival: Arrival) -> ServerKey {
         let method = arrival.message.method();
-        key::write(&mut self.scratch, &arrival.message, method);
-        let key = SmolStr::new(&self.scratch);
         let asked_tag = arrival.message.to().ok().and_then(|to| to.tag().map(SmolStr::new));
+        key::write(&mut self.scratch, &arrival.message, method, asked_tag.as_deref().unwrap_or_default());
+        let key = SmolStr::new(&self.scratch);
         let (machine, effects) = if method == Method::Invite {
             let (machine, effects) = ServerInvite::start();
             (Machine::Invite(machine), effects)
@@ -467,6 +485,11 @@ impl Servers {
             None => cx.rng.tag.token::<10>(),
         }
     }
+}
+
+/// The To tag of an answer that nothing is kept of: the same for the same transaction (RFC 3261 §8.2.7).
+fn stateless_tag(hash: u64) -> SmolStr {
+    smol_str::format_smolstr!("{hash:016x}")
 }
 
 fn stream_of(path: &Path) -> Option<StreamId> {

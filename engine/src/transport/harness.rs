@@ -56,7 +56,7 @@ impl Bench {
     /// What was sent since the last call: where to, and the text.
     pub(crate) fn sent(&mut self) -> Vec<(Flow, String)> {
         let sent = |action| match action {
-            Action::Transmit { flow, bytes } => Some((flow, String::from_utf8(bytes.to_vec()).unwrap())),
+            Action::Transmit { flow, bytes } => Some((flow, String::from_utf8_lossy(&bytes).into_owned())),
             _ => None,
         };
         self.out.drain(..).filter_map(sent).collect()

@@ -40,14 +40,13 @@ pub(crate) struct Arrival {
     pub(crate) transport: border::Transport,
     /// Who sent it.
     pub(crate) source: SocketAddr,
-    /// Our address it was sent to.
-    pub(crate) local: SocketAddr,
     /// The message.
     pub(crate) message: Message,
 }
 
 /// What came of something that happened to a stream.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once and never kept")]
 pub(crate) enum Heard {
     /// A message; there may be more: ask [`Transport::next`].
     Arrival(Arrival),
@@ -126,7 +125,6 @@ impl Transport {
                 flow: Flow::Datagram { listener, local, remote },
                 transport: border::Transport::Udp,
                 source: remote,
-                local: SocketAddr::new(local, self.listeners.port(listener)),
                 message,
             },
         )
@@ -153,7 +151,7 @@ impl Transport {
     pub(crate) fn next(&mut self, cx: &mut Cx<'_>, stream: StreamId) -> Heard {
         loop {
             let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
-            let (remote, local) = (open.remote, open.local);
+            let remote = open.remote;
             match open.framer.next_frame() {
                 Frame::NeedMore => return Heard::Nothing,
                 Frame::KeepAlive if open.ponged => {}
@@ -172,7 +170,7 @@ impl Transport {
                     let flow = Flow::Stream { stream };
                     let transport = border::Transport::Tcp;
                     if let Some(arrival) =
-                        self.admit(cx, Arrival { flow, transport, source: remote, local, message })
+                        self.admit(cx, Arrival { flow, transport, source: remote, message })
                     {
                         return Heard::Arrival(arrival);
                     }
@@ -217,6 +215,11 @@ impl Transport {
     /// Whether a stream is open or being opened.
     pub(crate) fn is_open(&self, stream: StreamId) -> bool {
         self.streams.get(stream).is_some()
+    }
+
+    /// Whether a stream is established.
+    pub(crate) fn is_established(&self, stream: StreamId) -> bool {
+        self.streams.get(stream).is_some_and(|open| open.stage != Stage::Connecting)
     }
 
     /// Whether connections are accepted, so that what is too long for a datagram can go by stream.
@@ -428,10 +431,10 @@ impl Transport {
     fn break_off(&mut self, cx: &mut Cx<'_>, stream: StreamId, error: ParseError, head: Bytes) -> Heard {
         self.received += 1;
         let Some(open) = self.streams.get(stream) else { return Heard::Nothing };
-        let (source, local, flow) = (open.remote, open.local, Flow::Stream { stream });
+        let (source, flow) = (open.remote, Flow::Stream { stream });
         let answered = Message::parse(head).is_ok_and(|message| {
             let transport = border::Transport::Tcp;
-            self.complain(cx, &Arrival { flow, transport, source, local, message }, error)
+            self.complain(cx, &Arrival { flow, transport, source, message }, error)
         });
         self.drop_malformed(cx, source, error, answered);
         self.close(cx, stream, error.to_smolstr())

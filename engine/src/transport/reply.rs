@@ -37,7 +37,7 @@ impl Reply {
     }
 
     /// With this To tag.
-    pub(crate) fn to_tag(mut self, tag: impl Into<SmolStr>) -> Self {
+    pub(crate) fn tagged(mut self, tag: impl Into<SmolStr>) -> Self {
         self.to_tag = Some(tag.into());
         self
     }

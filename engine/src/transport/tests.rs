@@ -80,7 +80,7 @@ impl World {
     }
 
     fn answer(&mut self, arrival: &Arrival, reply: &Reply) -> (Flow, String) {
-        let reply = reply.clone().to_tag("b");
+        let reply = reply.clone().tagged("b");
         self.transport.answer(&mut self.bench.cx(), arrival, &reply);
         let (flow, text) = self.bench.sent_one();
         (flow, readable(&text))
@@ -112,7 +112,7 @@ CSeq: 7 INVITE
 Timestamp: 54
 l: 0";
     let arrival = world.datagram("192.0.2.7:40000", wire(request)).unwrap();
-    assert_eq!(arrival.local, address(LOCAL));
+    assert_eq!(world.transport.local_of(&arrival.flow), address(LOCAL));
     let reply = Reply::new(Status::OK)
         .header(HeaderName::Contact, "<sip:101@192.0.2.1:5060>")
         .body("application/sdp", Bytes::from_static(b"v=0\r\n"));

@@ -145,15 +145,34 @@ fn a_room_takes_its_legs_along() {
 #[test]
 fn broken_commands_end_the_leg_they_name_and_no_other() {
     let mut w = call(1);
-    w.put(3, 1, leg(10_004, ALICE)); // a third leg in a relay
     w.put(4, 1, LegSpec { room: RoomId(9), ..leg(10_006, ALICE) });
     w.put(5, 1, leg(A, ALICE)); // a port in use
     w.put(6, 1, leg(10_001, ALICE)); // an odd port
     w.put(1, 2, leg(10_008, ALICE)); // another port
     let ended: Vec<u64> =
         w.reports.iter().map(|r| if let MediaReport::Dropped { leg, .. } = r { leg.0 } else { 0 }).collect();
-    assert_eq!(ended, [3, 4, 5, 6, 1]);
+    assert_eq!(ended, [4, 5, 6, 1]);
     assert_eq!(w.shard.stats().legs, 1);
+}
+
+#[test]
+fn a_leg_may_come_before_the_one_it_replaces_has_gone() {
+    let mut w = call(1);
+    let mut alice = Voice::new(1);
+    w.put(3, 1, leg(10_004, THIEF));
+    assert_eq!(w.packet(A, ALICE, &alice.next()), [], "it is not clear who shall hear it");
+    w.drop_leg(2);
+    assert_eq!(w.packet(A, ALICE, &alice.next())[0].to.to_string(), THIEF);
+}
+
+#[test]
+fn a_party_alone_is_heard_and_its_address_learnt() {
+    let mut w = World::new(1);
+    w.room(RoomMode::Relay);
+    w.put(1, 1, LegSpec { accept: Vec::new(), ..leg(A, ALICE) });
+    w.packet(A, ALICE, &Voice::new(1).next());
+    assert_eq!(w.stats(1).received, 1);
+    assert!(matches!(w.reports[..], [MediaReport::Latched { .. }]));
 }
 
 #[test]

@@ -6,17 +6,16 @@ use crate::mediactl::Playing;
 
 const TONE: Option<Playing> = Some(Playing::Tone { hertz: 440, level: 8000 });
 
-/// Squared amplitude of one frequency, all in integers (Goertzel). 14 fractional bits.
+/// Squared amplitude of one frequency (Goertzel), with 14 fractional bits: a quarter of the square of a sine's peak.
 fn power(samples: &[i16], hertz: u32) -> u64 {
-    // cos(2πf/8000) by the tone generator itself, a quarter period on, would be no independent witness: use a series.
-    let x = f64::from(hertz) * std::f64::consts::TAU / 8000.0;
-    let c = (2.0 * x.cos() * 16_384.0).round() as i64;
+    let turn = f64::from(hertz) * std::f64::consts::TAU / 8000.0;
+    let c = (2.0 * turn.cos() * 16_384.0).round() as i64;
     let (mut s1, mut s2) = (0i64, 0i64);
     for &sample in samples {
-        let s0 = i64::from(sample) + (c * s1 >> 14) - s2;
+        let s0 = i64::from(sample) + ((c * s1) >> 14) - s2;
         (s2, s1) = (s1, s0);
     }
-    let whole = s1 * s1 + s2 * s2 - (c * s1 >> 14) * s2;
+    let whole = s1 * s1 + s2 * s2 - ((c * s1) >> 14) * s2;
     u64::try_from(whole).unwrap_or(0) / (samples.len() as u64 * samples.len() as u64)
 }
 

@@ -162,8 +162,8 @@ impl Voice {
     pub(super) fn next(&mut self) -> Vec<u8> {
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(160);
-        let bytes = self.as_payload(0, &self.payload());
-        bytes
+
+        self.as_payload(0, &self.payload())
     }
 
     pub(super) fn as_payload(&self, payload_type: u8, payload: &[u8]) -> Vec<u8> {

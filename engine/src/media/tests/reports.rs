@@ -30,6 +30,37 @@ fn silence_is_reported_once_and_again_after_a_packet() {
 }
 
 #[test]
+fn silence_is_reported_again_under_a_new_revision() {
+    let spec = LegSpec { silence: Some(Duration::from_secs(10)), ..leg(A, ALICE) };
+    let mut w = call(1);
+    w.put(1, 2, spec.clone());
+    w.run(Duration::from_secs(20));
+    w.put(1, 2, spec.clone());
+    w.put(1, 3, spec);
+    w.run(Duration::from_secs(20));
+    let revs: Vec<u32> = w
+        .reports
+        .iter()
+        .filter_map(|r| if let MediaReport::Silent { rev, .. } = r { Some(*rev) } else { None })
+        .collect();
+    assert_eq!(revs, [2, 3]);
+}
+
+#[test]
+fn a_party_that_sends_comfort_noise_unasked_is_not_silent() {
+    let mut w = call(1);
+    w.put(1, 2, LegSpec { silence: Some(Duration::from_secs(10)), ..leg(A, ALICE) });
+    let mut alice = Voice::new(1);
+    w.packet(A, ALICE, &alice.next());
+    for _ in 0..10 {
+        w.run(Duration::from_secs(5));
+        alice.next();
+        w.packet(A, ALICE, &alice.as_payload(13, &[40]));
+    }
+    assert_eq!((silent(&w), w.stats(1).unknown), (0, 10));
+}
+
+#[test]
 fn silence_on_hold_is_none() {
     let limit = Some(Duration::from_secs(10));
     let mut w = call(1);
@@ -91,7 +122,7 @@ fn reports_come_every_five_seconds_or_so_and_say_what_was_heard() {
         let gap = pair[1].0.since(pair[0].0);
         assert!((Duration::from_millis(2500)..=Duration::from_millis(7520)).contains(&gap), "{gap:?}");
         // Timestamp and NTP time advance alike.
-        let ntp = (pair[1].2.ntp - pair[0].2.ntp) * 8000 >> 32;
+        let ntp = ((pair[1].2.ntp - pair[0].2.ntp) * 8000) >> 32;
         let units = u64::from(pair[1].2.timestamp.wrapping_sub(pair[0].2.timestamp));
         assert!(ntp.abs_diff(units) <= 1, "{ntp} {units}");
     }

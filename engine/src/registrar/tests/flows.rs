@@ -52,7 +52,10 @@ fn cancellation_of_registration_2_4() {
 #[test]
 fn a_whole_answer() {
     let mut site = Site::new();
-    let answer = site.register(phone(), "Contact: <sip:bob@192.0.2.7;line=1>;expires=600;q=0.25");
+    let answer = site.register(
+        phone(),
+        "Record-Route: <sip:p;lr>\r\nContact: <sip:bob@192.0.2.7;line=1>;expires=600;q=0.25",
+    );
     let fields: Vec<_> = answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     insta::assert_snapshot!(fields.join("\n"), @r"
     Contact: <sip:bob@192.0.2.7;line=1>;expires=600;q=0.250

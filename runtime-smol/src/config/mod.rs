@@ -1,0 +1,355 @@
+//! The configuration file: read whole, checked whole, every problem told at once with its place and its remedy.
+
+mod phones;
+mod problem;
+mod reader;
+mod sample;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use telex_engine::border::Transport;
+use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, SipTimers};
+use telex_engine::limits;
+use toml::de::DeTable;
+
+pub(crate) use problem::Refused;
+pub(crate) use sample::sample;
+
+use problem::Problem;
+use reader::{At, Reader, Section};
+
+/// Every section and its keys.
+const SCHEMA: &[(&str, &[&str])] = &[
+    ("listen", &["udp", "tcp"]),
+    ("media", &["ports", "address", "bind", "timeout"]),
+    ("store", &["path"]),
+    ("control", &["path"]),
+    ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
+    ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
+    ("call", &["ring", "session", "min_session", "grace"]),
+    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact"]),
+];
+
+/// The path that means: keep nothing on disk.
+pub(crate) const NO_STORE: &str = ":memory:";
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Everything a configuration file says: what the engine knows, and what only the driver needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The file it was read from.
+    pub(crate) path: PathBuf,
+    /// What the engine knows.
+    pub(crate) engine: Arc<Config>,
+    /// Where to listen, UDP first, in the order of the file.
+    pub(crate) listen: Vec<Listen>,
+    /// UDP ports for media.
+    pub(crate) media_ports: PortRange,
+    /// Where media ports are bound.
+    pub(crate) media_bind: IpAddr,
+    /// The database, or [`NO_STORE`].
+    pub(crate) store: PathBuf,
+    /// The control socket.
+    pub(crate) control: PathBuf,
+    /// How long calls may go on after the order to stop.
+    pub(crate) grace: Duration,
+}
+
+/// A socket to listen on, as configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listen {
+    /// What is spoken there.
+    pub(crate) transport: Transport,
+    /// Where; port 0 takes any free port.
+    pub(crate) address: SocketAddr,
+}
+
+/// UDP ports for media, both ends included. RTP takes even ports, RTCP the odd ones above them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PortRange {
+    /// The first.
+    pub(crate) first: u16,
+    /// The last.
+    pub(crate) last: u16,
+}
+
+impl PortRange {
+    /// The even port of every pair that lies wholly inside.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = u16> {
+        let first = self.first.saturating_add(self.first % 2);
+        (first..self.last).step_by(2)
+    }
+}
+
+impl std::fmt::Display for PortRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+/// Reads and checks a configuration file.
+pub(crate) fn load(path: &Path) -> Result<Settings, Refused> {
+    let text = std::fs::read_to_string(path).map_err(|e| Refused::unreadable(path, &e))?;
+    parse(path, &text)
+}
+
+/// Checks the text of a configuration file that lies, or would lie, at `path`.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
+    let refused = |problems| Refused::Wrong { path: path.to_owned(), text: text.to_owned(), problems };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(refused(errors.iter().map(syntax).collect()));
+    }
+    let mut reader = Reader::default();
+    let settings = build(&mut reader, path, root.get_ref());
+    match reader.finish() {
+        none if none.is_empty() => Ok(settings),
+        problems => Err(refused(problems)),
+    }
+}
+
+fn syntax(error: &toml::de::Error) -> Problem {
+    let span = error.span().unwrap_or_default();
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    let remedy = message.contains("duplicate key").then(|| "say it once".to_owned());
+    Problem { span, title: message, label: "here".to_owned(), remedy }
+}
+
+fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
+    reader.schema(root, SCHEMA);
+    let listen = listen(reader, root);
+    let media = reader.section(root, "media");
+    let media_ports = media_ports(reader, media);
+    let media_address = media.and_then(|s| reader.text(s, "address")).and_then(|t| reader.ip_address(&t));
+    let bind = media.and_then(|s| reader.text(s, "bind")).and_then(|t| reader.ip_address(&t));
+    let sip = reader.section(root, "sip");
+    let realm = sip.and_then(|s| realm(reader, s)).unwrap_or_else(|| Config::default().realm);
+    let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
+    let call = reader.section(root, "call");
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let engine = Config {
+        phones: phones::phones(reader, root, &realm, digest),
+        realm,
+        digest,
+        media_address,
+        media_timeout: media_timeout(reader, media),
+        sip: timers(reader, sip),
+        ring: call
+            .and_then(|s| reader.time(s, "ring", SECOND, HOUR))
+            .map_or(Config::default().ring, |t| t.value),
+        registrar: registrar(reader, root),
+        session: session(reader, call),
+    };
+    Settings {
+        path: path.to_owned(),
+        media_bind: bind.unwrap_or_else(|| common_address(&listen)),
+        listen,
+        media_ports,
+        store: file(reader, root, "store").map_or(folder.join("telex.db"), |f| beside(folder, &f)),
+        control: file(reader, root, "control")
+            .map_or_else(|| path.with_extension("sock"), |f| beside(folder, &f)),
+        grace: call
+            .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
+            .map_or(Duration::from_secs(10), |t| t.value),
+        engine: Arc::new(engine),
+    }
+}
+
+fn beside(folder: &Path, file: &str) -> PathBuf {
+    if file == NO_STORE { PathBuf::from(file) } else { folder.join(file) }
+}
+
+fn file(reader: &mut Reader, root: &DeTable<'_>, section: &'static str) -> Option<String> {
+    let section = reader.section(root, section)?;
+    let path = reader.text(section, "path")?;
+    if path.value.is_empty() {
+        reader.wrong(&path.span, "`path` is empty", "no file", "name a file, or leave the key out");
+    }
+    Some(path.value.to_owned())
+}
+
+fn listen(reader: &mut Reader, root: &DeTable<'_>) -> Vec<Listen> {
+    let all = |transport| Listen { transport, address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060)) };
+    let Some(section) = reader.section(root, "listen") else {
+        return vec![all(Transport::Udp), all(Transport::Tcp)];
+    };
+    let mut found: Vec<Listen> = Vec::new();
+    let mut named = None;
+    for (transport, key) in [(Transport::Udp, "udp"), (Transport::Tcp, "tcp")] {
+        let Some(texts) = reader.texts(section, key) else { continue };
+        named = Some(texts.span.clone());
+        for text in texts.value {
+            let Some(address) = reader.socket_address(&text) else { continue };
+            let listen = Listen { transport, address };
+            if address.port() != 0 && found.contains(&listen) {
+                reader.wrong(&text.span, "this address is listed twice", "again here", "keep one of them");
+            } else {
+                found.push(listen);
+            }
+        }
+    }
+    if let (true, Some(span)) = (found.is_empty() && reader.is_clean(), named) {
+        let remedy = "name an address, as in udp = [\"0.0.0.0:5060\"]";
+        reader.wrong(&span, "there is no address to listen on", "empty", remedy);
+    }
+    found
+}
+
+/// The address that all listeners share, or all addresses of the host.
+fn common_address(listen: &[Listen]) -> IpAddr {
+    match listen.split_first() {
+        Some((first, rest)) if rest.iter().all(|l| l.address.ip() == first.address.ip()) => {
+            first.address.ip()
+        }
+        _ if listen.iter().all(|l| l.address.is_ipv4()) => Ipv4Addr::UNSPECIFIED.into(),
+        _ => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn media_ports(reader: &mut Reader, media: Option<Section<'_>>) -> PortRange {
+    let default = PortRange { first: 10_000, last: 19_999 };
+    let Some(text) = media.and_then(|s| reader.text(s, "ports")) else { return default };
+    let remedy = "write the first and the last port, as in \"10000-19999\"";
+    let ends =
+        text.value.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    let Some((first, last)) = ends else {
+        reader.wrong(&text.span, "`ports` in [media] must be a range of ports", "not a range", remedy);
+        return default;
+    };
+    let range = PortRange { first, last };
+    if first < 1024 {
+        let label = "reaches below 1024";
+        reader.wrong(&text.span, "media ports start at 1024, lower ones belong to the system", label, remedy);
+    } else if first % 2 != 0 {
+        let remedy = format!("start at {} or {}", first - 1, u32::from(first) + 1);
+        reader.wrong(&text.span, "`ports` must start at an even port", "odd start", remedy);
+    } else if range.pairs().next().is_none() {
+        reader.wrong(&text.span, "`ports` holds no pair of ports", "too small", remedy);
+    }
+    range
+}
+
+fn media_timeout(reader: &mut Reader, media: Option<Section<'_>>) -> Option<Duration> {
+    let default = Config::default().media_timeout;
+    let Some(media) = media else { return default };
+    if reader.peek_text(media, "timeout") == Some("never") {
+        return None;
+    }
+    reader.time(media, "timeout", SECOND, 24 * HOUR).map_or(default, |t| Some(t.value))
+}
+
+fn realm(reader: &mut Reader, sip: Section<'_>) -> Option<smol_str::SmolStr> {
+    let text = reader.text(sip, "realm")?;
+    let plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\' || c == ' ';
+    if text.value.is_empty() || text.value.len() > 128 || !text.value.chars().all(plain) {
+        let remedy = "use 1 to 128 printable ASCII characters without quotes and backslashes";
+        reader.wrong(&text.span, "this is not a realm", "not usable", remedy);
+        return None;
+    }
+    Some(text.value.into())
+}
+
+fn digest(reader: &mut Reader, sip: Section<'_>) -> Option<DigestOffer> {
+    let texts = reader.texts(sip, "digest")?;
+    let names: Vec<&str> = texts.value.iter().map(|t| t.value).collect();
+    match names.as_slice() {
+        ["md5"] => Some(DigestOffer::Md5),
+        ["sha-256"] => Some(DigestOffer::Sha256),
+        ["md5", "sha-256"] => Some(DigestOffer::Md5Sha256),
+        ["sha-256", "md5"] => Some(DigestOffer::Sha256Md5),
+        _ => {
+            let remedy = "write [\"md5\"], [\"sha-256\"] or both, the one that is offered first in front";
+            reader.wrong(
+                &texts.span,
+                "`digest` in [sip] names algorithms that Telex does not have",
+                "not these",
+                remedy,
+            );
+            None
+        }
+    }
+}
+
+fn timers(reader: &mut Reader, sip: Option<Section<'_>>) -> SipTimers {
+    let default = SipTimers::default();
+    let Some(sip) = sip else { return default };
+    let mut time =
+        |key, least, most, default| reader.time(sip, key, least, most).map_or(default, |t| t.value);
+    SipTimers {
+        t1: time("t1", 50 * MS, 10 * SECOND, default.t1),
+        t2: time("t2", 100 * MS, 60 * SECOND, default.t2),
+        t4: time("t4", 100 * MS, 60 * SECOND, default.t4),
+        timer_c: time("timer_c", 60 * SECOND, HOUR, default.timer_c),
+    }
+}
+
+fn registrar(reader: &mut Reader, root: &DeTable<'_>) -> RegistrarConfig {
+    let default = RegistrarConfig::default();
+    let Some(section) = reader.section(root, "registrar") else { return default };
+    let day = 24 * HOUR;
+    let min = reader.time(section, "min_expires", SECOND, HOUR);
+    let max = reader.time(section, "max_expires", SECOND, 30 * day);
+    let given = reader.time(section, "default_expires", SECOND, 30 * day);
+    let min_expires = min.as_ref().map_or(default.min_expires, |t| t.value);
+    let max_expires = max.as_ref().map_or(default.max_expires.max(min_expires), |t| t.value);
+    let default_expires = given
+        .as_ref()
+        .map_or(default.default_expires.clamp(min_expires.min(max_expires), max_expires), |t| t.value);
+    ordered(reader, &[&min, &given, &max], [min_expires, default_expires, max_expires]);
+    let most = u32::try_from(limits::BINDINGS_PER_AOR).unwrap_or(u32::MAX);
+    RegistrarConfig {
+        min_expires,
+        max_expires,
+        default_expires,
+        max_contacts: reader
+            .number(section, "contacts", 1..most + 1)
+            .map_or(default.max_contacts, |n| n as usize),
+        nonce_life: reader.time(section, "nonce", 5 * SECOND, day).map_or(default.nonce_life, |t| t.value),
+    }
+}
+
+fn ordered(reader: &mut Reader, given: &[&Option<At<Duration>>; 3], values: [Duration; 3]) {
+    let [min, default, max] = values;
+    let place: Option<Range<usize>> = given.iter().rev().find_map(|g| g.as_ref().map(|t| t.span.clone()));
+    if let (false, Some(span)) = (min <= default && default <= max, place) {
+        let title = "min_expires, default_expires and max_expires contradict each other";
+        let label =
+            format!("min {} s, default {} s, max {} s", min.as_secs(), default.as_secs(), max.as_secs());
+        reader.wrong(
+            &span,
+            title,
+            label,
+            "choose them so that min_expires <= default_expires <= max_expires",
+        );
+    }
+}
+
+fn session(reader: &mut Reader, call: Option<Section<'_>>) -> SessionConfig {
+    let default = SessionConfig::default();
+    let Some(call) = call else { return default };
+    // RFC 4028 section 5: no session interval may be shorter than 90 seconds.
+    let least = 90 * SECOND;
+    let min = reader.time(call, "min_session", least, 24 * HOUR).map_or(default.min_se, |t| t.value);
+    let given = reader.time(call, "session", least, 24 * HOUR);
+    let expires = given.as_ref().map_or(default.expires.max(min), |t| t.value);
+    if let (true, Some(given)) = (expires < min, given) {
+        let label = format!("shorter than min_session, {} s", min.as_secs());
+        reader.wrong(
+            &given.span,
+            "`session` is shorter than `min_session`",
+            label,
+            "make it at least as long",
+        );
+    }
+    SessionConfig { expires, min_se: min }
+}
+
+#[cfg(test)]
+mod tests;

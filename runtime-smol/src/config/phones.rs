@@ -1,0 +1,156 @@
+//! The `[[phone]]` entries: who may register, who is called where.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use smol_str::SmolStr;
+use telex_engine::config::{Credentials, DigestOffer, FixedContact, Phone};
+use telex_engine::sip::{Scheme, Uri};
+use toml::de::DeTable;
+
+use super::reader::{At, Reader, Section};
+
+/// Numbers that the exchange answers itself.
+const SERVICES: &[(&str, &str)] = &[("*43", "the echo test"), ("*60", "the tone")];
+
+/// All phones by extension.
+pub(super) fn phones(
+    reader: &mut Reader,
+    root: &DeTable<'_>,
+    realm: &str,
+    digest: DigestOffer,
+) -> BTreeMap<SmolStr, Phone> {
+    let mut phones = BTreeMap::new();
+    for entry in reader.list(root, "phone") {
+        let Some(extension) = extension(reader, &entry) else { continue };
+        let phone = phone(reader, &entry, &extension, realm, digest);
+        if phones.contains_key(&extension.value) {
+            let title = format!("extension `{}` is already taken", extension.value);
+            reader.wrong(
+                &extension.span,
+                title,
+                "second phone of this name",
+                "give each phone an extension of its own",
+            );
+            continue;
+        }
+        phones.insert(extension.value, phone);
+    }
+    phones
+}
+
+fn extension(reader: &mut Reader, entry: &At<Section<'_>>) -> Option<At<SmolStr>> {
+    let Some(text) = reader.text(entry.value, "extension") else {
+        if reader.key(entry.value, "extension").is_none() {
+            let remedy = "add extension = \"…\": the number or name it is called by";
+            reader.wrong(&entry.span, "this phone has no extension", "in this entry", remedy);
+        }
+        return None;
+    };
+    // RFC 3261 section 25.1, user: unreserved and user-unreserved, here without escapes.
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/".contains(c);
+    if text.value.is_empty() || text.value.len() > 64 || !text.value.chars().all(allowed) {
+        let remedy = "use 1 to 64 letters, digits or any of - _ . ! ~ * ' ( ) & = + $ , ; ? /";
+        reader.wrong(&text.span, "this cannot be the user name of a SIP address", "not usable", remedy);
+        return None;
+    }
+    if let Some((number, service)) = SERVICES.iter().find(|(number, _)| *number == text.value) {
+        let title = format!("{number} is {service} and cannot be a phone");
+        reader.wrong(&text.span, title, "taken", "choose another extension");
+        return None;
+    }
+    Some(At { value: text.value.into(), span: text.span })
+}
+
+fn phone(
+    reader: &mut Reader,
+    entry: &At<Section<'_>>,
+    extension: &At<SmolStr>,
+    realm: &str,
+    digest: DigestOffer,
+) -> Phone {
+    let has = |key| reader.key(entry.value, key);
+    let (password, ha1, sha256, contact) = (has("password"), has("ha1"), has("ha1_sha256"), has("contact"));
+    if password.is_none() && ha1.is_none() && contact.is_none() {
+        let remedy = "add password = \"…\" (or ha1 = \"…\") so that it can register, \
+                      or contact = \"sip:…\" if it never does";
+        reader.wrong(
+            &extension.span,
+            "this phone can neither register nor be reached",
+            "no password, no contact",
+            remedy,
+        );
+    }
+    if let (Some(_), Some(span)) = (&password, &ha1) {
+        reader.wrong(span, "`password` and `ha1` say the same thing twice", "second one", "keep one of them");
+    }
+    if let (None, Some(span)) = (&ha1, &sha256) {
+        let remedy = "add ha1 = \"…\" as well, or give the password instead of both";
+        reader.wrong(span, "`ha1_sha256` goes with `ha1`", "`ha1` is missing", remedy);
+    }
+    let credentials = from_password(reader, entry.value, &extension.value, realm);
+    let credentials = credentials.or_else(|| from_hashes(reader, entry.value, digest));
+    let contact = reader.text(entry.value, "contact").and_then(|text| fixed_contact(reader, &text));
+    Phone { credentials, contact }
+}
+
+fn from_password(
+    reader: &mut Reader,
+    section: Section<'_>,
+    extension: &str,
+    realm: &str,
+) -> Option<Credentials> {
+    let password = reader.text(section, "password")?;
+    if password.value.is_empty() || password.value.chars().any(char::is_control) {
+        let remedy = "write one of 12 or more letters and digits";
+        reader.wrong(&password.span, "this is not a password", "empty, or with control characters", remedy);
+        return None;
+    }
+    Some(Credentials::from_password(extension, realm, password.value))
+}
+
+fn from_hashes(reader: &mut Reader, section: Section<'_>, digest: DigestOffer) -> Option<Credentials> {
+    let md5 = reader.text(section, "ha1")?;
+    let sha256 = reader.text(section, "ha1_sha256");
+    if sha256.is_none() && digest == DigestOffer::Sha256 {
+        let remedy = "add ha1_sha256 = \"…\", or allow \"md5\" in [sip] digest";
+        reader.wrong(
+            &md5.span,
+            "this phone could never register: only SHA-256 is offered",
+            "MD5 only",
+            remedy,
+        );
+    }
+    let sha256 = sha256.and_then(|t| hash(reader, &t, "sha256(extension:realm:password)"));
+    let md5 = hash(reader, &md5, "md5(extension:realm:password)");
+    Some(Credentials { ha1_md5: md5?, ha1_sha256: sha256 })
+}
+
+fn hash<const N: usize>(reader: &mut Reader, text: &At<&str>, formula: &str) -> Option<[u8; N]> {
+    let mut octets = [0; N];
+    let hex = text.value.as_bytes();
+    let good = hex.len() == 2 * N
+        && octets.iter_mut().zip(hex.chunks(2)).all(|(octet, pair)| {
+            let digits = std::str::from_utf8(pair).ok().filter(|p| p.bytes().all(|b| b.is_ascii_hexdigit()));
+            digits.and_then(|d| u8::from_str_radix(d, 16).ok()).map(|v| *octet = v).is_some()
+        });
+    if !good {
+        let remedy = format!("write {formula} as {} hexadecimal digits", 2 * N);
+        reader.wrong(&text.span, "this is not such a hash", format!("{} characters", hex.len()), remedy);
+    }
+    good.then_some(octets)
+}
+
+fn fixed_contact(reader: &mut Reader, text: &At<&str>) -> Option<FixedContact> {
+    let remedy = "write it as in \"sip:door@192.0.2.7:5060\"";
+    let why = match Uri::parse(text.value) {
+        Err(error) => error.to_string(),
+        Ok(uri) if uri.scheme() != Scheme::Sip => "only sip: addresses can be called".to_owned(),
+        Ok(uri) => {
+            let address = uri.host().ip().map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
+            return Some(FixedContact { uri: text.value.into(), address });
+        }
+    };
+    reader.wrong(&text.span, "this is not a contact that can be called", why, remedy);
+    None
+}

@@ -1,0 +1,341 @@
+use super::*;
+use insta::assert_snapshot;
+
+fn refused(text: &str) -> String {
+    parse(Path::new("telex.toml"), text).expect_err("this text is wrong").render(false)
+}
+
+fn accepted(text: &str) -> Settings {
+    parse(Path::new("/etc/telex/telex.toml"), text).unwrap_or_else(|e| panic!("{}", e.render(false)))
+}
+
+const HA1_MD5: &str = "2c0648458fc6432da488e798b2695040";
+const HA1_SHA256: &str = "4a3cf6fc377a638d8a651bece007bc0c4a935a70ff46414d59871e49c099da91";
+
+const ISSUE: &str = r#"
+[listen]
+udp = ["127.0.0.1:5060"]
+tcp = ["127.0.0.1:5060"]
+
+[media]
+ports = "10000-19999"            # RTP on even, RTCP on odd ports
+# address = "203.0.113.5"        # what SDP says; by default the local address the phone reached us at
+
+[store]
+path = "telex.db"
+
+[[phone]]
+extension = "100"
+password = "a-long-secret"       # or ha1 = "…" for realm "telex"
+
+[[phone]]
+extension = "door"               # any SIP user name
+contact = "sip:door@127.0.0.1:5070"   # a fixed address instead of a registration
+"#;
+
+#[test]
+fn the_promised_configuration_is_read() {
+    let settings = accepted(ISSUE);
+    let address = "127.0.0.1:5060".parse().unwrap();
+    assert_eq!(
+        settings.listen,
+        [Listen { transport: Transport::Udp, address }, Listen { transport: Transport::Tcp, address }]
+    );
+    assert_eq!(settings.media_bind, IpAddr::from([127, 0, 0, 1]));
+    assert_eq!(settings.media_ports.to_string(), "10000-19999");
+    assert_eq!(settings.media_ports.pairs().last(), Some(19998));
+    assert_eq!(settings.store, Path::new("/etc/telex/telex.db"));
+    assert_eq!(settings.control, Path::new("/etc/telex/telex.sock"));
+    assert_eq!(settings.engine.realm, "telex");
+    let credentials = settings.engine.phones["100"].credentials.as_ref().unwrap();
+    // md5("100:telex:a-long-secret"), sha256 of the same, by md5sum and sha256sum.
+    assert_eq!(hex(&credentials.ha1_md5), HA1_MD5);
+    assert_eq!(hex(&credentials.ha1_sha256.unwrap()), HA1_SHA256);
+    let door = settings.engine.phones["door"].contact.as_ref().unwrap();
+    assert_eq!(door.uri, "sip:door@127.0.0.1:5070");
+    assert_eq!(door.address, Some("127.0.0.1:5070".parse().unwrap()));
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|o| format!("{o:02x}")).collect()
+}
+
+#[test]
+fn hashes_stand_for_the_password() {
+    let text =
+        format!("[[phone]]\nextension = \"100\"\nha1 = \"{HA1_MD5}\"\nha1_sha256 = \"{HA1_SHA256}\"\n");
+    assert_eq!(accepted(&text).engine.phones["100"], accepted(ISSUE).engine.phones["100"]);
+}
+
+#[test]
+fn the_sample_is_right_and_names_every_key_with_its_default() {
+    let text = sample("k7f2-aaaa-bbbb", "p9dm-cccc-dddd");
+    let settings = accepted(&text);
+    assert_eq!(settings.engine.phones.len(), 2);
+    for (section, keys) in SCHEMA {
+        assert!(text.contains(&format!("[{section}]")), "{section}");
+        for key in *keys {
+            assert!(text.contains(&format!("{key} = ")), "{key}");
+        }
+    }
+    // Uncommented, the documented defaults change nothing.
+    let filled: String = text
+        .lines()
+        .map(|l| match l.strip_prefix("# ") {
+            Some(l) if l.starts_with('[') && !l.starts_with("[[") || l.contains(" = ") => format!("{l}\n"),
+            _ => format!("{l}\n"),
+        })
+        .take_while(|l| !l.contains("Dial"))
+        .filter(|l| !l.starts_with("address") && !l.starts_with("bind"))
+        .collect();
+    let filled = accepted(&filled);
+    assert_eq!(filled.engine.sip, settings.engine.sip);
+    assert_eq!(filled.engine.registrar, settings.engine.registrar);
+    assert_eq!(filled.engine.session, settings.engine.session);
+    assert_eq!(filled.engine.media_timeout, settings.engine.media_timeout);
+    assert_eq!((filled.engine.ring, filled.grace), (settings.engine.ring, settings.grace));
+    assert_eq!(
+        (filled.engine.realm.clone(), filled.control),
+        (settings.engine.realm.clone(), settings.control)
+    );
+}
+
+#[test]
+fn an_empty_file_listens_everywhere() {
+    let settings = accepted("");
+    assert_eq!(settings.listen.len(), 2);
+    assert_eq!(settings.media_bind, IpAddr::from([0, 0, 0, 0]));
+    assert_eq!(
+        accepted("[listen]\nudp = [\"127.0.0.1:0\", \"[::1]:0\"]").media_bind,
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    );
+    assert_eq!(accepted("[media]\ntimeout = \"never\"").engine.media_timeout, None);
+}
+
+#[test]
+fn unknown_keys_are_told_with_a_guess() {
+    assert_snapshot!(refused("[listn]\nudp = []\n[media]\nprots = \"1-2\"\nrealm = \"x\"\n[store]\ncolour = 1\n"), @r#"
+    error: unknown section or key `listn`
+     --> telex.toml:1:2
+      |
+    1 | [listn]
+      |  ^^^^^ not known
+      |
+      = help: did you mean `listen`?
+
+    error: unknown key `prots` in [media]
+     --> telex.toml:4:1
+      |
+    4 | prots = "1-2"
+      | ^^^^^ not known here
+      |
+      = help: did you mean `ports`?
+
+    error: unknown key `realm` in [media]
+     --> telex.toml:5:1
+      |
+    5 | realm = "x"
+      | ^^^^^ not known here
+      |
+      = help: `realm` belongs in [sip]
+
+    error: unknown key `colour` in [store]
+     --> telex.toml:7:1
+      |
+    7 | colour = 1
+      | ^^^^^^ not known here
+      |
+      = help: [store] takes path
+    "#);
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let text = r#"
+[listen]
+udp = ["127.0.0.1", "127.0.0.1:5060", "127.0.0.1:5060"]
+tcp = "0.0.0.0:5060"
+
+[media]
+ports = "10001-10000"
+address = "pbx.example.com"
+timeout = 60
+
+[registrar]
+min_expires = "2h"
+contacts = 11
+"#;
+    assert_snapshot!(refused(text), @r#"
+    error: this is not an address to listen on
+     --> telex.toml:3:8
+      |
+    3 | udp = ["127.0.0.1", "127.0.0.1:5060", "127.0.0.1:5060"]
+      |        ^^^^^^^^^^^ no address and port
+      |
+      = help: add the port: "127.0.0.1:5060"
+
+    error: this address is listed twice
+     --> telex.toml:3:39
+      |
+    3 | udp = ["127.0.0.1", "127.0.0.1:5060", "127.0.0.1:5060"]
+      |                                       ^^^^^^^^^^^^^^^^ again here
+      |
+      = help: keep one of them
+
+    error: `tcp` in [listen] must be a list of texts
+     --> telex.toml:4:7
+      |
+    4 | tcp = "0.0.0.0:5060"
+      |       ^^^^^^^^^^^^^^ this is a text
+      |
+      = help: put it in brackets: ["…"]
+
+    error: `ports` must start at an even port
+     --> telex.toml:7:9
+      |
+    7 | ports = "10001-10000"
+      |         ^^^^^^^^^^^^^ odd start
+      |
+      = help: start at 10000 or 10002
+
+    error: this is not an IP address
+     --> telex.toml:8:11
+      |
+    8 | address = "pbx.example.com"
+      |           ^^^^^^^^^^^^^^^^^ no address
+      |
+      = help: write it as in "192.0.2.1" or "2001:db8::1", without a port and not as a name
+
+    error: `timeout` in [media] must be a time
+     --> telex.toml:9:11
+      |
+    9 | timeout = 60
+      |           ^^ this is a number
+      |
+      = help: say the unit: "60s" or "60ms"
+
+    error: `min_expires` in [registrar] must be from 1s to 1h
+      --> telex.toml:12:15
+       |
+    12 | min_expires = "2h"
+       |               ^^^^ too long
+
+    error: `contacts` in [registrar] must be a whole number from 1 to 10
+      --> telex.toml:13:12
+       |
+    13 | contacts = 11
+       |            ^^ this is a number
+    "#);
+}
+
+#[test]
+fn phones_are_checked() {
+    let text = r#"
+[[phone]]
+extension = "100"
+password = "x"
+ha1 = "0123"
+
+[[phone]]
+extension = "100"
+password = "y"
+
+[[phone]]
+extension = "*43"
+password = "y"
+
+[[phone]]
+password = "y"
+
+[[phone]]
+extension = "a b"
+password = "y"
+
+[[phone]]
+extension = "101"
+
+[[phone]]
+extension = "102"
+contact = "door"
+"#;
+    assert_snapshot!(refused(text), @r#"
+    error: `password` and `ha1` say the same thing twice
+     --> telex.toml:5:1
+      |
+    5 | ha1 = "0123"
+      | ^^^ second one
+      |
+      = help: keep one of them
+
+    error: extension `100` is already taken
+     --> telex.toml:8:13
+      |
+    8 | extension = "100"
+      |             ^^^^^ second phone of this name
+      |
+      = help: give each phone an extension of its own
+
+    error: *43 is the echo test and cannot be a phone
+      --> telex.toml:12:13
+       |
+    12 | extension = "*43"
+       |             ^^^^^ taken
+       |
+       = help: choose another extension
+
+    error: this phone has no extension
+      --> telex.toml:15:1
+       |
+    15 | [[phone]]
+       | ^^^^^^^^^ in this entry
+       |
+       = help: add extension = "…": the number or name it is called by
+
+    error: this cannot be the user name of a SIP address
+      --> telex.toml:19:13
+       |
+    19 | extension = "a b"
+       |             ^^^^^ not usable
+       |
+       = help: use 1 to 64 letters, digits or any of - _ . ! ~ * ' ( ) & = + $ , ; ? /
+
+    error: this phone can neither register nor be reached
+      --> telex.toml:23:13
+       |
+    23 | extension = "101"
+       |             ^^^^^ no password, no contact
+       |
+       = help: add password = "…" (or ha1 = "…") so that it can register, or contact = "sip:…" if it never does
+
+    error: this is not a contact that can be called
+      --> telex.toml:27:11
+       |
+    27 | contact = "door"
+       |           ^^^^^^ bad URI: URI without scheme
+       |
+       = help: write it as in "sip:door@192.0.2.7:5060"
+    "#);
+}
+
+#[test]
+fn broken_toml_is_told_with_its_place() {
+    assert_snapshot!(refused("[listen\nudp = [\"127.0.0.1:5060\"]\n[media]\nports = \"1\n"), @r#"
+    error: unclosed table, expected `]`
+     --> telex.toml:1:8
+      |
+    1 | [listen
+      |        ^ here
+
+    error: invalid basic string, expected `"`
+     --> telex.toml:4:11
+      |
+    4 | ports = "1
+      |           ^ here
+    "#);
+}
+
+#[test]
+fn a_log_gets_one_line_per_problem() {
+    let refused = parse(Path::new("telex.toml"), "\n[media]\n  prots = 1\n").expect_err("wrong");
+    assert_eq!(refused.lines(), ["telex.toml:3:3: unknown key `prots` in [media]; did you mean `ports`?"]);
+}

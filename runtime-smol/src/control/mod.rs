@@ -1,0 +1,175 @@
+//! The control socket: one JSON document per line in, one out.
+//!
+//! `{"do":"calls"}` is answered `{"calls":[…]}`, `{"do":"hangup","call":7}` with `{"hung_up":7}`; what cannot be done is
+//! answered `{"error":"…"}`. Times are whole seconds. The documents are what `--json` prints.
+
+mod client;
+mod server;
+mod table;
+
+use serde::{Deserialize, Serialize};
+use telex_engine::border::{self, CallState, Control, ControlReply};
+
+pub(crate) use client::ask;
+pub(crate) use server::{Question, bind};
+
+/// What may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Request {
+    /// All registrations.
+    Registrations,
+    /// All calls.
+    Calls,
+    /// End a call.
+    Hangup {
+        /// Its number.
+        call: u64,
+    },
+    /// Sizes of all tables.
+    Stats,
+}
+
+impl From<Request> for Control {
+    fn from(request: Request) -> Self {
+        match request {
+            Request::Registrations => Self::Registrations,
+            Request::Calls => Self::Calls,
+            Request::Hangup { call } => Self::Hangup { call },
+            Request::Stats => Self::Stats,
+        }
+    }
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// All registrations, by extension.
+    Registrations(Vec<Registration>),
+    /// All calls, oldest first.
+    Calls(Vec<Call>),
+    /// This call is being ended.
+    HungUp(u64),
+    /// Sizes of all tables.
+    Stats(Stats),
+    /// Why it was not done.
+    Error(String),
+}
+
+/// A registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Registration {
+    pub(crate) extension: String,
+    /// The contact URI.
+    pub(crate) contact: String,
+    /// `UDP` or `TCP`.
+    pub(crate) transport: String,
+    /// Address and port it is reached at.
+    pub(crate) source: String,
+    /// Seconds left.
+    pub(crate) expires_in: u64,
+    pub(crate) user_agent: String,
+}
+
+/// A call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Call {
+    /// For `telex hangup`.
+    pub(crate) id: u64,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// `calling`, `ringing`, `up`, `held` or `ending`.
+    pub(crate) state: String,
+    /// Empty before the answer.
+    pub(crate) codec: String,
+    /// Seconds since the INVITE.
+    pub(crate) age: u64,
+    /// Seconds since the answer; null before.
+    pub(crate) talking: Option<u64>,
+}
+
+/// Sizes of all tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) version: String,
+    /// Seconds since the start.
+    pub(crate) uptime: u64,
+    pub(crate) calls: usize,
+    pub(crate) legs: usize,
+    pub(crate) dialogs: usize,
+    pub(crate) transactions: usize,
+    pub(crate) registrations: usize,
+    pub(crate) streams: usize,
+    /// Pairs of media ports in use.
+    pub(crate) ports: usize,
+    pub(crate) timers: usize,
+    /// SIP messages received since the start.
+    pub(crate) received: u64,
+    /// Those that were dropped as malformed.
+    pub(crate) malformed: u64,
+}
+
+impl Reply {
+    /// What the engine says, with what the driver adds.
+    pub(crate) fn new(reply: ControlReply, uptime: u64) -> Self {
+        match reply {
+            ControlReply::Registrations(all) => {
+                Self::Registrations(all.into_iter().map(Registration::from).collect())
+            }
+            ControlReply::Calls(all) => Self::Calls(all.into_iter().map(Call::from).collect()),
+            ControlReply::HungUp { call } => Self::HungUp(call),
+            ControlReply::NoSuchCall { call } => {
+                Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
+            }
+            ControlReply::Stats(s) => Self::Stats(Stats {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                uptime,
+                calls: s.calls,
+                legs: s.legs,
+                dialogs: s.dialogs,
+                transactions: s.transactions,
+                registrations: s.bindings,
+                streams: s.streams,
+                ports: s.ports,
+                timers: s.timers,
+                received: s.received,
+                malformed: s.malformed,
+            }),
+        }
+    }
+}
+
+impl From<border::RegistrationInfo> for Registration {
+    fn from(info: border::RegistrationInfo) -> Self {
+        Self {
+            extension: info.extension.into(),
+            contact: info.contact.into(),
+            transport: info.transport.as_str().to_owned(),
+            source: info.source.to_string(),
+            expires_in: info.expires_in.as_secs(),
+            user_agent: info.user_agent.into(),
+        }
+    }
+}
+
+impl From<border::CallInfo> for Call {
+    fn from(info: border::CallInfo) -> Self {
+        let state = match info.state {
+            CallState::Calling => "calling",
+            CallState::Ringing => "ringing",
+            CallState::Up => "up",
+            CallState::Held => "held",
+            CallState::Ending => "ending",
+        };
+        Self {
+            id: info.id,
+            from: info.from.into(),
+            to: info.to.into(),
+            state: state.to_owned(),
+            codec: info.codec.into(),
+            age: info.age.as_secs(),
+            talking: info.talking.map(|t| t.as_secs()),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Answers as tables for people.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{Call, Registration, Reply, Stats};
+use crate::log::{Escaped, Talked};
+
+/// A reply as text, ending in a newline.
+pub(super) fn render(reply: &Reply) -> String {
+    match reply {
+        Reply::Registrations(all) if all.is_empty() => "no phone is registered\n".to_owned(),
+        Reply::Registrations(all) => registrations(all),
+        Reply::Calls(all) if all.is_empty() => "no calls\n".to_owned(),
+        Reply::Calls(all) => calls(all),
+        Reply::HungUp(call) => format!("call {call} is being ended\n"),
+        Reply::Stats(stats) => show_stats(stats),
+        Reply::Error(error) => format!("{error}\n"),
+    }
+}
+
+fn registrations(all: &[Registration]) -> String {
+    let heads = ["phone", "address", "over", "expires in", "contact", "device"];
+    table(
+        heads,
+        all.iter().map(|r| {
+            let expires = format!("{} s", r.expires_in);
+            [
+                r.extension.clone(),
+                r.source.clone(),
+                r.transport.clone(),
+                expires,
+                r.contact.clone(),
+                r.user_agent.clone(),
+            ]
+        }),
+    )
+}
+
+fn calls(all: &[Call]) -> String {
+    let heads = ["call", "from", "to", "state", "codec", "talking", "age"];
+    let time = |seconds| Talked(Duration::from_secs(seconds)).to_string();
+    table(
+        heads,
+        all.iter().map(|c| {
+            let talking = c.talking.map(time).unwrap_or_default();
+            [
+                c.id.to_string(),
+                c.from.clone(),
+                c.to.clone(),
+                c.state.clone(),
+                c.codec.clone(),
+                talking,
+                time(c.age),
+            ]
+        }),
+    )
+}
+
+fn show_stats(s: &Stats) -> String {
+    let rows = [
+        ("version", s.version.clone()),
+        ("uptime", Talked(Duration::from_secs(s.uptime)).to_string()),
+        ("calls", s.calls.to_string()),
+        ("legs", s.legs.to_string()),
+        ("dialogs", s.dialogs.to_string()),
+        ("transactions", s.transactions.to_string()),
+        ("registrations", s.registrations.to_string()),
+        ("TCP streams", s.streams.to_string()),
+        ("media port pairs", s.ports.to_string()),
+        ("timers", s.timers.to_string()),
+        ("messages received", s.received.to_string()),
+        ("of them malformed", s.malformed.to_string()),
+    ];
+    rows.into_iter().fold(String::new(), |mut out, (name, value)| {
+        let _ = writeln!(out, "{name:<18} {value}");
+        out
+    })
+}
+
+/// Columns two spaces apart, as wide as their widest cell. Cells are escaped: they may come from a phone.
+fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let mut lines = vec![heads.map(str::to_owned)];
+    lines.extend(rows.map(|row| row.map(|cell| Escaped(&cell).to_string())));
+    let widths: [usize; N] = std::array::from_fn(|i| {
+        lines.iter().filter_map(|line| line.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    });
+    let mut out = String::new();
+    for line in &lines {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(widths) {
+            let _ = write!(text, "{cell:<width$}  ");
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_line_up_and_are_escaped() {
+        let registration = |extension: &str, device: &str| Registration {
+            extension: extension.to_owned(),
+            contact: "sip:100@192.0.2.10".to_owned(),
+            transport: "UDP".to_owned(),
+            source: "192.0.2.10:5060".to_owned(),
+            expires_in: 3512,
+            user_agent: device.to_owned(),
+        };
+        let all = vec![registration("100", "Phone\x1b[31m"), registration("reception", "")];
+        insta::assert_snapshot!(render(&Reply::Registrations(all)), @r#"
+        phone      address          over  expires in  contact             device
+        100        192.0.2.10:5060  UDP   3512 s      sip:100@192.0.2.10  Phone\x1b[31m
+        reception  192.0.2.10:5060  UDP   3512 s      sip:100@192.0.2.10
+        "#);
+    }
+
+    #[test]
+    fn calls_show_how_long_people_talk() {
+        let call = |id, state: &str, talking| Call {
+            id,
+            from: "100".to_owned(),
+            to: "101".to_owned(),
+            state: state.to_owned(),
+            codec: "PCMU".to_owned(),
+            age: 80,
+            talking,
+        };
+        insta::assert_snapshot!(render(&Reply::Calls(vec![call(7, "up", Some(75)), call(12, "ringing", None)])), @r#"
+        call  from  to   state    codec  talking  age
+        7     100   101  up       PCMU   1:15     1:20
+        12    100   101  ringing  PCMU            1:20
+        "#);
+    }
+
+    #[test]
+    fn requests_and_replies_are_plain_json() {
+        let json = |r| serde_json::to_string(&r).unwrap();
+        assert_eq!(json(super::super::Request::Calls), r#"{"do":"calls"}"#);
+        assert_eq!(json(super::super::Request::Hangup { call: 7 }), r#"{"do":"hangup","call":7}"#);
+        assert_eq!(serde_json::to_string(&Reply::HungUp(7)).unwrap(), r#"{"hung_up":7}"#);
+        let stats = serde_json::to_string(&Reply::Stats(Stats::default())).unwrap();
+        insta::assert_snapshot!(stats, @r#"{"stats":{"version":"","uptime":0,"calls":0,"legs":0,"dialogs":0,"transactions":0,"registrations":0,"streams":0,"ports":0,"timers":0,"received":0,"malformed":0}}"#);
+    }
+}

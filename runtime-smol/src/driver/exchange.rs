@@ -1,0 +1,394 @@
+//! The loop around the engine.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future as _, pending};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::task::Context;
+use std::time::Duration;
+
+use async_signal::Signal;
+use bytes::Bytes;
+use sd_notify::NotifyState;
+use smol::LocalExecutor;
+use smol::channel::Sender;
+use telex_engine::Signalling;
+use telex_engine::border::{
+    Action, Actions, ControlId, ControlReply, Flow, Input, Listener, ListenerId, StreamEvent, Transport,
+};
+use telex_engine::event::Severity;
+use telex_engine::time::{Instant, WallTime};
+
+use super::listeners::{Listeners, describe};
+use super::resolver::Resolver;
+use super::streams::Streams;
+use super::{Arrival, Ending, Options};
+use crate::clock;
+use crate::config::{self, Refused, Settings};
+use crate::control::Question;
+use crate::desk::Desk;
+use crate::log::{Entry, Heading};
+use crate::media::Shard;
+use crate::poll::{Bell, Poller, Ready};
+
+/// Arrivals of one kind taken in at a time.
+const TURN: usize = 64;
+/// Pause before datagrams that the kernel had no room for are offered again.
+const RETRY: Duration = Duration::from_millis(2);
+/// Deadlines are met up to so much late, and many at a time. All of them are hundreds of milliseconds or more away.
+const GRID: Duration = Duration::from_millis(4);
+/// How often the engine is told the wall clock at least.
+const WALL: Duration = Duration::from_secs(60);
+/// A step of the wall clock that the engine is told at once.
+const STEP: Duration = Duration::from_secs(1);
+/// How long the engine may take to end once its patience with calls has ended.
+const OVERTIME: Duration = Duration::from_secs(5);
+/// How long the last octets may take to leave.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// What the loop works with.
+pub(super) struct Parts {
+    pub(super) machine: Signalling,
+    pub(super) settings: Settings,
+    pub(super) options: Options,
+    pub(super) desk: Desk,
+    pub(super) executor: Rc<LocalExecutor<'static>>,
+    pub(super) inbox: Sender<Arrival>,
+    pub(super) arrivals: smol::channel::Receiver<Arrival>,
+    /// What media and the store report; without bound, for they never wait.
+    pub(super) reported: Receiver<Input>,
+    pub(super) poller: Poller,
+    pub(super) bell: Bell,
+    pub(super) listeners: Listeners,
+    pub(super) streams: Streams,
+    pub(super) resolver: Resolver,
+    pub(super) shards: Vec<Shard>,
+}
+
+/// The engine and everything around it.
+pub(super) struct Exchange {
+    parts: Parts,
+    actions: Actions,
+    /// What performing an action brought about at once.
+    consequences: VecDeque<Input>,
+    /// What has arrived and was not handled yet.
+    waiting: VecDeque<Arrival>,
+    questions: BTreeMap<ControlId, Sender<(ControlReply, u64)>>,
+    next_question: u64,
+    /// When the wall clock was told, and what it said.
+    wall: (Instant, WallTime),
+    /// When the loop ends even if the engine has not.
+    give_up: Option<Instant>,
+    ending: Option<Ending>,
+    /// Whether the kernel has no room for datagrams.
+    blocked: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(parts: Parts) -> Self {
+        let now = parts.options.clock.now();
+        Self {
+            parts,
+            actions: Vec::new(),
+            consequences: VecDeque::new(),
+            waiting: VecDeque::new(),
+            questions: BTreeMap::new(),
+            next_question: 1,
+            // The engine was told the time at zero; it is told again at once, so that both agree.
+            wall: (Instant::ZERO, WallTime::default()),
+            give_up: None,
+            ending: None,
+            blocked: false,
+        }
+        .started(now)
+    }
+
+    fn started(mut self, now: Instant) -> Self {
+        self.tell_wall(now);
+        self
+    }
+
+    /// Runs until the engine says that everything has ended, or patience with it has.
+    pub(super) fn run(mut self) -> Ending {
+        let executor = Rc::clone(&self.parts.executor);
+        let waker = self.parts.bell.task_waker();
+        let mut cx = Context::from_waker(&waker);
+        let mut tasks = pin!(executor.run(pending::<()>()));
+        let mut ready = Ready::default();
+        let mut leave_by = None;
+        loop {
+            self.parts.bell.hush();
+            // Tasks that were woken run; they wake this thread when there is more for them.
+            let _ = tasks.as_mut().poll(&mut cx);
+            let now = self.parts.options.clock.now();
+            let timeout = match self.ending {
+                None => self.work(&ready),
+                // What was written last gets a moment to leave.
+                Some(ending)
+                    if self.parts.streams.is_flushed() || *leave_by.get_or_insert(now + FLUSH) <= now =>
+                {
+                    return ending;
+                }
+                Some(_) => RETRY,
+            };
+            // Waiting fails only for reasons that are mistakes of this program.
+            self.parts
+                .poller
+                .wait(&mut ready, Some(timeout))
+                .expect("the poller and all its sockets are open");
+        }
+    }
+
+    /// Handles what has arrived; gives how long there will be nothing to do unless something arrives.
+    fn work(&mut self, ready: &Ready) -> Duration {
+        for &name in &ready.names {
+            self.parts.listeners.receive(ListenerId(name), &mut self.waiting);
+        }
+        let more = self.collect();
+        self.turn();
+        match more || self.ending.is_some() {
+            true => Duration::ZERO,
+            false => self.next_wake().since(self.parts.options.clock.now()),
+        }
+    }
+
+    /// Takes in a limited amount of what others have left for this thread. True when there may be more.
+    fn collect(&mut self) -> bool {
+        let before = self.waiting.len();
+        self.waiting.extend(self.parts.reported.try_iter().take(TURN).map(Arrival::Input));
+        let reported = self.waiting.len() - before;
+        self.waiting.extend(std::iter::from_fn(|| self.parts.arrivals.try_recv().ok()).take(TURN));
+        reported == TURN || self.waiting.len() - before - reported == TURN
+    }
+
+    /// Handles everything that is there.
+    fn turn(&mut self) {
+        let now = self.parts.options.clock.now();
+        self.tell_wall(now);
+        if self.give_up.is_some_and(|at| at <= now) {
+            self.parts.desk.note(Severity::Error, "the calls did not end in time; stopping without them");
+            self.ending = Some(Ending::Abrupt);
+        }
+        if self.parts.machine.deadline().is_some_and(|d| d.at <= now) {
+            self.handle(Input::Wake);
+        }
+        loop {
+            if let Some(input) = self.consequences.pop_front() {
+                self.handle(input);
+            } else if let Some(arrival) = self.waiting.pop_front() {
+                self.take(arrival);
+            } else {
+                break;
+            }
+        }
+        self.parts.shards.iter_mut().for_each(Shard::wake);
+        self.blocked = self.parts.listeners.retry();
+    }
+
+    /// When there is something to do even if nothing arrives.
+    fn next_wake(&self) -> Instant {
+        let wakes = [
+            self.parts.machine.deadline().map(|d| d.at),
+            self.give_up,
+            self.blocked.then(|| self.parts.options.clock.now() + RETRY),
+        ];
+        let earliest = wakes.into_iter().flatten().fold(self.wall.0 + WALL, Instant::min);
+        let grid = u64::try_from(GRID.as_nanos()).unwrap_or(u64::MAX);
+        Instant::from_nanos(earliest.as_nanos().div_ceil(grid).saturating_mul(grid))
+    }
+
+    fn tell_wall(&mut self, now: Instant) {
+        let (then, told) = self.wall;
+        let read = clock::wall();
+        let expected = told + now.since(then);
+        if read.since(expected).max(expected.since(read)) >= STEP || now.since(then) >= WALL {
+            self.wall = (now, read);
+            self.handle(Input::Wall(read));
+        }
+    }
+
+    fn take(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Input(input) => {
+                if self.parts.streams.admit(&input) {
+                    self.trace_received(&input);
+                    self.handle(input);
+                }
+            }
+            Arrival::Accepted(listener, socket) => {
+                if let Some(input) = self.parts.streams.accepted(listener, socket) {
+                    self.handle(input);
+                }
+            }
+            Arrival::Connected(stream, socket) => {
+                if let Some(input) = self.parts.streams.connected(stream, socket) {
+                    self.handle(input);
+                }
+            }
+            Arrival::AcceptFailed(error) => {
+                self.parts.desk.note(Severity::Warning, format!("cannot take a TCP connection: {error}"));
+            }
+            Arrival::Asked(Question { request, answer }) => {
+                let id = ControlId(self.next_question);
+                self.next_question += 1;
+                self.questions.insert(id, answer);
+                self.handle(Input::Control { id, request });
+            }
+            Arrival::Signal(Signal::Hup) => self.reread(),
+            Arrival::Signal(_) => self.stop(),
+            Arrival::Reread(result) => self.reload(*result),
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.parts.machine.handle(self.parts.options.clock.now(), input, &mut self.actions);
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            self.perform(action);
+        }
+        self.actions = actions;
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Transmit { flow, bytes } => self.transmit(flow, bytes),
+            Action::Connect { stream, remote, .. } => self.parts.streams.connect(stream, remote),
+            Action::Disconnect { stream } => self.parts.streams.disconnect(stream),
+            Action::Resolve { query, host } => self.parts.resolver.ask(query, host.into()),
+            Action::Media { shard, command } => {
+                if let Some(shard) = self.parts.shards.get_mut(usize::from(shard.0)) {
+                    shard.command(command);
+                }
+            }
+            Action::Store { lsn, record } => self.parts.desk.store(lsn, record),
+            Action::Reply { id, reply } => {
+                let uptime = self.parts.options.clock.now().since(Instant::ZERO).as_secs();
+                if let Some(answer) = self.questions.remove(&id) {
+                    // Who asked may have gone.
+                    let _ = answer.try_send((reply, uptime));
+                }
+            }
+            Action::Report(event) => self.parts.desk.log(Entry::Event(event)),
+            Action::Stopped => self.ending = Some(Ending::Orderly),
+        }
+    }
+
+    fn transmit(&mut self, flow: Flow, bytes: Bytes) {
+        let (transport, remote) = match flow {
+            Flow::Datagram { remote, .. } => (Transport::Udp, Some(remote)),
+            Flow::Stream { stream } => (Transport::Tcp, self.parts.streams.remote(stream)),
+        };
+        if self.parts.options.trace_sip {
+            self.parts.desk.log(Entry::Trace(Heading { received: false, transport, remote }, bytes.clone()));
+        }
+        match flow {
+            Flow::Datagram { listener, .. } => {
+                if !self.parts.listeners.send(listener, flow, bytes) {
+                    self.consequences.push_back(Input::SendFailed { flow });
+                }
+            }
+            Flow::Stream { stream } => self.consequences.extend(self.parts.streams.send(stream, bytes)),
+        }
+    }
+
+    fn trace_received(&self, input: &Input) {
+        if !self.parts.options.trace_sip {
+            return;
+        }
+        let (transport, remote, bytes) = match input {
+            Input::Datagram { remote, bytes, .. } => (Transport::Udp, Some(*remote), bytes),
+            Input::Stream { stream, event: StreamEvent::Bytes(bytes) } => {
+                (Transport::Tcp, self.parts.streams.remote(*stream), bytes)
+            }
+            _ => return,
+        };
+        self.parts.desk.log(Entry::Trace(Heading { received: true, transport, remote }, bytes.clone()));
+    }
+
+    /// Reads the configuration on a thread that may wait for the disk.
+    fn reread(&mut self) {
+        let mut states = vec![NotifyState::Reloading];
+        states.extend(NotifyState::monotonic_usec_now());
+        let _ = sd_notify::notify(&states);
+        let (path, inbox) = (self.parts.settings.path.clone(), self.parts.inbox.clone());
+        let read = async move {
+            let result = smol::unblock(move || config::load(&path)).await;
+            let _ = inbox.send(Arrival::Reread(Box::new(result))).await;
+        };
+        self.parts.executor.spawn(read).detach();
+    }
+
+    /// Puts a configuration in force whole, or not at all.
+    fn reload(&mut self, result: Result<Settings, Refused>) {
+        let desk = self.parts.desk.clone();
+        let changed = result.map_err(|refused| refused.lines()).and_then(|settings| {
+            self.parts
+                .listeners
+                .become_(&settings.listen, &self.parts.poller)
+                .map(|()| settings)
+                .map_err(|error| vec![error])
+        });
+        match changed {
+            Err(problems) => {
+                for problem in problems {
+                    desk.note(Severity::Error, problem);
+                }
+                desk.note(
+                    Severity::Error,
+                    "the configuration was not changed; the one before stays in force",
+                );
+            }
+            Ok(settings) => {
+                for what in unchanged(&self.parts.settings, &settings) {
+                    desk.note(
+                        Severity::Warning,
+                        format!("the new {what} takes effect when telex is started again"),
+                    );
+                }
+                let listeners: Vec<Listener> = self.parts.listeners.list();
+                let phones = settings.engine.phones.len();
+                let heard = describe(&listeners);
+                desk.note(
+                    Severity::Info,
+                    format!("configuration read again: {phones} phones, listening on {heard}"),
+                );
+                let config = Arc::clone(&settings.engine);
+                self.parts.settings = settings;
+                self.handle(Input::Config { config, listeners });
+            }
+        }
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+    }
+
+    /// The first order to stop lets calls end; the second does not.
+    fn stop(&mut self) {
+        if self.give_up.is_some() {
+            self.parts.desk.note(Severity::Warning, "told twice to stop: leaving at once");
+            self.ending = Some(Ending::Abrupt);
+            return;
+        }
+        let grace = self.parts.settings.grace;
+        let by = self.parts.options.clock.now() + grace;
+        self.give_up = Some(by + OVERTIME);
+        let seconds = grace.as_secs();
+        self.parts.desk.note(
+            Severity::Info,
+            format!("stopping: no new calls, present ones may take {seconds} s to end"),
+        );
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        self.handle(Input::Stop { by });
+    }
+}
+
+/// What differs between two configurations but cannot be changed while running.
+fn unchanged(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let checks = [
+        ("[media] ports", old.media_ports != new.media_ports),
+        ("[media] bind", old.media_bind != new.media_bind),
+        ("[store] path", old.store != new.store),
+        ("[control] path", old.control != new.control),
+    ];
+    checks.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}

@@ -1,0 +1,7 @@
+//! The `telex` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    telex::main()
+}

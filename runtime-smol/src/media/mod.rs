@@ -1,0 +1,260 @@
+//! Media threads: one per core, each driving one media machine and all sockets of its ports.
+//!
+//! Commands come through a queue without bound and a wake, reports leave through another, so neither side ever waits
+//! for the other.
+
+mod ports;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use telex_engine::border::Input;
+use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
+use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
+use telex_engine::rng::Seed;
+
+use crate::clock::Clock;
+use crate::config::PortRange;
+use crate::poll::{Bell, Poller, Post, Ready};
+use ports::Ports;
+
+/// Pairs of ports bound before the exchange is ready, over all shards.
+const FIRST_PAIRS: usize = 128;
+/// Pairs bound between two looks at the sockets: some hundred microseconds of work.
+const PAIRS_AT_ONCE: u16 = 8;
+/// Octets of the longest datagram that is looked at: longer than any Ethernet carries.
+const DATAGRAM: usize = 2048;
+
+/// What all shards share.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// How many shards there are.
+    pub(crate) shards: u8,
+    /// Where ports are bound.
+    pub(crate) bind: IpAddr,
+    /// Which ports.
+    pub(crate) ports: PortRange,
+    /// Randomness of the machines.
+    pub(crate) seed: Seed,
+    /// The clock of all machines.
+    pub(crate) clock: Clock,
+    /// Where reports go.
+    pub(crate) reports: Post<Input>,
+}
+
+/// The way to one media thread.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    commands: Post<MediaCommand>,
+    unheard: bool,
+}
+
+impl Shard {
+    /// Hands a command over; [`Shard::wake`] follows once all are handed over.
+    pub(crate) fn command(&mut self, command: MediaCommand) {
+        self.unheard |= self.commands.leave(command);
+    }
+
+    /// Lets the thread look at what was handed over since the last time.
+    pub(crate) fn wake(&mut self) {
+        if std::mem::take(&mut self.unheard) {
+            self.commands.ring();
+        }
+    }
+}
+
+/// Binds the first ports and starts the threads.
+///
+/// Errors when no port can be bound or no thread started.
+pub(crate) fn start(plan: &Plan) -> io::Result<Vec<Shard>> {
+    let mut shards = Vec::new();
+    let mut pairs = 0;
+    for index in 0..plan.shards {
+        let (mut worker, commands) = Worker::new(plan, index)?;
+        pairs += worker
+            .bind_first(u16::try_from(FIRST_PAIRS.div_ceil(usize::from(plan.shards))).unwrap_or(u16::MAX))?;
+        let name = format!("telex-media-{index}");
+        std::thread::Builder::new().name(name).stack_size(512 << 10).spawn(move || worker.run())?;
+        shards.push(Shard { commands, unheard: false });
+    }
+    match pairs {
+        0 => Err(io::Error::new(io::ErrorKind::AddrInUse, "all of them are in use")),
+        _ => Ok(shards),
+    }
+}
+
+/// One thread: a machine, its sockets, its clock.
+struct Worker {
+    id: ShardId,
+    machine: MediaShard,
+    ports: Ports,
+    poller: Poller,
+    bell: Bell,
+    commands: Receiver<MediaCommand>,
+    reports: Post<Input>,
+    clock: Clock,
+    out: MediaOut,
+    /// Pairs to bind yet, and those bound of the same order.
+    wanted: u16,
+    bound: Vec<PortId>,
+}
+
+impl Worker {
+    fn new(plan: &Plan, index: u8) -> io::Result<(Self, Post<MediaCommand>)> {
+        let id = ShardId(index);
+        let poller = Poller::new()?;
+        let bell = Bell::of(&poller);
+        let (post, commands) = Post::new(bell.clone());
+        let worker = Self {
+            id,
+            machine: MediaShard::new(id, plan.seed),
+            ports: Ports::new(plan.bind, plan.ports, usize::from(index), usize::from(plan.shards)),
+            poller,
+            bell,
+            commands,
+            reports: plan.reports.clone(),
+            clock: plan.clock,
+            out: MediaOut::default(),
+            wanted: 0,
+            bound: Vec::new(),
+        };
+        Ok((worker, post))
+    }
+
+    fn run(mut self) {
+        let mut ready = Ready::default();
+        let mut datagram = [0; DATAGRAM];
+        loop {
+            // Waiting fails only for reasons that are mistakes of this program.
+            self.poller.wait(&mut ready, self.patience()).expect("the poller and all its sockets are open");
+            if self.machine.deadline().is_some_and(|at| at <= self.clock.now()) {
+                self.machine.handle(self.clock.now(), MediaInput::Tick, &mut self.out);
+            }
+            if ready.rung && !self.obey() {
+                return;
+            }
+            let now = self.clock.now();
+            for &port in &ready.names {
+                let Some(Ok((length, remote))) = self.ports.get(port).map(|s| s.recv_from(&mut datagram))
+                else {
+                    continue;
+                };
+                let remote = self.ports.inward(remote);
+                let bytes = datagram.get_mut(..length).unwrap_or_default();
+                self.machine.handle(now, MediaInput::Packet { port, remote, bytes }, &mut self.out);
+            }
+            self.perform();
+            if self.wanted > 0 {
+                // Too few ports are told by the machine's report, which names those that there are.
+                let _ = self.bind_some();
+                self.perform();
+            }
+        }
+    }
+
+    /// How long there is nothing to do unless something arrives.
+    fn patience(&self) -> Option<Duration> {
+        match self.machine.deadline() {
+            _ if self.wanted > 0 => Some(Duration::ZERO),
+            deadline => deadline.map(|at| at.since(self.clock.now())),
+        }
+    }
+
+    /// Hands all waiting commands to the machine. False when nobody can command any more.
+    fn obey(&mut self) -> bool {
+        self.bell.hush();
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => {
+                    self.machine.handle(self.clock.now(), MediaInput::Command(command), &mut self.out);
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Sends packets and reports, and notes how many ports are wanted.
+    fn perform(&mut self) {
+        for packet in self.out.packets.iter() {
+            if let Some(socket) = self.ports.get(packet.port) {
+                // A packet that cannot leave is lost, as any packet may be.
+                let _ = socket.send_to(packet.bytes, self.ports.outward(packet.remote));
+            }
+        }
+        for report in self.out.reports.drain(..) {
+            self.reports.send(Input::Media { shard: self.id, report });
+        }
+        for MediaIo::Bind { count } in self.out.io.drain(..) {
+            self.wanted = self.wanted.saturating_add(count);
+        }
+        self.out.clear();
+    }
+
+    /// Binds some of the pairs that are wanted, so few that no packet waits for long. Once all are bound, or none is
+    /// left, the machine is told which.
+    fn bind_some(&mut self) -> io::Result<()> {
+        let count = self.wanted.min(PAIRS_AT_ONCE);
+        let bound = self.ports.bind(count, |socket, port| self.poller.add(socket, port));
+        self.wanted -= count;
+        let short = bound.as_ref().map_or(true, |pairs| pairs.len() < usize::from(count));
+        self.bound.extend(bound.as_deref().unwrap_or_default());
+        if short || self.wanted == 0 {
+            self.wanted = 0;
+            let pairs = std::mem::take(&mut self.bound);
+            self.machine.handle(self.clock.now(), MediaInput::Ports(pairs), &mut self.out);
+        }
+        bound.map(drop)
+    }
+
+    /// Binds so many pairs at once and tells the machine which; gives their number.
+    ///
+    /// Errors when none can be bound for another reason than that others hold them.
+    fn bind_first(&mut self, count: u16) -> io::Result<usize> {
+        let pairs = self.ports.bind(count, |socket, port| self.poller.add(socket, port))?;
+        let number = pairs.len();
+        self.machine.handle(self.clock.now(), MediaInput::Ports(pairs), &mut self.out);
+        self.perform();
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use telex_engine::mediactl::MediaReport;
+
+    /// The next report, which must come soon.
+    fn next(reports: &Receiver<Input>) -> (ShardId, usize) {
+        match reports.recv_timeout(Duration::from_secs(20)).unwrap() {
+            Input::Media { shard, report: MediaReport::Ports { ports } } => (shard, ports.len()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn ports_come_when_they_are_wanted_and_none_when_there_are_no_more() {
+        let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
+        let first = 62_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
+        let plan = Plan {
+            shards: 2,
+            bind: IpAddr::from([127, 0, 0, 1]),
+            ports: PortRange { first, last: first + 599 },
+            seed: Seed::from_number(1),
+            clock: Clock::start(),
+            reports,
+        };
+        let mut shards = start(&plan).unwrap();
+        assert_eq!([next(&reported), next(&reported)], [(ShardId(0), 64), (ShardId(1), 64)]);
+        // 300 pairs in all, 150 for each shard.
+        for (index, shard) in (0..).zip(&mut shards) {
+            for expected in [20, 20, 20, 20, 6, 0, 0] {
+                shard.command(MediaCommand::WantPorts { count: 20 });
+                shard.wake();
+                assert_eq!(next(&reported), (ShardId(index), expected));
+            }
+        }
+    }
+}

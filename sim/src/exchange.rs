@@ -1,0 +1,325 @@
+//! The exchange as the world hosts it: the two kinds of machine, and the queues of a driver between them.
+//! Like every driver it decides nothing about telephony.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use md5::{Digest as _, Md5};
+use smol_str::SmolStr;
+use telex_engine::border::{Interface, Listener, ListenerId, Stats, Transport};
+use telex_engine::config::{Config, Credentials, Phone, SessionConfig, SipTimers};
+use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
+use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
+use telex_engine::rng::Seed;
+use telex_engine::time::{Duration, Instant, WallTime};
+use telex_engine::{Action, Actions, Boot, Input, Signalling};
+
+use crate::luck::{Kind, below, luck};
+use crate::oracle::{Cause, Verdict, broken, host};
+use crate::plan::{BrokenTimer, Plan};
+use crate::text::Msg;
+use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
+
+/// The datagram socket.
+pub(crate) const UDP: ListenerId = ListenerId(0);
+/// The stream socket.
+pub(crate) const TCP: ListenerId = ListenerId(1);
+/// The first RTP port.
+const FIRST_PORT: u16 = 10_000;
+/// Port pairs that are bound before anybody asks.
+const FIRST_PAIRS: u16 = 8;
+/// The longest that one thread takes to hand something to another.
+const HANDOVER: Duration = Duration::from_micros(500);
+/// A socket is bound, and a record safe, after this.
+const HOST_WORK: Duration = Duration::from_millis(2);
+/// The wall clock at the beginning: 2026-01-01 00:00 UTC.
+const WALL: WallTime = WallTime::from_unix_millis(1_767_225_600_000);
+/// Steps between two looks at the engine's own invariants once its tables are large.
+const CHECK_EVERY: u64 = 16;
+/// Tables are large from so many transactions on.
+const LARGE: usize = 200;
+
+/// The machines and what a driver keeps for them.
+pub(crate) struct Exchange {
+    signalling: Signalling,
+    shards: Vec<MediaShard>,
+    /// When the machines asked to be woken; `None` when nothing is scheduled.
+    wake_at: Option<Instant>,
+    tick_at: Vec<Option<Instant>>,
+    actions: Actions,
+    media: MediaOut,
+    scratch: Vec<u8>,
+    /// Which shard has which even port.
+    ports: BTreeMap<u16, ShardId>,
+    next_port: u16,
+    /// Handovers between threads keep their order: when the latest arrives, per shard and direction.
+    latest: BTreeMap<(ShardId, bool), Instant>,
+    handovers: u64,
+    steps: u64,
+    next_lsn: u64,
+}
+
+impl Exchange {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let seed = Seed::from_number(plan.seed);
+        let listener = |id, transport| Listener { id, transport, local: EXCHANGE_SIP };
+        let boot = Boot {
+            wall: WALL,
+            listeners: vec![listener(UDP, Transport::Udp), listener(TCP, Transport::Tcp)],
+            interfaces: vec![Interface { address: EXCHANGE, prefix: 8 }],
+            shards: plan.exchange.shards,
+            ..Boot::default()
+        };
+        let shards: Vec<MediaShard> =
+            (0..plan.exchange.shards).map(|n| MediaShard::new(ShardId(n), seed)).collect();
+        Self {
+            signalling: Signalling::new(Arc::new(config(plan)), seed, boot),
+            wake_at: None,
+            tick_at: vec![None; shards.len()],
+            shards,
+            actions: Actions::new(),
+            media: MediaOut::default(),
+            scratch: Vec::new(),
+            ports: BTreeMap::new(),
+            next_port: FIRST_PORT,
+            latest: BTreeMap::new(),
+            handovers: 0,
+            steps: 0,
+            next_lsn: 0,
+        }
+    }
+
+    /// Sizes of the engine's tables.
+    pub(crate) fn stats(&self) -> Stats {
+        self.signalling.stats()
+    }
+
+    /// `nothing_left`, in the media machines.
+    pub(crate) fn shards_are_empty(&self, now: Instant) -> Verdict {
+        for (n, shard) in self.shards.iter().enumerate() {
+            let stats = shard.stats();
+            if stats.legs + stats.rooms > 0 {
+                let reason = format!("{} legs and {} rooms in shard {n}", stats.legs, stats.rooms);
+                return Err(broken("nothing_left", now, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
+fn config(plan: &Plan) -> Config {
+    let mut sip = SipTimers::default();
+    match plan.exchange.broken {
+        None => {}
+        Some(BrokenTimer::T1) => sip.t1 *= 10,
+        Some(BrokenTimer::T2) => sip.t2 *= 100,
+    }
+    let mut config = Config {
+        sip,
+        ring: plan.exchange.ring,
+        media_timeout: Some(plan.exchange.media_timeout),
+        session: SessionConfig { expires: plan.exchange.session, ..SessionConfig::default() },
+        ..Config::default()
+    };
+    for phone in &plan.phones {
+        let secret = format!("{}:{}:{}", phone.extension, config.realm, phone.password);
+        let credentials = Credentials { ha1_md5: Md5::digest(secret.as_bytes()).into(), ha1_sha256: None };
+        let extension = SmolStr::new(&phone.extension);
+        config.phones.insert(extension, Phone { credentials: Some(credentials), contact: None });
+    }
+    config
+}
+
+impl World<'_> {
+    /// Binds the first ports, as a driver does before anything else.
+    pub(crate) fn start_exchange(&mut self) -> Verdict {
+        for n in 0..self.plan.exchange.shards {
+            self.bind(ShardId(n), FIRST_PAIRS)?;
+        }
+        self.tell(Input::Wall(WALL), None)
+    }
+
+    /// The engine's deadline may have come.
+    pub(crate) fn wake(&mut self) -> Verdict {
+        if self.exchange.wake_at == Some(self.now) {
+            self.exchange.wake_at = None;
+        }
+        match self.exchange.signalling.deadline() {
+            Some(deadline) if deadline.at <= self.now => {
+                self.wakes.wake(self.now, deadline.why)?;
+                self.step(Input::Wake, Cause::Wake)
+            }
+            _ => {
+                self.look_ahead();
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands an input to signalling; `message` is the SIP message that it completes.
+    pub(crate) fn tell(&mut self, input: Input, message: Option<&Msg>) -> Verdict {
+        self.wakes.input();
+        self.step(input, message.map_or(Cause::Other, Cause::Message))
+    }
+
+    fn step(&mut self, input: Input, cause: Cause<'_>) -> Verdict {
+        let now = self.now;
+        self.exchange.steps += 1;
+        self.tell_trace("->", &input);
+        let mut actions = std::mem::take(&mut self.exchange.actions);
+        let machine = &mut self.exchange.signalling;
+        guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
+        for action in actions.drain(..) {
+            self.act(action, cause)?;
+        }
+        self.exchange.actions = actions;
+        let stats = self.exchange.signalling.stats();
+        if stats.transactions < LARGE || self.exchange.steps.is_multiple_of(CHECK_EVERY) {
+            let machine = &self.exchange.signalling;
+            guarded(now, "check", || machine.check())?;
+        }
+        let deadline = self.exchange.signalling.deadline();
+        host::deadline_ahead(now, deadline.map(|d| (d.at, d.why)))?;
+        self.look_ahead();
+        Ok(())
+    }
+
+    /// Schedules the wake that signalling asks for, unless an earlier one will look again.
+    fn look_ahead(&mut self) {
+        if let Some(deadline) = self.exchange.signalling.deadline()
+            && self.exchange.wake_at.is_none_or(|at| deadline.at < at)
+        {
+            self.exchange.wake_at = Some(deadline.at);
+            self.schedule(deadline.at, Event::Wake);
+        }
+    }
+
+    fn act(&mut self, action: Action, cause: Cause<'_>) -> Verdict {
+        self.tell_trace("  <-", &action);
+        if !matches!(action, Action::Transmit { .. }) {
+            self.note(&action);
+        }
+        match action {
+            Action::Transmit { flow, bytes } => self.transmit(flow, &bytes, cause)?,
+            Action::Connect { stream, remote, .. } => self.connect(stream, remote),
+            Action::Disconnect { stream } => self.close(stream, false),
+            Action::Resolve { query, .. } => {
+                let answer = Err(telex_engine::border::ResolveError::NotFound);
+                self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Resolved { query, answer })));
+            }
+            Action::Media { shard, command } => {
+                let at = self.handover(shard, true);
+                self.schedule(at, Event::Command(shard, command));
+            }
+            Action::Store { lsn, .. } => {
+                if lsn.0 < self.exchange.next_lsn {
+                    let reason = format!("record {} after {}", lsn.0, self.exchange.next_lsn);
+                    return Err(broken("no_error_event", self.now, reason));
+                }
+                self.exchange.next_lsn = lsn.0 + 1;
+                self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Stored { through: lsn })));
+            }
+            Action::Report(event) => host::no_error_event(self.now, &event)?,
+            Action::Reply { .. } | Action::Stopped => {}
+        }
+        Ok(())
+    }
+
+    /// When something that is handed to another thread now arrives there.
+    fn handover(&mut self, shard: ShardId, down: bool) -> Instant {
+        self.exchange.handovers += 1;
+        let draw = luck(self.plan.seed, u64::MAX, self.exchange.handovers, Kind::Handover);
+        let nanos = below(u64::try_from(HANDOVER.as_nanos()).unwrap_or(0), draw);
+        let latest = self.exchange.latest.entry((shard, down)).or_default();
+        *latest = (*latest).max(self.now + Duration::from_nanos(nanos));
+        *latest
+    }
+
+    /// A shard's deadline may have come.
+    pub(crate) fn tick(&mut self, shard: ShardId) -> Verdict {
+        let n = usize::from(shard.0);
+        if self.exchange.tick_at[n] == Some(self.now) {
+            self.exchange.tick_at[n] = None;
+        }
+        if self.exchange.shards[n].deadline().is_some_and(|at| at <= self.now) {
+            return self.media_step(shard, MediaInput::Tick);
+        }
+        self.look_ahead_media(n);
+        Ok(())
+    }
+
+    /// A command reaches a shard.
+    pub(crate) fn command(&mut self, shard: ShardId, command: MediaCommand) -> Verdict {
+        self.media_step(shard, MediaInput::Command(command))
+    }
+
+    /// A shard gets ports.
+    pub(crate) fn bind(&mut self, shard: ShardId, count: u16) -> Verdict {
+        let ports: Vec<PortId> = (0..count).map(|n| PortId(self.exchange.next_port + 2 * n)).collect();
+        self.exchange.next_port += 2 * count;
+        self.exchange.ports.extend(ports.iter().map(|p| (p.0, shard)));
+        self.media_step(shard, MediaInput::Ports(ports))
+    }
+
+    /// A media packet arrives.
+    pub(crate) fn media_in(&mut self, remote: SocketAddr, port: u16, bytes: &[u8]) -> Verdict {
+        let Some(shard) = self.exchange.ports.get(&(port & !1)).copied() else { return Ok(()) };
+        let mut scratch = std::mem::take(&mut self.exchange.scratch);
+        scratch.clear();
+        scratch.extend_from_slice(bytes);
+        let verdict = self.media_step(shard, MediaInput::Packet { port, remote, bytes: &mut scratch });
+        self.exchange.scratch = scratch;
+        verdict
+    }
+
+    fn media_step(&mut self, shard: ShardId, input: MediaInput<'_>) -> Verdict {
+        let (now, n) = (self.now, usize::from(shard.0));
+        let rare = !matches!(input, MediaInput::Packet { .. } | MediaInput::Tick);
+        let mut out = std::mem::take(&mut self.exchange.media);
+        let machine = &mut self.exchange.shards[n];
+        guarded(now, "media handle", || machine.handle(now, input, &mut out))?;
+        if rare {
+            guarded(now, "media check", || machine.check())?;
+        }
+        for packet in out.packets.iter() {
+            self.media_out(packet.remote, packet.bytes)?;
+        }
+        for report in out.reports.drain(..) {
+            self.note(&report);
+            let at = self.handover(shard, false);
+            self.schedule(at, Event::Report(shard, Box::new(report)));
+        }
+        for io in out.io.drain(..) {
+            let MediaIo::Bind { count } = io;
+            self.schedule(now + HOST_WORK, Event::Ports(shard, count));
+        }
+        out.clear();
+        self.exchange.media = out;
+        self.look_ahead_media(n);
+        Ok(())
+    }
+
+    fn look_ahead_media(&mut self, n: usize) {
+        let Some(at) = self.exchange.shards[n].deadline() else { return };
+        let at = at.max(self.now);
+        if self.exchange.tick_at[n].is_none_or(|known| at < known) {
+            self.exchange.tick_at[n] = Some(at);
+            self.schedule(at, Event::Tick(ShardId(u8::try_from(n).unwrap_or(0))));
+        }
+    }
+}
+
+/// A panic of the engine is a broken rule like any other.
+fn guarded(now: Instant, what: &str, action: impl FnOnce()) -> Verdict {
+    catch_unwind(AssertUnwindSafe(action)).map_err(|payload| {
+        let text = payload
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        broken("no_panic", now, format!("{what} panicked: {text}"))
+    })
+}

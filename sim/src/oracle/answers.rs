@@ -1,0 +1,125 @@
+//! Every request that reaches the exchange is answered, and answered once.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use telex_engine::time::{Duration, Instant};
+
+use super::{Entry, Exit, Verdict, broken};
+
+/// A server transaction of the exchange as it can be seen from outside.
+#[derive(Debug)]
+struct Asked {
+    at: Instant,
+    summary: String,
+    final_response: Option<Bytes>,
+    to_tag: String,
+    answered: bool,
+    trying_due: Option<Instant>,
+}
+
+/// Watches requests in and responses out, by branch and method (RFC 3261 §17.2.3).
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    asked: BTreeMap<(String, String), Asked>,
+    /// INVITEs without any response yet, by the time they must have one.
+    trying: Vec<(Instant, (String, String))>,
+}
+
+/// §17.2.1: a 100 follows within 200 ms; the rest is the handover between two machines.
+const TRYING: Duration = Duration::from_millis(210);
+
+impl Answers {
+    /// A message arrives.
+    pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
+        let method = entry.msg.method();
+        if !entry.msg.is_request() || method == "ACK" {
+            return;
+        }
+        let key = (entry.msg.branch().to_owned(), method.to_owned());
+        if self.asked.contains_key(&key) {
+            return;
+        }
+        let trying_due = (method == "INVITE").then_some(entry.now + TRYING);
+        if let Some(due) = trying_due {
+            self.trying.push((due, key.clone()));
+        }
+        let summary = entry.msg.summary();
+        self.asked.insert(
+            key,
+            Asked {
+                at: entry.now,
+                summary,
+                final_response: None,
+                to_tag: String::new(),
+                answered: false,
+                trying_due,
+            },
+        );
+    }
+
+    /// A message leaves.
+    pub(crate) fn exit(&mut self, exit: &Exit<'_>) -> Verdict {
+        let Some(code) = exit.msg.code() else { return Ok(()) };
+        let key = (exit.msg.branch().to_owned(), exit.msg.method().to_owned());
+        let Some(asked) = self.asked.get_mut(&key) else {
+            let reason = format!("{} answers a request that nobody sent", exit.msg.summary());
+            return Err(broken("one_final_response", exit.now, reason));
+        };
+        asked.answered = true;
+        asked.trying_due = None;
+        match (&asked.final_response, code) {
+            (None, ..200) => {}
+            (None, _) => {
+                asked.final_response = Some(exit.raw.clone());
+                exit.msg.tag("to").unwrap_or_default().clone_into(&mut asked.to_tag);
+            }
+            // A challenge may be stateless: made anew whenever its request comes, but with the same To tag
+            // (§8.2.7).
+            (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
+            (Some(_), ..200) => {
+                let reason = format!("{} after the final response", exit.msg.summary());
+                return Err(broken("nothing_after_final", exit.now, reason));
+            }
+            (Some(known), _) if known != exit.raw => {
+                let reason = format!("{} after {:?}", exit.msg.summary(), first_line(known));
+                return Err(broken("one_final_response", exit.now, reason));
+            }
+            (Some(_), _) => {}
+        }
+        Ok(())
+    }
+
+    /// Time passes.
+    pub(crate) fn at(&mut self, now: Instant) -> Verdict {
+        while let Some((due, key)) = self.trying.first() {
+            if *due > now {
+                break;
+            }
+            if let Some(asked) = self.asked.get(key)
+                && asked.trying_due.is_some()
+            {
+                let reason = format!("{} of {} has no response", asked.summary, asked.at);
+                return Err(broken("trying_in_time", now, reason));
+            }
+            self.trying.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Everything should be over.
+    pub(crate) fn end(&self, now: Instant) -> Verdict {
+        match self.asked.values().find(|asked| asked.final_response.is_none()) {
+            Some(asked) => {
+                let what = if asked.answered { "only provisional responses" } else { "no response" };
+                let reason = format!("{} of {} got {what}", asked.summary, asked.at);
+                Err(broken("every_request_answered", now, reason))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn first_line(raw: &Bytes) -> String {
+    String::from_utf8_lossy(raw.split(|b| *b == b'\r').next().unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,43 @@
+//! Both sides of a call agree about it.
+
+use telex_engine::event::Side;
+use telex_engine::time::Instant;
+
+use super::{Broken, Verdict, broken};
+use crate::phone::{Leg, Phone, State};
+use crate::plan::Plan;
+
+/// `settled`: no phone is still calling, ringing or hanging up.
+pub(crate) fn settled(now: Instant, phones: &[Phone]) -> Verdict {
+    for (phone, leg) in every_leg(phones) {
+        if !matches!(leg.state, State::Up | State::Ended) {
+            let reason = format!("phone {} is {:?} since {}", phone.index, leg.state, leg.began);
+            return Err(Broken { call: Some(leg.call), ..broken("settled", now, reason) });
+        }
+    }
+    Ok(())
+}
+
+/// `ends_agree`: a caller that is up has exactly one called phone that is up, and the other way about. A
+/// service of the exchange has no called phone.
+pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+    let mut up = vec![(0, 0); plan.calls.len()];
+    for (_, leg) in every_leg(phones).filter(|(_, leg)| leg.state == State::Up) {
+        match leg.side {
+            Side::Caller => up[leg.call].0 += 1,
+            Side::Callee => up[leg.call].1 += 1,
+        }
+    }
+    for (call, sides) in up.iter().enumerate() {
+        let service = plan.calls[call].dial.starts_with('*');
+        if !matches!((sides, service), ((0, 0), _) | ((1, 1), false) | ((1, 0), true)) {
+            let reason = format!("call {call} is up at {} caller and {} called phones", sides.0, sides.1);
+            return Err(Broken { call: Some(call), ..broken("ends_agree", now, reason) });
+        }
+    }
+    Ok(())
+}
+
+fn every_leg(phones: &[Phone]) -> impl Iterator<Item = (&Phone, &Leg)> {
+    phones.iter().flat_map(|phone| phone.legs.iter().map(move |leg| (phone, leg)))
+}

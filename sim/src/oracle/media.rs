@@ -1,0 +1,143 @@
+//! Who hears whom.
+
+use telex_engine::event::Side;
+use telex_engine::time::{Duration, Instant};
+
+use super::{Broken, Verdict, broken};
+use crate::net::Network;
+use crate::phone::{Leg, Phone, State};
+use crate::plan::Plan;
+use crate::voice::{Heard, LegId, hear};
+
+/// What was sent before a hold was agreed may still arrive for this long.
+const GRACE: Duration = Duration::from_millis(1500);
+/// Both sides up for this long have heard each other when nothing is lost.
+const SOON: Duration = Duration::from_secs(3);
+/// A BYE is repeated for 32 s; media to a phone that said or answered it has stopped by then.
+const AFTER_BYE: Duration = Duration::from_secs(40);
+
+/// A packet that a phone receives: `nobody_hears_a_stranger` and `held_party_is_silent`.
+pub(crate) fn heard(
+    now: Instant,
+    plan: &Plan,
+    phones: &[Phone],
+    hearer: &Phone,
+    port: u16,
+    bytes: &[u8],
+) -> Verdict {
+    let Some(leg) = hearer.leg_of_port(port & !1) else { return Ok(()) };
+    let what = hear(bytes);
+    if let Heard::Voice(voice) = what {
+        nobody_hears_a_stranger(now, plan, phones, leg, voice)?;
+    }
+    let sound = matches!(what, Heard::Voice(_) | Heard::Generated);
+    let held = leg.state == State::Up && leg.holding.is_some_and(|since| since + GRACE < now);
+    if sound && held {
+        let reason = format!("phone {} holds call {} and is sent media", hearer.index, leg.call);
+        return Err(Broken { call: Some(leg.call), ..broken("held_party_is_silent", now, reason) });
+    }
+    Ok(())
+}
+
+fn nobody_hears_a_stranger(now: Instant, plan: &Plan, phones: &[Phone], leg: &Leg, voice: LegId) -> Verdict {
+    let speaker = phones.get(voice.phone()).and_then(|p| p.legs.get(voice.ordinal()));
+    let echo = plan.calls[leg.call].dial == "*43" && voice == leg.id;
+    let peer = speaker.is_some_and(|s| s.call == leg.call && s.side != leg.side);
+    if echo || peer {
+        return Ok(());
+    }
+    let who = speaker
+        .map_or_else(|| "nobody".to_owned(), |s| format!("phone {} of call {}", voice.phone(), s.call));
+    let reason = format!("phone {} in call {} hears {who}", leg.id.phone(), leg.call);
+    Err(Broken { call: Some(leg.call), ..broken("nobody_hears_a_stranger", now, reason) })
+}
+
+/// `media_ports_closed`: a packet leaves the exchange for a phone's port. Who listens to a tone need not speak, so nobody
+/// misses a listener that has gone until its session is refreshed.
+pub(crate) fn port_is_open(now: Instant, plan: &Plan, phone: &Phone, port: u16) -> Verdict {
+    let leg = phone.leg_of_port(port & !1);
+    let open = leg.is_some_and(|leg| {
+        let gone = leg.ended.is_some_and(|ended| ended + AFTER_BYE < now);
+        !gone || plan.calls[leg.call].dial == "*60"
+    });
+    if open {
+        return Ok(());
+    }
+    let reason = format!("media for phone {} port {port}", phone.index);
+    Err(Broken { call: leg.map(|l| l.call), ..broken("media_ports_closed", now, reason) })
+}
+
+/// `media_both_ways`, at rest: whoever is up and not held hears the other side now.
+pub(crate) fn flows_at_rest(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+    for (caller, callee) in pairs(plan, phones) {
+        let services = callee.is_none() && plan.calls[caller.call].dial.starts_with('*');
+        let both = [Some(caller), callee].into_iter().flatten();
+        let quiet = both.clone().any(|l| l.state != State::Up || l.has_hold());
+        if quiet || (callee.is_none() && !services) {
+            continue;
+        }
+        for leg in both {
+            let other = if leg.side == Side::Caller { callee } else { Some(caller) };
+            let last = match (other, plan.calls[leg.call].dial.as_str()) {
+                (Some(other), _) => leg.last_heard(other.id),
+                (None, "*43") => leg.last_heard(leg.id),
+                (None, _) => leg.generated.map(|(_, at)| at),
+            };
+            if last.is_none_or(|at| at + SOON < now) {
+                return Err(silence(now, leg, last));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `media_both_ways`, over the whole run: sides that were up together for long enough heard each other,
+/// unless somebody held or could not be reached. Calls without offer are left out: their media waits for an
+/// ACK, which may be lost.
+pub(crate) fn everybody_was_heard(now: Instant, plan: &Plan, phones: &[Phone], network: &Network) -> Verdict {
+    // Each lost packet costs patience, and a burst takes five on average.
+    let losses = (plan.faults.loss + 5 * plan.faults.burst) / 100_000;
+    let soon = SOON * (1 + losses.max(u32::from(plan.faults.loss > 0)));
+    for (caller, callee) in pairs(plan, phones) {
+        let Some(callee) = callee.filter(|_| !plan.calls[caller.call].late_offer) else { continue };
+        let (Some(one), Some(two)) = (caller.answered, callee.answered) else { continue };
+        let (from, until) = (one.max(two), caller.ended.unwrap_or(now).min(callee.ended.unwrap_or(now)));
+        let reachable = |leg: &Leg| network.reachable_between(leg.id.phone(), from, until);
+        if caller.ever_held || callee.ever_held || !reachable(caller) || !reachable(callee) {
+            continue;
+        }
+        if from + soon > until {
+            continue;
+        }
+        for (leg, other) in [(caller, callee), (callee, caller)] {
+            if leg.last_heard(other.id).is_none() {
+                return Err(silence(now, leg, None));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn silence(now: Instant, leg: &Leg, last: Option<Instant>) -> Broken {
+    let since = last.map_or_else(|| "ever".to_owned(), |at| format!("since {at}"));
+    let reason = format!("phone {} in call {} has heard nothing {since}", leg.id.phone(), leg.call);
+    Broken { call: Some(leg.call), ..broken("media_both_ways", now, reason) }
+}
+
+/// Every call's answered caller with the called phone it was connected to, if any.
+fn pairs<'a>(plan: &Plan, phones: &'a [Phone]) -> Vec<(&'a Leg, Option<&'a Leg>)> {
+    let mut pairs: Vec<(Option<&Leg>, Option<&Leg>)> = vec![(None, None); plan.calls.len()];
+    for leg in phones.iter().flat_map(|p| p.legs.iter()).filter(|l| l.answered.is_some()) {
+        let place = &mut pairs[leg.call];
+        match leg.side {
+            Side::Caller => place.0 = Some(leg),
+            // Of several that answered, the one that was acknowledged first is the one that was connected.
+            Side::Callee if leg.confirmed.is_some() => {
+                let other = place.1.filter(|other| other.confirmed < leg.confirmed);
+                place.1 = other.or(Some(leg));
+            }
+            Side::Callee => {}
+        }
+    }
+    pairs.into_iter().filter_map(|(caller, callee)| Some((caller?, callee))).collect()
+}

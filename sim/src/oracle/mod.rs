@@ -1,0 +1,115 @@
+//! What must be true. Each oracle is one named function or small machine that watches the wire and the
+//! phones, and says in one sentence why its rule exists. They judge from outside: nothing here reads the
+//! engine's tables, except through `stats()` and `check()`.
+
+pub(crate) mod answers;
+pub(crate) mod dialogs;
+pub(crate) mod grammar;
+pub(crate) mod host;
+pub(crate) mod leftovers;
+pub(crate) mod media;
+pub(crate) mod retransmissions;
+
+use std::fmt;
+
+use bytes::Bytes;
+use telex_engine::border::Transport;
+use telex_engine::time::Instant;
+
+use crate::text::Msg;
+
+/// A rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The rule.
+    pub oracle: &'static str,
+    /// What happened.
+    pub reason: String,
+    /// When.
+    pub at: Instant,
+    /// The planned call it concerns, if it can be told.
+    pub call: Option<usize>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.oracle, self.at, self.reason)
+    }
+}
+
+/// What a rule returns.
+pub(crate) type Verdict = Result<(), Broken>;
+
+/// A broken rule, before the world adds which call it concerns.
+pub(crate) fn broken(oracle: &'static str, at: Instant, reason: String) -> Broken {
+    Broken { oracle, reason, at, call: None }
+}
+
+/// All rules with the reason for each.
+pub const ORACLES: [(&str, &str); 19] = [
+    ("well_formed", "a receiver may refuse what a strict reader of RFC 3261 refuses"),
+    (
+        "one_final_response",
+        "a transaction has one outcome; two final responses tell the caller two stories (§17.2)",
+    ),
+    ("nothing_after_final", "a provisional response after the final one has no meaning (§17.2.1)"),
+    ("every_request_answered", "a request without a final response leaves the phone waiting (§8.2)"),
+    ("same_bytes_again", "a retransmission that differs is another message (§17.1, §17.2)"),
+    (
+        "retransmitted_on_time",
+        "timers A, E, G and that of the 2xx decide how long a loss is heard (§17, §13.3.1.4)",
+    ),
+    ("trying_in_time", "without a 100 within 200 ms phones retransmit their INVITE (§17.2.1)"),
+    ("bye_after_ack", "the called side may not end a dialog before its 2xx is acknowledged (§15)"),
+    ("no_stranger_invited", "an INVITE that belongs to no call rings a phone for nothing"),
+    ("ends_agree", "at rest both sides of a call agree whether it is up"),
+    ("settled", "when faults stop, every call is soon either up or over"),
+    ("nothing_left", "what outlives its call is a leak"),
+    ("nobody_hears_a_stranger", "a voice in the wrong call is the worst fault a telephone exchange can have"),
+    ("held_party_is_silent", "a party that asked only to send is sent nothing (RFC 3264 §5.1)"),
+    ("media_both_ways", "an answered call without sound in both directions is no call"),
+    ("media_ports_closed", "a packet to a phone that has no call there wakes nobody but wastes and leaks"),
+    ("wakes_bounded", "a machine that wakes without progress burns a core"),
+    ("no_panic", "an invariant of the engine, asserted by itself, does not hold"),
+    ("no_error_event", "an event of error severity means that the engine found itself wrong"),
+];
+
+/// A SIP message at the moment it leaves the exchange.
+pub(crate) struct Exit<'a> {
+    pub(crate) now: Instant,
+    pub(crate) msg: &'a Msg,
+    pub(crate) raw: &'a Bytes,
+    pub(crate) transport: Transport,
+    pub(crate) cause: Cause<'a>,
+}
+
+impl Exit<'_> {
+    /// Whether it answers the request that is being handled.
+    pub(crate) fn is_provoked(&self) -> bool {
+        match self.cause {
+            Cause::Message(cause) => {
+                cause.is_request()
+                    && cause.branch() == self.msg.branch()
+                    && cause.method() == self.msg.method()
+            }
+            Cause::Wake | Cause::Other => false,
+        }
+    }
+}
+
+/// A SIP message at the moment it has wholly reached the exchange.
+pub(crate) struct Entry<'a> {
+    pub(crate) now: Instant,
+    pub(crate) msg: &'a Msg,
+}
+
+/// What the exchange was handling when it acted.
+#[derive(Clone, Copy)]
+pub(crate) enum Cause<'a> {
+    /// Its own deadline.
+    Wake,
+    /// This message.
+    Message(&'a Msg),
+    /// Anything else: media, store, streams, operators.
+    Other,
+}

@@ -1,0 +1,231 @@
+//! What is lost is sent again when RFC 3261 says, and only then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use telex_engine::border::Transport;
+use telex_engine::time::{Duration, Instant};
+
+use super::{Entry, Exit, Verdict, broken};
+use crate::phone::{LIFE, T1, T2};
+
+/// What is sent again, and until what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// INVITE: until any response; intervals double without end (timer A, B).
+    Invite,
+    /// Any other request but ACK: until the final response; intervals double up to T2 (timers E, F).
+    Request,
+    /// A refusal of INVITE: until its ACK (timers G, H).
+    Refusal,
+    /// A 2xx to INVITE: until its ACK, over any transport (§13.3.1.4).
+    Success,
+}
+
+/// A message that is owed again and again.
+#[derive(Debug)]
+struct Owed {
+    kind: Kind,
+    bytes: Bytes,
+    summary: String,
+    call_id: String,
+    cseq: u32,
+    first: Instant,
+    interval: Duration,
+    due: Instant,
+    /// A provisional response came: intervals are T2 from now on (§17.1.2.2).
+    proceeding: bool,
+}
+
+/// Branch, method, and whether it is a response.
+type Key = (String, String, bool);
+
+/// All messages that are owed.
+#[derive(Debug, Default)]
+pub(crate) struct Retransmissions {
+    owed: BTreeMap<Key, Owed>,
+    by_due: BTreeSet<(Instant, Key)>,
+    /// Requests that were settled: sending them again is wrong.
+    settled: BTreeMap<Key, Bytes>,
+    /// 2xx of INVITEs that still wait for their ACK, by Call-ID.
+    unacknowledged: BTreeMap<String, (u32, Instant)>,
+}
+
+/// Wakes are exact in the simulated world; a millisecond covers timers that round.
+const TOLERANCE: Duration = Duration::from_millis(1);
+
+impl Retransmissions {
+    /// A message leaves the exchange.
+    pub(crate) fn exit(&mut self, exit: &Exit<'_>) -> Verdict {
+        let msg = exit.msg;
+        if msg.is_request() && msg.method() == "BYE" {
+            self.bye_after_ack(exit)?;
+        }
+        let key = (msg.branch().to_owned(), msg.method().to_owned(), !msg.is_request());
+        if let Some(owed) = self.owed.get_mut(&key) {
+            return again(owed, &mut self.by_due, &key, exit);
+        }
+        if let Some(bytes) = self.settled.get(&key) {
+            if msg.is_request() {
+                let reason = format!("{} again, answered or over a reliable transport", msg.summary());
+                return Err(broken("retransmitted_on_time", exit.now, reason));
+            }
+            same(bytes, exit)?;
+            if exit.is_provoked() {
+                return Ok(());
+            }
+            let reason = format!("{} again, although it was acknowledged", msg.summary());
+            return Err(broken("retransmitted_on_time", exit.now, reason));
+        }
+        let Some(kind) = kind_of(exit) else {
+            if msg.is_request() && msg.method() != "ACK" {
+                self.settled.insert(key, exit.raw.clone());
+            }
+            return Ok(());
+        };
+        let due = exit.now + T1;
+        self.by_due.insert((due, key.clone()));
+        let cseq = msg.cseq().map_or(0, |(number, _)| number);
+        if kind == Kind::Success {
+            self.unacknowledged.insert(msg.call_id().to_owned(), (cseq, exit.now));
+        }
+        let owed = Owed {
+            kind,
+            bytes: exit.raw.clone(),
+            summary: msg.summary(),
+            call_id: msg.call_id().to_owned(),
+            cseq,
+            first: exit.now,
+            interval: T1,
+            due,
+            proceeding: false,
+        };
+        self.owed.insert(key, owed);
+        Ok(())
+    }
+
+    /// A message reaches the exchange.
+    pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
+        let msg = entry.msg;
+        match (msg.code(), msg.method()) {
+            (Some(code), method) => {
+                let key = (msg.branch().to_owned(), method.to_owned(), false);
+                let Some(owed) = self.owed.get_mut(&key) else { return };
+                if code >= 200 || owed.kind == Kind::Invite {
+                    self.settle(&key);
+                } else {
+                    owed.proceeding = true;
+                }
+            }
+            (None, "ACK") => {
+                let refusal = (msg.branch().to_owned(), "INVITE".to_owned(), true);
+                self.settle(&refusal);
+                let number = msg.cseq().map_or(0, |(number, _)| number);
+                self.settle_success(msg.call_id(), |cseq| cseq == number);
+                if self.unacknowledged.get(msg.call_id()).is_some_and(|(cseq, _)| *cseq == number) {
+                    self.unacknowledged.remove(msg.call_id());
+                }
+            }
+            // The dialog is over, and with it the 2xx that opened it.
+            (None, "BYE") => self.settle_success(msg.call_id(), |_| true),
+            _ => {}
+        }
+    }
+
+    /// Time passes: what is overdue was not sent.
+    pub(crate) fn at(&mut self, now: Instant) -> Verdict {
+        while let Some((due, key)) = self.by_due.first().cloned() {
+            if due + TOLERANCE >= now {
+                break;
+            }
+            let Some(owed) = self.owed.get(&key) else {
+                self.by_due.pop_first();
+                continue;
+            };
+            if due >= owed.first + LIFE {
+                self.settle(&key);
+                continue;
+            }
+            let reason = format!("{} of {} was due again at {due} and not sent", owed.summary, owed.first);
+            return Err(broken("retransmitted_on_time", now, reason));
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, key: &Key) {
+        if let Some(owed) = self.owed.remove(key) {
+            self.by_due.remove(&(owed.due, key.clone()));
+            self.settled.insert(key.clone(), owed.bytes);
+        }
+    }
+
+    fn settle_success(&mut self, call_id: &str, cseq: impl Fn(u32) -> bool) {
+        let over = |o: &Owed| o.kind == Kind::Success && o.call_id == call_id && cseq(o.cseq);
+        let keys: Vec<Key> = self.owed.iter().filter(|(_, o)| over(o)).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.settle(&key);
+        }
+    }
+
+    /// `bye_after_ack`.
+    fn bye_after_ack(&mut self, exit: &Exit<'_>) -> Verdict {
+        let call_id = exit.msg.call_id().to_owned();
+        if let Some((_, since)) = self.unacknowledged.remove(&call_id)
+            && exit.now + TOLERANCE < since + LIFE
+        {
+            let reason = format!("BYE {}, but the 2xx of {since} is not acknowledged", call_id);
+            return Err(broken("bye_after_ack", exit.now, reason));
+        }
+        self.settle_success(&call_id, |_| true);
+        Ok(())
+    }
+}
+
+fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
+    let unreliable = exit.transport == Transport::Udp;
+    match (exit.msg.code(), exit.msg.method()) {
+        (None, "ACK") => None,
+        (None, "INVITE") => unreliable.then_some(Kind::Invite),
+        (None, _) => unreliable.then_some(Kind::Request),
+        (Some(200..300), "INVITE") => Some(Kind::Success),
+        // Challenges are stateless: nothing repeats them but their request (§8.2.7).
+        (Some(401 | 407), "INVITE") => None,
+        (Some(300..), "INVITE") => unreliable.then_some(Kind::Refusal),
+        _ => None,
+    }
+}
+
+/// A message leaves that left before: at its time, or because its request came again.
+fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit: &Exit<'_>) -> Verdict {
+    same(&owed.bytes, exit)?;
+    let now = exit.now;
+    if matches!(owed.kind, Kind::Refusal | Kind::Success) && exit.is_provoked() {
+        return Ok(());
+    }
+    if now + TOLERANCE < owed.due || owed.due + TOLERANCE < now {
+        let reason = format!("{} of {} was due again at {}", owed.summary, owed.first, owed.due);
+        return Err(broken("retransmitted_on_time", now, reason));
+    }
+    if now > owed.first + LIFE + TOLERANCE {
+        let reason = format!("{} of {} is still sent", owed.summary, owed.first);
+        return Err(broken("retransmitted_on_time", now, reason));
+    }
+    by_due.remove(&(owed.due, key.clone()));
+    owed.interval = match owed.kind {
+        Kind::Invite => owed.interval * 2,
+        _ if owed.proceeding => T2,
+        _ => (owed.interval * 2).min(T2),
+    };
+    owed.due += owed.interval;
+    by_due.insert((owed.due, key.clone()));
+    Ok(())
+}
+
+/// `same_bytes_again`.
+fn same(bytes: &Bytes, exit: &Exit<'_>) -> Verdict {
+    if bytes == exit.raw {
+        return Ok(());
+    }
+    let reason = format!("{} differs from what was sent before", exit.msg.summary());
+    Err(broken("same_bytes_again", exit.now, reason))
+}

@@ -1,0 +1,336 @@
+//! One phone's side of one call: what it knows, and the diary that the oracles read.
+
+use bytes::Bytes;
+use telex_engine::event::Side;
+use telex_engine::time::{Duration, Instant};
+
+use super::sdp::{Remote, Way};
+use super::{FIRST_RTP_PORT, Phone, Scene, Timer};
+use crate::voice::{Heard, LegId, Speaker, hear};
+
+use super::Effect;
+
+/// How far a leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The caller waits for an answer.
+    Calling,
+    /// The called phone rings.
+    Ringing,
+    /// Answered.
+    Up,
+    /// A BYE is on its way.
+    Ending,
+    /// Over.
+    Ended,
+}
+
+/// Timers of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum LegTimer {
+    /// The called phone has rung long enough.
+    React,
+    /// The caller gives up.
+    Cancel,
+    /// A party has talked enough.
+    HangUp,
+    /// Somebody holds.
+    Hold,
+    /// Somebody resumes.
+    Resume,
+    /// The ACK is missing: repeat the 2xx.
+    Repeat,
+    /// Ask again after 491.
+    AskAgain,
+    /// Refresh the session.
+    Refresh,
+    /// Speak.
+    Voice,
+}
+
+const TIMERS: usize = 9;
+
+/// A 2xx that waits for its ACK.
+#[derive(Clone, Debug)]
+pub(super) struct Unacknowledged {
+    pub(super) cseq: u32,
+    pub(super) bytes: Bytes,
+    pub(super) stream: Option<u64>,
+    pub(super) interval: Duration,
+    pub(super) until: Instant,
+    /// The ACK carries the answer to our offer.
+    pub(super) expects_answer: bool,
+}
+
+/// One side of one call.
+#[derive(Clone, Debug)]
+pub(crate) struct Leg {
+    /// Its name, which its voice carries.
+    pub(crate) id: LegId,
+    /// The planned call.
+    pub(crate) call: usize,
+    /// Which side of it.
+    pub(crate) side: Side,
+    /// How far it is.
+    pub(crate) state: State,
+    pub(super) call_id: String,
+    pub(super) local_tag: String,
+    pub(super) remote_tag: String,
+    pub(super) local_uri: String,
+    pub(super) remote_uri: String,
+    pub(super) target: String,
+    pub(super) routes: Vec<String>,
+    pub(super) cseq: u32,
+    pub(super) remote_cseq: u32,
+    /// Client transaction of the caller's INVITE, or server transaction of the called phone's.
+    pub(super) invite: u64,
+    pub(super) invite_cseq: u32,
+    pub(super) invite_branch: String,
+    pub(super) cancel_sent: bool,
+    pub(super) challenged: bool,
+    pub(super) offerless: bool,
+    /// The ACK of the latest 2xx, by its CSeq.
+    pub(super) acks: Option<(u32, Bytes)>,
+    pub(super) unacknowledged: Option<Unacknowledged>,
+    pub(super) reinvite: Option<u64>,
+    pub(super) wants_bye: bool,
+    pub(super) bye_again: bool,
+    pub(super) version: u32,
+    pub(super) formats: Vec<u8>,
+    pub(super) remote: Option<Remote>,
+    /// What the owner wants, and what was agreed last.
+    pub(super) wanted: Way,
+    pub(super) agreed: Way,
+    /// Our part of what was agreed last, and of what is being asked.
+    pub(super) mine: Way,
+    pub(super) asked: Way,
+    pub(super) refresh_every: Option<Duration>,
+    pub(super) refresh_wanted: bool,
+    pub(super) due: [Option<Instant>; TIMERS],
+    pub(super) speaker: Speaker,
+    pub(super) spoken: u32,
+    /// When the leg began.
+    pub(crate) began: Instant,
+    /// When the phone answered, or was told of the answer.
+    pub(crate) answered: Option<Instant>,
+    /// When the ACK of the answer came, at the called phone.
+    pub(crate) confirmed: Option<Instant>,
+    /// When it was over: the phone hung up, or was told.
+    pub(crate) ended: Option<Instant>,
+    /// The status that refused it; 408 when nobody answered a request.
+    pub(crate) refused: Option<u16>,
+    /// The caller gave up.
+    pub(crate) cancelled: bool,
+    /// Since when the owner holds, as agreed with the exchange.
+    pub(crate) holding: Option<Instant>,
+    /// Whether any party of the call held or resumed, ever, as this phone saw it.
+    pub(crate) ever_held: bool,
+    /// Voices heard: whose, how many packets, when last.
+    pub(crate) heard: Vec<(LegId, u64, Instant)>,
+    /// Packets heard that the exchange made itself, and when last.
+    pub(crate) generated: Option<(u64, Instant)>,
+}
+
+impl Leg {
+    /// The phone's RTP port for this leg.
+    pub(crate) fn port(&self) -> u16 {
+        FIRST_RTP_PORT + 2 * u16::try_from(self.id.ordinal()).unwrap_or(0)
+    }
+
+    /// When this voice was last heard.
+    pub(crate) fn last_heard(&self, voice: LegId) -> Option<Instant> {
+        self.heard.iter().find(|(leg, ..)| *leg == voice).map(|(.., at)| *at)
+    }
+
+    /// When anything was last heard, or could have been.
+    fn heard_since(&self) -> Instant {
+        let voices = self.heard.iter().map(|(.., at)| *at);
+        voices.chain(self.generated.map(|(_, at)| at)).chain(self.answered).max().unwrap_or(self.began)
+    }
+
+    /// Whether the owner holds, or wants to.
+    pub(crate) fn has_hold(&self) -> bool {
+        self.wanted != Way::Both || self.agreed != Way::Both
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state == State::Ended
+    }
+}
+
+/// What a new leg starts from.
+pub(super) struct Opening {
+    pub(super) call: usize,
+    pub(super) side: Side,
+    pub(super) call_id: String,
+    pub(super) local_tag: String,
+    pub(super) remote_tag: String,
+    pub(super) local_uri: String,
+    pub(super) remote_uri: String,
+    pub(super) target: String,
+}
+
+/// How often a phone speaks, by how often it has spoken: quickly at first, so that media is seen to flow at
+/// once, and then ever more rarely, so that a run is not mostly media.
+const PACES: [(u32, Duration); 3] =
+    [(10, Duration::from_millis(20)), (60, Duration::from_millis(200)), (u32::MAX, Duration::from_secs(1))];
+/// What an RTP packet stands for.
+const FRAME: Duration = Duration::from_millis(20);
+/// A phone that has lost a stream, and with it perhaps a BYE, hangs up after so much silence. Other phones
+/// wait for ever, so that a forgotten one is noticed.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+impl Phone {
+    pub(super) fn open_leg(&mut self, scene: &Scene<'_>, opening: Opening) -> usize {
+        let n = self.legs.len();
+        let id = LegId::new(self.index, n);
+        let speaker = Speaker::new(id, self.draw.bits());
+        self.legs.push(Leg {
+            id,
+            call: opening.call,
+            side: opening.side,
+            state: if opening.side == Side::Caller { State::Calling } else { State::Ringing },
+            call_id: opening.call_id,
+            local_tag: opening.local_tag,
+            remote_tag: opening.remote_tag,
+            local_uri: opening.local_uri,
+            remote_uri: opening.remote_uri,
+            target: opening.target,
+            routes: Vec::new(),
+            cseq: 1,
+            remote_cseq: 0,
+            invite: 0,
+            invite_cseq: 0,
+            invite_branch: String::new(),
+            cancel_sent: false,
+            challenged: false,
+            offerless: false,
+            acks: None,
+            unacknowledged: None,
+            reinvite: None,
+            wants_bye: false,
+            bye_again: false,
+            version: 0,
+            formats: self.plan.codecs.clone(),
+            remote: None,
+            wanted: Way::Both,
+            agreed: Way::Both,
+            mine: Way::Both,
+            asked: Way::Both,
+            refresh_every: None,
+            refresh_wanted: false,
+            due: [None; TIMERS],
+            speaker,
+            spoken: 0,
+            began: scene.now,
+            answered: None,
+            confirmed: None,
+            ended: None,
+            refused: None,
+            cancelled: false,
+            holding: None,
+            ever_held: false,
+            heard: Vec::new(),
+            generated: None,
+        });
+        n
+    }
+
+    pub(super) fn arm_leg(&mut self, leg: usize, timer: LegTimer, at: Instant) {
+        self.legs[leg].due[timer as usize] = Some(at);
+        self.arm(at, Timer::Leg(leg, timer));
+    }
+
+    pub(super) fn fire_leg(&mut self, scene: &Scene<'_>, leg: usize, timer: LegTimer) {
+        let due = &mut self.legs[leg].due[timer as usize];
+        if due.is_none_or(|at| at > scene.now) {
+            return;
+        }
+        *due = None;
+        match timer {
+            LegTimer::React => self.react(scene, leg),
+            LegTimer::Cancel => self.cancel(scene, leg),
+            LegTimer::HangUp => self.hang_up(scene, leg),
+            LegTimer::Hold => self.want(scene, leg, Way::SendOnly),
+            LegTimer::Resume => self.want(scene, leg, Way::Both),
+            LegTimer::Repeat => self.repeat_2xx(scene, leg),
+            LegTimer::AskAgain => self.ask(scene, leg),
+            LegTimer::Refresh => {
+                self.legs[leg].refresh_wanted = true;
+                self.ask(scene, leg);
+            }
+            LegTimer::Voice => self.speak(scene, leg),
+        }
+    }
+
+    /// The call is answered, as far as this phone can tell: the plan's clock for it starts.
+    pub(super) fn talk(&mut self, scene: &Scene<'_>, leg: usize) {
+        let now = scene.now;
+        let call = &scene.plan.calls[self.legs[leg].call];
+        let side = self.legs[leg].side;
+        self.legs[leg].state = State::Up;
+        self.legs[leg].answered = Some(now);
+        if call.by == side {
+            self.arm_leg(leg, LegTimer::HangUp, now + call.talk);
+        }
+        if let Some(hold) = call.hold
+            && hold.by == side
+        {
+            self.arm_leg(leg, LegTimer::Hold, now + hold.after);
+            self.arm_leg(leg, LegTimer::Resume, now + hold.after + hold.lasts);
+        }
+        self.arm_leg(leg, LegTimer::Voice, now + FRAME);
+    }
+
+    pub(super) fn end_leg(&mut self, scene: &Scene<'_>, leg: usize) {
+        let leg = &mut self.legs[leg];
+        leg.due = [None; TIMERS];
+        leg.unacknowledged = None;
+        if leg.state != State::Ended {
+            leg.state = State::Ended;
+            leg.ended.get_or_insert(scene.now);
+        }
+    }
+
+    fn speak(&mut self, scene: &Scene<'_>, n: usize) {
+        let leg = &mut self.legs[n];
+        if leg.state != State::Up {
+            return;
+        }
+        let deaf = leg.agreed.receives() && leg.heard_since() + PATIENCE < scene.now;
+        if deaf && self.line.broke {
+            return self.hang_up(scene, n);
+        }
+        let spoken = leg.spoken;
+        let pace = PACES.iter().find(|(until, _)| spoken < *until).map_or(FRAME, |(_, pace)| *pace);
+        // A holder has nothing to say: its owner put the receiver down.
+        let may = leg.agreed == Way::Both || (leg.agreed == Way::SendOnly && leg.wanted == Way::Both);
+        if let (true, Some(remote)) = (may, &leg.remote)
+            && let Some(format) = remote.formats.iter().find(|f| leg.formats.contains(f))
+        {
+            let frames = u32::try_from(pace.as_millis() / FRAME.as_millis()).unwrap_or(1);
+            let bytes = leg.speaker.packet(*format, frames, leg.spoken == 0);
+            leg.spoken += 1;
+            let (port, to) = (leg.port(), remote.address);
+            self.out.push(Effect::Media(port, to, bytes));
+        }
+        self.arm_leg(n, LegTimer::Voice, scene.now + pace);
+    }
+
+    pub(super) fn hear(&mut self, scene: &Scene<'_>, port: u16, bytes: &[u8]) {
+        let Some(n) = port.checked_sub(FIRST_RTP_PORT).map(|p| usize::from(p / 2)) else { return };
+        let Some(leg) = self.legs.get_mut(n) else { return };
+        match hear(bytes) {
+            Heard::Voice(voice) => match leg.heard.iter_mut().find(|(known, ..)| *known == voice) {
+                Some((_, count, last)) => (*count, *last) = (*count + 1, scene.now),
+                None => leg.heard.push((voice, 1, scene.now)),
+            },
+            Heard::Generated => {
+                let (count, _) = leg.generated.unwrap_or_default();
+                leg.generated = Some((count + 1, scene.now));
+            }
+            Heard::Control | Heard::Noise => {}
+        }
+    }
+}

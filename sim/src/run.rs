@@ -1,0 +1,111 @@
+//! One run of one plan, and what comes out of it.
+
+use telex_engine::event::Side;
+use telex_engine::time::Duration;
+
+use crate::ladder::{self, Row};
+use crate::oracle::{Broken, ORACLES};
+use crate::phone::{Leg, Phone};
+use crate::plan::Plan;
+use crate::world::World;
+
+/// What came out of one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Calls that were dialled.
+    pub calls: u64,
+    /// Calls that were answered.
+    pub answered: u64,
+    /// Calls refused as busy.
+    pub busy: u64,
+    /// Calls refused for another reason, unknown and unregistered numbers among them.
+    pub refused: u64,
+    /// Calls that the caller took back.
+    pub cancelled: u64,
+    /// Calls that nobody answered in time.
+    pub unanswered: u64,
+    /// Successful registrations and refreshes.
+    pub registrations: u64,
+    /// SIP messages that left the exchange.
+    pub messages: u64,
+    /// Media packets that reached a phone.
+    pub media: u64,
+    /// Datagrams of any kind that were lost.
+    pub lost: u64,
+    /// How much time passed in the world.
+    pub simulated: Duration,
+    /// Running hash over every action of the exchange and every packet to and from it.
+    pub state_hash: u64,
+    /// The rule that was broken, and the ladder of its call.
+    pub broken: Option<Box<Failure>>,
+}
+
+/// A broken rule with what a person needs to understand it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The rule.
+    pub broken: Broken,
+    /// Messages of the call, or the last messages of all.
+    pub ladder: String,
+    /// Why the rule exists.
+    pub why: &'static str,
+}
+
+/// Messages shown when it cannot be told which call a failure concerns.
+const LAST: usize = 40;
+
+/// Executes a plan.
+pub fn run(plan: &Plan) -> Outcome {
+    finish(plan, World::new(plan)).0
+}
+
+/// Executes a plan and tells `trace` every input and action of signalling as a line of text.
+pub fn run_traced(plan: &Plan, trace: &mut dyn FnMut(&str)) -> Outcome {
+    let mut world = World::new(plan);
+    world.trace = Some(trace);
+    finish(plan, world).0
+}
+
+/// Executes a plan and draws the ladder of one of its calls.
+pub fn run_with_ladder(plan: &Plan, call: usize) -> (Outcome, String) {
+    let (outcome, rows) = finish(plan, World::new(plan));
+    (outcome, ladder::draw(plan, &rows, Some(call), LAST))
+}
+
+fn finish(plan: &Plan, mut world: World<'_>) -> (Outcome, Vec<Row>) {
+    let verdict = world.run();
+    let mut outcome = Outcome {
+        messages: world.messages,
+        media: world.media,
+        lost: world.network.lost,
+        simulated: world.now.since(telex_engine::time::Instant::ZERO),
+        state_hash: world.digest.value(),
+        registrations: world.phones.iter().map(|p| p.registration.successes).sum(),
+        ..Outcome::default()
+    };
+    count(&mut outcome, &world.phones);
+    outcome.broken = verdict.err().map(|broken| {
+        let ladder = ladder::draw(plan, &world.rows, broken.call, LAST);
+        let why = ORACLES.iter().find(|(name, _)| *name == broken.oracle).map_or("", |(_, why)| *why);
+        Box::new(Failure { broken, ladder, why })
+    });
+    (outcome, world.rows)
+}
+
+fn count(outcome: &mut Outcome, phones: &[Phone]) {
+    let callers = phones.iter().flat_map(|p| p.legs.iter()).filter(|l| l.side == Side::Caller);
+    for leg in callers {
+        outcome.calls += 1;
+        *place(outcome, leg) += 1;
+    }
+}
+
+fn place<'a>(outcome: &'a mut Outcome, leg: &Leg) -> &'a mut u64 {
+    match leg.refused {
+        _ if leg.answered.is_some() => &mut outcome.answered,
+        _ if leg.cancelled => &mut outcome.cancelled,
+        Some(486 | 600) => &mut outcome.busy,
+        Some(408) | None => &mut outcome.unanswered,
+        Some(_) => &mut outcome.refused,
+    }
+}

@@ -1,0 +1,300 @@
+//! The world: one exchange, some phones, a network between them, and a clock that jumps from one event to the
+//! next.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use bytes::Bytes;
+use telex_engine::border::{Input, StreamId};
+use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
+use telex_engine::time::{Duration, Instant};
+
+use crate::digest::Digest;
+use crate::exchange::Exchange;
+use crate::ladder::Row;
+use crate::net::{Channel, LinkId, Network};
+use crate::oracle::answers::Answers;
+use crate::oracle::host::Wakes;
+use crate::oracle::retransmissions::Retransmissions;
+use crate::oracle::{Verdict, dialogs, leftovers, media};
+use crate::phone::{Book, Effect, Phone, SIP_PORT, Scene, Stimulus};
+use crate::plan::Plan;
+use crate::streams::Streams;
+use crate::text::Msg;
+use crate::wire::{address, arrivals};
+
+/// Where the exchange is.
+pub(crate) const EXCHANGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+/// Its SIP port, for both transports.
+pub(crate) const EXCHANGE_SIP: SocketAddr = SocketAddr::new(EXCHANGE, SIP_PORT);
+/// Phones leave this long after everybody hung up.
+const LEAVE_AFTER: Duration = Duration::from_secs(60);
+
+/// Something that happens at a time.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// To a phone.
+    Phone(usize, Stimulus),
+    /// A datagram reaches the exchange's SIP port.
+    Datagram { phone: usize, bytes: Bytes },
+    /// A media packet reaches the exchange.
+    MediaIn { remote: SocketAddr, port: u16, bytes: Bytes },
+    /// A media packet reaches a phone.
+    MediaOut { phone: usize, port: u16, bytes: Bytes },
+    /// Octets of a stream arrive at one end.
+    Octets { stream: StreamId, inward: bool, bytes: Bytes },
+    /// A stream is up at one end.
+    StreamUp { stream: StreamId, inward: bool },
+    /// A stream is gone at one end.
+    StreamDown { stream: StreamId, inward: bool },
+    /// A phone's streams break.
+    Cut(usize),
+    /// The engine's deadline may have come.
+    Wake,
+    /// A shard's deadline may have come.
+    Tick(ShardId),
+    /// A command reaches its shard.
+    Command(ShardId, MediaCommand),
+    /// Ports are bound.
+    Ports(ShardId, u16),
+    /// A report reaches signalling.
+    Report(ShardId, Box<MediaReport>),
+    /// Anything else that the host tells the engine.
+    Tell(Box<Input>),
+    /// Everybody hangs up.
+    Empty,
+    /// Everybody leaves.
+    Leave,
+    /// Nothing may be left.
+    End,
+}
+
+/// Events are moved about in a heap, a million of them in a run.
+const _: () = assert!(size_of::<Event>() <= 96);
+
+struct Scheduled {
+    at: Instant,
+    order: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+impl Eq for Scheduled {}
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// Everything there is.
+pub(crate) struct World<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) now: Instant,
+    events: BinaryHeap<Reverse<Scheduled>>,
+    order: u64,
+    pub(crate) phones: Vec<Phone>,
+    pub(crate) network: Network,
+    pub(crate) streams: Streams,
+    pub(crate) exchange: Exchange,
+    pub(crate) book: Book,
+    pub(crate) sent_before: BTreeSet<u64>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) answers: Answers,
+    pub(crate) retransmissions: Retransmissions,
+    pub(crate) wakes: Wakes,
+    pub(crate) digest: Digest,
+    /// SIP messages that left the exchange.
+    pub(crate) messages: u64,
+    /// Media packets that reached somebody.
+    pub(crate) media: u64,
+    pub(crate) pieces: Vec<(usize, Instant)>,
+    effects: Vec<Effect>,
+    /// Is told every input and action of signalling as a line of text.
+    pub(crate) trace: Option<Trace<'a>>,
+}
+
+/// Somebody who wants to read along.
+pub(crate) type Trace<'a> = &'a mut dyn FnMut(&str);
+
+impl<'a> World<'a> {
+    /// A world in which nothing has happened yet.
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        let phones = (0..plan.phones.len()).map(|i| Phone::new(i, plan, address(i), EXCHANGE_SIP)).collect();
+        let mut world = Self {
+            plan,
+            now: Instant::ZERO,
+            events: BinaryHeap::new(),
+            order: 0,
+            phones,
+            network: Network::new(plan),
+            streams: Streams::default(),
+            exchange: Exchange::new(plan),
+            book: Book::new(),
+            sent_before: BTreeSet::new(),
+            rows: Vec::new(),
+            answers: Answers::default(),
+            retransmissions: Retransmissions::default(),
+            wakes: Wakes::default(),
+            digest: Digest::default(),
+            messages: 0,
+            media: 0,
+            pieces: Vec::new(),
+            effects: Vec::new(),
+            trace: None,
+        };
+        world.schedule_plan();
+        world
+    }
+
+    fn schedule_plan(&mut self) {
+        let plan = self.plan;
+        for (i, phone) in plan.phones.iter().enumerate() {
+            self.schedule(phone.registers, Event::Phone(i, Stimulus::Start));
+        }
+        for (i, call) in plan.calls.iter().enumerate() {
+            self.schedule(call.at, Event::Phone(call.caller, Stimulus::Dial(i)));
+        }
+        for cut in &plan.faults.cuts {
+            self.schedule(cut.at, Event::Cut(cut.phone));
+        }
+        self.schedule(plan.empty, Event::Empty);
+        self.schedule(plan.empty + LEAVE_AFTER, Event::Leave);
+        self.schedule(plan.end, Event::End);
+    }
+
+    pub(crate) fn schedule(&mut self, at: Instant, event: Event) {
+        self.order += 1;
+        self.events.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, event }));
+    }
+
+    /// Runs the plan to its end, or to the first broken rule.
+    pub(crate) fn run(&mut self) -> Verdict {
+        self.start_exchange()?;
+        while let Some(Reverse(next)) = self.events.pop() {
+            self.now = next.at;
+            self.answers.at(next.at)?;
+            self.retransmissions.at(next.at)?;
+            if matches!(next.event, Event::End) {
+                return self.end();
+            }
+            self.happen(next.event)?;
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Verdict {
+        match event {
+            Event::Phone(phone, stimulus) => self.stimulate(phone, stimulus),
+            Event::Datagram { phone, bytes } => self.datagram_in(phone, bytes),
+            Event::MediaIn { remote, port, bytes } => self.media_in(remote, port, &bytes),
+            Event::MediaOut { phone, port, bytes } => {
+                self.media += 1;
+                self.digest.octets(&bytes);
+                self.stimulate(phone, Stimulus::Media(port, bytes.clone()))?;
+                media::heard(self.now, self.plan, &self.phones, &self.phones[phone], port, &bytes)
+            }
+            Event::Octets { stream, inward, bytes } => self.octets(stream, inward, bytes),
+            Event::StreamUp { stream, inward } => self.stream_up(stream, inward),
+            Event::StreamDown { stream, inward } => self.stream_down(stream, inward),
+            Event::Cut(phone) => {
+                self.cut(phone);
+                Ok(())
+            }
+            Event::Wake => self.wake(),
+            Event::Tick(shard) => self.tick(shard),
+            Event::Command(shard, command) => self.command(shard, command),
+            Event::Ports(shard, count) => self.bind(shard, count),
+            Event::Report(shard, report) => self.tell(Input::Media { shard, report: *report }, None),
+            Event::Tell(input) => self.tell(*input, None),
+            Event::Empty => self.empty(),
+            Event::Leave => self.everybody(&Stimulus::Leave),
+            Event::End => Ok(()),
+        }
+    }
+
+    /// Faults have stopped long ago: everything must be at rest. Then everybody hangs up.
+    fn empty(&mut self) -> Verdict {
+        dialogs::settled(self.now, &self.phones)?;
+        dialogs::ends_agree(self.now, self.plan, &self.phones)?;
+        media::flows_at_rest(self.now, self.plan, &self.phones)?;
+        self.everybody(&Stimulus::HangUp)
+    }
+
+    fn end(&mut self) -> Verdict {
+        leftovers::phones_are_quiet(self.now, &self.phones)?;
+        leftovers::nothing_left(self.now, &self.exchange.stats())?;
+        self.exchange.shards_are_empty(self.now)?;
+        self.answers.end(self.now)?;
+        media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
+    }
+
+    fn everybody(&mut self, stimulus: &Stimulus) -> Verdict {
+        (0..self.phones.len()).try_for_each(|phone| self.stimulate(phone, stimulus.clone()))
+    }
+
+    pub(crate) fn stimulate(&mut self, phone: usize, stimulus: Stimulus) -> Verdict {
+        let scene = Scene { now: self.now, plan: self.plan, book: &self.book };
+        self.phones[phone].on(&scene, stimulus);
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.append(&mut self.phones[phone].out);
+        for effect in effects.drain(..) {
+            self.perform(phone, effect);
+        }
+        self.effects = effects;
+        Ok(())
+    }
+
+    fn perform(&mut self, phone: usize, effect: Effect) {
+        match effect {
+            Effect::Datagram(bytes) => {
+                let msg = Msg::read(&bytes);
+                let fate =
+                    self.network.datagram(self.now, LinkId { phone, inward: true, channel: Channel::Sip });
+                self.record(phone, true, msg.as_ref(), &bytes, fate);
+                for at in arrivals(fate) {
+                    self.schedule(at, Event::Datagram { phone, bytes: bytes.clone() });
+                }
+            }
+            Effect::Media(port, to, bytes) => {
+                let fate =
+                    self.network.datagram(self.now, LinkId { phone, inward: true, channel: Channel::Media });
+                let remote = SocketAddr::new(self.phones[phone].address, port);
+                for at in arrivals(fate).filter(|_| to.ip() == EXCHANGE) {
+                    self.schedule(at, Event::MediaIn { remote, port: to.port(), bytes: bytes.clone() });
+                }
+            }
+            Effect::Write(stream, bytes) => self.write(StreamId(stream), true, &bytes),
+            Effect::Connect => {
+                let stream = self.streams.open(phone);
+                let at = self.network.handshake(self.now, phone);
+                self.schedule(at, Event::StreamUp { stream, inward: true });
+            }
+            Effect::Disconnect(stream) => self.close(StreamId(stream), true),
+            Effect::Arm(at, timer) => self.schedule(at, Event::Phone(phone, Stimulus::Timer(timer))),
+        }
+    }
+
+    /// Tells whoever reads along.
+    pub(crate) fn tell_trace(&mut self, direction: &str, what: &dyn std::fmt::Debug) {
+        let now = self.now;
+        if let Some(trace) = &mut self.trace {
+            trace(&format!("{now} {direction} {what:?}"));
+        }
+    }
+
+    /// Adds an action to the running hash.
+    pub(crate) fn note(&mut self, action: &dyn std::fmt::Debug) {
+        let _ = write!(self.digest, "{action:?}");
+    }
+}

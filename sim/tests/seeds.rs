@@ -1,0 +1,85 @@
+//! Runs of the whole world: seeds hold, repeat themselves, and a broken timer is noticed.
+
+use telex_sim::plan::BrokenTimer;
+use telex_sim::{Settings, draw, run, run_with_ladder};
+
+/// The settings that the project promises to hold under.
+fn rough(calls: usize) -> Settings {
+    Settings { calls, loss: 50_000, duplicate: 20_000, reorder: 100_000, ..Settings::default() }
+}
+
+fn hold(seeds: std::ops::Range<u64>, settings: &Settings) {
+    for seed in seeds {
+        let outcome = run(&draw(seed, settings));
+        if let Some(failure) = outcome.broken {
+            panic!("seed {seed}: {}\n{}", failure.broken, failure.ladder);
+        }
+    }
+}
+
+#[test]
+fn seeds_hold_on_a_good_network() {
+    hold(0..10, &Settings { calls: 10, ..Settings::default() });
+}
+
+#[test]
+fn seeds_hold_on_a_bad_network() {
+    hold(100..125, &rough(10));
+}
+
+#[test]
+fn many_calls_at_once_hold() {
+    hold(7..8, &rough(100));
+}
+
+#[test]
+fn a_run_comes_to_something() {
+    let outcome = run(&draw(5, &rough(40)));
+    assert!(outcome.answered > 15, "{outcome:?}");
+    assert!(
+        outcome.busy > 0 && outcome.refused > 0 && outcome.cancelled > 0 && outcome.lost > 0,
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.calls, 40);
+}
+
+#[test]
+fn two_runs_of_a_seed_are_the_same_octet_for_octet() {
+    for seed in 0..4 {
+        let plan = draw(seed, &rough(8));
+        let (one, two) = (run(&plan), run(&plan));
+        assert_eq!(one, two);
+        assert_ne!(one.state_hash, run(&draw(seed + 1000, &rough(8))).state_hash);
+    }
+}
+
+/// Every seed in which something is lost shows it: either as a retransmission that comes late, or as
+/// transactions that outlive everything.
+#[test]
+fn a_broken_t1_is_caught_by_every_seed() {
+    for seed in 0..8 {
+        let plan = draw(seed, &Settings { broken: Some(BrokenTimer::T1), ..rough(8) });
+        let failure = run(&plan).broken.unwrap_or_else(|| panic!("seed {seed} did not notice"));
+        assert!(["retransmitted_on_time", "nothing_left"].contains(&failure.broken.oracle), "{failure:?}");
+    }
+}
+
+/// T2 only shows when something is lost four times in a row.
+#[test]
+fn a_broken_t2_is_caught_by_some_seed() {
+    let settings = Settings { broken: Some(BrokenTimer::T2), loss: 300_000, ..rough(8) };
+    let caught = (0..20).find_map(|seed| run(&draw(seed, &settings)).broken);
+    assert_eq!(caught.expect("nobody noticed").broken.oracle, "retransmitted_on_time");
+}
+
+#[test]
+fn the_ladder_shows_the_call() {
+    let mut plan = draw(1, &Settings { calls: 1, phones: 2, storms: false, ..Settings::default() });
+    plan.calls[0].dial = "*43".to_owned();
+    plan.calls[0].cancel = None;
+    let (outcome, ladder) = run_with_ladder(&plan, 0);
+    assert_eq!((outcome.answered, outcome.broken), (1, None));
+    for message in ["INVITE 1", "401 Unauthorized", "200 OK (INVITE) 2", "ACK 2", "BYE"] {
+        assert!(ladder.contains(message), "{message} is missing:\n{ladder}");
+    }
+}
