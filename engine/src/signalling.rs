@@ -324,6 +324,9 @@ impl Tables {
     }
 
     fn patience_ended(&mut self, cx: &mut Cx<'_>) {
+        if self.stopping == Stopping::Done {
+            return;
+        }
         if self.stopping == Stopping::Ending && self.calls.oldest().is_none() {
             // The last words were not answered either.
             self.stopping = Stopping::Done;

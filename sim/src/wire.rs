@@ -1,5 +1,5 @@
-//! The wire: SIP messages and media packets between phones and the exchange, by datagram and by stream, seen by the
-//! oracles as they enter and leave.
+//! The wire: SIP messages and media packets between phones and the exchange, by datagram and by stream, seen
+//! by the oracles as they enter and leave.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -271,7 +271,7 @@ impl World<'_> {
                 let event = StreamEvent::Closed;
                 self.schedule(
                     self.now + Duration::from_millis(20),
-                    Event::Tell(Input::Stream { stream, event }),
+                    Event::Tell(Box::new(Input::Stream { stream, event })),
                 );
             }
         }

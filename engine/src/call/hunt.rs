@@ -106,6 +106,10 @@ fn for_the_caller(status: Option<Status>) -> Status {
         }
         // The call does not exist there, but it does here.
         Some(Status::NO_SUCH_TRANSACTION | Status::REQUEST_TERMINATED) => Status::TEMPORARILY_UNAVAILABLE,
+        // About our request, not the caller's; and some say what to do instead in a header field that is not passed on.
+        Some(status) if matches!(status.code(), 400 | 405 | 406 | 414..=417 | 420..=423 | 491 | 494) => {
+            Status::TEMPORARILY_UNAVAILABLE
+        }
         Some(status) => status,
     }
 }
@@ -174,6 +178,18 @@ mod tests {
         let busy = refused(1, Status::SERVICE_UNAVAILABLE);
         let (_, orders) = play(&[busy, refused(2, Status::SERVICE_UNAVAILABLE)]);
         assert!(matches!(orders[0], Order::Refuse { status: Status::SERVER_INTERNAL_ERROR, .. }));
+    }
+
+    #[test]
+    fn what_a_phone_finds_wrong_with_our_request_is_not_the_callers_business() {
+        for code in [400, 405, 415, 420, 422, 423, 494] {
+            let status = Status::new(code).unwrap();
+            let (_, orders) = play(&[refused(1, status), refused(2, status)]);
+            assert!(
+                matches!(orders[0], Order::Refuse { status: Status::TEMPORARILY_UNAVAILABLE, .. }),
+                "{code}"
+            );
+        }
     }
 
     #[test]

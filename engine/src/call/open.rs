@@ -336,10 +336,10 @@ fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<T
     let fixed = config.phones.get(extension).and_then(|phone| phone.contact.as_ref());
     let mut targets: Vec<Target> = fixed.map(fixed_target).into_iter().collect();
     for binding in registrar.lookup(extension) {
-        let reach = binding.reach();
-        if reach != Reach::Unreachable {
+        let (reach, uri) = (binding.reach(), Uri::parse(&binding.contact));
+        if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
             let routes = binding.route_set().map(SmolStr::new).collect();
-            targets.push(Target { uri: binding.contact.clone(), reach, routes });
+            targets.push(Target { uri: SmolStr::new(uri.without_headers()), reach, routes });
         }
     }
     targets
@@ -381,6 +381,7 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
         user: call.from.clone(),
         max_forwards: u32::from(hops).saturating_sub(1),
         offer: bytes::Bytes::new(),
+        answers: None,
     }
 }
 

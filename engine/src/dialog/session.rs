@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 
 use super::session_timer::{Asked, SessionTimer};
 use super::state::Dialog;
+use crate::auth::Answers;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, ServerKey};
 use crate::sip::{HeaderName, Message, Method, Refresher, Status};
@@ -157,7 +158,7 @@ pub(crate) struct Invited<'a> {
     pub(crate) user: &'a str,
 }
 
-/// What a UAC needs to ask again, for instance after 422.
+/// What a UAC needs to ask again: after 422, 401 or 407.
 #[derive(Clone, Debug)]
 pub(crate) struct Invitation {
     /// Request-URI.
@@ -176,6 +177,8 @@ pub(crate) struct Invitation {
     pub(crate) max_forwards: u32,
     /// Our offer.
     pub(crate) offer: Bytes,
+    /// What those are told who ask for credentials; `None` when we have none.
+    pub(crate) answers: Option<Box<Answers>>,
 }
 
 /// What is different between asking and being asked.
@@ -228,6 +231,8 @@ pub(crate) struct Session {
     pub(crate) unacked: Option<Unacked>,
     /// Our 1xx that waits for its PRACK.
     pub(crate) reliable: Option<Reliable>,
+    /// RSeq of a reliable response that the final one overtook: its PRACK may still come (RFC 3262 §3).
+    pub(crate) overtaken: Option<u32>,
     /// RSeq of our next reliable response.
     pub(crate) next_rseq: u32,
     /// The answer waits for the PRACK of an earlier answer (RFC 3262 §5).
@@ -244,6 +249,8 @@ pub(crate) struct Session {
     pub(crate) updates: bool,
     /// What keeps the session alive.
     pub(crate) timer: Option<SessionTimer>,
+    /// Min-SE that a 422 to a refresh asked for (RFC 4028 §7.4).
+    pub(crate) min_se: Option<u32>,
     /// Armed timer of `timer`.
     pub(crate) timer_key: Option<TimerKey>,
     /// Armed timer to ask again after 491, or to repeat a provisional response.

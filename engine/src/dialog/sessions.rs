@@ -214,23 +214,31 @@ impl Sessions {
     /// A request of ours found no answer.
     pub(crate) fn on_failed(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, txn: ClientKey) -> Option<Heard> {
         let leg = *self.by_client.get(txn)?;
-        let session = self.all.get_mut(leg)?;
-        let heard = match (&session.role, session.phase) {
+        let session = self.all.get(leg)?;
+        match (&session.role, session.phase) {
             (Role::Uac { txn: invite, .. }, Phase::Inviting) if *invite == txn => {
                 let heard = self.heard(leg, LegEvent::Refused { status: None });
                 self.remove(cx, stack, leg);
-                return heard;
+                heard
             }
-            // Of a session being cleared every request was the last one.
-            (_, Phase::Ending) => {
+            (Role::Uac { txn: invite, .. }, Phase::Ending) if *invite == txn => {
                 self.remove(cx, stack, leg);
-                return None;
+                None
             }
-            // A refresh or change without an answer means that the peer is gone (§14.1, RFC 4028 §10).
-            _ => self.heard(leg, LegEvent::Ended(Ending::Lost)),
-        };
-        self.hang_up(cx, stack, leg, REASON_LOST);
-        heard
+            // BYE was the last request.
+            (_, Phase::Ending) if session.dialog.is_some() && session.unacked.is_none() => {
+                self.remove(cx, stack, leg);
+                None
+            }
+            // A refresh without an answer means that the peer is gone (§14.1, RFC 4028 §10).
+            _ if session.ours.as_ref().is_some_and(|ours| ours.txn == txn) => {
+                let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
+                self.hang_up(cx, stack, leg, REASON_LOST);
+                heard
+            }
+            // A PRACK: its fork may be gone, but the INVITE has its own end.
+            _ => None,
+        }
     }
 
     /// A timer of a session fired.
@@ -285,6 +293,7 @@ impl Session {
             body: Bytes::new(),
             unacked: None,
             reliable: None,
+            overtaken: None,
             next_rseq: 1,
             held_answer: None,
             held_progress: None,
@@ -293,6 +302,7 @@ impl Session {
             theirs: None,
             updates,
             timer: None,
+            min_se: None,
             timer_key: None,
             retry_key: None,
             progress: None,

@@ -46,8 +46,7 @@ pub(crate) fn without_tag(party: &NameAddr<'_>) -> SmolStr {
 fn contact_uri(message: &Message) -> Option<SmolStr> {
     let value = message.values(HeaderName::Contact).next()?;
     let contact = NameAddr::parse(value).ok()?;
-    Uri::parse(contact.uri_text).ok()?;
-    Some(SmolStr::new(contact.uri_text))
+    Some(SmolStr::new(contact.uri.without_headers()))
 }
 
 fn record_routes(message: &Message) -> Vec<SmolStr> {
@@ -73,8 +72,8 @@ impl Dialog {
         })
     }
 
-    /// The dialog that this response to our INVITE establishes (§12.1.2).
-    pub(crate) fn as_uac(response: &Message, flow: Flow, asked: &str) -> Result<Self, ParseError> {
+    /// The dialog that this response to our INVITE establishes (§12.1.2). `cseq` is that of the INVITE.
+    pub(crate) fn as_uac(response: &Message, flow: Flow, asked: &str, cseq: u32) -> Result<Self, ParseError> {
         let (from, to) = (response.from()?, response.to()?);
         let mut routes = record_routes(response);
         routes.reverse();
@@ -84,7 +83,7 @@ impl Dialog {
             remote_tag: SmolStr::new(to.tag().unwrap_or_default()),
             local: without_tag(&from),
             remote: without_tag(&to),
-            local_cseq: response.cseq()?.number,
+            local_cseq: cseq,
             remote_cseq: None,
             routes,
             target: contact_uri(response).unwrap_or_else(|| SmolStr::new(asked)),
@@ -156,15 +155,14 @@ impl Dialog {
     /// The way to the next hop. Behind a route set, or when the Contact is not where the peer's packets come from
     /// (a NAT stands between), that is the way the peer was heard; otherwise its Contact.
     pub(crate) fn next_hop(&self, cx: &mut Cx<'_>, transport: &mut Transport) -> Flow {
-        if !self.routes.is_empty() {
-            return self.flow;
-        }
         let heard = match self.flow {
             // Nothing is left of a stream that is gone, so its peer's Contact has to be believed.
             Flow::Stream { stream } if !transport.is_open(stream) => None,
+            flow if !self.routes.is_empty() => return flow,
             flow => Some(transport.remote_of(&flow).ip()),
         };
-        let Some(contact) = literal_contact(&self.target, heard) else { return self.flow };
+        let next = self.routes.first().unwrap_or(&self.target);
+        let Some(contact) = literal_contact(next, heard) else { return self.flow };
         match (self.flow, contact.0) {
             (Flow::Stream { stream }, border::Transport::Tcp) if transport.is_open(stream) => self.flow,
             (Flow::Datagram { listener, local, .. }, border::Transport::Udp) => {

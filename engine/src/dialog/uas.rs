@@ -98,6 +98,7 @@ impl Sessions {
         if let Some(reliable) = session.reliable.take() {
             cx.timers.cancel(reliable.again);
             cx.timers.cancel(reliable.give_up);
+            session.overtaken = Some(reliable.rseq);
         }
         if let Some(key) = session.retry_key.take() {
             cx.timers.cancel(key);
@@ -196,10 +197,10 @@ impl Sessions {
             stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
             return;
         };
+        let waits = session.reliable.as_ref().map(|r| r.rseq).or(session.overtaken.take());
         let rack = message.rack().and_then(Result::ok);
-        let matches = session.reliable.as_ref().is_some_and(|r| {
-            rack.as_ref()
-                .is_some_and(|a| a.rseq == r.rseq && a.cseq.number == cseq && a.cseq.method == Method::Invite)
+        let matches = rack.is_some_and(|a| {
+            Some(a.rseq) == waits && a.cseq.number == cseq && a.cseq.method == Method::Invite
         });
         if !matches {
             stack.respond(cx, txn, &session.reply(Status::NO_SUCH_TRANSACTION));

@@ -65,6 +65,11 @@ impl Sessions {
         txn: ServerKey,
     ) -> Option<Heard> {
         let session = self.all.get(leg)?;
+        if session.dialog.is_none() {
+            // Only the caller may end an early dialog (§15): the callee has its INVITE to answer.
+            stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
+            return None;
+        }
         stack.respond(cx, txn, &session.reply(Status::OK));
         let heard = match session.phase {
             Phase::Ending => None,
@@ -120,6 +125,7 @@ impl Sessions {
             dialog.refresh_target(message, flow);
             Self::repin(cx, stack, Some(old), flow);
         }
+        session.learn(message);
         if method == Method::Update && body.is_empty() {
             session.timer = Some(timer);
             stack.respond(cx, txn, &session.success());
@@ -198,8 +204,10 @@ impl Sessions {
     /// (RFC 4028 §7.4).
     pub(super) fn refresh(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
         let Some(session) = self.all.get_mut(leg) else { return };
-        session.timer_key = None;
-        session.retry_key = None;
+        // One of the two has fired; the other must not outlive what it was for.
+        for key in session.timer_key.take().into_iter().chain(session.retry_key.take()) {
+            cx.timers.cancel(key);
+        }
         if session.phase != Phase::Up {
             return;
         }
@@ -218,6 +226,9 @@ impl Sessions {
         if let Some(timer) = session.timer {
             let (seconds, refresher) = (timer.interval.as_secs(), timer.refresher_as_uac());
             writer.header(HeaderName::SessionExpires, format_args!("{seconds};refresher={refresher}"));
+        }
+        if let Some(floor) = session.min_se {
+            writer.header(HeaderName::MinSe, floor);
         }
         writer.header(HeaderName::UserAgent, AGENT);
         let bytes = match method {
@@ -250,9 +261,9 @@ impl Sessions {
             dialog.refresh_target(message, flow);
             Self::repin(cx, stack, Some(old), flow);
             if ours.method == Method::Invite {
-                let ack = acknowledge(cx, stack, dialog, ours.cseq);
-                session.ack = Some((ours.cseq, ack.0, ack.1));
+                session.acknowledge(cx, stack, ours.cseq);
             }
+            session.learn(message);
             session.timer = Some(SessionTimer::for_uac(asked(message), &cx.config.session));
             session.arm_session_timer(cx, leg);
             return None;
@@ -271,14 +282,19 @@ impl Sessions {
                 session.updates = false;
                 session.arm_retry(cx, leg, Duration::ZERO, LegTimer::Refresh);
             }
-            Status::SESSION_INTERVAL_TOO_SMALL => session.lengthen(cx, leg, message),
+            Status::SESSION_INTERVAL_TOO_SMALL if session.lengthen(message) => {
+                session.arm_retry(cx, leg, Duration::ZERO, LegTimer::Refresh);
+            }
             // The peer is there but will not refresh now: the session goes on, and so do the attempts.
-            _ => session.arm_session_timer(cx, leg),
+            _ => {
+                let gap = session.timer.map_or(BUSY_GAP, |timer| timer.interval / 8);
+                session.arm_retry(cx, leg, gap.max(BUSY_GAP), LegTimer::Refresh);
+            }
         }
         None
     }
 
-    /// A response to our BYE or PRACK, or a 2xx to an INVITE that came again.
+    /// A response to our BYE or PRACK, or a 2xx to a re-INVITE that came again or crossed our BYE.
     pub(super) fn other_answered(
         &mut self,
         cx: &mut Cx<'_>,
@@ -286,11 +302,12 @@ impl Sessions {
         leg: LegKey,
         message: &Message,
     ) -> Option<Heard> {
-        let session = self.all.get(leg)?;
+        let session = self.all.get_mut(leg)?;
         let status = message.status()?;
         let method = message.method();
         if method == Method::Invite && status.is_success() {
-            session.repeat_ack(cx, stack, message.cseq().ok()?.number);
+            // A 2xx that crossed our BYE is acknowledged all the same (§13.2.2.4).
+            session.acknowledge(cx, stack, message.cseq().ok()?.number);
         } else if method == Method::Bye && !status.is_provisional() {
             self.remove(cx, stack, leg);
         }
@@ -299,6 +316,23 @@ impl Sessions {
 }
 
 impl Session {
+    /// Acknowledges a 2xx to a re-INVITE, for the first time or again.
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32) {
+        if self.ack.as_ref().is_some_and(|ack| ack.0 == cseq) {
+            self.repeat_ack(cx, stack, cseq);
+        } else if let Some(dialog) = &mut self.dialog {
+            let (flow, bytes) = acknowledge(cx, stack, dialog, cseq);
+            self.ack = Some((cseq, flow, bytes));
+        }
+    }
+
+    /// Takes in which methods the peer allows, if it says so (RFC 3261 §20.5).
+    pub(super) fn learn(&mut self, message: &Message) {
+        if message.header(HeaderName::Allow).is_some() {
+            self.updates = message.has_token(HeaderName::Allow, "UPDATE");
+        }
+    }
+
     /// Why a re-INVITE or UPDATE cannot be considered now (§14.2, RFC 3311 §5.2).
     fn refusal(&self, method: Method, message: &Message) -> Option<Status> {
         let offers = method == Method::Invite || !message.body().is_empty();
@@ -324,11 +358,15 @@ impl Session {
         Duration::from_millis(u64::from(from + cx.rng.call.below(span)) * 10)
     }
 
-    /// 422: the next refresh asks for the interval the peer wants (RFC 4028 §7.3).
-    fn lengthen(&mut self, cx: &mut Cx<'_>, leg: LegKey, message: &Message) {
-        if let (Some(Ok(wanted)), Some(timer)) = (message.min_se(), &mut self.timer) {
-            timer.interval = timer.interval.max(Duration::from_secs(u64::from(wanted)));
+    /// 422: the next refresh asks for the interval the peer wants (RFC 4028 §7.3). False when that is what it refused.
+    fn lengthen(&mut self, message: &Message) -> bool {
+        let (Some(Ok(wanted)), Some(timer)) = (message.min_se(), &mut self.timer) else { return false };
+        let interval = Duration::from_secs(u64::from(wanted));
+        let longer = interval > timer.interval;
+        if longer {
+            timer.interval = interval;
+            self.min_se = Some(wanted);
         }
-        self.arm_retry(cx, leg, Duration::ZERO, LegTimer::Refresh);
+        longer
     }
 }

@@ -1,5 +1,7 @@
 //! Whole calls through the machine, by hand-written messages over a perfect network.
 
+mod dialogs;
+
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -161,6 +163,20 @@ fn inside(response: &Message, method: &str, cseq: u32, body: &str) -> String {
         "{method} sip:bob@10.0.0.9:5060 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK{method}{cseq}\n\
 Max-Forwards: 70\nFrom: <sip:alice@telex>;tag=fa\nTo: {to}\nCall-ID: c1\nCSeq: {cseq} {method}\n\
 Contact: <sip:alice@10.0.0.1>\n"
+    );
+    if body.is_empty() { format!("{head}\n") } else { with_body(&head, body) }
+}
+
+/// A request of bob's inside the dialog that our INVITE to him opened.
+fn from_bob(asked: &Message, method: &str, cseq: u32, extra: &str, body: &str) -> String {
+    let value = |name| asked.header(name).unwrap();
+    let (from, to) = (value(crate::sip::HeaderName::To), value(crate::sip::HeaderName::From));
+    let tag = if from.contains("tag=") { "" } else { ";tag=tb" };
+    let head = format!(
+        "{method} sip:alice@10.0.0.9:5060 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKb{method}{cseq}\n\
+Max-Forwards: 70\nFrom: {from}{tag}\nTo: {to}\nCall-ID: {}\nCSeq: {cseq} {method}\n\
+Contact: <sip:bob@10.0.0.2>\n{extra}",
+        value(crate::sip::HeaderName::CallId)
     );
     if body.is_empty() { format!("{head}\n") } else { with_body(&head, body) }
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::error::{ParseError, Why};
+use super::error::Why;
 use crate::limits::MESSAGE_OCTETS;
 
 /// `token`.
@@ -22,8 +22,8 @@ pub(super) const PASSWORD: u16 = 1 << 4;
 pub(super) const PARAM: u16 = 1 << 5;
 /// `hname`, `hvalue` but `%`.
 pub(super) const HEADER: u16 = 1 << 6;
-/// A label of a host name; `_` too, which real networks use.
-pub(super) const LABEL: u16 = 1 << 7;
+/// What host names and IPv4 addresses are made of; `_` too, which real networks use.
+pub(super) const HOST: u16 = 1 << 7;
 /// An unquoted parameter value: `token`, `host` and whatever else cannot end it.
 pub(super) const VALUE: u16 = 1 << 8;
 /// Visible ASCII. A Call-ID is made of it: the grammar has fewer characters, phones have not.
@@ -52,7 +52,7 @@ const fn classes() -> [u16; 256] {
         let b = i as u8;
         if b.is_ascii_alphanumeric() {
             table[i] |=
-                TOKEN | USER | BARE_USER | PASSWORD | PARAM | HEADER | LABEL | VALUE | URIC | BARE_URIC;
+                TOKEN | USER | BARE_USER | PASSWORD | PARAM | HEADER | HOST | VALUE | URIC | BARE_URIC;
         }
         if b.is_ascii_graphic() {
             table[i] |= VISIBLE;
@@ -74,7 +74,7 @@ const fn classes() -> [u16; 256] {
     table = mark(table, b";?/#", USER);
     table = mark(table, b"[]/:&+$", PARAM);
     table = mark(table, b"[]/?:+$", HEADER);
-    table = mark(table, b"-_", LABEL);
+    table = mark(table, b"-_.", HOST);
     table = mark(table, b"/:@&=+$%[]#", URIC | BARE_URIC);
     mark(table, b";?,", URIC)
 }
@@ -141,7 +141,8 @@ pub(super) fn unquote(inside: &str) -> Cow<'_, str> {
 pub(super) struct Span(pub(super) u16, pub(super) u16);
 
 impl Span {
-    /// Positions fit 16 bits: messages do, by [`MESSAGE_OCTETS`], and other texts are checked by [`fits`].
+    /// Positions fit 16 bits: messages do, by [`MESSAGE_OCTETS`], and other texts are checked by
+    /// [`Cursor::check_length`].
     #[inline]
     pub(super) fn new(from: usize, to: usize) -> Self {
         Self(from as u16, to as u16)
@@ -158,22 +159,46 @@ impl Span {
     }
 }
 
-/// Refuses text that a [`Span`] cannot reach into.
-#[inline]
-pub(super) fn fits(part: &'static str, text: &str) -> Result<(), ParseError> {
-    if text.len() > MESSAGE_OCTETS { Err(ParseError::new(part, Why::TooLarge, 0)) } else { Ok(()) }
-}
-
 /// Where the run of `class` that begins at `at` ends.
 #[inline]
-fn run(bytes: &[u8], mut at: usize, class: u16) -> usize {
-    while let Some(&b) = bytes.get(at) {
-        if !is(b, class) {
-            break;
+fn run(bytes: &[u8], at: usize, class: u16) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&b| !is(b, class)).unwrap_or(rest.len())
+}
+
+/// Where the run of `class` that begins at `at` ends. Letters, digits, hyphens and dots must be of `class`: they are
+/// skipped eight at a time.
+#[inline]
+fn long_run(bytes: &[u8], mut at: usize, class: u16) -> usize {
+    loop {
+        while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let others = others(u64::from_le_bytes(*word));
+            if others != 0 {
+                at += (others.trailing_zeros() / 8) as usize;
+                break;
+            }
+            at += 8;
         }
-        at += 1;
+        match bytes.get(at) {
+            Some(&b) if is(b, class) => at += 1,
+            _ => return at,
+        }
     }
-    at
+}
+
+/// The highest bit of every octet that is neither letter nor digit nor hyphen nor dot.
+#[inline]
+fn others(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    // Without its highest bit an octet plus 0x80 - n reaches that bit exactly when it is n or more.
+    let from = |word: u64, n: u8| word + ONES * (0x80 - n as u64);
+    let plain = word & !HIGH;
+    let folded = plain | ONES * 0x20;
+    let letter = from(folded, b'a') & !from(folded, b'z' + 1) & plain << 1;
+    let number = from(plain, b'-') & !from(plain, b'9' + 1);
+    let slash = !from(plain ^ ONES * b'/' as u64, 1);
+    !(letter | number & !slash) & HIGH | word & HIGH
 }
 
 /// Reads text from left to right.
@@ -187,6 +212,19 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
+    }
+
+    /// Refuses text that a [`Span`] cannot reach into.
+    #[inline]
+    pub(super) fn check_length(&self) -> Result<(), Why> {
+        if self.text.len() > MESSAGE_OCTETS { Err(Why::TooLarge) } else { Ok(()) }
+    }
+
+    /// Only white space may be left, or in a list a comma and more.
+    #[inline]
+    pub(super) fn end_of_value(&mut self, list: bool) -> Result<(), Why> {
+        self.skip_lws();
+        if self.is_done() || (list && self.peek() == b',') { Ok(()) } else { Err(Why::Trailing) }
     }
 
     /// Octets read so far.
@@ -247,6 +285,14 @@ impl<'a> Cursor<'a> {
     pub(super) fn skip(&mut self, class: u16) -> usize {
         let from = self.at;
         self.at = run(self.text.as_bytes(), from, class);
+        self.at - from
+    }
+
+    /// The same for a class that holds letters, digits, hyphens and dots, where a long run is likely.
+    #[inline]
+    pub(super) fn skip_long(&mut self, class: u16) -> usize {
+        let from = self.at;
+        self.at = long_run(self.text.as_bytes(), from, class);
         self.at - from
     }
 

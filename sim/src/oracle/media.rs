@@ -11,7 +11,7 @@ use crate::voice::{Heard, LegId, hear};
 
 /// What was sent before a hold was agreed may still arrive for this long.
 const GRACE: Duration = Duration::from_millis(1500);
-/// Both sides up for this long have heard each other, at any rate of loss the simulator is used with.
+/// Both sides up for this long have heard each other when nothing is lost.
 const SOON: Duration = Duration::from_secs(3);
 /// A BYE is repeated for 32 s; media to a phone that said or answered it has stopped by then.
 const AFTER_BYE: Duration = Duration::from_secs(40);
@@ -87,9 +87,13 @@ pub(crate) fn flows_at_rest(now: Instant, plan: &Plan, phones: &[Phone]) -> Verd
     Ok(())
 }
 
-/// `media_both_ways`, over the whole run: sides that were up together for long enough heard each other, unless somebody
-/// held or could not be reached. Calls without offer are left out: their media waits for an ACK, which may be lost.
+/// `media_both_ways`, over the whole run: sides that were up together for long enough heard each other,
+/// unless somebody held or could not be reached. Calls without offer are left out: their media waits for an
+/// ACK, which may be lost.
 pub(crate) fn everybody_was_heard(now: Instant, plan: &Plan, phones: &[Phone], network: &Network) -> Verdict {
+    // Each lost packet costs patience, and a burst takes five on average.
+    let losses = (plan.faults.loss + 5 * plan.faults.burst) / 100_000;
+    let soon = SOON * (1 + losses.max(u32::from(plan.faults.loss > 0)));
     for (caller, callee) in pairs(plan, phones) {
         let Some(callee) = callee.filter(|_| !plan.calls[caller.call].late_offer) else { continue };
         let (Some(one), Some(two)) = (caller.answered, callee.answered) else { continue };
@@ -98,7 +102,7 @@ pub(crate) fn everybody_was_heard(now: Instant, plan: &Plan, phones: &[Phone], n
         if caller.ever_held || callee.ever_held || !reachable(caller) || !reachable(callee) {
             continue;
         }
-        if from + SOON > until {
+        if from + soon > until {
             continue;
         }
         for (leg, other) in [(caller, callee), (callee, caller)] {
@@ -123,14 +127,13 @@ fn pairs<'a>(plan: &Plan, phones: &'a [Phone]) -> Vec<(&'a Leg, Option<&'a Leg>)
         let place = &mut pairs[leg.call];
         match leg.side {
             Side::Caller => place.0 = Some(leg),
-            // Of two that answered, the one that stayed is the one that was connected.
-            Side::Callee if place.1.is_none_or(|other| stayed(other) < stayed(leg)) => place.1 = Some(leg),
+            // Of several that answered, the one that was acknowledged first is the one that was connected.
+            Side::Callee if leg.confirmed.is_some() => {
+                let other = place.1.filter(|other| other.confirmed < leg.confirmed);
+                place.1 = other.or(Some(leg));
+            }
             Side::Callee => {}
         }
     }
     pairs.into_iter().filter_map(|(caller, callee)| Some((caller?, callee))).collect()
-}
-
-fn stayed(leg: &Leg) -> Instant {
-    leg.ended.unwrap_or(Instant::FAR)
 }

@@ -70,7 +70,12 @@ impl Retransmissions {
                 let reason = format!("{} again, answered or over a reliable transport", msg.summary());
                 return Err(broken("retransmitted_on_time", exit.now, reason));
             }
-            return same(bytes, exit);
+            same(bytes, exit)?;
+            if exit.is_provoked() {
+                return Ok(());
+            }
+            let reason = format!("{} again, although it was acknowledged", msg.summary());
+            return Err(broken("retransmitted_on_time", exit.now, reason));
         }
         let Some(kind) = kind_of(exit) else {
             if msg.is_request() && msg.method() != "ACK" {

@@ -1,5 +1,5 @@
-//! What happens within a phone's dialogs: holding, refreshing, hanging up, and what the exchange asks (RFC 3261 §12.2,
-//! §14, §15; RFC 3311).
+//! What happens within a phone's dialogs: holding, refreshing, hanging up, and what the exchange asks (RFC
+//! 3261 §12.2, §14, §15; RFC 3311).
 
 use telex_engine::event::Side;
 use telex_engine::time::Duration;
@@ -26,7 +26,8 @@ impl Phone {
         }
     }
 
-    /// A response without a transaction: a 2xx that came after the phone gave up still opens a dialog, which is ended.
+    /// A response without a transaction: a 2xx that came after the phone gave up still opens a dialog, which
+    /// is ended.
     pub(super) fn stray_response(&mut self, scene: &Scene<'_>, msg: &Msg) {
         let accepted = msg.method() == "INVITE" && msg.code().is_some_and(|c| (200..300).contains(&c));
         if !accepted {
@@ -285,6 +286,7 @@ impl Phone {
         let number = msg.cseq().map_or(0, |(number, _)| number);
         let leg = &mut self.legs[n];
         let Some(ok) = leg.unacknowledged.take_if(|ok| ok.cseq == number) else { return };
+        leg.confirmed.get_or_insert(scene.now);
         if ok.expects_answer
             && let Some(remote) = Remote::read(&msg.body)
         {
