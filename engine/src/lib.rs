@@ -30,10 +30,10 @@ pub mod border;
 pub mod mediactl;
 // protocol
 mod cx;
-pub mod dialog;
+mod dialog;
 mod registrar;
-pub mod transaction;
-pub mod transport;
+mod transaction;
+mod transport;
 // features
 mod call;
 // tops

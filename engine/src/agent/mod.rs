@@ -471,10 +471,7 @@ impl Core {
                 let heard = sessions.on_request(cx, stack, txn, message, flow);
                 return self.heard(heard?);
             }
-            Method::Invite => match self.invited(cx, txn, message, flow) {
-                Ok(event) => return Some(event),
-                Err(reply) => reply,
-            },
+            Method::Invite => return self.invited(cx, txn, message, flow),
             method => screen::outside(method),
         };
         self.stack.respond(cx, txn, &reply);
@@ -487,22 +484,23 @@ impl Core {
         txn: ServerKey,
         invite: &Message,
         flow: Flow,
-    ) -> Result<AgentEvent, Reply> {
-        if let Some(reply) = screen::unfit(cx, &mut self.stack, txn, invite) {
-            return Err(reply);
-        }
-        if self.calls.len() >= limits::CALLS {
-            return Err(Reply::new(Status::BUSY_HERE));
+    ) -> Option<AgentEvent> {
+        let unfit = screen::unfit(cx, &mut self.stack, txn, invite);
+        let full = (self.calls.len() >= limits::CALLS).then(|| Reply::new(Status::BUSY_HERE));
+        if let Some(reply) = unfit.or(full) {
+            self.stack.respond(cx, txn, &reply);
+            return None;
         }
         let call = self.calls.insert(LegKey::default());
         let by = Invited { txn, invite, flow, user: &self.user };
         let Ok(leg) = self.sessions.invited_by(cx, &mut self.stack, call, &by) else {
             self.calls.remove(call);
-            return Err(Reply::new(Status::BAD_REQUEST));
+            self.stack.respond(cx, txn, &Reply::new(Status::BAD_REQUEST));
+            return None;
         };
         self.serve(call, leg);
         let from = invite.from().map(|from| SmolStr::new(from.uri_text)).unwrap_or_default();
-        Ok(AgentEvent::Invited { call: CallHandle(call), from, body: invite.body_bytes() })
+        Some(AgentEvent::Invited { call: CallHandle(call), from, body: invite.body_bytes() })
     }
 
     /// What a session tells. `None` for a call that was hung up here.
@@ -513,6 +511,8 @@ impl Core {
             LegEvent::Progress { status, body } => AgentEvent::Progress { call, status, body },
             LegEvent::Answered { body } => AgentEvent::Answered { call, body },
             LegEvent::Refused { status } => AgentEvent::Refused { call, status },
+            // Nothing was changed, and nothing is.
+            LegEvent::Refreshed { .. } => return None,
             LegEvent::Confirmed { body } => AgentEvent::Confirmed { call, body },
             LegEvent::Offered { body } => AgentEvent::Offered { call, body },
             LegEvent::OfferWanted => AgentEvent::Offered { call, body: Bytes::new() },

@@ -227,7 +227,16 @@ fn a_call_is_challenged_and_asked_again() {
     assert_eq!(world.told(0), []);
     let first: u32 = world.ladder[0].rsplit(['(', ' ']).nth(1).unwrap().parse().unwrap();
     let ladder = world.ladder().replace(&first.to_string(), "n").replace(&(first + 1).to_string(), "n+1");
-    insta::assert_snapshot!(ladder.replace(&(first + 2).to_string(), "n+2"), @"");
+    insta::assert_snapshot!(ladder.replace(&(first + 2).to_string(), "n+2"), @r"
+    192.0.2.7:5060: INVITE sip:*43@telex SIP/2.0 (n INVITE)
+    192.0.2.1:5060: SIP/2.0 401 Unauthorized (n INVITE)
+    192.0.2.7:5060: ACK sip:*43@telex SIP/2.0 (n ACK)
+    192.0.2.7:5060: INVITE sip:*43@telex SIP/2.0 (n+1 INVITE)
+    192.0.2.1:5060: SIP/2.0 200 OK (n+1 INVITE)
+    192.0.2.7:5060: ACK sip:*43@192.0.2.1:5060 SIP/2.0 (n+1 ACK)
+    192.0.2.7:5060: BYE sip:*43@192.0.2.1:5060 SIP/2.0 (n+2 BYE)
+    192.0.2.1:5060: SIP/2.0 200 OK (n+2 BYE)
+    ");
     world.assert_quiet();
 }
 
@@ -356,5 +365,38 @@ fn a_changed_session_is_refused_or_accepted_by_the_script() {
     world.forge(&request("BYE", 4, &to, ""));
     let confirmed = AgentEvent::Confirmed { call, body: Bytes::from("v=0") };
     assert_eq!(world.told(0), [confirmed, AgentEvent::Ended { call, by: Ended::HungUp }]);
+    world.assert_quiet();
+}
+
+#[test]
+fn a_call_by_stream_opens_one_and_fails_with_it() {
+    let mut world = World::new();
+    let tcp = Server { transport: Transport::Tcp, address: address(BOB) };
+    let mut out = Actions::new();
+    let mut call = |world: &mut World| {
+        let call = world.alice.call(world.now, tcp, "sip:101@192.0.2.8", OFFER.into(), &mut out).unwrap();
+        let sent = out.drain(..).find_map(|action| match action {
+            Action::Transmit { flow: Flow::Stream { stream }, bytes } => Some((stream, bytes)),
+            _ => None,
+        });
+        let (stream, bytes) = sent.expect("an INVITE on a stream");
+        (call, stream, Message::parse(bytes).unwrap())
+    };
+    let event = |world: &mut World, stream, event| world.input(ALICE, Input::Stream { stream, event });
+
+    let (refused, stream, invite) = call(&mut world);
+    let (local, remote) = (address(ALICE), address(BOB));
+    event(&mut world, stream, StreamEvent::Opened { listener: None, local, remote });
+    let busy = Reply::new(Status::BUSY_HERE).write(&invite, remote, Some("b"));
+    let (head, rest) = busy.split_at(40);
+    event(&mut world, stream, StreamEvent::Bytes(Bytes::copy_from_slice(head)));
+    event(&mut world, stream, StreamEvent::Bytes(Bytes::copy_from_slice(rest)));
+    assert_eq!(world.told(0), [AgentEvent::Refused { call: refused, status: Some(Status::BUSY_HERE) }]);
+
+    let (lost, again, _) = call(&mut world);
+    assert_eq!(again, stream, "the open stream serves again");
+    event(&mut world, stream, StreamEvent::Closed);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.told(0), [AgentEvent::Refused { call: lost, status: None }]);
     world.assert_quiet();
 }

@@ -119,7 +119,7 @@ impl Calls {
         let mut legs = 0;
         for call in self.all.values() {
             for party in &call.parties {
-                ports += 1;
+                ports += usize::from(party.media.held);
                 legs += usize::from(party.media.put);
                 assert!(party.leg.is_none_or(|leg| sessions.exists(leg)), "a party's session lives");
             }
@@ -151,6 +151,10 @@ impl Calls {
                 call.parties[party].leg = None;
                 Some(AppEvent::Cancelled)
             }
+            LegEvent::Refreshed { body } => {
+                call.refreshed(cx, party, &body);
+                None
+            }
             LegEvent::Offered { body } => {
                 call.offered(cx, below, party, heard.leg, &body);
                 None
@@ -168,6 +172,7 @@ impl Calls {
             }
         };
         if let Some(event) = event {
+            call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
         }
     }
@@ -251,7 +256,9 @@ impl Calls {
     /// Frees a call that has ended once media has let go of all its legs.
     fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
-        // Ports of callees that were let go come back while the call goes on.
+        for at in call.idle() {
+            call.give_back(&mut self.ports, at);
+        }
         let Some(cause) = call.cause.clone() else { return };
         if call.parties.iter().any(|p| p.media.put) {
             return;
@@ -268,10 +275,8 @@ impl Calls {
             callee: peer.map_or(LegStats::default(), |p| p.media.stats),
         };
         cx.report(event);
-        let shard = call.shard;
-        for party in &call.parties {
-            self.ports.forget(party.media.id);
-            self.ports.release(shard, party.media.port);
+        for at in 0..call.parties.len() {
+            call.give_back(&mut self.ports, at);
         }
         for (query, ..) in &call.waiting {
             self.by_query.remove(query);
@@ -298,7 +303,7 @@ impl Calls {
 impl Call {
     fn info(&self, now: Instant) -> CallInfo {
         let held = self.state == CallState::Up && self.parties.iter().any(|p| p.leg.is_some() && p.holds());
-        let codec = self.parties.first().and_then(Party::speech);
+        let codec = self.parties.first().and_then(Party::codec);
         CallInfo {
             id: self.id,
             from: self.from.clone(),
@@ -307,6 +312,35 @@ impl Call {
             codec: codec.filter(|_| self.room_put).map(|c| c.name).unwrap_or_default(),
             age: now.since(self.started),
             talking: self.answered.map(|at| now.since(at)),
+        }
+    }
+
+    /// A callee that was heard early is gone while the hunt goes on: the next one can be heard.
+    fn lost_early(&mut self, cx: &mut Cx<'_>, event: AppEvent) {
+        if let AppEvent::Refused { party, .. } | AppEvent::HungUp { party } | AppEvent::Lost { party } = event
+            && party != CALLER
+            && matches!(self.app, App::Hunt(_))
+        {
+            self.drop_media(cx, party);
+            self.peer = self.peer.filter(|&peer| peer != party);
+        }
+    }
+
+    /// Callees that were let go, and of whom media has let go too: their ports are of use to other calls.
+    fn idle(&self) -> SmallVec<[PartyId; 2]> {
+        let idle = |at: PartyId, party: &Party| {
+            party.leg.is_none() && !party.media.put && self.waiting.iter().all(|waiting| waiting.1 != at)
+        };
+        let parties = self.parties.iter().enumerate().skip(CALLER + 1);
+        parties.filter(|&(at, party)| self.peer != Some(at) && idle(at, party)).map(|(at, _)| at).collect()
+    }
+
+    /// Gives the port of a party back, once.
+    fn give_back(&mut self, ports: &mut Ports, at: PartyId) {
+        if let Some(party) = self.parties.get_mut(at).filter(|party| party.media.held) {
+            party.media.held = false;
+            ports.forget(party.media.id);
+            ports.release(self.shard, party.media.port);
         }
     }
 

@@ -7,7 +7,7 @@ use crate::border::Action;
 use crate::cx::{Cx, LegKey};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, Playing, RoomMode, RoomSpec};
-use crate::offer::{self, Direction, OfferError, Ptime};
+use crate::offer::{self, OfferError, Ptime};
 use crate::sip::Status;
 
 /// The tone of `*60`: 440 Hz at about -12 dBm0.
@@ -19,15 +19,16 @@ const NOT_ACCEPTABLE: &str = "SIP;cause=488;text=\"Session description not accep
 impl Call {
     /// A callee's description in a provisional response. True when it can be heard from now on.
     pub(super) fn early_answer(&mut self, cx: &mut Cx<'_>, party: PartyId, body: &[u8]) -> bool {
-        if body.is_empty() || self.parties[CALLER].theirs.is_none() {
+        if body.is_empty() || !self.parties[CALLER].has_spoken() {
             return false;
         }
-        let known = self.parties[party].theirs.is_some();
-        if self.parties[party].answered(body).is_err() {
+        let callee = &mut self.parties[party];
+        let known = callee.has_spoken();
+        if callee.answered(body, true).is_err() || !callee.is_usable() {
             return false;
         }
         if !known {
-            self.parties[party].tell(cx, self.id, side(party), false, true);
+            callee.tell_heard(cx, self.id, side(party), false);
         }
         true
     }
@@ -40,32 +41,39 @@ impl Call {
         party: PartyId,
         body: &[u8],
     ) -> Option<AppEvent> {
+        let callee = &mut self.parties[party];
         // A 2xx may leave out what an earlier response said already.
-        let early = self.parties[party].theirs.is_some();
-        let usable = if body.is_empty() && early { Ok(()) } else { self.parties[party].answered(body) };
-        if usable.is_ok() {
+        let early = callee.has_spoken();
+        let read = if body.is_empty() && early { Ok(()) } else { callee.answered(body, false) };
+        if read.is_ok() && callee.is_usable() {
             if !early {
-                self.parties[party].tell(cx, self.id, side(party), false, true);
+                callee.tell_heard(cx, self.id, side(party), false);
             }
             return Some(AppEvent::Answered { party });
         }
-        if let Some(leg) = self.parties[party].leg.take() {
+        if let Some(leg) = callee.leg.take() {
             below.sessions.hang_up(cx, &mut below.stack, leg, NOT_ACCEPTABLE);
         }
         Some(AppEvent::Refused { party, status: Some(Status::NOT_ACCEPTABLE_HERE) })
     }
 
-    /// A party's ACK, with its answer when our 2xx carried the offer.
-    pub(super) fn confirmed(&mut self, cx: &mut Cx<'_>, party: PartyId, body: &[u8]) -> Option<AppEvent> {
-        if body.is_empty() {
-            // Without an answer to our first offer there is nothing to talk with.
-            return self.parties[party].theirs.is_none().then_some(AppEvent::Lost { party });
+    /// A party's ACK, with its answer when our 2xx carried the offer. Without one to our first offer there is nothing
+    /// to talk with.
+    pub(super) fn confirmed(&mut self, cx: &mut Cx<'_>, id: PartyId, body: &[u8]) -> Option<AppEvent> {
+        let party = &mut self.parties[id];
+        if !party.is_asked() {
+            return None;
         }
-        if self.parties[party].answered(body).is_err() {
-            return self.parties[party].theirs.is_none().then_some(AppEvent::Lost { party });
+        let (first, held) = (!party.has_spoken(), party.holds());
+        let read = party.answered(body, false);
+        if first && !party.is_usable() {
+            return Some(AppEvent::Lost { party: id });
         }
-        self.parties[party].tell(cx, self.id, side(party), false, true);
-        self.put_media(cx);
+        if read.is_ok() {
+            party.tell_heard(cx, self.id, side(id), false);
+            self.tell_hold(cx, id, held);
+            self.put_media(cx);
+        }
         None
     }
 
@@ -81,37 +89,62 @@ impl Call {
         match self.consider(cx, party, body) {
             Ok(answer) => below.sessions.accept_offer(cx, &mut below.stack, leg, answer),
             Err(error) => {
+                self.parties[party].refuse();
                 let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
                 below.sessions.reject_offer(cx, &mut below.stack, leg, status);
             }
         }
     }
 
-    fn consider(&mut self, cx: &mut Cx<'_>, party: PartyId, body: &[u8]) -> Result<bytes::Bytes, OfferError> {
-        let offer = offer::read(body)?;
-        let wanted = self.wanted_from(party);
-        let chosen = match &wanted {
-            Some(wanted) => offer::agree(&offer, wanted)?,
-            None => offer.audio().map(|audio| audio.codecs.clone()).ok_or(OfferError::NoAudio)?,
-        };
-        let held = self.parties[party].holds();
-        self.parties[party].offered(offer);
-        let answer = self.parties[party].answer(chosen);
-        self.parties[party].tell(cx, self.id, side(party), true, true);
-        self.tell_hold(cx, party, held);
+    fn consider(&mut self, cx: &mut Cx<'_>, id: PartyId, body: &[u8]) -> Result<bytes::Bytes, OfferError> {
+        let held = self.parties[id].holds();
+        self.parties[id].offered(offer::read(body)?)?;
+        let chosen = self.chosen_for(id)?;
+        let answer = self.parties[id].answer(chosen, false)?;
+        self.parties[id].tell_heard(cx, self.id, side(id), true);
+        self.tell_hold(cx, id, held);
         self.put_media(cx);
         Ok(answer)
     }
 
+    /// The codecs of our answer to a party's offer: those its peer understands; in a service those we produce, or all.
+    pub(super) fn chosen_for(&self, id: PartyId) -> Result<Vec<offer::Codec>, OfferError> {
+        let offered = self.parties[id].their_codecs();
+        if offer::speech(offered).is_none() {
+            return Err(OfferError::NoAudio);
+        }
+        let chosen = match (&self.app, self.playing()) {
+            (App::Service, None) => offered.to_vec(),
+            (App::Service, Some(_)) => offer::choose(offered, &offer::default_codecs()),
+            _ => {
+                let other = if id == CALLER { self.peer } else { Some(CALLER) };
+                let other = other.and_then(|other| self.parties.get(other));
+                other.map_or_else(|| offered.to_vec(), |other| offer::choose(offered, other.their_codecs()))
+            }
+        };
+        if chosen.is_empty() { Err(OfferError::NoCommonCodec) } else { Ok(chosen) }
+    }
+
     /// A party asks for our offer: what is in use.
     pub(super) fn offer_wanted(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, leg: LegKey) {
-        let codecs = self.parties[party].ours.clone();
-        let held = self.parties[party].holds();
+        let codecs = self.parties[party].our_codecs().to_vec();
         let ptime = self.parties[party].ptime();
-        let body = self.parties[party].offer(codecs, Direction::SendRecv, ptime);
-        self.tell_hold(cx, party, held);
-        self.put_media(cx);
-        below.sessions.accept_offer(cx, &mut below.stack, leg, body);
+        match self.parties[party].offer(codecs, ptime) {
+            Ok(body) => below.sessions.accept_offer(cx, &mut below.stack, leg, body),
+            Err(_) => {
+                below.sessions.reject_offer(cx, &mut below.stack, leg, Status::REQUEST_PENDING);
+            }
+        }
+    }
+
+    /// The answer to a refresh of ours. It says mostly what was said before.
+    pub(super) fn refreshed(&mut self, cx: &mut Cx<'_>, id: PartyId, body: &[u8]) {
+        let held = self.parties[id].holds();
+        if self.parties[id].refreshed(body) {
+            self.parties[id].tell_heard(cx, self.id, side(id), false);
+            self.tell_hold(cx, id, held);
+            self.put_media(cx);
+        }
     }
 
     fn tell_hold(&self, cx: &mut Cx<'_>, party: PartyId, held: bool) {
@@ -121,46 +154,38 @@ impl Call {
         }
     }
 
-    /// The codecs a party may name: those its peer understands; in a service those we produce; `None` for any.
-    fn wanted_from(&self, party: PartyId) -> Option<Vec<offer::Codec>> {
-        match (&self.app, self.playing()) {
-            (App::Service, None) => None,
-            (App::Service, Some(_)) => Some(offer::default_codecs()),
-            _ => {
-                let other = if party == CALLER { self.peer? } else { CALLER };
-                Some(self.parties.get(other)?.their_codecs().to_vec())
-            }
-        }
-    }
-
     /// Writes the answer to the caller's offer from what the callee answered, or our offer when the caller made none.
-    pub(super) fn describe_to_caller(&mut self, cx: &mut Cx<'_>, callee: PartyId) -> bytes::Bytes {
+    pub(super) fn describe_to_caller(
+        &mut self,
+        cx: &mut Cx<'_>,
+        callee: PartyId,
+        provisional: bool,
+    ) -> bytes::Bytes {
         let theirs = self.parties[callee].their_codecs().to_vec();
         let ptime = self.parties[callee].ptime();
         let caller = &mut self.parties[CALLER];
-        let (body, offer) = if caller.theirs.is_some() {
-            let chosen = offer::choose(caller.their_codecs(), &theirs);
-            (caller.answer(chosen), false)
+        let offer = !caller.has_spoken();
+        let body = if offer {
+            caller.offer(offer::choose(&offer::default_codecs(), &theirs), ptime)
         } else {
-            let codecs = offer::choose(&offer::default_codecs(), &theirs);
-            (caller.offer(codecs, Direction::SendRecv, ptime), true)
+            caller.answer(offer::choose(caller.their_codecs(), &theirs), provisional)
         };
-        caller.tell(cx, self.id, side(CALLER), offer, false);
-        body
+        caller.tell_said(cx, self.id, side(CALLER), offer);
+        body.unwrap_or_default()
     }
 
     /// Writes our offer to a callee: what the caller offered, in its order and with its numbers.
     pub(super) fn describe_to_callee(&mut self, cx: &mut Cx<'_>, callee: PartyId) -> bytes::Bytes {
         let caller = &self.parties[CALLER];
-        let (codecs, ptime) = if caller.theirs.is_some() {
+        let (codecs, ptime) = if caller.has_spoken() {
             (caller.their_codecs().to_vec(), caller.ptime())
         } else {
             (offer::default_codecs(), Ptime::default())
         };
         let party = &mut self.parties[callee];
-        let body = party.offer(codecs, Direction::SendRecv, ptime);
-        party.tell(cx, self.id, side(callee), true, false);
-        body
+        let body = party.offer(codecs, ptime);
+        party.tell_said(cx, self.id, side(callee), true);
+        body.unwrap_or_default()
     }
 
     /// What a service plays.
@@ -179,21 +204,17 @@ impl Call {
             cx.out.push(Action::Media { shard, command });
         }
         let playing = self.playing();
-        let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || !p.direction.sends()));
+        let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));
         let silence =
             cx.config.media_timeout.filter(|_| self.answered.is_some() && !held && playing.is_none());
         if service {
             let caller = &mut self.parties[CALLER];
-            let accept = if playing.is_none() {
-                offer::payload_map(&caller.ours, caller.their_codecs())
-            } else {
-                Vec::new()
-            };
+            let accept = if playing.is_none() { caller.relay_to(caller) } else { Vec::new() };
             return caller.put(cx, shard, room, Wish { accept, playing, silence });
         }
         let Some(peer) = self.peer else { return };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
-            let accept = offer::payload_map(&self.parties[party].ours, self.parties[other].their_codecs());
+            let accept = self.parties[party].relay_to(&self.parties[other]);
             self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence });
         }
     }

@@ -173,8 +173,9 @@ impl Calls {
             transport,
         });
         if let Some(offer) = offer {
-            caller.offered(offer);
-            caller.tell(cx, id, side(CALLER), true, true);
+            // Nothing was offered before, so that it is the caller's turn.
+            let _ = caller.offered(offer);
+            caller.tell_heard(cx, id, side(CALLER), true);
         }
         self.all[key].parties.push(caller);
         Ok(key)
@@ -184,18 +185,15 @@ impl Calls {
     fn serve(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let call = &mut self.all[key];
         call.app = App::Service;
-        let codecs = match (call.parties[CALLER].theirs.is_some(), call.playing()) {
-            (true, None) => call.parties[CALLER].their_codecs().to_vec(),
-            (true, Some(_)) => offer::choose(call.parties[CALLER].their_codecs(), &offer::default_codecs()),
-            (false, _) => offer::default_codecs(),
-        };
-        if codecs.is_empty() {
+        let offered = call.parties[CALLER].has_spoken();
+        let codecs = if offered { call.chosen_for(CALLER) } else { Ok(offer::default_codecs()) };
+        let Ok(codecs) = codecs else {
             let cause = crate::event::EndCause::Refused(488);
             let status = Status::NOT_ACCEPTABLE_HERE;
             self.perform(cx, below, key, super::app::Order::Refuse { status, cause });
             self.settle(cx, key);
             return;
-        }
+        };
         call.answer_service(cx, below, codecs);
     }
 
@@ -250,7 +248,7 @@ impl Calls {
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, uri: &SmolStr) -> Option<PartyId> {
         let shard = self.all[key].shard;
         let port = self.ports.take(cx, shard)?;
-        let address = self.all[key].parties[CALLER].local.address;
+        let address = self.all[key].parties[CALLER].address();
         let party = Party::new(uri.clone(), self.ports.leg(key), port, address, session_id(cx));
         let call = &mut self.all[key];
         call.parties.push(party);
@@ -271,7 +269,7 @@ impl Calls {
         let local = below.stack.transport.local_of(&flow);
         let call = &mut self.all[key];
         call.parties[party].near = Some(below.stack.transport.remote_of(&flow).ip());
-        call.parties[party].local.address = cx.config.media_address.unwrap_or(local.ip());
+        call.parties[party].reached_at(cx.config.media_address.unwrap_or(local.ip()));
         invitation.offer = call.describe_to_callee(cx, party);
         invitation.from = format_smolstr!("{}<sip:{}@{}>", invitation.from, call.from, host_for_uri(local));
         invitation.flow = flow;

@@ -6,7 +6,7 @@ use crate::border::{Action, CallState};
 use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::event::{EndCause, Event, Side};
 use crate::mediactl::MediaCommand;
-use crate::offer::{self, Direction, Ptime};
+use crate::offer::{self, Ptime};
 use crate::sip::Status;
 
 impl Calls {
@@ -35,13 +35,18 @@ impl Calls {
 }
 
 impl Call {
+    /// Lets the caller hear a callee that has not answered. The first one is heard until it gives up or another answers:
+    /// phones that ring together would otherwise take the caller's ear from each other with every response.
     fn early_media(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, status: Status) {
         self.state = CallState::Ringing;
-        let body = self.describe_to_caller(cx, party);
+        let heard = self.peer.is_none_or(|peer| peer == party || self.leg(peer).is_none());
+        let body = if heard { self.describe_to_caller(cx, party, true) } else { bytes::Bytes::new() };
         if let Some(leg) = self.leg(CALLER) {
             below.sessions.progress(cx, &mut below.stack, leg, status, body);
         }
-        self.hear(cx, party);
+        if heard {
+            self.hear(cx, party);
+        }
     }
 
     /// Connects the caller with this callee in media; a callee heard before falls silent.
@@ -57,7 +62,7 @@ impl Call {
         self.disarm(cx);
         self.answered = Some(cx.now);
         self.state = CallState::Up;
-        let body = self.describe_to_caller(cx, party);
+        let body = self.describe_to_caller(cx, party, false);
         if let Some(leg) = self.leg(CALLER) {
             below.sessions.answer(cx, &mut below.stack, leg, body);
         }
@@ -70,15 +75,11 @@ impl Call {
         self.answered = Some(cx.now);
         self.state = CallState::Up;
         let caller = &mut self.parties[CALLER];
-        let offer = caller.theirs.is_none();
-        let body = if offer {
-            caller.offer(codecs, Direction::SendRecv, Ptime::default())
-        } else {
-            caller.answer(codecs)
-        };
-        caller.tell(cx, self.id, Side::Caller, offer, false);
+        let offer = !caller.has_spoken();
+        let body = if offer { caller.offer(codecs, Ptime::default()) } else { caller.answer(codecs, false) };
+        caller.tell_said(cx, self.id, Side::Caller, offer);
         if let Some(leg) = self.leg(CALLER) {
-            below.sessions.answer(cx, &mut below.stack, leg, body);
+            below.sessions.answer(cx, &mut below.stack, leg, body.unwrap_or_default());
         }
         if !offer {
             self.put_media(cx);
@@ -88,7 +89,7 @@ impl Call {
 
     fn tell_answered(&self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
-        let codec = self.parties[party].speech().map(|c| c.name).unwrap_or_default();
+        let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
     }
 
@@ -99,7 +100,8 @@ impl Call {
         self.drop_media(cx, party);
     }
 
-    fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+    /// Takes a party's leg out of its room, for good: a leg that was dropped is not put again.
+    pub(super) fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let party = &self.parties[party];
         if party.media.put {
             let command = MediaCommand::DropLeg { leg: party.media.id };

@@ -1,6 +1,6 @@
 //! One party of a call: its session, its media leg and what was agreed with it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -11,7 +11,10 @@ use crate::event::{Event, Side};
 use crate::mediactl::{
     LegId, LegSpec, LegStats, MediaCommand, PayloadMap, Playing, PortId, Revision, RoomId, Security, ShardId,
 };
-use crate::offer::{self, Codec, Description, Direction, Layout, Local, OfferError, Ptime};
+use crate::offer::{
+    self, Audio, Codec, Description, Direction, Local, Negotiation, OfferError, OutOfTurn, Ptime, Said,
+    State, Stream,
+};
 use crate::time::Duration;
 
 /// A party of a call.
@@ -25,18 +28,10 @@ pub(crate) struct Party {
     pub(crate) near: Option<IpAddr>,
     /// Its media leg.
     pub(crate) media: MediaLeg,
-    /// Facts of our descriptions to it.
-    pub(crate) local: Local,
-    /// Its streams, in the order that stays.
-    layout: Layout,
-    /// Our last description to it.
-    written: Bytes,
-    /// Codecs in our last description to it.
-    pub(crate) ours: Vec<Codec>,
-    /// Its last description.
-    pub(crate) theirs: Option<Description>,
-    /// The direction agreed, as it sees it.
-    pub(crate) direction: Direction,
+    /// What was offered and answered.
+    session: Negotiation,
+    /// The last answer, ours or its, came with a provisional response; the final one may be another.
+    provisional: bool,
 }
 
 /// The media side of a party.
@@ -46,12 +41,12 @@ pub(crate) struct MediaLeg {
     pub(crate) id: LegId,
     /// Our port.
     pub(crate) port: PortId,
+    /// Whether the port is still ours.
+    pub(crate) held: bool,
     /// Whether the shard knows it; then it must be dropped there.
     pub(crate) put: bool,
     /// Revision of the last put.
     pub(crate) rev: Revision,
-    /// Count of descriptions that may have changed its address.
-    latch: u32,
     /// Whether silence is reported.
     pub(crate) watched: bool,
     /// What it carried, once dropped.
@@ -79,116 +74,146 @@ impl Party {
             media: MediaLeg {
                 id,
                 port,
+                held: true,
                 put: false,
                 rev: 0,
-                latch: 0,
                 watched: false,
                 stats: LegStats::default(),
             },
-            local: Local { address, port: port.0, session_id, version: 1 },
-            layout: Layout::default(),
-            written: Bytes::new(),
-            ours: Vec::new(),
-            theirs: None,
-            direction: Direction::SendRecv,
+            session: Negotiation::new(Local { address, port: port.0, session_id, version: 1 }),
+            provisional: false,
         }
     }
 
-    /// Takes in an offer of the party's.
-    pub(crate) fn offered(&mut self, offer: Description) {
-        self.layout = offer.layout().clone();
-        self.heard(offer);
+    /// Our descriptions name this address from now on. Nothing must have been said yet.
+    pub(crate) fn reached_at(&mut self, address: IpAddr) {
+        self.session = Negotiation::new(Local { address, ..*self.session.local() });
     }
 
-    /// Reads the answer to our offer.
-    pub(crate) fn answered(&mut self, body: &[u8]) -> Result<(), OfferError> {
-        let answer = offer::read_answer(body, &self.layout)?;
-        let audio = answer.audio().ok_or(OfferError::NoAudio)?;
-        if offer::choose(&self.ours, &audio.codecs).is_empty() {
-            return Err(OfferError::NoCommonCodec);
+    /// Our address in descriptions.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.session.local().address
+    }
+
+    /// Takes in an offer of the party's; [`Party::answer`] or [`Party::refuse`] must follow.
+    pub(crate) fn offered(&mut self, offer: Description) -> Result<(), OutOfTurn> {
+        self.session.take_offer(offer)
+    }
+
+    /// Refuses the open offer, or gives up on an answer to ours. What was agreed before holds.
+    pub(crate) fn refuse(&mut self) {
+        self.session.withdraw();
+    }
+
+    /// Reads the answer to our offer. One in a provisional response may be followed by another.
+    pub(crate) fn answered(&mut self, body: &[u8], provisional: bool) -> Result<(), OfferError> {
+        if self.provisional {
+            self.session.reopen();
         }
-        self.direction = audio.direction;
-        self.heard(answer);
-        Ok(())
-    }
-
-    fn heard(&mut self, description: Description) {
-        // A copy of what was said before lets nobody take over the stream.
-        if self.theirs.as_ref() != Some(&description) {
-            self.media.latch += 1;
+        let read = self.session.received_answer(body).map(drop);
+        if read.is_ok() {
+            self.provisional = provisional;
+        } else if self.has_spoken() {
+            self.session.withdraw();
         }
-        self.theirs = Some(description);
+        read
     }
 
-    /// Writes an offer with these codecs. What is the same as before is the same edition (RFC 3264 §8).
-    pub(crate) fn offer(&mut self, codecs: Vec<Codec>, direction: Direction, ptime: Ptime) -> Bytes {
-        let layout = self.layout.clone();
-        self.direction = direction.reversed();
-        self.write(codecs, |local, codecs| offer::write_reoffer(local, &layout, codecs, direction, ptime))
+    /// Reads the answer to an offer that repeated our last description. True when the party says something new.
+    pub(crate) fn refreshed(&mut self, body: &[u8]) -> bool {
+        let before = self.session.changes();
+        let Some(said) = self.session.said().cloned() else { return false };
+        let offered = self.session.offer(said).is_ok();
+        offered && self.answered(body, false).is_ok() && self.session.changes() != before
     }
 
-    /// Writes the answer to the party's last offer.
-    pub(crate) fn answer(&mut self, codecs: Vec<Codec>) -> Bytes {
-        let Some(theirs) = self.theirs.clone() else { return Bytes::new() };
-        let Some(audio) = theirs.audio() else { return Bytes::new() };
-        let (direction, ptime) = (audio.direction.reversed(), audio.ptime);
-        self.direction = audio.direction;
-        self.write(codecs, |local, codecs| offer::write_answer(local, &theirs, codecs, direction, ptime))
+    /// Writes an offer with these codecs.
+    pub(crate) fn offer(&mut self, codecs: Vec<Codec>, ptime: Ptime) -> Result<Bytes, OutOfTurn> {
+        self.session.offer(Said { codecs, direction: Direction::SendRecv, ptime })
     }
 
-    fn write(&mut self, codecs: Vec<Codec>, write: impl Fn(&Local, &[Codec]) -> Bytes) -> Bytes {
-        let mut body = write(&self.local, &codecs);
-        if !self.written.is_empty() && body != self.written {
-            self.local.version += 1;
-            body = write(&self.local, &codecs);
+    /// Writes the answer to the party's last offer. One in a provisional response may be followed by another.
+    pub(crate) fn answer(&mut self, codecs: Vec<Codec>, provisional: bool) -> Result<Bytes, OutOfTurn> {
+        if self.provisional {
+            self.session.reopen();
         }
-        self.ours = codecs;
-        self.written = body.clone();
-        body
+        self.provisional = provisional;
+        let ptime = self.ptime();
+        self.session.answer(Said { codecs, direction: Direction::SendRecv, ptime })
+    }
+
+    /// Whether the party has described its side.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.session.heard().is_some()
+    }
+
+    /// Whether the party owes us an answer.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.session.state() == State::LocalOffer
+    }
+
+    /// Whether there is audio to be heard or spoken.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.session.stream().is_some_and(|stream| stream.audio.is_some())
+    }
+
+    fn their_audio(&self) -> Option<&Audio> {
+        self.session.heard().and_then(Description::audio)
     }
 
     /// Codecs the party named last.
     pub(crate) fn their_codecs(&self) -> &[Codec] {
-        self.theirs.as_ref().and_then(Description::audio).map_or(&[], |audio| &audio.codecs)
+        self.their_audio().map_or(&[], |audio| &audio.codecs)
+    }
+
+    /// Codecs we named last.
+    pub(crate) fn our_codecs(&self) -> &[Codec] {
+        self.session.said().map_or(&[], |said| &said.codecs)
     }
 
     /// Packet times the party asks for.
     pub(crate) fn ptime(&self) -> Ptime {
-        self.theirs.as_ref().and_then(Description::audio).map(|audio| audio.ptime).unwrap_or_default()
+        self.their_audio().map(|audio| audio.ptime).unwrap_or_default()
     }
 
     /// Whether the party wants to hear nothing.
     pub(crate) fn holds(&self) -> bool {
-        !self.direction.receives()
+        self.session.stream().is_some_and(|stream| !stream.send)
     }
 
-    /// The codec in use: the first of the party's that we named, too.
-    pub(crate) fn speech(&self) -> Option<Codec> {
-        let common = offer::choose(self.their_codecs(), &self.ours);
-        offer::speech(&common).cloned()
+    /// Whether the party sends nothing by its own word.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.session.stream().is_some_and(|stream| !stream.receive)
+    }
+
+    /// The codec in use.
+    pub(crate) fn codec(&self) -> Option<Codec> {
+        self.session.codec()
+    }
+
+    /// Payload types the party may send, and their numbers for `other`.
+    pub(crate) fn relay_to(&self, other: &Self) -> Vec<PayloadMap> {
+        self.session.relay_to(&other.session)
     }
 
     /// Brings the shard to what was agreed.
     pub(crate) fn put(&mut self, cx: &mut Cx<'_>, shard: ShardId, room: RoomId, wish: Wish) {
-        let audio = self.theirs.as_ref().and_then(Description::audio);
-        let speech = self.speech();
-        let events = speech.as_ref().and_then(|speech| offer::events(&self.ours, speech));
-        let receive = self.direction.sends() && audio.is_some();
-        let silence = wish.silence.filter(|_| receive);
+        let stream = self.session.stream().unwrap_or(SILENT);
+        let silence = wish.silence.filter(|_| stream.receive);
         let spec = LegSpec {
             room,
             port: self.media.port,
-            remote: audio.and_then(|audio| audio.remote()),
-            remote_rtcp: audio.and_then(|audio| audio.rtcp),
+            remote: stream.remote,
+            remote_rtcp: stream.remote_rtcp,
             near: self.near,
-            send: self.direction.receives(),
-            receive,
-            audio: speech.as_ref().map(Codec::payload),
-            events: events.map(Codec::payload),
+            send: stream.send,
+            receive: stream.receive,
+            audio: stream.audio,
+            events: stream.events,
             accept: wish.accept,
-            ptime: self.ptime().produced(),
+            ptime: stream.ptime,
             playing: wish.playing,
-            latch: self.media.latch,
+            latch: self.session.changes(),
             silence,
             security: Security::Plain,
             resume: None,
@@ -201,19 +226,42 @@ impl Party {
         cx.out.push(Action::Media { shard, command });
     }
 
-    /// Tells people what the party said, or was told.
-    pub(crate) fn tell(&self, cx: &mut Cx<'_>, call: u64, side: Side, offer: bool, received: bool) {
-        let audio = self.theirs.as_ref().and_then(Description::audio).filter(|_| received);
-        let local = std::net::SocketAddr::new(self.local.address, self.local.port);
-        let event = Event::Description {
+    /// Tells people what the party said.
+    pub(crate) fn tell_heard(&self, cx: &mut Cx<'_>, call: u64, side: Side, offer: bool) {
+        let audio = self.their_audio();
+        cx.report(Event::Description {
             call,
             side,
             offer,
-            received,
-            codecs: offer::describe(audio.map_or(&self.ours, |audio| &audio.codecs)),
-            address: if received { audio.map(|audio| audio.address) } else { Some(local) },
-            direction: if received { self.direction } else { self.direction.reversed() }.as_str(),
-        };
-        cx.report(event);
+            received: true,
+            codecs: offer::describe(self.their_codecs()),
+            address: audio.map(|audio| audio.address),
+            direction: audio.map_or(Direction::Inactive, |audio| audio.direction).as_str(),
+        });
+    }
+
+    /// Tells people what the party was told.
+    pub(crate) fn tell_said(&self, cx: &mut Cx<'_>, call: u64, side: Side, offer: bool) {
+        let local = self.session.local();
+        cx.report(Event::Description {
+            call,
+            side,
+            offer,
+            received: false,
+            codecs: offer::describe(self.our_codecs()),
+            address: Some(SocketAddr::new(local.address, local.port)),
+            direction: self.session.said().map_or(Direction::Inactive, |said| said.direction).as_str(),
+        });
     }
 }
+
+/// What a leg does before there is an agreement.
+const SILENT: Stream = Stream {
+    remote: None,
+    remote_rtcp: None,
+    send: false,
+    receive: false,
+    audio: None,
+    events: None,
+    ptime: 20,
+};

@@ -58,6 +58,11 @@ pub(crate) enum LegEvent {
     },
     /// The caller gave up before our answer.
     Cancelled,
+    /// The party accepted a refresh of ours that repeated our last description.
+    Refreshed {
+        /// Its answer, or nothing.
+        body: Bytes,
+    },
     /// The party offers a changed session; [`super::Sessions::accept_offer`] or `reject_offer` must follow.
     Offered {
         /// Its session description.

@@ -266,7 +266,8 @@ impl Sessions {
             session.learn(message);
             session.timer = Some(SessionTimer::for_uac(asked(message), &cx.config.session));
             session.arm_session_timer(cx, leg);
-            return None;
+            let body = description(message);
+            return if body.is_empty() { None } else { self.heard(leg, LegEvent::Refreshed { body }) };
         }
         match status {
             Status::NO_SUCH_TRANSACTION | Status::REQUEST_TIMEOUT => {

@@ -72,8 +72,7 @@ impl Stream {
 }
 
 /// Our side of the session with one party. It sees to it that offers and answers alternate, that the streams keep their
-/// places, that `o=` says when something changed, and that a refused offer leaves everything as it was. A fork that
-/// answers for itself gets a clone.
+/// places, that `o=` says when something changed, and that a refused offer leaves everything as it was.
 #[derive(Clone, Debug)]
 pub struct Negotiation {
     local: Local,
@@ -81,6 +80,7 @@ pub struct Negotiation {
     written: Bytes,
     pending: Pending,
     settled: Option<Settled>,
+    changes: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -95,12 +95,14 @@ struct Settled {
     layout: Layout,
     said: Said,
     heard: Description,
+    /// We had offered.
+    ours: bool,
 }
 
 impl Negotiation {
     /// Nothing said yet. `local.version` is that of the first description.
     pub fn new(local: Local) -> Self {
-        Self { local, written: Bytes::new(), pending: Pending::Nothing, settled: None }
+        Self { local, written: Bytes::new(), pending: Pending::Nothing, settled: None, changes: 0 }
     }
 
     /// Whose turn it is.
@@ -137,6 +139,19 @@ impl Negotiation {
             Pending::Remote { heard } => Some(heard),
             _ => self.settled.as_ref().map(|settled| &settled.heard),
         }
+    }
+
+    /// How often the party's description has become another one. A copy of what it said before lets nobody take over
+    /// the stream.
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// The codec in use: the first of the party's that we named, too.
+    pub fn codec(&self) -> Option<Codec> {
+        let settled = self.settled.as_ref()?;
+        let common = choose(&settled.heard.audio()?.codecs, &settled.said.codecs);
+        speech(&common).cloned()
     }
 
     /// What the last complete exchange comes to; `None` before, and when it came to no audio.
@@ -179,24 +194,26 @@ impl Negotiation {
     /// [`OutOfTurn::NoOffer`] when we have not offered, as with the copy of an answer that came already; else as
     /// [`read_answer`], and the offer stays open.
     pub fn received_answer(&mut self, body: &[u8]) -> Result<&Description, OfferError> {
-        let heard = self.preview(body)?;
+        let heard = match &self.pending {
+            Pending::Local { layout, .. } => read_answer(body, layout)?,
+            _ => return Err(OutOfTurn::NoOffer.into()),
+        };
         let Pending::Local { mut layout, said } = std::mem::replace(&mut self.pending, Pending::Nothing)
         else {
             return Err(OutOfTurn::NoOffer.into());
         };
         layout.audio = heard.layout().audio;
-        Ok(&self.settled.insert(Settled { layout, said, heard }).heard)
+        Ok(self.settle(Settled { layout, said, heard, ours: true }))
     }
 
-    /// Reads what may be the party's answer and leaves our offer open: the description of a provisional response that
-    /// was not sent reliably (RFC 3261 §13.2.1).
-    ///
-    /// # Errors
-    /// As [`Negotiation::received_answer`].
-    pub fn preview(&self, body: &[u8]) -> Result<Description, OfferError> {
-        match &self.pending {
-            Pending::Local { layout, .. } => read_answer(body, layout),
-            _ => Err(OutOfTurn::NoOffer.into()),
+    /// Opens the last exchange again, for another answer to the same offer: the first came with a provisional response,
+    /// and the final one may be that of another fork (RFC 3261 §13.2.1). Nothing happens when there was none, or an
+    /// offer is open.
+    pub fn reopen(&mut self) {
+        if let (Pending::Nothing, Some(settled)) = (&self.pending, &self.settled) {
+            let Settled { mut layout, said, heard, ours } = settled.clone();
+            layout.open_audio();
+            self.pending = if ours { Pending::Local { layout, said } } else { Pending::Remote { heard } };
         }
     }
 
@@ -206,8 +223,18 @@ impl Negotiation {
     /// [`OutOfTurn`] while an offer of either side is open; else as [`read`]. Nothing has changed then.
     pub fn received_offer(&mut self, body: &[u8]) -> Result<&Description, OfferError> {
         self.no_offer_open()?;
-        self.pending = Pending::Remote { heard: read(body)? };
+        self.take_offer(read(body)?)?;
         self.heard().ok_or(OutOfTurn::NoOffer.into())
+    }
+
+    /// Takes the party's offer as [`read`] gave it.
+    ///
+    /// # Errors
+    /// [`OutOfTurn`] while an offer of either side is open. Nothing has changed then.
+    pub fn take_offer(&mut self, heard: Description) -> Result<(), OutOfTurn> {
+        self.no_offer_open()?;
+        self.pending = Pending::Remote { heard };
+        Ok(())
     }
 
     /// Answers the party's offer. `said.direction` is cut to what the offer allows (RFC 3264 §6.1).
@@ -227,8 +254,15 @@ impl Negotiation {
         }
         let layout = heard.layout().clone();
         let body = self.write(&layout, &said);
-        self.settled = Some(Settled { layout, said, heard });
+        self.settle(Settled { layout, said, heard, ours: false });
         Ok(body)
+    }
+
+    fn settle(&mut self, settled: Settled) -> &Description {
+        if self.settled.as_ref().is_none_or(|before| before.heard != settled.heard) {
+            self.changes = self.changes.wrapping_add(1);
+        }
+        &self.settled.insert(settled).heard
     }
 
     /// Forgets the open offer, ours or theirs: it was refused, or its request failed (RFC 3261 §14.1). What was agreed
@@ -376,10 +410,36 @@ mod tests {
         negotiation.offer(said(Direction::SendRecv)).unwrap();
         assert!(matches!(negotiation.received_answer(b"v=1"), Err(OfferError::Syntax(_))));
         assert_eq!(negotiation.state(), State::LocalOffer);
-        assert!(negotiation.preview(PARTY).is_ok());
-        assert_eq!(negotiation.state(), State::LocalOffer);
         assert!(negotiation.received_answer(PARTY).is_ok());
-        assert_eq!(negotiation.preview(PARTY), Err(OutOfTurn::NoOffer.into()));
+        assert_eq!(negotiation.received_answer(PARTY), Err(OutOfTurn::NoOffer.into()));
+    }
+
+    #[test]
+    fn an_exchange_can_be_opened_again_for_another_answer() {
+        let other = [PARTY, b"a=inactive\r\n"].concat();
+        let mut negotiation = Negotiation::new(LOCAL);
+        negotiation.reopen();
+        assert_eq!(negotiation.state(), State::Idle);
+        negotiation.offer(said(Direction::SendRecv)).unwrap();
+        negotiation.received_answer(PARTY).unwrap();
+        negotiation.reopen();
+        assert_eq!((negotiation.state(), negotiation.changes()), (State::LocalOffer, 1));
+        negotiation.received_answer(PARTY).unwrap();
+        assert_eq!(negotiation.changes(), 1, "the same answer again");
+        negotiation.reopen();
+        negotiation.received_answer(&other).unwrap();
+        assert_eq!(negotiation.changes(), 2);
+        // Ours to an offer of the party.
+        let mut negotiation = Negotiation::new(LOCAL);
+        negotiation.received_offer(PARTY).unwrap();
+        let first = negotiation.answer(said(Direction::SendRecv)).unwrap();
+        negotiation.reopen();
+        assert_eq!(negotiation.answer(said(Direction::SendRecv)).unwrap(), first);
+        negotiation.reopen();
+        assert_eq!(version(&negotiation.answer(said(Direction::SendOnly)).unwrap()), 2);
+        negotiation.reopen();
+        negotiation.withdraw();
+        assert_eq!((negotiation.state(), negotiation.changes()), (State::Stable, 1));
     }
 
     #[test]

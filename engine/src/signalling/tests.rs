@@ -1,6 +1,7 @@
 //! Whole calls through the machine, by hand-written messages over a perfect network.
 
 mod dialogs;
+mod offers;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

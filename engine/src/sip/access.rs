@@ -127,17 +127,13 @@ impl Message {
 
     /// Max-Forwards (RFC 3261 §20.22: 0 to 255).
     pub fn max_forwards(&self) -> Option<Result<u8, ParseError>> {
-        let number = |text: &_| scan::number(text, u32::from(u8::MAX)).map(|n| n as u8);
-        self.optional(HeaderName::MaxForwards, |t| {
-            number(t).map_err(|why| ParseError::new("Max-Forwards", why, 0))
-        })
+        let number = self.number(HeaderName::MaxForwards, u32::from(u8::MAX))?;
+        Some(number.map(|n| n as u8))
     }
 
     /// Content-Length, as written. The body has what there is: see [`Message::body`].
     pub fn content_length(&self) -> Option<Result<u32, ParseError>> {
-        self.optional(HeaderName::ContentLength, |t| {
-            scan::number(t, u32::MAX).map_err(|why| ParseError::new("Content-Length", why, 0))
-        })
+        self.number(HeaderName::ContentLength, u32::MAX)
     }
 
     /// Expires in seconds.
@@ -251,6 +247,13 @@ impl Message {
             }
         }
         Ok(())
+    }
+
+    /// A value that is one number.
+    fn number(&self, name: HeaderName, max: u32) -> Option<Result<u32, ParseError>> {
+        let field = self.first(name)?;
+        let number = scan::number_of(self.octets(field.value), max);
+        Some(number.map_err(|why| at(ParseError::new(name.as_str(), why, 0), field)))
     }
 
     fn required(&self, name: HeaderName) -> Result<&Field, ParseError> {

@@ -105,12 +105,19 @@ pub(super) fn trim(text: &str) -> &str {
 }
 
 /// A decimal number up to `max`, digits only.
+#[inline]
 pub(super) fn number(text: &str, max: u32) -> Result<u32, Why> {
-    if text.is_empty() {
+    number_of(text.as_bytes(), max)
+}
+
+/// The same of octets.
+#[inline]
+pub(super) fn number_of(octets: &[u8], max: u32) -> Result<u32, Why> {
+    if octets.is_empty() {
         return Err(Why::Number);
     }
     let mut n: u32 = 0;
-    for b in text.bytes() {
+    for &b in octets {
         if !b.is_ascii_digit() {
             return Err(Why::Number);
         }
@@ -166,42 +173,7 @@ fn run(bytes: &[u8], at: usize, class: u16) -> usize {
     at + rest.iter().position(|&b| !is(b, class)).unwrap_or(rest.len())
 }
 
-/// Where the run of `class` that begins at `at` ends. Letters, digits, hyphens and dots must be of `class`: they are
-/// skipped eight at a time.
-#[inline]
-fn long_run(bytes: &[u8], mut at: usize, class: u16) -> usize {
-    loop {
-        while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let others = others(u64::from_le_bytes(*word));
-            if others != 0 {
-                at += (others.trailing_zeros() / 8) as usize;
-                break;
-            }
-            at += 8;
-        }
-        match bytes.get(at) {
-            Some(&b) if is(b, class) => at += 1,
-            _ => return at,
-        }
-    }
-}
-
-/// The highest bit of every octet that is neither letter nor digit nor hyphen nor dot.
-#[inline]
-fn others(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    // Without its highest bit an octet plus 0x80 - n reaches that bit exactly when it is n or more.
-    let from = |word: u64, n: u8| word + ONES * (0x80 - n as u64);
-    let plain = word & !HIGH;
-    let folded = plain | ONES * 0x20;
-    let letter = from(folded, b'a') & !from(folded, b'z' + 1) & plain << 1;
-    let number = from(plain, b'-') & !from(plain, b'9' + 1);
-    let slash = !from(plain ^ ONES * b'/' as u64, 1);
-    !(letter | number & !slash) & HIGH | word & HIGH
-}
-
-/// Reads text from left to right.
+/// Reads text from left to right. All of it is inlined, so that a parser keeps its place in a register.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
@@ -209,68 +181,74 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
     /// Refuses text that a [`Span`] cannot reach into.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_length(&self) -> Result<(), Why> {
         if self.text.len() > MESSAGE_OCTETS { Err(Why::TooLarge) } else { Ok(()) }
     }
 
     /// Only white space may be left, or in a list a comma and more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_of_value(&mut self, list: bool) -> Result<(), Why> {
         self.skip_lws();
         if self.is_done() || (list && self.peek() == b',') { Ok(()) } else { Err(Why::Trailing) }
     }
 
     /// Octets read so far.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
     /// Moves to `at`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn seek(&mut self, at: usize) {
         self.at = at;
     }
 
     /// The next octet; NUL, which nothing in SIP allows, at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_done(&self) -> bool {
         self.at >= self.text.len()
     }
 
     /// The text between two places; empty when they are none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn slice(&self, from: usize, to: usize) -> &'a str {
         self.text.get(from..to).unwrap_or_default()
     }
 
     /// What has not been read.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    /// The octets that have not been read.
+    #[inline(always)]
+    pub(super) fn octets(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
     /// Takes `byte` when it is next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let yes = self.text.as_bytes().get(self.at) == Some(&byte);
         self.at += usize::from(yes);
         yes
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn skip_lws(&mut self) {
         while let Some(&b) = self.text.as_bytes().get(self.at) {
             if b > b' ' || !is(b, LWS) {
@@ -281,23 +259,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips all that is of `class`, perhaps nothing; gives how much.
-    #[inline]
+    #[inline(always)]
     pub(super) fn skip(&mut self, class: u16) -> usize {
         let from = self.at;
         self.at = run(self.text.as_bytes(), from, class);
         self.at - from
     }
 
-    /// The same for a class that holds letters, digits, hyphens and dots, where a long run is likely.
-    #[inline]
-    pub(super) fn skip_long(&mut self, class: u16) -> usize {
-        let from = self.at;
-        self.at = long_run(self.text.as_bytes(), from, class);
-        self.at - from
-    }
-
     /// Takes all that is of `class`; perhaps nothing.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, class: u16) -> &'a str {
         let from = self.at;
         self.skip(class);
@@ -305,7 +275,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `byte` with white space around it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn separator(&mut self, byte: u8) -> bool {
         self.skip_lws();
         let yes = self.eat(byte);
@@ -316,7 +286,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a quoted string that begins here; gives its inside, backslashes kept.
-    #[inline]
+    #[inline(always)]
     pub(super) fn quoted(&mut self) -> Result<&'a str, Why> {
         if !self.eat(b'"') {
             return Err(Why::Character);

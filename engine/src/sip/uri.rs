@@ -282,17 +282,27 @@ impl<'a> Iterator for UriParams<'a> {
     }
 }
 
+const SIP_COLON: u32 = u32::from_le_bytes(*b"sip:");
+const SIPS: u32 = u32::from_le_bytes(*b"sips");
+
 /// Takes the scheme and its colon.
 #[inline(always)]
 fn read_scheme(c: &mut Cursor<'_>) -> Result<Scheme, Why> {
     let from = c.at();
-    if c.slice(from, from + 4).eq_ignore_ascii_case("sip:") {
-        c.seek(from + 4);
-        return Ok(Scheme::Sip);
-    }
-    if c.slice(from, from + 5).eq_ignore_ascii_case("sips:") {
-        c.seek(from + 5);
-        return Ok(Scheme::Sips);
+    let rest = c.octets();
+    let lower = |word: u32| word | (word & 0x4040_4040) >> 1;
+    if let Some(start) = rest.first_chunk::<4>() {
+        match lower(u32::from_le_bytes(*start)) {
+            SIP_COLON => {
+                c.seek(from + 4);
+                return Ok(Scheme::Sip);
+            }
+            SIPS if rest.get(4) == Some(&b':') => {
+                c.seek(from + 5);
+                return Ok(Scheme::Sips);
+            }
+            _ => {}
+        }
     }
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
     let length = c.rest().bytes().take_while(plain).count();
@@ -387,7 +397,7 @@ pub(super) fn host(c: &mut Cursor<'_>) -> Result<HostKind, Why> {
         c.seek(end);
         return Ok(HostKind::V6);
     }
-    if c.skip_long(scan::HOST) == 0 {
+    if c.skip(scan::HOST) == 0 {
         return Err(Why::Host);
     }
     classify(c.slice(from, c.at())).ok_or(Why::Host)
@@ -403,19 +413,37 @@ fn classify(text: &str) -> Option<HostKind> {
             return text.parse().ok().map(|v4: Ipv4Addr| HostKind::V4(v4.to_bits()));
         }
     }
-    let empty_label = bytes.first() == Some(&b'.') || bytes.windows(2).any(|pair| pair == b"..");
+    let empty_label = bytes.first() == Some(&b'.') || has_two_dots(bytes);
     (!empty_label).then_some(HostKind::Name)
 }
 
-/// Takes a port number.
+/// Whether there are two dots side by side.
 #[inline]
+fn has_two_dots(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let mut rest = text;
+    // Words overlap by one octet, so that every pair is in one of them.
+    while let Some(word) = rest.first_chunk::<8>() {
+        let dots = u64::from_le_bytes(*word) ^ ONES * b'.' as u64;
+        // Host characters are ASCII: adding 0x7f reaches the highest bit of all octets but zeros.
+        let others = (dots + ONES * 0x7f) & ONES << 7;
+        if !(others | others >> 8) & (ONES << 7 >> 8) != 0 {
+            return true;
+        }
+        rest = rest.get(7..).unwrap_or_default();
+    }
+    rest.windows(2).any(|pair| pair == b"..")
+}
+
+/// Takes a port number.
+#[inline(always)]
 pub(super) fn port(c: &mut Cursor<'_>) -> Result<u16, Why> {
     let digits = c.take(scan::DIGIT);
     scan::number(digits, u32::from(u16::MAX)).map(|n| n as u16).map_err(|_| Why::Port)
 }
 
 /// Skips characters of `class` and escapes.
-#[inline]
+#[inline(always)]
 fn skip_escaped(c: &mut Cursor<'_>, class: u16) -> Result<(), Why> {
     loop {
         c.skip(class);
@@ -601,7 +629,7 @@ mod tests {
             ("sip:a@192.0.2.400", Why::Host),
             ("sip:a@.b", Why::Host),
             ("sip:a@b..c", Why::Host),
-            ("sip:2001:db8::10", Why::Character),
+            ("sip:2001:db8::10", Why::Host),
             ("sip:[2001:db8", Why::Host),
             ("sip:[host]", Why::Host),
             ("sip:h:", Why::Port),

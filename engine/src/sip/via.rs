@@ -147,7 +147,7 @@ impl<'a> Via<'a> {
 }
 
 /// Takes `SIP/2.0/`, with white space around the slashes.
-#[inline]
+#[inline(always)]
 fn read_protocol(c: &mut Cursor<'_>) -> Result<(), Why> {
     let from = c.at();
     if c.slice(from, from + 8) == "SIP/2.0/" {

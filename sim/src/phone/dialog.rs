@@ -178,6 +178,10 @@ impl Phone {
                     None => self.end_leg(scene, n),
                 }
             }
+            // Its stream broke under it; there will be another.
+            Answer::Timeout if self.line.broke && !std::mem::replace(&mut self.legs[n].bye_again, true) => {
+                self.send_bye(scene, n, None);
+            }
             Answer::Final(_) | Answer::Timeout => self.end_leg(scene, n),
         }
     }
