@@ -286,7 +286,7 @@ impl World<'_> {
                 format!("media for {remote}, where nobody is"),
             ));
         };
-        media::port_is_open(self.now, self.plan, &self.phones[phone], remote.port())?;
+        media::port_is_open(self.now, &self.phones[phone], remote.port())?;
         let fate = self.network.datagram(self.now, LinkId { phone, inward: false, channel: Channel::Media });
         let bytes = Bytes::copy_from_slice(bytes);
         for at in arrivals(fate) {
