@@ -1,5 +1,7 @@
 //! The example and torture messages of the RFCs, and a larger corpus where there is one.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["transport"],
     &["transaction"],
     &["dialog", "registrar"],
-    &["call"],
+    &["call", "agent"],
     &["signalling"],
 ];
 

@@ -5,6 +5,7 @@
 //!
 //! There are two kinds of machine. [`Signalling`] is one per node: SIP, registrar, calls. [`media::MediaShard`] is
 //! one per core: ports, legs, relay, tones. They meet in [`mediactl`]: commands down, reports up, plain data.
+//! Beside them stands [`agent::UserAgent`], a telephone on the same layers, for scripts.
 //! A driver feeds inputs, performs actions and keeps the clock; it decides nothing about telephony.
 
 #![forbid(unsafe_code)]
@@ -29,13 +30,14 @@ pub mod border;
 pub mod mediactl;
 // protocol
 mod cx;
-pub mod dialog;
+mod dialog;
 mod registrar;
-pub mod transaction;
-pub mod transport;
+mod transaction;
+mod transport;
 // features
 mod call;
 // tops
+pub mod agent;
 pub mod media;
 mod signalling;
 

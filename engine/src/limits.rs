@@ -31,6 +31,8 @@ pub const STREAMS: usize = 60_000;
 pub const BINDINGS_PER_AOR: usize = 10;
 /// Nonces remembered for one extension so that no nonce count is taken twice.
 pub const NONCES_PER_EXTENSION: usize = 64;
+/// Challenges that one request of ours answers: a stranger may call every nonce stale.
+pub const CHALLENGES: usize = 4;
 /// Octets of one Contact URI, Path or device name that the registrar keeps.
 pub const BINDING_OCTETS: usize = 1024;
 /// Timers popped by one wake; what is left keeps the deadline at now.

@@ -29,7 +29,7 @@ pub type Revision = u32;
 /// From signalling to one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediaCommand {
-    /// Bind this many more port pairs and say so with [`MediaReport::Ports`].
+    /// Bind this many more port pairs. Answered by one [`MediaReport::Ports`]; fewer means that there are no more.
     WantPorts {
         /// How many pairs.
         count: u16,

@@ -14,7 +14,7 @@ fn check(octets: &[u8]) {
     let again = Message::parse(again).expect("what was written can be read");
     if message.defect().is_none() {
         assert_eq!(again.defect(), None);
-        assert_eq!(again.validate(), message.validate().map_err(|_| again.validate().unwrap_err()));
+        assert!(message.validate().is_err() || again.validate().is_ok());
         assert_eq!(again.body(), message.body());
         assert_eq!(again.headers().count(), message.headers().count());
     }

@@ -20,11 +20,6 @@ impl Clock {
     pub(crate) fn now(self) -> Instant {
         Instant::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
-
-    /// The moment `at` as the operating system counts.
-    pub(crate) fn system(self, at: Instant) -> std::time::Instant {
-        self.start + at.since(Instant::ZERO).min(std::time::Duration::from_secs(86_400 * 365))
-    }
 }
 
 /// The calendar.

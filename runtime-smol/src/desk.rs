@@ -17,6 +17,7 @@ use telex_engine::event::Severity;
 use telex_engine::time::WallTime;
 
 use crate::log::Entry;
+use crate::poll::Post;
 use crate::store::{Saved, Store, StoreError};
 
 /// How long jobs gather.
@@ -47,7 +48,7 @@ pub(crate) struct Opening {
     /// What of it has not run out.
     pub(crate) now: WallTime,
     /// Where it tells that records are stored.
-    pub(crate) stored: smol::channel::Sender<Input>,
+    pub(crate) stored: Post<Input>,
 }
 
 /// The running thread.
@@ -141,7 +142,7 @@ impl Running {
 /// The state of the thread.
 struct Work {
     store: Option<Store>,
-    stored: smol::channel::Sender<Input>,
+    stored: Post<Input>,
     waiting: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
     records: Vec<(Lsn, Record)>,
@@ -220,7 +221,7 @@ impl Work {
             Ok(()) => Input::Stored { through: *last },
             Err(error) => Input::StoreFailed { at: *first, error: error.to_string().into() },
         };
-        let _ = self.stored.try_send(input);
+        self.stored.send(input);
         self.records.clear();
     }
 
@@ -267,11 +268,16 @@ impl Work {
 mod tests {
     use super::*;
     use crate::config::NO_STORE;
+    use crate::poll::{Bell, Poller};
     use telex_engine::event::Event;
+
+    fn queue() -> (Post<Input>, Receiver<Input>) {
+        Post::new(Bell::of(&Poller::new().unwrap()))
+    }
 
     #[test]
     fn records_are_stored_and_told_in_order_and_nothing_is_lost_at_the_end() {
-        let (stored, told) = smol::channel::unbounded();
+        let (stored, told) = queue();
         let opening = Opening { path: NO_STORE.into(), now: WallTime::default(), stored };
         let (desk, running) = Desk::start(opening, Some(Severity::Error)).unwrap();
         assert_eq!(running.saved().unwrap().last, Lsn(0));
@@ -289,7 +295,7 @@ mod tests {
 
     #[test]
     fn what_is_not_to_be_shown_is_not_even_handed_over() {
-        let (stored, _told) = smol::channel::unbounded();
+        let (stored, _told) = queue();
         let opening = Opening { path: NO_STORE.into(), now: WallTime::default(), stored };
         let (desk, running) = Desk::start(opening, Some(Severity::Warning)).unwrap();
         assert!(desk.shows(Severity::Error) && desk.shows(Severity::Warning) && !desk.shows(Severity::Info));

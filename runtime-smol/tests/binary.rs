@@ -47,26 +47,26 @@ impl Telex {
     }
 
     fn start_in(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
-        let mut child = command(folder.path())
+        let child = command(folder.path())
             .env("NOTIFY_SOCKET", folder.path().join("notify"))
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        let mut telex = Self { folder, child, udp: nowhere, tcp: nowhere };
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(telex.child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let address = |name: &str| {
             let text = line.split([' ', ',']).skip_while(|word| *word != name).nth(1);
-            text.and_then(|t| t.parse().ok()).unwrap_or_else(|| {
-                panic!(
-                    "no {name} address in {line:?}: {}",
-                    std::fs::read_to_string(folder.path().join("log")).unwrap()
-                )
-            })
+            text.and_then(|t| t.parse().ok())
+                .unwrap_or_else(|| panic!("no {name} address in {line:?}: {}", telex.log()))
         };
+        let (udp, tcp) = (address("udp"), address("tcp"));
         assert!(line.contains(" · RTP ") && line.contains(" · ready in "), "{line}");
-        Self { udp: address("udp"), tcp: address("tcp"), folder, child }
+        (telex.udp, telex.tcp) = (udp, tcp);
+        telex
     }
 
     fn log(&self) -> String {

@@ -1,6 +1,6 @@
-//! A strict reader of SIP, for what the exchange sends. It knows one way to write each thing, the way RFC 3261 §25 asks of
-//! a sender, and shares no code with the engine. What it refuses is a bug of the engine even where a tolerant receiver
-//! would cope.
+//! A strict reader of SIP, for what the exchange sends. It knows one way to write each thing, the way RFC
+//! 3261 §25 asks of a sender, and shares no code with the engine. What it refuses is a bug of the engine even
+//! where a tolerant receiver would cope.
 
 use crate::text::{Msg, Start, parameter};
 use bytes::Bytes;
@@ -252,7 +252,8 @@ fn cseq(msg: &Msg) -> Result<(), String> {
     Ok(())
 }
 
-/// Requests that open or refresh a dialog carry one Contact, and so do their successes (§8.1.1.8, §12.1.1, RFC 3311 §5.1).
+/// Requests that open or refresh a dialog carry one Contact, and so do their successes (§8.1.1.8, §12.1.1,
+/// RFC 3311 §5.1).
 fn contact(msg: &Msg) -> Result<(), String> {
     let count = msg.all("contact").count();
     let target = matches!(msg.method(), "INVITE" | "UPDATE" | "SUBSCRIBE");
@@ -285,7 +286,8 @@ fn numbers(msg: &Msg) -> Result<(), String> {
     Ok(())
 }
 
-/// A 401 or 407 says what it wants (§20.27, §20.44); a 405 what is allowed, a 423 how long, a 420 what is not known.
+/// A 401 or 407 says what it wants (§20.27, §20.44); a 405 what is allowed, a 423 how long, a 420 what is not
+/// known.
 fn challenges(msg: &Msg) -> Result<(), String> {
     let needs = match msg.code() {
         Some(401) => "www-authenticate",
@@ -308,9 +310,10 @@ fn challenges(msg: &Msg) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "INVITE sip:101@10.1.0.2:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKabcdef;rport\r\n\
-        Max-Forwards: 70\r\nFrom: \"A \\\" B\" <sip:100@telex>;tag=a\r\nTo: <sip:101@10.1.0.2>\r\nCall-ID: c1\r\n\
-        CSeq: 1 INVITE\r\nContact: <sip:telex@10.0.0.1:5060>\r\nContent-Type: application/sdp\r\nContent-Length: 82\r\n\r\n\
+    const GOOD: &str = "INVITE sip:101@10.1.0.2:5060 SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKabcdef;rport\r\nMax-Forwards: 70\r\nFrom: \"A \\\" B\" <sip:100@telex>;tag=a\r\nTo: <sip:101@10.1.0.2>\r\nCall-ID: c1\r\n\
+        CSeq: 1 INVITE\r\nContact: <sip:telex@10.0.0.1:5060>\r\n\
+        Content-Type: application/sdp\r\nContent-Length: 82\r\n\r\n\
         v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4 RTP/AVP 0\r\n";
 
     fn verdict(text: &str) -> Result<Msg, String> {
@@ -353,8 +356,8 @@ mod tests {
 
     #[test]
     fn responses_say_what_they_must() {
-        let response = "SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP 10.1.0.2;branch=z9hG4bKx\r\nFrom: <sip:1@a>;tag=1\r\n\
-            To: <sip:1@a>;tag=2\r\nCall-ID: c\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n";
+        let response = "SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP 10.1.0.2;branch=z9hG4bKx\r\n\
+            From: <sip:1@a>;tag=1\r\nTo: <sip:1@a>;tag=2\r\nCall-ID: c\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n";
         assert!(verdict(response).expect_err("no challenge").contains("www-authenticate"));
         let challenged = response.replacen(
             "Content-L",

@@ -1,5 +1,5 @@
-//! A running hash of everything that a run does: two runs of one seed end with the same number, or something depends on
-//! what it must not depend on.
+//! A running hash of everything that a run does: two runs of one seed end with the same number, or something
+//! depends on what it must not depend on.
 
 use std::fmt;
 

@@ -49,8 +49,8 @@ impl Default for Settings {
 const OPENING: Duration = Duration::from_secs(8);
 /// Faults last this long after the last call was dialled.
 const TAIL: Duration = Duration::from_secs(20);
-/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the media
-/// timeout fit into it.
+/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the
+/// media timeout fit into it.
 const CALM: Duration = Duration::from_secs(120);
 /// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
 const EMPTY: Duration = Duration::from_secs(120);
@@ -123,7 +123,10 @@ fn call(seed: u64, index: usize, busy: Duration, phones: &[PhonePlan]) -> CallPl
             _ => Reaction::Ignore,
         })
         .collect();
+    let dial = dialled(&mut d, &phones[caller].extension, phones);
+    // Few calls last until everybody hangs up, and none to the tone, which never pauses.
     let talk = match d.between(0, 99) {
+        _ if dial == "*60" => Duration::from_secs(d.between(1, 9)),
         0..90 => Duration::from_millis(d.between(100, 9000)),
         _ => Duration::from_secs(100_000),
     };
@@ -135,7 +138,7 @@ fn call(seed: u64, index: usize, busy: Duration, phones: &[PhonePlan]) -> CallPl
     CallPlan {
         at,
         caller,
-        dial: dialled(&mut d, &phones[caller].extension, phones),
+        dial,
         cancel: d.percent(12).then(|| Duration::from_millis(d.between(0, 4000))),
         reactions,
         by: if d.percent(50) { Side::Caller } else { Side::Callee },

@@ -1,5 +1,5 @@
-//! The exchange as the world hosts it: the two kinds of machine, and the queues of a driver between them. Like every
-//! driver it decides nothing about telephony.
+//! The exchange as the world hosts it: the two kinds of machine, and the queues of a driver between them.
+//! Like every driver it decides nothing about telephony.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -208,7 +208,7 @@ impl World<'_> {
             Action::Disconnect { stream } => self.close(stream, false),
             Action::Resolve { query, .. } => {
                 let answer = Err(telex_engine::border::ResolveError::NotFound);
-                self.schedule(self.now + HOST_WORK, Event::Tell(Input::Resolved { query, answer }));
+                self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Resolved { query, answer })));
             }
             Action::Media { shard, command } => {
                 let at = self.handover(shard, true);
@@ -220,7 +220,7 @@ impl World<'_> {
                     return Err(broken("no_error_event", self.now, reason));
                 }
                 self.exchange.next_lsn = lsn.0 + 1;
-                self.schedule(self.now + HOST_WORK, Event::Tell(Input::Stored { through: lsn }));
+                self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Stored { through: lsn })));
             }
             Action::Report(event) => host::no_error_event(self.now, &event)?,
             Action::Reply { .. } | Action::Stopped => {}
@@ -290,7 +290,7 @@ impl World<'_> {
         for report in out.reports.drain(..) {
             self.note(&report);
             let at = self.handover(shard, false);
-            self.schedule(at, Event::Report(shard, report));
+            self.schedule(at, Event::Report(shard, Box::new(report)));
         }
         for io in out.io.drain(..) {
             let MediaIo::Bind { count } = io;

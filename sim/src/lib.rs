@@ -1,10 +1,10 @@
-//! A simulated world for the Telex engine: scripted telephones, a network that loses, doubles and delays, and a clock that
-//! jumps from one event to the next.
+//! A simulated world for the Telex engine: scripted telephones, a network that loses, doubles and delays, and
+//! a clock that jumps from one event to the next.
 //!
-//! A seed draws a [`Plan`]: phones, calls and faults, as data. [`run()`] executes it against a whole exchange, with rules
-//! ([`ORACLES`]) checked at every step. Storm comes first, then calm, in which everything has to settle, then everybody
-//! hangs up and nothing may be left. Two runs of a plan do the same, octet for octet, and end with the same
-//! [`Outcome::state_hash`].
+//! A seed draws a [`Plan`]: phones, calls and faults, as data. [`run()`] executes it against a whole
+//! exchange, with rules ([`ORACLES`]) checked at every step. Storm comes first, then calm, in which
+//! everything has to settle, then everybody hangs up and nothing may be left. Two runs of a plan do the same,
+//! octet for octet, and end with the same [`Outcome::state_hash`].
 //!
 //! ```
 //! let plan = telex_sim::draw(42, &telex_sim::Settings { calls: 3, loss: 50_000, ..Default::default() });

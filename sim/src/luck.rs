@@ -1,5 +1,5 @@
-//! Luck as a function of what it is about, never the next draw of a shared generator: taking one action out of a plan,
-//! or sending one packet more on one link, leaves the luck of everything else as it was.
+//! Luck as a function of what it is about, never the next draw of a shared generator: taking one action out
+//! of a plan, or sending one packet more on one link, leaves the luck of everything else as it was.
 
 /// What a decision is about. Two kinds never share their luck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

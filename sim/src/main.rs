@@ -125,7 +125,8 @@ fn json(summary: &Summary, seconds: f64, options: &Options) -> String {
         .map(|(plan, failure)| {
             let call = failure.broken.call.map_or("null".to_owned(), |call| call.to_string());
             format!(
-                "{{\"seed\":{},\"oracle\":{},\"reason\":{},\"at\":{},\"call\":{call},\"replay\":{},\"ladder\":{},\"plan\":{}}}",
+                "{{\"seed\":{},\"oracle\":{},\"reason\":{},\"at\":{},\"call\":{call},\
+                 \"replay\":{},\"ladder\":{},\"plan\":{}}}",
                 plan.seed,
                 quoted(failure.broken.oracle),
                 quoted(&failure.broken.reason),

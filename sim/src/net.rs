@@ -1,5 +1,5 @@
-//! The network: when, and how often, a packet arrives. Datagrams may be lost, doubled and overtaken; streams keep order
-//! and lose nothing, but come in pieces and late.
+//! The network: when, and how often, a packet arrives. Datagrams may be lost, doubled and overtaken; streams
+//! keep order and lose nothing, but come in pieces and late.
 
 use telex_engine::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
-//! A plan: everything that people and the network will do in one run, as data. It is drawn from a seed, printed, and
-//! executed; nothing is drawn while it runs except luck that is a function of the packet concerned.
+//! A plan: everything that people and the network will do in one run, as data. It is drawn from a seed,
+//! printed, and executed; nothing is drawn while it runs except luck that is a function of the packet
+//! concerned.
 
 use std::fmt;
 

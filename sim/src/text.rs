@@ -1,5 +1,6 @@
-//! A SIP message as the world reads it: start line, header fields, body. Written apart from the engine's parser, so that
-//! a misreading there is not repeated here. It forgives nothing that the strict reader ([`crate::checker`]) refuses.
+//! A SIP message as the world reads it: start line, header fields, body. Written apart from the engine's
+//! parser, so that a misreading there is not repeated here. It forgives nothing that the strict reader
+//! ([`crate::checker`]) refuses.
 
 use std::fmt::Write as _;
 

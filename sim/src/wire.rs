@@ -1,5 +1,5 @@
-//! The wire: SIP messages and media packets between phones and the exchange, by datagram and by stream, seen by the
-//! oracles as they enter and leave.
+//! The wire: SIP messages and media packets between phones and the exchange, by datagram and by stream, seen
+//! by the oracles as they enter and leave.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -271,7 +271,7 @@ impl World<'_> {
                 let event = StreamEvent::Closed;
                 self.schedule(
                     self.now + Duration::from_millis(20),
-                    Event::Tell(Input::Stream { stream, event }),
+                    Event::Tell(Box::new(Input::Stream { stream, event })),
                 );
             }
         }
@@ -286,7 +286,7 @@ impl World<'_> {
                 format!("media for {remote}, where nobody is"),
             ));
         };
-        media::port_is_open(self.now, &self.phones[phone], remote.port())?;
+        media::port_is_open(self.now, self.plan, &self.phones[phone], remote.port())?;
         let fate = self.network.datagram(self.now, LinkId { phone, inward: false, channel: Channel::Media });
         let bytes = Bytes::copy_from_slice(bytes);
         for at in arrivals(fate) {

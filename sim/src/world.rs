@@ -1,4 +1,5 @@
-//! The world: one exchange, some phones, a network between them, and a clock that jumps from one event to the next.
+//! The world: one exchange, some phones, a network between them, and a clock that jumps from one event to the
+//! next.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -59,9 +60,9 @@ pub(crate) enum Event {
     /// Ports are bound.
     Ports(ShardId, u16),
     /// A report reaches signalling.
-    Report(ShardId, MediaReport),
+    Report(ShardId, Box<MediaReport>),
     /// Anything else that the host tells the engine.
-    Tell(Input),
+    Tell(Box<Input>),
     /// Everybody hangs up.
     Empty,
     /// Everybody leaves.
@@ -69,6 +70,9 @@ pub(crate) enum Event {
     /// Nothing may be left.
     End,
 }
+
+/// Events are moved about in a heap, a million of them in a run.
+const _: () = assert!(size_of::<Event>() <= 96);
 
 struct Scheduled {
     at: Instant,
@@ -211,8 +215,8 @@ impl<'a> World<'a> {
             Event::Tick(shard) => self.tick(shard),
             Event::Command(shard, command) => self.command(shard, command),
             Event::Ports(shard, count) => self.bind(shard, count),
-            Event::Report(shard, report) => self.tell(Input::Media { shard, report }, None),
-            Event::Tell(input) => self.tell(input, None),
+            Event::Report(shard, report) => self.tell(Input::Media { shard, report: *report }, None),
+            Event::Tell(input) => self.tell(*input, None),
             Event::Empty => self.empty(),
             Event::Leave => self.everybody(&Stimulus::Leave),
             Event::End => Ok(()),

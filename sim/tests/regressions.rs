@@ -34,8 +34,8 @@ fn one_call(caller: Transport) -> Plan {
     plan
 }
 
-/// The stream of a call's caller broke and the phone came back on another. The BYE has to find it by its Contact; it was
-/// not sent at all, and the phone stayed in the call for ever.
+/// The stream of a call's caller broke and the phone came back on another. The BYE has to find it by its
+/// Contact; it was not sent at all, and the phone stayed in the call for ever.
 #[test]
 fn a_bye_finds_a_phone_whose_stream_broke() {
     let mut plan = one_call(Transport::Tcp);
@@ -46,8 +46,8 @@ fn a_bye_finds_a_phone_whose_stream_broke() {
     assert!(ladder.contains("<-BYE 1") && ladder.contains("--200 OK (BYE) 1"), "{ladder}");
 }
 
-/// A challenge is stateless: it is made anew for a repeated request. Its To tag was too, which is forbidden (RFC 3261
-/// §8.2.7); the rule `one_final_response` looks at that.
+/// A challenge is stateless: it is made anew for a repeated request. Its To tag was too, which is forbidden
+/// (RFC 3261 §8.2.7); the rule `one_final_response` looks at that.
 #[test]
 fn a_repeated_request_is_challenged_under_the_same_tag() {
     let mut plan = one_call(Transport::Udp);

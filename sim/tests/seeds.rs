@@ -53,8 +53,8 @@ fn two_runs_of_a_seed_are_the_same_octet_for_octet() {
     }
 }
 
-/// Every seed in which something is lost shows it: either as a retransmission that comes late, or as transactions that
-/// outlive everything.
+/// Every seed in which something is lost shows it: either as a retransmission that comes late, or as
+/// transactions that outlive everything.
 #[test]
 fn a_broken_t1_is_caught_by_every_seed() {
     for seed in 0..8 {

@@ -1,5 +1,7 @@
 //! The arithmetic of digest authentication (RFC 7616 §3.4, RFC 8760 §2): pure functions of text.
 
+use std::fmt;
+
 use hmac::digest::{Digest, Output};
 use md5::Md5;
 use sha2::Sha256;
@@ -84,6 +86,13 @@ impl Hash {
             pair[1] = DIGITS[usize::from(octet & 15)];
         }
         (text, 2 * self.len)
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (text, len) = self.hex();
+        text.iter().take(len).try_for_each(|&digit| fmt::Write::write_char(f, char::from(digit)))
     }
 }
 

@@ -14,6 +14,7 @@
 //! - *Stale* is said only to who knows the password (RFC 7616 §3.3), so that a phone goes on by itself after a restart
 //!   of the exchange and a guesser learns nothing from old nonces.
 
+mod answer;
 mod digest;
 mod nonce;
 
@@ -22,6 +23,8 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
+pub(crate) use answer::Answers;
+pub use answer::{Login, answer};
 pub use digest::Algorithm;
 use digest::{Hash, Proof, response};
 use nonce::{Nonces, Used};

@@ -379,6 +379,7 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
         user: call.from.clone(),
         max_forwards: u32::from(hops).saturating_sub(1),
         offer: bytes::Bytes::new(),
+        answers: None,
     }
 }
 

@@ -19,8 +19,10 @@ struct Pool {
     free: VecDeque<PortId>,
     /// Pairs that the driver has bound.
     granted: usize,
-    /// Pairs that were asked for and have not come.
+    /// Pairs that were asked for and have not come. One grant answers them.
     wanted: usize,
+    /// The last grant fell short: the range is used up, and asking again is of no use.
+    exhausted: bool,
 }
 
 /// Free ports and the owners of media legs.
@@ -50,11 +52,12 @@ impl Ports {
         self.owners.len()
     }
 
-    /// The shard with the most free ports, and a name for a room there.
+    /// The shard with the least to do, and a name for a room there.
     pub(crate) fn room(&mut self) -> (ShardId, RoomId) {
         let room = RoomId(self.next_room);
         self.next_room += 1;
-        let busy = |(_, pool): &(usize, &Pool)| (pool.granted + pool.wanted).saturating_sub(pool.free.len());
+        // A shard without a free pair is the last resort, however little it has to do.
+        let busy = |(_, pool): &(usize, &Pool)| (pool.free.is_empty(), pool.granted - pool.free.len());
         let least = self.pools.iter().enumerate().min_by_key(busy).map_or(0, |(n, _)| n);
         (ShardId(u8::try_from(least).unwrap_or(0)), room)
     }
@@ -63,6 +66,7 @@ impl Ports {
     pub(crate) fn granted(&mut self, shard: ShardId, ports: &[PortId]) {
         let Some(pool) = self.pools.get_mut(usize::from(shard.0)) else { return };
         pool.granted += ports.len();
+        pool.exhausted |= ports.len() < pool.wanted;
         pool.wanted = 0;
         pool.free.extend(ports);
     }
@@ -71,7 +75,7 @@ impl Ports {
     pub(crate) fn take(&mut self, cx: &mut Cx<'_>, shard: ShardId) -> Option<PortId> {
         let pool = self.pools.get_mut(usize::from(shard.0))?;
         let port = pool.free.pop_front();
-        if pool.free.len() < LOW_WATER.max(pool.granted / 4) && pool.wanted == 0 {
+        if pool.free.len() < LOW_WATER.max(pool.granted / 4) && pool.wanted == 0 && !pool.exhausted {
             pool.wanted = GRANT.max(pool.granted / 2);
             let count = u16::try_from(pool.wanted).unwrap_or(u16::MAX);
             cx.out.push(Action::Media { shard, command: MediaCommand::WantPorts { count } });
@@ -107,5 +111,35 @@ impl Ports {
     /// The leg has ended.
     pub(crate) fn forget(&mut self, leg: LegId) {
         self.owners.remove(&leg);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(from: u16, count: u16) -> Vec<PortId> {
+        (0..count).map(|n| PortId(from + 2 * n)).collect()
+    }
+
+    #[test]
+    fn a_room_goes_where_ports_are_free() {
+        let mut ports = Ports::new(2);
+        assert_eq!(ports.room().0, ShardId(0));
+        ports.granted(ShardId(1), &pairs(1000, 4));
+        assert_eq!(ports.room().0, ShardId(1), "shard 0 has nothing to do, but no port either");
+        ports.granted(ShardId(0), &pairs(2000, 4));
+        assert_eq!(ports.room().0, ShardId(0));
+    }
+
+    #[test]
+    fn a_range_that_is_used_up_is_not_asked_again() {
+        let mut ports = Ports::new(1);
+        ports.pools[0].wanted = 64;
+        ports.granted(ShardId(0), &pairs(1000, 64));
+        assert!(!ports.pools[0].exhausted);
+        ports.pools[0].wanted = 64;
+        ports.granted(ShardId(0), &pairs(2000, 3));
+        assert!(ports.pools[0].exhausted);
     }
 }

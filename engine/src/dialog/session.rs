@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use super::session_timer::{Asked, SessionTimer};
 use super::state::Dialog;
+use crate::auth::Answers;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, ServerKey};
 use crate::sip::{HeaderName, Message, Method, Refresher, Status};
@@ -164,7 +165,7 @@ pub(crate) struct Invited<'a> {
     pub(crate) user: &'a str,
 }
 
-/// What a UAC needs to ask again, for instance after 422.
+/// What a UAC needs to ask again: after 422, 401 or 407.
 #[derive(Clone, Debug)]
 pub(crate) struct Invitation {
     /// Request-URI.
@@ -183,6 +184,8 @@ pub(crate) struct Invitation {
     pub(crate) max_forwards: u32,
     /// Our offer.
     pub(crate) offer: Bytes,
+    /// What those are told who ask for credentials; `None` when we have none.
+    pub(crate) answers: Option<Box<Answers>>,
 }
 
 /// What is different between asking and being asked.

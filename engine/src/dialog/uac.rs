@@ -24,12 +24,12 @@ impl Sessions {
         cx: &mut Cx<'_>,
         stack: &mut Stack,
         call: CallKey,
-        invitation: Invitation,
+        mut invitation: Invitation,
     ) -> LegKey {
         let ids = (cx.rng.tag.token::<12>(), cx.rng.tag.token::<20>());
         let cseq = 1 + cx.rng.call.below(10_000);
         let contact = stack.contact(invitation.flow, &invitation.user);
-        let draft = ask(&invitation, &ids, cseq, None, &contact, cx.config.session);
+        let draft = ask(cx, &mut invitation, &ids, cseq, None, &contact);
         let txn = stack.request(cx, draft, invitation.flow);
         let body = invitation.offer.clone();
         let early = Vec::new();
@@ -57,7 +57,7 @@ impl Sessions {
         if status.is_success() {
             return self.invited_2xx(cx, stack, leg, message, flow);
         }
-        if status == Status::SESSION_INTERVAL_TOO_SMALL && self.ask_longer(cx, stack, leg, message) {
+        if self.ask_again(cx, stack, leg, message) {
             return None;
         }
         let session = self.all.get(leg)?;
@@ -183,19 +183,24 @@ impl Sessions {
         self.heard(leg, LegEvent::Answered { body: description(message) })
     }
 
-    /// 422: asks once more with the interval the callee wants (RFC 4028 §7.3).
-    fn ask_longer(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, message: &Message) -> bool {
-        let Some(Ok(wanted)) = message.min_se() else { return false };
+    /// Asks once more when the refusal says how: with the interval the callee wants (422, RFC 4028 §7.3) or with
+    /// credentials (401 and 407, §22.2 and §22.3). It is the same call, under the next CSeq (§8.1.3.5).
+    fn ask_again(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, refusal: &Message) -> bool {
         let Some(session) = self.all.get_mut(leg) else { return false };
-        let contact = session.contact.clone();
         let Role::Uac { txn, cseq, invitation, early, min_se, ids } = &mut session.role else { return false };
-        if session.phase != Phase::Inviting || min_se.is_some() {
+        if session.phase != Phase::Inviting {
             return false;
         }
-        *min_se = Some(wanted);
-        *cseq += 1;
+        if refusal.status() == Some(Status::SESSION_INTERVAL_TOO_SMALL) {
+            let (Some(Ok(wanted)), None) = (refusal.min_se(), *min_se) else { return false };
+            *min_se = Some(wanted);
+        } else if !invitation.answers.as_mut().is_some_and(|answers| answers.challenged(refusal)) {
+            return false;
+        }
+        // The refusal ended whatever rang (§12.3).
         early.clear();
-        let draft = ask(invitation, ids, *cseq, Some(wanted), &contact, cx.config.session);
+        *cseq += 1;
+        let draft = ask(cx, invitation, ids, *cseq, *min_se, &session.contact);
         *txn = stack.request(cx, draft, invitation.flow);
         let txn = *txn;
         self.owns_client(txn, leg);
@@ -234,13 +239,14 @@ fn bye_without_session(cx: &mut Cx<'_>, stack: &mut Stack, dialog: &mut Dialog) 
 }
 
 fn ask(
-    invitation: &Invitation,
+    cx: &mut Cx<'_>,
+    invitation: &mut Invitation,
     ids: &(SmolStr, SmolStr),
     cseq: u32,
     min_se: Option<u32>,
     contact: &str,
-    config: crate::config::SessionConfig,
 ) -> Draft {
+    let config = cx.config.session;
     let mut writer = Writer::request(Method::Invite.as_str(), &invitation.uri);
     for route in &invitation.routes {
         writer.header(HeaderName::Route, format_args!("<{route}>"));
@@ -252,6 +258,9 @@ fn ask(
     writer.header(HeaderName::CallId, &ids.1);
     writer.header(HeaderName::CSeq, format_args!("{cseq} INVITE"));
     writer.header(HeaderName::Contact, format_args!("<{contact}>"));
+    if let Some(answers) = &mut invitation.answers {
+        answers.write(&mut writer, Method::Invite.as_str(), &invitation.uri, &mut cx.rng.tag);
+    }
     writer.header(HeaderName::Allow, ALLOW);
     writer.header(HeaderName::Supported, SUPPORTED);
     writer.header(HeaderName::SessionExpires, config.expires.as_secs().max(floor));

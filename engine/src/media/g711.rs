@@ -3,10 +3,10 @@
 //! Everything is a table, computed at compile time. The encoders drop the bits that cannot matter first: mu-law looks
 //! at 14, A-law at 12 bits of a sample.
 
-const MU_DECODE: [i16; 256] = mu_decode_table();
-const A_DECODE: [i16; 256] = a_decode_table();
-const MU_ENCODE: [u8; 1 << 14] = mu_encode_table();
-const A_ENCODE: [u8; 1 << 12] = a_encode_table();
+const MU_DECODE: &[i16; 256] = &mu_decode_table();
+const A_DECODE: &[i16; 256] = &a_decode_table();
+const MU_ENCODE: &[u8; 1 << 14] = &mu_encode_table();
+const A_ENCODE: &[u8; 1 << 12] = &a_encode_table();
 
 /// The sample that a mu-law octet stands for.
 #[inline]

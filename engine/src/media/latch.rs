@@ -15,6 +15,9 @@
 //! must not turn a live stream away. An equal kind may only when the learnt source has been silent for
 //! [`LATCH_RELEARN`] (a NAT gave it a new port), after probation, and near counts as signalled there; a stranger
 //! never replaces a better kind without a new offer/answer.
+//!
+//! Ports are used again. The party that a port's last leg had may not have heard that its call is over and go on
+//! sending: its stream is *shunned*, that is refused unless the SDP names its address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -48,13 +51,19 @@ pub(super) struct Latch {
     signalled: Option<SocketAddr>,
     /// Where signalling comes from.
     near: Option<IpAddr>,
+    /// The stream of the port's last party.
+    shunned: Option<Stream>,
     learnt: Option<Learnt>,
     candidate: Option<Candidate>,
 }
 
+/// A stream of packets as a port sees it: where it comes from and its synchronisation source.
+pub(super) type Stream = (SocketAddr, u32);
+
 #[derive(Debug)]
 struct Learnt {
     address: SocketAddr,
+    ssrc: u32,
     kind: Kind,
     heard: Instant,
     /// Heard since the last offer/answer.
@@ -77,6 +86,16 @@ impl Latch {
         if signalled.is_some() && signalled != self.signalled {
             (self.signalled, self.learnt, self.candidate) = (signalled, None, None);
         }
+    }
+
+    /// The port's last party sent this.
+    pub(super) fn shun(&mut self, last: Option<Stream>) {
+        self.shunned = last;
+    }
+
+    /// What the party sends, once something was learnt.
+    pub(super) fn stream(&self) -> Option<Stream> {
+        self.learnt.as_ref().map(|l| (l.address, l.ssrc))
     }
 
     /// There was an offer/answer: the address may have changed.
@@ -122,7 +141,7 @@ impl Latch {
         if let Some(learnt) = &mut self.learnt
             && learnt.address == from
         {
-            (learnt.heard, learnt.confirmed) = (now, true);
+            (learnt.heard, learnt.confirmed, learnt.ssrc) = (now, true, header.ssrc);
             return Source::Known;
         }
         self.consider(now, from, header, receiving)
@@ -133,6 +152,9 @@ impl Latch {
             return Source::Refused;
         };
         let confirmed = self.learnt.as_ref().filter(|l| l.confirmed);
+        if kind < Kind::Signalled && self.shunned == Some((from, header.ssrc)) {
+            return Source::Refused;
+        }
         let open = confirmed.is_none_or(|learnt| {
             let silent = now.since(learnt.heard) >= LATCH_RELEARN;
             kind > learnt.kind || (silent && kind >= learnt.kind.min(Kind::Near))
@@ -144,7 +166,7 @@ impl Latch {
         if self.probe(from, header) < needed {
             return Source::Refused;
         }
-        self.learnt = Some(Learnt { address: from, kind, heard: now, confirmed: true });
+        self.learnt = Some(Learnt { address: from, ssrc: header.ssrc, kind, heard: now, confirmed: true });
         self.candidate = None;
         Source::Learnt
     }
@@ -226,6 +248,21 @@ mod tests {
         w.wait(60);
         assert!(!w.send(THIEF, 100, 50), "silence does not let a stranger in");
         assert_eq!(w.target(), SDP);
+    }
+
+    #[test]
+    fn the_last_party_of_a_port_is_not_taken_for_the_new_one() {
+        let mut last = World::new(None);
+        assert!(last.send(NAT, 1, LATCH_PROBATION.into()));
+        let mut w = World::new(Some("203.0.113.7"));
+        w.latch.shun(last.latch.stream());
+        assert!(!w.send(NAT, 5, 50), "it still sends what it sent before");
+        w.latch.reopen();
+        assert!(!w.send(NAT, 55, 50));
+        assert!(w.send(REBOUND, 1, 1));
+        let mut w = World::new(None);
+        w.latch.shun(Some((SDP.parse().unwrap(), 1)));
+        assert!(w.send(SDP, 1, 1), "the SDP knows better");
     }
 
     #[test]

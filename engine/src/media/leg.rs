@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::LegKey;
 use super::control::{Control, Speaker};
 use super::egress::{Egress, Feed};
-use super::latch::{Latch, Source};
+use super::latch::{Latch, Source, Stream};
 use super::out::PacketArena;
 use super::player::{Player, Way, encoder, packet_samples};
 use super::reception::{Reception, Verdict};
@@ -95,6 +95,16 @@ impl Leg {
         leg.latch.expect(somewhere(leg.spec.remote), leg.spec.near);
         leg.settle_player(now);
         leg
+    }
+
+    /// The port's last party sent this, and may not have stopped.
+    pub(super) fn shun(&mut self, last: Option<Stream>) {
+        self.latch.shun(last);
+    }
+
+    /// What the party sends, once something was learnt.
+    pub(super) fn stream(&self) -> Option<Stream> {
+        self.latch.stream()
     }
 
     /// Takes over a new wanted state.

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::LegKey;
 use super::control::Control;
+use super::latch::Stream;
 use super::leg::{Leg, Listener};
 use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
@@ -65,6 +66,8 @@ pub struct MediaShard {
     names: BTreeMap<LegId, LegKey>,
     /// By half the port number.
     ports: Vec<Option<LegKey>>,
+    /// What the last leg of a port heard.
+    last_heard: BTreeMap<PortId, Stream>,
     ring: Ring,
     timers: Timers<Wake>,
     strays: u64,
@@ -97,6 +100,7 @@ impl MediaShard {
             legs: SlotMap::with_key(),
             names: BTreeMap::new(),
             ports: Vec::new(),
+            last_heard: BTreeMap::new(),
             ring: Ring::default(),
             timers: Timers::default(),
             strays: 0,
@@ -281,8 +285,10 @@ impl MediaShard {
             out.reports.push(MediaReport::Dropped { leg: id, stats: LegStats::default(), resume });
             return;
         };
-        let room_id = spec.room;
-        let key = self.legs.insert(Leg::new(now, id, rev, spec, room.phase, &mut room.rng));
+        let (room_id, last) = (spec.room, self.last_heard.get(&spec.port).copied());
+        let mut leg = Leg::new(now, id, rev, spec, room.phase, &mut room.rng);
+        leg.shun(last);
+        let key = self.legs.insert(leg);
         room.legs.push(key);
         let first_report = Control::next(now, &mut room.rng, true);
         self.names.insert(id, key);
@@ -310,6 +316,9 @@ impl MediaShard {
             self.ring.leave(leg.phase, key);
         }
         self.names.remove(&leg.id);
+        if let Some(stream) = leg.stream() {
+            self.last_heard.insert(leg.spec.port, stream);
+        }
         if let Some(place) = self.ports.get_mut(usize::from(leg.spec.port.0 >> 1)) {
             *place = None;
         }

@@ -3,7 +3,7 @@
 /// Points of one period.
 const POINTS: usize = 1024;
 /// One period of a sine of amplitude 32767, and its first point again, so that interpolation needs no wrap.
-const SINE: [i16; POINTS + 1] = sine_table();
+const SINE: &[i16; POINTS + 1] = &sine_table();
 
 /// Samples per second of everything generated here (RFC 3551 §4.5.14).
 pub(super) const RATE: u32 = 8000;

@@ -9,15 +9,11 @@ use crate::auth::{self, Challenge, Verdict};
 use crate::border::Flow;
 use crate::call::Incoming;
 use crate::cx::{Cx, ServerKey};
-use crate::dialog::{ALLOW, SUPPORTED, asked};
+use crate::dialog::screen;
 use crate::event::Event;
 use crate::registrar::{Origin, address_of_record};
 use crate::sip::{HeaderName, Message, Method, NameAddr, Status};
-use crate::time::Duration;
 use crate::transaction::Reply;
-
-/// Option tags that a request other than REGISTER may require of us.
-const UNDERSTOOD: [&str; 2] = ["100rel", "timer"];
 
 impl Tables {
     /// A request that no transaction knows.
@@ -32,7 +28,7 @@ impl Tables {
         let method = message.method();
         let inside = message.to().is_ok_and(|to| to.tag().is_some()) && method != Method::Register;
         if method != Method::Register
-            && let Some(reply) = unsupported(message)
+            && let Some(reply) = screen::unsupported(message)
         {
             return self.below.stack.respond(cx, txn, &reply);
         }
@@ -44,32 +40,17 @@ impl Tables {
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
             Method::Register => self.register(cx, txn, message, flow, source),
-            Method::Options => self.below.stack.respond(cx, txn, &capabilities()),
-            Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify => {
-                self.below.stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
-            }
-            Method::Other => self.below.stack.respond(cx, txn, &not_allowed(Status::NOT_IMPLEMENTED)),
-            _ => self.below.stack.respond(cx, txn, &not_allowed(Status::METHOD_NOT_ALLOWED)),
+            method => self.below.stack.respond(cx, txn, &screen::outside(method)),
         }
     }
 
     fn invite(&mut self, cx: &mut Cx<'_>, txn: ServerKey, invite: &Message, flow: Flow, source: SocketAddr) {
         let stack = &mut self.below.stack;
-        if stack.transactions.is_merged(txn) {
-            return stack.respond(cx, txn, &Reply::new(Status::LOOP_DETECTED));
-        }
-        if matches!(invite.max_forwards(), Some(Ok(0))) {
-            return stack.respond(cx, txn, &Reply::new(Status::TOO_MANY_HOPS));
+        if let Some(reply) = screen::unfit(cx, stack, txn, invite) {
+            return stack.respond(cx, txn, &reply);
         }
         if self.stopping != Stopping::No {
             let reply = Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, 30);
-            return stack.respond(cx, txn, &reply);
-        }
-        let asked = asked(invite);
-        let floor = cx.config.session.min_se;
-        if asked.supported && asked.expires.is_some_and(|s| Duration::from_secs(u64::from(s)) < floor) {
-            let reply =
-                Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs());
             return stack.respond(cx, txn, &reply);
         }
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
@@ -156,28 +137,4 @@ fn by_address(cx: &Cx<'_>, request: &Message, flow: Flow, source: SocketAddr) ->
         Flow::Stream { .. } => address.ip() == source.ip(),
     };
     (known && phone.credentials.is_none()).then(|| extension.clone())
-}
-
-/// 420 when the request requires what we do not understand (RFC 3261 §8.2.2.3).
-fn unsupported(message: &Message) -> Option<Reply> {
-    let unknown = |tag: &&str| !UNDERSTOOD.iter().any(|known| known.eq_ignore_ascii_case(tag));
-    let tags: Vec<&str> = message.values(HeaderName::Require).filter(unknown).collect();
-    if tags.is_empty() {
-        return None;
-    }
-    Some(Reply::new(Status::BAD_EXTENSION).header(HeaderName::Unsupported, tags.join(", ")))
-}
-
-/// What OPTIONS is told (RFC 3261 §11.2).
-fn capabilities() -> Reply {
-    Reply::new(Status::OK)
-        .header(HeaderName::Allow, ALLOW)
-        .header(HeaderName::Accept, "application/sdp")
-        .header(HeaderName::AcceptEncoding, "identity")
-        .header(HeaderName::AcceptLanguage, "en")
-        .header(HeaderName::Supported, SUPPORTED)
-}
-
-fn not_allowed(status: Status) -> Reply {
-    Reply::new(status).header(HeaderName::Allow, ALLOW)
 }

@@ -47,17 +47,10 @@ impl<'a> Iterator for Addresses<'a> {
                 break;
             }
         }
-        match NameAddr::parse_first(self.rest) {
-            Ok((address, end)) => {
-                self.rest = self.rest.get(end..).unwrap_or_default();
-                Some(Ok(address))
-            }
-            Err(error) => {
-                // Where the next address begins is not known.
-                self.rest = "";
-                Some(Err(error.named(self.name.as_str())))
-            }
-        }
+        let address = NameAddr::parse_first(self.rest, self.name.as_str(), 0);
+        // After an error nobody knows where the next address begins.
+        self.rest = address.as_ref().map_or("", |a| self.rest.get(a.end()..).unwrap_or_default());
+        Some(address)
     }
 }
 
@@ -65,7 +58,7 @@ impl Message {
     /// The topmost Via: who sent this request, or who gets this response.
     pub fn via(&self) -> Result<Via<'_>, ParseError> {
         let field = self.required(HeaderName::Via)?;
-        Via::parse_first(self.text(field.value)).map(|(via, _)| via).map_err(|e| at(e, field))
+        Via::parse_first(self.text(field.value), usize::from(field.value.0))
     }
 
     /// Every Via, topmost first.
@@ -87,7 +80,7 @@ impl Message {
     /// hold several see [`Message::addresses`].
     pub fn address(&self, name: HeaderName) -> Result<NameAddr<'_>, ParseError> {
         let field = self.required(name)?;
-        NameAddr::parse(self.text(field.value)).map_err(|e| at(e.named(name.as_str()), field))
+        NameAddr::parse_field(self.text(field.value), name.as_str(), usize::from(field.value.0))
     }
 
     /// All addresses of this name: Route, Record-Route, Path, P-Asserted-Identity and their kin.
@@ -110,7 +103,9 @@ impl Message {
 
     /// The first Contact address: the remote target of a dialog.
     pub fn contact(&self) -> Option<Result<NameAddr<'_>, ParseError>> {
-        self.addresses(HeaderName::Contact).next()
+        let name = HeaderName::Contact;
+        let field = self.first(name)?;
+        Some(NameAddr::parse_first(self.text(field.value), name.as_str(), usize::from(field.value.0)))
     }
 
     /// Call-ID.
@@ -132,17 +127,13 @@ impl Message {
 
     /// Max-Forwards (RFC 3261 §20.22: 0 to 255).
     pub fn max_forwards(&self) -> Option<Result<u8, ParseError>> {
-        let number = |text: &_| scan::number(text, u32::from(u8::MAX)).map(|n| n as u8);
-        self.optional(HeaderName::MaxForwards, |t| {
-            number(t).map_err(|why| ParseError::new("Max-Forwards", why, 0))
-        })
+        let number = self.number(HeaderName::MaxForwards, u32::from(u8::MAX))?;
+        Some(number.map(|n| n as u8))
     }
 
     /// Content-Length, as written. The body has what there is: see [`Message::body`].
     pub fn content_length(&self) -> Option<Result<u32, ParseError>> {
-        self.optional(HeaderName::ContentLength, |t| {
-            scan::number(t, u32::MAX).map_err(|why| ParseError::new("Content-Length", why, 0))
-        })
+        self.number(HeaderName::ContentLength, u32::MAX)
     }
 
     /// Expires in seconds.
@@ -256,6 +247,13 @@ impl Message {
             }
         }
         Ok(())
+    }
+
+    /// A value that is one number.
+    fn number(&self, name: HeaderName, max: u32) -> Option<Result<u32, ParseError>> {
+        let field = self.first(name)?;
+        let number = scan::number_of(self.octets(field.value), max);
+        Some(number.map_err(|why| at(ParseError::new(name.as_str(), why, 0), field)))
     }
 
     fn required(&self, name: HeaderName) -> Result<&Field, ParseError> {

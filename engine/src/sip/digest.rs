@@ -184,3 +184,54 @@ impl<'a> DigestCredentials<'a> {
         hex.then(|| u32::from_str_radix(&text, 16).ok()).flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_3261_section_22_4() {
+        let c = DigestChallenge::parse(
+            "Digest realm=\"biloxi.com\", qop=\"auth,auth-int\",\r\n nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", opaque=\"5ccc069c\",stale=TRUE",
+        )
+        .unwrap();
+        assert!(c.auth().is_digest() && c.stale() && c.offers_qop("auth") && !c.offers_qop("aut"));
+        assert_eq!((c.realm(), c.opaque()), ("biloxi.com".into(), Some("5ccc069c".into())));
+        assert_eq!((c.nonce(), c.algorithm()), ("dcd98b7102dd2f0e8b11d0f600bfb0c093".into(), None));
+    }
+
+    #[test]
+    fn credentials_are_unquoted() {
+        let c = DigestCredentials::parse(
+            "DIGEST username=\"a\\\"b\", realm=\"x\", nonce=\"n=\", uri=\"sip:b@h;x=\\\"y\\\"\",response=\"0f\", algorithm=SHA-256,\
+             cnonce=\"\", qop=auth, nc=0000000a, opaque=\"\"",
+        )
+        .unwrap();
+        assert_eq!((c.username(), c.uri()), ("a\"b".into(), "sip:b@h;x=\"y\"".into()));
+        assert_eq!((c.qop(), c.nonce_count(), c.cnonce()), (Some("auth".into()), Some(10), Some("".into())));
+        assert_eq!(
+            (c.response(), c.realm(), c.algorithm()),
+            ("0f".into(), "x".into(), Some("SHA-256".into()))
+        );
+        assert_eq!(c.auth().params().count(), 10);
+    }
+
+    #[test]
+    fn nonce_counts_have_eight_digits() {
+        for bad in ["1", "0000000g", "000000001", "+0000001"] {
+            let text = format!("Digest nc={bad}");
+            assert_eq!(DigestCredentials::parse(&text).unwrap().nonce_count(), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_parse_and_broken_lists_do_not() {
+        let other = DigestCredentials::parse("NoOneKnowsThisScheme opaque-data=here").unwrap();
+        assert!(!other.auth().is_digest() && other.username().is_empty());
+        for bad in
+            ["", "Digest", "Digest realm", "Digest realm=\"x", "Digest realm=x nonce=y", "Digest realm=x,"]
+        {
+            assert!(DigestCredentials::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -173,3 +173,77 @@ impl Framer {
         Frame::Broken { error, head }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "OPTIONS sip:a@b SIP/2.0\r\nl: 3\r\n\r\nabc";
+
+    fn message(text: &str) -> Frame {
+        Frame::Message(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn why(frame: Frame) -> Option<(Why, usize)> {
+        if let Frame::Broken { error, head } = frame { Some((error.why(), head.len())) } else { None }
+    }
+
+    #[test]
+    fn messages_come_out_octet_by_octet_and_all_at_once() {
+        let mut f = Framer::new();
+        for octet in ONE.as_bytes() {
+            assert_eq!(f.next_frame(), Frame::NeedMore);
+            f.push(&[*octet]);
+        }
+        assert_eq!(f.next_frame(), message(ONE));
+        assert_eq!((f.next_frame(), f.is_within_message()), (Frame::NeedMore, false));
+
+        f.push(format!("{ONE}{ONE}OPT").as_bytes());
+        assert_eq!((f.next_frame(), f.next_frame()), (message(ONE), message(ONE)));
+        assert_eq!((f.next_frame(), f.is_within_message()), (Frame::NeedMore, true));
+    }
+
+    #[test]
+    fn keep_alives_stand_between_messages() {
+        let mut f = Framer::new();
+        f.push(format!("\r\n\r\n{ONE}\r\n{ONE}\r\n\r").as_bytes());
+        assert_eq!(
+            (f.next_frame(), f.next_frame(), f.next_frame()),
+            (Frame::KeepAlive, message(ONE), message(ONE))
+        );
+        assert_eq!(f.next_frame(), Frame::NeedMore);
+        f.push(b"\n");
+        assert_eq!((f.next_frame(), f.next_frame()), (Frame::KeepAlive, Frame::NeedMore));
+    }
+
+    #[test]
+    fn line_feeds_alone_end_lines_too() {
+        let mut f = Framer::new();
+        f.push(b"OPTIONS sip:a@b SIP/2.0\nl: 0\n");
+        assert_eq!(f.next_frame(), Frame::NeedMore);
+        f.push(b"\nO");
+        assert_eq!(f.next_frame(), message("OPTIONS sip:a@b SIP/2.0\nl: 0\n\n"));
+    }
+
+    #[test]
+    fn what_breaks_a_stream() {
+        let head = |fields: &str| format!("OPTIONS sip:a@b SIP/2.0\r\n{fields}\r\n");
+        for (octets, want) in [
+            (head(""), (Why::Missing, 27)),
+            (head("l: -1\r\n"), (Why::Number, 34)),
+            (head("l: 0\r\nl: 0\r\n"), (Why::Repeated, 39)),
+            (head("l: 65535\r\n"), (Why::TooLarge, 37)),
+            (head("l: 4294967295\r\n"), (Why::TooLarge, 42)),
+            ("GET / HTTP/1.1\r\n".into(), (Why::NotSip, 0)),
+            ("GET / HTTP/1.1\r\n\r\n".into(), (Why::NotSip, 18)),
+            ("a".repeat(MESSAGE_OCTETS + 1), (Why::TooLarge, 0)),
+        ] {
+            let mut f = Framer::new();
+            f.push(octets.as_bytes());
+            assert_eq!(why(f.next_frame()), Some(want), "{}", &octets[..octets.len().min(60)]);
+            // And it stays broken, whatever follows.
+            f.push(ONE.as_bytes());
+            assert_eq!(why(f.next_frame()), Some((want.0, 0)));
+        }
+    }
+}

@@ -248,14 +248,18 @@ fn is_name(name: Option<&[u8]>) -> bool {
 /// What is left of `bytes[from..to]` without white space at its ends.
 #[inline]
 fn trimmed(bytes: &[u8], mut from: usize, mut to: usize) -> Span {
-    let blank = |at: usize| bytes.get(at).is_some_and(|&b| b <= b' ' && scan::is(b, scan::LWS));
-    while from < to && blank(from) {
+    while from < to && bytes.get(from).is_some_and(|&b| is_space(b)) {
         from += 1;
     }
-    while to > from && blank(to - 1) {
+    while from < to && bytes.get(to - 1).is_some_and(|&b| is_space(b)) {
         to -= 1;
     }
     Span::new(from, to)
+}
+
+#[inline]
+fn is_space(b: u8) -> bool {
+    b <= b' ' && scan::is(b, scan::LWS)
 }
 
 impl Message {
@@ -264,7 +268,7 @@ impl Message {
         let to = self.raw.len();
         self.body = Span::new(from, to);
         let Some(field) = self.first(HeaderName::ContentLength) else { return };
-        let why = match scan::number(self.text(field.value), u32::MAX) {
+        let why = match scan::number_of(self.octets(field.value), u32::MAX) {
             Ok(n) if n as usize <= to - from => {
                 self.body = Span::new(from, from + n as usize);
                 return;

@@ -20,6 +20,7 @@ pub struct NameAddr<'a> {
     /// Parameters of the header field, not of the URI.
     pub params: Params<'a>,
     tag: Option<&'a str>,
+    end: u16,
 }
 
 const PART: &str = "address";
@@ -27,44 +28,41 @@ const PART: &str = "address";
 impl<'a> NameAddr<'a> {
     /// Parses one whole value.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
-        let (address, end) = Self::parse_first(text)?;
-        if end == text.len() { Ok(address) } else { Err(ParseError::new(PART, Why::Trailing, end)) }
+        Self::parse_field(text, PART, 0)
     }
 
-    /// Parses the first value of a list; gives where it ends: at a comma or at the end of the text.
-    #[inline]
-    pub(super) fn parse_first(text: &'a str) -> Result<(Self, usize), ParseError> {
-        scan::fits(PART, text)?;
+    /// Parses the whole value of the header field `part` that begins at `base` in its message.
+    pub(super) fn parse_field(text: &'a str, part: &'static str, base: usize) -> Result<Self, ParseError> {
+        Self::parse_as(text, part, base, false)
+    }
+
+    /// Parses the first value of the list in such a field: see [`NameAddr::end`].
+    pub(super) fn parse_first(text: &'a str, part: &'static str, base: usize) -> Result<Self, ParseError> {
+        Self::parse_as(text, part, base, true)
+    }
+
+    // Everything is inlined here and the result passed on as it is: copying a value that was written piece by piece
+    // just before costs more than writing it.
+    fn parse_as(text: &'a str, part: &'static str, base: usize, list: bool) -> Result<Self, ParseError> {
         let mut c = Cursor::new(text);
-        match Self::read(&mut c) {
-            Ok(address) => {
-                c.skip_lws();
-                if c.is_done() || c.peek() == b',' {
-                    Ok((address, c.at()))
-                } else {
-                    Err(ParseError::new(PART, Why::Character, c.at()))
-                }
-            }
-            Err(why) => Err(ParseError::new(PART, why, c.at())),
+        match Self::read(&mut c, list) {
+            Ok(address) => Ok(address),
+            Err(why) => Err(ParseError::new(part, why, base + c.at())),
         }
     }
 
-    #[inline]
-    fn read(c: &mut Cursor<'a>) -> Result<Self, Why> {
+    #[inline(always)]
+    fn read(c: &mut Cursor<'a>, list: bool) -> Result<Self, Why> {
+        c.check_length()?;
         let display = read_display(c)?;
-        let uri = if c.eat(b'<') {
-            let uri = Uri::read(c, false)?;
-            if !c.eat(b'>') {
-                return Err(if c.is_done() { Why::Unclosed } else { Why::Character });
-            }
-            uri
-        } else {
-            let uri = Uri::read(c, true)?;
-            if c.peek() == b'?' {
-                return Err(Why::Brackets);
-            }
-            uri
-        };
+        let bare = !c.eat(b'<');
+        let uri = Uri::read(c, bare)?;
+        if bare && c.peek() == b'?' {
+            return Err(Why::Brackets);
+        }
+        if !bare && !c.eat(b'>') {
+            return Err(if c.is_done() { Why::Unclosed } else { Why::Character });
+        }
         let mut tag = None;
         let params = params::params(c, |p| {
             if tag.is_none() && p.name.eq_ignore_ascii_case("tag") {
@@ -72,7 +70,13 @@ impl<'a> NameAddr<'a> {
             }
             Ok(())
         })?;
-        Ok(Self { display, uri, uri_text: uri.text(), params, tag })
+        c.end_of_value(list)?;
+        Ok(Self { display, uri, uri_text: uri.text(), params, tag, end: c.at() as u16 })
+    }
+
+    /// Where in its text the value ended: at the end or at a comma.
+    pub(super) fn end(&self) -> usize {
+        usize::from(self.end)
     }
 
     /// The display name as it is meant, without backslashes and folds; `None` when there is none or it is empty.
@@ -98,7 +102,7 @@ impl<'a> NameAddr<'a> {
 }
 
 /// Takes the display name; nothing when the URI stands without brackets.
-#[inline]
+#[inline(always)]
 fn read_display<'a>(c: &mut Cursor<'a>) -> Result<Option<&'a str>, Why> {
     c.skip_lws();
     match c.peek() {
@@ -163,5 +167,94 @@ impl fmt::Display for Quoted<'_> {
             }
         }
         f.write_str("\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address(text: &str) -> NameAddr<'_> {
+        NameAddr::parse(text).unwrap_or_else(|e| panic!("{text}: {e} at {}", e.offset()))
+    }
+
+    fn why(text: &str) -> Why {
+        NameAddr::parse(text).map(|a| a.to_string()).unwrap_err().why()
+    }
+
+    #[test]
+    fn the_examples_of_rfc_3261_section_20() {
+        let a = address("\"A. G. Bell\" <sip:agb@bell-telephone.com> ;tag=a48s");
+        assert_eq!((a.display, a.uri.user(), a.tag()), (Some("A. G. Bell"), "agb", Some("a48s")));
+        let a = address("sip:+12125551212@server.phone2net.com;tag=887s");
+        assert_eq!(
+            (a.display, a.uri_text, a.tag()),
+            (None, "sip:+12125551212@server.phone2net.com", Some("887s"))
+        );
+        let a = address("Anonymous <sip:c8oqz84zk7z@privacy.org>;tag=hyh8");
+        assert_eq!((a.display_name().as_deref(), a.tag()), (Some("Anonymous"), Some("hyh8")));
+        let a = address("\"Mr. Watson\" <sip:watson@worcester.bell-telephone.com>;q=0.7; expires=3600");
+        assert_eq!((a.q(), a.expires()), (Some(700), Some(Ok(3600))));
+        let a = address("\"Mr. Watson\" <mailto:watson@bell-telephone.com> ;q=0.1");
+        assert_eq!((a.uri.text(), a.q()), ("mailto:watson@bell-telephone.com", Some(100)));
+        let a = address("<sip:a@b;lr?x=y>");
+        assert_eq!((a.uri.param("lr"), a.uri.headers_text(), a.params.is_empty()), (Some(None), "x=y", true));
+    }
+
+    #[test]
+    fn display_names() {
+        assert_eq!(address("caller<sip:caller@example.com>").display, Some("caller"));
+        assert_eq!(address("Müller (work) <sip:m@h>").display, Some("Müller (work)"));
+        assert_eq!(address("\"\" <sip:m@h>").display_name(), None);
+        assert_eq!(address("\"a \\\"b\\\" <c>, d\"\r\n <sip:m@h>").display_name().unwrap(), "a \"b\" <c>, d");
+        assert_eq!(address(" \t<sip:m@h> ").display, None);
+    }
+
+    #[test]
+    fn what_is_no_address() {
+        assert_eq!(why(""), Why::NoScheme);
+        assert_eq!(why("<sip:a@b"), Why::Unclosed);
+        assert_eq!(why("\"x <sip:a@b>"), Why::Unquoted);
+        assert_eq!(why("\"x\" sip:a@b"), Why::Character);
+        assert_eq!(why("<sip:a@b> x"), Why::Trailing);
+        assert_eq!(why("< sip:a@b>"), Why::NoScheme);
+        assert_eq!(why("Bell, Alexander <sip:a.g.bell@bell-tel.com>"), Why::NoScheme);
+        assert_eq!(why("sip:user@example.com?Route=x"), Why::Brackets);
+        assert_eq!(why("<sip:a@b>;"), Why::Parameter);
+        assert_eq!(why("<sip:a@b>;tag"), Why::Parameter);
+        assert_eq!(why("<sip:a@b>, <sip:c@d>"), Why::Trailing);
+    }
+
+    #[test]
+    fn q_values() {
+        let q = |text: &str| thousandths(text);
+        assert_eq!(
+            (q("1"), q("1.0"), q("0.5"), q("0"), q("0.333"), q("0.")),
+            (Some(1000), Some(1000), Some(500), Some(0), Some(333), Some(0))
+        );
+        assert_eq!(
+            (q("1.1"), q("2"), q("0.1234"), q(""), q("a"), q("0.-1")),
+            (None, None, None, None, None, None)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_survives_quoting(name in "[^\r\n]+") {
+            let text = format!("{} <sip:h>;tag=1", Quoted(&name));
+            let a = address(&text);
+            prop_assert_eq!(a.display_name().unwrap(), name);
+            let again = a.to_string();
+            prop_assert_eq!(address(&again).display_name(), a.display_name());
+            prop_assert_eq!(address(&again).tag(), Some("1"));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".*") {
+            let _ = NameAddr::parse(&text);
+            let _ = NameAddr::parse(&format!("\"{text}<sip:a@b>{text}"));
+        }
     }
 }

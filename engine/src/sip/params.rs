@@ -90,7 +90,7 @@ impl<'a> Iterator for ParamIter<'a> {
 }
 
 /// Takes `SEMI name [ EQUAL value ]` when a semicolon is next, white space before it included.
-#[inline]
+#[inline(always)]
 pub(super) fn next_param<'a>(c: &mut Cursor<'a>) -> Result<Option<Param<'a>>, Why> {
     if !c.separator(b';') {
         return Ok(None);
@@ -99,7 +99,7 @@ pub(super) fn next_param<'a>(c: &mut Cursor<'a>) -> Result<Option<Param<'a>>, Wh
 }
 
 /// Takes `name [ EQUAL value ]`.
-#[inline]
+#[inline(always)]
 pub(super) fn param<'a>(c: &mut Cursor<'a>) -> Result<Param<'a>, Why> {
     let name = c.take(scan::TOKEN);
     if name.is_empty() {
@@ -120,7 +120,7 @@ pub(super) fn param<'a>(c: &mut Cursor<'a>) -> Result<Param<'a>, Why> {
 }
 
 /// Takes all parameters; `each` looks at them on the way.
-#[inline]
+#[inline(always)]
 pub(super) fn params<'a>(
     c: &mut Cursor<'a>,
     mut each: impl FnMut(&Param<'a>) -> Result<(), Why>,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::error::{ParseError, Why};
+use super::error::Why;
 use crate::limits::MESSAGE_OCTETS;
 
 /// `token`.
@@ -22,8 +22,8 @@ pub(super) const PASSWORD: u16 = 1 << 4;
 pub(super) const PARAM: u16 = 1 << 5;
 /// `hname`, `hvalue` but `%`.
 pub(super) const HEADER: u16 = 1 << 6;
-/// A label of a host name; `_` too, which real networks use.
-pub(super) const LABEL: u16 = 1 << 7;
+/// What host names and IPv4 addresses are made of; `_` too, which real networks use.
+pub(super) const HOST: u16 = 1 << 7;
 /// An unquoted parameter value: `token`, `host` and whatever else cannot end it.
 pub(super) const VALUE: u16 = 1 << 8;
 /// Visible ASCII. A Call-ID is made of it: the grammar has fewer characters, phones have not.
@@ -52,7 +52,7 @@ const fn classes() -> [u16; 256] {
         let b = i as u8;
         if b.is_ascii_alphanumeric() {
             table[i] |=
-                TOKEN | USER | BARE_USER | PASSWORD | PARAM | HEADER | LABEL | VALUE | URIC | BARE_URIC;
+                TOKEN | USER | BARE_USER | PASSWORD | PARAM | HEADER | HOST | VALUE | URIC | BARE_URIC;
         }
         if b.is_ascii_graphic() {
             table[i] |= VISIBLE;
@@ -74,7 +74,7 @@ const fn classes() -> [u16; 256] {
     table = mark(table, b";?/#", USER);
     table = mark(table, b"[]/:&+$", PARAM);
     table = mark(table, b"[]/?:+$", HEADER);
-    table = mark(table, b"-_", LABEL);
+    table = mark(table, b"-_.", HOST);
     table = mark(table, b"/:@&=+$%[]#", URIC | BARE_URIC);
     mark(table, b";?,", URIC)
 }
@@ -105,12 +105,19 @@ pub(super) fn trim(text: &str) -> &str {
 }
 
 /// A decimal number up to `max`, digits only.
+#[inline]
 pub(super) fn number(text: &str, max: u32) -> Result<u32, Why> {
-    if text.is_empty() {
+    number_of(text.as_bytes(), max)
+}
+
+/// The same of octets.
+#[inline]
+pub(super) fn number_of(octets: &[u8], max: u32) -> Result<u32, Why> {
+    if octets.is_empty() {
         return Err(Why::Number);
     }
     let mut n: u32 = 0;
-    for b in text.bytes() {
+    for &b in octets {
         if !b.is_ascii_digit() {
             return Err(Why::Number);
         }
@@ -141,7 +148,8 @@ pub(super) fn unquote(inside: &str) -> Cow<'_, str> {
 pub(super) struct Span(pub(super) u16, pub(super) u16);
 
 impl Span {
-    /// Positions fit 16 bits: messages do, by [`MESSAGE_OCTETS`], and other texts are checked by [`fits`].
+    /// Positions fit 16 bits: messages do, by [`MESSAGE_OCTETS`], and other texts are checked by
+    /// [`Cursor::check_length`].
     #[inline]
     pub(super) fn new(from: usize, to: usize) -> Self {
         Self(from as u16, to as u16)
@@ -158,25 +166,14 @@ impl Span {
     }
 }
 
-/// Refuses text that a [`Span`] cannot reach into.
-#[inline]
-pub(super) fn fits(part: &'static str, text: &str) -> Result<(), ParseError> {
-    if text.len() > MESSAGE_OCTETS { Err(ParseError::new(part, Why::TooLarge, 0)) } else { Ok(()) }
-}
-
 /// Where the run of `class` that begins at `at` ends.
 #[inline]
-fn run(bytes: &[u8], mut at: usize, class: u16) -> usize {
-    while let Some(&b) = bytes.get(at) {
-        if !is(b, class) {
-            break;
-        }
-        at += 1;
-    }
-    at
+fn run(bytes: &[u8], at: usize, class: u16) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&b| !is(b, class)).unwrap_or(rest.len())
 }
 
-/// Reads text from left to right.
+/// Reads text from left to right. All of it is inlined, so that a parser keeps its place in a register.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
@@ -184,55 +181,74 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
+    /// Refuses text that a [`Span`] cannot reach into.
+    #[inline(always)]
+    pub(super) fn check_length(&self) -> Result<(), Why> {
+        if self.text.len() > MESSAGE_OCTETS { Err(Why::TooLarge) } else { Ok(()) }
+    }
+
+    /// Only white space may be left, or in a list a comma and more.
+    #[inline(always)]
+    pub(super) fn end_of_value(&mut self, list: bool) -> Result<(), Why> {
+        self.skip_lws();
+        if self.is_done() || (list && self.peek() == b',') { Ok(()) } else { Err(Why::Trailing) }
+    }
+
     /// Octets read so far.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
     /// Moves to `at`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn seek(&mut self, at: usize) {
         self.at = at;
     }
 
     /// The next octet; NUL, which nothing in SIP allows, at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_done(&self) -> bool {
         self.at >= self.text.len()
     }
 
     /// The text between two places; empty when they are none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn slice(&self, from: usize, to: usize) -> &'a str {
         self.text.get(from..to).unwrap_or_default()
     }
 
     /// What has not been read.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
+    /// The octets that have not been read.
+    #[inline(always)]
+    pub(super) fn octets(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
     /// Takes `byte` when it is next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let yes = self.text.as_bytes().get(self.at) == Some(&byte);
         self.at += usize::from(yes);
         yes
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn skip_lws(&mut self) {
         while let Some(&b) = self.text.as_bytes().get(self.at) {
             if b > b' ' || !is(b, LWS) {
@@ -243,7 +259,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips all that is of `class`, perhaps nothing; gives how much.
-    #[inline]
+    #[inline(always)]
     pub(super) fn skip(&mut self, class: u16) -> usize {
         let from = self.at;
         self.at = run(self.text.as_bytes(), from, class);
@@ -251,7 +267,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes all that is of `class`; perhaps nothing.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, class: u16) -> &'a str {
         let from = self.at;
         self.skip(class);
@@ -259,7 +275,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `byte` with white space around it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn separator(&mut self, byte: u8) -> bool {
         self.skip_lws();
         let yes = self.eat(byte);
@@ -270,7 +286,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a quoted string that begins here; gives its inside, backslashes kept.
-    #[inline]
+    #[inline(always)]
     pub(super) fn quoted(&mut self) -> Result<&'a str, Why> {
         if !self.eat(b'"') {
             return Err(Why::Character);

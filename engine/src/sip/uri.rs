@@ -88,9 +88,8 @@ const PART: &str = "URI";
 impl<'a> Uri<'a> {
     /// Parses a whole URI, without `<` and `>` and white space.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
-        scan::fits(PART, text)?;
         let mut c = Cursor::new(text);
-        match Self::read(&mut c, false) {
+        match c.check_length().and_then(|()| Self::read(&mut c, false)) {
             Ok(uri) if c.is_done() => Ok(uri),
             Ok(_) => Err(ParseError::new(PART, Why::Character, c.at())),
             Err(why) => Err(ParseError::new(PART, why, c.at())),
@@ -99,7 +98,7 @@ impl<'a> Uri<'a> {
 
     /// Takes a URI and stops at the first character that is not part of it. A `bare` one, not between `<` and `>`, has
     /// neither parameters nor headers (RFC 3261 §20).
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(c: &mut Cursor<'a>, bare: bool) -> Result<Self, Why> {
         let base = c.at();
         let mut parts = Parts::default();
@@ -227,8 +226,11 @@ impl<'a> Uri<'a> {
 
     /// Whether every parameter of `self` is the same in `other`, or may be absent there.
     fn params_agree(&self, other: &Uri<'_>) -> bool {
-        self.params().all(|(name, value)| match other.param(name) {
-            Some(theirs) => same_escaped(value.unwrap_or_default(), theirs.unwrap_or_default(), true),
+        self.params().all(|(name, _)| match other.param(name) {
+            Some(theirs) => {
+                let ours = self.param(name).flatten().unwrap_or_default();
+                same_escaped(ours, theirs.unwrap_or_default(), true)
+            }
             None => !["user", "ttl", "method", "maddr"].iter().any(|n| same_escaped(name, n, true)),
         })
     }
@@ -280,17 +282,27 @@ impl<'a> Iterator for UriParams<'a> {
     }
 }
 
+const SIP_COLON: u32 = u32::from_le_bytes(*b"sip:");
+const SIPS: u32 = u32::from_le_bytes(*b"sips");
+
 /// Takes the scheme and its colon.
-#[inline]
+#[inline(always)]
 fn read_scheme(c: &mut Cursor<'_>) -> Result<Scheme, Why> {
     let from = c.at();
-    if c.slice(from, from + 4).eq_ignore_ascii_case("sip:") {
-        c.seek(from + 4);
-        return Ok(Scheme::Sip);
-    }
-    if c.slice(from, from + 5).eq_ignore_ascii_case("sips:") {
-        c.seek(from + 5);
-        return Ok(Scheme::Sips);
+    let rest = c.octets();
+    let lower = |word: u32| word | (word & 0x4040_4040) >> 1;
+    if let Some(start) = rest.first_chunk::<4>() {
+        match lower(u32::from_le_bytes(*start)) {
+            SIP_COLON => {
+                c.seek(from + 4);
+                return Ok(Scheme::Sip);
+            }
+            SIPS if rest.get(4) == Some(&b':') => {
+                c.seek(from + 5);
+                return Ok(Scheme::Sips);
+            }
+            _ => {}
+        }
     }
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
     let length = c.rest().bytes().take_while(plain).count();
@@ -303,7 +315,7 @@ fn read_scheme(c: &mut Cursor<'_>) -> Result<Scheme, Why> {
 }
 
 /// Takes what follows `sip:`.
-#[inline]
+#[inline(always)]
 fn read_sip(c: &mut Cursor<'_>, base: usize, bare: bool, parts: &mut Parts) -> Result<(), Why> {
     read_userinfo(c, base, bare, parts)?;
     let from = c.at();
@@ -322,7 +334,7 @@ fn read_sip(c: &mut Cursor<'_>, base: usize, bare: bool, parts: &mut Parts) -> R
 }
 
 /// Takes the user, the password and the `@`; nothing when there is no `@`.
-#[inline]
+#[inline(always)]
 fn read_userinfo(c: &mut Cursor<'_>, base: usize, bare: bool, parts: &mut Parts) -> Result<(), Why> {
     let from = c.at();
     skip_escaped(c, if bare { scan::BARE_USER } else { scan::USER })?;
@@ -376,7 +388,7 @@ fn bracketed(text: &str) -> Option<Ipv6Addr> {
 
 /// Takes `hostname / IPv4address / IPv6reference`. What ends in a label of digits is an address or nothing (RFC 3261
 /// §25.1: the last label of a name begins with a letter).
-#[inline]
+#[inline(always)]
 pub(super) fn host(c: &mut Cursor<'_>) -> Result<HostKind, Why> {
     let from = c.at();
     if c.peek() == b'[' {
@@ -385,32 +397,53 @@ pub(super) fn host(c: &mut Cursor<'_>) -> Result<HostKind, Why> {
         c.seek(end);
         return Ok(HostKind::V6);
     }
-    let mut label = from;
-    while c.skip(scan::LABEL) > 0 && c.eat(b'.') {
-        if scan::is(c.peek(), scan::LABEL) {
-            label = c.at();
-        }
-    }
-    if c.at() == from {
+    if c.skip(scan::HOST) == 0 {
         return Err(Why::Host);
     }
-    let last = c.slice(label, c.at());
-    if last.as_bytes().first().is_some_and(u8::is_ascii_digit) && last.bytes().all(|b| b.is_ascii_digit()) {
-        let address: Ipv4Addr = c.slice(from, c.at()).parse().map_err(|_| Why::Host)?;
-        return Ok(HostKind::V4(address.to_bits()));
+    classify(c.slice(from, c.at())).ok_or(Why::Host)
+}
+
+/// What a run of host characters is.
+#[inline]
+fn classify(text: &str) -> Option<HostKind> {
+    let bytes = text.as_bytes();
+    if bytes.last().is_some_and(u8::is_ascii_digit) {
+        let label = bytes.iter().rposition(|&b| b == b'.').map_or(0, |dot| dot + 1);
+        if bytes.get(label..)?.iter().all(u8::is_ascii_digit) {
+            return text.parse().ok().map(|v4: Ipv4Addr| HostKind::V4(v4.to_bits()));
+        }
     }
-    Ok(HostKind::Name)
+    let empty_label = bytes.first() == Some(&b'.') || has_two_dots(bytes);
+    (!empty_label).then_some(HostKind::Name)
+}
+
+/// Whether there are two dots side by side.
+#[inline]
+fn has_two_dots(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let mut rest = text;
+    // Words overlap by one octet, so that every pair is in one of them.
+    while let Some(word) = rest.first_chunk::<8>() {
+        let dots = u64::from_le_bytes(*word) ^ ONES * b'.' as u64;
+        // Host characters are ASCII: adding 0x7f reaches the highest bit of all octets but zeros.
+        let others = (dots + ONES * 0x7f) & ONES << 7;
+        if !(others | others >> 8) & (ONES << 7 >> 8) != 0 {
+            return true;
+        }
+        rest = rest.get(7..).unwrap_or_default();
+    }
+    rest.windows(2).any(|pair| pair == b"..")
 }
 
 /// Takes a port number.
-#[inline]
+#[inline(always)]
 pub(super) fn port(c: &mut Cursor<'_>) -> Result<u16, Why> {
     let digits = c.take(scan::DIGIT);
     scan::number(digits, u32::from(u16::MAX)).map(|n| n as u16).map_err(|_| Why::Port)
 }
 
 /// Skips characters of `class` and escapes.
-#[inline]
+#[inline(always)]
 fn skip_escaped(c: &mut Cursor<'_>, class: u16) -> Result<(), Why> {
     loop {
         c.skip(class);
@@ -427,7 +460,7 @@ fn skip_escaped(c: &mut Cursor<'_>, class: u16) -> Result<(), Why> {
 }
 
 /// Takes `*( ";" pname [ "=" pvalue ] )`; gives it without the first semicolon.
-#[inline]
+#[inline(always)]
 fn read_params(c: &mut Cursor<'_>, base: usize) -> Result<Span, Why> {
     let from = c.at() + 1;
     while c.eat(b';') {
@@ -524,5 +557,190 @@ impl fmt::Display for EscapedUser<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn uri(text: &str) -> Uri<'_> {
+        Uri::parse(text).unwrap_or_else(|e| panic!("{text}: {e} at {}", e.offset()))
+    }
+
+    #[test]
+    fn the_examples_of_rfc_3261_section_19_1_3() {
+        for text in [
+            "sip:alice@atlanta.com",
+            "sip:alice:secretword@atlanta.com;transport=tcp",
+            "sips:alice@atlanta.com?subject=project%20x&priority=urgent",
+            "sip:+1-212-555-1212:1234@gateway.com;user=phone",
+            "sips:1212@gateway.com",
+            "sip:alice@192.0.2.4",
+            "sip:atlanta.com;method=REGISTER?to=alice%40atlanta.com",
+            "sip:alice;day=tuesday@atlanta.com",
+        ] {
+            assert_eq!(uri(text).to_string(), text);
+        }
+        let u = uri("sip:alice:secretword@atlanta.com:5062;transport=tcp;lr?a=b&c=");
+        assert_eq!(
+            (u.user(), u.password(), u.host_text(), u.port()),
+            ("alice", Some("secretword"), "atlanta.com", Some(5062))
+        );
+        assert_eq!(
+            (u.param("Transport"), u.param("lr"), u.param("l")),
+            (Some(Some("tcp")), Some(None), None)
+        );
+        assert_eq!(u.headers().collect::<Vec<_>>(), [("a", "b"), ("c", "")]);
+        assert_eq!(uri("sip:alice;day=tuesday@atlanta.com").user(), "alice;day=tuesday");
+        assert_eq!(uri("sip:atlanta.com;method=REGISTER?to=alice%40atlanta.com").user(), "");
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        assert_eq!(uri("sip:h").host(), Host::Name("h"));
+        assert_eq!(uri("sip:example.com.").host(), Host::Name("example.com."));
+        assert_eq!(uri("sip:4a.b-c_d.1x").host(), Host::Name("4a.b-c_d.1x"));
+        assert_eq!(uri("sip:192.0.2.4:5060").host(), Host::V4([192, 0, 2, 4].into()));
+        let six = uri("sip:a@[2001:db8::10]:5070");
+        assert_eq!((six.host().ip(), six.port()), ("2001:db8::10".parse().ok(), Some(5070)));
+        assert_eq!((six.host_text(), six.host().to_string().as_str()), ("[2001:db8::10]", "[2001:db8::10]"));
+        assert!(uri("sip:[::ffff:192.0.2.1]").host().ip().is_some());
+    }
+
+    #[test]
+    fn what_is_no_uri() {
+        for (text, why) in [
+            ("", Why::NoScheme),
+            ("alice@atlanta.com", Why::NoScheme),
+            (":x", Why::NoScheme),
+            ("1ip:x", Why::NoScheme),
+            ("sip:", Why::Host),
+            ("sip:@h", Why::Empty),
+            ("sip:a@", Why::Host),
+            ("sip:a@b@c", Why::Character),
+            ("sip:a b@c", Why::Character),
+            ("sip: a@c", Why::Host),
+            ("sip:a@c ", Why::Character),
+            ("sip:%4@h", Why::Escape),
+            ("sip:%4g@h", Why::Escape),
+            ("sip:a@192.0.2.400", Why::Host),
+            ("sip:a@.b", Why::Host),
+            ("sip:a@b..c", Why::Host),
+            ("sip:2001:db8::10", Why::Host),
+            ("sip:[2001:db8", Why::Host),
+            ("sip:[host]", Why::Host),
+            ("sip:h:", Why::Port),
+            ("sip:h:65536", Why::Port),
+            ("sip:h:port", Why::Port),
+            ("sip:h;", Why::Parameter),
+            ("sip:h;;lr", Why::Parameter),
+            ("sip:h;=x", Why::Parameter),
+            ("sip:h;a=", Why::Parameter),
+            ("sip:h?", Why::Parameter),
+            ("sip:h?a", Why::Parameter),
+            ("sip:h?a=b&", Why::Parameter),
+            ("tel:", Why::Empty),
+            ("urn:", Why::Empty),
+            ("urn:a b", Why::Character),
+            ("<sip:a@b>", Why::NoScheme),
+        ] {
+            assert_eq!(Uri::parse(text).map(|_| ()).map_err(|e| e.why()), Err(why), "{text}");
+        }
+        let long = format!("sip:{}@h", "a".repeat(70_000));
+        assert_eq!(Uri::parse(&long).map(|_| ()).map_err(|e| e.why()), Err(Why::TooLarge));
+    }
+
+    #[test]
+    fn other_schemes() {
+        let tel = uri("tel:+1-201-555-0123;phone-context=example.com");
+        assert_eq!((tel.scheme(), tel.user()), (Scheme::Tel, "+1-201-555-0123"));
+        assert_eq!(tel.param("phone-context"), Some(Some("example.com")));
+        assert_eq!(tel.host(), Host::Name(""));
+        let urn = uri("URN:service:sos");
+        assert_eq!((urn.scheme(), urn.scheme_text(), urn.text()), (Scheme::Other, "URN", "URN:service:sos"));
+        assert_eq!(uri("SIPS:h").scheme(), Scheme::Sips);
+        // Phones dial this without escaping it.
+        assert_eq!(uri("sip:*21#@h").user(), "*21#");
+    }
+
+    #[test]
+    fn the_equivalent_uris_of_rfc_3261_section_19_1_4() {
+        for (a, b) in [
+            ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"),
+            (
+                "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+                "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+            ),
+            (
+                "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+                "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+            ),
+            ("tel:+1-201-555-0123", "tel:+12015550123"),
+            ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0::1]"),
+        ] {
+            assert!(uri(a).equivalent(&uri(b)) && uri(b).equivalent(&uri(a)), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_different_uris_of_rfc_3261_section_19_1_4() {
+        for (a, b) in [
+            ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+            ("sip:bob@biloxi.com;transport=udp", "sip:bob@biloxi.com:5060;transport=udp"),
+            ("sip:bob@biloxi.com:6000;transport=tcp", "sip:bob@biloxi.com"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
+            ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),
+            ("sip:bob@biloxi.com", "sips:bob@biloxi.com"),
+            ("sip:bob@biloxi.com", "sip:bob:@biloxi.com"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;maddr=192.0.2.1"),
+            ("sip:bob@biloxi.com;user=phone", "sip:bob@biloxi.com"),
+            ("sip:bob@biloxi.com;ttl=15", "sip:bob@biloxi.com"),
+            ("sip:bob%40x@biloxi.com", "sip:bob@biloxi.com"),
+            ("sip:a%3bb@h", "sip:a;b@h"),
+            ("tel:+12015550123", "tel:+12015550123;phone-context=x"),
+            ("urn:a", "urn:b"),
+        ] {
+            assert!(!uri(a).equivalent(&uri(b)) && !uri(b).equivalent(&uri(a)), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn escapes_that_make_no_utf_8_stay() {
+        assert_eq!(uri("sip:%FFx@h").user_unescaped(), "%FFx");
+        assert_eq!(uri("sip:%C3%BC@h").user_unescaped(), "ü");
+    }
+
+    proptest! {
+        #[test]
+        fn any_user_survives_escaping(user in ".+") {
+            let text = format!("sip:{}@h", EscapedUser(&user));
+            prop_assert_eq!(uri(&text).user_unescaped(), user);
+        }
+
+        #[test]
+        fn what_is_made_of_parts_has_these_parts(
+            user in "[a-z0-9;?/&=+$,_.!~*'()-]{0,9}", host in "[a-z]([a-z0-9-]{0,5}[a-z])?(\\.[a-z]{1,4})?",
+            port in proptest::option::of(any::<u16>()), params in "(;[a-z+:/&$\\[\\]-]{1,4}(=[a-z0-9]{1,5})?){0,3}",
+        ) {
+            let at = if user.is_empty() { String::new() } else { format!("{user}@") };
+            let text = format!("sip:{at}{host}{}{params}", port.map(|p| format!(":{p}")).unwrap_or_default());
+            let u = uri(&text);
+            prop_assert_eq!((u.user(), u.host_text(), u.port()), (user.as_str(), host.as_str(), port));
+            prop_assert_eq!(u.to_string(), text.clone());
+            prop_assert!(u.equivalent(&u));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".*") {
+            let _ = Uri::parse(&text);
+            let _ = Uri::parse(&format!("sip:{text}"));
+        }
     }
 }

@@ -381,3 +381,89 @@ impl<'a> Warning<'a> {
         scan::unquote(self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why<T>(result: Result<T, ParseError>) -> Option<Why> {
+        result.err().map(|e| e.why())
+    }
+
+    #[test]
+    fn cseq_and_rack() {
+        let c = CSeq::parse(" 0009 \r\n INVITE ").unwrap();
+        assert_eq!((c.number, c.method, c.name), (9, Method::Invite, "INVITE"));
+        assert_eq!(CSeq::parse("1 NEWMETHOD").unwrap().method, Method::Other);
+        assert_eq!(why(CSeq::parse("2147483648 INVITE")), Some(Why::Range));
+        assert_eq!(why(CSeq::parse("1INVITE")), Some(Why::Number));
+        assert_eq!(why(CSeq::parse("1")), Some(Why::Empty));
+        assert_eq!(why(CSeq::parse("1 INVITE x")), Some(Why::Trailing));
+        assert_eq!(why(CSeq::parse("-1 INVITE")), Some(Why::Number));
+        let r = RAck::parse("776656 1 INVITE").unwrap();
+        assert_eq!((r.rseq, r.cseq.number, r.cseq.method), (776_656, 1, Method::Invite));
+        assert_eq!(why(RAck::parse("776656 INVITE")), Some(Why::Number));
+    }
+
+    #[test]
+    fn session_timers() {
+        let s = SessionExpires::parse("4000;refresher=UAC").unwrap();
+        assert_eq!((s.seconds, s.refresher), (4000, Some(Refresher::Uac)));
+        assert_eq!(SessionExpires::parse("90").unwrap().refresher, None);
+        assert_eq!(why(SessionExpires::parse("90;refresher=both")), Some(Why::Parameter));
+        assert_eq!(why(SessionExpires::parse("x")), Some(Why::Number));
+        assert_eq!(seconds("Min-SE", "60;x=y"), Ok(60));
+        assert_eq!(why(seconds("Expires", "4294967296")), Some(Why::Range));
+    }
+
+    #[test]
+    fn events_reasons_and_subscriptions() {
+        let e = Event::parse("presence.winfo;id=a7").unwrap();
+        assert_eq!((e.package, e.id), ("presence.winfo", Some("a7")));
+        assert_eq!(why(Event::parse("")), Some(Why::Empty));
+        let r = Reason::parse("Q.850 ;cause=16 ;text=\"Normal \\\"call\\\" clearing\"").unwrap();
+        assert_eq!(
+            (r.protocol, r.cause, r.text().as_deref()),
+            ("Q.850", Some(16), Some("Normal \"call\" clearing"))
+        );
+        assert_eq!(why(Reason::parse("SIP;cause=x")), Some(Why::Number));
+        let s = SubscriptionState::parse("terminated;reason=noresource;retry-after=5").unwrap();
+        assert_eq!((s.state, s.expires, s.params.value("reason")), ("terminated", None, Some("noresource")));
+        assert_eq!(SubscriptionState::parse("active;expires=60").unwrap().expires, Some(60));
+    }
+
+    #[test]
+    fn retry_after_and_warning() {
+        let r = RetryAfter::parse("18000 (I'm \\) in a (long) meeting);duration=3600").unwrap();
+        assert_eq!((r.seconds, r.comment), (18000, Some("I'm \\) in a (long) meeting")));
+        assert_eq!(r.params.value("duration"), Some("3600"));
+        assert_eq!(RetryAfter::parse("120").unwrap().comment, None);
+        assert_eq!(why(RetryAfter::parse("120 (x")), Some(Why::Unquoted));
+        let w = Warning::parse("307 isi.edu:5060 \"Session parameter 'foo' not understood\"").unwrap();
+        assert_eq!((w.code, w.agent), (307, "isi.edu:5060"));
+        assert_eq!(w.text(), "Session parameter 'foo' not understood");
+        assert_eq!(why(Warning::parse("1812 h \"x\"")), Some(Why::Number));
+    }
+
+    #[test]
+    fn replaces_names_a_dialog() {
+        let r = Replaces::parse("98732@sip.example.com ;from-tag=r33th4x0r ;to-tag=ff87ff").unwrap();
+        assert_eq!(
+            (r.call_id, r.to_tag, r.from_tag, r.early_only),
+            ("98732@sip.example.com", "ff87ff", "r33th4x0r", false)
+        );
+        assert!(Replaces::parse("1;to-tag=a;from-tag=b;early-only").unwrap().early_only);
+        assert_eq!(why(Replaces::parse("1;to-tag=a")), Some(Why::Parameter));
+        assert_eq!(why(Replaces::parse(";to-tag=a;from-tag=b")), Some(Why::Empty));
+    }
+
+    #[test]
+    fn media_types() {
+        let m = MediaType::parse("Application / SDP;charset=\"utf-8\"").unwrap();
+        assert!(m.is("application", "sdp") && m.covers("application", "sdp"));
+        assert_eq!(m.params.value("charset"), Some("utf-8"));
+        assert!(MediaType::parse("application/*;q=0.2").unwrap().covers("application", "sdp"));
+        assert!(!MediaType::parse("text/*").unwrap().covers("application", "sdp"));
+        assert_eq!(why(MediaType::parse("sdp")), Some(Why::Character));
+    }
+}

@@ -109,11 +109,11 @@ impl Writer {
         for (i, field) in from.fields_named(HeaderName::Via).enumerate() {
             self.name(from.text(field.name()));
             let value = from.text(field.value);
-            match super::via::Via::parse_first(value) {
-                Ok((via, end)) if i == 0 => {
+            match super::via::Via::parse_first(value, 0) {
+                Ok(via) if i == 0 => {
                     self.text(via.before_params().as_bytes());
                     self.via_params(&via, received, rport);
-                    self.text(value.get(end..).unwrap_or_default().as_bytes());
+                    self.text(value.get(via.end()..).unwrap_or_default().as_bytes());
                 }
                 _ => self.text(from.octets(field.value)),
             }
@@ -223,5 +223,110 @@ fn clean(out: &mut Vec<u8>, octets: &[u8]) {
         for b in out.iter_mut().skip(from).filter(|b| **b < b' ' || **b == 0x7f) {
             *b = b' ';
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Quoted, Why};
+    use super::*;
+
+    fn text(bytes: &Bytes) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_request_with_a_body() {
+        let mut w = Writer::request("INVITE", "sip:b@h");
+        w.header(HeaderName::From, format_args!("{} <sip:a@h>;tag={}", Quoted("A \"b\""), 7)).field("X-Y", 1);
+        insta::assert_snapshot!(text(&w.body("application/sdp", b"v=0\r\n")), @r#"
+        INVITE sip:b@h SIP/2.0
+        From: "A \"b\"" <sip:a@h>;tag=7
+        X-Y: 1
+        Content-Type: application/sdp
+        Content-Length: 5
+
+        v=0
+        "#);
+    }
+
+    #[test]
+    fn nothing_ends_a_line_but_the_writer() {
+        let evil = "x\r\nVia: forged\r\n\r\nbody\0\x7f";
+        let mut w = Writer::request(evil, evil);
+        w.field(evil, evil).header(HeaderName::Subject, evil);
+        let bytes = w.finish();
+        assert_eq!(bytes.iter().filter(|&&b| b == b'\n').count(), 5);
+        let m = Message::parse(bytes).unwrap();
+        assert_eq!((m.method_name(), m.request_uri()), ("xViaforgedbody", "xVia:forgedbody"));
+        assert_eq!(m.header(HeaderName::Subject), Some("x  Via: forged    body"));
+        assert_eq!(m.header(HeaderName::Via), None);
+        let m = Message::parse(Writer::response(Status::BAD_REQUEST, evil).finish()).unwrap();
+        assert_eq!(m.reason(), "x  Via: forged    body");
+    }
+
+    #[test]
+    fn fields_written_apart_are_joined() {
+        let rest = Writer::fields().header(HeaderName::To, "<sip:b@h>").finish();
+        let whole = Writer::request("BYE", "sip:b@h").header(HeaderName::Via, "SIP/2.0/UDP h").rest(&rest);
+        insta::assert_snapshot!(text(&whole), @r"
+        BYE sip:b@h SIP/2.0
+        Via: SIP/2.0/UDP h
+        To: <sip:b@h>
+        Content-Length: 0
+        ");
+    }
+
+    #[test]
+    fn copies_lose_their_folds_only() {
+        let m = Message::parse(Bytes::from_static(
+            b"BYE sip:b@h SIP/2.0\r\nROUTE:  <sip:x>,\r\n\t<sip:y>\r\nroute: <sip:z>\r\nSubject: caf\xe9\r\n\r\n",
+        ))
+        .unwrap();
+        let bytes = Writer::start_of(&m).copy(&m, HeaderName::Route).copy(&m, HeaderName::Subject).close(b"");
+        assert_eq!(&bytes[..], b"BYE sip:b@h SIP/2.0\r\nROUTE:  <sip:x>,   <sip:y>\r\nroute: <sip:z>\r\nSubject: caf\xe9\r\n\r\n");
+    }
+
+    #[test]
+    fn the_topmost_via_gets_the_source() {
+        let written = |vias: &str, rport| {
+            let m = format!("BYE sip:b@h SIP/2.0\r\n{vias}\r\n\r\n");
+            let m = Message::parse(m.into()).unwrap();
+            let bytes = Writer::fields().vias(&m, Some([192, 0, 2, 7].into()), rport).rest(b"");
+            text(&bytes).to_owned()
+        };
+        assert_eq!(
+            written(
+                "Via: SIP/2.0/UDP h:5 ;RPORT;received=1.2.3.4;x=\"q\", SIP/2.0/UDP i;rport\r\nv: SIP/2.0/UDP j;rport",
+                Some(9)
+            ),
+            "Via: SIP/2.0/UDP h:5;rport=9;x=\"q\";received=192.0.2.7, SIP/2.0/UDP i;rport\r\nv: SIP/2.0/UDP j;rport\r\n"
+        );
+        assert_eq!(
+            written("Via: SIP/2.0/UDP h;branch=1", Some(9)),
+            "Via: SIP/2.0/UDP h;branch=1;received=192.0.2.7\r\n"
+        );
+        assert_eq!(
+            written("Via: SIP/2.0/UDP h;rport", None),
+            "Via: SIP/2.0/UDP h;rport;received=192.0.2.7\r\n"
+        );
+    }
+
+    #[test]
+    fn a_tag_is_added_once() {
+        let to = |value: &str| {
+            let m = Message::parse(format!("BYE sip:b@h SIP/2.0\r\nTo: {value}\r\n\r\n").into()).unwrap();
+            text(&Writer::fields().to_tagged(&m, "t1").rest(b"")).trim_end().to_owned()
+        };
+        assert_eq!(to("<sip:a@b>"), "To: <sip:a@b>;tag=t1");
+        assert_eq!(to("<sip:a@b;tag=x>;y"), "To: <sip:a@b;tag=x>;y;tag=t1");
+        assert_eq!(to("sip:a@b;TAG=x"), "To: sip:a@b;TAG=x");
+    }
+
+    #[test]
+    fn the_reason_defaults_to_the_phrase_of_the_standard() {
+        assert!(text(&Writer::response(Status::RINGING, "").finish()).starts_with("SIP/2.0 180 Ringing\r\n"));
+        let error = Message::parse(Bytes::from_static(b"x")).unwrap_err();
+        assert_eq!((error.why(), error.to_string().as_str()), (Why::NotSip, "bad start line: not SIP"));
     }
 }

@@ -1,9 +1,9 @@
 //! A call in the simulated world, and its ladder.
 //!
-//! A seed draws everything: two phones, the network's mood, who calls. Here the one call is written by hand, so that the
-//! story is always the same: 100 calls 101, 101 rings and answers, holds for a while, and 100 hangs up. A quarter of all
-//! packets is lost. Run it with another seed and other packets are lost; run it twice with the same one and nothing
-//! differs, not even a tag.
+//! A seed draws everything: two phones, the network's mood, who calls. Here the one call is written by hand,
+//! so that the story is always the same: 100 calls 101, 101 rings and answers, holds for a while, and 100
+//! hangs up. A quarter of all packets is lost. Run it with another seed and other packets are lost; run it
+//! twice with the same one and nothing differs, not even a tag.
 //!
 //! ```text
 //! cargo run -p telex-examples --bin sim_ladder [SEED]

@@ -72,7 +72,8 @@ fn phone(
     let has = |key| reader.key(entry.value, key);
     let (password, ha1, sha256, contact) = (has("password"), has("ha1"), has("ha1_sha256"), has("contact"));
     if password.is_none() && ha1.is_none() && contact.is_none() {
-        let remedy = "add password = \"…\" (or ha1 = \"…\") so that it can register, or contact = \"sip:…\" if it never does";
+        let remedy = "add password = \"…\" (or ha1 = \"…\") so that it can register, \
+                      or contact = \"sip:…\" if it never does";
         reader.wrong(
             &extension.span,
             "this phone can neither register nor be reached",

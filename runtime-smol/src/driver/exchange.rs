@@ -1,22 +1,22 @@
 //! The loop around the engine.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
+use std::future::{Future as _, pending};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::mpsc::Receiver;
+use std::task::Context;
 use std::time::Duration;
 
 use async_signal::Signal;
 use bytes::Bytes;
 use sd_notify::NotifyState;
-use smol::channel::{Receiver, Sender};
-use smol::future::{or, poll_fn, yield_now};
-use smol::stream::Stream as _;
-use smol::{LocalExecutor, Timer};
+use smol::LocalExecutor;
+use smol::channel::Sender;
 use telex_engine::Signalling;
 use telex_engine::border::{
-    Action, Actions, ControlId, ControlReply, Flow, Input, Listener, StreamEvent, Transport,
+    Action, Actions, ControlId, ControlReply, Flow, Input, Listener, ListenerId, StreamEvent, Transport,
 };
 use telex_engine::event::Severity;
 use telex_engine::time::{Instant, WallTime};
@@ -31,11 +31,12 @@ use crate::control::Question;
 use crate::desk::Desk;
 use crate::log::{Entry, Heading};
 use crate::media::Shard;
+use crate::poll::{Bell, Poller, Ready};
 
 /// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
-/// Turns without a pause before the tasks that serve streams get theirs.
-const TURNS: u32 = 8;
+/// Pause before datagrams that the kernel had no room for are offered again.
+const RETRY: Duration = Duration::from_millis(2);
 /// Deadlines are met up to so much late, and many at a time. All of them are hundreds of milliseconds or more away.
 const GRID: Duration = Duration::from_millis(4);
 /// How often the engine is told the wall clock at least.
@@ -55,9 +56,11 @@ pub(super) struct Parts {
     pub(super) desk: Desk,
     pub(super) executor: Rc<LocalExecutor<'static>>,
     pub(super) inbox: Sender<Arrival>,
-    pub(super) arrivals: Pin<Box<Receiver<Arrival>>>,
+    pub(super) arrivals: smol::channel::Receiver<Arrival>,
     /// What media and the store report; without bound, for they never wait.
-    pub(super) reported: Pin<Box<Receiver<Input>>>,
+    pub(super) reported: Receiver<Input>,
+    pub(super) poller: Poller,
+    pub(super) bell: Bell,
     pub(super) listeners: Listeners,
     pub(super) streams: Streams,
     pub(super) resolver: Resolver,
@@ -79,6 +82,8 @@ pub(super) struct Exchange {
     /// When the loop ends even if the engine has not.
     give_up: Option<Instant>,
     ending: Option<Ending>,
+    /// Whether the kernel has no room for datagrams.
+    blocked: bool,
 }
 
 impl Exchange {
@@ -95,6 +100,7 @@ impl Exchange {
             wall: (Instant::ZERO, WallTime::default()),
             give_up: None,
             ending: None,
+            blocked: false,
         }
         .started(now)
     }
@@ -105,39 +111,56 @@ impl Exchange {
     }
 
     /// Runs until the engine says that everything has ended, or patience with it has.
-    pub(super) async fn run(mut self) -> Ending {
-        let mut timer = Timer::never();
-        let mut armed = Instant::FAR;
-        let mut sleepless = 0;
+    pub(super) fn run(mut self) -> Ending {
+        let executor = Rc::clone(&self.parts.executor);
+        let waker = self.parts.bell.task_waker();
+        let mut cx = Context::from_waker(&waker);
+        let mut tasks = pin!(executor.run(pending::<()>()));
+        let mut ready = Ready::default();
+        let mut leave_by = None;
         loop {
-            self.turn();
-            if let Some(ending) = self.ending {
-                self.flush().await;
-                return ending;
-            }
-            // A timer that fires too early costs less than setting it anew for each message.
-            let wanted = self.next_wake();
-            if wanted < armed {
-                timer.set_at(self.parts.options.clock.system(wanted));
-                armed = wanted;
-            }
-            let mut slept = false;
-            poll_fn(|cx| {
-                if Pin::new(&mut timer).poll(cx).is_ready() {
-                    armed = Instant::FAR;
-                    return Poll::Ready(());
+            self.parts.bell.hush();
+            // Tasks that were woken run; they wake this thread when there is more for them.
+            let _ = tasks.as_mut().poll(&mut cx);
+            let now = self.parts.options.clock.now();
+            let timeout = match self.ending {
+                None => self.work(&ready),
+                // What was written last gets a moment to leave.
+                Some(ending)
+                    if self.parts.streams.is_flushed() || *leave_by.get_or_insert(now + FLUSH) <= now =>
+                {
+                    return ending;
                 }
-                let something = self.poll_arrivals(cx);
-                slept |= something.is_pending();
-                something
-            })
-            .await;
-            sleepless = if slept { 0 } else { sleepless + 1 };
-            if sleepless == TURNS {
-                sleepless = 0;
-                yield_now().await;
-            }
+                Some(_) => RETRY,
+            };
+            // Waiting fails only for reasons that are mistakes of this program.
+            self.parts
+                .poller
+                .wait(&mut ready, Some(timeout))
+                .expect("the poller and all its sockets are open");
         }
+    }
+
+    /// Handles what has arrived; gives how long there will be nothing to do unless something arrives.
+    fn work(&mut self, ready: &Ready) -> Duration {
+        for &name in &ready.names {
+            self.parts.listeners.receive(ListenerId(name), &mut self.waiting);
+        }
+        let more = self.collect();
+        self.turn();
+        match more || self.ending.is_some() {
+            true => Duration::ZERO,
+            false => self.next_wake().since(self.parts.options.clock.now()),
+        }
+    }
+
+    /// Takes in a limited amount of what others have left for this thread. True when there may be more.
+    fn collect(&mut self) -> bool {
+        let before = self.waiting.len();
+        self.waiting.extend(self.parts.reported.try_iter().take(TURN).map(Arrival::Input));
+        let reported = self.waiting.len() - before;
+        self.waiting.extend(std::iter::from_fn(|| self.parts.arrivals.try_recv().ok()).take(TURN));
+        reported == TURN || self.waiting.len() - before - reported == TURN
     }
 
     /// Handles everything that is there.
@@ -161,32 +184,17 @@ impl Exchange {
             }
         }
         self.parts.shards.iter_mut().for_each(Shard::wake);
+        self.blocked = self.parts.listeners.retry();
     }
 
-    /// Takes in a limited amount of what has arrived. Pending when there is nothing; then the task is woken when there is.
-    fn poll_arrivals(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut result = self.parts.listeners.poll_receive(cx, &mut self.waiting);
-        for _ in 0..TURN {
-            match self.parts.reported.as_mut().poll_next(cx) {
-                Poll::Ready(Some(input)) => self.waiting.push_back(Arrival::Input(input)),
-                _ => break,
-            }
-            result = Poll::Ready(());
-        }
-        for _ in 0..TURN {
-            match self.parts.arrivals.as_mut().poll_next(cx) {
-                Poll::Ready(Some(arrival)) => self.waiting.push_back(arrival),
-                _ => break,
-            }
-            result = Poll::Ready(());
-        }
-        result
-    }
-
+    /// When there is something to do even if nothing arrives.
     fn next_wake(&self) -> Instant {
-        let wall = self.wall.0 + WALL;
-        let deadline = self.parts.machine.deadline().map_or(wall, |d| d.at.min(wall));
-        let earliest = self.give_up.map_or(deadline, |at| at.min(deadline));
+        let wakes = [
+            self.parts.machine.deadline().map(|d| d.at),
+            self.give_up,
+            self.blocked.then(|| self.parts.options.clock.now() + RETRY),
+        ];
+        let earliest = wakes.into_iter().flatten().fold(self.wall.0 + WALL, Instant::min);
         let grid = u64::try_from(GRID.as_nanos()).unwrap_or(u64::MAX);
         Instant::from_nanos(earliest.as_nanos().div_ceil(grid).saturating_mul(grid))
     }
@@ -277,15 +285,7 @@ impl Exchange {
         }
         match flow {
             Flow::Datagram { listener, .. } => {
-                let sent = self.parts.listeners.udp(listener).is_some_and(|port| {
-                    let blocked = port.is_blocked();
-                    let sent = port.send(flow, bytes);
-                    if port.is_blocked() && !blocked {
-                        self.parts.executor.spawn(Rc::clone(port).drain()).detach();
-                    }
-                    sent
-                });
-                if !sent {
+                if !self.parts.listeners.send(listener, flow, bytes) {
                     self.consequences.push_back(Input::SendFailed { flow });
                 }
             }
@@ -324,7 +324,11 @@ impl Exchange {
     fn reload(&mut self, result: Result<Settings, Refused>) {
         let desk = self.parts.desk.clone();
         let changed = result.map_err(|refused| refused.lines()).and_then(|settings| {
-            self.parts.listeners.become_(&settings.listen).map(|()| settings).map_err(|error| vec![error])
+            self.parts
+                .listeners
+                .become_(&settings.listen, &self.parts.poller)
+                .map(|()| settings)
+                .map_err(|error| vec![error])
         });
         match changed {
             Err(problems) => {
@@ -375,19 +379,6 @@ impl Exchange {
         );
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         self.handle(Input::Stop { by });
-    }
-
-    /// Lets what was written last leave.
-    async fn flush(&self) {
-        let written = async {
-            while !self.parts.streams.is_flushed() {
-                Timer::after(FLUSH / 50).await;
-            }
-        };
-        let late = async {
-            Timer::after(FLUSH).await;
-        };
-        or(written, late).await;
     }
 }
 

@@ -3,23 +3,24 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use smol::channel::Sender;
 use smol::{LocalExecutor, Task};
-use telex_engine::border::{Listener, ListenerId, Transport};
+use telex_engine::border::{Flow, Listener, ListenerId, Transport};
 
 use super::Arrival;
 use super::streams;
 use super::udp::{Scratch, UdpPort};
 use crate::config::Listen;
+use crate::poll::Poller;
 
 /// One bound socket.
 #[derive(Debug)]
 struct Bound {
     listen: Listen,
     listener: Listener,
-    udp: Option<Rc<UdpPort>>,
+    udp: Option<UdpPort>,
     /// Accepts streams; dropping it closes the socket.
     _accept: Option<Task<()>>,
 }
@@ -43,14 +44,14 @@ impl Listeners {
     /// number; numbers are not used again.
     ///
     /// Errors with what could not be bound and why; then everything is as it was.
-    pub(super) fn become_(&mut self, wanted: &[Listen]) -> Result<(), String> {
+    pub(super) fn become_(&mut self, wanted: &[Listen], poller: &Poller) -> Result<(), String> {
         let mut fresh = Vec::new();
         let mut kept: Vec<bool> = vec![false; self.bound.len()];
         for listen in wanted {
             let same = (0..).zip(&self.bound).position(|(i, b): (usize, _)| !kept[i] && b.listen == *listen);
             match same {
                 Some(index) => kept[index] = true,
-                None => fresh.push(self.bind(*listen).map_err(|e| refusal(*listen, &e))?),
+                None => fresh.push(self.bind(*listen, poller).map_err(|e| refusal(*listen, &e))?),
             }
         }
         let mut kept = kept.into_iter();
@@ -59,11 +60,12 @@ impl Listeners {
         Ok(())
     }
 
-    fn bind(&mut self, listen: Listen) -> std::io::Result<Bound> {
+    fn bind(&mut self, listen: Listen, poller: &Poller) -> std::io::Result<Bound> {
         let id = ListenerId(self.next);
         let (local, udp, accept) = match listen.transport {
             Transport::Udp => {
                 let port = UdpPort::bind(id, listen.address)?;
+                port.watch(poller)?;
                 (port.local, Some(port), None)
             }
             Transport::Tcp => {
@@ -83,25 +85,28 @@ impl Listeners {
         self.bound.iter().map(|b| b.listener).collect()
     }
 
-    /// Appends the datagrams that have arrived, a batch of each socket. Pending when there are none; then the task is
-    /// woken when there are.
-    pub(super) fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        arrivals: &mut VecDeque<Arrival>,
-    ) -> Poll<()> {
-        let mut result = Poll::Pending;
-        for port in self.bound.iter().filter_map(|b| b.udp.as_ref()) {
-            if port.poll_receive(cx, &mut self.scratch, arrivals).is_ready() {
-                result = Poll::Ready(());
-            }
+    /// Appends what has arrived at the UDP socket of this number, one batch at most.
+    pub(super) fn receive(&mut self, id: ListenerId, arrivals: &mut VecDeque<Arrival>) {
+        let port = self.bound.iter().find(|b| b.listener.id == id).and_then(|b| b.udp.as_ref());
+        if let Some(port) = port {
+            port.receive(&mut self.scratch, arrivals);
         }
-        result
     }
 
-    /// The UDP socket of this number.
-    pub(super) fn udp(&self, id: ListenerId) -> Option<&Rc<UdpPort>> {
-        self.bound.iter().find(|b| b.listener.id == id)?.udp.as_ref()
+    /// Sends a datagram, or keeps it until the kernel has room, for which [`Listeners::retry`] asks. False when it
+    /// cannot be sent at all.
+    pub(super) fn send(&mut self, id: ListenerId, flow: Flow, bytes: Bytes) -> bool {
+        let port = self.bound.iter_mut().find(|b| b.listener.id == id).and_then(|b| b.udp.as_mut());
+        port.is_some_and(|port| port.send(flow, bytes))
+    }
+
+    /// Sends what waits, as far as the kernel takes it. True when something still waits.
+    pub(super) fn retry(&mut self) -> bool {
+        let mut waits = false;
+        for port in self.bound.iter_mut().filter_map(|b| b.udp.as_mut()) {
+            waits |= port.retry();
+        }
+        waits
     }
 }
 

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use async_signal::{Signal, Signals};
-use smol::channel::{Sender, bounded, unbounded};
+use smol::channel::{Sender, bounded};
 use smol::stream::StreamExt as _;
 use smol::{Async, LocalExecutor};
 use telex_engine::Signalling;
@@ -26,6 +26,7 @@ use crate::config::{Refused, Settings};
 use crate::control::{self, Question};
 use crate::desk::{Desk, Opening};
 use crate::media;
+use crate::poll::{Bell, Poller, Post};
 use exchange::{Exchange, Parts};
 use listeners::Listeners;
 use resolver::Resolver;
@@ -83,13 +84,15 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     host::raise_file_limit();
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, arrivals) = bounded(INBOX);
-    let (reports, reported) = unbounded();
+    let poller = Poller::new().map_err(|e| format!("cannot wait for sockets: {e}"))?;
+    let bell = Bell::of(&poller);
+    let (reports, reported) = Post::new(bell.clone());
     // The database opens while sockets are bound.
     let opening = Opening { path: settings.store.clone(), now: clock::wall(), stored: reports.clone() };
     let (desk, desk_thread) =
         Desk::start(opening, options.log).map_err(|e| format!("cannot start a thread: {e}"))?;
     let mut listeners = Listeners::new(Rc::clone(&executor), inbox.clone());
-    listeners.become_(&settings.listen)?;
+    listeners.become_(&settings.listen, &poller)?;
     let seed = seed()?;
     let plan = plan(&settings, seed, options.clock, reports);
     let shards = media::start(&plan).map_err(|e| {
@@ -119,8 +122,10 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         desk: desk.clone(),
         executor: Rc::clone(&executor),
         inbox: inbox.clone(),
-        arrivals: Box::pin(arrivals),
-        reported: Box::pin(reported),
+        arrivals,
+        reported,
+        poller,
+        bell,
         streams: Streams::new(Rc::clone(&executor), inbox.clone()),
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,
@@ -129,12 +134,12 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     executor.spawn(forward_signals(signals, inbox.clone())).detach();
     let operators = Rc::clone(&executor);
     executor.spawn(async move { socket.serve(&operators, move |q| ask(inbox.clone(), q)).await }).detach();
-    let ending = smol::block_on(executor.run(exchange.run()));
+    let ending = exchange.run();
     desk_thread.end(&desk);
     Ok(ending)
 }
 
-fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Sender<Input>) -> media::Plan {
+fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> media::Plan {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get()).min(usize::from(u8::MAX));
     media::Plan {
         shards: u8::try_from(cores).unwrap_or(u8::MAX),

@@ -1,18 +1,15 @@
 //! UDP listeners: many datagrams per system call in, each out at once.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
-use smol::Async;
 use telex_engine::border::{Flow, Input, ListenerId};
 
 use super::Arrival;
+use crate::poll::Poller;
 
 /// Datagrams taken by one system call.
 const BATCH: usize = 8;
@@ -37,20 +34,17 @@ impl Scratch {
 #[derive(Debug)]
 pub(super) struct UdpPort {
     id: ListenerId,
-    socket: Async<UdpSocket>,
+    socket: UdpSocket,
     state: UdpSocketState,
     /// Where it is bound.
     pub(super) local: SocketAddr,
-    backlog: RefCell<VecDeque<(Flow, Bytes)>>,
-    /// Whether a send was told of an error that still waits in the socket's queue of errors.
-    complaints: Cell<bool>,
-    /// Whether the socket may have more to take.
-    readable: Cell<bool>,
+    /// Datagrams that the kernel had no room for.
+    backlog: VecDeque<(Flow, Bytes)>,
 }
 
 impl UdpPort {
     /// Binds to `address`, of whose family it will be alone.
-    pub(super) fn bind(id: ListenerId, address: SocketAddr) -> io::Result<Rc<Self>> {
+    pub(super) fn bind(id: ListenerId, address: SocketAddr) -> io::Result<Self> {
         use socket2::{Domain, Protocol, Socket, Type};
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
@@ -63,51 +57,38 @@ impl UdpPort {
         state.enable_transport_errors((&socket).into())?;
         allow_fragments(&socket, address.is_ipv6())?;
         let local = socket.local_addr()?;
-        Ok(Rc::new(Self {
-            id,
-            socket: Async::new(socket)?,
-            state,
-            local,
-            backlog: RefCell::default(),
-            complaints: Cell::new(false),
-            readable: Cell::new(true),
-        }))
+        Ok(Self { id, socket, state, local, backlog: VecDeque::new() })
     }
 
-    /// Sends a datagram, now or when the kernel has room. False when it cannot be sent at all.
-    pub(super) fn send(&self, flow: Flow, bytes: Bytes) -> bool {
-        let mut backlog = self.backlog.borrow_mut();
-        if backlog.is_empty() {
+    /// Lets `poller` watch the socket under its number.
+    pub(super) fn watch(&self, poller: &Poller) -> io::Result<()> {
+        poller.add(&self.socket, self.id.0)
+    }
+
+    /// Sends a datagram, or keeps it until the kernel has room, for which [`UdpPort::retry`] asks. False when it cannot
+    /// be sent at all.
+    pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) -> bool {
+        if self.backlog.is_empty() {
             match self.try_send(flow, &bytes) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 sent => return sent.is_ok(),
             }
         }
-        if backlog.len() < BACKLOG {
-            backlog.push_back((flow, bytes));
+        if self.backlog.len() < BACKLOG {
+            self.backlog.push_back((flow, bytes));
         }
         true
     }
 
-    /// Whether datagrams wait, for which [`UdpPort::drain`] must run.
-    pub(super) fn is_blocked(&self) -> bool {
-        !self.backlog.borrow().is_empty()
-    }
-
-    /// Sends what waits as the kernel takes it.
-    pub(super) async fn drain(self: Rc<Self>) {
-        loop {
-            let next = self.backlog.borrow().front().cloned();
-            let Some((flow, bytes)) = next else { return };
-            match self.try_send(flow, &bytes) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    if self.socket.writable().await.is_err() {
-                        return;
-                    }
-                }
-                _ => drop(self.backlog.borrow_mut().pop_front()),
+    /// Sends what waits, as far as the kernel takes it. True when something still waits.
+    pub(super) fn retry(&mut self) -> bool {
+        while let Some((flow, bytes)) = self.backlog.front() {
+            match self.try_send(*flow, bytes) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                _ => drop(self.backlog.pop_front()),
             }
         }
+        false
     }
 
     fn try_send(&self, flow: Flow, bytes: &[u8]) -> io::Result<()> {
@@ -117,75 +98,41 @@ impl UdpPort {
         let src_ip = self.local.ip().is_unspecified().then_some(local);
         let datagram =
             Transmit { destination: remote, ecn: None, contents: bytes, segment_size: None, src_ip };
-        let send = || self.state.try_send(self.socket.get_ref().into(), &datagram);
+        let send = || self.state.try_send((&self.socket).into(), &datagram);
         let mut sent = send();
         for _ in 0..3 {
             // What the kernel says may concern an earlier datagram to somebody else; having said it, it goes on.
             match &sent {
-                Err(e) if e.kind() != io::ErrorKind::WouldBlock => self.complaints.set(true),
+                Err(e) if e.kind() != io::ErrorKind::WouldBlock => sent = send(),
                 _ => break,
             }
-            sent = send();
         }
         sent
     }
 
-    /// Appends what has arrived to `arrivals`, one batch at most. Pending when there is nothing; then the task is woken
-    /// when there is.
-    pub(super) fn poll_receive(
-        &self,
-        cx: &mut Context<'_>,
-        scratch: &mut Scratch,
-        arrivals: &mut VecDeque<Arrival>,
-    ) -> Poll<()> {
-        loop {
-            if self.readable.get() {
-                let before = arrivals.len();
-                // A batch that is not full has emptied the socket, which saves the question whether there is more.
-                self.readable.set(self.take(scratch, arrivals));
-                if arrivals.len() > before {
-                    return Poll::Ready(());
-                }
-            }
-            match self.socket.poll_readable(cx) {
-                Poll::Ready(Ok(())) => self.readable.set(true),
-                _ => return Poll::Pending,
-            }
-        }
-    }
-
-    /// Takes one batch. True when there may be more.
-    fn take(&self, scratch: &mut Scratch, arrivals: &mut VecDeque<Arrival>) -> bool {
+    /// Appends what has arrived to `arrivals`, one batch at most.
+    pub(super) fn receive(&self, scratch: &mut Scratch, arrivals: &mut VecDeque<Arrival>) {
         let mut metas = [RecvMeta::default(); BATCH];
         let mut chunks = scratch.0.chunks_exact_mut(ROOM);
         let mut slices: [IoSliceMut<'_>; BATCH] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-        match self.state.recv(self.socket.get_ref().into(), &mut slices, &mut metas) {
-            Ok(count) => {
-                for (meta, slice) in metas.iter().zip(&slices).take(count) {
-                    let local = meta.dst_ip.filter(|ip| !ip.is_unspecified()).unwrap_or(self.local.ip());
-                    let octets = slice.get(..meta.len).unwrap_or_default();
-                    arrivals.extend(octets.chunks(meta.stride.max(1)).map(|datagram| {
-                        let bytes = Bytes::copy_from_slice(datagram);
-                        let remote = meta.addr;
-                        Arrival::Input(Input::Datagram { listener: self.id, local, remote, bytes })
-                    }));
-                }
-                count == BATCH
-            }
-            // While complaints are waiting the socket counts as readable, so that they must be taken.
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && !self.complaints.get() => false,
-            Err(_) => {
-                self.take_errors(arrivals);
-                true
-            }
+        let Ok(count) = self.state.recv((&self.socket).into(), &mut slices, &mut metas) else {
+            // Complaints of the network make a socket readable too, even when a send was told of them.
+            return self.take_complaints(arrivals);
+        };
+        for (meta, slice) in metas.iter().zip(&slices).take(count) {
+            let local = meta.dst_ip.filter(|ip| !ip.is_unspecified()).unwrap_or(self.local.ip());
+            let octets = slice.get(..meta.len).unwrap_or_default();
+            arrivals.extend(octets.chunks(meta.stride.max(1)).map(|datagram| {
+                let bytes = Bytes::copy_from_slice(datagram);
+                Arrival::Input(Input::Datagram { listener: self.id, local, remote: meta.addr, bytes })
+            }));
         }
     }
 
     /// Takes what the network said about datagrams that found nobody.
-    fn take_errors(&self, arrivals: &mut VecDeque<Arrival>) {
-        self.complaints.set(false);
-        for remote in unreachable(self.socket.get_ref()) {
+    fn take_complaints(&self, arrivals: &mut VecDeque<Arrival>) {
+        for remote in unreachable(&self.socket) {
             let Some(local) = self.sender(remote) else { continue };
             let flow = Flow::Datagram { listener: self.id, local, remote };
             arrivals.push_back(Arrival::Input(Input::SendFailed { flow }));
@@ -252,60 +199,73 @@ fn allow_fragments(_socket: &UdpSocket, _v6: bool) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smol::future::poll_fn;
+    use crate::poll::Ready;
+    use std::time::Duration;
 
     struct World {
-        port: Rc<UdpPort>,
+        port: UdpPort,
+        poller: Poller,
         scratch: Scratch,
         arrivals: VecDeque<Arrival>,
     }
 
     fn world() -> World {
         let port = UdpPort::bind(ListenerId(3), "127.0.0.1:0".parse().unwrap()).unwrap();
-        World { port, scratch: Scratch::new(), arrivals: VecDeque::new() }
+        let poller = Poller::new().unwrap();
+        port.watch(&poller).unwrap();
+        World { port, poller, scratch: Scratch::new(), arrivals: VecDeque::new() }
     }
 
     impl World {
         fn next(&mut self) -> Input {
+            let mut ready = Ready::default();
             while self.arrivals.is_empty() {
-                let Self { port, scratch, arrivals } = self;
-                smol::block_on(poll_fn(|cx| port.poll_receive(cx, scratch, arrivals)));
+                self.poller.wait(&mut ready, Some(Duration::from_secs(20))).unwrap();
+                assert_eq!(ready.names, [3]);
+                self.port.receive(&mut self.scratch, &mut self.arrivals);
             }
             match self.arrivals.pop_front().unwrap() {
                 Arrival::Input(input) => input,
                 other => panic!("{other:?}"),
             }
         }
+
+        fn flow(&self, remote: SocketAddr) -> Flow {
+            Flow::Datagram { listener: ListenerId(3), local: self.port.local.ip(), remote }
+        }
+    }
+
+    fn peer() -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
     }
 
     #[test]
     fn each_datagram_arrives_alone_with_both_addresses() {
         let mut world = world();
-        let port = Rc::clone(&world.port);
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (peer, address) = peer();
         for text in ["one", "two", "three"] {
-            peer.send_to(text.as_bytes(), port.local).unwrap();
+            peer.send_to(text.as_bytes(), world.port.local).unwrap();
         }
         for text in ["one", "two", "three"] {
             let Input::Datagram { listener, local, remote, bytes } = world.next() else { panic!() };
-            assert_eq!((listener, local), (ListenerId(3), port.local.ip()));
-            assert_eq!((remote, &bytes[..]), (peer.local_addr().unwrap(), text.as_bytes()));
+            assert_eq!((listener, local), (ListenerId(3), world.port.local.ip()));
+            assert_eq!((remote, &bytes[..]), (address, text.as_bytes()));
         }
     }
 
     #[test]
     fn what_waited_for_the_kernel_leaves_in_order() {
-        let port = world().port;
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let remote = peer.local_addr().unwrap();
-        let flow = Flow::Datagram { listener: ListenerId(3), local: port.local.ip(), remote };
+        let mut world = world();
+        let (peer, address) = peer();
+        let flow = world.flow(address);
         for text in ["one", "two"] {
-            port.backlog.borrow_mut().push_back((flow, Bytes::from(text)));
+            world.port.backlog.push_back((flow, Bytes::from(text)));
         }
-        assert!(port.is_blocked() && port.send(flow, Bytes::from_static(b"three")));
-        smol::block_on(Rc::clone(&port).drain());
-        assert!(!port.is_blocked());
-        peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        assert!(world.port.send(flow, Bytes::from_static(b"three")));
+        assert!(!world.port.retry());
         let mut room = [0; 16];
         for text in ["one", "two", "three"] {
             let length = peer.recv(&mut room).unwrap();
@@ -316,19 +276,20 @@ mod tests {
     #[test]
     fn a_port_where_nobody_listens_is_told_and_does_not_disturb_others() {
         let mut world = world();
-        let port = Rc::clone(&world.port);
-        let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let to = |remote| Flow::Datagram { listener: ListenerId(3), local: port.local.ip(), remote };
+        let gone = peer().1;
+        let (peer, address) = peer();
+        let (lost, found) = (world.flow(gone), world.flow(address));
         for _ in 0..3 {
-            assert!(port.send(to(gone), Bytes::from_static(b"lost")));
-            assert!(port.send(to(peer.local_addr().unwrap()), Bytes::from_static(b"found")));
+            assert!(world.port.send(lost, Bytes::from_static(b"lost")));
+            assert!(world.port.send(found, Bytes::from_static(b"found")));
         }
-        let Input::SendFailed { flow } = world.next() else { panic!() };
-        assert_eq!(flow, to(gone));
-        peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         for _ in 0..3 {
+            let Input::SendFailed { flow } = world.next() else { panic!() };
+            assert_eq!(flow, lost);
             assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
         }
+        let mut ready = Ready::default();
+        world.poller.wait(&mut ready, Some(Duration::ZERO)).unwrap();
+        assert!(ready.names.is_empty(), "the socket is still readable");
     }
 }

@@ -3,12 +3,11 @@
 //! Commands come through a queue without bound and a wake, reports leave through another, so neither side ever waits
 //! for the other.
 
-mod poll;
 mod ports;
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use telex_engine::border::Input;
@@ -18,7 +17,7 @@ use telex_engine::rng::Seed;
 
 use crate::clock::Clock;
 use crate::config::PortRange;
-use poll::{Poller, Ready, Waker};
+use crate::poll::{Bell, Poller, Post, Ready};
 use ports::Ports;
 
 /// Pairs of ports bound before the exchange is ready, over all shards.
@@ -42,29 +41,26 @@ pub(crate) struct Plan {
     /// The clock of all machines.
     pub(crate) clock: Clock,
     /// Where reports go.
-    pub(crate) reports: smol::channel::Sender<Input>,
+    pub(crate) reports: Post<Input>,
 }
 
 /// The way to one media thread.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    commands: Sender<MediaCommand>,
-    waker: Waker,
+    commands: Post<MediaCommand>,
     unheard: bool,
 }
 
 impl Shard {
     /// Hands a command over; [`Shard::wake`] follows once all are handed over.
     pub(crate) fn command(&mut self, command: MediaCommand) {
-        // The thread ends only with the process.
-        let _ = self.commands.send(command);
-        self.unheard = true;
+        self.unheard |= self.commands.leave(command);
     }
 
     /// Lets the thread look at what was handed over since the last time.
     pub(crate) fn wake(&mut self) {
         if std::mem::take(&mut self.unheard) {
-            self.waker.wake();
+            self.commands.ring();
         }
     }
 }
@@ -76,14 +72,12 @@ pub(crate) fn start(plan: &Plan) -> io::Result<Vec<Shard>> {
     let mut shards = Vec::new();
     let mut pairs = 0;
     for index in 0..plan.shards {
-        let (commands, incoming) = channel();
-        let mut worker = Worker::new(plan, index, incoming)?;
-        let waker = worker.poller.waker();
+        let (mut worker, commands) = Worker::new(plan, index)?;
         pairs += worker
             .bind_first(u16::try_from(FIRST_PAIRS.div_ceil(usize::from(plan.shards))).unwrap_or(u16::MAX))?;
         let name = format!("telex-media-{index}");
         std::thread::Builder::new().name(name).stack_size(512 << 10).spawn(move || worker.run())?;
-        shards.push(Shard { commands, waker, unheard: false });
+        shards.push(Shard { commands, unheard: false });
     }
     match pairs {
         0 => Err(io::Error::new(io::ErrorKind::AddrInUse, "all of them are in use")),
@@ -97,8 +91,9 @@ struct Worker {
     machine: MediaShard,
     ports: Ports,
     poller: Poller,
+    bell: Bell,
     commands: Receiver<MediaCommand>,
-    reports: smol::channel::Sender<Input>,
+    reports: Post<Input>,
     clock: Clock,
     out: MediaOut,
     /// Pairs to bind yet, and those bound of the same order.
@@ -107,20 +102,25 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(plan: &Plan, index: u8, commands: Receiver<MediaCommand>) -> io::Result<Self> {
+    fn new(plan: &Plan, index: u8) -> io::Result<(Self, Post<MediaCommand>)> {
         let id = ShardId(index);
-        Ok(Self {
+        let poller = Poller::new()?;
+        let bell = Bell::of(&poller);
+        let (post, commands) = Post::new(bell.clone());
+        let worker = Self {
             id,
             machine: MediaShard::new(id, plan.seed),
             ports: Ports::new(plan.bind, plan.ports, usize::from(index), usize::from(plan.shards)),
-            poller: Poller::new()?,
+            poller,
+            bell,
             commands,
             reports: plan.reports.clone(),
             clock: plan.clock,
             out: MediaOut::default(),
             wanted: 0,
             bound: Vec::new(),
-        })
+        };
+        Ok((worker, post))
     }
 
     fn run(mut self) {
@@ -132,11 +132,11 @@ impl Worker {
             if self.machine.deadline().is_some_and(|at| at <= self.clock.now()) {
                 self.machine.handle(self.clock.now(), MediaInput::Tick, &mut self.out);
             }
-            if ready.woken && !self.obey() {
+            if ready.rung && !self.obey() {
                 return;
             }
             let now = self.clock.now();
-            for &port in &ready.ports {
+            for &port in &ready.names {
                 let Some(Ok((length, remote))) = self.ports.get(port).map(|s| s.recv_from(&mut datagram))
                 else {
                     continue;
@@ -164,6 +164,7 @@ impl Worker {
 
     /// Hands all waiting commands to the machine. False when nobody can command any more.
     fn obey(&mut self) -> bool {
+        self.bell.hush();
         loop {
             match self.commands.try_recv() {
                 Ok(command) => {
@@ -184,7 +185,7 @@ impl Worker {
             }
         }
         for report in self.out.reports.drain(..) {
-            let _ = self.reports.try_send(Input::Media { shard: self.id, report });
+            self.reports.send(Input::Media { shard: self.id, report });
         }
         for MediaIo::Bind { count } in self.out.io.drain(..) {
             self.wanted = self.wanted.saturating_add(count);
@@ -192,8 +193,8 @@ impl Worker {
         self.out.clear();
     }
 
-    /// Binds some of the pairs that are wanted, so few that no packet waits for long. Once all are bound, or none is left,
-    /// the machine is told which.
+    /// Binds some of the pairs that are wanted, so few that no packet waits for long. Once all are bound, or none is
+    /// left, the machine is told which.
     fn bind_some(&mut self) -> io::Result<()> {
         let count = self.wanted.min(PAIRS_AT_ONCE);
         let bound = self.ports.bind(count, |socket, port| self.poller.add(socket, port));
@@ -226,12 +227,8 @@ mod tests {
     use telex_engine::mediactl::MediaReport;
 
     /// The next report, which must come soon.
-    fn next(reports: &smol::channel::Receiver<Input>) -> (ShardId, usize) {
-        let late = async {
-            smol::Timer::after(Duration::from_secs(20)).await;
-            panic!("no report");
-        };
-        match smol::block_on(smol::future::or(async { reports.recv().await.unwrap() }, late)) {
+    fn next(reports: &Receiver<Input>) -> (ShardId, usize) {
+        match reports.recv_timeout(Duration::from_secs(20)).unwrap() {
             Input::Media { shard, report: MediaReport::Ports { ports } } => (shard, ports.len()),
             other => panic!("{other:?}"),
         }
@@ -239,7 +236,7 @@ mod tests {
 
     #[test]
     fn ports_come_when_they_are_wanted_and_none_when_there_are_no_more() {
-        let (reports, reported) = smol::channel::unbounded();
+        let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
         let first = 62_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
         let plan = Plan {
             shards: 2,

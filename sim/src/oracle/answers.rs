@@ -74,7 +74,8 @@ impl Answers {
                 asked.final_response = Some(exit.raw.clone());
                 exit.msg.tag("to").unwrap_or_default().clone_into(&mut asked.to_tag);
             }
-            // A challenge may be stateless: made anew whenever its request comes, but with the same To tag (§8.2.7).
+            // A challenge may be stateless: made anew whenever its request comes, but with the same To tag
+            // (§8.2.7).
             (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());

@@ -18,8 +18,8 @@ pub(crate) fn settled(now: Instant, phones: &[Phone]) -> Verdict {
     Ok(())
 }
 
-/// `ends_agree`: a caller that is up has exactly one called phone that is up, and the other way about. A service of the
-/// exchange has no called phone.
+/// `ends_agree`: a caller that is up has exactly one called phone that is up, and the other way about. A
+/// service of the exchange has no called phone.
 pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
     let mut up = vec![(0, 0); plan.calls.len()];
     for (_, leg) in every_leg(phones).filter(|(_, leg)| leg.state == State::Up) {

@@ -52,10 +52,14 @@ fn nobody_hears_a_stranger(now: Instant, plan: &Plan, phones: &[Phone], leg: &Le
     Err(Broken { call: Some(leg.call), ..broken("nobody_hears_a_stranger", now, reason) })
 }
 
-/// `media_ports_closed`: a packet leaves the exchange for a phone's port.
-pub(crate) fn port_is_open(now: Instant, phone: &Phone, port: u16) -> Verdict {
+/// `media_ports_closed`: a packet leaves the exchange for a phone's port. Who listens to a tone need not speak, so nobody
+/// misses a listener that has gone until its session is refreshed.
+pub(crate) fn port_is_open(now: Instant, plan: &Plan, phone: &Phone, port: u16) -> Verdict {
     let leg = phone.leg_of_port(port & !1);
-    let open = leg.is_some_and(|leg| leg.ended.is_none_or(|ended| now < ended + AFTER_BYE));
+    let open = leg.is_some_and(|leg| {
+        let gone = leg.ended.is_some_and(|ended| ended + AFTER_BYE < now);
+        !gone || plan.calls[leg.call].dial == "*60"
+    });
     if open {
         return Ok(());
     }
@@ -87,8 +91,9 @@ pub(crate) fn flows_at_rest(now: Instant, plan: &Plan, phones: &[Phone]) -> Verd
     Ok(())
 }
 
-/// `media_both_ways`, over the whole run: sides that were up together for long enough heard each other, unless somebody
-/// held or could not be reached. Calls without offer are left out: their media waits for an ACK, which may be lost.
+/// `media_both_ways`, over the whole run: sides that were up together for long enough heard each other,
+/// unless somebody held or could not be reached. Calls without offer are left out: their media waits for an
+/// ACK, which may be lost.
 pub(crate) fn everybody_was_heard(now: Instant, plan: &Plan, phones: &[Phone], network: &Network) -> Verdict {
     // Each lost packet costs patience, and a burst takes five on average.
     let losses = (plan.faults.loss + 5 * plan.faults.burst) / 100_000;

@@ -1,6 +1,6 @@
-//! What must be true. Each oracle is one named function or small machine that watches the wire and the phones, and says
-//! in one sentence why its rule exists. They judge from outside: nothing here reads the engine's tables, except through
-//! `stats()` and `check()`.
+//! What must be true. Each oracle is one named function or small machine that watches the wire and the
+//! phones, and says in one sentence why its rule exists. They judge from outside: nothing here reads the
+//! engine's tables, except through `stats()` and `check()`.
 
 pub(crate) mod answers;
 pub(crate) mod dialogs;
@@ -46,7 +46,7 @@ pub(crate) fn broken(oracle: &'static str, at: Instant, reason: String) -> Broke
 }
 
 /// All rules with the reason for each.
-pub const ORACLES: [(&str, &str); 18] = [
+pub const ORACLES: [(&str, &str); 19] = [
     ("well_formed", "a receiver may refuse what a strict reader of RFC 3261 refuses"),
     (
         "one_final_response",
@@ -70,6 +70,7 @@ pub const ORACLES: [(&str, &str); 18] = [
     ("media_both_ways", "an answered call without sound in both directions is no call"),
     ("media_ports_closed", "a packet to a phone that has no call there wakes nobody but wastes and leaks"),
     ("wakes_bounded", "a machine that wakes without progress burns a core"),
+    ("no_panic", "an invariant of the engine, asserted by itself, does not hold"),
     ("no_error_event", "an event of error severity means that the engine found itself wrong"),
 ];
 

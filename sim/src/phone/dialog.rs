@@ -1,5 +1,5 @@
-//! What happens within a phone's dialogs: holding, refreshing, hanging up, and what the exchange asks (RFC 3261 §12.2,
-//! §14, §15; RFC 3311).
+//! What happens within a phone's dialogs: holding, refreshing, hanging up, and what the exchange asks (RFC
+//! 3261 §12.2, §14, §15; RFC 3311).
 
 use telex_engine::event::Side;
 use telex_engine::time::Duration;
@@ -26,7 +26,8 @@ impl Phone {
         }
     }
 
-    /// A response without a transaction: a 2xx that came after the phone gave up still opens a dialog, which is ended.
+    /// A response without a transaction: a 2xx that came after the phone gave up still opens a dialog, which
+    /// is ended.
     pub(super) fn stray_response(&mut self, scene: &Scene<'_>, msg: &Msg) {
         let accepted = msg.method() == "INVITE" && msg.code().is_some_and(|c| (200..300).contains(&c));
         if !accepted {
@@ -176,6 +177,10 @@ impl Phone {
                     Some(authorization) => self.send_bye(scene, n, Some(authorization)),
                     None => self.end_leg(scene, n),
                 }
+            }
+            // Its stream broke under it; there will be another.
+            Answer::Timeout if self.line.broke && !std::mem::replace(&mut self.legs[n].bye_again, true) => {
+                self.send_bye(scene, n, None);
             }
             Answer::Final(_) | Answer::Timeout => self.end_leg(scene, n),
         }

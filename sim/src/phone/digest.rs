@@ -99,7 +99,8 @@ mod tests {
     fn the_example_of_rfc_7616_is_answered_right() {
         let mut challenge = Challenge::read(
             "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm=MD5, \
-             nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"",
+             nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", \
+             opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\"",
         )
         .unwrap();
         let answer = challenge.answer(

@@ -95,6 +95,7 @@ pub(crate) struct Leg {
     pub(super) unacknowledged: Option<Unacknowledged>,
     pub(super) reinvite: Option<u64>,
     pub(super) wants_bye: bool,
+    pub(super) bye_again: bool,
     pub(super) version: u32,
     pub(super) formats: Vec<u8>,
     pub(super) remote: Option<Remote>,
@@ -170,15 +171,15 @@ pub(super) struct Opening {
     pub(super) target: String,
 }
 
-/// A phone speaks this often at first, so that media is seen to flow quickly.
-const SYLLABLE: Duration = Duration::from_millis(20);
-/// Then this often, so that a run is not mostly media.
-const MURMUR: Duration = Duration::from_millis(200);
-/// A phone that has lost a stream, and with it perhaps a BYE, hangs up after so much silence. Other phones wait for ever,
-/// so that a forgotten one is noticed.
+/// How often a phone speaks, by how often it has spoken: quickly at first, so that media is seen to flow at
+/// once, and then ever more rarely, so that a run is not mostly media.
+const PACES: [(u32, Duration); 3] =
+    [(10, Duration::from_millis(20)), (60, Duration::from_millis(200)), (u32::MAX, Duration::from_secs(1))];
+/// What an RTP packet stands for.
+const FRAME: Duration = Duration::from_millis(20);
+/// A phone that has lost a stream, and with it perhaps a BYE, hangs up after so much silence. Other phones
+/// wait for ever, so that a forgotten one is noticed.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// Packets sent at the first pace.
-const SYLLABLES: u32 = 10;
 
 impl Phone {
     pub(super) fn open_leg(&mut self, scene: &Scene<'_>, opening: Opening) -> usize {
@@ -209,6 +210,7 @@ impl Phone {
             unacknowledged: None,
             reinvite: None,
             wants_bye: false,
+            bye_again: false,
             version: 0,
             formats: self.plan.codecs.clone(),
             remote: None,
@@ -278,7 +280,7 @@ impl Phone {
             self.arm_leg(leg, LegTimer::Hold, now + hold.after);
             self.arm_leg(leg, LegTimer::Resume, now + hold.after + hold.lasts);
         }
-        self.arm_leg(leg, LegTimer::Voice, now + SYLLABLE);
+        self.arm_leg(leg, LegTimer::Voice, now + FRAME);
     }
 
     pub(super) fn end_leg(&mut self, scene: &Scene<'_>, leg: usize) {
@@ -300,13 +302,14 @@ impl Phone {
         if deaf && self.line.broke {
             return self.hang_up(scene, n);
         }
-        let pace = if leg.spoken < SYLLABLES { SYLLABLE } else { MURMUR };
+        let spoken = leg.spoken;
+        let pace = PACES.iter().find(|(until, _)| spoken < *until).map_or(FRAME, |(_, pace)| *pace);
         // A holder has nothing to say: its owner put the receiver down.
         let may = leg.agreed == Way::Both || (leg.agreed == Way::SendOnly && leg.wanted == Way::Both);
         if let (true, Some(remote)) = (may, &leg.remote)
             && let Some(format) = remote.formats.iter().find(|f| leg.formats.contains(f))
         {
-            let frames = if leg.spoken < SYLLABLES { 1 } else { 10 };
+            let frames = u32::try_from(pace.as_millis() / FRAME.as_millis()).unwrap_or(1);
             let bytes = leg.speaker.packet(*format, frames, leg.spoken == 0);
             leg.spoken += 1;
             let (port, to) = (leg.port(), remote.address);

@@ -1,4 +1,5 @@
-//! A scripted telephone: its own small SIP user agent, written apart from the engine so that both do not share a mistake.
+//! A scripted telephone: its own small SIP user agent, written apart from the engine so that both do not
+//! share a mistake.
 
 mod call;
 mod dialog;
@@ -30,7 +31,8 @@ use transaction::{Client, Server};
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE";
 /// Port of SIP on every phone.
 pub(crate) const SIP_PORT: u16 = 5060;
-/// The first RTP port of a phone; every leg takes the next pair, so that a late packet cannot be taken for another leg's.
+/// The first RTP port of a phone; every leg takes the next pair, so that a late packet cannot be taken for
+/// another leg's.
 const FIRST_RTP_PORT: u16 = 20_000;
 
 /// Which planned call a Call-ID belongs to.

@@ -1,4 +1,5 @@
-//! A phone's streams: one line to the exchange that is opened again when it breaks, and whatever the exchange opens.
+//! A phone's streams: one line to the exchange that is opened again when it breaks, and whatever the exchange
+//! opens.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! A phone's transactions (RFC 3261 §17), small and written from the RFC: one deadline to send again, one to end.
+//! A phone's transactions (RFC 3261 §17), small and written from the RFC: one deadline to send again, one to
+//! end.
 
 use bytes::Bytes;
 use telex_engine::border::Transport;

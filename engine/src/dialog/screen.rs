@@ -1,0 +1,58 @@
+//! What a user agent server says to requests before anybody considers them (RFC 3261 §8.2, §11.2).
+
+use super::{ALLOW, SUPPORTED, Stack, asked};
+use crate::cx::{Cx, ServerKey};
+use crate::sip::{HeaderName, Message, Method, Status};
+use crate::time::Duration;
+use crate::transaction::Reply;
+
+/// Option tags that a request other than REGISTER may require of us.
+const UNDERSTOOD: [&str; 2] = ["100rel", "timer"];
+
+/// 420 when the request requires what we do not understand (RFC 3261 §8.2.2.3).
+pub(crate) fn unsupported(message: &Message) -> Option<Reply> {
+    let unknown = |tag: &&str| !UNDERSTOOD.iter().any(|known| known.eq_ignore_ascii_case(tag));
+    let tags: Vec<&str> = message.values(HeaderName::Require).filter(unknown).collect();
+    if tags.is_empty() {
+        return None;
+    }
+    Some(Reply::new(Status::BAD_EXTENSION).header(HeaderName::Unsupported, tags.join(", ")))
+}
+
+/// The refusal of an INVITE outside any dialog that no user agent considers: one that came twice by different paths,
+/// travelled too far, or wants a shorter session interval than we keep (RFC 4028 §9).
+pub(crate) fn unfit(cx: &Cx<'_>, stack: &mut Stack, txn: ServerKey, invite: &Message) -> Option<Reply> {
+    if stack.transactions.is_merged(txn) {
+        return Some(Reply::new(Status::LOOP_DETECTED));
+    }
+    if matches!(invite.max_forwards(), Some(Ok(0))) {
+        return Some(Reply::new(Status::TOO_MANY_HOPS));
+    }
+    let asked = asked(invite);
+    let floor = cx.config.session.min_se;
+    let short = asked.supported && asked.expires.is_some_and(|s| Duration::from_secs(u64::from(s)) < floor);
+    short.then(|| Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs()))
+}
+
+/// The answer to a request outside any dialog that opens nothing.
+pub(crate) fn outside(method: Method) -> Reply {
+    let not_allowed = |status| Reply::new(status).header(HeaderName::Allow, ALLOW);
+    match method {
+        Method::Options => capabilities(),
+        Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Notify => {
+            Reply::new(Status::NO_SUCH_TRANSACTION)
+        }
+        Method::Other => not_allowed(Status::NOT_IMPLEMENTED),
+        _ => not_allowed(Status::METHOD_NOT_ALLOWED),
+    }
+}
+
+/// What OPTIONS is told (RFC 3261 §11.2).
+fn capabilities() -> Reply {
+    Reply::new(Status::OK)
+        .header(HeaderName::Allow, ALLOW)
+        .header(HeaderName::Accept, "application/sdp")
+        .header(HeaderName::AcceptEncoding, "identity")
+        .header(HeaderName::AcceptLanguage, "en")
+        .header(HeaderName::Supported, SUPPORTED)
+}
