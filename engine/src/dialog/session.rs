@@ -266,6 +266,8 @@ pub(crate) struct Session {
     pub(crate) progress: Option<(Status, Bytes)>,
     /// Reason header field value of the BYE to send once the ACK has come.
     pub(crate) bye_after_ack: Option<&'static str>,
+    /// Tags of forks that answered after the one that counts, and were ended.
+    pub(crate) late_forks: Vec<SmolStr>,
     /// When its dialog goes through a stream: the Contact it is found by, and where that stream came from.
     pub(crate) placed: Option<(SmolStr, IpAddr)>,
 }

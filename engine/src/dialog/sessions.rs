@@ -369,6 +369,7 @@ impl Session {
             retry_key: None,
             progress: None,
             bye_after_ack: None,
+            late_forks: Vec::new(),
             placed: None,
         }
     }

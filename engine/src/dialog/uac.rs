@@ -153,9 +153,16 @@ impl Sessions {
             if dialog.has_remote_tag(to.tag()) {
                 session.repeat_ack(cx, stack, cseq);
             } else if let Ok(mut other) = Dialog::as_uac(message, flow, &invitation.uri, cseq) {
-                // A second fork answered: it is acknowledged and ended (§13.2.2.4).
+                // A second fork answered: it is acknowledged and ended (§13.2.2.4), once however often it answers.
+                let known = session.late_forks.contains(&other.remote_tag);
+                if !known && session.late_forks.len() >= limits::EARLY_DIALOGS {
+                    return None;
+                }
                 acknowledge(cx, stack, &mut other, cseq);
-                bye_without_session(cx, stack, &mut other);
+                if !known {
+                    bye_without_session(cx, stack, &mut other);
+                    session.late_forks.push(other.remote_tag);
+                }
             }
             return None;
         }

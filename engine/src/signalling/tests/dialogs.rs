@@ -194,3 +194,18 @@ fn a_party_that_timed_out_on_the_way_is_told_so() {
     let lines = world.lines();
     assert!(lines.contains("bob: BYE") && lines.contains("alice: BYE"), "{lines}");
 }
+
+#[test]
+fn a_fork_that_answers_too_late_is_ended_once() {
+    let mut world = World::new();
+    let (_, asked) = talking(&mut world);
+    let late = |tag: u32| respond(&asked, "200 OK", "", ANSWER).replace("tag=tb", &format!("tag=late{tag}"));
+    world.send(BOB, &late(0));
+    assert_eq!(world.lines(), "bob: ACK sip:bob@10.0.0.2 SIP/2.0\nbob: BYE sip:bob@10.0.0.2 SIP/2.0\n");
+    world.send(BOB, &late(0));
+    assert_eq!(world.lines(), "bob: ACK sip:bob@10.0.0.2 SIP/2.0\n");
+    for tag in 1..1000 {
+        world.send(BOB, &late(tag));
+    }
+    assert_eq!(world.lines().matches("BYE").count(), 15, "nobody makes us keep more of them than we want");
+}
