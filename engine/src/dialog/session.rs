@@ -1,5 +1,7 @@
 //! One INVITE session: the SIP side of a leg, as caller's UAS or callee's UAC (RFC 3261 §13 to §15).
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -264,6 +266,8 @@ pub(crate) struct Session {
     pub(crate) progress: Option<(Status, Bytes)>,
     /// Reason header field value of the BYE to send once the ACK has come.
     pub(crate) bye_after_ack: Option<&'static str>,
+    /// When its dialog goes through a stream: the Contact it is found by, and where that stream came from.
+    pub(crate) placed: Option<(SmolStr, IpAddr)>,
 }
 
 /// What a message says about session timers.

@@ -1,7 +1,11 @@
 //! The table of sessions, and what comes to it from transactions and timers.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use slotmap::{SecondaryMap, SlotMap};
+use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::session::{Ending, Heard, LegEvent, Phase, Role, Session};
@@ -55,6 +59,8 @@ pub(crate) struct Sessions {
     /// Whose a transaction of ours is. A key that lives on here after its transaction is harmless: keys do not recur.
     by_client: SecondaryMap<ClientKey, LegKey>,
     by_server: SecondaryMap<ServerKey, LegKey>,
+    /// Whose dialogs go through a stream, by the peer's Contact. No entry is empty.
+    by_contact: BTreeMap<SmolStr, SmallVec<[LegKey; 1]>>,
 }
 
 impl Sessions {
@@ -65,6 +71,7 @@ impl Sessions {
             by_tag: Index::new(rng),
             by_client: SecondaryMap::new(),
             by_server: SecondaryMap::new(),
+            by_contact: BTreeMap::new(),
         }
     }
 
@@ -84,6 +91,13 @@ impl Sessions {
         assert_eq!(self.by_tag.len(), self.all.len(), "every session has one tag");
         for (key, session) in &self.all {
             assert_eq!(self.by_tag.get(session.local_tag()), Some(&key), "tag of session leads to it");
+            let placed = session.placed.as_ref().map(|place| &place.0);
+            assert_eq!(placed, contact_on_stream(session), "a stream's dialog is found by its Contact");
+        }
+        for (contact, legs) in &self.by_contact {
+            let placed = |leg: &LegKey| Some(&self.all.get(*leg)?.placed.as_ref()?.0);
+            let found = |leg: &LegKey| placed(leg) == Some(contact);
+            assert!(!legs.is_empty() && legs.iter().all(found), "a Contact leads to sessions");
         }
     }
 
@@ -107,21 +121,69 @@ impl Sessions {
         let Some(mut session) = self.all.remove(leg) else { return };
         self.by_tag.remove(session.local_tag());
         session.disarm(cx);
+        self.forget_contact(session.placed.take(), leg);
         if let Some(Flow::Stream { stream }) = session.dialog.as_ref().map(|d| d.flow) {
             stack.transport.unpin(cx, stream);
         }
     }
 
-    /// Moves the pin with the flow, so that a dialog's stream is not closed as idle.
-    pub(super) fn repin(cx: &Cx<'_>, stack: &mut Stack, old: Option<Flow>, new: Flow) {
-        if old == Some(new) {
-            return;
+    /// The flow or the target of a session's dialog may have changed from `old`: the pin goes with the flow, so that a
+    /// dialog's stream is not closed as idle.
+    pub(super) fn place(&mut self, cx: &Cx<'_>, stack: &mut Stack, leg: LegKey, old: Option<Flow>) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        let new = session.dialog.as_ref().map(|dialog| dialog.flow);
+        if old != new {
+            if let Some(Flow::Stream { stream }) = new {
+                stack.transport.pin(stream);
+            }
+            if let Some(Flow::Stream { stream }) = old {
+                stack.transport.unpin(cx, stream);
+            }
         }
-        if let Some(Flow::Stream { stream }) = old {
-            stack.transport.unpin(cx, stream);
+        let from = new.map(|flow| stack.transport.remote_of(&flow).ip());
+        let after = contact_on_stream(session).cloned().zip(from);
+        let before = std::mem::replace(&mut session.placed, after.clone());
+        self.forget_contact(before, leg);
+        if let Some((contact, _)) = after {
+            self.by_contact.entry(contact).or_default().push(leg);
         }
-        if let Flow::Stream { stream } = new {
-            stack.transport.pin(stream);
+    }
+
+    fn forget_contact(&mut self, place: Option<(SmolStr, IpAddr)>, leg: LegKey) {
+        let Some((contact, _)) = place else { return };
+        if let Some(legs) = self.by_contact.get_mut(&contact) {
+            legs.retain(|other| *other != leg);
+            if legs.is_empty() {
+                self.by_contact.remove(&contact);
+            }
+        }
+    }
+
+    /// A request inside the dialog came by this way. It is ours, too, when the one we knew is gone.
+    pub(super) fn follow(&mut self, cx: &Cx<'_>, stack: &mut Stack, leg: LegKey, flow: Flow) {
+        let Some(dialog) = self.all.get_mut(leg).and_then(|s| s.dialog.as_mut()) else { return };
+        let old = dialog.flow;
+        if matches!(old, Flow::Stream { stream } if !stack.transport.is_open(stream)) {
+            dialog.flow = flow;
+            self.place(cx, stack, leg, Some(old));
+        }
+    }
+
+    /// A phone registered this Contact through a new stream: its dialogs whose stream is gone go on there. That it
+    /// comes from the same address is asked so that nobody draws the dialogs of another to himself.
+    pub(crate) fn reconnected(
+        &mut self,
+        cx: &Cx<'_>,
+        stack: &mut Stack,
+        contact: &str,
+        flow: Flow,
+        from: IpAddr,
+    ) {
+        for leg in self.by_contact.get(contact).cloned().unwrap_or_default() {
+            let place = self.all.get(leg).and_then(|session| session.placed.as_ref());
+            if place.is_some_and(|place| place.1 == from) {
+                self.follow(cx, stack, leg, flow);
+            }
         }
     }
 
@@ -307,6 +369,7 @@ impl Session {
             retry_key: None,
             progress: None,
             bye_after_ack: None,
+            placed: None,
         }
     }
 
@@ -337,6 +400,12 @@ impl Session {
         }
         reply
     }
+}
+
+/// Under which Contact a session is found: when its dialog goes through a stream.
+fn contact_on_stream(session: &Session) -> Option<&SmolStr> {
+    let dialog = session.dialog.as_ref()?;
+    matches!(dialog.flow, Flow::Stream { .. }).then_some(&dialog.target)
 }
 
 /// Arms a timer of a leg.

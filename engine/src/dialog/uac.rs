@@ -169,7 +169,8 @@ impl Sessions {
         let ack = acknowledge(cx, stack, &mut dialog, cseq);
         session.ack = Some((cseq, ack.0, ack.1));
         session.dialog = Some(dialog);
-        Self::repin(cx, stack, None, flow);
+        self.place(cx, stack, leg, None);
+        let session = self.all.get_mut(leg)?;
         if session.phase == Phase::Ending {
             // The 2xx crossed our CANCEL (§9.1).
             self.bye(cx, stack, leg, REASON_ELSEWHERE);

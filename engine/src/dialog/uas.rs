@@ -35,8 +35,8 @@ impl Sessions {
             asked: asked(invite),
         };
         let contact = stack.contact(flow, user);
-        Self::repin(cx, stack, None, flow);
         let leg = self.insert(Session::new(call, role, Some(dialog), contact, updates));
+        self.place(cx, stack, leg, None);
         self.owns_server(txn, leg);
         Ok(leg)
     }

@@ -6,7 +6,7 @@ use super::session::{
     AGENT, Ending, Heard, LegEvent, Ours, Phase, Role, Session, Theirs, asked, description,
 };
 use super::session_timer::SessionTimer;
-use super::sessions::{Sessions, Stack, arm, capabilities};
+use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::uac::acknowledge;
 use super::{ALLOW, SUPPORTED};
 use crate::border::Flow;
@@ -37,6 +37,8 @@ impl Sessions {
             stack.respond(cx, txn, &Reply::new(status));
             return None;
         }
+        self.follow(cx, stack, leg, flow);
+        let session = self.all.get(leg)?;
         match message.method() {
             Method::Bye => self.bye_received(cx, stack, leg, txn),
             Method::Invite | Method::Update => self.change_received(cx, stack, leg, txn, message, flow, cseq),
@@ -123,8 +125,9 @@ impl Sessions {
         if let Some(dialog) = &mut session.dialog {
             let old = dialog.flow;
             dialog.refresh_target(message, flow);
-            Self::repin(cx, stack, Some(old), flow);
+            self.place(cx, stack, leg, Some(old));
         }
+        let session = self.all.get_mut(leg)?;
         session.learn(message);
         if method == Method::Update && body.is_empty() {
             session.timer = Some(timer);
@@ -259,7 +262,8 @@ impl Sessions {
             let dialog = session.dialog.as_mut()?;
             let old = dialog.flow;
             dialog.refresh_target(message, flow);
-            Self::repin(cx, stack, Some(old), flow);
+            self.place(cx, stack, leg, Some(old));
+            let session = self.all.get_mut(leg)?;
             if ours.method == Method::Invite {
                 session.acknowledge(cx, stack, ours.cseq);
             }
@@ -270,9 +274,15 @@ impl Sessions {
             return if body.is_empty() { None } else { self.heard(leg, LegEvent::Refreshed { body }) };
         }
         match status {
-            Status::NO_SUCH_TRANSACTION | Status::REQUEST_TIMEOUT => {
+            Status::NO_SUCH_TRANSACTION => {
                 let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
                 self.remove(cx, stack, leg);
+                return heard;
+            }
+            // Somebody on the way gave up on the peer (§12.2.1.2).
+            Status::REQUEST_TIMEOUT => {
+                let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
+                self.bye(cx, stack, leg, REASON_LOST);
                 return heard;
             }
             Status::REQUEST_PENDING => {
@@ -343,7 +353,8 @@ impl Session {
             Phase::Inviting if offers => return Some(Status::REQUEST_PENDING),
             Phase::Inviting | Phase::Up => {}
         }
-        if offers && self.ours.is_some() {
+        // A refresh of ours by UPDATE offers nothing and is in nobody's way.
+        if offers && self.ours.as_ref().is_some_and(|ours| ours.method == Method::Invite) {
             return Some(Status::REQUEST_PENDING);
         }
         if offers && (self.theirs.is_some() || self.unacked.is_some()) {

@@ -12,7 +12,7 @@ use crate::cx::{Cx, ServerKey};
 use crate::dialog::screen;
 use crate::event::Event;
 use crate::registrar::{Origin, address_of_record};
-use crate::sip::{HeaderName, Message, Method, Status};
+use crate::sip::{HeaderName, Message, Method, NameAddr, Status};
 use crate::transaction::Reply;
 
 impl Tables {
@@ -81,6 +81,14 @@ impl Tables {
             }
             _ => Reply::new(Status::FORBIDDEN),
         };
+        if reply.status.is_success() && matches!(flow, Flow::Stream { .. }) {
+            let below = &mut self.below;
+            for contact in request.values(HeaderName::Contact).filter_map(|value| NameAddr::parse(value).ok())
+            {
+                let uri = contact.uri.without_headers();
+                below.sessions.reconnected(cx, &mut below.stack, uri, flow, source.ip());
+            }
+        }
         self.below.stack.respond(cx, txn, &reply);
     }
 

@@ -2,6 +2,7 @@
 
 mod dialogs;
 mod offers;
+mod streams;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -48,7 +49,10 @@ impl World {
         let local: SocketAddr = US.parse().unwrap();
         let boot = Boot {
             wall: WallTime::from_unix_millis(1_700_000_000_000),
-            listeners: vec![Listener { id: ListenerId(0), transport: Transport::Udp, local }],
+            listeners: vec![
+                Listener { id: ListenerId(0), transport: Transport::Udp, local },
+                Listener { id: ListenerId(1), transport: Transport::Tcp, local },
+            ],
             shards: 1,
             ..Boot::default()
         };

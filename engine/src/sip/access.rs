@@ -21,36 +21,74 @@ pub enum Contacts<'a> {
     List(Addresses<'a>),
 }
 
-/// Walks addresses: see [`Message::addresses`].
+/// Walks the values of a list header, each parsed where the one before ended.
 #[derive(Clone, Debug)]
-pub struct Addresses<'a> {
+struct List<'a> {
     message: &'a Message,
     name: HeaderName,
     /// The field to look at next.
     next: usize,
-    /// What is left of the field before it.
+    /// What is left of the field before it, and where that begins in the message.
     rest: &'a str,
+    base: usize,
 }
+
+impl<'a> List<'a> {
+    fn new(message: &'a Message, name: HeaderName) -> Self {
+        Self { message, name, next: 0, rest: "", base: 0 }
+    }
+
+    /// Where the next value begins; empty elements are left out.
+    fn value(&mut self) -> Option<(&'a str, usize)> {
+        loop {
+            let value = self.rest.trim_start_matches([',', ' ', '\t', '\r', '\n']);
+            self.base += self.rest.len() - value.len();
+            self.rest = value;
+            if !value.is_empty() {
+                return Some((value, self.base));
+            }
+            let (position, field) = self.message.field_from(self.name, self.next)?;
+            self.next = position + 1;
+            self.rest = self.message.text(field.value);
+            self.base = usize::from(field.value.0);
+        }
+    }
+
+    /// The value ended there. After an error nobody knows where the next one begins: the rest of the field is left out.
+    fn ended(&mut self, at: Option<usize>) {
+        let at = at.unwrap_or(self.rest.len());
+        self.rest = self.rest.get(at..).unwrap_or_default();
+        self.base += at;
+    }
+}
+
+/// Walks addresses: see [`Message::addresses`].
+#[derive(Clone, Debug)]
+pub struct Addresses<'a>(List<'a>);
 
 impl<'a> Iterator for Addresses<'a> {
     type Item = Result<NameAddr<'a>, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if self.rest.is_empty() {
-                let (position, field) = self.message.field_from(self.name, self.next)?;
-                self.next = position + 1;
-                self.rest = self.message.text(field.value);
-            }
-            self.rest = self.rest.trim_start_matches([',', ' ', '\t', '\r', '\n']);
-            if !self.rest.is_empty() {
-                break;
-            }
-        }
-        let address = NameAddr::parse_first(self.rest, self.name.as_str(), 0);
-        // After an error nobody knows where the next address begins.
-        self.rest = address.as_ref().map_or("", |a| self.rest.get(a.end()..).unwrap_or_default());
+        let (text, base) = self.0.value()?;
+        let address = NameAddr::parse_first(text, self.0.name.as_str(), base);
+        self.0.ended(address.as_ref().ok().map(NameAddr::end));
         Some(address)
+    }
+}
+
+/// Walks the path of a request: see [`Message::vias`].
+#[derive(Clone, Debug)]
+pub struct Vias<'a>(List<'a>);
+
+impl<'a> Iterator for Vias<'a> {
+    type Item = Result<Via<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (text, base) = self.0.value()?;
+        let via = Via::parse_first(text, base);
+        self.0.ended(via.as_ref().ok().map(Via::end));
+        Some(via)
     }
 }
 
@@ -62,8 +100,8 @@ impl Message {
     }
 
     /// Every Via, topmost first.
-    pub fn vias(&self) -> impl Iterator<Item = Result<Via<'_>, ParseError>> {
-        self.values(HeaderName::Via).map(Via::parse)
+    pub fn vias(&self) -> Vias<'_> {
+        Vias(List::new(self, HeaderName::Via))
     }
 
     /// From.
@@ -85,7 +123,7 @@ impl Message {
 
     /// All addresses of this name: Route, Record-Route, Path, P-Asserted-Identity and their kin.
     pub fn addresses(&self, name: HeaderName) -> Addresses<'_> {
-        Addresses { message: self, name, next: 0, rest: "" }
+        Addresses(List::new(self, name))
     }
 
     /// Contact. An error in one address is that item's; `*` beside addresses is an error (RFC 3261 §10.3).
@@ -103,16 +141,14 @@ impl Message {
 
     /// The first Contact address: the remote target of a dialog.
     pub fn contact(&self) -> Option<Result<NameAddr<'_>, ParseError>> {
-        let name = HeaderName::Contact;
-        let field = self.first(name)?;
-        Some(NameAddr::parse_first(self.text(field.value), name.as_str(), usize::from(field.value.0)))
+        self.addresses(HeaderName::Contact).next()
     }
 
     /// Call-ID.
     pub fn call_id(&self) -> Result<&str, ParseError> {
         let field = self.required(HeaderName::CallId)?;
         let value = self.text(field.value);
-        if scan::all(value, scan::VISIBLE) {
+        if scan::is_visible(value) {
             return Ok(value);
         }
         let why = if value.is_empty() { Why::Empty } else { Why::Character };
@@ -216,14 +252,16 @@ impl Message {
         if self.is_request() {
             Uri::parse(self.request_uri()).map_err(|e| e.named("Request-URI"))?;
         }
-        self.via()?;
+        self.required(HeaderName::Via)?;
         let mut hops = 0;
         for via in self.vias() {
             via?;
             hops += 1;
         }
-        if hops > MESSAGE_VIAS {
-            return Err(ParseError::new("Via", Why::TooLarge, 0));
+        match hops {
+            0 => return Err(ParseError::new("Via", Why::Empty, 0)),
+            1..=MESSAGE_VIAS => {}
+            _ => return Err(ParseError::new("Via", Why::TooLarge, 0)),
         }
         self.from()?;
         self.to()?;

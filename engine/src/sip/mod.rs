@@ -20,7 +20,7 @@ mod values;
 mod via;
 mod writer;
 
-pub use access::{Addresses, Contacts};
+pub use access::{Addresses, Contacts, Vias};
 pub use digest::{Auth, DigestChallenge, DigestCredentials};
 pub use error::{ParseError, Why};
 pub use framer::{Frame, Framer};

@@ -94,14 +94,26 @@ pub(super) fn is(byte: u8, class: u16) -> bool {
     CLASS[usize::from(byte)] & class != 0
 }
 
+/// Whether `text` is not empty and all of it visible ASCII.
+#[inline]
+pub(super) fn is_visible(text: &str) -> bool {
+    // Without a branch inside, so that many are compared at once.
+    !text.is_empty() && text.bytes().fold(true, |all, b| all & (b > b' ') & (b < 0x7f))
+}
+
 /// Whether `text` is not empty and all of `class`.
 pub(super) fn all(text: &str, class: u16) -> bool {
     !text.is_empty() && text.bytes().all(|b| is(b, class))
 }
 
 /// `text` without white space at its ends.
+#[inline]
 pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let blank = |b: &&u8| **b <= b' ' && is(**b, LWS);
+    let from = text.as_bytes().iter().take_while(blank).count();
+    let rest = text.get(from..).unwrap_or_default();
+    let after = rest.as_bytes().iter().rev().take_while(blank).count();
+    rest.get(..rest.len() - after).unwrap_or_default()
 }
 
 /// A decimal number up to `max`, digits only.

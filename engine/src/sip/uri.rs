@@ -420,19 +420,9 @@ fn classify(text: &str) -> Option<HostKind> {
 /// Whether there are two dots side by side.
 #[inline]
 fn has_two_dots(text: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    let mut rest = text;
-    // Words overlap by one octet, so that every pair is in one of them.
-    while let Some(word) = rest.first_chunk::<8>() {
-        let dots = u64::from_le_bytes(*word) ^ ONES * b'.' as u64;
-        // Host characters are ASCII: adding 0x7f reaches the highest bit of all octets but zeros.
-        let others = (dots + ONES * 0x7f) & ONES << 7;
-        if !(others | others >> 8) & (ONES << 7 >> 8) != 0 {
-            return true;
-        }
-        rest = rest.get(7..).unwrap_or_default();
-    }
-    rest.windows(2).any(|pair| pair == b"..")
+    let next = text.get(1..).unwrap_or_default();
+    // Without a branch inside, so that many are compared at once.
+    text.iter().zip(next).fold(false, |any, (&a, &b)| any | ((a == b'.') & (b == b'.')))
 }
 
 /// Takes a port number.

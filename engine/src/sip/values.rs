@@ -25,13 +25,17 @@ impl<'a> CSeq<'a> {
     /// Parses a whole value.
     pub fn parse(text: &'a str) -> Result<Self, ParseError> {
         let mut c = Cursor::new(text);
-        let mut read = || {
-            c.skip_lws();
-            let number = scan::number(c.take(scan::DIGIT), CSEQ_MAX)?;
-            let name = last_token(&mut c)?;
-            Ok(Self { number, method: Method::from_name(name), name })
-        };
-        read().map_err(|why| ParseError::new("CSeq", why, c.at()))
+        match Self::read(&mut c) {
+            Ok((number, name)) => Ok(Self { number, method: Method::from_name(name), name }),
+            Err(why) => Err(ParseError::new("CSeq", why, c.at())),
+        }
+    }
+
+    #[inline(always)]
+    fn read(c: &mut Cursor<'a>) -> Result<(u32, &'a str), Why> {
+        c.skip_lws();
+        let number = scan::number(c.take(scan::DIGIT), CSEQ_MAX)?;
+        Ok((number, last_token(c)?))
     }
 }
 
@@ -65,6 +69,7 @@ impl<'a> RAck<'a> {
 }
 
 /// Takes white space and the token that ends the value.
+#[inline(always)]
 fn last_token<'a>(c: &mut Cursor<'a>) -> Result<&'a str, Why> {
     let at = c.at();
     c.skip_lws();

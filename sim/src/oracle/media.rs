@@ -52,8 +52,8 @@ fn nobody_hears_a_stranger(now: Instant, plan: &Plan, phones: &[Phone], leg: &Le
     Err(Broken { call: Some(leg.call), ..broken("nobody_hears_a_stranger", now, reason) })
 }
 
-/// `media_ports_closed`: a packet leaves the exchange for a phone's port. Who listens to a tone need not speak, so nobody
-/// misses a listener that has gone until its session is refreshed.
+/// `media_ports_closed`: a packet leaves the exchange for a phone's port. Who listens to a tone need not
+/// speak, so nobody misses a listener that has gone until its session is refreshed.
 pub(crate) fn port_is_open(now: Instant, plan: &Plan, phone: &Phone, port: u16) -> Verdict {
     let leg = phone.leg_of_port(port & !1);
     let open = leg.is_some_and(|leg| {

@@ -176,3 +176,21 @@ fn a_longer_session_interval_begins_the_invite_anew() {
     world.send(BOB, &respond(&longer, "183 Session Progress", "Require: 100rel\nRSeq: 5\n", ""));
     world.only("PRACK");
 }
+
+#[test]
+fn a_refresh_by_update_is_no_glare() {
+    let mut world = World::new();
+    let (_, refresh) = refreshing(&mut world);
+    let hold = ANSWER.to_owned() + "a=sendonly\n";
+    world.send(BOB, &from_bob(&refresh, "INVITE", 1, "", &hold));
+    world.only("SIP/2.0 200");
+}
+
+#[test]
+fn a_party_that_timed_out_on_the_way_is_told_so() {
+    let mut world = World::new();
+    let (_, refresh) = refreshing(&mut world);
+    world.send(BOB, &respond(&refresh, "408 Request Timeout", "", ""));
+    let lines = world.lines();
+    assert!(lines.contains("bob: BYE") && lines.contains("alice: BYE"), "{lines}");
+}
