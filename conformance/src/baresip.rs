@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Plan {
     user: String,
-    server: SocketAddrV4,
+    server: SocketAddr,
     transport: Transport,
     hertz: u32,
     answers: bool,
@@ -32,7 +32,7 @@ pub struct Plan {
 
 impl Plan {
     /// A phone of `user` that plays `hertz` and answers by itself.
-    pub fn new(user: &str, server: SocketAddrV4, transport: Transport, hertz: u32) -> Self {
+    pub fn new(user: &str, server: SocketAddr, transport: Transport, hertz: u32) -> Self {
         Self { user: user.to_owned(), server, transport, hertz, answers: true }
     }
 
@@ -53,7 +53,7 @@ impl Plan {
     pub fn start(self, ground: &Ground) -> Baresip {
         let port = ground.ports(4);
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, port + 2));
-        let name = format!("baresip-{}", self.user);
+        let name = format!("baresip-{}-{port}", self.user);
         let dir = ground.path(&name);
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
         let scheme = if self.transport.is_reliable() { "tcp" } else { "udp" };

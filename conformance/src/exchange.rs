@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -63,7 +63,7 @@ fn build() -> PathBuf {
 /// What an exchange is to be.
 #[derive(Debug)]
 pub struct Plan {
-    address: Ipv4Addr,
+    server: SocketAddr,
     phones: String,
     head: String,
 }
@@ -71,7 +71,18 @@ pub struct Plan {
 impl Plan {
     /// An exchange without phones on an address of its own, over UDP and TCP.
     pub fn new(ground: &Ground) -> Self {
-        Self { address: ground.address(), phones: String::new(), head: String::new() }
+        Self {
+            server: SocketAddr::from((ground.address(), PORT)),
+            phones: String::new(),
+            head: String::new(),
+        }
+    }
+
+    /// Listens there instead.
+    #[must_use]
+    pub fn at(mut self, server: SocketAddr) -> Self {
+        self.server = server;
+        self
     }
 
     /// A phone that registers with [`PASSWORD`].
@@ -101,22 +112,15 @@ impl Plan {
     /// # Panics
     /// When it does not.
     pub fn start(self, ground: &Ground) -> Exchange {
-        let Self { address, phones, head } = self;
+        let Self { server, phones, head } = self;
         let store = ground.path("telex.db");
         let config = format!(
-            "[listen]\nudp = [\"{address}:{PORT}\"]\ntcp = [\"{address}:{PORT}\"]\n\n\
+            "[listen]\nudp = [\"{server}\"]\ntcp = [\"{server}\"]\n\n\
              [media]\nports = \"10000-19999\"\n\n[store]\npath = \"{}\"\n\n{head}{phones}",
             store.display()
         );
         let config = ground.write("telex.toml", config);
-        let mut command = Command::new(binary());
-        command.arg("run").arg("--config").arg(&config).current_dir(ground.dir());
-        if env::var_os("TELEX_TRACE_SIP").is_some() {
-            command.arg("--trace-sip");
-        }
-        let mut program = Program::start("telex", &mut command, &ground.path("telex.log"));
-        program.expect_from(0, "its readiness", START, |output| output.contains("ready in"));
-        Exchange { program, config, server: SocketAddrV4::new(address, PORT) }
+        Exchange::run(ground, config, server)
     }
 }
 
@@ -125,12 +129,30 @@ impl Plan {
 pub struct Exchange {
     program: Program,
     config: PathBuf,
-    server: SocketAddrV4,
+    server: SocketAddr,
 }
 
 impl Exchange {
+    fn run(ground: &Ground, config: PathBuf, server: SocketAddr) -> Self {
+        let mut command = Command::new(binary());
+        command.arg("run").arg("--config").arg(&config).current_dir(ground.dir());
+        if env::var_os("TELEX_TRACE_SIP").is_some() {
+            command.arg("--trace-sip");
+        }
+        let mut program = Program::start("telex", &mut command, &ground.path("telex.log"));
+        program.expect_from(0, "its readiness", START, |output| output.contains("ready in"));
+        Self { program, config, server }
+    }
+
+    /// [`Exchange::finish`], and a start with the same configuration and store.
+    pub fn restart(self, ground: &Ground) -> Self {
+        let (config, server) = (self.config.clone(), self.server);
+        self.finish();
+        Self::run(ground, config, server)
+    }
+
     /// Where it listens, over UDP and TCP.
-    pub fn server(&self) -> SocketAddrV4 {
+    pub fn server(&self) -> SocketAddr {
         self.server
     }
 

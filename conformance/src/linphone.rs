@@ -1,7 +1,7 @@
 //! Linphone, a softphone, by its console program: it plays one WAV file and records to another.
 
 use std::fs;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
@@ -37,7 +37,7 @@ impl Linphone {
     pub fn start(
         ground: &Ground,
         user: &str,
-        server: SocketAddrV4,
+        server: SocketAddr,
         transport: Transport,
         (hertz, level): (f64, f64),
     ) -> Self {
@@ -104,7 +104,7 @@ impl Linphone {
     }
 }
 
-fn configuration(user: &str, server: SocketAddrV4, transport: Transport, port: u16) -> String {
+fn configuration(user: &str, server: SocketAddr, transport: Transport, port: u16) -> String {
     let (udp, tcp, scheme) = if transport.is_reliable() { (0, port, "tcp") } else { (port, 0, "udp") };
     let rtp = port + 2;
     format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -15,8 +15,10 @@ use crate::ground::Ground;
 use crate::program::{Program, poll};
 use crate::tone;
 
-/// The port that a SIPp on an address of its own listens on.
-pub const PORT: u16 = 5070;
+/// Where a SIPp on an address of its own listens.
+pub fn on(address: Ipv4Addr) -> SocketAddr {
+    SocketAddr::from((address, 5070))
+}
 
 /// What one run of SIPp is to do.
 #[derive(Debug)]
@@ -29,18 +31,17 @@ pub struct Sipp {
 }
 
 impl Sipp {
-    /// Runs `scenario`, a file of `conformance/sipp/` without its ending, on `address`.
-    pub fn new(ground: &Ground, name: &str, scenario: &str, address: Ipv4Addr, transport: Transport) -> Self {
+    /// Runs `scenario`, a file of `conformance/sipp/` without its ending, at `local`, with media two ports above.
+    pub fn new(ground: &Ground, name: &str, scenario: &str, local: SocketAddr, transport: Transport) -> Self {
+        let (address, port) = (local.ip().to_string(), local.port());
         let dir = ground.path(name);
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
         let (statistics, screens) = (dir.join("statistics.csv"), dir.join("screens.log"));
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp").join(scenario).with_extension("xml");
         let mut command = Command::new("sipp");
-        command.arg("-sf").arg(file).arg("-i").arg(address.to_string()).arg("-mi").arg(address.to_string());
-        command
-            .arg("-p")
-            .arg(PORT.to_string())
-            .args(["-t", if transport.is_reliable() { "t1" } else { "u1" }]);
+        command.arg("-sf").arg(file).args(["-i", &address, "-p", &port.to_string()]);
+        command.args(["-mi", &address, "-mp", &(port + 2).to_string()]);
+        command.args(["-t", if transport.is_reliable() { "t1" } else { "u1" }]);
         command
             .args(["-nostdin", "-buff_size", "425984", "-trace_stat", "-fd", "1", "-stf"])
             .arg(&statistics);
@@ -59,8 +60,12 @@ impl Sipp {
 
     /// The server to talk to, for a scenario that begins by sending.
     #[must_use]
-    pub fn server(mut self, server: SocketAddrV4) -> Self {
+    pub fn server(mut self, server: SocketAddr) -> Self {
         self.command.arg(server.to_string());
+        if server.is_ipv6() {
+            // Left to itself it forgets the brackets in the digest's uri.
+            self.command.args(["-auth_uri", &server.to_string()]);
+        }
         self
     }
 

@@ -262,3 +262,43 @@ fn an_operator_ends_a_call() {
     bob.expect("CALL_CLOSED");
     exchange.finish();
 }
+
+#[test]
+fn every_phone_of_an_extension_rings_and_the_first_answer_wins() {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    let ground = Ground::new("baresip-fork");
+    let exchange = exchange(&ground);
+    let server = exchange.server();
+    let mut desk = Phone::new("bob", server, Udp, BOB).rings().start(&ground);
+    let mut mobile = Phone::new("bob", server, Tcp, BOB).rings().start(&ground);
+    let mut alice = Phone::new("alice", server, Udp, ALICE).start(&ground);
+    alice.command("dial sip:bob@telex.test");
+    desk.expect("CALL_INCOMING");
+    mobile.expect("CALL_INCOMING");
+    mobile.command("accept");
+    alice.expect("CALL_ESTABLISHED");
+    desk.expect("CALL_CLOSED");
+    hears(&mobile, ALICE, 1.0);
+    hears(&alice, BOB, 1.0);
+    mobile.command("hangup");
+    alice.expect("CALL_CLOSED");
+    exchange.finish();
+}
+
+#[test]
+fn a_phone_is_known_after_a_restart() {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    let ground = Ground::new("baresip-restart");
+    let exchange = exchange(&ground);
+    let (mut alice, mut bob) = pair(&ground, &exchange, Udp, Udp);
+    let exchange = exchange.restart(&ground);
+    assert_eq!(exchange.registrations().len(), 2);
+    call(&mut alice, &mut bob);
+    alice.command("hangup");
+    bob.expect("CALL_CLOSED");
+    exchange.finish();
+}

@@ -2,14 +2,14 @@
 //!
 //! The long runs are `#[ignore]`d; `cargo test --release -p telex-conformance --test sipp -- --ignored` does them.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use telex_conformance::exchange::{Carried, Exchange, Plan};
 use telex_conformance::ground::Ground;
 use telex_conformance::peers;
-use telex_conformance::sipp::{self, Counts, Running, Sipp};
+use telex_conformance::sipp::{Counts, Running, Sipp, on};
 use telex_engine::border::Transport::{self, Tcp, Udp};
 
 /// Time for a short run on a busy machine.
@@ -24,17 +24,20 @@ fn alone() -> MutexGuard<'static, ()> {
 /// An exchange with the caller `alice`, and the callee `bob` who is always at a SIPp.
 struct Pair {
     exchange: Exchange,
-    alice: Ipv4Addr,
-    bob: Ipv4Addr,
+    alice: SocketAddr,
+    bob: SocketAddr,
     transport: Transport,
 }
 
 impl Pair {
     fn new(ground: &Ground, transport: Transport) -> Self {
-        let (alice, bob) = (ground.address(), ground.address());
-        let over = transport.as_str().to_lowercase();
-        let contact = format!("sip:bob@{bob}:{};transport={over}", sipp::PORT);
-        let exchange = Plan::new(ground).phone("alice").fixed("bob", &contact).start(ground);
+        let places = [on(ground.address()), on(ground.address())];
+        Self::at(ground, Plan::new(ground), places, transport)
+    }
+
+    fn at(ground: &Ground, plan: Plan, [alice, bob]: [SocketAddr; 2], transport: Transport) -> Self {
+        let contact = format!("sip:bob@{bob};transport={}", transport.as_str().to_lowercase());
+        let exchange = plan.phone("alice").fixed("bob", &contact).start(ground);
         Self { exchange, alice, bob, transport }
     }
 
@@ -93,7 +96,7 @@ fn register(count: u32, rate: u32, transport: Transport) {
     let _alone = alone();
     let ground = Ground::new("sipp-register");
     let exchange = extensions(count).fold(Plan::new(&ground), |plan, user| plan.phone(&user)).start(&ground);
-    let run = Sipp::new(&ground, "phones", "register", ground.address(), transport)
+    let run = Sipp::new(&ground, "phones", "register", on(ground.address()), transport)
         .server(exchange.server())
         .users(extensions(count))
         .calls(count, 2000, rate)
@@ -128,7 +131,7 @@ fn a_registered_phone_is_called() {
     let _alone = alone();
     let ground = Ground::new("sipp-registered");
     let exchange = Plan::new(&ground).phone("alice").phone("bob").start(&ground);
-    let (alice, bob) = (ground.address(), ground.address());
+    let (alice, bob) = (on(ground.address()), on(ground.address()));
     let registering = Sipp::new(&ground, "bob-registers", "register", bob, Udp)
         .server(exchange.server())
         .users(["bob".to_owned()])
@@ -170,6 +173,24 @@ fn a_hundred_calls_at_once_over_udp() {
 #[test]
 fn a_hundred_calls_at_once_over_tcp() {
     calls("sipp-hundred-tcp", Tcp, (100, 100, 25), Duration::from_secs(10));
+}
+
+#[test]
+fn calls_over_ipv6() {
+    if !peers::installed(&["sipp"]) {
+        return;
+    }
+    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return peers::skip("this host has no IPv6");
+    }
+    let _alone = alone();
+    let ground = Ground::new("sipp-ipv6");
+    let at = |port: u16| SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    let first = ground.ports(12);
+    let places = [at(first + 2), at(first + 8)];
+    let pair = Pair::at(&ground, Plan::new(&ground).at(at(first)), places, Udp);
+    pair.calls(&ground, (5, 1, 100), Duration::from_secs(1));
+    pair.exchange.finish();
 }
 
 #[test]
