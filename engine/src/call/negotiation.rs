@@ -205,8 +205,7 @@ impl Call {
         }
         let playing = self.playing();
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));
-        let silence =
-            cx.config.media_timeout.filter(|_| self.answered.is_some() && !held);
+        let silence = cx.config.media_timeout.filter(|_| self.answered.is_some() && !held);
         if service {
             let caller = &mut self.parties[CALLER];
             let accept = if playing.is_none() { caller.relay_to(caller) } else { Vec::new() };
