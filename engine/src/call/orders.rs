@@ -35,8 +35,8 @@ impl Calls {
 }
 
 impl Call {
-    /// Lets the caller hear a callee that has not answered. The first one is heard until it gives up or another answers:
-    /// phones that ring together would otherwise take the caller's ear from each other with every response.
+    /// Lets the caller hear a callee that has not answered. The first one is heard until it gives up or another
+    /// answers: phones that ring together would otherwise take the caller's ear from each other with every response.
     fn early_media(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, status: Status) {
         self.state = CallState::Ringing;
         let heard = self.peer.is_none_or(|peer| peer == party || self.leg(peer).is_none());
