@@ -6,6 +6,7 @@
 //! ```
 
 mod harness;
+mod sdp;
 mod sip;
 
 #[global_allocator]
@@ -18,4 +19,5 @@ fn main() {
         "Median of 21 rounds in turns, CPU time of one thread. A value that is wrong or missing is named."
     );
     sip::run(&wants);
+    sdp::run(&wants);
 }

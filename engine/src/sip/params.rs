@@ -115,7 +115,9 @@ pub(super) fn param<'a>(c: &mut Cursor<'a>) -> Result<Param<'a>, Why> {
         let value = c.quoted()?;
         return Ok(Param { name, value: Some(value), quoted: true });
     }
-    let value = c.take(scan::VALUE);
+    let from = c.at();
+    c.skip_long(scan::VALUE);
+    let value = c.slice(from, c.at());
     if value.is_empty() { Err(Why::Parameter) } else { Ok(Param { name, value: Some(value), quoted: false }) }
 }
 

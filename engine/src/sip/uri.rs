@@ -397,7 +397,7 @@ pub(super) fn host(c: &mut Cursor<'_>) -> Result<HostKind, Why> {
         c.seek(end);
         return Ok(HostKind::V6);
     }
-    if c.skip(scan::HOST) == 0 {
+    if c.skip_long(scan::HOST) == 0 {
         return Err(Why::Host);
     }
     classify(c.slice(from, c.at())).ok_or(Why::Host)
