@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running exchange in a folder of its own, killed when the test ends early.
@@ -77,9 +79,8 @@ impl Telex {
         command(self.folder.path()).args(arguments).output().unwrap()
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for the end; gives the exit code.
@@ -160,7 +161,7 @@ fn options_are_answered_over_udp_and_tcp_and_sigterm_ends_it() {
     }
     telex.says("over TCP");
     assert!(telex.log().contains("  | OPTIONS sip:127.0.0.1 SIP/2.0\n"), "{}", telex.log());
-    telex.signal("-TERM");
+    telex.signal(Signal::TERM);
     assert_eq!(telex.ended(), Some(0), "{}", telex.log());
     assert!(!telex.folder.path().join("telex.sock").exists());
 }
@@ -178,11 +179,11 @@ fn systemd_is_told_what_goes_on() {
     };
     let mut telex = Telex::start_in(folder, &["run"]);
     assert_eq!(told().trim(), "READY=1");
-    telex.signal("-HUP");
+    telex.signal(Signal::HUP);
     let reloading = told();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     assert_eq!(told().trim(), "READY=1");
-    telex.signal("-INT");
+    telex.signal(Signal::INT);
     assert_eq!(told().trim(), "STOPPING=1");
     assert_eq!(telex.ended(), Some(0));
 }
@@ -227,14 +228,14 @@ fn sighup_puts_a_good_configuration_in_force_and_keeps_a_bad_one_out() {
     let telex = Telex::start(&["run"]);
     let file = telex.folder.path().join("telex.toml");
     std::fs::write(&file, "[listn]\n").unwrap();
-    telex.signal("-HUP");
+    telex.signal(Signal::HUP);
     telex.says("telex.toml:1:2: unknown section or key `listn`; did you mean `listen`?");
     telex.says("the one before stays in force");
     assert!(over_udp(telex.udp).starts_with("SIP/2.0 200"));
     // The UDP listener stays as it is, the TCP listener goes, another comes.
     let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     std::fs::write(&file, config("127.0.0.1:0", &free.to_string(), &["100", "101"])).unwrap();
-    telex.signal("-HUP");
+    telex.signal(Signal::HUP);
     telex.says(&format!("configuration read again: 2 phones, listening on udp {}, tcp {free}", telex.udp));
     assert!(over_udp(telex.udp).starts_with("SIP/2.0 200"));
     assert!(over_tcp(free).starts_with("SIP/2.0 200"));
