@@ -159,8 +159,8 @@ pub fn call_rows(head: &Head, out: &call::Outcome, media: Option<&MediaSums>) ->
             &shown(core_percent_per_call(out), 3, "%"),
             failures,
         ) + &row("Added latency of RTP, p50 / p99", &format!("{p50:.3} / {p99:.3} ms"), failures)
-            + &row("RTP packets lost", &lost, failures)
-            + &row("Packets heard in the wrong call", &sums.crosstalk.to_string(), failures);
+            + &row("RTP packets lost", &lost, sums.lost().map_or(0, i64::unsigned_abs))
+            + &row("Packets heard in the wrong call", &sums.crosstalk.to_string(), sums.crosstalk);
     }
     if up > 0 {
         let memory = shown(kilobytes_per_call(out), 1, "KiB");
