@@ -1,5 +1,6 @@
 //! Whole calls through the machine, by hand-written messages over a perfect network.
 
+mod clauses;
 mod dialogs;
 mod offers;
 mod streams;
