@@ -50,15 +50,15 @@ impl Pair {
             .tone(440.0)
     }
 
-    /// Bob's SIPp, which answers `count` calls and sends back what it hears.
-    fn callee(&self, ground: &Ground, scenario: &str, count: u32) -> Running {
-        let callee = Sipp::new(ground, "bob", scenario, self.bob, self.transport);
-        callee.options(&["-rtp_echo", "-m", &count.to_string()]).listen()
+    /// Bob's SIPp, which rings for that long, answers `count` calls and sends back what it hears.
+    fn callee(&self, ground: &Ground, count: u32, rings: Duration) -> Running {
+        let callee = Sipp::new(ground, "bob", "answer", self.bob, self.transport);
+        callee.options(&["-rtp_echo", "-m", &count.to_string()]).hold(rings).listen()
     }
 
     /// Calls with sound both ways; none may fail. What the caller counted.
     fn calls(&self, ground: &Ground, (count, at_once, rate): (u32, u32, u32), hold: Duration) -> Counts {
-        let callee = self.callee(ground, "answer", count);
+        let callee = self.callee(ground, count, Duration::ZERO);
         let caller = self.caller(ground, "call_media").calls(count, at_once, rate).hold(hold).start();
         let limit = SHORT + (hold + Duration::from_millis(500)) * count.div_ceil(at_once);
         let called = caller.finish(limit);
@@ -207,7 +207,8 @@ fn what_a_caller_sends_again_is_absorbed_and_what_it_does_not_acknowledge_comes_
     let _alone = alone();
     let ground = Ground::new("sipp-late-call");
     let pair = Pair::new(&ground, Udp);
-    let callee = pair.callee(&ground, "answer", 1);
+    // It rings for a second, so that there is something to repeat to the INVITE that comes again.
+    let callee = pair.callee(&ground, 1, Duration::from_secs(1));
     let caller = pair.caller(&ground, "late_call").options(&["-nr"]).calls(1, 1, 1).start();
     assert_eq!(caller.finish(SHORT).successful, 1);
     assert_eq!(callee.finish(SHORT).successful, 1);
