@@ -286,7 +286,7 @@ impl UserAgent {
     /// Refuses what the peer asked for last: its call, which is over then, or a change of it, and it goes on as it was.
     pub fn refuse(&mut self, now: Instant, call: CallHandle, status: Status, out: &mut Actions) {
         self.with_leg(now, call, out, |cx, core, leg| {
-            core.sessions.reject_offer(cx, &mut core.stack, leg, status);
+            core.sessions.reject_offer(cx, &mut core.stack, leg, status, "");
             core.sessions.refuse(cx, &mut core.stack, leg, status);
             if !core.sessions.exists(leg) {
                 core.calls.remove(call.0);

@@ -91,7 +91,8 @@ impl Call {
             Err(error) => {
                 self.parties[party].refuse();
                 let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
-                below.sessions.reject_offer(cx, &mut below.stack, leg, status);
+                let warning = format!("{} telex \"{error}\"", error.warning());
+                below.sessions.reject_offer(cx, &mut below.stack, leg, status, &warning);
             }
         }
     }
@@ -132,7 +133,7 @@ impl Call {
         match self.parties[party].offer(codecs, ptime) {
             Ok(body) => below.sessions.accept_offer(cx, &mut below.stack, leg, body),
             Err(_) => {
-                below.sessions.reject_offer(cx, &mut below.stack, leg, Status::REQUEST_PENDING);
+                below.sessions.reject_offer(cx, &mut below.stack, leg, Status::REQUEST_PENDING, "");
             }
         }
     }

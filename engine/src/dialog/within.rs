@@ -156,11 +156,23 @@ impl Sessions {
         session.arm_session_timer(cx, leg);
     }
 
-    /// Refuses what the party asked for; the session goes on as it was (§14.2).
-    pub(crate) fn reject_offer(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, status: Status) {
+    /// Refuses what the party asked for; the session goes on as it was (§14.2). `warning` is the value of a Warning
+    /// header field (§20.43); empty for none.
+    pub(crate) fn reject_offer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        status: Status,
+        warning: &str,
+    ) {
         let Some(session) = self.all.get_mut(leg) else { return };
         if let Some(theirs) = session.theirs.take() {
-            stack.respond(cx, theirs.txn, &session.reply(status));
+            let mut reply = session.reply(status);
+            if !warning.is_empty() {
+                reply = reply.header(HeaderName::Warning, warning);
+            }
+            stack.respond(cx, theirs.txn, &reply);
         }
     }
 
@@ -350,7 +362,13 @@ impl Session {
         match self.phase {
             Phase::Ending => return Some(Status::NO_SUCH_TRANSACTION),
             Phase::Inviting if method == Method::Invite => return Some(Status::SERVER_INTERNAL_ERROR),
-            Phase::Inviting if offers => return Some(Status::REQUEST_PENDING),
+            // The caller has an offer that we have not answered, the callee one of ours (RFC 3311 §5.2).
+            Phase::Inviting if offers => {
+                return Some(match self.role {
+                    Role::Uas { .. } => Status::SERVER_INTERNAL_ERROR,
+                    Role::Uac { .. } => Status::REQUEST_PENDING,
+                });
+            }
             Phase::Inviting | Phase::Up => {}
         }
         // A refresh of ours by UPDATE offers nothing and is in nobody's way.

@@ -228,3 +228,27 @@ fn reliable_responses_go_one_by_one_and_before_the_answer() {
     let expected = "SIP/2.0 200 OK\nSession-Expires: 1800;refresher=uac\nRequire: timer";
     assert_eq!(head(answered, &names), expected);
 }
+
+#[test]
+fn an_update_that_cannot_be_considered_yet_is_to_be_tried_later() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
+    let ringing = world.only("SIP/2.0 180");
+    world.send(ALICE, &inside(&ringing, "UPDATE", 2, OFFER));
+    let refusal = world.only("SIP/2.0 500");
+    assert!(refusal.retry_after().is_some(), "RFC 3311 §5.2: her own offer is not answered");
+}
+
+#[test]
+fn a_refused_re_offer_says_why_and_the_call_goes_on() {
+    let mut world = World::new();
+    let (answered, _) = talking(&mut world);
+    let foreign = OFFER.replace("o=- 1 1", "o=- 1 2").replace("RTP/AVP 8 0 101", "RTP/AVP 18 101");
+    world.send(ALICE, &inside(&answered, "INVITE", 2, &foreign));
+    let refusal = world.only("SIP/2.0 488");
+    let warning = refusal.header(crate::sip::HeaderName::Warning);
+    assert_eq!(warning, Some("305 telex \"no common codec\""));
+    assert_eq!(world.telex.stats().calls, 1);
+}
