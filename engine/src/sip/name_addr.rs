@@ -116,7 +116,10 @@ fn read_display<'a>(c: &mut Cursor<'a>) -> Result<Option<&'a str>, Why> {
             let from = c.at();
             let name = c.take(scan::DISPLAY);
             if c.peek() == b'<' {
-                return Ok(Some(scan::trim(name)));
+                let name = scan::trim(name);
+                // Between quotes, where names are written, it would take the closing quote for itself.
+                let open = name.bytes().rev().take_while(|&b| b == b'\\').count() % 2 == 1;
+                return if open { Err(Why::Character) } else { Ok(Some(name)) };
             }
             c.seek(from);
             Ok(None)
@@ -238,6 +241,14 @@ mod tests {
             (q("1.1"), q("2"), q("0.1234"), q(""), q("a"), q("0.-1")),
             (None, None, None, None, None, None)
         );
+    }
+
+    /// Found by fuzzing: written between quotes, the name took the closing one for itself.
+    #[test]
+    fn a_bare_name_may_not_end_in_a_backslash() {
+        assert!(NameAddr::parse("CORP\\ <sip:+@ift.client.example.net;user=phone>").is_err());
+        let name = address("CORP\\bob <sip:bob@h>");
+        assert_eq!(address(&name.to_string()).display_name(), name.display_name());
     }
 
     proptest! {
