@@ -58,6 +58,8 @@ pub const TRYING: Duration = Duration::from_millis(200);
 pub const TIMER_D: Duration = Duration::from_secs(32);
 /// Retry-After of a 503, in seconds.
 pub const RETRY_AFTER: u32 = 10;
+/// Retry-After of a 503 to a call that found no room, in seconds: calls end all the time.
+pub const RETRY_CALL_AFTER: u32 = 5;
 /// Source addresses whose rate is remembered; the oldest is forgotten for a new one.
 pub const SOURCES: usize = 16_384;
 /// New requests that a source of which none was accepted yet may send at once ...

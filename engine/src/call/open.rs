@@ -75,7 +75,7 @@ impl Calls {
                 reply = reply.header(HeaderName::Warning, warning);
             }
             if refusal.status == Status::SERVICE_UNAVAILABLE {
-                reply = reply.header(HeaderName::RetryAfter, "5");
+                reply = reply.header(HeaderName::RetryAfter, limits::RETRY_CALL_AFTER);
             }
             if refusal.status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");

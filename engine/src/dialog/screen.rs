@@ -1,9 +1,9 @@
 //! What a user agent server says to requests before anybody considers them (RFC 3261 §8.2, §11.2).
 
+use super::session_timer::SessionTimer;
 use super::{ALLOW, SUPPORTED, Stack, asked};
 use crate::cx::{Cx, ServerKey};
 use crate::sip::{HeaderName, Message, Method, Status};
-use crate::time::Duration;
 use crate::transaction::Reply;
 
 /// Option tags that a request other than REGISTER may require of us.
@@ -28,10 +28,8 @@ pub(crate) fn unfit(cx: &Cx<'_>, stack: &mut Stack, txn: ServerKey, invite: &Mes
     if matches!(invite.max_forwards(), Some(Ok(0))) {
         return Some(Reply::new(Status::TOO_MANY_HOPS));
     }
-    let asked = asked(invite);
-    let floor = cx.config.session.min_se;
-    let short = asked.supported && asked.expires.is_some_and(|s| Duration::from_secs(u64::from(s)) < floor);
-    short.then(|| Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs()))
+    let floor = SessionTimer::for_uas(asked(invite), &cx.config.session).err()?;
+    Some(Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs()))
 }
 
 /// The answer to a request outside any dialog that opens nothing.

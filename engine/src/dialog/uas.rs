@@ -8,6 +8,7 @@ use super::session_timer::{Refresher, SessionTimer};
 use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::state::Dialog;
 use crate::cx::{CallKey, Cx, LegKey, LegTimer, ServerKey};
+use crate::limits;
 use crate::sip::{HeaderName, Message, Method, ParseError, Status};
 use crate::time::Duration;
 use crate::transaction::Reply;
@@ -115,7 +116,7 @@ impl Sessions {
         if let (Role::Uas { txn, .. }, Phase::Inviting) = (&session.role, session.phase) {
             let mut reply = session.reply(status);
             if status == Status::SERVICE_UNAVAILABLE {
-                reply = reply.header(HeaderName::RetryAfter, "5");
+                reply = reply.header(HeaderName::RetryAfter, limits::RETRY_CALL_AFTER);
             }
             stack.respond(cx, *txn, &reply);
             self.remove(cx, stack, leg);
