@@ -466,7 +466,9 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<File>) {
     for path in paths {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let hidden = name.starts_with('.') && name != ".ci";
-        if hidden || name == "target" || name.starts_with("telex.db") || name == "telex.toml" {
+        // What fuzzing has made is no part of the tree.
+        let fuzzed = folder.ends_with("fuzz") && (name == "corpus" || name == "artifacts");
+        if hidden || fuzzed || name == "target" || name.starts_with("telex.db") || name == "telex.toml" {
             continue;
         }
         if path.is_dir() {
