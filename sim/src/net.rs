@@ -4,7 +4,7 @@
 use telex_engine::time::{Duration, Instant};
 
 use crate::luck::{Kind, below, happens, luck};
-use crate::plan::{Faults, Plan};
+use crate::plan::{ExactFault, ExactKind, Faults, Plan, Way};
 
 /// One direction of one phone's traffic with the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub(crate) enum Why {
     Burst,
     /// The phone is cut off.
     Partition,
+    /// The plan names this message.
+    Exact,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,6 +88,8 @@ pub(crate) struct Network {
 const OVERTAKEN_BY: Duration = Duration::from_millis(250);
 /// The second copy of a doubled packet arrives up to this much after the first.
 const DOUBLE_AFTER: Duration = Duration::from_millis(60);
+/// The second copy of a message that the plan doubles arrives this much after the first.
+const EXACT_DOUBLE_AFTER: Duration = Duration::from_millis(1);
 /// A stream's lost segment is sent again after this.
 const SEGMENT_AGAIN: Duration = Duration::from_millis(220);
 
@@ -124,6 +128,17 @@ impl Network {
         let draw = |kind| luck(seed, name, ordinal, kind);
         let storm = now < self.calm;
         let faults = &self.faults;
+        if let Some(kind) = exact(faults, id, ordinal) {
+            let at = now + latency;
+            return match kind {
+                ExactKind::Lose => {
+                    self.lost += 1;
+                    Fate::Lost(Why::Exact)
+                }
+                ExactKind::Double => Fate::Twice(at, at + EXACT_DOUBLE_AFTER),
+                ExactKind::Delay(by) => Fate::Arrives(at + by),
+            };
+        }
         if storm {
             if happens(faults.burst, draw(Kind::Burst)) {
                 link.burst_until = link.burst_until.max(ordinal + 1 + below(7, draw(Kind::BurstLength)));
@@ -206,6 +221,17 @@ impl Network {
         let windows = self.faults.partitions.iter();
         windows.filter(|p| p.phone == phone && p.from <= now && now < p.until).map(|p| p.until).max()
     }
+}
+
+/// What the plan says about this very message.
+fn exact(faults: &Faults, id: LinkId, ordinal: u64) -> Option<ExactKind> {
+    let here = |f: &&ExactFault| {
+        f.phone == id.phone
+            && (f.way == Way::In) == id.inward
+            && u64::from(f.message) == ordinal
+            && id.channel == Channel::Sip
+    };
+    faults.exact.iter().find(here).map(|fault| fault.kind)
 }
 
 fn part_of(whole: Duration, luck: u64) -> Duration {
