@@ -33,4 +33,6 @@ mod world;
 pub use draw::{FEATURES, Settings, Swarm, draw};
 pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
+#[cfg(feature = "planted")]
+pub use run::run_planted;
 pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
