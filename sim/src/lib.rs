@@ -24,6 +24,7 @@ mod oracle;
 mod phone;
 pub mod plan;
 mod run;
+mod shrink;
 mod streams;
 mod text;
 mod voice;
@@ -36,3 +37,4 @@ pub use plan::{Plan, PlanError};
 #[cfg(feature = "planted")]
 pub use run::run_planted;
 pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
+pub use shrink::{Bounds, Shrunk, shrink};

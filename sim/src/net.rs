@@ -77,6 +77,8 @@ pub(crate) struct Network {
     faults: Faults,
     calm: Instant,
     latency: Vec<(Duration, Duration)>,
+    /// What the luck of each link is called.
+    names: Vec<u64>,
     links: Vec<Link>,
     /// Datagrams that did not arrive.
     pub(crate) lost: u64,
@@ -100,6 +102,7 @@ impl Network {
             faults: plan.faults.clone(),
             calm: plan.calm,
             latency: plan.phones.iter().map(|p| (p.latency, p.jitter)).collect(),
+            names: names(plan),
             links: vec![Link::default(); plan.phones.len() * LinkId::PER_PHONE],
             lost: 0,
             sent: 0,
@@ -120,7 +123,7 @@ impl Network {
     pub(crate) fn datagram(&mut self, now: Instant, id: LinkId) -> Fate {
         let cut_off = !self.reachable(id.phone, now);
         let (latency, jitter) = self.latency[id.phone];
-        let (seed, name) = (self.seed, id.index() as u64);
+        let (seed, name) = (self.seed, self.names[id.index()]);
         let link = &mut self.links[id.index()];
         link.ordinal += 1;
         self.sent += 1;
@@ -181,7 +184,7 @@ impl Network {
         pieces.clear();
         let wait = self.partition_end(id.phone, now);
         let (latency, jitter) = self.latency[id.phone];
-        let (seed, name) = (self.seed, id.index() as u64);
+        let (seed, name) = (self.seed, self.names[id.index()]);
         let link = &mut self.links[id.index()];
         link.ordinal += 1;
         let ordinal = link.ordinal;
@@ -221,6 +224,13 @@ impl Network {
         let windows = self.faults.partitions.iter();
         windows.filter(|p| p.phone == phone && p.from <= now && now < p.until).map(|p| p.until).max()
     }
+}
+
+fn names(plan: &Plan) -> Vec<u64> {
+    let per_phone = LinkId::PER_PHONE as u64;
+    (0..plan.phones.len())
+        .flat_map(|phone| (0..per_phone).map(move |n| plan.luck_of(phone) * per_phone + n))
+        .collect()
 }
 
 /// What the plan says about this very message.

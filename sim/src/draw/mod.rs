@@ -10,7 +10,7 @@ use telex_engine::time::{Duration, Instant};
 pub use swarm::{FEATURES, Swarm};
 
 use crate::luck::Draw;
-use crate::plan::{BrokenTimer, CallPlan, ExchangePlan, PhonePlan, Plan};
+use crate::plan::{BrokenTimer, CALM, CallPlan, EMPTY, ExchangePlan, PhonePlan, Plan, TAIL};
 
 /// What a person chooses; the seed decides the rest. Probabilities are in parts of a million.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,14 +59,6 @@ impl Default for Settings {
 
 /// Phones register before this; calls begin after it.
 const OPENING: Duration = Duration::from_secs(8);
-/// Faults last this long after the last call was dialled.
-const TAIL: Duration = Duration::from_secs(20);
-/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the
-/// media timeout fit into it.
-const CALM: Duration = Duration::from_secs(120);
-/// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
-const EMPTY: Duration = Duration::from_secs(120);
-
 /// Draws the plan of `seed`.
 pub fn draw(seed: u64, settings: &Settings) -> Plan {
     let mut d = Draw::new(seed, "plan", 0);
@@ -123,6 +115,7 @@ fn phone(seed: u64, index: usize, settings: &Settings, swarm: Swarm<'_>) -> Phon
         registers: Instant::from_millis(d.between(0, 3000)),
         expires: u32::try_from(d.pick(&[60, 90, 120, 600, 3600])).unwrap_or(3600),
         session_timers: d.percent(40) && swarm.on("timers"),
+        luck: None,
     }
 }
 

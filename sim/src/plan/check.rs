@@ -2,7 +2,8 @@
 
 use telex_engine::time::Instant;
 
-use super::{PhonePlan, Plan};
+use super::words::Word as _;
+use super::{CALM, EMPTY, PhonePlan, Plan};
 
 /// The most phones a plan has: each has an address of its own in 10.0.0.0/8.
 pub const MOST_PHONES: usize = 10_000;
@@ -31,8 +32,13 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Wrong> {
     wrong_if(calls > MOST_CALLS, &[Key("calls")], || {
         format!("there are {calls} calls; at most {MOST_CALLS} can be")
     })?;
-    wrong_if(plan.empty < plan.calm, &[Key("empty")], || "empty comes before calm".to_owned())?;
-    wrong_if(plan.end <= plan.empty, &[Key("end")], || "end does not come after empty".to_owned())?;
+    // Sooner, rules would be broken only because nothing has had the time to settle.
+    wrong_if(plan.empty < plan.calm + CALM, &[Key("empty")], || {
+        format!("empty comes at least {} after calm", CALM.write())
+    })?;
+    wrong_if(plan.end < plan.empty + EMPTY, &[Key("end")], || {
+        format!("end comes at least {} after empty", EMPTY.write())
+    })?;
     let shards = plan.exchange.shards;
     wrong_if(!(1..=MOST_SHARDS).contains(&shards), &[Key("exchange"), Key("shards")], || {
         format!("{shards} shards; there are 1 to {MOST_SHARDS}")

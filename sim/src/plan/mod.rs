@@ -75,6 +75,9 @@ pub struct PhonePlan {
     pub expires: u32,
     /// Whether it says `Supported: timer` (RFC 4028).
     pub session_timers: bool,
+    /// The place in the plan that its luck comes from, when it is not its own: phones before it were taken out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub luck: Option<u32>,
 }
 
 /// One call.
@@ -251,6 +254,35 @@ pub enum BrokenTimer {
     T2,
 }
 
+/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the
+/// media timeout fit into it.
+pub const CALM: Duration = Duration::from_secs(120);
+/// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
+pub const EMPTY: Duration = Duration::from_secs(120);
+/// Faults last this long after the last call was dialled.
+pub const TAIL: Duration = Duration::from_secs(20);
+
+impl Plan {
+    /// Lets calm come as soon as the calls and faults allow, and the rest after it.
+    pub fn end_early(&mut self) {
+        let calls = self.calls.iter().map(|c| c.at + TAIL);
+        let faults =
+            self.faults.partitions.iter().map(|p| p.until).chain(self.faults.cuts.iter().map(|c| c.at));
+        let phones = self.phones.iter().map(|p| p.registers + TAIL);
+        let last = calls.chain(faults).chain(phones).max().unwrap_or_default();
+        // Whole seconds are easier to read.
+        let seconds = last.since(Instant::ZERO).as_nanos().div_ceil(1_000_000_000);
+        self.calm = self.calm.min(Instant::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX) * 1000));
+        self.empty = self.calm + CALM;
+        self.end = self.empty + EMPTY;
+    }
+
+    /// The name that the luck of phone `index` has.
+    pub(crate) fn luck_of(&self, index: usize) -> u64 {
+        self.phones[index].luck.map_or(index as u64, u64::from)
+    }
+}
+
 impl PhonePlan {
     /// Its secret.
     pub fn secret(&self) -> String {
@@ -275,6 +307,7 @@ impl Default for PhonePlan {
             registers: Instant::ZERO,
             expires: 3600,
             session_timers: false,
+            luck: None,
         }
     }
 }
