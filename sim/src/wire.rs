@@ -20,18 +20,13 @@ impl World<'_> {
     pub(crate) fn datagram_in(&mut self, phone: usize, bytes: Bytes) -> Verdict {
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
-        if let Some(msg) = &msg {
-            self.entered(msg);
-        }
         let remote = SocketAddr::new(self.phones[phone].address, SIP_PORT);
+        self.watch.received(remote, bytes.len());
+        if let Some(msg) = &msg {
+            self.watch.enter(&Entry { now: self.now, msg, source: remote });
+        }
         let input = Input::Datagram { listener: crate::exchange::UDP, local: EXCHANGE, remote, bytes };
         self.tell(input, msg.as_ref())
-    }
-
-    fn entered(&mut self, msg: &Msg) {
-        let entry = Entry { now: self.now, msg };
-        self.answers.enter(&entry);
-        self.retransmissions.enter(&entry);
     }
 
     /// A SIP message leaves the exchange.
@@ -51,10 +46,13 @@ impl World<'_> {
             return Err(broken("no_stranger_invited", self.now, reason));
         };
         self.correlate(phone, &msg, cause)?;
-        let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, cause };
+        let remote = match flow {
+            Flow::Datagram { remote, .. } => remote,
+            Flow::Stream { .. } => SocketAddr::new(self.phones[phone].address, SIP_PORT),
+        };
+        let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, remote, cause };
         let named = |b: Broken| Broken { call: self.book.get(msg.call_id()).copied(), ..b };
-        self.answers.exit(&exit).map_err(named)?;
-        self.retransmissions.exit(&exit).map_err(named)?;
+        self.watch.exit(&exit).map_err(named)?;
         match flow {
             Flow::Datagram { remote, .. } => {
                 let id = LinkId { phone, inward: false, channel: Channel::Sip };
@@ -82,7 +80,9 @@ impl World<'_> {
                 && plan.phones[planned.caller].extension == msg.user("from")
         };
         let by_cause = match cause {
-            Cause::Message(cause) => self.book.get(cause.call_id()).copied().filter(fits),
+            Cause::Messages(causes) => {
+                causes.iter().find_map(|cause| self.book.get(cause.call_id()).copied().filter(fits))
+            }
             _ => None,
         };
         let calling = |call: &usize| {
@@ -187,12 +187,14 @@ impl World<'_> {
             return self.stimulate(phone, Stimulus::Octets(id.0, bytes));
         }
         let complete = stream.read(bytes.len());
+        let source = SocketAddr::new(self.phones[stream.phone].address, SIP_PORT);
+        self.watch.received(source, bytes.len());
         for msg in &complete {
-            self.entered(msg);
+            self.watch.enter(&Entry { now: self.now, msg, source });
         }
         self.digest.octets(&bytes);
         let event = StreamEvent::Bytes(bytes);
-        self.tell(Input::Stream { stream: id, event }, complete.last())
+        self.tell_with(Input::Stream { stream: id, event }, &complete)
     }
 
     pub(crate) fn stream_up(&mut self, id: StreamId, inward: bool) -> Verdict {
