@@ -45,6 +45,7 @@ impl Cx<'_> {
 
 /// The streams of randomness of the signalling machine.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Randomness {
     /// Via branches.
     pub(crate) branch: Rng,
@@ -56,6 +57,7 @@ pub(crate) struct Randomness {
 
 /// Whose timer it is and what it means there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Timer {
     /// A server transaction's.
     Server(ServerKey, ServerTimer),
@@ -90,6 +92,7 @@ impl Timer {
 
 /// Timers of server transactions (RFC 3261 §17.2, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ServerTimer {
     /// 200 ms without an answer to INVITE: send 100 (§17.2.1).
     Trying,
@@ -107,6 +110,7 @@ pub(crate) enum ServerTimer {
 
 /// Timers of client transactions (RFC 3261 §17.1, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ClientTimer {
     /// Retransmit INVITE.
     A,
@@ -130,6 +134,7 @@ pub(crate) enum ClientTimer {
 
 /// Timers of legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum LegTimer {
     /// Retransmit the 2xx until its ACK comes (RFC 3261 §13.3.1.4).
     Retransmit2xx,
@@ -151,6 +156,7 @@ pub(crate) enum LegTimer {
 
 /// Timers of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum CallTimer {
     /// Nobody answered.
     NoAnswer,

@@ -15,6 +15,7 @@ pub mod event;
 pub mod index;
 pub mod limits;
 pub mod rng;
+pub mod slots;
 pub mod time;
 pub mod timers;
 // syntax

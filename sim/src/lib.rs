@@ -27,10 +27,12 @@ mod run;
 mod streams;
 mod text;
 mod voice;
+mod watch;
 mod wire;
 mod world;
 
 pub use draw::{Settings, draw};
 pub use oracle::{Broken, ORACLES};
 pub use plan::Plan;
-pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
+pub use run::{Failure, Outcome, run, run_traced, run_watched, run_with_ladder};
+pub use watch::Watch;

@@ -36,6 +36,7 @@ use crate::time::Instant;
 
 /// In which role the exchange asks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Challenge {
     /// As registrar or user agent server: 401 (RFC 3261 §22.2).
     Www,
@@ -89,11 +90,12 @@ pub enum Verdict {
 
 /// Checks credentials. It remembers used nonces of extensions that have proved themselves, and nothing of anybody else.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Authenticator {
     nonces: Nonces,
     /// Stands for the secret of users that do not exist.
     nobody: Credentials,
-    offered: &'static [Algorithm],
+    offered: Vec<Algorithm>,
     used: BTreeMap<SmolStr, Used>,
 }
 
@@ -105,12 +107,12 @@ impl Authenticator {
         rng.fill(&mut ha1_md5);
         rng.fill(&mut ha1_sha256);
         let nobody = Credentials { ha1_md5, ha1_sha256: Some(ha1_sha256) };
-        Self { nonces: Nonces::new(rng), nobody, offered: offered(config), used: BTreeMap::new() }
+        Self { nonces: Nonces::new(rng), nobody, offered: offered(config).to_vec(), used: BTreeMap::new() }
     }
 
     /// Follows a change of the configuration.
     pub fn reconfigure(&mut self, config: &Config) {
-        self.offered = offered(config);
+        self.offered = offered(config).to_vec();
         self.used.retain(|extension, _| config.phones.contains_key(extension));
     }
 

@@ -14,7 +14,6 @@ mod route;
 
 use std::collections::BTreeMap;
 
-use slotmap::SlotMap;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -30,6 +29,7 @@ use crate::dialog::{Ending, Heard, Invitation, LegEvent, Sessions, Stack};
 use crate::event::{EndCause, Event};
 use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
 use crate::sip::Status;
+use crate::slots::Slots;
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
 
@@ -38,6 +38,7 @@ const CLEAR: Duration = Duration::from_secs(10);
 
 /// The layers below, lent together.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Below {
     /// Sessions.
     pub(crate) sessions: Sessions,
@@ -47,6 +48,7 @@ pub(crate) struct Below {
 
 /// One call.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Call {
     /// Its number, for people.
     id: u64,
@@ -80,8 +82,9 @@ pub(crate) struct Call {
 
 /// All calls, and the media ports they share.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Calls {
-    all: SlotMap<CallKey, Call>,
+    all: Slots<CallKey, Call>,
     ports: Ports,
     by_id: BTreeMap<u64, CallKey>,
     by_query: BTreeMap<QueryId, CallKey>,
@@ -93,7 +96,7 @@ impl Calls {
     /// No calls yet, and so many media shards.
     pub(crate) fn new(shards: u8) -> Self {
         Self {
-            all: SlotMap::with_key(),
+            all: Slots::new(),
             ports: Ports::new(shards),
             by_id: BTreeMap::new(),
             by_query: BTreeMap::new(),

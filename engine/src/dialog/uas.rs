@@ -140,7 +140,7 @@ impl Sessions {
         cx.timers.cancel(unacked.again);
         cx.timers.cancel(unacked.give_up);
         if let Some(reason) = session.bye_after_ack.take() {
-            self.bye(cx, stack, leg, reason);
+            self.bye(cx, stack, leg, &reason);
             return None;
         }
         self.heard(leg, LegEvent::Confirmed { body: description(message) })
@@ -160,7 +160,7 @@ impl Sessions {
         let unacked = session.unacked.take()?;
         cx.timers.cancel(unacked.again);
         if let Some(reason) = session.bye_after_ack.take() {
-            self.bye(cx, stack, leg, reason);
+            self.bye(cx, stack, leg, &reason);
             return None;
         }
         let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
