@@ -28,11 +28,13 @@ mod shrink;
 mod streams;
 mod text;
 mod voice;
+mod watch;
 mod wire;
 mod world;
 
 pub use draw::{FEATURES, Settings, Swarm, draw};
 pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
-pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
+pub use run::{Failure, Outcome, run, run_traced, run_watched, run_with_ladder};
 pub use shrink::{Bounds, Shrunk, shrink};
+pub use watch::Watch;

@@ -105,7 +105,7 @@ impl Calls {
             Destination::Echo | Destination::Tone => Vec::new(),
         };
         if self.all.len() >= limits::CALLS {
-            cx.report(Event::Overload { what: "calls" });
+            cx.report(Event::Overload { what: "calls".into() });
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
         if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
