@@ -39,4 +39,4 @@ pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
 pub use report::{BrokenPlan, Summary};
 pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
-pub use shrink::{Bounds, Shrunk, shrink};
+pub use shrink::{Bounds, Shrunk, shrink, shrink_while};

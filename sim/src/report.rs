@@ -31,6 +31,8 @@ pub struct BrokenPlan {
     pub shrunk: Option<(Shrunk, Box<Failure>)>,
     /// The command that shows the failure again.
     pub replay: String,
+    /// An earlier plan broke the same rule and is the one to look at.
+    pub more: bool,
 }
 
 impl Summary {
