@@ -19,10 +19,12 @@ mod draw;
 mod exchange;
 mod ladder;
 mod luck;
+mod many;
 mod net;
 mod oracle;
 mod phone;
 pub mod plan;
+mod report;
 mod run;
 mod shrink;
 mod streams;
@@ -32,11 +34,13 @@ mod watch;
 mod wire;
 mod world;
 
-pub use draw::{FEATURES, Settings, Swarm, draw};
+pub use draw::{FEATURES, Settings, Site, Swarm, draw};
+pub use many::in_order;
 pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
+pub use report::{BrokenPlan, Summary};
 #[cfg(feature = "planted")]
 pub use run::run_planted;
 pub use run::{Failure, Outcome, run, run_traced, run_watched, run_with_ladder};
-pub use shrink::{Bounds, Shrunk, shrink};
+pub use shrink::{Bounds, Shrunk, shrink, shrink_while};
 pub use watch::Watch;

@@ -13,9 +13,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use telex_engine::border::Transport;
+use telex_engine::config::Config;
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
 pub use text::{LONGEST_TEXT, PlanError};
 
@@ -240,6 +242,25 @@ pub struct ExchangePlan {
     /// Session interval (RFC 4028).
     #[serde(with = "words::word")]
     pub session: Duration,
+    /// The shortest session interval it accepts.
+    #[serde(with = "words::word")]
+    pub min_session: Duration,
+    /// Digest realm.
+    pub realm: String,
+    /// The shortest registration it accepts.
+    #[serde(with = "words::word")]
+    pub min_expires: Duration,
+    /// Longer registrations are cut to this.
+    #[serde(with = "words::word")]
+    pub max_expires: Duration,
+    /// Registrations that ask for no time last so long.
+    #[serde(with = "words::word")]
+    pub default_expires: Duration,
+    /// Contacts per extension.
+    pub contacts: usize,
+    /// How long a nonce is good.
+    #[serde(with = "words::word")]
+    pub nonce: Duration,
     /// A timer of the engine that is deliberately wrong, to see it caught.
     #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
     pub broken: Option<BrokenTimer>,
@@ -254,9 +275,11 @@ pub enum BrokenTimer {
     T2,
 }
 
-/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the
-/// media timeout fit into it.
-pub const CALM: Duration = Duration::from_secs(120);
+/// Everything is at rest this long after the last fault, if phones ring and stay silent for no more than
+/// [`PATIENT`] together.
+const CALM: Duration = Duration::from_secs(120);
+/// What remains of [`CALM`] after two lives of a transaction.
+const PATIENT: Duration = Duration::from_secs(50);
 /// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
 pub const EMPTY: Duration = Duration::from_secs(120);
 /// Faults last this long after the last call was dialled.
@@ -273,7 +296,7 @@ impl Plan {
         // Whole seconds are easier to read.
         let seconds = last.since(Instant::ZERO).as_nanos().div_ceil(1_000_000_000);
         self.calm = self.calm.min(Instant::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX) * 1000));
-        self.empty = self.calm + CALM;
+        self.empty = self.calm + self.exchange.calm();
         self.end = self.empty + EMPTY;
     }
 
@@ -330,11 +353,33 @@ impl Default for CallPlan {
 
 impl Default for ExchangePlan {
     fn default() -> Self {
+        let usual = Config { ring: Duration::from_secs(20), ..Config::default() };
+        Self { media_timeout: Duration::from_secs(20), ..Self::of(&usual) }
+    }
+}
+
+impl ExchangePlan {
+    /// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and
+    /// the media timeout fit into it.
+    pub fn calm(&self) -> Duration {
+        CALM + (self.ring + self.media_timeout).saturating_sub(PATIENT)
+    }
+
+    /// The times and limits of a configuration.
+    pub fn of(config: &Config) -> Self {
         Self {
             shards: 1,
-            ring: Duration::from_secs(20),
-            media_timeout: Duration::from_secs(20),
-            session: Duration::from_secs(1800),
+            ring: config.ring,
+            // A party that is never given up would hold its call for ever once its BYE was lost.
+            media_timeout: config.media_timeout.unwrap_or(Duration::from_secs(60)),
+            session: config.session.expires,
+            min_session: config.session.min_se,
+            realm: config.realm.to_string(),
+            min_expires: config.registrar.min_expires,
+            max_expires: config.registrar.max_expires,
+            default_expires: config.registrar.default_expires,
+            contacts: config.registrar.max_contacts,
+            nonce: config.registrar.nonce_life,
             broken: None,
         }
     }

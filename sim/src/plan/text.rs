@@ -110,7 +110,7 @@ fn find(text: &str, path: &[Step]) -> Option<Range<usize>> {
     Some(span)
 }
 
-/// Takes out of the table, or the tables, under `key` what is as in `usual`, and the table if nothing is left.
+/// Takes out of the table, or the tables, under `key` what is as in `usual`, and all of it if nothing is left.
 fn prune_all(plan: &mut Table, key: &str, usual: &Table) {
     match plan.get_mut(key) {
         Some(Value::Table(table)) => {
@@ -121,6 +121,9 @@ fn prune_all(plan: &mut Table, key: &str, usual: &Table) {
         }
         Some(Value::Array(array)) => {
             array.iter_mut().filter_map(Value::as_table_mut).for_each(|table| prune(table, usual));
+            if array.is_empty() {
+                plan.remove(key);
+            }
         }
         _ => {}
     }

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod sim;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +59,7 @@ enum Command {
     },
     /// Show sizes of all tables.
     Stats(Running),
+    Sim(Box<sim::Sim>),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +93,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Calls(running)) => ask(&running, Request::Calls),
         Some(Command::Hangup { id, running }) => ask(&running, Request::Hangup { call: id }),
         Some(Command::Stats(running)) => ask(&running, Request::Stats),
+        Some(Command::Sim(options)) => return sim::main(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
