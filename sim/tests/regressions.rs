@@ -39,7 +39,7 @@ fn one_call(caller: Transport) -> Plan {
 #[test]
 fn a_bye_finds_a_phone_whose_stream_broke() {
     let mut plan = one_call(Transport::Tcp);
-    plan.faults.cuts.push(Cut { phone: 0, at: at(15) });
+    plan.faults.cuts.push(Cut { phone: 0, at: at(15), inside: false });
     let (outcome, ladder) = run_with_ladder(&plan, 0);
     assert_eq!(outcome.broken, None, "{ladder}");
     assert_eq!(outcome.answered, 1);

@@ -1,6 +1,8 @@
 //! From a seed and a few settings to a plan.
 
 mod calls;
+mod hazards;
+mod nat;
 mod network;
 mod swarm;
 
@@ -10,7 +12,7 @@ use telex_engine::time::{Duration, Instant};
 pub use swarm::{FEATURES, Swarm};
 
 use crate::luck::Draw;
-use crate::plan::{BrokenTimer, CallPlan, ExchangePlan, PhonePlan, Plan};
+use crate::plan::{BrokenTimer, CallPlan, ExchangePlan, HostPlan, PhonePlan, Plan};
 
 /// What a person chooses; the seed decides the rest. Probabilities are in parts of a million.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
     calls.sort_by_key(|c| c.at);
     let calm = Instant::ZERO + OPENING + busy + TAIL;
     let empty = calm + CALM;
-    Plan {
+    let mut plan = Plan {
         seed,
         faults: network::faults(seed, settings, &phones, calm, swarm),
         exchange: ExchangePlan {
@@ -95,7 +97,13 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
         calm,
         empty,
         end: empty + EMPTY,
-    }
+        nats: Vec::new(),
+        host: HostPlan::default(),
+        operators: Vec::new(),
+    };
+    nat::add(&mut plan, swarm);
+    hazards::add(&mut plan, swarm);
+    plan
 }
 
 /// Few phones for few calls; for many calls so many that a phone is not in dozens of them at once.
@@ -123,6 +131,7 @@ fn phone(seed: u64, index: usize, settings: &Settings, swarm: Swarm<'_>) -> Phon
         registers: Instant::from_millis(d.between(0, 3000)),
         expires: u32::try_from(d.pick(&[60, 90, 120, 600, 3600])).unwrap_or(3600),
         session_timers: d.percent(40) && swarm.on("timers"),
+        ..PhonePlan::default()
     }
 }
 
