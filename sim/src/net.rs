@@ -68,6 +68,8 @@ pub(crate) struct Network {
     mtu: Vec<usize>,
     /// Times when a phone is out of touch for a reason of its own: its box reboots, or the exchange is away.
     gaps: Vec<Gap>,
+    /// What the luck of each link is called.
+    names: Vec<u64>,
     links: Vec<Link>,
     /// Datagrams that did not arrive.
     pub(crate) lost: u64,
@@ -93,6 +95,7 @@ impl Network {
             latency: plan.phones.iter().map(|p| (p.latency, p.jitter)).collect(),
             mtu: plan.phones.iter().map(|p| p.mtu.map_or(usize::MAX, usize::from)).collect(),
             gaps: gaps(plan),
+            names: names(plan),
             links: vec![Link::default(); plan.phones.len() * LinkId::PER_PHONE],
             lost: 0,
             sent: 0,
@@ -121,7 +124,7 @@ impl Network {
     pub(crate) fn datagram(&mut self, now: Instant, id: LinkId, octets: usize) -> Fate {
         let cut_off = !self.reachable(id.phone, now);
         let (latency, jitter) = self.latency[id.phone];
-        let (seed, name) = (self.seed, id.index() as u64);
+        let (seed, name) = (self.seed, self.names[id.index()]);
         let link = &mut self.links[id.index()];
         link.ordinal += 1;
         self.sent += 1;
@@ -192,7 +195,7 @@ impl Network {
         pieces.clear();
         let wait = self.partition_end(id.phone, now);
         let (latency, jitter) = self.latency[id.phone];
-        let (seed, name) = (self.seed, id.index() as u64);
+        let (seed, name) = (self.seed, self.names[id.index()]);
         let link = &mut self.links[id.index()];
         link.ordinal += 1;
         let ordinal = link.ordinal;
@@ -283,6 +286,13 @@ fn gaps(plan: &Plan) -> Vec<Gap> {
 fn clog_end(faults: &Faults, phone: usize, now: Instant) -> Option<Instant> {
     let here = faults.clogs.iter().filter(|c| c.phone == phone && c.from <= now && now < c.until);
     here.map(|c| c.until).max()
+}
+
+fn names(plan: &Plan) -> Vec<u64> {
+    let per_phone = LinkId::PER_PHONE as u64;
+    (0..plan.phones.len())
+        .flat_map(|phone| (0..per_phone).map(move |n| plan.luck_of(phone) * per_phone + n))
+        .collect()
 }
 
 /// What the plan says about this very message.

@@ -2,7 +2,8 @@
 
 use telex_engine::time::{Duration, Instant};
 
-use super::{PhonePlan, Plan};
+use super::words::Word as _;
+use super::{EMPTY, PhonePlan, Plan};
 
 /// The most phones a plan has: each has an address of its own in 10.0.0.0/8.
 pub const MOST_PHONES: usize = 10_000;
@@ -38,11 +39,22 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Wrong> {
     wrong_if(calls > MOST_CALLS, &[Key("calls")], || {
         format!("there are {calls} calls; at most {MOST_CALLS} can be")
     })?;
-    wrong_if(plan.empty < plan.calm, &[Key("empty")], || "empty comes before calm".to_owned())?;
-    wrong_if(plan.end <= plan.empty, &[Key("end")], || "end does not come after empty".to_owned())?;
+    let calm = plan.exchange.calm();
+    // Sooner, rules would be broken only because nothing has had the time to settle.
+    wrong_if(plan.empty < plan.calm + calm, &[Key("empty")], || {
+        format!("empty comes at least {} after calm", calm.write())
+    })?;
+    wrong_if(plan.end < plan.empty + EMPTY, &[Key("end")], || {
+        format!("end comes at least {} after empty", EMPTY.write())
+    })?;
     let shards = plan.exchange.shards;
     wrong_if(!(1..=MOST_SHARDS).contains(&shards), &[Key("exchange"), Key("shards")], || {
         format!("{shards} shards; there are 1 to {MOST_SHARDS}")
+    })?;
+    let realm = &plan.exchange.realm;
+    let quotable = |b: u8| (b' '..127).contains(&b) && b != b'"' && b != b'\\';
+    wrong_if(realm.is_empty() || !realm.bytes().all(quotable), &[Key("exchange"), Key("realm")], || {
+        format!("`{realm}` is no realm; write visible ASCII without quotes")
     })?;
     plan.phones.iter().enumerate().try_for_each(|(n, p)| phone(plan, n, p))?;
     plan.calls.iter().enumerate().try_for_each(|(n, _)| call(plan, n))?;
@@ -131,7 +143,7 @@ fn faults(plan: &Plan) -> Result<(), Wrong> {
 }
 
 /// Whether `text` can be dialled.
-fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"+*#._-".contains(&b);
     (1..=32).contains(&text.len()) && text.bytes().all(fine)
 }

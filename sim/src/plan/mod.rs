@@ -15,9 +15,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use telex_engine::border::Transport;
+use telex_engine::config::Config;
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
 pub use host::{Act, HostPlan, OperatorAct, Restart, StorePlan, WallStep, Window};
 pub use nat::{Alg, Nat, Sameness};
@@ -104,6 +106,9 @@ pub struct PhonePlan {
     pub display: String,
     /// It takes connections at its SIP port although it registers by datagram.
     pub takes_streams: bool,
+    /// The place in the plan that its luck comes from, when it is not its own: phones before it were taken out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub luck: Option<u32>,
 }
 
 /// One call.
@@ -307,6 +312,25 @@ pub struct ExchangePlan {
     /// Session interval (RFC 4028).
     #[serde(with = "words::word")]
     pub session: Duration,
+    /// The shortest session interval it accepts.
+    #[serde(with = "words::word")]
+    pub min_session: Duration,
+    /// Digest realm.
+    pub realm: String,
+    /// The shortest registration it accepts.
+    #[serde(with = "words::word")]
+    pub min_expires: Duration,
+    /// Longer registrations are cut to this.
+    #[serde(with = "words::word")]
+    pub max_expires: Duration,
+    /// Registrations that ask for no time last so long.
+    #[serde(with = "words::word")]
+    pub default_expires: Duration,
+    /// Contacts per extension.
+    pub contacts: usize,
+    /// How long a nonce is good.
+    #[serde(with = "words::word")]
+    pub nonce: Duration,
     /// A timer of the engine that is deliberately wrong, to see it caught.
     #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
     pub broken: Option<BrokenTimer>,
@@ -319,6 +343,37 @@ pub enum BrokenTimer {
     T1,
     /// T2 is 400 s instead of 4 s, so intervals double without end.
     T2,
+}
+
+/// Everything is at rest this long after the last fault, if phones ring and stay silent for no more than
+/// [`PATIENT`] together.
+const CALM: Duration = Duration::from_secs(120);
+/// What remains of [`CALM`] after two lives of a transaction.
+const PATIENT: Duration = Duration::from_secs(50);
+/// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
+pub const EMPTY: Duration = Duration::from_secs(120);
+/// Faults last this long after the last call was dialled.
+pub const TAIL: Duration = Duration::from_secs(20);
+
+impl Plan {
+    /// Lets calm come as soon as the calls and faults allow, and the rest after it.
+    pub fn end_early(&mut self) {
+        let calls = self.calls.iter().map(|c| c.at + TAIL);
+        let faults =
+            self.faults.partitions.iter().map(|p| p.until).chain(self.faults.cuts.iter().map(|c| c.at));
+        let phones = self.phones.iter().map(|p| p.registers + TAIL);
+        let last = calls.chain(faults).chain(phones).max().unwrap_or_default();
+        // Whole seconds are easier to read.
+        let seconds = last.since(Instant::ZERO).as_nanos().div_ceil(1_000_000_000);
+        self.calm = self.calm.min(Instant::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX) * 1000));
+        self.empty = self.calm + self.exchange.calm();
+        self.end = self.empty + EMPTY;
+    }
+
+    /// The name that the luck of phone `index` has.
+    pub(crate) fn luck_of(&self, index: usize) -> u64 {
+        self.phones[index].luck.map_or(index as u64, u64::from)
+    }
 }
 
 impl PhonePlan {
@@ -351,6 +406,7 @@ impl Default for PhonePlan {
             mtu: None,
             display: String::new(),
             takes_streams: false,
+            luck: None,
         }
     }
 }
@@ -373,11 +429,33 @@ impl Default for CallPlan {
 
 impl Default for ExchangePlan {
     fn default() -> Self {
+        let usual = Config { ring: Duration::from_secs(20), ..Config::default() };
+        Self { media_timeout: Duration::from_secs(20), ..Self::of(&usual) }
+    }
+}
+
+impl ExchangePlan {
+    /// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and
+    /// the media timeout fit into it.
+    pub fn calm(&self) -> Duration {
+        CALM + (self.ring + self.media_timeout).saturating_sub(PATIENT)
+    }
+
+    /// The times and limits of a configuration.
+    pub fn of(config: &Config) -> Self {
         Self {
             shards: 1,
-            ring: Duration::from_secs(20),
-            media_timeout: Duration::from_secs(20),
-            session: Duration::from_secs(1800),
+            ring: config.ring,
+            // A party that is never given up would hold its call for ever once its BYE was lost.
+            media_timeout: config.media_timeout.unwrap_or(Duration::from_secs(60)),
+            session: config.session.expires,
+            min_session: config.session.min_se,
+            realm: config.realm.to_string(),
+            min_expires: config.registrar.min_expires,
+            max_expires: config.registrar.max_expires,
+            default_expires: config.registrar.default_expires,
+            contacts: config.registrar.max_contacts,
+            nonce: config.registrar.nonce_life,
             broken: None,
         }
     }

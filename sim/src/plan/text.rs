@@ -57,6 +57,18 @@ impl Plan {
 
     /// Writes it so that [`Plan::parse`] reads the same.
     pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        write_table(&mut text, &self.to_table(), "");
+        text
+    }
+
+    /// The plan of a tree; `None` if it is none.
+    pub(crate) fn from_table(table: Table) -> Option<Self> {
+        table.try_into().ok().filter(|plan| check(plan).is_ok())
+    }
+
+    /// The tree that its text shows: without what is as usual.
+    pub(crate) fn to_table(&self) -> Table {
         let mut plan = table(self);
         prune_all(&mut plan, "phones", &table(&PhonePlan::default()));
         // Who calls is always said, even when it is phone 0.
@@ -70,9 +82,7 @@ impl Plan {
             prune_all(host, "store", &table(&StorePlan::default()));
         }
         prune_all(&mut plan, "host", &table(&HostPlan::default()));
-        let mut text = String::new();
-        write_table(&mut text, &plan, "");
-        text
+        plan
     }
 }
 
@@ -257,7 +267,7 @@ exact = [{ phone = 0, way = "out", message = 3, kind = "delay 1.5s" }]
         line 11, column 78: `20` is no time; write it like 250ms, 1.5s or 2min
         line 11, column 55: `answers` is no reaction; write `answers 2s`, `refuses 486 1s` or `rings`
         line 11, column 3: call 0 dials ``; write up to 32 letters, digits and +*#._-
-        line 4, column 9: empty comes before calm
+        line 4, column 9: empty comes at least 120s after calm
         line 17, column 46: messages count from 1
         line 2, column 8: invalid value: integer `-7`, expected a number from 0 to 18446744073709551615, in quotes if it has more than 18 digits
         line 10, column 9: missing array opening, expected `[`
