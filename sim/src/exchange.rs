@@ -315,7 +315,7 @@ impl World<'_> {
             guarded(now, "media check", || machine.check())?;
         }
         for packet in out.packets.iter() {
-            self.media_out(packet.remote, packet.bytes)?;
+            self.media_out(packet.port, packet.remote, packet.bytes)?;
         }
         for report in out.reports.drain(..) {
             self.note(&report);
