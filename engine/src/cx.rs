@@ -3,6 +3,7 @@
 use crate::border::{Action, Actions, StreamId};
 use crate::config::Config;
 use crate::event::Event;
+use crate::planted::Planted;
 use crate::rng::Rng;
 use crate::time::{Instant, WallTime};
 use crate::timers::Timers;
@@ -34,6 +35,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) timers: &'a mut Timers<Timer>,
     /// Where actions go.
     pub(crate) out: &'a mut Actions,
+    /// What is to be done wrong.
+    pub(crate) planted: Planted,
 }
 
 impl Cx<'_> {

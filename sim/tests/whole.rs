@@ -55,7 +55,7 @@ fn swapped(plan: &Plan, every: u64) {
 #[test]
 fn machines_that_are_replaced_by_their_copies_do_what_the_originals_do() {
     for seed in 1..6 {
-        let plan = draw(seed, &Settings { calls: 12, loss: 50_000, ..Settings::default() });
+        let plan = draw(seed, &Settings { calls: 12, loss: Some(50_000), ..Settings::default() });
         for every in [1, 7, 50] {
             swapped(&plan, every);
         }

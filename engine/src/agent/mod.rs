@@ -21,6 +21,7 @@ use crate::config::{Config, SessionConfig, SipTimers};
 use crate::cx::{CallKey, Cx, LegKey, Randomness, ServerKey, Timer};
 use crate::dialog::{Ending, Heard, Invitation, Invited, LegEvent, Sessions, Stack, screen};
 use crate::limits;
+use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::sip::{EscapedUser, Message, Method, Status, Uri};
 use crate::slots::Slots;
@@ -342,7 +343,18 @@ impl UserAgent {
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Core) {
         self.now = self.now.max(now);
         let Self { config, rng, timers, core, .. } = self;
-        (Cx { now: self.now, wall: WallTime::default(), config, rng, timers, out }, core)
+        (
+            Cx {
+                now: self.now,
+                wall: WallTime::default(),
+                config,
+                rng,
+                timers,
+                out,
+                planted: Planted::default(),
+            },
+            core,
+        )
     }
 
     /// Does something to the session of a call that is not over.

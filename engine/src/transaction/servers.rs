@@ -14,6 +14,7 @@ use super::{Up, key};
 use crate::border::{Flow, StreamId};
 use crate::cx::{Cx, ServerKey, ServerTimer, Timer};
 use crate::index::{HashKey, Index};
+use crate::planted::Fault;
 use crate::rng::Rng;
 use crate::sip::{Message, Method, Status};
 use crate::slots::Slots;
@@ -188,7 +189,9 @@ impl Servers {
         let mut reply = Reply::new(if invite.is_some() { Status::OK } else { Status::NO_SUCH_TRANSACTION });
         // §9.2: the To tag should be that of the response to the INVITE.
         reply.to_tag = invite.map(|txn| self.tag(cx, txn));
-        self.respond(cx, transport, cancel, &reply);
+        if !cx.planted.is(Fault::CancelNotAnswered) {
+            self.respond(cx, transport, cancel, &reply);
+        }
         let invite =
             invite.filter(|txn| self.live.get(*txn).is_some_and(|server| server.machine.is_pending()))?;
         Some(Up::Cancel { invite })
@@ -245,6 +248,11 @@ impl Servers {
         }
         let answered = self.respond(cx, transport, txn, reply);
         if answered {
+            if cx.planted.is(Fault::ChallengeTenfold) {
+                for _ in 0..9 {
+                    self.advance(cx, transport, txn, Event::Again);
+                }
+            }
             self.close(cx, transport, txn);
         }
         answered
@@ -454,7 +462,7 @@ impl Servers {
                 }
                 ServerEffect::Pass => passed = true,
                 ServerEffect::Arm(timer, span) => {
-                    let length = span.length(&cx.config.sip);
+                    let length = cx.planted.server_timer(timer, span.length(&cx.config.sip));
                     server.armed.arm(cx, timer, length, Timer::Server(txn, timer));
                 }
                 ServerEffect::Disarm(timer) => server.armed.disarm(cx, timer),

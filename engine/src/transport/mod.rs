@@ -27,6 +27,7 @@ use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamE
 use crate::cx::Cx;
 use crate::event::Event;
 use crate::limits;
+use crate::planted::Fault;
 use crate::rng::Rng;
 use crate::sip::{Frame, HeaderName, Message, Method, ParseError};
 use crate::timers::TimerKey;
@@ -145,6 +146,7 @@ impl Transport {
                 open.ponged = false;
                 self.next(cx, stream)
             }
+            StreamEvent::Closed if cx.planted.is(Fault::StreamNotForgotten) => Heard::Nothing,
             StreamEvent::Closed => self.forget(cx, stream, "closed by the peer"),
         }
     }
@@ -259,6 +261,7 @@ impl Transport {
         {
             return false;
         }
+        let bytes = cx.planted.spoil(bytes);
         cx.out.push(Action::Transmit { flow, bytes });
         true
     }
