@@ -431,4 +431,10 @@ pub struct Stats {
     pub received: u64,
     /// Messages dropped as malformed.
     pub malformed: u64,
+    /// Sources whose rate is remembered.
+    pub sources: usize,
+    /// Entries of the fullest table of those who gave wrong credentials.
+    pub guessers: usize,
+    /// Credentials that were not looked at, because there had been too many wrong ones.
+    pub slowed: u64,
 }

@@ -14,6 +14,7 @@
 pub mod event;
 pub mod index;
 pub mod limits;
+pub mod rate;
 pub mod rng;
 pub mod time;
 pub mod timers;

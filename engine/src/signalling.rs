@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::auth::Authenticator;
 use crate::border::{
-    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StreamEvent, StreamId,
+    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StoredBinding, StreamEvent,
+    StreamId,
 };
 use crate::call::{Below, Calls, Outside};
 use crate::config::Config;
@@ -110,6 +111,8 @@ impl Signalling {
             Self { config, wall, now: Instant::ZERO, rng, timers, tables, first: Actions::new() };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
+        let exists = |extension: &&StoredBinding| cx.config.phones.contains_key(&extension.aor);
+        boot.bindings.iter().filter(exists).for_each(|b| tables.auth.know(&b.aor, b.source));
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine
@@ -314,6 +317,9 @@ impl Tables {
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
+            sources: stack.transport.sources(),
+            guessers: self.auth.guessers(),
+            slowed: self.auth.slowed(),
         }
     }
 

@@ -17,10 +17,11 @@ use super::{Up, key};
 use crate::border::{Flow, StreamId};
 use crate::cx::{Cx, ServerKey, ServerTimer, Timer};
 use crate::index::Index;
+use crate::rate::network;
 use crate::rng::Rng;
 use crate::sip::{Message, Method, Status};
 use crate::timers::TimerKey;
-use crate::transport::{Arrival, Path, Reply, Transport, busy, network};
+use crate::transport::{Arrival, Path, Reply, Transport, busy};
 
 /// Which machine it is.
 #[derive(Clone, Copy, Debug)]

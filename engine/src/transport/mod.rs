@@ -18,7 +18,6 @@ use bytes::Bytes;
 use smol_str::{SmolStr, ToSmolStr};
 
 use self::gate::Gate;
-pub(crate) use self::gate::network;
 pub(crate) use self::listeners::DEFAULT_PORT;
 use self::listeners::Listeners;
 pub(crate) use self::reply::Reply;
@@ -344,6 +343,11 @@ impl Transport {
     /// How many streams are open or being opened.
     pub(crate) fn streams(&self) -> usize {
         self.streams.len()
+    }
+
+    /// How many sources are remembered.
+    pub(crate) fn sources(&self) -> usize {
+        self.gate.len()
     }
 
     /// How many messages came, malformed ones included.
