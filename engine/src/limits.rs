@@ -87,6 +87,21 @@ pub const KNOWN_SOURCES: usize = 16;
 pub const GUESSERS: usize = 16_384;
 /// Reports of slowed guessing: 10 at once, then one in ten seconds.
 pub const GUESS_REPORTS: Rate = Rate::new(10, Duration::from_secs(10));
+/// New requests of strangers without credentials are refused when input waits so long: from the first, some, from the
+/// second, all.
+pub const SHED_STRANGERS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
+/// The same for new requests from known sources, and for those with credentials.
+pub const SHED_PROMISING: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(90));
+/// The same for new requests from known sources with credentials.
+pub const SHED_PROVING: (Duration, Duration) = (Duration::from_millis(90), Duration::from_millis(200));
+/// How long it counts what the driver said about waiting.
+pub const LOAD_LASTS: Duration = Duration::from_secs(1);
+/// Retry-After, in seconds, of a request refused for lack of time: at least this ...
+pub const RETRY_SHED_AFTER: u32 = 5;
+/// ... and up to so many more, by chance, so that those refused together do not come back together.
+pub const RETRY_SHED_SPREAD: u32 = 20;
+/// Reports that requests are refused for lack of time: one in ten seconds.
+pub const LOAD_REPORTS: Rate = Rate::new(1, Duration::from_secs(10));
 /// A jump of the sequence number beyond this starts the source anew (RFC 3550 A.1).
 pub const RTP_DROPOUT: u16 = 3000;
 /// A packet this far behind the newest is refused; the window that refuses duplicates is one machine word.

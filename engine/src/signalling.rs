@@ -21,6 +21,9 @@ use crate::cx::{Cx, Randomness, Timer};
 use crate::dialog::{Heard, Sessions, Stack};
 use crate::event::Event;
 use crate::limits;
+#[cfg(feature = "planted")]
+use crate::planted::Fault;
+use crate::planted::Planted;
 use crate::registrar::Registrar;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::time::{Duration, Instant, WallTime};
@@ -48,6 +51,7 @@ pub struct Signalling {
     tables: Tables,
     /// What boot had to say; it is said with the first input.
     first: Actions,
+    planted: Planted,
 }
 
 /// Everything that a `Cx` is not.
@@ -101,14 +105,18 @@ impl Signalling {
             calls: Calls::new(boot.shards),
             stopping: Stopping::No,
         };
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
-        let mut machine =
-            Self { config, wall, now: Instant::ZERO, rng, timers, tables, first: Actions::new() };
+        let mut machine = Self {
+            config,
+            wall,
+            now: Instant::ZERO,
+            rng,
+            timers,
+            tables,
+            first: Actions::new(),
+            planted: Planted::default(),
+        };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
         let exists = |extension: &&StoredBinding| cx.config.phones.contains_key(&extension.aor);
@@ -116,6 +124,13 @@ impl Signalling {
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine
+    }
+
+    /// From now on this is done wrong.
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, fault: Fault) {
+        self.planted = Planted::new(fault);
+        self.tables.auth.planted = self.planted;
     }
 
     /// Consumes one input at `now` and appends what must be done to `out`. Time never runs backwards here: an earlier
@@ -139,7 +154,7 @@ impl Signalling {
 
     /// When to hand in [`Input::Wake`] if nothing else comes first. O(1).
     pub fn deadline(&self) -> Option<Deadline> {
-        self.timers.next().map(|(at, timer)| Deadline { at, why: timer.name() })
+        self.timers.next().map(|(at, timer)| Deadline { at: self.planted.deadline(at), why: timer.name() })
     }
 
     /// Sizes of all tables.
@@ -164,7 +179,7 @@ impl Signalling {
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {
         let wall = self.wall.1 + now.since(self.wall.0);
         let (rng, timers) = (&mut self.rng, &mut self.timers);
-        (Cx { now, wall, config: &self.config, rng, timers, out }, &mut self.tables)
+        (Cx { now, wall, config: &self.config, rng, timers, out, planted: self.planted }, &mut self.tables)
     }
 }
 
@@ -183,6 +198,7 @@ impl Tables {
             Input::Resolved { query, answer } => self.calls.resolved(cx, &mut self.below, query, &answer),
             Input::Media { shard, report } => self.calls.media(cx, &mut self.below, shard, &report),
             Input::Stored { .. } => {}
+            Input::Load { waiting } => self.below.stack.transport.tell_load(cx.now, waiting),
             Input::StoreFailed { error, .. } => cx.report(Event::StoreFailed { error }),
             Input::Control { id, request } => {
                 let reply = self.control(cx, &request);
@@ -317,6 +333,9 @@ impl Tables {
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
+            shed: stack.transport.shed(),
+            full: stack.transport.full(),
+            limited: stack.transport.limited(),
             sources: stack.transport.sources(),
             guessers: self.auth.guessers(),
             slowed: self.auth.slowed(),

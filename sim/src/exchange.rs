@@ -125,7 +125,7 @@ fn config(plan: &Plan) -> Config {
         ..Config::default()
     };
     for phone in &plan.phones {
-        let secret = format!("{}:{}:{}", phone.extension, config.realm, phone.password);
+        let secret = format!("{}:{}:{}", phone.extension, config.realm, phone.secret());
         let credentials = Credentials { ha1_md5: Md5::digest(secret.as_bytes()).into(), ha1_sha256: None };
         let extension = SmolStr::new(&phone.extension);
         config.phones.insert(extension, Phone { credentials: Some(credentials), contact: None });

@@ -116,6 +116,7 @@ fn remark(text: &mut String, row: &Row) {
         Fate::Lost(Why::Loss) => write!(text, "  lost"),
         Fate::Lost(Why::Burst) => write!(text, "  lost in a burst"),
         Fate::Lost(Why::Partition) => write!(text, "  lost: phone unreachable"),
+        Fate::Lost(Why::Exact) => write!(text, "  lost as planned"),
         Fate::Arrives(at) => write!(text, "  {}", seconds(at)),
         Fate::Twice(at, again) => write!(text, "  {} and {}", seconds(at), seconds(again)),
     };

@@ -7,7 +7,7 @@
 //! octet for octet, and end with the same [`Outcome::state_hash`].
 //!
 //! ```
-//! let plan = telex_sim::draw(42, &telex_sim::Settings { calls: 3, loss: 50_000, ..Default::default() });
+//! let plan = telex_sim::draw(42, &telex_sim::Settings { calls: 3, loss: Some(50_000), ..Default::default() });
 //! let outcome = telex_sim::run(&plan);
 //! assert!(outcome.broken.is_none(), "{outcome:?}");
 //! assert_eq!(outcome.state_hash, telex_sim::run(&plan).state_hash);
@@ -24,13 +24,15 @@ mod oracle;
 mod phone;
 pub mod plan;
 mod run;
+mod shrink;
 mod streams;
 mod text;
 mod voice;
 mod wire;
 mod world;
 
-pub use draw::{Settings, draw};
+pub use draw::{FEATURES, Settings, Swarm, draw};
 pub use oracle::{Broken, ORACLES};
-pub use plan::Plan;
+pub use plan::{Plan, PlanError};
 pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
+pub use shrink::{Bounds, Shrunk, shrink};

@@ -4,7 +4,7 @@
 use telex_engine::time::{Duration, Instant};
 
 use crate::luck::{Kind, below, happens, luck};
-use crate::plan::{Faults, Plan};
+use crate::plan::{ExactFault, ExactKind, Faults, Plan, Way};
 
 /// One direction of one phone's traffic with the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub(crate) enum Why {
     Burst,
     /// The phone is cut off.
     Partition,
+    /// The plan names this message.
+    Exact,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +77,8 @@ pub(crate) struct Network {
     faults: Faults,
     calm: Instant,
     latency: Vec<(Duration, Duration)>,
+    /// What the luck of each link is called.
+    names: Vec<u64>,
     links: Vec<Link>,
     /// Datagrams that did not arrive.
     pub(crate) lost: u64,
@@ -86,6 +90,8 @@ pub(crate) struct Network {
 const OVERTAKEN_BY: Duration = Duration::from_millis(250);
 /// The second copy of a doubled packet arrives up to this much after the first.
 const DOUBLE_AFTER: Duration = Duration::from_millis(60);
+/// The second copy of a message that the plan doubles arrives this much after the first.
+const EXACT_DOUBLE_AFTER: Duration = Duration::from_millis(1);
 /// A stream's lost segment is sent again after this.
 const SEGMENT_AGAIN: Duration = Duration::from_millis(220);
 
@@ -96,6 +102,7 @@ impl Network {
             faults: plan.faults.clone(),
             calm: plan.calm,
             latency: plan.phones.iter().map(|p| (p.latency, p.jitter)).collect(),
+            names: names(plan),
             links: vec![Link::default(); plan.phones.len() * LinkId::PER_PHONE],
             lost: 0,
             sent: 0,
@@ -116,7 +123,7 @@ impl Network {
     pub(crate) fn datagram(&mut self, now: Instant, id: LinkId) -> Fate {
         let cut_off = !self.reachable(id.phone, now);
         let (latency, jitter) = self.latency[id.phone];
-        let (seed, name) = (self.seed, id.index() as u64);
+        let (seed, name) = (self.seed, self.names[id.index()]);
         let link = &mut self.links[id.index()];
         link.ordinal += 1;
         self.sent += 1;
@@ -124,6 +131,17 @@ impl Network {
         let draw = |kind| luck(seed, name, ordinal, kind);
         let storm = now < self.calm;
         let faults = &self.faults;
+        if let Some(kind) = exact(faults, id, ordinal) {
+            let at = now + latency;
+            return match kind {
+                ExactKind::Lose => {
+                    self.lost += 1;
+                    Fate::Lost(Why::Exact)
+                }
+                ExactKind::Double => Fate::Twice(at, at + EXACT_DOUBLE_AFTER),
+                ExactKind::Delay(by) => Fate::Arrives(at + by),
+            };
+        }
         if storm {
             if happens(faults.burst, draw(Kind::Burst)) {
                 link.burst_until = link.burst_until.max(ordinal + 1 + below(7, draw(Kind::BurstLength)));
@@ -166,7 +184,7 @@ impl Network {
         pieces.clear();
         let wait = self.partition_end(id.phone, now);
         let (latency, jitter) = self.latency[id.phone];
-        let (seed, name) = (self.seed, id.index() as u64);
+        let (seed, name) = (self.seed, self.names[id.index()]);
         let link = &mut self.links[id.index()];
         link.ordinal += 1;
         let ordinal = link.ordinal;
@@ -206,6 +224,24 @@ impl Network {
         let windows = self.faults.partitions.iter();
         windows.filter(|p| p.phone == phone && p.from <= now && now < p.until).map(|p| p.until).max()
     }
+}
+
+fn names(plan: &Plan) -> Vec<u64> {
+    let per_phone = LinkId::PER_PHONE as u64;
+    (0..plan.phones.len())
+        .flat_map(|phone| (0..per_phone).map(move |n| plan.luck_of(phone) * per_phone + n))
+        .collect()
+}
+
+/// What the plan says about this very message.
+fn exact(faults: &Faults, id: LinkId, ordinal: u64) -> Option<ExactKind> {
+    let here = |f: &&ExactFault| {
+        f.phone == id.phone
+            && (f.way == Way::In) == id.inward
+            && u64::from(f.message) == ordinal
+            && id.channel == Channel::Sip
+    };
+    faults.exact.iter().find(here).map(|fault| fault.kind)
 }
 
 fn part_of(whole: Duration, luck: u64) -> Duration {

@@ -92,9 +92,9 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--seeds" => options.seeds = range(&value()?)?,
             "--calls" => settings.calls = size(&again(value()?))?,
             "--phones" => settings.phones = size(&again(value()?))?,
-            "--loss" => settings.loss = share(&again(value()?))?,
-            "--dup" => settings.duplicate = share(&again(value()?))?,
-            "--reorder" => settings.reorder = share(&again(value()?))?,
+            "--loss" => settings.loss = Some(share(&again(value()?))?),
+            "--dup" => settings.duplicate = Some(share(&again(value()?))?),
+            "--reorder" => settings.reorder = Some(share(&again(value()?))?),
             "--latency" => {
                 settings.latency =
                     Some(Duration::from_millis(number(again(value()?).trim_end_matches("ms"))?));
@@ -163,7 +163,7 @@ mod tests {
     fn the_command_of_the_readme_is_understood() {
         let options = parsed("--seed 42 --calls 1000 --loss 5%").unwrap();
         assert_eq!(options.seeds, 42..43);
-        assert_eq!((options.settings.calls, options.settings.loss), (1000, 50_000));
+        assert_eq!((options.settings.calls, options.settings.loss), (1000, Some(50_000)));
         assert_eq!(options.replay(7), "cargo run --release -p telex-sim -- --seed 7 --calls 1000 --loss 5%");
     }
 

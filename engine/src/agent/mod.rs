@@ -22,6 +22,7 @@ use crate::config::{Config, SessionConfig, SipTimers};
 use crate::cx::{CallKey, Cx, LegKey, Randomness, ServerKey, Timer};
 use crate::dialog::{Ending, Heard, Invitation, Invited, LegEvent, Sessions, Stack, screen};
 use crate::limits;
+use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::sip::{EscapedUser, Message, Method, Status, Uri};
 use crate::time::{Duration, Instant, WallTime};
@@ -182,11 +183,7 @@ impl UserAgent {
     pub fn new(agent: AgentConfig, seed: Seed, listeners: Vec<Listener>, interfaces: Vec<Interface>) -> Self {
         let mut hash = Rng::new(seed, Purpose::Hash);
         let config = Config { sip: agent.sip, session: agent.session, ..Config::default() };
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         let core = Core {
             sessions: Sessions::new(&mut hash),
             stack: Stack {
@@ -342,7 +339,18 @@ impl UserAgent {
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Core) {
         self.now = self.now.max(now);
         let Self { config, rng, timers, core, .. } = self;
-        (Cx { now: self.now, wall: WallTime::default(), config, rng, timers, out }, core)
+        (
+            Cx {
+                now: self.now,
+                wall: WallTime::default(),
+                config,
+                rng,
+                timers,
+                out,
+                planted: Planted::default(),
+            },
+            core,
+        )
     }
 
     /// Does something to the session of a call that is not over.

@@ -29,6 +29,7 @@ use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Ending, Heard, Invitation, LegEvent, Sessions, Stack};
 use crate::event::{EndCause, Event};
 use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
+use crate::planted::{Fault, Planted};
 use crate::sip::Status;
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
@@ -193,6 +194,7 @@ impl Calls {
             MediaReport::Latched { remote, .. } => {
                 cx.report(Event::MediaFrom { call: id, side: side(at), remote: *remote });
             }
+            MediaReport::Silent { .. } if cx.planted.is(Fault::SilenceIgnored) => {}
             MediaReport::Silent { rev, .. } if party.media.watched && *rev == party.media.rev => {
                 self.decide(cx, below, key, AppEvent::Silent { party: at });
             }
@@ -257,7 +259,7 @@ impl Calls {
     fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
         for at in call.idle() {
-            call.give_back(&mut self.ports, at);
+            call.give_back(&mut self.ports, at, cx.planted);
         }
         let Some(cause) = call.cause.clone() else { return };
         if call.parties.iter().any(|p| p.media.put) {
@@ -276,7 +278,7 @@ impl Calls {
         };
         cx.report(event);
         for at in 0..call.parties.len() {
-            call.give_back(&mut self.ports, at);
+            call.give_back(&mut self.ports, at, cx.planted);
         }
         for (query, ..) in &call.waiting {
             self.by_query.remove(query);
@@ -336,7 +338,10 @@ impl Call {
     }
 
     /// Gives the port of a party back, once.
-    fn give_back(&mut self, ports: &mut Ports, at: PartyId) {
+    fn give_back(&mut self, ports: &mut Ports, at: PartyId, planted: Planted) {
+        if planted.is(Fault::PortNotReleased) {
+            return;
+        }
         if let Some(party) = self.parties.get_mut(at).filter(|party| party.media.held) {
             party.media.held = false;
             ports.forget(party.media.id);

@@ -17,6 +17,7 @@ use crate::dialog::{Invitation, Invited, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
+use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
 use crate::sip::{HeaderName, Host, Message, Scheme, Status, Uri};
 use crate::transaction::Reply;
@@ -231,7 +232,8 @@ impl Calls {
                 failed.push(party);
             }
         }
-        let ring = cx.now + cx.config.ring;
+        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { cx.config.ring };
+        let ring = cx.now + patience;
         let call = &mut self.all[key];
         call.timer = Some(cx.timers.arm(ring, Timer::Call(key, CallTimer::NoAnswer)));
         // A hunt that could ask nobody at all is refused like one whose last callee failed.

@@ -15,6 +15,7 @@ use crate::offer::{
     self, Audio, Codec, Description, Direction, Local, Negotiation, OfferError, OutOfTurn, Ptime, Said,
     State, Stream,
 };
+use crate::planted::Fault;
 use crate::time::Duration;
 
 /// A party of a call.
@@ -206,7 +207,7 @@ impl Party {
             remote: stream.remote,
             remote_rtcp: stream.remote_rtcp,
             near: self.near,
-            send: stream.send,
+            send: stream.send || cx.planted.is(Fault::HoldNotHonoured),
             receive: stream.receive,
             audio: stream.audio,
             events: stream.events,

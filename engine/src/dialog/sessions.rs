@@ -13,6 +13,7 @@ use super::state::Dialog;
 use crate::border::{self, Flow};
 use crate::cx::{CallKey, ClientKey, Cx, LegKey, LegTimer, ServerKey, Timer};
 use crate::index::Index;
+use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::time::Duration;
@@ -193,13 +194,14 @@ impl Sessions {
     }
 
     /// The session a request or ACK belongs to, by its To tag, Call-ID and From tag (§12.2.2).
-    fn find(&self, message: &Message) -> Option<LegKey> {
+    fn find(&self, message: &Message, planted: Planted) -> Option<LegKey> {
         let to = message.to().ok()?;
         let leg = *self.by_tag.get(to.tag()?)?;
         let session = self.all.get(leg)?;
         let from = message.from().ok()?;
         let call_id = message.call_id().ok()?;
-        let matches = |d: &Dialog| d.call_id == call_id && d.has_remote_tag(from.tag());
+        let any = planted.is(Fault::TagsIgnored);
+        let matches = |d: &Dialog| any || d.call_id == call_id && d.has_remote_tag(from.tag());
         let early = match &session.role {
             Role::Uac { early, .. } => early.iter().any(|(d, _)| matches(d)),
             Role::Uas { .. } => false,
@@ -216,7 +218,7 @@ impl Sessions {
         message: &Message,
         flow: Flow,
     ) -> Option<Heard> {
-        let Some(leg) = self.find(message) else {
+        let Some(leg) = self.find(message, cx.planted) else {
             stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
             return None;
         };
@@ -225,7 +227,7 @@ impl Sessions {
 
     /// An ACK to a 2xx of ours.
     pub(crate) fn on_ack(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, message: &Message) -> Option<Heard> {
-        let leg = self.find(message)?;
+        let leg = self.find(message, cx.planted)?;
         self.acked(cx, stack, leg, message)
     }
 
@@ -239,7 +241,7 @@ impl Sessions {
         let leg = *self.by_server.get(invite)?;
         let session = self.all.get(leg)?;
         let first = matches!(session.role, Role::Uas { txn, .. } if txn == invite);
-        if !first || session.phase != Phase::Inviting {
+        if !first || session.phase != Phase::Inviting || cx.planted.is(Fault::CancelledInviteNotAnswered) {
             return None;
         }
         let heard = self.heard(leg, LegEvent::Cancelled);
@@ -388,7 +390,8 @@ impl Session {
         let unacked = self.unacked.take().map(|u| [u.again, u.give_up]);
         let reliable = self.reliable.take().map(|r| [r.again, r.give_up]);
         let keys = unacked.into_iter().chain(reliable).flatten();
-        for key in keys.chain(self.timer_key.take()).chain(self.retry_key.take()) {
+        let refresh = self.timer_key.take().filter(|_| !cx.planted.is(Fault::TimerLeaked));
+        for key in keys.chain(refresh).chain(self.retry_key.take()) {
             cx.timers.cancel(key);
         }
     }

@@ -98,6 +98,11 @@ impl Dialog {
         self.refresh_target(response, flow);
     }
 
+    /// Turns the route set round, which is wrong.
+    pub(crate) fn reverse_routes(&mut self) {
+        self.routes.reverse();
+    }
+
     /// A target refresh (§12.2): the peer is now reached at its new Contact.
     pub(crate) fn refresh_target(&mut self, message: &Message, flow: Flow) {
         self.flow = flow;

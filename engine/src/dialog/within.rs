@@ -11,6 +11,7 @@ use super::uac::acknowledge;
 use super::{ALLOW, SUPPORTED};
 use crate::border::Flow;
 use crate::cx::{Cx, LegKey, LegTimer, ServerKey};
+use crate::planted::Fault;
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::time::Duration;
 use crate::transaction::{Draft, Reply};
@@ -33,6 +34,7 @@ impl Sessions {
         let cseq = message.cseq().ok()?.number;
         if let Some(dialog) = &mut session.dialog
             && let Err(status) = dialog.admit(cseq)
+            && !cx.planted.is(Fault::OldCseqAccepted)
         {
             stack.respond(cx, txn, &Reply::new(status));
             return None;
@@ -223,7 +225,7 @@ impl Sessions {
         for key in session.timer_key.take().into_iter().chain(session.retry_key.take()) {
             cx.timers.cancel(key);
         }
-        if session.phase != Phase::Up {
+        if session.phase != Phase::Up || cx.planted.is(Fault::RefreshNotSent) {
             return;
         }
         if session.ours.is_some() || session.theirs.is_some() || session.unacked.is_some() {

@@ -17,6 +17,7 @@ use crate::mediactl::{
     LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, Resume, Revision, RoomId, RoomMode,
     RoomSpec, ShardId,
 };
+use crate::planted::{Fault, Planted};
 use crate::rng::{Purpose, Rng, Seed};
 use crate::rtp::{Kind, classify};
 use crate::time::Instant;
@@ -71,6 +72,7 @@ pub struct MediaShard {
     ring: Ring,
     timers: Timers<Wake>,
     strays: u64,
+    planted: Planted,
 }
 
 #[derive(Debug)]
@@ -104,7 +106,14 @@ impl MediaShard {
             ring: Ring::default(),
             timers: Timers::default(),
             strays: 0,
+            planted: Planted::default(),
         }
+    }
+
+    /// From now on this is done wrong.
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, fault: Fault) {
+        self.planted = Planted::new(fault);
     }
 
     /// Its number.
@@ -157,6 +166,9 @@ impl MediaShard {
                 let to = match listener {
                     Listener::Nobody => return,
                     Listener::Itself => key,
+                    Listener::Other(_) if self.planted.is(Fault::MediaCrosses) => {
+                        self.legs.keys().last().unwrap_or(key)
+                    }
                     Listener::Other(other) => other,
                 };
                 if let Some(leg) = self.legs.get_mut(to) {
@@ -288,6 +300,7 @@ impl MediaShard {
         let (room_id, last) = (spec.room, self.last_heard.get(&spec.port).copied());
         let mut leg = Leg::new(now, id, rev, spec, room.phase, &mut room.rng);
         leg.shun(last);
+        leg.planted = self.planted;
         let key = self.legs.insert(leg);
         room.legs.push(key);
         let first_report = Control::next(now, &mut room.rng, true);

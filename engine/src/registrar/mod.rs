@@ -29,6 +29,7 @@ use crate::border::{
 use crate::cx::{BindingKey, Cx, Timer};
 use crate::event::Event;
 use crate::limits::BINDINGS_PER_AOR;
+use crate::planted::{self, Fault};
 use crate::sip::{HeaderName, Message, ParseError, Status};
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
@@ -110,13 +111,18 @@ impl Registrar {
             user_agent: std::mem::take(&mut wish.user_agent),
             origin: *origin,
         };
+        if cx.planted.is(Fault::OldRegisterAccepted) {
+            wish.cseq = u32::MAX;
+        }
         let Plan { remove, put } = {
             let bindings = self.of(aor).collect();
             let limit = config.max_contacts.min(BINDINGS_PER_AOR);
             Present { bindings, now: cx.now, source: origin.source.ip(), limit }.plan(wish)?
         };
         for key in remove {
-            self.remove(cx, key, false);
+            if !cx.planted.is(Fault::UnregisterIgnored) {
+                self.remove(cx, key, false);
+            }
         }
         for (known, contact) in put {
             self.put(cx, aor, known, contact, &common);
@@ -268,7 +274,8 @@ impl Registrar {
             }
             None => self.bindings.insert(binding),
         };
-        let timer = cx.timers.arm(expires, Timer::Binding(key));
+        let more = if cx.planted.is(Fault::ExpiryIgnored) { planted::NEVER } else { Duration::ZERO };
+        let timer = cx.timers.arm(expires + more, Timer::Binding(key));
         if let Some(binding) = self.bindings.get_mut(key) {
             binding.timer = timer;
         }

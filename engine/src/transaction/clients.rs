@@ -18,6 +18,7 @@ use crate::cx::{ClientKey, ClientTimer, Cx, Timer};
 use crate::event;
 use crate::index::Index;
 use crate::limits;
+use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::sip::{BRANCH_COOKIE, HeaderName, Message, Method, Status};
 use crate::time::Instant;
@@ -202,7 +203,7 @@ impl Clients {
         arrival: Arrival,
     ) -> Option<Up> {
         let message = arrival.message;
-        let txn = self.find(&message)?;
+        let txn = self.find(&message, cx.planted)?;
         let class = class(message.status()?);
         if let Some(fallback) = self.live.get_mut(txn).and_then(|client| client.fallback.take()) {
             cx.timers.cancel(fallback.timer);
@@ -278,17 +279,18 @@ impl Clients {
         }
     }
 
-    fn find(&self, response: &Message) -> Option<ClientKey> {
+    fn find(&self, response: &Message, planted: Planted) -> Option<ClientKey> {
+        let any = planted.is(Fault::ResponseMethodIgnored);
         let via = response.via().ok()?;
         let branch = via.branch().filter(|branch| branch.len() == BRANCH)?;
         // §8.1.3.3: a response with a second Via took a wrong turn.
         if response.values(HeaderName::Via).nth(1).is_some() {
             return None;
         }
-        let cancel = response.method() == Method::Cancel;
+        let cancel = response.method() == Method::Cancel && !any;
         let index = if cancel { &self.cancels } else { &self.by_branch };
         let txn = *index.get(branch)?;
-        let same = self.live.get(txn)?.method == response.method();
+        let same = any || self.live.get(txn)?.method == response.method();
         same.then_some(txn)
     }
 
@@ -420,11 +422,15 @@ impl Clients {
                         client.ack =
                             response.and_then(|r| messages::ack(&client.request, r)).unwrap_or_default();
                     }
-                    transport.transmit(cx, client.flow, client.ack.clone());
+                    if !cx.planted.is(Fault::RefusalNotAcknowledged) {
+                        transport.transmit(cx, client.flow, client.ack.clone());
+                    }
                 }
                 ClientEffect::Cancel => {
                     let (branch, flow) = (client.branch.clone(), client.flow);
-                    if let Some(bytes) = messages::cancel(&client.request, client.reason) {
+                    if let Some(bytes) = messages::cancel(&client.request, client.reason)
+                        && !cx.planted.is(Fault::CancelNotSent)
+                    {
                         self.open(cx, transport, Method::Cancel, branch, flow, bytes);
                     }
                 }
@@ -438,7 +444,7 @@ impl Clients {
                     outcome = Some(Outcome::Failed);
                 }
                 ClientEffect::Arm(timer, span) => {
-                    let length = span.length(&cx.config.sip);
+                    let length = cx.planted.client_timer(timer, span.length(&cx.config.sip), &cx.config.sip);
                     client.armed.arm(cx, timer, length, Timer::Client(txn, timer));
                 }
                 ClientEffect::Disarm(timer) => client.armed.disarm(cx, timer),

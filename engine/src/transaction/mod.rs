@@ -15,8 +15,6 @@ mod server_non_invite;
 mod servers;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod walk;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -17,11 +17,12 @@ use super::{Up, key};
 use crate::border::{Flow, StreamId};
 use crate::cx::{Cx, ServerKey, ServerTimer, Timer};
 use crate::index::Index;
+use crate::planted::Fault;
 use crate::rate::network;
 use crate::rng::Rng;
 use crate::sip::{Message, Method, Status};
 use crate::timers::TimerKey;
-use crate::transport::{Arrival, Path, Reply, Transport, busy};
+use crate::transport::{Arrival, Path, Reply, Transport};
 
 /// Which machine it is.
 #[derive(Clone, Copy, Debug)]
@@ -186,7 +187,9 @@ impl Servers {
         let mut reply = Reply::new(if invite.is_some() { Status::OK } else { Status::NO_SUCH_TRANSACTION });
         // §9.2: the To tag should be that of the response to the INVITE.
         reply.to_tag = invite.map(|txn| self.tag(cx, txn));
-        self.respond(cx, transport, cancel, &reply);
+        if !cx.planted.is(Fault::CancelNotAnswered) {
+            self.respond(cx, transport, cancel, &reply);
+        }
         let invite =
             invite.filter(|txn| self.live.get(*txn).is_some_and(|server| server.machine.is_pending()))?;
         Some(Up::Cancel { invite })
@@ -243,6 +246,11 @@ impl Servers {
         }
         let answered = self.respond(cx, transport, txn, reply);
         if answered {
+            if cx.planted.is(Fault::ChallengeTenfold) {
+                for _ in 0..9 {
+                    self.advance(cx, transport, txn, Event::Again);
+                }
+            }
             self.close(cx, transport, txn);
         }
         answered
@@ -354,8 +362,7 @@ impl Servers {
         if live < self.room && !greedy {
             return true;
         }
-        transport.overload(cx, "transactions");
-        transport.answer(cx, arrival, &busy());
+        transport.refuse_for_room(cx, arrival, "transactions");
         false
     }
 
@@ -452,7 +459,7 @@ impl Servers {
                 }
                 ServerEffect::Pass => passed = true,
                 ServerEffect::Arm(timer, span) => {
-                    let length = span.length(&cx.config.sip);
+                    let length = cx.planted.server_timer(timer, span.length(&cx.config.sip));
                     server.armed.arm(cx, timer, length, Timer::Server(txn, timer));
                 }
                 ServerEffect::Disarm(timer) => server.armed.disarm(cx, timer),

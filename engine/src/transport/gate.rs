@@ -25,11 +25,16 @@ struct Source {
 pub(super) struct Gate {
     sources: Recent<IpAddr, Source>,
     reports: Bucket,
+    load_reports: Bucket,
 }
 
 impl Gate {
     pub(super) fn new(rng: &mut Rng) -> Self {
-        Self { sources: Recent::new(rng, limits::SOURCES), reports: Bucket::default() }
+        Self {
+            sources: Recent::new(rng, limits::SOURCES),
+            reports: Bucket::default(),
+            load_reports: Bucket::default(),
+        }
     }
 
     /// Whether something that cannot be understood may be answered.
@@ -41,6 +46,11 @@ impl Gate {
     pub(super) fn request(&mut self, now: Instant, source: IpAddr) -> bool {
         let source = self.source(source);
         source.known || source.requests.take(now, limits::STRANGERS)
+    }
+
+    /// Whether a request of this source was accepted before.
+    pub(super) fn knows(&self, source: IpAddr) -> bool {
+        self.sources.get(&network(source)).is_some_and(|source| source.known)
     }
 
     /// From now on a source is known: a request of its was accepted.
@@ -56,6 +66,11 @@ impl Gate {
     /// Whether people may be told one more time.
     pub(super) fn report(&mut self, now: Instant) -> bool {
         self.reports.take(now, limits::REPORTS)
+    }
+
+    /// Whether people may be told one more time that there is more to do than time.
+    pub(super) fn report_load(&mut self, now: Instant) -> bool {
+        self.load_reports.take(now, limits::LOAD_REPORTS)
     }
 
     fn source(&mut self, address: IpAddr) -> &mut Source {

@@ -56,7 +56,7 @@ impl Phone {
 
     /// A description of this leg with a new version. An answer takes its formats from the offer.
     pub(super) fn describe(&mut self, leg: usize, way: Way, offer: Option<&Remote>) -> String {
-        let known = self.plan.codecs.clone();
+        let known = self.plan.payload_types().to_vec();
         let leg = &mut self.legs[leg];
         leg.version += 1;
         leg.formats = offer.map_or_else(|| known.clone(), |offer| sdp::common(&offer.formats, &known));
@@ -121,7 +121,7 @@ impl Phone {
         };
         let cnonce = self.name("c");
         let mut challenge = challenge_in(msg, asked)?;
-        Some((name, challenge.answer(&self.plan.extension, &self.plan.password, method, uri, &cnonce)))
+        Some((name, challenge.answer(&self.plan.extension, &self.plan.secret(), method, uri, &cnonce)))
     }
 
     /// A 2xx to the first INVITE: as often as it comes, it is acknowledged.
@@ -287,7 +287,8 @@ impl Phone {
 
     fn answer(&mut self, scene: &Scene<'_>, leg: usize) {
         let offer = self.legs[leg].remote.clone();
-        let usable = offer.as_ref().is_none_or(|o| !sdp::common(&o.formats, &self.plan.codecs).is_empty());
+        let usable =
+            offer.as_ref().is_none_or(|o| !sdp::common(&o.formats, self.plan.payload_types()).is_empty());
         if !usable || (offer.is_none() && !self.legs[leg].offerless) {
             return self.refuse(scene, leg, 488);
         }

@@ -212,7 +212,7 @@ impl Phone {
             wants_bye: false,
             bye_again: false,
             version: 0,
-            formats: self.plan.codecs.clone(),
+            formats: self.plan.payload_types().to_vec(),
             remote: None,
             wanted: Way::Both,
             agreed: Way::Both,

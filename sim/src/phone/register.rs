@@ -89,7 +89,7 @@ impl Phone {
         let authorization = registration
             .challenge
             .as_mut()
-            .map(|c| c.answer(&self.plan.extension, &self.plan.password, "REGISTER", &uri, &cnonce));
+            .map(|c| c.answer(&self.plan.extension, &self.plan.secret(), "REGISTER", &uri, &cnonce));
         let (tag, cseq, expires) = (registration.tag.clone(), registration.cseq, registration.expires);
         build = build
             .header("Via", &self.via(&branch))
