@@ -11,6 +11,7 @@ pub mod ground;
 pub mod linphone;
 pub mod peers;
 pub mod program;
+pub mod recorded;
 pub mod sipp;
 pub mod tone;
 pub mod virtual_exchange;
