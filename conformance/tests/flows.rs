@@ -65,7 +65,7 @@ fn complaints(report: &Report, stated: &str) -> String {
     for outcome in &report.outcomes {
         match &outcome.verdict {
             Verdict::Missing | Verdict::Unasked => {
-                text += &format!("  {} {}: missing\n", outcome.label, outcome.what)
+                text += &format!("  {} {}: missing\n", outcome.label, outcome.what);
             }
             Verdict::Said(differences) => {
                 for d in differences {
