@@ -17,6 +17,7 @@ use crate::dialog::{Invitation, Invited, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
+use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
 use crate::sip::{EscapedUser, HeaderName, Host, Message, Status, Uri};
 use crate::transaction::Reply;
@@ -101,7 +102,7 @@ impl Calls {
             Destination::Echo | Destination::Tone => Vec::new(),
         };
         if self.all.len() >= limits::CALLS {
-            cx.report(Event::Overload { what: "calls" });
+            cx.report(Event::Overload { what: "calls".into() });
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
         if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
@@ -228,7 +229,8 @@ impl Calls {
                 failed.push(party);
             }
         }
-        let ring = cx.now + cx.config.ring;
+        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { cx.config.ring };
+        let ring = cx.now + patience;
         let call = &mut self.all[key];
         call.timer = Some(cx.timers.arm(ring, Timer::Call(key, CallTimer::NoAnswer)));
         // A hunt that could ask nobody at all is refused like one whose last callee failed.

@@ -436,7 +436,8 @@ fn streams_over_the_limit_are_refused() {
     world.bench.out.clear();
     let over = StreamId(2 * limits::STREAMS as u64 + 1);
     world.accept(over.0, "10.9.9.9:9999");
-    let refused = [Action::Disconnect { stream: over }, Action::Report(Event::Overload { what: "streams" })];
+    let refused =
+        [Action::Disconnect { stream: over }, Action::Report(Event::Overload { what: "streams".into() })];
     assert_eq!(world.bench.out, refused);
     let tcp = border::Transport::Tcp;
     assert_eq!(world.transport.target(&mut world.bench.cx(), tcp, address("192.0.2.8:5060")), None);
