@@ -3,6 +3,7 @@
 use crate::border::{Action, Actions, StreamId};
 use crate::config::Config;
 use crate::event::Event;
+use crate::planted::Planted;
 use crate::rng::Rng;
 use crate::time::{Instant, WallTime};
 use crate::timers::Timers;
@@ -34,6 +35,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) timers: &'a mut Timers<Timer>,
     /// Where actions go.
     pub(crate) out: &'a mut Actions,
+    /// What is to be done wrong.
+    pub(crate) planted: Planted,
 }
 
 impl Cx<'_> {
@@ -45,6 +48,7 @@ impl Cx<'_> {
 
 /// The streams of randomness of the signalling machine.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Randomness {
     /// Via branches.
     pub(crate) branch: Rng,
@@ -56,6 +60,7 @@ pub(crate) struct Randomness {
 
 /// Whose timer it is and what it means there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Timer {
     /// A server transaction's.
     Server(ServerKey, ServerTimer),
@@ -90,6 +95,7 @@ impl Timer {
 
 /// Timers of server transactions (RFC 3261 §17.2, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ServerTimer {
     /// 200 ms without an answer to INVITE: send 100 (§17.2.1).
     Trying,
@@ -107,6 +113,7 @@ pub(crate) enum ServerTimer {
 
 /// Timers of client transactions (RFC 3261 §17.1, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ClientTimer {
     /// Retransmit INVITE.
     A,
@@ -130,6 +137,7 @@ pub(crate) enum ClientTimer {
 
 /// Timers of legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum LegTimer {
     /// Retransmit the 2xx until its ACK comes (RFC 3261 §13.3.1.4).
     Retransmit2xx,
@@ -151,6 +159,7 @@ pub(crate) enum LegTimer {
 
 /// Timers of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum CallTimer {
     /// Nobody answered.
     NoAnswer,

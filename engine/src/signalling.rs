@@ -20,6 +20,9 @@ use crate::cx::{Cx, Randomness, Timer};
 use crate::dialog::{Heard, Sessions, Stack};
 use crate::event::Event;
 use crate::limits;
+#[cfg(feature = "planted")]
+use crate::planted::Fault;
+use crate::planted::Planted;
 use crate::registrar::Registrar;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::time::{Duration, Instant, WallTime};
@@ -36,6 +39,7 @@ const STOPS_PER_WAKE: usize = 64;
 ///
 /// Between two calls of [`Signalling::handle`] it is at rest: it keeps no output and waits for nothing but input.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Signalling {
     config: Arc<Config>,
     /// The wall clock, and when it was read.
@@ -47,10 +51,12 @@ pub struct Signalling {
     tables: Tables,
     /// What boot had to say; it is said with the first input.
     first: Actions,
+    planted: Planted,
 }
 
 /// Everything that a `Cx` is not.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Tables {
     below: Below,
     registrar: Registrar,
@@ -61,6 +67,7 @@ struct Tables {
 
 /// How far the exchange is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Stopping {
     /// Not at all.
     No,
@@ -106,13 +113,28 @@ impl Signalling {
             call: Rng::new(seed, Purpose::Call),
         };
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
-        let mut machine =
-            Self { config, wall, now: Instant::ZERO, rng, timers, tables, first: Actions::new() };
+        let mut machine = Self {
+            config,
+            wall,
+            now: Instant::ZERO,
+            rng,
+            timers,
+            tables,
+            first: Actions::new(),
+            planted: Planted::default(),
+        };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine
+    }
+
+    /// From now on this is done wrong.
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, fault: Fault) {
+        self.planted = Planted::new(fault);
+        self.tables.auth.planted = self.planted;
     }
 
     /// Consumes one input at `now` and appends what must be done to `out`. Time never runs backwards here: an earlier
@@ -136,7 +158,7 @@ impl Signalling {
 
     /// When to hand in [`Input::Wake`] if nothing else comes first. O(1).
     pub fn deadline(&self) -> Option<Deadline> {
-        self.timers.next().map(|(at, timer)| Deadline { at, why: timer.name() })
+        self.timers.next().map(|(at, timer)| Deadline { at: self.planted.deadline(at), why: timer.name() })
     }
 
     /// Sizes of all tables.
@@ -161,7 +183,7 @@ impl Signalling {
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {
         let wall = self.wall.1 + now.since(self.wall.0);
         let (rng, timers) = (&mut self.rng, &mut self.timers);
-        (Cx { now, wall, config: &self.config, rng, timers, out }, &mut self.tables)
+        (Cx { now, wall, config: &self.config, rng, timers, out, planted: self.planted }, &mut self.tables)
     }
 }
 

@@ -8,6 +8,7 @@ use super::*;
 use crate::border::{Actions, ListenerId};
 use crate::config::{Config, Phone};
 use crate::cx::Randomness;
+use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::timers::Timers;
 
@@ -104,6 +105,7 @@ impl Site {
             rng: &mut self.random,
             timers: &mut self.timers,
             out: &mut self.out,
+            planted: Planted::default(),
         };
         let result = work(&mut self.registrar, &mut cx);
         self.registrar.check(|timer| self.timers.is_armed(timer));
@@ -136,6 +138,7 @@ impl Site {
                     rng: &mut self.random,
                     timers: &mut self.timers,
                     out: &mut self.out,
+                    planted: Planted::default(),
                 };
                 self.registrar.fire(&mut cx, key);
             }

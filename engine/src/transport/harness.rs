@@ -8,6 +8,7 @@ use crate::border::{self, Action, Actions, Flow, Interface, Listener, ListenerId
 use crate::config::Config;
 use crate::cx::{Cx, Randomness, Timer};
 use crate::event::Event;
+use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::Timers;
@@ -50,6 +51,7 @@ impl Bench {
             rng: &mut self.rng,
             timers: &mut self.timers,
             out: &mut self.out,
+            planted: Planted::default(),
         }
     }
 
