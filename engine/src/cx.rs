@@ -48,6 +48,7 @@ impl Cx<'_> {
 
 /// The streams of randomness of the signalling machine.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Randomness {
     /// Via branches.
     pub(crate) branch: Rng,
@@ -59,6 +60,7 @@ pub(crate) struct Randomness {
 
 /// Whose timer it is and what it means there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Timer {
     /// A server transaction's.
     Server(ServerKey, ServerTimer),
@@ -93,6 +95,7 @@ impl Timer {
 
 /// Timers of server transactions (RFC 3261 §17.2, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ServerTimer {
     /// 200 ms without an answer to INVITE: send 100 (§17.2.1).
     Trying,
@@ -110,6 +113,7 @@ pub(crate) enum ServerTimer {
 
 /// Timers of client transactions (RFC 3261 §17.1, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ClientTimer {
     /// Retransmit INVITE.
     A,
@@ -133,6 +137,7 @@ pub(crate) enum ClientTimer {
 
 /// Timers of legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum LegTimer {
     /// Retransmit the 2xx until its ACK comes (RFC 3261 §13.3.1.4).
     Retransmit2xx,
@@ -154,6 +159,7 @@ pub(crate) enum LegTimer {
 
 /// Timers of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum CallTimer {
     /// Nobody answered.
     NoAnswer,

@@ -19,6 +19,7 @@ pub mod planted;
 #[cfg(not(feature = "planted"))]
 mod planted;
 pub mod rng;
+pub mod slots;
 pub mod time;
 pub mod timers;
 // syntax

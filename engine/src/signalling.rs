@@ -39,6 +39,7 @@ const STOPS_PER_WAKE: usize = 64;
 ///
 /// Between two calls of [`Signalling::handle`] it is at rest: it keeps no output and waits for nothing but input.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Signalling {
     config: Arc<Config>,
     /// The wall clock, and when it was read.
@@ -55,6 +56,7 @@ pub struct Signalling {
 
 /// Everything that a `Cx` is not.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Tables {
     below: Below,
     registrar: Registrar,
@@ -65,6 +67,7 @@ struct Tables {
 
 /// How far the exchange is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Stopping {
     /// Not at all.
     No,

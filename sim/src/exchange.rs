@@ -149,6 +149,9 @@ impl World<'_> {
         for n in 0..self.plan.exchange.shards {
             self.bind(ShardId(n), FIRST_PAIRS)?;
         }
+        if let Some(watch) = &mut self.watch {
+            watch.begin(&mut self.exchange.signalling);
+        }
         self.tell(Input::Wall(WALL), None)
     }
 
@@ -181,7 +184,11 @@ impl World<'_> {
         self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
+        let seen = self.watch.is_some().then(|| input.clone());
         guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
+        if let (Some(watch), Some(input)) = (&mut self.watch, seen) {
+            watch.signalling(machine, now, &input, &actions);
+        }
         for action in actions.drain(..) {
             self.act(action, cause)?;
         }
@@ -290,7 +297,13 @@ impl World<'_> {
         let rare = !matches!(input, MediaInput::Packet { .. } | MediaInput::Tick);
         let mut out = std::mem::take(&mut self.exchange.media);
         let machine = &mut self.exchange.shards[n];
+        if let Some(watch) = &mut self.watch {
+            watch.before_media(shard, machine, now, &input);
+        }
         guarded(now, "media handle", || machine.handle(now, input, &mut out))?;
+        if let Some(watch) = &mut self.watch {
+            watch.after_media(shard, machine, &out);
+        }
         if rare {
             guarded(now, "media check", || machine.check())?;
         }

@@ -30,6 +30,7 @@ mod shrink;
 mod streams;
 mod text;
 mod voice;
+mod watch;
 mod wire;
 mod world;
 
@@ -38,5 +39,6 @@ pub use many::in_order;
 pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
 pub use report::{BrokenPlan, Summary};
-pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
+pub use run::{Failure, Outcome, run, run_traced, run_watched, run_with_ladder};
 pub use shrink::{Bounds, Shrunk, shrink, shrink_while};
+pub use watch::Watch;

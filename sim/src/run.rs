@@ -9,6 +9,7 @@ use crate::ladder::{self, Row};
 use crate::oracle::{Broken, ORACLES};
 use crate::phone::{Leg, Phone};
 use crate::plan::Plan;
+use crate::watch::Watch;
 use crate::world::World;
 
 /// What came out of one run.
@@ -68,6 +69,13 @@ pub fn run_traced(plan: &Plan, trace: &mut dyn FnMut(&str)) -> Outcome {
         world.trace = Some(trace);
         finish(plan, world).0
     })
+}
+
+/// Executes a plan while `watch` looks at the machines of the exchange.
+pub fn run_watched(plan: &Plan, watch: &mut dyn Watch) -> Outcome {
+    let mut world = World::new(plan);
+    world.watch = Some(watch);
+    finish(plan, world).0
 }
 
 /// Executes a plan and draws the ladder of one of its calls.

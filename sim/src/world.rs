@@ -23,6 +23,7 @@ use crate::phone::{Book, Effect, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::Plan;
 use crate::streams::Streams;
 use crate::text::Msg;
+use crate::watch::Watch;
 use crate::wire::{address, arrivals};
 
 /// Where the exchange is.
@@ -122,6 +123,8 @@ pub(crate) struct World<'a> {
     effects: Vec<Effect>,
     /// Is told every input and action of signalling as a line of text.
     pub(crate) trace: Option<Trace<'a>>,
+    /// Looks at the machines of the exchange.
+    pub(crate) watch: Option<&'a mut dyn Watch>,
 }
 
 /// Somebody who wants to read along.
@@ -152,6 +155,7 @@ impl<'a> World<'a> {
             pieces: Vec::new(),
             effects: Vec::new(),
             trace: None,
+            watch: None,
         };
         world.schedule_plan();
         world

@@ -37,6 +37,7 @@ use crate::time::Instant;
 
 /// In which role the exchange asks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Challenge {
     /// As registrar or user agent server: 401 (RFC 3261 §22.2).
     Www,
@@ -90,11 +91,12 @@ pub enum Verdict {
 
 /// Checks credentials. It remembers used nonces of extensions that have proved themselves, and nothing of anybody else.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Authenticator {
     nonces: Nonces,
     /// Stands for the secret of users that do not exist.
     nobody: Credentials,
-    offered: &'static [Algorithm],
+    offered: Vec<Algorithm>,
     used: BTreeMap<SmolStr, Used>,
     pub(crate) planted: Planted,
 }
@@ -110,7 +112,7 @@ impl Authenticator {
         Self {
             nonces: Nonces::new(rng),
             nobody,
-            offered: offered(config),
+            offered: offered(config).to_vec(),
             used: BTreeMap::new(),
             planted: Planted::default(),
         }
@@ -118,7 +120,7 @@ impl Authenticator {
 
     /// Follows a change of the configuration.
     pub fn reconfigure(&mut self, config: &Config) {
-        self.offered = offered(config);
+        self.offered = offered(config).to_vec();
         self.used.retain(|extension, _| config.phones.contains_key(extension));
     }
 

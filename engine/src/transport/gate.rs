@@ -16,6 +16,7 @@ use crate::time::{Duration, Instant};
 
 /// A token bucket, kept as the moment when it will be full again.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Bucket {
     full: Instant,
 }
@@ -33,6 +34,7 @@ impl Bucket {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Source {
     noise: Bucket,
     requests: Bucket,
@@ -41,6 +43,7 @@ struct Source {
 
 /// What is known of the sources heard lately. The oldest is forgotten for a new one.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Gate {
     sources: Index<IpAddr, Source>,
     oldest: VecDeque<IpAddr>,

@@ -59,6 +59,7 @@ pub(crate) enum Heard {
 
 /// The way back for the responses to one request (RFC 3261 §18.2.2, RFC 3581 §4).
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Path {
     /// Where responses go. The `maddr` of a Via is not followed: it would let a request aim them at anybody.
     pub(crate) flow: Flow,
@@ -70,6 +71,7 @@ pub(crate) struct Path {
 
 /// The transport layer.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Transport {
     listeners: Listeners,
     streams: Streams,
@@ -325,7 +327,7 @@ impl Transport {
     /// Tells people that a bound was reached, but not too often.
     pub(crate) fn overload(&mut self, cx: &mut Cx<'_>, what: &'static str) {
         if self.gate.report(cx.now) {
-            cx.report(Event::Overload { what });
+            cx.report(Event::Overload { what: SmolStr::new_static(what) });
         }
     }
 
@@ -468,13 +470,8 @@ pub(crate) fn busy() -> Reply {
     Reply::new(crate::sip::Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, limits::RETRY_AFTER)
 }
 
-/// Whether a request has what a response must repeat (RFC 3261 §8.2.6.2). An ACK is answered by nothing.
+/// Whether the sender of a malformed request can be told: what a response repeats (RFC 3261 §8.2.6.2) is repeated as it
+/// came, readable or not, and a Via is all that leads it back. An ACK is answered by nothing.
 fn is_answerable(message: &Message) -> bool {
-    message.is_request()
-        && message.method() != Method::Ack
-        && message.via().is_ok()
-        && message.from().is_ok()
-        && message.to().is_ok()
-        && message.call_id().is_ok()
-        && message.cseq().is_ok()
+    message.is_request() && message.method() != Method::Ack && message.header(HeaderName::Via).is_some()
 }
