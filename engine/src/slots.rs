@@ -138,6 +138,11 @@ impl<K: Key, V> Slots<K, V> {
         })
     }
 
+    /// All keys.
+    pub fn keys(&self) -> impl Iterator<Item = K> {
+        self.iter().map(|(key, _)| key)
+    }
+
     /// All values.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)

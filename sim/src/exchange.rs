@@ -92,6 +92,13 @@ impl Exchange {
         }
     }
 
+    /// Makes every machine do this wrong.
+    #[cfg(feature = "planted")]
+    pub(crate) fn plant(&mut self, fault: telex_engine::planted::Fault) {
+        self.signalling.plant(fault);
+        self.shards.iter_mut().for_each(|shard| shard.plant(fault));
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()
@@ -308,7 +315,7 @@ impl World<'_> {
             guarded(now, "media check", || machine.check())?;
         }
         for packet in out.packets.iter() {
-            self.media_out(packet.remote, packet.bytes)?;
+            self.media_out(packet.port, packet.remote, packet.bytes)?;
         }
         for report in out.reports.drain(..) {
             self.note(&report);

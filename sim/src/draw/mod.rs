@@ -1,6 +1,8 @@
 //! From a seed and a few settings to a plan.
 
 mod calls;
+mod hazards;
+mod nat;
 mod network;
 mod swarm;
 
@@ -11,7 +13,7 @@ use telex_engine::time::{Duration, Instant};
 pub use swarm::{FEATURES, Swarm};
 
 use crate::luck::Draw;
-use crate::plan::{BrokenTimer, CallPlan, EMPTY, ExchangePlan, PhonePlan, Plan, TAIL, is_number};
+use crate::plan::{BrokenTimer, CallPlan, EMPTY, ExchangePlan, HostPlan, PhonePlan, Plan, TAIL, is_number};
 
 /// What a person chooses; the seed decides the rest. Probabilities are in parts of a million.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +104,7 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
     let calm = Instant::ZERO + OPENING + busy + TAIL;
     let exchange = exchange(settings, &mut d);
     let empty = calm + exchange.calm();
-    Plan {
+    let mut plan = Plan {
         seed,
         calm,
         empty,
@@ -111,7 +113,13 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
         exchange,
         phones,
         calls,
-    }
+        nats: Vec::new(),
+        host: HostPlan::default(),
+        operators: Vec::new(),
+    };
+    nat::add(&mut plan, swarm);
+    hazards::add(&mut plan, swarm);
+    plan
 }
 
 fn exchange(settings: &Settings, d: &mut Draw) -> ExchangePlan {
@@ -158,7 +166,7 @@ fn phone(seed: u64, index: usize, settings: &Settings, swarm: Swarm<'_>) -> Phon
         registers: Instant::from_millis(d.between(0, 3000)),
         expires: u32::try_from(d.pick(&[60, 90, 120, 600, 3600])).unwrap_or(3600),
         session_timers: d.percent(40) && swarm.on("timers"),
-        luck: None,
+        ..PhonePlan::default()
     }
 }
 

@@ -101,6 +101,8 @@ impl Exit<'_> {
 pub(crate) struct Entry<'a> {
     pub(crate) now: Instant,
     pub(crate) msg: &'a Msg,
+    /// Its Content-Length is the truth. What a box on the way has broken the exchange may refuse, or not.
+    pub(crate) sound: bool,
 }
 
 /// What the exchange was handling when it acted.

@@ -5,6 +5,8 @@
 //! As text it is TOML ([`Plan::parse`], [`Plan::to_toml`]). Whatever is left out is off or as usual.
 
 mod check;
+mod host;
+mod nat;
 mod text;
 pub mod words;
 
@@ -19,6 +21,8 @@ use telex_engine::time::{Duration, Instant};
 
 pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
+pub use host::{Act, HostPlan, OperatorAct, Restart, StorePlan, WallStep, Window};
+pub use nat::{Alg, Nat, Sameness};
 pub use text::{LONGEST_TEXT, PlanError};
 
 /// Everything that happens in one run.
@@ -49,6 +53,15 @@ pub struct Plan {
     /// What the network does while the storm lasts.
     #[serde(default)]
     pub faults: Faults,
+    /// Boxes between phones and the exchange.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nats: Vec<Nat>,
+    /// What the host of the exchange does.
+    #[serde(default)]
+    pub host: HostPlan,
+    /// What its operators do, by time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<OperatorAct>,
 }
 
 /// One telephone.
@@ -77,6 +90,22 @@ pub struct PhonePlan {
     pub expires: u32,
     /// Whether it says `Supported: timer` (RFC 4028).
     pub session_timers: bool,
+    /// The box it is behind, by its place in [`Plan::nats`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nat: Option<usize>,
+    /// It sends an empty line this often, so that boxes on the way remember it (RFC 5626 §3.5.1).
+    #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<Duration>,
+    /// It registers again at least this often.
+    #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Duration>,
+    /// Longer datagrams do not pass between it and the exchange, either way: the octets of their payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+    /// The name it shows to whom it calls.
+    pub display: String,
+    /// It takes connections at its SIP port although it registers by datagram.
+    pub takes_streams: bool,
     /// The place in the plan that its luck comes from, when it is not its own: phones before it were taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub luck: Option<u32>,
@@ -162,6 +191,16 @@ pub struct Faults {
     pub partitions: Vec<Partition>,
     /// Times when a phone's streams break.
     pub cuts: Vec<Cut>,
+    /// Datagrams that are damaged on the way, so that the receiver's checksum refuses them.
+    #[serde(with = "words::share")]
+    pub corrupt: u32,
+    /// Datagrams, and writes to streams, that are damaged and arrive all the same.
+    #[serde(with = "words::share")]
+    pub garble: u32,
+    /// Times when nothing passes between a phone and the exchange, and all of it arrives afterwards.
+    pub clogs: Vec<Clog>,
+    /// Times when a phone's streams die without a word.
+    pub vanishings: Vec<Vanishing>,
     /// Single messages to which something happens, storm or not.
     pub exact: Vec<ExactFault>,
 }
@@ -225,6 +264,37 @@ pub struct Cut {
     /// When.
     #[serde(with = "words::word")]
     pub at: Instant,
+    /// Each breaks in the middle of the next message that is written to it, either way.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inside: bool,
+}
+
+/// Nothing passes between a phone and the exchange for a while, and then all of it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clog {
+    /// The phone.
+    pub phone: usize,
+    /// From when.
+    #[serde(with = "words::word")]
+    pub from: Instant,
+    /// Until when.
+    #[serde(with = "words::word")]
+    pub until: Instant,
+}
+
+/// A phone's streams die without a word: what either side writes goes nowhere. The phone learns it when it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vanishing {
+    /// The phone.
+    pub phone: usize,
+    /// When.
+    #[serde(with = "words::word")]
+    pub at: Instant,
+    /// The exchange's host gives the streams up this much later.
+    #[serde(with = "words::word")]
+    pub noticed: Duration,
 }
 
 /// How the exchange is set up.
@@ -330,6 +400,12 @@ impl Default for PhonePlan {
             registers: Instant::ZERO,
             expires: 3600,
             session_timers: false,
+            nat: None,
+            keep_alive: None,
+            refresh: None,
+            mtu: None,
+            display: String::new(),
+            takes_streams: false,
             luck: None,
         }
     }
@@ -406,4 +482,9 @@ impl fmt::Display for CallPlan {
         }
         write!(f, ", {:?} hangs up after {:?}", self.by, self.talk)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }

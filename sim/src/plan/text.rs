@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::check::{Step, check};
-use super::{CallPlan, ExchangePlan, Faults, PhonePlan, Plan};
+use super::{CallPlan, ExchangePlan, Faults, HostPlan, Nat, PhonePlan, Plan, StorePlan};
 
 /// The longest text that is read, in octets.
 pub const LONGEST_TEXT: usize = 16 << 20;
@@ -77,6 +77,11 @@ impl Plan {
         prune_all(&mut plan, "calls", &usual);
         prune_all(&mut plan, "exchange", &table(&ExchangePlan::default()));
         prune_all(&mut plan, "faults", &table(&Faults::default()));
+        prune_all(&mut plan, "nats", &table(&Nat::default()));
+        if let Some(Value::Table(host)) = plan.get_mut("host") {
+            prune_all(host, "store", &table(&StorePlan::default()));
+        }
+        prune_all(&mut plan, "host", &table(&HostPlan::default()));
         plan
     }
 }
