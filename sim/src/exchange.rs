@@ -9,7 +9,7 @@ use std::sync::Arc;
 use md5::{Digest as _, Md5};
 use smol_str::SmolStr;
 use telex_engine::border::{ControlReply, Interface, Listener, ListenerId, Stats, Transport};
-use telex_engine::config::{Config, Credentials, Phone, SessionConfig, SipTimers};
+use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
 use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
 use telex_engine::rng::Seed;
@@ -19,6 +19,7 @@ use telex_engine::{Action, Actions, Boot, Input, Signalling};
 use crate::luck::{Kind, below, luck};
 use crate::oracle::{Cause, Verdict, broken, host};
 use crate::plan::{BrokenTimer, Plan};
+use crate::run::panic_text;
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 
@@ -118,17 +119,26 @@ impl Exchange {
 
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
 fn config(plan: &Plan) -> Config {
+    let x = &plan.exchange;
     let mut sip = SipTimers::default();
-    match plan.exchange.broken {
+    match x.broken {
         None => {}
         Some(BrokenTimer::T1) => sip.t1 *= 10,
         Some(BrokenTimer::T2) => sip.t2 *= 100,
     }
     let mut config = Config {
         sip,
-        ring: plan.exchange.ring,
-        media_timeout: Some(plan.exchange.media_timeout),
-        session: SessionConfig { expires: plan.exchange.session, ..SessionConfig::default() },
+        realm: SmolStr::new(&x.realm),
+        ring: x.ring,
+        media_timeout: Some(x.media_timeout),
+        session: SessionConfig { expires: x.session, min_se: x.min_session },
+        registrar: RegistrarConfig {
+            min_expires: x.min_expires,
+            max_expires: x.max_expires,
+            default_expires: x.default_expires,
+            max_contacts: x.contacts,
+            nonce_life: x.nonce,
+        },
         ..Config::default()
     };
     for phone in &plan.phones {
@@ -145,6 +155,9 @@ impl World<'_> {
     pub(crate) fn start_exchange(&mut self) -> Verdict {
         for n in 0..self.plan.exchange.shards {
             self.bind(ShardId(n), FIRST_PAIRS)?;
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.begin(&mut self.exchange.signalling);
         }
         self.tell(Input::Wall(WALL), None)
     }
@@ -183,7 +196,11 @@ impl World<'_> {
         self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
+        let seen = self.watch.is_some().then(|| input.clone());
         guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
+        if let (Some(watch), Some(input)) = (&mut self.watch, seen) {
+            watch.signalling(machine, now, &input, &actions);
+        }
         for action in actions.drain(..) {
             self.act(action, cause)?;
         }
@@ -236,7 +253,7 @@ impl World<'_> {
             }
             Action::Report(event) => host::no_error_event(self.now, &event)?,
             Action::Reply { reply: ControlReply::Registrations(all), .. } => {
-                self.watch.listed(self.now, &all)?
+                self.border.listed(self.now, &all)?
             }
             Action::Reply { .. } | Action::Stopped => {}
         }
@@ -295,12 +312,18 @@ impl World<'_> {
         let rare = !matches!(input, MediaInput::Packet { .. } | MediaInput::Tick);
         let mut out = std::mem::take(&mut self.exchange.media);
         let machine = &mut self.exchange.shards[n];
+        if let Some(watch) = &mut self.watch {
+            watch.before_media(shard, machine, now, &input);
+        }
         guarded(now, "media handle", || machine.handle(now, input, &mut out))?;
+        if let Some(watch) = &mut self.watch {
+            watch.after_media(shard, machine, &out);
+        }
         if rare {
             guarded(now, "media check", || machine.check())?;
         }
         for packet in out.packets.iter() {
-            self.media_out(packet.remote, packet.bytes)?;
+            self.media_out(packet.port, packet.remote, packet.bytes)?;
         }
         for report in out.reports.drain(..) {
             self.note(&report);
@@ -329,12 +352,6 @@ impl World<'_> {
 
 /// A panic of the engine is a broken rule like any other.
 fn guarded(now: Instant, what: &str, action: impl FnOnce()) -> Verdict {
-    catch_unwind(AssertUnwindSafe(action)).map_err(|payload| {
-        let text = payload
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_default();
-        broken("no_panic", now, format!("{what} panicked: {text}"))
-    })
+    catch_unwind(AssertUnwindSafe(action))
+        .map_err(|p| broken("no_panic", now, format!("{what} panicked: {}", panic_text(p.as_ref()))))
 }

@@ -98,6 +98,13 @@ impl Msg {
         matches!(self.start, Start::Request { .. })
     }
 
+    /// Whether it is a request for this user.
+    pub(crate) fn is_to(&self, user: &str) -> bool {
+        let Start::Request { uri, .. } = &self.start else { return false };
+        let rest = uri.split_once(':').map_or(uri.as_str(), |(_, rest)| rest);
+        rest.split_once('@').is_some_and(|(known, _)| known == user)
+    }
+
     /// Number and method of CSeq.
     pub(crate) fn cseq(&self) -> Option<(u32, &str)> {
         let (number, method) = self.get("cseq")?.split_once([' ', '\t'])?;
@@ -301,6 +308,7 @@ fn phrase(code: u16) -> &'static str {
         100 => "Trying",
         180 => "Ringing",
         200 => "OK",
+        404 => "Not Found",
         405 => "Method Not Allowed",
         420 => "Bad Extension",
         480 => "Temporarily Unavailable",

@@ -12,6 +12,7 @@ use crate::transport::Transport;
 
 /// One dialog, early or confirmed. All text is copied out of the messages it came from.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Dialog {
     /// Call-ID.
     pub(crate) call_id: SmolStr,

@@ -141,7 +141,7 @@ impl Sessions {
         cx.timers.cancel(unacked.again);
         cx.timers.cancel(unacked.give_up);
         if let Some(reason) = session.bye_after_ack.take() {
-            self.bye(cx, stack, leg, reason);
+            self.bye(cx, stack, leg, &reason);
             return None;
         }
         self.heard(leg, LegEvent::Confirmed { body: description(message) })
@@ -166,7 +166,7 @@ impl Sessions {
             return None;
         }
         if let Some(reason) = session.bye_after_ack.take() {
-            self.bye(cx, stack, leg, reason);
+            self.bye(cx, stack, leg, &reason);
             return None;
         }
         let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));

@@ -1,6 +1,7 @@
 //! Requests inside a session, theirs and ours: BYE, re-INVITE, UPDATE, refreshes (RFC 3261 §14 and §15, RFC 3311).
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
 use super::session::{
     AGENT, Ending, Heard, LegEvent, Ours, Phase, Role, Session, Theirs, asked, description,
@@ -195,13 +196,13 @@ impl Sessions {
             // We were invited and may say BYE only after the ACK (§15).
             (Phase::Up, _) if session.unacked.is_some() => {
                 session.phase = Phase::Ending;
-                session.bye_after_ack = Some(reason);
+                session.bye_after_ack = Some(SmolStr::new_static(reason));
             }
             (Phase::Up, _) => self.bye(cx, stack, leg, reason),
         }
     }
 
-    pub(super) fn bye(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, reason: &'static str) {
+    pub(super) fn bye(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, reason: &str) {
         let Some(session) = self.all.get_mut(leg) else { return };
         session.phase = Phase::Ending;
         session.disarm(cx);

@@ -79,6 +79,7 @@ pub(crate) enum Up {
 
 /// All transactions. Each ends by its own timers; nobody can remove one.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Transactions {
     servers: Servers,
     clients: Clients,

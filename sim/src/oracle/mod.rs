@@ -5,6 +5,7 @@
 pub(crate) mod access;
 pub(crate) mod acks;
 pub(crate) mod answers;
+pub(crate) mod border;
 pub(crate) mod dialogs;
 pub(crate) mod grammar;
 pub(crate) mod host;
@@ -15,7 +16,6 @@ pub(crate) mod offers;
 pub(crate) mod registrar;
 pub(crate) mod requests;
 pub(crate) mod retransmissions;
-pub(crate) mod watch;
 pub(crate) mod within;
 
 use std::fmt;
@@ -149,6 +149,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) now: Instant,
     pub(crate) msg: &'a Msg,
     pub(crate) source: SocketAddr,
+    /// Its Content-Length is the truth. What a box on the way has broken the exchange may refuse, or not.
+    pub(crate) sound: bool,
 }
 
 /// What the exchange was handling when it acted.
