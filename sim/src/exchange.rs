@@ -99,6 +99,11 @@ impl Exchange {
         self.shards.iter_mut().for_each(|shard| shard.plant(fault));
     }
 
+    /// The even RTP ports that are bound.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.ports.keys().copied().collect()
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()
