@@ -98,3 +98,15 @@ pub const OTHER_RULES: [(&str, &str); 7] = [
 pub fn of(name: H) -> Option<&'static Row> {
     RULES.iter().find(|row| row.name == name)
 }
+
+/// The table as text.
+pub fn text() -> String {
+    let rule = |rule| match rule {
+        Rule::Exact => "exact",
+        Rule::Structure => "structure",
+        Rule::Ignored => "ignored",
+    };
+    let line = |name: &str, rule: &str, reason: &str| format!("{name:<24} {rule:<10} {reason}\n");
+    let rows = RULES.iter().map(|row| line(row.name.as_str(), rule(row.rule), row.reason));
+    rows.chain(OTHER_RULES.iter().map(|(what, why)| line(what, "allowed", why))).collect()
+}

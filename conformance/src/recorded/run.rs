@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use telex_engine::border::Transport;
+use telex_engine::config::Config;
 use telex_engine::sip::{HeaderName, Message, Method, NameAddr};
 
 use super::compare::{Difference, Pair, differences};
@@ -73,11 +74,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether there was nothing that the engine should have said.
+    pub fn is_empty(&self) -> bool {
+        !self.outcomes.iter().any(|outcome| outcome.checked)
+    }
+
+    /// How many messages are missing, differ or were not expected.
+    pub fn wrong(&self) -> usize {
+        self.outcomes.iter().filter(|o| o.checked && !o.is_fine()).count() + self.unexpected.len()
+    }
+
     /// Whether the engine said what the record has, and nothing else.
     pub fn is_fine(&self) -> bool {
-        self.compared > 0
-            && self.unexpected.is_empty()
-            && self.outcomes.iter().filter(|o| o.checked).all(Outcome::is_fine)
+        self.wrong() == 0
     }
 }
 
@@ -108,12 +117,12 @@ struct Run {
     streams: BTreeMap<Link, bool>,
 }
 
-/// Runs a script. The addresses of the exchange must be of the families of the parties.
-pub fn run(script: &Script) -> Report {
+/// Runs a script against an exchange with the settings of `site`.
+pub fn run(script: &Script, site: &Config) -> Report {
     let locals = ["192.0.2.254:5060", "[2001:db8::254]:5060"].map(|text| text.parse());
     let locals: Vec<SocketAddr> = locals.into_iter().filter_map(Result::ok).collect();
     let mut run = Run {
-        exchange: VirtualExchange::new(script.config(), &locals),
+        exchange: VirtualExchange::new(script.config(site), &locals),
         sides: BTreeMap::from([(Link::Caller, Side::default()), (Link::Callee, Side::default())]),
         caller: script.caller,
         callee: script.callee,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use telex_engine::config::{Config, Credentials, FixedContact, Phone};
 use telex_engine::sip::{HeaderName, Message, Method, Uri};
 
+use super::pcap::Captured;
+
 /// The password of everybody in a run: digests of the record are computed anew with it.
 pub const PASSWORD: &str = "as-recorded";
 
@@ -61,9 +63,9 @@ pub struct Script {
 
 impl Script {
     /// The configuration of an exchange that knows both parties: the caller by its address, or by [`PASSWORD`] where
-    /// the record shows that it was asked for one.
-    pub fn config(&self) -> Config {
-        let mut config = Config::default();
+    /// the record shows that it was asked for one. `site` decides everything else.
+    pub fn config(&self, site: &Config) -> Config {
+        let mut config = site.clone();
         let said = |link, method: Method| {
             let of = move |step: &&Step| {
                 step.link == link && step.message.is_request() && step.message.method() == method
@@ -88,7 +90,6 @@ impl Script {
             let phone = Phone { contact: credentials.is_none().then_some(contact), credentials };
             config.phones.insert(name.into(), phone);
         }
-        config.registrar.min_expires = Duration::from_secs(1);
         config
     }
 
@@ -114,7 +115,7 @@ impl Script {
     }
 
     /// The script of a phone and its registrar.
-    pub fn registering(heard: &[(Duration, SocketAddr, SocketAddr, String, Message)]) -> Option<Self> {
+    pub fn registering(heard: &[Captured]) -> Option<Self> {
         let register = |m: &Message| m.is_request() && m.method() == Method::Register;
         let (start, caller, callee, ..) = heard.iter().find(|(.., m)| register(m))?;
         let of_registration = |m: &Message| {
