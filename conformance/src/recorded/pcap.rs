@@ -24,6 +24,9 @@ pub enum Place {
 /// One message as it was captured: when, from whom, to whom, what people call it, and itself.
 pub type Captured = (Duration, SocketAddr, SocketAddr, String, Message);
 
+/// No conversation is replayed for longer: a capture can tell any time.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// All messages of a capture by Call-ID, those that can be read, in order of their times.
 ///
 /// # Errors
@@ -36,20 +39,23 @@ pub fn conversations(capture: impl Read) -> Result<Vec<(String, Vec<Captured>)>,
         return Err(format!("{stopped}"));
     }
     let began = report.began.unwrap_or_default();
-    let mut order: Vec<String> = Vec::new();
-    let mut all: BTreeMap<String, Vec<Captured>> = BTreeMap::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut all: Vec<(String, Vec<Captured>)> = Vec::new();
     // What was repeated was lost, or late; nothing is here.
     for found in report.messages.iter().filter(|message| message.repeats.is_none()) {
         let Ok(message) = Message::parse(found.raw.clone()) else { continue };
         let call = found.call_id.clone();
-        if !order.contains(&call) {
-            order.push(call.clone());
+        let place = *places.entry(call.clone()).or_insert(all.len());
+        if place == all.len() {
+            all.push((call, Vec::new()));
         }
-        let at = found.at.since(began);
+        let at = found.at.since(began).min(LONGEST);
         let label = format!("frame {}", found.frame);
-        all.entry(call).or_default().push((at, found.source, found.destination, label, message));
+        if let Some((_, conversation)) = all.get_mut(place) {
+            conversation.push((at, found.source, found.destination, label, message));
+        }
     }
-    Ok(order.into_iter().filter_map(|call| all.remove_entry(&call)).collect())
+    Ok(all)
 }
 
 /// The script of one conversation with the exchange in that place; `None` when it has nothing for it.

@@ -1,6 +1,6 @@
 //! Says one side of a record to the engine and looks at what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -106,6 +106,8 @@ struct Side {
     contact: Option<String>,
     challenge: Option<String>,
     uses: u32,
+    /// Recorded requests that were not said, as method and number.
+    left_out: BTreeSet<(String, u32)>,
 }
 
 #[derive(Debug)]
@@ -130,7 +132,7 @@ pub fn run(script: &Script, site: &Config) -> Report {
     };
     let mut report = Report::default();
     let start = run.exchange.now();
-    for step in &script.steps {
+    for (at, step) in script.steps.iter().enumerate() {
         if script.timed && !step.expected {
             run.exchange.until(start + step.at);
             run.listen();
@@ -138,7 +140,7 @@ pub fn run(script: &Script, site: &Config) -> Report {
         let verdict = if step.expected {
             run.expect(step, script.timed, start)
         } else {
-            run.say(step, script.knows_the_password(&step.message))
+            run.say(step, script.knows_the_password(at))
         };
         report.compared += usize::from(step.checked && matches!(verdict, Verdict::Said(_)));
         report.outcomes.push(Outcome {
@@ -194,6 +196,11 @@ impl Run {
         self.listen();
         let Some(side) = self.sides.get_mut(&step.link) else { return Verdict::Unasked };
         let recorded = &step.message;
+        let unreliable = |rseq| !side.identities.rseqs.contains_key(&rseq);
+        if recorded.rack().is_some_and(|rack| rack.is_ok_and(|rack| unreliable(rack.rseq))) {
+            side.left_out.extend(cseq_of(recorded));
+            return Verdict::Unasked;
+        }
         let draft = if recorded.is_request() {
             let opened = side.heard.iter().map(|heard| &heard.message);
             let invite =
@@ -226,7 +233,10 @@ impl Run {
     fn expect(&mut self, step: &Step, timed: bool, start: telex_engine::time::Instant) -> Verdict {
         let now = self.exchange.now();
         let by = if timed { (start + step.at + LAG).max(now) } else { now + PATIENCE };
-        let trying = step.message.status().is_some_and(|status| status.code() == 100);
+        let answers_nothing =
+            |side: &Side| cseq_of(&step.message).is_some_and(|cseq| side.left_out.contains(&cseq));
+        let unheard = !step.message.is_request() && self.sides.get(&step.link).is_some_and(answers_nothing);
+        let trying = unheard || step.message.status().is_some_and(|status| status.code() == 100);
         loop {
             self.listen();
             let side = self.sides.entry(step.link).or_default();
@@ -290,6 +300,10 @@ impl Side {
         }));
         found
     }
+}
+
+fn cseq_of(message: &Message) -> Option<(String, u32)> {
+    message.cseq().ok().map(|cseq| (cseq.name.to_owned(), cseq.number))
 }
 
 fn has_to_tag(message: &Message) -> bool {
