@@ -1,7 +1,8 @@
 //! The ledger of clauses (`ledger.tsv`): what the standards demand, and the tests that show it.
 //!
-//! A row is: RFC, section, level of demand, the clause in short, and what shows it: tests as `file::name`, `open` at the
-//! end when something is not shown yet, or `not applicable: ` with the reason. `LEDGER.md` is made from it for people.
+//! A row is: RFC, section, level of demand, the clause in short, and what shows it: tests as `file::name`, `open` at
+//! the end when something is not shown yet, or `not applicable: ` with the reason. `LEDGER.md` is made from it for
+//! people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -93,7 +94,7 @@ pub fn clauses(table: &str) -> Result<Vec<Clause<'_>>, String> {
     for (n, line) in table.lines().enumerate().skip(1) {
         match line.split('\t').collect::<Vec<_>>()[..] {
             [rfc, section, level, text, by] => {
-                all.push(Clause { line: n + 1, rfc, section, level, text, by })
+                all.push(Clause { line: n + 1, rfc, section, level, text, by });
             }
             _ => return read((n, line)),
         }
@@ -145,8 +146,9 @@ pub fn markdown(table: &str) -> Result<String, String> {
     let counts = counts(&clauses);
     let mut out = String::from(
         "# Clauses of the RFCs and what shows them\n\n\
-         Made from `ledger.tsv` by `cargo run -p telex-conformance -- ledger`; a test fails when it is stale. The clauses\n\
-         are in words of our own. That a test shows its clause is for people to judge; that it exists is checked.\n\n\
+         Made from `ledger.tsv` by `cargo run -p telex-conformance -- ledger`; a test fails when it is stale. The\n\
+         clauses are in words of our own. That a test shows its clause is for people to judge; that it exists is\n\
+         checked.\n\n\
          | RFC | about | shown | open | of these MUST | not applicable |\n| --- | --- | --: | --: | --: | --: |\n",
     );
     let mut sum = Counts::default();

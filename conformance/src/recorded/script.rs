@@ -82,7 +82,8 @@ impl Script {
         config
     }
 
-    /// Whether who says the request of step `at` knows its password, as far as the record tells: who did not was refused.
+    /// Whether who says the request of step `at` knows its password, as far as the record tells: who did not was
+    /// refused.
     pub fn knows_the_password(&self, at: usize) -> bool {
         let Some(request) = self.steps.get(at).map(|step| &step.message) else { return true };
         let answers = self.steps.iter().skip(at + 1).map(|step| &step.message);
