@@ -35,18 +35,19 @@ impl World<'_> {
     pub(crate) fn datagram_in(&mut self, remote: SocketAddr, bytes: Bytes) -> Verdict {
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
+        self.border.received(remote, bytes.len());
         if let Some(msg) = &msg {
-            self.entered(msg);
+            self.entered(remote, msg);
         }
         let input = Input::Datagram { listener: crate::exchange::UDP, local: EXCHANGE, remote, bytes };
         self.tell(input, msg.as_ref())
     }
 
-    pub(crate) fn entered(&mut self, msg: &Msg) {
+    pub(crate) fn entered(&mut self, source: SocketAddr, msg: &Msg) {
         let length = msg.get("content-length").and_then(|text| text.parse().ok());
-        let entry = Entry { now: self.now, msg, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
-        self.answers.enter(&entry);
-        self.retransmissions.enter(&entry);
+        let entry =
+            Entry { now: self.now, msg, source, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
+        self.border.enter(&entry);
     }
 
     /// A SIP message leaves the exchange.
@@ -79,7 +80,11 @@ impl World<'_> {
             return Err(broken("no_stranger_invited", self.now, reason));
         };
         if !expect::anything_goes(self.plan) {
-            self.judge(phone, &Exit { now: self.now, msg: &msg, raw: bytes, transport, cause })?;
+            let remote = match flow {
+                Flow::Datagram { remote, .. } => remote,
+                Flow::Stream { .. } => SocketAddr::new(self.sites.outside(phone), SIP_PORT),
+            };
+            self.judge(phone, &Exit { now: self.now, msg: &msg, raw: bytes, transport, remote, cause })?;
         }
         if let Flow::Stream { stream } = flow {
             self.write(stream, false, bytes);
@@ -123,8 +128,7 @@ impl World<'_> {
     fn judge(&mut self, phone: usize, exit: &Exit<'_>) -> Verdict {
         self.correlate(phone, exit.msg, exit.cause)?;
         let named = |b: Broken| Broken { call: self.book.get(exit.msg.call_id()).copied(), ..b };
-        self.answers.exit(exit).map_err(named)?;
-        self.retransmissions.exit(exit).map_err(named)
+        self.border.exit(exit).map_err(named)
     }
 
     /// `no_stranger_invited`: finds the call that an INVITE of the exchange belongs to.
@@ -140,7 +144,9 @@ impl World<'_> {
                 && plan.phones[planned.caller].extension == msg.user("from")
         };
         let by_cause = match cause {
-            Cause::Message(cause) => self.book.get(cause.call_id()).copied().filter(fits),
+            Cause::Messages(causes) => {
+                causes.iter().find_map(|cause| self.book.get(cause.call_id()).copied().filter(fits))
+            }
             _ => None,
         };
         let calling = |call: &usize| {
