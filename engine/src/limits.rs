@@ -19,16 +19,21 @@ pub const SDP_LINES: usize = 1024;
 pub const SDP_MEDIA: usize = 32;
 /// Formats of one media description.
 pub const SDP_FORMATS: usize = 64;
-/// Live transactions; a new request over it is answered 503.
+/// Live transactions. What begins something new is answered 503 from seven eighths on, what belongs to a dialog at the
+/// end; a source that holds half of three quarters gets no more.
 pub const TRANSACTIONS: usize = 400_000;
-/// Live calls; a new INVITE over it is answered 503.
+/// Live calls; a new INVITE over it is answered 503. A caller who holds half of three quarters gets no more.
 pub const CALLS: usize = 50_000;
 /// Legs of one call: callers, forks, transfer targets.
 pub const LEGS_PER_CALL: usize = 32;
 /// Early dialogs kept for one forked INVITE (RFC 3261 §12.1).
 pub const EARLY_DIALOGS: usize = 16;
-/// Open streams (TCP connections).
+/// Open streams (TCP connections); a new one over it is closed at once.
 pub const STREAMS: usize = 60_000;
+/// Open streams of one source of which no request was accepted yet; a new one over it is closed at once.
+pub const STREAMS_OF_STRANGER: usize = 64;
+/// A message that has begun on a stream is whole by then, or the stream is closed.
+pub const STREAM_MESSAGE: Duration = Duration::from_secs(30);
 /// Contacts registered for one address-of-record.
 pub const BINDINGS_PER_AOR: usize = 10;
 /// Nonces remembered for one extension so that no nonce count is taken twice.
