@@ -94,11 +94,11 @@ pub const GUESSERS: usize = 16_384;
 pub const GUESS_REPORTS: Rate = Rate::new(10, Duration::from_secs(10));
 /// New requests of strangers without credentials are refused when input waits so long: from the first, some, from the
 /// second, all.
-pub const SHED_STRANGERS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
+pub const SHED_STRANGERS: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(40));
 /// The same for new requests from known sources, and for those with credentials.
-pub const SHED_PROMISING: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(90));
+pub const SHED_PROMISING: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(80));
 /// The same for new requests from known sources with credentials.
-pub const SHED_PROVING: (Duration, Duration) = (Duration::from_millis(90), Duration::from_millis(200));
+pub const SHED_PROVING: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(150));
 /// How long it counts what the driver said about waiting.
 pub const LOAD_LASTS: Duration = Duration::from_secs(1);
 /// Retry-After, in seconds, of a request refused for lack of time: at least this ...
