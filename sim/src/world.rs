@@ -251,7 +251,7 @@ impl<'a> World<'a> {
         if expect::anything_goes(self.plan) {
             return self.everybody(&Stimulus::HangUp);
         }
-        dialogs::settled(self.now, &self.phones)?;
+        dialogs::settled(self.now, self.plan, &self.phones)?;
         dialogs::ends_agree(self.now, self.plan, &self.phones)?;
         media::flows_at_rest(self.now, self.plan, &self.phones)?;
         self.everybody(&Stimulus::HangUp)
@@ -260,10 +260,11 @@ impl<'a> World<'a> {
     fn end(&mut self) -> Verdict {
         if expect::anything_goes(self.plan) {
             let stats = Stats { bindings: 0, timers: 0, ..self.exchange.stats() };
-            return leftovers::nothing_left(self.now, &stats);
+            return leftovers::nothing_left(self.now, &stats, 0);
         }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
-        leftovers::nothing_left(self.now, &self.exchange.stats())?;
+        let stay = (0..self.phones.len()).filter(|phone| expect::cannot_leave(self.plan, *phone)).count();
+        leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
         self.border.end(self.now)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
