@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_phone_whose_box_goes_is_behind_none() {
-        let mut plan: Table = "nats = [{ a = 1 }, { a = 2 }]\nphones = [{ nat = 0 }, { nat = 1 }, {}]".parse().unwrap();
+        let mut plan: Table =
+            "nats = [{ a = 1 }, { a = 2 }]\nphones = [{ nat = 0 }, { nat = 1 }, {}]".parse().unwrap();
         remove_entries(&mut plan, &[Step::Key("nats".to_owned())], 0..1);
         let wanted: Table = "nats = [{ a = 2 }]\nphones = [{}, { nat = 0 }, {}]".parse().unwrap();
         assert_eq!(plan, wanted);
