@@ -194,7 +194,13 @@ impl World<'_> {
         hash.number(phone as u64);
         let again = !self.sent_before.insert(hash.value());
         let call = self.book.get(msg.call_id()).copied();
-        self.rows.push(Row { at: self.now, call, phone, inward, text: msg.summary(), fate, again });
+        let link = LinkId { phone, inward, channel: Channel::Sip };
+        let number = match self.plan.phones[phone].transport {
+            Transport::Udp => self.network.sent_on(link),
+            Transport::Tcp => 0,
+        };
+        let text = msg.summary();
+        self.rows.push(Row { at: self.now, call, phone, inward, text, fate, again, number });
     }
 
     /// A phone sends a media packet.
