@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// The layers of the engine, base first. A module uses itself and earlier rows; in the base row modules use each other.
 const LAYERS: &[&[&str]] = &[
-    &["time", "rng", "index", "timers", "limits", "event", "border", "config", "mediactl", "cx"],
+    &[
+        "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
+        "mediactl", "cx",
+    ],
     &["sip", "sdp", "rtp"],
     &["auth", "offer"],
     &["transport"],
@@ -19,8 +22,10 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// What media may use: it knows nothing of signalling.
-const MEDIA_USES: &[&str] =
-    &["time", "rng", "index", "timers", "limits", "event", "border", "config", "mediactl", "rtp"];
+const MEDIA_USES: &[&str] = &[
+    "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
+    "mediactl", "rtp",
+];
 
 /// What must not stand in the engine, as sequences of words and signs, and why.
 const BANNED: &[(&str, &str)] = &[

@@ -13,6 +13,7 @@ use crate::time::{Duration, Instant, WallTime};
 
 /// Transport protocol of a SIP message (RFC 3261 §18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Transport {
     /// Datagrams.
     Udp,
@@ -37,10 +38,12 @@ impl Transport {
 
 /// A listening socket, numbered by the driver in the order of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListenerId(pub u16);
 
 /// A listening socket as it is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Listener {
     /// Its number.
     pub id: ListenerId,
@@ -52,10 +55,12 @@ pub struct Listener {
 
 /// A stream. Streams that a peer opened are numbered odd by the driver, streams that the engine opens even.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StreamId(pub u64);
 
 /// The way a message came, and the way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Flow {
     /// A datagram between two addresses.
     Datagram {
@@ -75,18 +80,22 @@ pub enum Flow {
 
 /// Names a question to the outside until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct QueryId(pub u64);
 
 /// Names a control request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ControlId(pub u64);
 
 /// Position in the log of stored records: starts at 1, no gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lsn(pub u64);
 
 /// What a driver may tell the signalling machine.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {
     /// The deadline has come.
     Wake,
@@ -155,6 +164,12 @@ pub enum Input {
     },
     /// The wall clock was read again.
     Wall(WallTime),
+    /// How long the next input has waited since it arrived. To be told when it changes by some milliseconds, and again
+    /// every few hundred milliseconds while it is not zero; nothing told is zero. New requests are refused by it.
+    Load {
+        /// How long.
+        waiting: Duration,
+    },
     /// Refuse new calls, let the present ones end, end what is left at `by`, then say [`Action::Stopped`].
     Stop {
         /// When patience ends.
@@ -164,6 +179,7 @@ pub enum Input {
 
 /// What can happen to a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum StreamEvent {
     /// It is connected: a peer's connection was accepted, or ours succeeded.
     Opened {
@@ -182,6 +198,7 @@ pub enum StreamEvent {
 
 /// Why a name has no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ResolveError {
     /// No such name, or a name without addresses.
     NotFound,
@@ -191,6 +208,7 @@ pub enum ResolveError {
 
 /// What the signalling machine wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Action {
     /// Send these octets.
     Transmit {
@@ -252,6 +270,7 @@ pub type Actions = Vec<Action>;
 
 /// What a machine wakes up to.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Boot {
     /// The wall clock at [`Instant::ZERO`].
     pub wall: WallTime,
@@ -269,6 +288,7 @@ pub struct Boot {
 
 /// One address of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Interface {
     /// The address.
     pub address: IpAddr,
@@ -278,6 +298,7 @@ pub struct Interface {
 
 /// Something to keep over a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Record {
     /// A binding was added or refreshed: replace what stands under (aor, contact).
     Bind(StoredBinding),
@@ -292,6 +313,7 @@ pub enum Record {
 
 /// A registration as it is kept (RFC 3261 §10.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StoredBinding {
     /// Address-of-record: the extension.
     pub aor: SmolStr,
@@ -322,6 +344,7 @@ pub struct StoredBinding {
 
 /// What an operator may ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Control {
     /// All bindings.
     Registrations,
@@ -338,6 +361,7 @@ pub enum Control {
 
 /// What an operator is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ControlReply {
     /// All bindings, by extension.
     Registrations(Vec<RegistrationInfo>),
@@ -359,6 +383,7 @@ pub enum ControlReply {
 
 /// One binding, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RegistrationInfo {
     /// The extension.
     pub extension: SmolStr,
@@ -376,6 +401,7 @@ pub struct RegistrationInfo {
 
 /// One call, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CallInfo {
     /// Its number, unique since the start.
     pub id: u64,
@@ -395,6 +421,7 @@ pub struct CallInfo {
 
 /// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CallState {
     /// The destination is being asked.
     Calling,
@@ -410,6 +437,7 @@ pub enum CallState {
 
 /// Sizes of all tables: all zero but bindings when nothing is going on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stats {
     /// Live transactions.
     pub transactions: usize,
@@ -431,4 +459,16 @@ pub struct Stats {
     pub received: u64,
     /// Messages dropped as malformed.
     pub malformed: u64,
+    /// New requests that were refused because there was more to do than time.
+    pub shed: u64,
+    /// New requests that were refused because a table was full or nearly.
+    pub full: u64,
+    /// New requests over the rate of their source.
+    pub limited: u64,
+    /// Sources whose rate is remembered.
+    pub sources: usize,
+    /// Entries of the fullest table of those who gave wrong credentials.
+    pub guessers: usize,
+    /// Credentials that were not looked at, because there had been too many wrong ones.
+    pub slowed: u64,
 }

@@ -3,7 +3,8 @@
 use crate::border::{Action, Actions, StreamId};
 use crate::config::Config;
 use crate::event::Event;
-use crate::rng::Rng;
+use crate::planted::Planted;
+use crate::rng::{Purpose, Rng, Seed};
 use crate::time::{Instant, WallTime};
 use crate::timers::Timers;
 
@@ -34,6 +35,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) timers: &'a mut Timers<Timer>,
     /// Where actions go.
     pub(crate) out: &'a mut Actions,
+    /// What is to be done wrong.
+    pub(crate) planted: Planted,
 }
 
 impl Cx<'_> {
@@ -45,6 +48,7 @@ impl Cx<'_> {
 
 /// The streams of randomness of the signalling machine.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Randomness {
     /// Via branches.
     pub(crate) branch: Rng,
@@ -52,10 +56,25 @@ pub(crate) struct Randomness {
     pub(crate) tag: Rng,
     /// Back-off times and SDP session ids.
     pub(crate) call: Rng,
+    /// Who is refused under overload, and when to come again.
+    pub(crate) load: Rng,
+}
+
+impl Randomness {
+    /// All streams of one seed.
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self {
+            branch: Rng::new(seed, Purpose::Branch),
+            tag: Rng::new(seed, Purpose::Tag),
+            call: Rng::new(seed, Purpose::Call),
+            load: Rng::new(seed, Purpose::Load),
+        }
+    }
 }
 
 /// Whose timer it is and what it means there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Timer {
     /// A server transaction's.
     Server(ServerKey, ServerTimer),
@@ -90,6 +109,7 @@ impl Timer {
 
 /// Timers of server transactions (RFC 3261 §17.2, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ServerTimer {
     /// 200 ms without an answer to INVITE: send 100 (§17.2.1).
     Trying,
@@ -107,6 +127,7 @@ pub(crate) enum ServerTimer {
 
 /// Timers of client transactions (RFC 3261 §17.1, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ClientTimer {
     /// Retransmit INVITE.
     A,
@@ -130,6 +151,7 @@ pub(crate) enum ClientTimer {
 
 /// Timers of legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum LegTimer {
     /// Retransmit the 2xx until its ACK comes (RFC 3261 §13.3.1.4).
     Retransmit2xx,
@@ -151,6 +173,7 @@ pub(crate) enum LegTimer {
 
 /// Timers of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum CallTimer {
     /// Nobody answered.
     NoAnswer,

@@ -23,6 +23,7 @@ pub enum Severity {
 
 /// Which side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Side {
     /// The one who called.
     Caller,
@@ -32,6 +33,7 @@ pub enum Side {
 
 /// Why a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum EndCause {
     /// A party hung up.
     HungUp(Side),
@@ -53,6 +55,7 @@ pub enum EndCause {
 
 /// Something worth telling. Strings are as the peer sent them: whoever prints them escapes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
     /// A phone registered or refreshed.
     Registered {
@@ -87,6 +90,13 @@ pub enum Event {
         /// The request's method.
         method: SmolStr,
     },
+    /// There were so many wrong credentials that some are not looked at. Told of the first few and of a sample then.
+    GuessingSlowed {
+        /// The user name given.
+        user: SmolStr,
+        /// Where it came from.
+        source: SocketAddr,
+    },
     /// An INVITE was accepted for processing.
     CallStarted {
         /// The call's number.
@@ -115,7 +125,7 @@ pub enum Event {
         /// Where the writer receives audio.
         address: Option<SocketAddr>,
         /// `sendrecv`, `sendonly`, `recvonly` or `inactive`.
-        direction: &'static str,
+        direction: SmolStr,
     },
     /// A contact is being asked.
     Asking {
@@ -204,7 +214,7 @@ pub enum Event {
     /// A bound was reached and something was refused.
     Overload {
         /// Which bound.
-        what: &'static str,
+        what: SmolStr,
     },
     /// Records could not be stored.
     StoreFailed {
@@ -233,6 +243,7 @@ impl Event {
             | Self::Hold { .. }
             | Self::CallEnded { .. } => Severity::Info,
             Self::AuthenticationFailed { .. }
+            | Self::GuessingSlowed { .. }
             | Self::Malformed { .. }
             | Self::NoResponse { .. }
             | Self::Overload { .. } => Severity::Warning,

@@ -14,7 +14,13 @@
 pub mod event;
 pub mod index;
 pub mod limits;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
+pub mod rate;
 pub mod rng;
+pub mod slots;
 pub mod time;
 pub mod timers;
 // syntax

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// The one source of all randomness of a machine. Drawn by the driver; secret in production.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Seed([u8; 32]);
 
 impl Seed {
@@ -43,12 +44,15 @@ pub enum Purpose {
     Hash = 4,
     /// Everything a call draws: back-off times, SDP session ids.
     Call = 5,
+    /// Who is refused under overload, and when to come again.
+    Load = 6,
     /// Synchronisation sources, first sequence numbers and timestamps. Rooms add their own number.
     Media = 1 << 32,
 }
 
 /// A deterministic stream of random numbers (ChaCha20).
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rng(ChaCha20Rng);
 
 /// Digits and lower-case letters without the four that are misread (0, 1, l, o).

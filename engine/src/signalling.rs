@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::auth::Authenticator;
 use crate::border::{
-    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StreamEvent, StreamId,
+    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StoredBinding, StreamEvent,
+    StreamId,
 };
 use crate::call::{Below, Calls, Outside};
 use crate::config::Config;
@@ -20,6 +21,9 @@ use crate::cx::{Cx, Randomness, Timer};
 use crate::dialog::{Heard, Sessions, Stack};
 use crate::event::Event;
 use crate::limits;
+#[cfg(feature = "planted")]
+use crate::planted::Fault;
+use crate::planted::Planted;
 use crate::registrar::Registrar;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::time::{Duration, Instant, WallTime};
@@ -36,6 +40,7 @@ const STOPS_PER_WAKE: usize = 64;
 ///
 /// Between two calls of [`Signalling::handle`] it is at rest: it keeps no output and waits for nothing but input.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Signalling {
     config: Arc<Config>,
     /// The wall clock, and when it was read.
@@ -47,10 +52,12 @@ pub struct Signalling {
     tables: Tables,
     /// What boot had to say; it is said with the first input.
     first: Actions,
+    planted: Planted,
 }
 
 /// Everything that a `Cx` is not.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Tables {
     below: Below,
     registrar: Registrar,
@@ -61,6 +68,7 @@ struct Tables {
 
 /// How far the exchange is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Stopping {
     /// Not at all.
     No,
@@ -100,19 +108,32 @@ impl Signalling {
             calls: Calls::new(boot.shards),
             stopping: Stopping::No,
         };
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
-        let mut machine =
-            Self { config, wall, now: Instant::ZERO, rng, timers, tables, first: Actions::new() };
+        let mut machine = Self {
+            config,
+            wall,
+            now: Instant::ZERO,
+            rng,
+            timers,
+            tables,
+            first: Actions::new(),
+            planted: Planted::default(),
+        };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
+        let exists = |extension: &&StoredBinding| cx.config.phones.contains_key(&extension.aor);
+        boot.bindings.iter().filter(exists).for_each(|b| tables.auth.know(&b.aor, b.source));
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine
+    }
+
+    /// From now on this is done wrong.
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, fault: Fault) {
+        self.planted = Planted::new(fault);
+        self.tables.auth.planted = self.planted;
     }
 
     /// Consumes one input at `now` and appends what must be done to `out`. Time never runs backwards here: an earlier
@@ -136,7 +157,7 @@ impl Signalling {
 
     /// When to hand in [`Input::Wake`] if nothing else comes first. O(1).
     pub fn deadline(&self) -> Option<Deadline> {
-        self.timers.next().map(|(at, timer)| Deadline { at, why: timer.name() })
+        self.timers.next().map(|(at, timer)| Deadline { at: self.planted.deadline(at), why: timer.name() })
     }
 
     /// Sizes of all tables.
@@ -161,7 +182,7 @@ impl Signalling {
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {
         let wall = self.wall.1 + now.since(self.wall.0);
         let (rng, timers) = (&mut self.rng, &mut self.timers);
-        (Cx { now, wall, config: &self.config, rng, timers, out }, &mut self.tables)
+        (Cx { now, wall, config: &self.config, rng, timers, out, planted: self.planted }, &mut self.tables)
     }
 }
 
@@ -180,6 +201,7 @@ impl Tables {
             Input::Resolved { query, answer } => self.calls.resolved(cx, &mut self.below, query, &answer),
             Input::Media { shard, report } => self.calls.media(cx, &mut self.below, shard, &report),
             Input::Stored { .. } => {}
+            Input::Load { waiting } => self.below.stack.transport.tell_load(cx.now, waiting),
             Input::StoreFailed { error, .. } => cx.report(Event::StoreFailed { error }),
             Input::Control { id, request } => {
                 let reply = self.control(cx, &request);
@@ -314,6 +336,12 @@ impl Tables {
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
+            shed: stack.transport.shed(),
+            full: stack.transport.full(),
+            limited: stack.transport.limited(),
+            sources: stack.transport.sources(),
+            guessers: self.auth.guessers(),
+            slowed: self.auth.slowed(),
         }
     }
 

@@ -7,7 +7,7 @@
 //! octet for octet, and end with the same [`Outcome::state_hash`].
 //!
 //! ```
-//! let plan = telex_sim::draw(42, &telex_sim::Settings { calls: 3, loss: 50_000, ..Default::default() });
+//! let plan = telex_sim::draw(42, &telex_sim::Settings { calls: 3, loss: Some(50_000), ..Default::default() });
 //! let outcome = telex_sim::run(&plan);
 //! assert!(outcome.broken.is_none(), "{outcome:?}");
 //! assert_eq!(outcome.state_hash, telex_sim::run(&plan).state_hash);
@@ -17,20 +17,32 @@ mod checker;
 mod digest;
 mod draw;
 mod exchange;
+mod expect;
 mod ladder;
 mod luck;
+mod many;
+mod nat;
 mod net;
 mod oracle;
 mod phone;
 pub mod plan;
+mod report;
 mod run;
+mod shrink;
 mod streams;
 mod text;
 mod voice;
+mod watch;
 mod wire;
 mod world;
 
-pub use draw::{Settings, draw};
+pub use draw::{FEATURES, Settings, Site, Swarm, draw};
+pub use many::in_order;
 pub use oracle::{Broken, ORACLES};
-pub use plan::Plan;
-pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
+pub use plan::{Plan, PlanError};
+pub use report::{BrokenPlan, Summary};
+#[cfg(feature = "planted")]
+pub use run::run_planted;
+pub use run::{Failure, Outcome, run, run_traced, run_watched, run_with_ladder};
+pub use shrink::{Bounds, Shrunk, shrink, shrink_while};
+pub use watch::Watch;

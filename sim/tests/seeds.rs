@@ -5,7 +5,13 @@ use telex_sim::{Settings, draw, run, run_with_ladder};
 
 /// The settings that the project promises to hold under.
 fn rough(calls: usize) -> Settings {
-    Settings { calls, loss: 50_000, duplicate: 20_000, reorder: 100_000, ..Settings::default() }
+    Settings {
+        calls,
+        loss: Some(50_000),
+        duplicate: Some(20_000),
+        reorder: Some(100_000),
+        ..Settings::default()
+    }
 }
 
 fn hold(seeds: std::ops::Range<u64>, settings: &Settings) {
@@ -19,7 +25,7 @@ fn hold(seeds: std::ops::Range<u64>, settings: &Settings) {
 
 #[test]
 fn seeds_hold_on_a_good_network() {
-    hold(0..10, &Settings { calls: 10, ..Settings::default() });
+    hold(0..10, &Settings { calls: 10, loss: Some(0), ..Settings::default() });
 }
 
 #[test]
@@ -67,7 +73,7 @@ fn a_broken_t1_is_caught_by_every_seed() {
 /// T2 only shows when something is lost four times in a row.
 #[test]
 fn a_broken_t2_is_caught_by_some_seed() {
-    let settings = Settings { broken: Some(BrokenTimer::T2), loss: 300_000, ..rough(8) };
+    let settings = Settings { broken: Some(BrokenTimer::T2), loss: Some(300_000), ..rough(8) };
     let caught = (0..20).find_map(|seed| run(&draw(seed, &settings)).broken);
     assert_eq!(caught.expect("nobody noticed").broken.oracle, "retransmitted_on_time");
 }

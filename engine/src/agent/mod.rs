@@ -11,7 +11,6 @@ mod tests;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use slotmap::SlotMap;
 use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -22,8 +21,10 @@ use crate::config::{Config, SessionConfig, SipTimers};
 use crate::cx::{CallKey, Cx, LegKey, Randomness, ServerKey, Timer};
 use crate::dialog::{Ending, Heard, Invitation, Invited, LegEvent, Sessions, Stack, screen};
 use crate::limits;
+use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::sip::{EscapedUser, Message, Method, Status, Uri};
+use crate::slots::Slots;
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::Timers;
 use crate::transaction::{Reply, Transactions, Up};
@@ -170,7 +171,7 @@ struct Core {
     sessions: Sessions,
     stack: Stack,
     /// The session of each call.
-    calls: SlotMap<CallKey, LegKey>,
+    calls: Slots<CallKey, LegKey>,
     registration: Registration,
     /// User part of our Contact, escaped.
     user: SmolStr,
@@ -182,18 +183,14 @@ impl UserAgent {
     pub fn new(agent: AgentConfig, seed: Seed, listeners: Vec<Listener>, interfaces: Vec<Interface>) -> Self {
         let mut hash = Rng::new(seed, Purpose::Hash);
         let config = Config { sip: agent.sip, session: agent.session, ..Config::default() };
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         let core = Core {
             sessions: Sessions::new(&mut hash),
             stack: Stack {
                 transport: transport::Transport::new(&mut hash, listeners, interfaces),
                 transactions: Transactions::new(&mut hash),
             },
-            calls: SlotMap::with_key(),
+            calls: Slots::new(),
             registration: Registration::default(),
             user: format_smolstr!("{}", EscapedUser(&agent.user)),
         };
@@ -342,7 +339,18 @@ impl UserAgent {
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Core) {
         self.now = self.now.max(now);
         let Self { config, rng, timers, core, .. } = self;
-        (Cx { now: self.now, wall: WallTime::default(), config, rng, timers, out }, core)
+        (
+            Cx {
+                now: self.now,
+                wall: WallTime::default(),
+                config,
+                rng,
+                timers,
+                out,
+                planted: Planted::default(),
+            },
+            core,
+        )
     }
 
     /// Does something to the session of a call that is not over.

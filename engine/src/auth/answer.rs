@@ -13,6 +13,7 @@ use crate::sip::{DigestChallenge, Message, Quoted, Status, Writer};
 
 /// A user name and its password, as the one who is challenged knows them.
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Login {
     /// User name.
     pub user: SmolStr,
@@ -73,6 +74,7 @@ fn algorithm(challenge: &DigestChallenge<'_>) -> Option<Algorithm> {
 
 /// What one request has to say to those who challenge it: a registrar or user agent server, and any number of proxies.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Answers {
     login: Login,
     met: Vec<Met>,
@@ -81,6 +83,7 @@ pub(crate) struct Answers {
 
 /// A challenge that is answered from now on.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Met {
     kind: Challenge,
     realm: String,
@@ -238,10 +241,12 @@ mod tests {
 
         /// Judges a request; a challenge is given to the one who answers.
         fn judge(&mut self, request: &Message) -> Result<(), bool> {
-            match self.auth.check(self.now, &self.config, request, Challenge::Proxy) {
+            let source = "192.0.2.1:5060".parse().unwrap();
+            match self.auth.check(self.now, &self.config, request, source, Challenge::Proxy) {
                 Verdict::Accepted(_) => Ok(()),
                 Verdict::Challenge { values, .. } => Err(self.answers.challenged(&refusal(407, &values))),
                 Verdict::Malformed(why) => panic!("{why}"),
+                Verdict::Slowed { .. } => panic!("slowed"),
             }
         }
 

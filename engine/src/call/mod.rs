@@ -14,7 +14,6 @@ mod route;
 
 use std::collections::BTreeMap;
 
-use slotmap::SlotMap;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -29,7 +28,9 @@ use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Ending, Heard, Invitation, LegEvent, Sessions, Stack};
 use crate::event::{EndCause, Event};
 use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
+use crate::planted::{Fault, Planted};
 use crate::sip::Status;
+use crate::slots::Slots;
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
 
@@ -38,6 +39,7 @@ const CLEAR: Duration = Duration::from_secs(10);
 
 /// The layers below, lent together.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Below {
     /// Sessions.
     pub(crate) sessions: Sessions,
@@ -47,6 +49,7 @@ pub(crate) struct Below {
 
 /// One call.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Call {
     /// Its number, for people.
     id: u64,
@@ -80,8 +83,9 @@ pub(crate) struct Call {
 
 /// All calls, and the media ports they share.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Calls {
-    all: SlotMap<CallKey, Call>,
+    all: Slots<CallKey, Call>,
     ports: Ports,
     by_id: BTreeMap<u64, CallKey>,
     by_query: BTreeMap<QueryId, CallKey>,
@@ -93,7 +97,7 @@ impl Calls {
     /// No calls yet, and so many media shards.
     pub(crate) fn new(shards: u8) -> Self {
         Self {
-            all: SlotMap::with_key(),
+            all: Slots::new(),
             ports: Ports::new(shards),
             by_id: BTreeMap::new(),
             by_query: BTreeMap::new(),
@@ -193,6 +197,7 @@ impl Calls {
             MediaReport::Latched { remote, .. } => {
                 cx.report(Event::MediaFrom { call: id, side: side(at), remote: *remote });
             }
+            MediaReport::Silent { .. } if cx.planted.is(Fault::SilenceIgnored) => {}
             MediaReport::Silent { rev, .. } if party.media.watched && *rev == party.media.rev => {
                 self.decide(cx, below, key, AppEvent::Silent { party: at });
             }
@@ -257,7 +262,7 @@ impl Calls {
     fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
         for at in call.idle() {
-            call.give_back(&mut self.ports, at);
+            call.give_back(&mut self.ports, at, cx.planted);
         }
         let Some(cause) = call.cause.clone() else { return };
         if call.parties.iter().any(|p| p.media.put) {
@@ -276,7 +281,7 @@ impl Calls {
         };
         cx.report(event);
         for at in 0..call.parties.len() {
-            call.give_back(&mut self.ports, at);
+            call.give_back(&mut self.ports, at, cx.planted);
         }
         for (query, ..) in &call.waiting {
             self.by_query.remove(query);
@@ -336,7 +341,10 @@ impl Call {
     }
 
     /// Gives the port of a party back, once.
-    fn give_back(&mut self, ports: &mut Ports, at: PartyId) {
+    fn give_back(&mut self, ports: &mut Ports, at: PartyId, planted: Planted) {
+        if planted.is(Fault::PortNotReleased) {
+            return;
+        }
         if let Some(party) = self.parties.get_mut(at).filter(|party| party.media.held) {
             party.media.held = false;
             ports.forget(party.media.id);

@@ -8,6 +8,7 @@ use crate::cx::{Cx, LegKey};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, Playing, RoomMode, RoomSpec};
 use crate::offer::{self, OfferError, Ptime};
+use crate::planted::Fault;
 use crate::sip::Status;
 
 /// The tone of `*60`: 440 Hz at about -12 dBm0.
@@ -169,7 +170,11 @@ impl Call {
         let body = if offer {
             caller.offer(offer::choose(&offer::default_codecs(), &theirs), ptime)
         } else {
-            caller.answer(offer::choose(caller.their_codecs(), &theirs), provisional)
+            let mut chosen = offer::choose(caller.their_codecs(), &theirs);
+            if cx.planted.is(Fault::AnswerNotOffered) {
+                chosen.extend(offer::default_codecs());
+            }
+            caller.answer(chosen, provisional)
         };
         caller.tell_said(cx, self.id, side(CALLER), offer);
         body.unwrap_or_default()

@@ -7,6 +7,7 @@ use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::event::{EndCause, Event, Side};
 use crate::mediactl::MediaCommand;
 use crate::offer::{self, Ptime};
+use crate::planted::Fault;
 use crate::sip::Status;
 
 impl Calls {
@@ -22,6 +23,7 @@ impl Calls {
             }
             Order::EarlyMedia { party, status } => call.early_media(cx, below, party, status),
             Order::Connect { party } => call.connect(cx, below, party),
+            Order::Release { .. } if cx.planted.is(Fault::ForkNotReleased) => {}
             Order::Release { party, reason } => call.release(cx, below, party, reason),
             Order::Refuse { status, cause } => {
                 if let Some(leg) = call.parties[CALLER].leg.take() {
@@ -94,7 +96,8 @@ impl Call {
     }
 
     fn release(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, reason: &'static str) {
-        if let Some(leg) = self.parties[party].leg.take() {
+        let left = cx.planted.is(Fault::ByeNotForwarded) && self.answered.is_some();
+        if let Some(leg) = self.parties[party].leg.take().filter(|_| !left) {
             below.sessions.hang_up(cx, &mut below.stack, leg, reason);
         }
         self.drop_media(cx, party);
@@ -103,7 +106,7 @@ impl Call {
     /// Takes a party's leg out of its room, for good: a leg that was dropped is not put again.
     pub(super) fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let party = &self.parties[party];
-        if party.media.put {
+        if party.media.put && !cx.planted.is(Fault::MediaLegNotDropped) {
             let command = MediaCommand::DropLeg { leg: party.media.id };
             cx.out.push(Action::Media { shard: self.shard, command });
         }
@@ -118,7 +121,7 @@ impl Call {
         for party in 0..self.parties.len() {
             self.release(cx, below, party, reason);
         }
-        if self.room_put {
+        if self.room_put && !cx.planted.is(Fault::MediaLegNotDropped) {
             self.room_put = false;
             let command = MediaCommand::DropRoom { room: self.room };
             cx.out.push(Action::Media { shard: self.shard, command });

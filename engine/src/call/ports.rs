@@ -14,6 +14,7 @@ const GRANT: usize = 64;
 
 /// Port pairs of one shard.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Pool {
     /// Free pairs, the one free for the longest time first: packets of its last call have died out.
     free: VecDeque<PortId>,
@@ -27,6 +28,7 @@ struct Pool {
 
 /// Free ports and the owners of media legs.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Ports {
     pools: Vec<Pool>,
     owners: BTreeMap<LegId, CallKey>,
@@ -82,7 +84,7 @@ impl Ports {
         }
         match port {
             Some(_) => self.used += 1,
-            None => cx.report(Event::Overload { what: "RTP ports" }),
+            None => cx.report(Event::Overload { what: "RTP ports".into() }),
         }
         port
     }

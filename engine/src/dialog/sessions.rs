@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use slotmap::{SecondaryMap, SlotMap};
+use slotmap::SecondaryMap;
 use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -13,8 +13,10 @@ use super::state::Dialog;
 use crate::border::{self, Flow};
 use crate::cx::{CallKey, ClientKey, Cx, LegKey, LegTimer, ServerKey, Timer};
 use crate::index::Index;
+use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::sip::{HeaderName, Message, Method, Status};
+use crate::slots::Slots;
 use crate::time::Duration;
 use crate::timers::TimerKey;
 use crate::transaction::{Draft, Reply, Transactions};
@@ -22,6 +24,7 @@ use crate::transport::Transport;
 
 /// The layers below, lent together.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Stack {
     /// Flows.
     pub(crate) transport: Transport,
@@ -52,8 +55,9 @@ impl Stack {
 
 /// All sessions. A session leaves the table by itself: when it was refused, or when its BYE has been answered.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Sessions {
-    pub(super) all: SlotMap<LegKey, Session>,
+    pub(super) all: Slots<LegKey, Session>,
     /// By our tag, which no other session has.
     by_tag: Index<SmolStr, LegKey>,
     /// Whose a transaction of ours is. A key that lives on here after its transaction is harmless: keys do not recur.
@@ -67,7 +71,7 @@ impl Sessions {
     /// An empty table.
     pub(crate) fn new(rng: &mut Rng) -> Self {
         Self {
-            all: SlotMap::with_key(),
+            all: Slots::new(),
             by_tag: Index::new(rng),
             by_client: SecondaryMap::new(),
             by_server: SecondaryMap::new(),
@@ -89,7 +93,7 @@ impl Sessions {
     /// Asserts that the indices match the table.
     pub(crate) fn check(&self) {
         assert_eq!(self.by_tag.len(), self.all.len(), "every session has one tag");
-        for (key, session) in &self.all {
+        for (key, session) in self.all.iter() {
             assert_eq!(self.by_tag.get(session.local_tag()), Some(&key), "tag of session leads to it");
             let placed = session.placed.as_ref().map(|place| &place.0);
             assert_eq!(placed, contact_on_stream(session), "a stream's dialog is found by its Contact");
@@ -193,13 +197,14 @@ impl Sessions {
     }
 
     /// The session a request or ACK belongs to, by its To tag, Call-ID and From tag (§12.2.2).
-    fn find(&self, message: &Message) -> Option<LegKey> {
+    fn find(&self, message: &Message, planted: Planted) -> Option<LegKey> {
         let to = message.to().ok()?;
         let leg = *self.by_tag.get(to.tag()?)?;
         let session = self.all.get(leg)?;
         let from = message.from().ok()?;
         let call_id = message.call_id().ok()?;
-        let matches = |d: &Dialog| d.call_id == call_id && d.has_remote_tag(from.tag());
+        let any = planted.is(Fault::TagsIgnored);
+        let matches = |d: &Dialog| any || d.call_id == call_id && d.has_remote_tag(from.tag());
         let early = match &session.role {
             Role::Uac { early, .. } => early.iter().any(|(d, _)| matches(d)),
             Role::Uas { .. } => false,
@@ -216,7 +221,7 @@ impl Sessions {
         message: &Message,
         flow: Flow,
     ) -> Option<Heard> {
-        let Some(leg) = self.find(message) else {
+        let Some(leg) = self.find(message, cx.planted) else {
             stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
             return None;
         };
@@ -225,7 +230,7 @@ impl Sessions {
 
     /// An ACK to a 2xx of ours.
     pub(crate) fn on_ack(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, message: &Message) -> Option<Heard> {
-        let leg = self.find(message)?;
+        let leg = self.find(message, cx.planted)?;
         self.acked(cx, stack, leg, message)
     }
 
@@ -239,7 +244,7 @@ impl Sessions {
         let leg = *self.by_server.get(invite)?;
         let session = self.all.get(leg)?;
         let first = matches!(session.role, Role::Uas { txn, .. } if txn == invite);
-        if !first || session.phase != Phase::Inviting {
+        if !first || session.phase != Phase::Inviting || cx.planted.is(Fault::CancelledInviteNotAnswered) {
             return None;
         }
         let heard = self.heard(leg, LegEvent::Cancelled);
@@ -388,7 +393,8 @@ impl Session {
         let unacked = self.unacked.take().map(|u| [u.again, u.give_up]);
         let reliable = self.reliable.take().map(|r| [r.again, r.give_up]);
         let keys = unacked.into_iter().chain(reliable).flatten();
-        for key in keys.chain(self.timer_key.take()).chain(self.retry_key.take()) {
+        let refresh = self.timer_key.take().filter(|_| !cx.planted.is(Fault::TimerLeaked));
+        for key in keys.chain(refresh).chain(self.retry_key.take()) {
             cx.timers.cancel(key);
         }
     }

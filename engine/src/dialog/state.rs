@@ -12,6 +12,7 @@ use crate::transport::Transport;
 
 /// One dialog, early or confirmed. All text is copied out of the messages it came from.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Dialog {
     /// Call-ID.
     pub(crate) call_id: SmolStr,
@@ -96,6 +97,11 @@ impl Dialog {
         self.routes = record_routes(response);
         self.routes.reverse();
         self.refresh_target(response, flow);
+    }
+
+    /// Turns the route set round, which is wrong.
+    pub(crate) fn reverse_routes(&mut self) {
+        self.routes.reverse();
     }
 
     /// A target refresh (§12.2): the peer is now reached at its new Contact.

@@ -11,6 +11,7 @@ use super::{ALLOW, SUPPORTED};
 use crate::border::Flow;
 use crate::cx::{CallKey, Cx, LegKey};
 use crate::limits;
+use crate::planted::Fault;
 use crate::sip::{HeaderName, Message, Method, Status, Writer};
 use crate::transaction::Draft;
 
@@ -128,6 +129,9 @@ impl Sessions {
             return false;
         }
         *acknowledged = rseq;
+        if cx.planted.is(Fault::PrackNotSent) {
+            return true;
+        }
         let hop = dialog.next_hop(cx, &mut stack.transport);
         let mut writer = dialog.request(Method::Prack, None);
         writer.header(HeaderName::RAck, format_args!("{rseq} {cseq} INVITE"));
@@ -152,7 +156,9 @@ impl Sessions {
         if let Some(dialog) = &session.dialog {
             if dialog.has_remote_tag(to.tag()) {
                 session.repeat_ack(cx, stack, cseq);
-            } else if let Ok(mut other) = Dialog::as_uac(message, flow, &invitation.uri, cseq) {
+            } else if !cx.planted.is(Fault::LateAnswerIgnored)
+                && let Ok(mut other) = Dialog::as_uac(message, flow, &invitation.uri, cseq)
+            {
                 // A second fork answered: it is acknowledged and ended (§13.2.2.4), once however often it answers.
                 let known = session.late_forks.contains(&other.remote_tag);
                 if !known && session.late_forks.len() >= limits::EARLY_DIALOGS {
@@ -173,6 +179,9 @@ impl Sessions {
         };
         early.clear();
         dialog.confirm(message, flow);
+        if cx.planted.is(Fault::RoutesReversed) {
+            dialog.reverse_routes();
+        }
         let ack = acknowledge(cx, stack, &mut dialog, cseq);
         session.ack = Some((cseq, ack.0, ack.1));
         session.dialog = Some(dialog);
@@ -218,7 +227,8 @@ impl Sessions {
 impl Session {
     /// Sends our ACK again because the 2xx came again.
     pub(super) fn repeat_ack(&self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32) {
-        if let Some((_, flow, bytes)) = self.ack.as_ref().filter(|ack| ack.0 == cseq) {
+        let ack = self.ack.as_ref().filter(|ack| ack.0 == cseq);
+        if let Some((_, flow, bytes)) = ack.filter(|_| !cx.planted.is(Fault::SuccessNotAcknowledgedAgain)) {
             stack.transport.transmit(cx, *flow, bytes.clone());
         }
     }

@@ -9,6 +9,7 @@ use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::state::Dialog;
 use crate::cx::{CallKey, Cx, LegKey, LegTimer, ServerKey};
 use crate::limits;
+use crate::planted::Fault;
 use crate::sip::{HeaderName, Message, Method, ParseError, Status};
 use crate::time::Duration;
 use crate::transaction::Reply;
@@ -140,7 +141,7 @@ impl Sessions {
         cx.timers.cancel(unacked.again);
         cx.timers.cancel(unacked.give_up);
         if let Some(reason) = session.bye_after_ack.take() {
-            self.bye(cx, stack, leg, reason);
+            self.bye(cx, stack, leg, &reason);
             return None;
         }
         self.heard(leg, LegEvent::Confirmed { body: description(message) })
@@ -149,7 +150,9 @@ impl Sessions {
     pub(super) fn repeat_2xx(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Some(unacked) = &mut session.unacked else { return };
-        stack.transactions.resend_2xx(cx, &mut stack.transport, unacked.txn);
+        if !cx.planted.is(Fault::SuccessSentOnce) {
+            stack.transactions.resend_2xx(cx, &mut stack.transport, unacked.txn);
+        }
         unacked.gap = (unacked.gap * 2).min(cx.config.sip.t2);
         unacked.again = arm(cx, leg, unacked.gap, LegTimer::Retransmit2xx);
     }
@@ -159,8 +162,11 @@ impl Sessions {
         let session = self.all.get_mut(leg)?;
         let unacked = session.unacked.take()?;
         cx.timers.cancel(unacked.again);
+        if cx.planted.is(Fault::NoAckIgnored) {
+            return None;
+        }
         if let Some(reason) = session.bye_after_ack.take() {
-            self.bye(cx, stack, leg, reason);
+            self.bye(cx, stack, leg, &reason);
             return None;
         }
         let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
@@ -174,7 +180,9 @@ impl Sessions {
         let Some(reliable) = &mut session.reliable else { return };
         reliable.gap *= 2;
         reliable.again = arm(cx, leg, reliable.gap, LegTimer::Retransmit1xx);
-        session.transmit_reliable(cx, stack, txn);
+        if !cx.planted.is(Fault::ReliableSentOnce) {
+            session.transmit_reliable(cx, stack, txn);
+        }
     }
 
     /// The PRACK never came: the INVITE is refused (RFC 3262 §3).

@@ -1,6 +1,7 @@
 //! Requests inside a session, theirs and ours: BYE, re-INVITE, UPDATE, refreshes (RFC 3261 §14 and §15, RFC 3311).
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
 use super::session::{
     AGENT, Ending, Heard, LegEvent, Ours, Phase, Role, Session, Theirs, asked, description,
@@ -11,6 +12,7 @@ use super::uac::acknowledge;
 use super::{ALLOW, SUPPORTED};
 use crate::border::Flow;
 use crate::cx::{Cx, LegKey, LegTimer, ServerKey};
+use crate::planted::Fault;
 use crate::sip::{HeaderName, Message, Method, Status};
 use crate::time::Duration;
 use crate::transaction::{Draft, Reply};
@@ -33,6 +35,7 @@ impl Sessions {
         let cseq = message.cseq().ok()?.number;
         if let Some(dialog) = &mut session.dialog
             && let Err(status) = dialog.admit(cseq)
+            && !cx.planted.is(Fault::OldCseqAccepted)
         {
             stack.respond(cx, txn, &Reply::new(status));
             return None;
@@ -193,13 +196,13 @@ impl Sessions {
             // We were invited and may say BYE only after the ACK (§15).
             (Phase::Up, _) if session.unacked.is_some() => {
                 session.phase = Phase::Ending;
-                session.bye_after_ack = Some(reason);
+                session.bye_after_ack = Some(SmolStr::new_static(reason));
             }
             (Phase::Up, _) => self.bye(cx, stack, leg, reason),
         }
     }
 
-    pub(super) fn bye(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, reason: &'static str) {
+    pub(super) fn bye(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, reason: &str) {
         let Some(session) = self.all.get_mut(leg) else { return };
         session.phase = Phase::Ending;
         session.disarm(cx);
@@ -223,7 +226,7 @@ impl Sessions {
         for key in session.timer_key.take().into_iter().chain(session.retry_key.take()) {
             cx.timers.cancel(key);
         }
-        if session.phase != Phase::Up {
+        if session.phase != Phase::Up || cx.planted.is(Fault::RefreshNotSent) {
             return;
         }
         if session.ours.is_some() || session.theirs.is_some() || session.unacked.is_some() {

@@ -39,6 +39,7 @@ pub(super) struct Feed {
 
 /// Outgoing RTP state of one leg.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Egress {
     ssrc: u32,
     /// Sequence number of the next packet.
@@ -52,6 +53,7 @@ pub(super) struct Egress {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Feeding {
     /// No packet was sent yet.
     Nothing,

@@ -10,8 +10,9 @@ use super::out::PacketArena;
 use super::player::{Player, Way, encoder, packet_samples};
 use super::reception::{Reception, Verdict};
 use crate::mediactl::{LegId, LegSpec, LegStats, MediaReport, Resume, Revision};
+use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
-use crate::rtp::Packet;
+use crate::rtp::{Header, Packet};
 use crate::time::Instant;
 use crate::timers::TimerKey;
 
@@ -20,6 +21,7 @@ const USUAL_CLOCK: u32 = 8000;
 
 /// Who hears what a leg's party says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Listener {
     /// Nobody.
     Nobody,
@@ -31,6 +33,7 @@ pub(super) enum Listener {
 
 /// One party's media stream.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Leg {
     pub(super) id: LegId,
     pub(super) rev: Revision,
@@ -51,6 +54,7 @@ pub(super) struct Leg {
     control: Control,
     refused: u64,
     unknown: u64,
+    pub(super) planted: Planted,
 }
 
 /// A packet accepted from a party, on its way to a listener.
@@ -90,6 +94,7 @@ impl Leg {
             control: Control::new(rng),
             refused: 0,
             unknown: 0,
+            planted: Planted::default(),
             spec,
         };
         leg.latch.expect(somewhere(leg.spec.remote), leg.spec.near);
@@ -183,7 +188,7 @@ impl Leg {
         let to = if self.listener == Listener::Itself {
             Some(number).filter(|_| known)
         } else {
-            map.map(|m| m.to)
+            map.map(|m| if self.planted.is(Fault::PayloadTypeKept) { m.from } else { m.to })
         };
         (known, to)
     }
@@ -209,6 +214,7 @@ impl Leg {
         match self.latch.hear(now, from, &header, self.spec.receive) {
             Source::Known => {}
             Source::Learnt => self.learnt(from, reports),
+            Source::Refused if self.planted.is(Fault::AnySourceHeard) => {}
             Source::Refused => {
                 self.refused += 1;
                 return None;
@@ -253,9 +259,27 @@ impl Leg {
         }
         let Some(remote) = self.target() else { return };
         let clock = self.clock();
-        if let Some(header) = self.egress.forward(now, clock, heard.payload.len(), &heard.feed) {
+        if let Some(header) = self.egress.forward(now, clock, heard.payload.len(), &heard.feed)
+            && let Some(header) = self.spoil(header, heard)
+        {
             out.push(self.spec.port.0, remote, &header.to_bytes(), heard.payload);
         }
+    }
+
+    /// What becomes of a packet on its way out by what is planted: nothing is, but in tests of the simulator.
+    #[inline]
+    fn spoil(&self, mut header: Header, heard: &Heard<'_>) -> Option<Header> {
+        let ends = heard.feed.event && heard.payload.get(1).is_some_and(|flags| flags & 0x80 != 0);
+        if ends && self.planted.is(Fault::DigitEndDropped) {
+            return None;
+        }
+        if heard.feed.event && self.planted.is(Fault::DigitDoubled) {
+            header.timestamp = header.timestamp.wrapping_add(header.sequence.into());
+        }
+        if header.sequence.is_multiple_of(8) && self.planted.is(Fault::SequenceJumps) {
+            header.sequence = header.sequence.wrapping_add(5);
+        }
+        Some(header)
     }
 
     /// Sends the generated frames that are due.

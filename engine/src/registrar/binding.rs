@@ -11,6 +11,7 @@ use crate::timers::TimerKey;
 
 /// The way back to a phone, as far as it depends on sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Way {
     /// Datagrams through the socket its REGISTER came in by.
     Listener(ListenerId),
@@ -22,6 +23,7 @@ pub(super) enum Way {
 
 /// A contact of an extension (RFC 3261 §10.2.1). Every string is a copy: nothing of the REGISTER is kept alive.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Binding {
     /// The extension.
     pub(crate) aor: SmolStr,

@@ -13,7 +13,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use slotmap::SlotMap;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -29,15 +28,18 @@ use crate::border::{
 use crate::cx::{BindingKey, Cx, Timer};
 use crate::event::Event;
 use crate::limits::BINDINGS_PER_AOR;
+use crate::planted::{self, Fault};
 use crate::sip::{HeaderName, Message, ParseError, Status};
+use crate::slots::Slots;
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
 use crate::transport::Reply;
 
 /// Who is registered, and where.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Registrar {
-    bindings: SlotMap<BindingKey, Binding>,
+    bindings: Slots<BindingKey, Binding>,
     /// Bindings by extension, most preferred first. No entry is empty.
     aors: BTreeMap<SmolStr, SmallVec<[BindingKey; 2]>>,
     /// Bindings that are reached through a stream. No entry is empty.
@@ -76,7 +78,7 @@ enum Refusal {
 impl Registrar {
     /// An empty table. Its first record is numbered `next_lsn`.
     pub(crate) fn new(next_lsn: Lsn) -> Self {
-        Self { bindings: SlotMap::with_key(), aors: BTreeMap::new(), streams: BTreeMap::new(), next_lsn }
+        Self { bindings: Slots::new(), aors: BTreeMap::new(), streams: BTreeMap::new(), next_lsn }
     }
 
     /// Carries out a REGISTER for `aor`, all of it or nothing. Whoever calls has made sure that there is such an
@@ -110,13 +112,18 @@ impl Registrar {
             user_agent: std::mem::take(&mut wish.user_agent),
             origin: *origin,
         };
+        if cx.planted.is(Fault::OldRegisterAccepted) {
+            wish.cseq = u32::MAX;
+        }
         let Plan { remove, put } = {
             let bindings = self.of(aor).collect();
             let limit = config.max_contacts.min(BINDINGS_PER_AOR);
             Present { bindings, now: cx.now, source: origin.source.ip(), limit }.plan(wish)?
         };
         for key in remove {
-            self.remove(cx, key, false);
+            if !cx.planted.is(Fault::UnregisterIgnored) {
+                self.remove(cx, key, false);
+            }
         }
         for (known, contact) in put {
             self.put(cx, aor, known, contact, &common);
@@ -186,7 +193,7 @@ impl Registrar {
         for key in gone {
             self.remove(cx, key, false);
         }
-        for (_, binding) in &mut self.bindings {
+        for binding in self.bindings.values_mut() {
             if binding.transport == Transport::Udp {
                 let listener = listener_for(Transport::Udp, binding.local, listeners);
                 binding.way = listener.map_or(Way::Gone, Way::Listener);
@@ -268,7 +275,8 @@ impl Registrar {
             }
             None => self.bindings.insert(binding),
         };
-        let timer = cx.timers.arm(expires, Timer::Binding(key));
+        let more = if cx.planted.is(Fault::ExpiryIgnored) { planted::NEVER } else { Duration::ZERO };
+        let timer = cx.timers.arm(expires + more, Timer::Binding(key));
         if let Some(binding) = self.bindings.get_mut(key) {
             binding.timer = timer;
         }

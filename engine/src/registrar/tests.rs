@@ -8,7 +8,8 @@ use super::*;
 use crate::border::{Actions, ListenerId};
 use crate::config::{Config, Phone};
 use crate::cx::Randomness;
-use crate::rng::{Purpose, Rng, Seed};
+use crate::planted::Planted;
+use crate::rng::Seed;
 use crate::timers::Timers;
 
 mod flows;
@@ -79,15 +80,10 @@ impl Site {
             config.phones.insert(extension.into(), Phone { credentials: None, contact: None });
         }
         change(&mut config);
-        let rng = |purpose| Rng::new(Seed::from_number(1), purpose);
         Self {
             registrar: Registrar::new(Lsn(1)),
             config: Arc::new(config),
-            random: Randomness {
-                branch: rng(Purpose::Branch),
-                tag: rng(Purpose::Tag),
-                call: rng(Purpose::Call),
-            },
+            random: Randomness::new(Seed::from_number(1)),
             timers: Timers::default(),
             now: Instant::from_millis(1000),
             wall: WALL,
@@ -104,6 +100,7 @@ impl Site {
             rng: &mut self.random,
             timers: &mut self.timers,
             out: &mut self.out,
+            planted: Planted::default(),
         };
         let result = work(&mut self.registrar, &mut cx);
         self.registrar.check(|timer| self.timers.is_armed(timer));
@@ -136,6 +133,7 @@ impl Site {
                     rng: &mut self.random,
                     timers: &mut self.timers,
                     out: &mut self.out,
+                    planted: Planted::default(),
                 };
                 self.registrar.fire(&mut cx, key);
             }

@@ -11,6 +11,7 @@ use crate::call::Incoming;
 use crate::cx::{Cx, ServerKey};
 use crate::dialog::screen;
 use crate::event::Event;
+use crate::planted::Fault;
 use crate::registrar::{Origin, address_of_record};
 use crate::sip::{HeaderName, Message, Method, NameAddr, Status};
 use crate::transaction::Reply;
@@ -36,6 +37,9 @@ impl Tables {
             let below = &mut self.below;
             let heard = below.sessions.on_request(cx, &mut below.stack, txn, message, flow);
             return self.heard(cx, heard);
+        }
+        if let Some(reply) = screen::unreachable(message) {
+            return self.below.stack.respond(cx, txn, &reply);
         }
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
@@ -76,7 +80,7 @@ impl Tables {
             transport: transport.transport_of(&flow),
         };
         let reply = match address_of_record(request) {
-            Ok(aor) if auth::speaks_for(&extension, &aor) => {
+            Ok(aor) if auth::speaks_for(&extension, &aor) || cx.planted.is(Fault::AnybodyForAnybody) => {
                 self.registrar.register(cx, &aor, request, &origin)
             }
             _ => Reply::new(Status::FORBIDDEN),
@@ -104,14 +108,31 @@ impl Tables {
         if let Some(extension) = by_address(cx, request, flow, source) {
             return Some(extension);
         }
+        let claimed = request.from().map(|from| SmolStr::new(from.uri.user_unescaped())).unwrap_or_default();
+        if cx.planted.is(Fault::InviteNotAuthorised) && request.method() == Method::Invite {
+            return Some(claimed);
+        }
         let stack = &mut self.below.stack;
+        if cx.planted.is(Fault::UnknownUserTold) && !cx.config.phones.contains_key(&claimed) {
+            let reply = Reply::new(Status::NOT_FOUND);
+            stack.transactions.refuse(cx, &mut stack.transport, txn, &reply);
+            return None;
+        }
         let kind = Challenge::Www;
-        let reply = match self.auth.check(cx.now, cx.config, request, kind) {
+        let reply = match self.auth.check(cx.now, cx.config, request, source, kind) {
             Verdict::Accepted(extension) => {
                 stack.transport.know(source);
                 return Some(extension);
             }
             Verdict::Malformed(reason) => Reply::new(Status::BAD_REQUEST).reason(reason),
+            Verdict::Slowed { user, wait, tell } => {
+                if tell {
+                    cx.report(Event::GuessingSlowed { user, source });
+                }
+                // Rounded up: who comes back when told is looked at.
+                let seconds = wait.as_secs() + 1;
+                Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, seconds)
+            }
             Verdict::Challenge { values, failed, .. } => {
                 if let Some(user) = failed {
                     let method = SmolStr::new(request.method_name());

@@ -10,6 +10,7 @@ use crate::cx::ClientTimer as Timer;
 
 /// The states; terminated is no state but the absence of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ClientInvite {
     /// Nothing was heard yet.
     Calling {
@@ -162,71 +163,7 @@ impl ClientInvite {
 
 #[cfg(test)]
 mod tests {
-    use super::super::walk::walk;
     use super::*;
-
-    /// RFC 3261 figure 5 and RFC 6026 §7.2; timers of RFC 3261 table 4, §9.1 and §16.6.
-    const TABLE: &str = "
-    Calling { a: 1, cancel: false } | Timer(A)              | udp | Calling { a: 2, cancel: false } | Send, Arm(A, T1(2))
-    Calling { a: 1, cancel: false } | Timer(B)              | any | end                             | Fail(Timeout)
-    Calling { a: 1, cancel: false } | Unsent                | any | end                             | Fail(Transport)
-    Calling { a: 1, cancel: false } | Response(Trying)      | any | Proceeding { cancelled: false } | Disarm(A), Disarm(B), Arm(C, C)
-    Calling { a: 1, cancel: false } | Response(Provisional) | any | Proceeding { cancelled: false } | Disarm(A), Disarm(B), Arm(C, C), Pass
-    Calling { a: 1, cancel: false } | Response(Success)     | any | Accepted                        | Disarm(A), Disarm(B), Disarm(C), Arm(M, T1(64)), Pass
-    Calling { a: 1, cancel: false } | Response(Refusal)     | udp | Completed                       | Disarm(A), Disarm(B), Disarm(C), Ack, Pass, Arm(D, D)
-    Calling { a: 1, cancel: false } | Response(Refusal)     | tcp | end                             | Disarm(A), Disarm(B), Disarm(C), Ack, Pass
-    Calling { a: 1, cancel: false } | Cancel                | any | Calling { a: 1, cancel: true }  |
-
-    Calling { a: 8, cancel: true }  | Timer(A)              | udp | Calling { a: 16, cancel: true } | Send, Arm(A, T1(16))
-    Calling { a: 8, cancel: true }  | Timer(B)              | any | end                             | Fail(Timeout)
-    Calling { a: 8, cancel: true }  | Unsent                | any | end                             | Fail(Transport)
-    Calling { a: 8, cancel: true }  | Response(Trying)      | any | Proceeding { cancelled: true }  | Disarm(A), Disarm(B), Cancel, Arm(B, T1(64))
-    Calling { a: 8, cancel: true }  | Response(Provisional) | any | Proceeding { cancelled: true }  | Disarm(A), Disarm(B), Cancel, Arm(B, T1(64)), Pass
-    Calling { a: 8, cancel: true }  | Response(Success)     | any | Accepted                        | Disarm(A), Disarm(B), Disarm(C), Arm(M, T1(64)), Pass
-    Calling { a: 8, cancel: true }  | Response(Refusal)     | udp | Completed                       | Disarm(A), Disarm(B), Disarm(C), Ack, Pass, Arm(D, D)
-    Calling { a: 8, cancel: true }  | Response(Refusal)     | tcp | end                             | Disarm(A), Disarm(B), Disarm(C), Ack, Pass
-
-    Proceeding { cancelled: false } | Response(Provisional) | any | Proceeding { cancelled: false } | Arm(C, C), Pass
-    Proceeding { cancelled: false } | Response(Success)     | any | Accepted                        | Disarm(A), Disarm(B), Disarm(C), Arm(M, T1(64)), Pass
-    Proceeding { cancelled: false } | Response(Refusal)     | udp | Completed                       | Disarm(A), Disarm(B), Disarm(C), Ack, Pass, Arm(D, D)
-    Proceeding { cancelled: false } | Response(Refusal)     | tcp | end                             | Disarm(A), Disarm(B), Disarm(C), Ack, Pass
-    Proceeding { cancelled: false } | Cancel                | any | Proceeding { cancelled: true }  | Disarm(C), Cancel, Arm(B, T1(64))
-    Proceeding { cancelled: false } | Timer(C)              | any | Proceeding { cancelled: true }  | Disarm(C), Cancel, Arm(B, T1(64))
-    Proceeding { cancelled: false } | Unsent                | tcp | end                             | Fail(Transport)
-
-    Proceeding { cancelled: true }  | Response(Provisional) | any | Proceeding { cancelled: true }  | Pass
-    Proceeding { cancelled: true }  | Response(Success)     | any | Accepted                        | Disarm(A), Disarm(B), Disarm(C), Arm(M, T1(64)), Pass
-    Proceeding { cancelled: true }  | Response(Refusal)     | udp | Completed                       | Disarm(A), Disarm(B), Disarm(C), Ack, Pass, Arm(D, D)
-    Proceeding { cancelled: true }  | Response(Refusal)     | tcp | end                             | Disarm(A), Disarm(B), Disarm(C), Ack, Pass
-    Proceeding { cancelled: true }  | Timer(B)              | any | end                             | Fail(Timeout)
-    Proceeding { cancelled: true }  | Unsent                | tcp | end                             | Fail(Transport)
-
-    Completed                       | Response(Refusal)     | any | Completed                       | Ack
-    Completed                       | Timer(D)              | any | end                             |
-    Completed                       | Unsent                | any | end                             |
-
-    Accepted                        | Response(Success)     | any | Accepted                        | Pass
-    Accepted                        | Timer(M)              | any | end                             |
-    ";
-
-    #[test]
-    fn every_state_event_and_transport_is_as_in_the_rfc() {
-        let states = [
-            ClientInvite::Calling { a: 1, cancel: false },
-            ClientInvite::Calling { a: 8, cancel: true },
-            ClientInvite::Proceeding { cancelled: false },
-            ClientInvite::Proceeding { cancelled: true },
-            ClientInvite::Completed,
-            ClientInvite::Accepted,
-        ];
-        let timers = [Timer::A, Timer::B, Timer::C, Timer::D, Timer::E, Timer::F, Timer::K, Timer::M];
-        let classes = [Class::Trying, Class::Provisional, Class::Success, Class::Refusal];
-        let events: Vec<Event> = (timers.map(Event::Timer).into_iter())
-            .chain(classes.map(Event::Response))
-            .chain([Event::Unsent, Event::Cancel])
-            .collect();
-        walk(&states, &events, TABLE, ClientInvite::step);
-    }
 
     #[test]
     fn the_invite_is_sent_with_timer_b_and_over_datagrams_timer_a() {

@@ -7,6 +7,7 @@ use crate::cx::ClientTimer as Timer;
 
 /// The states; terminated is no state but the absence of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ClientNonInvite {
     /// Nothing was heard yet.
     Trying {
@@ -90,45 +91,7 @@ impl ClientNonInvite {
 
 #[cfg(test)]
 mod tests {
-    use super::super::walk::walk;
     use super::*;
-
-    /// RFC 3261 figure 6 and table 4.
-    const TABLE: &str = "
-    Trying { e: 4 } | Timer(E)              | udp | Trying { e: 8 } | Send, Arm(E, UpToT2(8))
-    Trying { e: 4 } | Timer(F)              | any | end             | Fail(Timeout)
-    Trying { e: 4 } | Unsent                | any | end             | Fail(Transport)
-    Trying { e: 4 } | Response(Trying)      | any | Proceeding      |
-    Trying { e: 4 } | Response(Provisional) | any | Proceeding      | Pass
-    Trying { e: 4 } | Response(Success)     | udp | Completed       | Disarm(E), Disarm(F), Pass, Arm(K, T4)
-    Trying { e: 4 } | Response(Success)     | tcp | end             | Disarm(E), Disarm(F), Pass
-    Trying { e: 4 } | Response(Refusal)     | udp | Completed       | Disarm(E), Disarm(F), Pass, Arm(K, T4)
-    Trying { e: 4 } | Response(Refusal)     | tcp | end             | Disarm(E), Disarm(F), Pass
-
-    Proceeding      | Timer(E)              | udp | Proceeding      | Send, Arm(E, T2)
-    Proceeding      | Timer(F)              | any | end             | Fail(Timeout)
-    Proceeding      | Unsent                | any | end             | Fail(Transport)
-    Proceeding      | Response(Provisional) | any | Proceeding      | Pass
-    Proceeding      | Response(Success)     | udp | Completed       | Disarm(E), Disarm(F), Pass, Arm(K, T4)
-    Proceeding      | Response(Success)     | tcp | end             | Disarm(E), Disarm(F), Pass
-    Proceeding      | Response(Refusal)     | udp | Completed       | Disarm(E), Disarm(F), Pass, Arm(K, T4)
-    Proceeding      | Response(Refusal)     | tcp | end             | Disarm(E), Disarm(F), Pass
-
-    Completed       | Timer(K)              | any | end             |
-    ";
-
-    #[test]
-    fn every_state_event_and_transport_is_as_in_the_rfc() {
-        let states =
-            [ClientNonInvite::Trying { e: 4 }, ClientNonInvite::Proceeding, ClientNonInvite::Completed];
-        let timers = [Timer::A, Timer::B, Timer::C, Timer::D, Timer::E, Timer::F, Timer::K, Timer::M];
-        let classes = [Class::Trying, Class::Provisional, Class::Success, Class::Refusal];
-        let events: Vec<Event> = (timers.map(Event::Timer).into_iter())
-            .chain(classes.map(Event::Response))
-            .chain([Event::Unsent])
-            .collect();
-        walk(&states, &events, TABLE, ClientNonInvite::step);
-    }
 
     #[test]
     fn the_request_is_sent_with_timer_f_and_over_datagrams_timer_e() {

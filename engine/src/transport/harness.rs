@@ -8,6 +8,7 @@ use crate::border::{self, Action, Actions, Flow, Interface, Listener, ListenerId
 use crate::config::Config;
 use crate::cx::{Cx, Randomness, Timer};
 use crate::event::Event;
+use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::Timers;
@@ -28,11 +29,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         let seed = Seed::from_number(1);
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         Self {
             now: Instant::ZERO,
             config: Config::default(),
@@ -50,6 +47,7 @@ impl Bench {
             rng: &mut self.rng,
             timers: &mut self.timers,
             out: &mut self.out,
+            planted: Planted::default(),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::timers::TimerKey;
 
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Stage {
     /// We asked for it and it is not established yet.
     Connecting,
@@ -23,6 +24,7 @@ pub(super) enum Stage {
 
 /// One stream.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Stream {
     pub(super) remote: SocketAddr,
     /// Our address and port as we write them in Via and Contact: where a peer can connect to, not our end of a
@@ -41,6 +43,7 @@ pub(super) struct Stream {
 
 /// All streams by number, and the newest to each peer.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Streams {
     live: BTreeMap<StreamId, Stream>,
     to: BTreeMap<SocketAddr, StreamId>,

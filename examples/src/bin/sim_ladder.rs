@@ -19,7 +19,8 @@ use telex_sim::{Settings, draw, run_with_ladder};
 
 fn main() {
     let seed = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(42);
-    let settings = Settings { calls: 1, phones: 2, loss: 250_000, storms: false, ..Settings::default() };
+    let settings =
+        Settings { calls: 1, phones: 2, loss: Some(250_000), storms: false, ..Settings::default() };
     let mut plan = draw(seed, &settings);
     for phone in &mut plan.phones {
         phone.transport = Transport::Udp;

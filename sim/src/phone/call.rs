@@ -8,9 +8,12 @@ use super::register::challenge_in;
 use super::sdp::{self, Remote, Way};
 use super::transaction::{Answer, LIFE, Progress, Purpose, T1, T2};
 use super::{Phone, Scene};
+use crate::expect;
 use crate::plan::Reaction;
 use crate::text::{Build, Msg, parameter};
 
+/// A caller that the exchange may have forgotten gives up after this.
+const PATIENCE: Duration = Duration::from_secs(70);
 /// A phone that nobody picks up stops ringing after this.
 const RINGS: Duration = Duration::from_secs(60);
 
@@ -26,13 +29,17 @@ impl Phone {
             call_id: format!("call{call}-{}", self.name("c")),
             local_tag: self.name("f"),
             remote_tag: String::new(),
-            local_uri: format!("<sip:{}@{domain}>", self.plan.extension),
+            local_uri: match self.plan.display.as_str() {
+                "" => format!("<sip:{}@{domain}>", self.plan.extension),
+                name => format!("\"{name}\" <sip:{}@{domain}>", self.plan.extension),
+            },
             remote_uri: format!("<{uri}>"),
             target: uri,
         };
         let leg = self.open_leg(scene, opening);
         self.legs[leg].offerless = plan.late_offer;
-        if let Some(after) = plan.cancel {
+        let forgotten = expect::may_lose_touch(scene.plan, self.index).then_some(PATIENCE);
+        if let Some(after) = plan.cancel.or(forgotten) {
             self.arm_leg(leg, LegTimer::Cancel, scene.now + after);
         }
         self.send_invite(scene, leg, None);
@@ -56,7 +63,7 @@ impl Phone {
 
     /// A description of this leg with a new version. An answer takes its formats from the offer.
     pub(super) fn describe(&mut self, leg: usize, way: Way, offer: Option<&Remote>) -> String {
-        let known = self.plan.codecs.clone();
+        let known = self.plan.payload_types().to_vec();
         let leg = &mut self.legs[leg];
         leg.version += 1;
         leg.formats = offer.map_or_else(|| known.clone(), |offer| sdp::common(&offer.formats, &known));
@@ -121,7 +128,7 @@ impl Phone {
         };
         let cnonce = self.name("c");
         let mut challenge = challenge_in(msg, asked)?;
-        Some((name, challenge.answer(&self.plan.extension, &self.plan.password, method, uri, &cnonce)))
+        Some((name, challenge.answer(&self.plan.extension, &self.plan.secret(), method, uri, &cnonce)))
     }
 
     /// A 2xx to the first INVITE: as often as it comes, it is acknowledged.
@@ -219,6 +226,11 @@ impl Phone {
 
     /// A first INVITE arrives: the phone rings.
     pub(super) fn ring(&mut self, scene: &Scene<'_>, server: u64, msg: &Msg) {
+        if !msg.is_to(&self.plan.extension) {
+            // A box gave this phone the port of another.
+            self.respond(scene, server, 404, &[], "");
+            return;
+        }
         let call = scene.book.get(msg.call_id()).copied();
         let (Some(call), false) = (call, self.closing) else {
             self.respond(scene, server, 480, &[], "");
@@ -287,7 +299,8 @@ impl Phone {
 
     fn answer(&mut self, scene: &Scene<'_>, leg: usize) {
         let offer = self.legs[leg].remote.clone();
-        let usable = offer.as_ref().is_none_or(|o| !sdp::common(&o.formats, &self.plan.codecs).is_empty());
+        let usable =
+            offer.as_ref().is_none_or(|o| !sdp::common(&o.formats, self.plan.payload_types()).is_empty());
         if !usable || (offer.is_none() && !self.legs[leg].offerless) {
             return self.refuse(scene, leg, 488);
         }

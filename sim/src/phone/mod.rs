@@ -106,6 +106,8 @@ pub(crate) enum Timer {
     Register,
     /// Connect again.
     Connect,
+    /// Say nothing.
+    KeepAlive,
 }
 
 /// One telephone.
@@ -130,7 +132,7 @@ pub(crate) struct Phone {
 
 impl Phone {
     pub(crate) fn new(index: usize, plan: &Plan, address: IpAddr, exchange: SocketAddr) -> Self {
-        let mut draw = Draw::new(plan.seed, "names of phone", index as u64);
+        let mut draw = Draw::new(plan.seed, "names of phone", plan.luck_of(index));
         let registration = Registration::new(format!("reg{:x}", draw.bits()));
         Self {
             index,
@@ -183,6 +185,7 @@ impl Phone {
             Timer::Leg(leg, which) => self.fire_leg(scene, leg, which),
             Timer::Register => self.fire_register(scene),
             Timer::Connect => self.connect(),
+            Timer::KeepAlive => self.keep_alive(scene),
         }
     }
 
@@ -238,7 +241,8 @@ impl Phone {
 
     /// The domain in the phone's URIs: the exchange's address, or a name that means nothing to it.
     fn domain(&self) -> String {
-        if self.index % 3 == 2 { "pbx.example".to_owned() } else { self.exchange.ip().to_string() }
+        let luck = self.plan.luck.map_or(self.index, |luck| usize::try_from(luck).unwrap_or(self.index));
+        if luck % 3 == 2 { "pbx.example".to_owned() } else { self.exchange.ip().to_string() }
     }
 
     fn contact(&self) -> String {

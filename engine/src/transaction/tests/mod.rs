@@ -1,10 +1,12 @@
 //! The layer as a whole, in virtual time.
 
 mod client;
+mod figures;
 mod hostile;
 mod legacy;
 mod load;
 mod server;
+mod walk;
 
 use std::net::SocketAddr;
 

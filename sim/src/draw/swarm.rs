@@ -1,0 +1,90 @@
+//! Which kinds of fault and which features a seed has at all. A run with everything on hides what a run with
+//! one thing shows: so each seed draws its own set first, and every draw after it asks here.
+
+use crate::luck::Draw;
+
+use super::Settings;
+
+/// What can be on or off: its name, in how many of a hundred seeds it is on, and what it is.
+pub const FEATURES: &[(&str, u32, &str)] = &[
+    ("loss", 70, "datagrams lost one by one"),
+    ("burst", 25, "datagrams lost in bursts"),
+    ("duplicate", 50, "datagrams that arrive twice"),
+    ("reorder", 50, "datagrams that later ones overtake"),
+    ("split", 70, "streams that arrive in pieces"),
+    ("partition", 40, "phones that are cut off for a while"),
+    ("cut", 40, "streams that break"),
+    ("tcp", 80, "phones that speak SIP over TCP"),
+    ("twins", 75, "several phones with one extension"),
+    ("timers", 80, "phones with session timers (RFC 4028)"),
+    ("cancel", 85, "callers that give up"),
+    ("refuse", 85, "called phones that refuse, or ring for ever"),
+    ("hold", 80, "parties that hold and resume"),
+    ("late-offer", 50, "calls without an offer in the INVITE"),
+    ("service", 70, "calls to the echo, the tone and to nobody"),
+    ("nat", 35, "phones behind NAT boxes"),
+    ("alg", 30, "boxes that write into SIP messages"),
+    ("reboot", 40, "boxes that reboot"),
+    ("corrupt", 30, "datagrams that are damaged and dropped"),
+    ("garble", 6, "packets that are damaged and delivered: only survival is asked for then"),
+    ("mtu", 25, "links that long datagrams do not pass"),
+    ("clog", 25, "links that hold everything back for a while"),
+    ("long-partition", 20, "phones that are cut off for longer than the exchange waits"),
+    ("vanish", 30, "streams that die without a word"),
+    ("tear", 30, "streams that break inside a message"),
+];
+
+/// Those that are faults of the network: a plain run has none of them unless a setting asks for it.
+const STORMS: &[&str] = &[
+    "burst",
+    "split",
+    "partition",
+    "cut",
+    "nat",
+    "alg",
+    "reboot",
+    "corrupt",
+    "garble",
+    "mtu",
+    "clog",
+    "long-partition",
+    "vanish",
+    "tear",
+];
+
+/// The set of one seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Swarm<'a> {
+    seed: u64,
+    settings: &'a Settings,
+}
+
+impl<'a> Swarm<'a> {
+    pub(super) fn new(seed: u64, settings: &'a Settings) -> Self {
+        Self { seed, settings }
+    }
+
+    /// Whether the network may be bad in ways that nobody asked for.
+    pub(super) fn is_stormy(self) -> bool {
+        self.settings.storms
+    }
+
+    /// Whether the seed has the feature `name`, which is in [`FEATURES`].
+    pub fn on(self, name: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|n| n == name);
+        let Some((_, percent, _)) = FEATURES.iter().find(|(known, ..)| *known == name) else { return false };
+        if named(&self.settings.without) {
+            return false;
+        }
+        if named(&self.settings.with) {
+            return true;
+        }
+        if !self.settings.storms && STORMS.contains(&name) {
+            return false;
+        }
+        Draw::new(self.seed, name, SWARM).percent(*percent)
+    }
+}
+
+/// The place of these draws among those of the same name.
+const SWARM: u64 = u64::MAX;
