@@ -242,7 +242,9 @@ impl Analyser {
     fn announce(&mut self, message: &Message) {
         let Some(description) = message.description() else { return };
         for media in description.media {
-            let Some(address) = media.rtp().filter(|_| self.announcements.len() < ANNOUNCED) else { continue };
+            let Some(address) = media.rtp().filter(|_| self.announcements.len() < ANNOUNCED) else {
+                continue;
+            };
             let (at, message) = (message.at, message.number);
             self.announcements.push(Announcement { address, at, message, media: Arc::new(media) });
         }

@@ -173,7 +173,8 @@ pub(crate) fn transactions<'a>(messages: impl Iterator<Item = &'a Message>) -> V
             list.len() - 1
         });
         if let Some(transaction) = list.get_mut(at) {
-            let of = if message.is_request() { &mut transaction.requests } else { &mut transaction.responses };
+            let of =
+                if message.is_request() { &mut transaction.requests } else { &mut transaction.responses };
             of.push(message.number);
         }
     }
@@ -329,7 +330,8 @@ fn exchanges(report: &Report, numbers: &[usize]) -> Vec<Exchange> {
             list.len() - 1
         });
         let Some(exchange) = list.get_mut(at) else { continue };
-        let all = transaction.requests.iter().chain(&transaction.responses).filter_map(|n| report.message(*n));
+        let all =
+            transaction.requests.iter().chain(&transaction.responses).filter_map(|n| report.message(*n));
         let resent = all.filter(|m| m.repeats.is_some() && !is_captured_twice(report, m)).count();
         exchange.retransmissions += resent;
         exchange.requests.extend(transaction.requests.first());
@@ -344,7 +346,8 @@ fn exchanges(report: &Report, numbers: &[usize]) -> Vec<Exchange> {
 
 /// Gives each stream to the call whose session description announced it.
 fn assign(report: &mut Report) {
-    let by_id: HashMap<String, usize> = report.calls.iter().enumerate().map(|(at, c)| (c.call_id.clone(), at)).collect();
+    let by_id: HashMap<String, usize> =
+        report.calls.iter().enumerate().map(|(at, c)| (c.call_id.clone(), at)).collect();
     let mut streams = std::mem::take(&mut report.streams);
     for stream in &mut streams {
         let (message, towards) = match stream.how {
@@ -386,7 +389,10 @@ impl Report {
         let found: Vec<&Call> = self.calls.iter().filter(|call| call.call_id.contains(name)).collect();
         match found.as_slice() {
             [call] => Ok(call),
-            [] => Err(format!("no call has `{name}` in its Call-ID ({} calls in the capture)", self.calls.len())),
+            [] => Err(format!(
+                "no call has `{name}` in its Call-ID ({} calls in the capture)",
+                self.calls.len()
+            )),
             [first, second, ..] => Err(format!(
                 "{} calls have `{name}` in their Call-IDs, such as {} and {}: write more of it",
                 found.len(),

@@ -373,7 +373,8 @@ mod tests {
     fn compact_names_folds_and_lists_are_made_plain() {
         let m = message(GOOD);
         let names: Vec<String> = m.fields().map(|f| f.name.into_owned()).collect();
-        let wanted = ["Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type", "Content-Length"];
+        let wanted =
+            ["Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type", "Content-Length"];
         assert_eq!(names, wanted);
         assert_eq!(m.values("Via"), ["SIP/2.0/UDP a;branch=z9hG4bK1", "SIP/2.0/UDP b"]);
         assert_eq!((m.branch(), m.tag("From"), m.tag("To")), ("z9hG4bK1".into(), "19".into(), String::new()));
@@ -394,7 +395,10 @@ mod tests {
         assert_eq!((endless.status(), endless.method()), (Some(486), "BYE"));
         assert!(endless.defects[0].contains("no empty line"), "{:?}", endless.defects);
         let other = message(&GOOD.replace("INVITE sip:bob@biloxi.com", "OPTIONS  sip:bob@biloxi.com "));
-        assert_eq!(other.start, Start::Request { method: "OPTIONS".into(), uri: "sip:bob@biloxi.com".into() });
+        assert_eq!(
+            other.start,
+            Start::Request { method: "OPTIONS".into(), uri: "sip:bob@biloxi.com".into() }
+        );
         assert!(other.defects.contains(&"the method is OPTIONS, that in CSeq INVITE".to_owned()));
         let more = message(&format!("{GOOD}\r\na=x"));
         assert!(more.defects.contains(&"5 octets after the body that Content-Length gives".to_owned()));

@@ -212,7 +212,11 @@ impl Packet {
             source: header.source_addr().into(),
             destination: header.destination_addr().into(),
             protocol: payload.ip_number.0,
-            missing: if payload.len_source == LenSource::Slice { claimed.saturating_sub(content.end) } else { 0 },
+            missing: if payload.len_source == LenSource::Slice {
+                claimed.saturating_sub(content.end)
+            } else {
+                0
+            },
             content,
             fragment,
         })

@@ -71,8 +71,15 @@ fn sides(report: &Report, call: &Call) -> [Side; 2] {
 }
 
 /// Media one way only, or none at all.
-fn one_way(report: &Report, call: &Call, streams: &[&Stream], [caller, callee]: [&Side; 2], remarks: &mut Remarks) {
-    let packets = |to_caller: bool| streams.iter().filter(|s| s.to_caller == to_caller).map(|s| s.packets).sum::<u64>();
+fn one_way(
+    report: &Report,
+    call: &Call,
+    streams: &[&Stream],
+    [caller, callee]: [&Side; 2],
+    remarks: &mut Remarks,
+) {
+    let packets =
+        |to_caller: bool| streams.iter().filter(|s| s.to_caller == to_caller).map(|s| s.packets).sum::<u64>();
     let (to_caller, to_callee) = (packets(true), packets(false));
     let wanted = |from: &Side, to: &Side| from.sends && to.receives;
     let list = |side: &Side| {
@@ -96,9 +103,11 @@ fn one_way(report: &Report, call: &Call, streams: &[&Stream], [caller, callee]: 
     } else {
         return;
     };
-    let answer = call.messages.iter().copied().filter(|n| {
-        report.message(*n).is_some_and(|m| m.method() == "INVITE" && m.has_sdp)
-    });
+    let answer = call
+        .messages
+        .iter()
+        .copied()
+        .filter(|n| report.message(*n).is_some_and(|m| m.method() == "INVITE" && m.has_sdp));
     remarks.add(text, answer);
 }
 
@@ -146,7 +155,10 @@ fn quality(stream: &Stream, remarks: &mut Remarks) {
         remarks.add(format!("{name} has {:.0} ms of jitter", jitter.mean), []);
     }
     if stream.gap.length > SILENCE {
-        remarks.add(format!("{name} pauses for {} before frame {}", span(stream.gap.length), stream.gap.frame), []);
+        remarks.add(
+            format!("{name} pauses for {} before frame {}", span(stream.gap.length), stream.gap.frame),
+            [],
+        );
     }
     if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && stream.packets >= SOME) {
         remarks.add(format!("{name} would be called poor: MOS {mos:.1}"), []);
@@ -170,8 +182,11 @@ fn payload_types(stream: &Stream, remarks: &mut Remarks) {
 
 /// Media that goes on when the call has ended.
 fn after_the_end(call: &Call, stream: &Stream, remarks: &mut Remarks) {
-    if let Some(ended) = call.ended.filter(|ended| stream.ended.since(*ended) > SILENCE && stream.began < *ended) {
-        let text = format!("stream {} goes on for {} after the BYE", stream.number, span(stream.ended.since(ended)));
+    if let Some(ended) =
+        call.ended.filter(|ended| stream.ended.since(*ended) > SILENCE && stream.began < *ended)
+    {
+        let text =
+            format!("stream {} goes on for {} after the BYE", stream.number, span(stream.ended.since(ended)));
         remarks.add(text, []);
     }
 }

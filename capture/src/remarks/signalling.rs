@@ -20,7 +20,8 @@ pub(super) fn of_call(report: &Report, call: &Call, remarks: &mut Remarks) {
     let transactions = transactions(messages.iter().copied());
     for message in &messages {
         if !message.defects.is_empty() && message.repeats.is_none() {
-            let text = format!("message {} ({}): {}", message.number, message.title(), message.defects.join("; "));
+            let text =
+                format!("message {} ({}): {}", message.number, message.title(), message.defects.join("; "));
             remarks.add(text, [message.number]);
         }
     }
@@ -97,7 +98,11 @@ fn failed(report: &Report, call: &Call, transaction: &Transaction, remarks: &mut
         _ => "",
     };
     let (number, answer) = (request.number, last.number);
-    let text = format!("{} (message {number}) was answered {} (message {answer}){meaning}", request.method(), last.title());
+    let text = format!(
+        "{} (message {number}) was answered {} (message {answer}){meaning}",
+        request.method(),
+        last.title()
+    );
     remarks.add(text, [number, answer]);
 }
 
@@ -180,7 +185,8 @@ fn repeated(report: &Report, messages: &[&Message], remarks: &mut Remarks) {
         for message in &again {
             *kinds.entry(message.title()).or_default() += 1;
         }
-        let kinds: Vec<String> = kinds.into_iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
+        let kinds: Vec<String> =
+            kinds.into_iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
         let numbers: Vec<usize> = again.iter().map(|m| m.number).collect();
         let s = if again.len() == 1 { "" } else { "s" };
         let text = format!("{} retransmission{s}: {} ({})", again.len(), kinds.join(", "), named(&numbers));
@@ -202,7 +208,9 @@ fn addresses(messages: &[&Message], remarks: &mut Remarks) {
         }
         let title = format!("message {} ({}) comes from {source}", message.number, message.title());
         for media in message.description().map(|d| d.media).unwrap_or_default() {
-            if let Some(address) = media.address.filter(|a| media.port != 0 && !a.is_unspecified() && is_private(*a)) {
+            if let Some(address) =
+                media.address.filter(|a| media.port != 0 && !a.is_unspecified() && is_private(*a))
+            {
                 let text = format!(
                     "{title}, but its session description awaits {} on the private address {address}: media sent there is lost",
                     media.kind
@@ -212,7 +220,9 @@ fn addresses(messages: &[&Message], remarks: &mut Remarks) {
         }
         let contact = message.values("Contact").into_iter().next().unwrap_or_default();
         let uri = contact.split_once('<').map_or(&*contact, |(_, uri)| uri.split('>').next().unwrap_or(uri));
-        if let Some(host) = Uri::parse(uri).ok().and_then(|uri| uri.host().ip()).filter(|host| is_private(*host)) {
+        if let Some(host) =
+            Uri::parse(uri).ok().and_then(|uri| uri.host().ip()).filter(|host| is_private(*host))
+        {
             let text = format!(
                 "{title}, but its Contact is the private address {host}: requests within the call reach it only if NAT is dealt with"
             );
@@ -244,11 +254,13 @@ pub(super) fn of_exchange(report: &Report, exchange: &Exchange) -> Vec<Remark> {
         remarks.add(text, silent);
     }
     for request in requests.iter().take(1000) {
-        let call: Vec<&Message> = following(report, request).take(200).filter(|m| m.call_id == request.call_id).collect();
+        let call: Vec<&Message> =
+            following(report, request).take(200).filter(|m| m.call_id == request.call_id).collect();
         credentials(&call, &mut remarks);
         let defects = call.iter().filter(|m| !m.defects.is_empty() && m.repeats.is_none());
         for message in defects {
-            let text = format!("message {} ({}): {}", message.number, message.title(), message.defects.join("; "));
+            let text =
+                format!("message {} ({}): {}", message.number, message.title(), message.defects.join("; "));
             remarks.add(text, [message.number]);
         }
     }
