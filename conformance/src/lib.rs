@@ -13,4 +13,5 @@ pub mod peers;
 pub mod program;
 pub mod sipp;
 pub mod tone;
+pub mod virtual_exchange;
 pub mod wav;

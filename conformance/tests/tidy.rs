@@ -472,7 +472,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<File>) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let hidden = name.starts_with('.') && name != ".ci";
         // What fuzzing has made is no part of the tree.
-        let fuzzed = folder.ends_with("fuzz") && (name == "corpus" || name == "artifacts");
+        let fuzzed = folder.ends_with("fuzz") && ["corpus", "artifacts", "found", "seeds"].contains(&name);
         if hidden || fuzzed || name == "target" || name.starts_with("telex.db") || name == "telex.toml" {
             continue;
         }

@@ -1,39 +1,86 @@
-//! Writes the seeds of all targets into `corpus/` from the messages in `../conformance/messages`.
+//! The seeds of the parser targets, one folder each, from the messages of the RFCs in `../conformance/messages`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use telex_engine::sip::{HeaderName, Message};
+use telex_engine::sip::Message;
 
-fn main() -> std::io::Result<()> {
+use crate::targets;
+
+/// Writes them.
+pub fn write(folder: &Path) -> std::io::Result<()> {
+    let mut seeds = Seeds { folder: folder.to_owned(), count: 0 };
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut count = 0;
-    let mut put = |target: &str, octets: &[u8]| -> std::io::Result<()> {
-        let folder = home.join("corpus").join(target);
-        fs::create_dir_all(&folder)?;
-        count += 1;
-        fs::write(folder.join(format!("seed-{count:04}")), octets)
-    };
     for folder in fs::read_dir(home.join("../conformance/messages"))? {
         for file in fs::read_dir(folder?.path())? {
-            let octets = fs::read(file?.path())?;
-            put("message", &octets)?;
-            put("framer", &[b"\x20", &octets[..]].concat())?;
-            let Ok(message) = Message::parse(Bytes::from(octets)) else { continue };
-            put("uri", message.request_uri().as_bytes())?;
-            for name in [HeaderName::From, HeaderName::To, HeaderName::Contact, HeaderName::Via] {
-                for value in message.values(name) {
-                    put("uri", value.as_bytes())?;
-                }
-            }
-            if message.content_type().is_some_and(|t| t.is_ok_and(|t| t.is("application", "sdp"))) {
-                put("sdp", message.body())?;
-            }
+            message(&mut seeds, &fs::read(file?.path())?)?;
         }
     }
-    // A packet of speech, one of RTCP, one of STUN.
-    put("rtp", &[&[0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4][..], &[0xff; 160]].concat())?;
-    put("rtp", &[0x80, 201, 0, 1, 1, 2, 3, 4, 0x81, 202, 0, 2, 1, 2, 3, 4, 1, 1, b'a', 0])?;
-    put("rtp", &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+    media(&mut seeds)?;
+    let sample = fs::read(home.join("../runtime-smol/src/config/sample.toml"))?;
+    seeds.put("config", &sample)?;
+    for line in ["{\"do\":\"calls\"}\n", "{\"do\":\"hangup\",\"call\":7}\n", "{\"do\":\"stats\"}"] {
+        seeds.put("control", line.as_bytes())?;
+    }
+    Ok(())
+}
+
+struct Seeds {
+    folder: PathBuf,
+    count: usize,
+}
+
+impl Seeds {
+    fn put(&mut self, target: &str, octets: &[u8]) -> std::io::Result<()> {
+        let folder = self.folder.join(target);
+        fs::create_dir_all(&folder)?;
+        self.count += 1;
+        fs::write(folder.join(format!("seed-{:04}", self.count)), octets)
+    }
+}
+
+fn message(seeds: &mut Seeds, octets: &[u8]) -> std::io::Result<()> {
+    seeds.put("message", octets)?;
+    seeds.put("peer", octets)?;
+    seeds.put("framer", &[b"\x20", octets].concat())?;
+    let Ok(message) = Message::parse(Bytes::copy_from_slice(octets)) else { return Ok(()) };
+    seeds.put("uri", message.request_uri().as_bytes())?;
+    for header in message.headers() {
+        if let Some(which) = targets::header::number(header.id) {
+            seeds.put("header", &[&[which], header.value.as_bytes()].concat())?;
+        }
+        if header.name.to_ascii_lowercase().contains("auth") {
+            seeds.put("digest", header.value.as_bytes())?;
+        }
+        if header.value.contains('@') {
+            seeds.put("uri", header.value.as_bytes())?;
+        }
+    }
+    if message.content_type().is_some_and(|t| t.is_ok_and(|t| t.is("application", "sdp"))) {
+        seeds.put("sdp", message.body())?;
+    }
+    Ok(())
+}
+
+/// A packet of speech, a telephone event, STUN; reports.
+fn media(seeds: &mut Seeds) -> std::io::Result<()> {
+    let speech = [&[0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4][..], &[0xff; 160]].concat();
+    let event = [0x80, 0xe5, 0, 2, 0, 0, 1, 0x40, 1, 2, 3, 4, 5, 0x8a, 3, 0x20];
+    let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    for packet in [&speech[..], &event[..], &stun[..]] {
+        seeds.put("rtp", packet)?;
+    }
+    let description = [0x81, 202, 0, 2, 1, 2, 3, 4, 1, 1, b'a', 0];
+    let receiver = [&[0x81, 201, 0, 7, 1, 2, 3, 4][..], &[9; 24], &description].concat();
+    let sender = [
+        &[0x81, 200, 0, 12, 1, 2, 3, 4][..],
+        &[3; 20],
+        &[9; 24],
+        &description,
+        &[0x81, 203, 0, 1, 1, 2, 3, 4],
+    ]
+    .concat();
+    seeds.put("rtcp", &receiver)?;
+    seeds.put("rtcp", &sender)
 }

@@ -13,6 +13,8 @@ mod clock;
 mod config;
 mod control;
 mod desk;
+#[doc(hidden)]
+pub mod doors;
 mod driver;
 mod first_run;
 mod log;

@@ -91,6 +91,13 @@ impl Exchange {
         }
     }
 
+    /// Makes every machine do this wrong.
+    #[cfg(feature = "planted")]
+    pub(crate) fn plant(&mut self, fault: telex_engine::planted::Fault) {
+        self.signalling.plant(fault);
+        self.shards.iter_mut().for_each(|shard| shard.plant(fault));
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()

@@ -35,6 +35,8 @@ mod world;
 pub use draw::{FEATURES, Settings, Swarm, draw};
 pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
+#[cfg(feature = "planted")]
+pub use run::run_planted;
 pub use run::{Failure, Outcome, run, run_traced, run_watched, run_with_ladder};
 pub use shrink::{Bounds, Shrunk, shrink};
 pub use watch::Watch;

@@ -74,6 +74,14 @@ pub fn run_watched(plan: &Plan, watch: &mut dyn Watch) -> Outcome {
     finish(plan, world).0
 }
 
+/// Executes a plan against an engine that does one thing wrong.
+#[cfg(feature = "planted")]
+pub fn run_planted(plan: &Plan, fault: telex_engine::planted::Fault) -> Outcome {
+    let mut world = World::new(plan);
+    world.exchange.plant(fault);
+    finish(plan, world).0
+}
+
 /// Executes a plan and draws the ladder of one of its calls.
 pub fn run_with_ladder(plan: &Plan, call: usize) -> (Outcome, String) {
     let (outcome, rows) = finish(plan, World::new(plan));

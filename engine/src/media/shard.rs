@@ -171,7 +171,7 @@ impl MediaShard {
                     Listener::Nobody => return,
                     Listener::Itself => key,
                     Listener::Other(_) if self.planted.is(Fault::MediaCrosses) => {
-                        self.legs.keys().last().unwrap_or(key)
+                        self.legs.iter().last().map_or(key, |(last, _)| last)
                     }
                     Listener::Other(other) => other,
                 };

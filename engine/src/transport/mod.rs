@@ -470,13 +470,8 @@ pub(crate) fn busy() -> Reply {
     Reply::new(crate::sip::Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, limits::RETRY_AFTER)
 }
 
-/// Whether a request has what a response must repeat (RFC 3261 §8.2.6.2). An ACK is answered by nothing.
+/// Whether the sender of a malformed request can be told: what a response repeats (RFC 3261 §8.2.6.2) is repeated as it
+/// came, readable or not, and a Via is all that leads it back. An ACK is answered by nothing.
 fn is_answerable(message: &Message) -> bool {
-    message.is_request()
-        && message.method() != Method::Ack
-        && message.via().is_ok()
-        && message.from().is_ok()
-        && message.to().is_ok()
-        && message.call_id().is_ok()
-        && message.cseq().is_ok()
+    message.is_request() && message.method() != Method::Ack && message.header(HeaderName::Via).is_some()
 }
