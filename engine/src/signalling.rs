@@ -4,6 +4,8 @@
 //! or a new request, the call layer decides, and its orders go down. Each layer returns at most one value to the one
 //! above, so nothing recurses.
 
+#[cfg(feature = "serde")]
+mod recorded;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -107,11 +109,7 @@ impl Signalling {
             calls: Calls::new(boot.shards),
             stopping: Stopping::No,
         };
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = randomness(seed);
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
         let mut machine = Self {
             config,
@@ -144,6 +142,10 @@ impl Signalling {
         out.append(&mut self.first);
         match input {
             Input::Wall(wall) => self.wall = (self.now, wall),
+            Input::Seed(seed) => {
+                self.rng = randomness(seed);
+                self.tables.rekey(seed);
+            }
             Input::Config { config, listeners } => {
                 self.config = config;
                 let (mut cx, tables) = self.split(self.now, out);
@@ -214,7 +216,7 @@ impl Tables {
                 }
             }
             // These change what a `Cx` is made of and were dealt with before there was one.
-            Input::Config { .. } | Input::Wall(_) => {}
+            Input::Config { .. } | Input::Wall(_) | Input::Seed(_) => {}
         }
         self.say_stopped(cx);
     }
@@ -345,6 +347,15 @@ impl Tables {
         self.below.stack.transport.set_listeners(listeners.to_vec());
     }
 
+    /// Draws every key anew.
+    fn rekey(&mut self, seed: Seed) {
+        let hash = &mut Rng::new(seed, Purpose::Hash);
+        self.below.sessions.rekey(hash);
+        self.below.stack.transport.rekey(hash);
+        self.below.stack.transactions.rekey(hash);
+        self.auth.rekey(&mut Rng::new(seed, Purpose::Nonce));
+    }
+
     fn patience_ended(&mut self, cx: &mut Cx<'_>) {
         if self.stopping == Stopping::Done {
             return;
@@ -370,5 +381,14 @@ impl Tables {
             self.stopping = Stopping::Done;
             cx.out.push(Action::Stopped);
         }
+    }
+}
+
+/// The streams of randomness that come from `seed`.
+fn randomness(seed: Seed) -> Randomness {
+    Randomness {
+        branch: Rng::new(seed, Purpose::Branch),
+        tag: Rng::new(seed, Purpose::Tag),
+        call: Rng::new(seed, Purpose::Call),
     }
 }

@@ -23,6 +23,7 @@ mod net;
 mod oracle;
 mod phone;
 pub mod plan;
+mod record;
 mod run;
 mod shrink;
 mod streams;
@@ -35,6 +36,7 @@ mod world;
 pub use draw::{FEATURES, Settings, Swarm, draw};
 pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
+pub use record::run_recorded;
 #[cfg(feature = "planted")]
 pub use run::run_planted;
 pub use run::{Failure, Outcome, run, run_traced, run_watched, run_with_ladder};
