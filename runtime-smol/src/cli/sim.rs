@@ -22,8 +22,8 @@ use crate::config;
 
 /// Run the engine in a simulated world and say which rules broke.
 ///
-/// A seed draws a plan: phones, calls, and what goes wrong. The same seed does the same, octet for octet. Whatever breaks a
-/// rule is shrunk to the smallest plan that still breaks it, and written to a file that --plan runs again.
+/// A seed draws a plan: phones, calls, and what goes wrong. The same seed does the same, octet for octet. Whatever
+/// breaks a rule is shrunk to the smallest plan that still breaks it, and written to a file that --plan runs again.
 ///
 /// Exit status: 0 nothing broke, 1 something broke, 2 wrong usage. Ctrl-C tells what is known so far.
 #[derive(Debug, Args)]
