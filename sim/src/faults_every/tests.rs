@@ -11,7 +11,7 @@ fn report(name: &str, mishaps: &[Mishap], pairs: usize) -> FaultsReport {
 #[test]
 fn single_losses_of_a_call() {
     let report = report("basic", &[Mishap::Lose], 0);
-    println!("{}", report.text("basic", true));
+    println!("{}", report.text("basic"));
 }
 
 #[test]
