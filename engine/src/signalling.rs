@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::auth::Authenticator;
 use crate::border::{
-    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StreamEvent, StreamId,
+    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StoredBinding, StreamEvent,
+    StreamId,
 };
 use crate::call::{Below, Calls, Outside};
 use crate::config::Config;
@@ -107,11 +108,7 @@ impl Signalling {
             calls: Calls::new(boot.shards),
             stopping: Stopping::No,
         };
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
         let mut machine = Self {
             config,
@@ -125,6 +122,11 @@ impl Signalling {
         };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
+        let exists = |extension: &&StoredBinding| cx.config.phones.contains_key(&extension.aor);
+        for binding in boot.bindings.iter().filter(exists) {
+            tables.auth.know(&binding.aor, binding.source);
+            tables.below.stack.transport.know(binding.source);
+        }
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine
@@ -202,6 +204,7 @@ impl Tables {
             Input::Resolved { query, answer } => self.calls.resolved(cx, &mut self.below, query, &answer),
             Input::Media { shard, report } => self.calls.media(cx, &mut self.below, shard, &report),
             Input::Stored { .. } => {}
+            Input::Load { waiting } => self.below.stack.transport.tell_load(cx.now, waiting),
             Input::StoreFailed { error, .. } => cx.report(Event::StoreFailed { error }),
             Input::Control { id, request } => {
                 let reply = self.control(cx, &request);
@@ -336,6 +339,12 @@ impl Tables {
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
+            shed: stack.transport.shed(),
+            full: stack.transport.full(),
+            limited: stack.transport.limited(),
+            sources: stack.transport.sources(),
+            guessers: self.auth.guessers(),
+            slowed: self.auth.slowed(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::nat::sites::Place;
 use crate::net::{Channel, Fate, LinkId, Why};
 use crate::oracle::{Broken, Cause, Entry, Exit, Verdict, broken, grammar, media};
 use crate::phone::{SIP_PORT, Stimulus};
-use crate::text::{Msg, Start};
+use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 
 impl World<'_> {
@@ -35,18 +35,22 @@ impl World<'_> {
     pub(crate) fn datagram_in(&mut self, remote: SocketAddr, bytes: Bytes) -> Verdict {
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
+        self.border.received(remote, bytes.len());
         if let Some(msg) = &msg {
-            self.entered(msg);
+            self.entered(remote, msg);
         }
         let input = Input::Datagram { listener: crate::exchange::UDP, local: EXCHANGE, remote, bytes };
         self.tell(input, msg.as_ref())
     }
 
-    pub(crate) fn entered(&mut self, msg: &Msg) {
+    pub(crate) fn entered(&mut self, source: SocketAddr, msg: &Msg) {
+        if expect::anything_goes(self.plan) {
+            return;
+        }
         let length = msg.get("content-length").and_then(|text| text.parse().ok());
-        let entry = Entry { now: self.now, msg, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
-        self.answers.enter(&entry);
-        self.retransmissions.enter(&entry);
+        let entry =
+            Entry { now: self.now, msg, source, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
+        self.border.enter(&entry);
     }
 
     /// A SIP message leaves the exchange.
@@ -66,10 +70,11 @@ impl World<'_> {
             Flow::Datagram { remote, .. } => {
                 (self.sites.arrive(self.now, remote, EXCHANGE_SIP), Transport::Udp)
             }
-            Flow::Stream { stream } => {
-                let phone = self.streams.get(stream).map(|s| s.phone);
-                (phone.map_or(Place::Nobody, |phone| Place::Phone(phone, SIP_PORT)), Transport::Tcp)
-            }
+            Flow::Stream { stream } => match self.streams.get(stream) {
+                Some(known) => (Place::Phone(known.phone, SIP_PORT), Transport::Tcp),
+                // It is being opened to where nobody listens, and will be told so.
+                None => return Ok(()),
+            },
         };
         let Some(phone) = self.addressee(&msg, flow, place) else {
             if expect::anything_goes(self.plan) {
@@ -79,7 +84,15 @@ impl World<'_> {
             return Err(broken("no_stranger_invited", self.now, reason));
         };
         if !expect::anything_goes(self.plan) {
-            self.judge(phone, &Exit { now: self.now, msg: &msg, raw: bytes, transport, cause })?;
+            let (remote, waits) = match flow {
+                Flow::Datagram { remote, .. } => (remote, false),
+                Flow::Stream { stream } => {
+                    let open = self.streams.get(stream).is_some_and(|s| s.exchange_open);
+                    (SocketAddr::new(self.sites.outside(phone), SIP_PORT), !open)
+                }
+            };
+            let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, waits, remote, cause };
+            self.judge(phone, &exit)?;
         }
         if let Flow::Stream { stream } = flow {
             self.write(stream, false, bytes);
@@ -102,19 +115,13 @@ impl World<'_> {
     /// The phone that a message is for. Behind a box it need not be the one that gets it: a port may have been
     /// another's, and a gateway may have written one that nobody has.
     fn addressee(&self, msg: &Msg, flow: Flow, place: Place) -> Option<usize> {
-        let (Flow::Datagram { remote, .. }, Start::Request { uri, .. }) = (flow, &msg.start) else {
-            return match place {
-                Place::Phone(phone, _) | Place::Closed(Some(phone)) => Some(phone),
-                Place::Closed(None) | Place::Inside | Place::Nobody => None,
-            };
-        };
-        let user = uri.strip_prefix("sip:").and_then(|rest| rest.split('@').next()).unwrap_or_default();
-        let named = |phone: &usize| self.plan.phones[*phone].extension == user;
         let there = match place {
             Place::Phone(phone, _) | Place::Closed(Some(phone)) => Some(phone),
             Place::Closed(None) => None,
             Place::Inside | Place::Nobody => return None,
         };
+        let Flow::Datagram { remote, .. } = flow else { return there };
+        let named = |phone: &usize| msg.is_to(&self.plan.phones[*phone].extension);
         let neighbours = || self.sites.at_address(remote.ip());
         there.filter(named).or_else(|| neighbours().find(named)).or(there).or_else(|| neighbours().next())
     }
@@ -123,8 +130,7 @@ impl World<'_> {
     fn judge(&mut self, phone: usize, exit: &Exit<'_>) -> Verdict {
         self.correlate(phone, exit.msg, exit.cause)?;
         let named = |b: Broken| Broken { call: self.book.get(exit.msg.call_id()).copied(), ..b };
-        self.answers.exit(exit).map_err(named)?;
-        self.retransmissions.exit(exit).map_err(named)
+        self.border.exit(exit).map_err(named)
     }
 
     /// `no_stranger_invited`: finds the call that an INVITE of the exchange belongs to.
@@ -140,7 +146,9 @@ impl World<'_> {
                 && plan.phones[planned.caller].extension == msg.user("from")
         };
         let by_cause = match cause {
-            Cause::Message(cause) => self.book.get(cause.call_id()).copied().filter(fits),
+            Cause::Messages(causes) => {
+                causes.iter().find_map(|cause| self.book.get(cause.call_id()).copied().filter(fits))
+            }
             _ => None,
         };
         let calling = |call: &usize| {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use telex_engine::border::{Input, Stats, StreamId};
+use telex_engine::border::{Control, ControlId, Input, Stats, StreamId};
 use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
 use telex_engine::time::{Duration, Instant};
 
@@ -17,9 +17,8 @@ use crate::expect;
 use crate::ladder::Row;
 use crate::nat::sites::Sites;
 use crate::net::Network;
-use crate::oracle::answers::Answers;
+use crate::oracle::border::Border;
 use crate::oracle::host::Wakes;
-use crate::oracle::retransmissions::Retransmissions;
 use crate::oracle::{Verdict, dialogs, leftovers, media};
 use crate::phone::{Book, Effect, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::Plan;
@@ -33,6 +32,9 @@ pub(crate) const EXCHANGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 pub(crate) const EXCHANGE_SIP: SocketAddr = SocketAddr::new(EXCHANGE, SIP_PORT);
 /// Phones leave this long after everybody hung up.
 const LEAVE_AFTER: Duration = Duration::from_secs(60);
+
+/// An operator looks at the registrations so often.
+const LOOK_EVERY: Duration = Duration::from_secs(7);
 
 /// Something that happens at a time.
 #[derive(Debug)]
@@ -119,8 +121,7 @@ pub(crate) struct World<'a> {
     pub(crate) book: Book,
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) answers: Answers,
-    pub(crate) retransmissions: Retransmissions,
+    pub(crate) border: Border,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -161,8 +162,7 @@ impl<'a> World<'a> {
             book: Book::new(),
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
-            answers: Answers::default(),
-            retransmissions: Retransmissions::default(),
+            border: Border::new(plan),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -195,6 +195,12 @@ impl<'a> World<'a> {
         for (n, nat) in plan.nats.iter().enumerate() {
             nat.reboots.iter().for_each(|at| self.schedule(*at, Event::Reboot(n)));
         }
+        let mut at = Instant::ZERO;
+        while at + LOOK_EVERY < plan.end {
+            at += LOOK_EVERY;
+            let look = Input::Control { id: ControlId(0), request: Control::Registrations };
+            self.schedule(at, Event::Tell(Box::new(look)));
+        }
         self.schedule(plan.empty, Event::Empty);
         self.schedule(plan.empty + LEAVE_AFTER, Event::Leave);
         self.schedule(plan.end, Event::End);
@@ -211,8 +217,7 @@ impl<'a> World<'a> {
         self.start_exchange()?;
         while let Some(Reverse(next)) = self.events.pop() {
             self.now = next.at;
-            self.answers.at(next.at)?;
-            self.retransmissions.at(next.at)?;
+            self.border.at(next.at)?;
             if matches!(next.event, Event::End) {
                 return self.end();
             }
@@ -258,7 +263,7 @@ impl<'a> World<'a> {
         if expect::anything_goes(self.plan) {
             return self.everybody(&Stimulus::HangUp);
         }
-        dialogs::settled(self.now, &self.phones)?;
+        dialogs::settled(self.now, self.plan, &self.phones)?;
         dialogs::ends_agree(self.now, self.plan, &self.phones)?;
         media::flows_at_rest(self.now, self.plan, &self.phones)?;
         self.everybody(&Stimulus::HangUp)
@@ -267,12 +272,13 @@ impl<'a> World<'a> {
     fn end(&mut self) -> Verdict {
         if expect::anything_goes(self.plan) {
             let stats = Stats { bindings: 0, timers: 0, ..self.exchange.stats() };
-            return leftovers::nothing_left(self.now, &stats);
+            return leftovers::nothing_left(self.now, &stats, 0);
         }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
-        leftovers::nothing_left(self.now, &self.exchange.stats())?;
+        let stay = (0..self.phones.len()).filter(|phone| expect::cannot_leave(self.plan, *phone)).count();
+        leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
-        self.answers.end(self.now)?;
+        self.border.end(self.now)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
     }
 
