@@ -102,7 +102,7 @@ impl FaultsReport {
     }
 
     /// A few lines and a table for people.
-    pub fn text(&self, name: &str, table: bool) -> String {
+    pub fn text(&self, name: &str) -> String {
         let mut text = format!("{name}: {} messages\n", self.messages.len());
         let pairs = match self.pairs == self.possible_pairs {
             true => format!("{} pairs", self.pairs),
@@ -127,9 +127,7 @@ impl FaultsReport {
                 }
             }
         }
-        if table {
-            self.table(&mut text);
-        }
+        self.table(&mut text);
         text
     }
 
