@@ -120,8 +120,14 @@ struct Interface {
 #[derive(Clone, Debug)]
 enum State {
     /// `header` is the length of a record's head.
-    Pcap { link: Link, nanos: bool, header: usize },
-    Pcapng { interfaces: Vec<Interface> },
+    Pcap {
+        link: Link,
+        nanos: bool,
+        header: usize,
+    },
+    Pcapng {
+        interfaces: Vec<Interface>,
+    },
 }
 
 /// A capture that is being read: see [`Capture::next_frame`].

@@ -61,7 +61,15 @@ impl World<'_> {
             self.loot.nonce =
                 challenge.split("nonce=\"").nth(1).and_then(|t| t.split('"').next()).map(str::to_owned);
         }
-        let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport: Transport::Udp, remote, cause };
+        let exit = Exit {
+            now: self.now,
+            msg: &msg,
+            raw: bytes,
+            transport: Transport::Udp,
+            waits: false,
+            remote,
+            cause,
+        };
         self.border.exit_to_stranger(&exit)
     }
 

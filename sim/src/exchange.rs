@@ -104,6 +104,11 @@ impl Exchange {
         self.ports.keys().copied().collect()
     }
 
+    /// The name of the timer of signalling that is due.
+    pub(crate) fn timer_due(&self, now: Instant) -> Option<&'static str> {
+        self.signalling.deadline().filter(|deadline| deadline.at <= now).map(|deadline| deadline.why)
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()
@@ -201,7 +206,10 @@ impl World<'_> {
         self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
-        let seen = self.watch.is_some().then(|| input.clone());
+        let seen = self.watch.as_mut().map(|watch| {
+            watch.before_signalling(machine, now, &input);
+            input.clone()
+        });
         guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
         if let (Some(watch), Some(input)) = (&mut self.watch, seen) {
             watch.signalling(machine, now, &input, &actions);
@@ -211,6 +219,7 @@ impl World<'_> {
         }
         self.exchange.actions = actions;
         let stats = self.exchange.signalling.stats();
+        self.bounds.look(now, &stats, self.exchange.ports.len(), self.plan.phones.len())?;
         if stats.transactions < LARGE || self.exchange.steps.is_multiple_of(CHECK_EVERY) {
             let machine = &self.exchange.signalling;
             guarded(now, "check", || machine.check())?;

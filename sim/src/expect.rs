@@ -38,6 +38,11 @@ fn loses_packets(plan: &Plan, phone: usize) -> bool {
         || faults.clogs.iter().any(|c| c.phone == phone)
 }
 
+/// Whether a phone may hear no answer at all, so that it is registered and cannot take that back.
+pub(crate) fn cannot_leave(plan: &Plan, phone: usize) -> bool {
+    nat_of(plan, phone).is_some_and(|nat| nat.alg == Some(Alg::StripsRport))
+}
+
 /// The box a phone is behind.
 pub(crate) fn nat_of(plan: &Plan, phone: usize) -> Option<&Nat> {
     plan.phones[phone].nat.and_then(|n| plan.nats.get(n))
@@ -51,4 +56,12 @@ fn is_kept_open(nat: &Nat, phone: &PhonePlan) -> bool {
     let often = silence.is_some_and(|silence| silence + Duration::from_secs(2) < nat.timeout);
     let broken = matches!(nat.alg, Some(Alg::ForgetsLength | Alg::BreaksPort | Alg::StripsRport));
     nat.reboots.is_empty() && (phone.transport == Transport::Tcp || (often && !broken))
+}
+
+/// Whether every packet of media arrives, in order, as far as phone and exchange are there.
+pub(crate) fn loses_nothing(plan: &Plan) -> bool {
+    let f = &plan.faults;
+    let none = f.loss + f.burst + f.corrupt + f.garble + f.duplicate + f.reorder == 0;
+    let whole = f.partitions.is_empty() && f.clogs.is_empty() && f.exact.is_empty();
+    none && whole && plan.nats.is_empty() && plan.operators.is_empty() && plan.host.restarts.is_empty()
 }

@@ -19,11 +19,13 @@ use crate::ladder::Row;
 use crate::nat::sites::Sites;
 use crate::net::Network;
 use crate::oracle::border::Border;
+use crate::oracle::bounds::Bounds;
 use crate::oracle::host::Wakes;
-use crate::oracle::{Verdict, dialogs, leftovers, media};
+use crate::oracle::{Verdict, dialogs, digits, leftovers, media, rtp};
 use crate::phone::{Book, Effect, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::Plan;
 use crate::streams::Streams;
+use crate::waits::{Trigger, Waits};
 use crate::watch::Watch;
 
 /// Where the exchange is.
@@ -87,6 +89,8 @@ const _: () = assert!(size_of::<Event>() <= 96);
 struct Scheduled {
     at: Instant,
     order: u64,
+    /// What set off whoever scheduled it.
+    trigger: Trigger,
     event: Event,
 }
 
@@ -123,6 +127,8 @@ pub(crate) struct World<'a> {
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
     pub(crate) loot: Loot,
+    pub(crate) rtp: rtp::Streams,
+    pub(crate) bounds: Bounds,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -133,6 +139,10 @@ pub(crate) struct World<'a> {
     effects: Vec<Effect>,
     /// Is told every input and action of signalling as a line of text.
     pub(crate) trace: Option<Trace<'a>>,
+    /// What set off what happens now.
+    pub(crate) trigger: Trigger,
+    /// Who waits for what, if anybody wants to know.
+    pub(crate) waits: Option<Waits>,
     /// Looks at the machines of the exchange.
     pub(crate) watch: Option<&'a mut dyn Watch>,
 }
@@ -161,6 +171,8 @@ impl<'a> World<'a> {
             rows: Vec::new(),
             border: Border::new(plan),
             loot: Loot::default(),
+            rtp: rtp::Streams::default(),
+            bounds: Bounds::default(),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -168,6 +180,8 @@ impl<'a> World<'a> {
             pieces: Vec::new(),
             effects: Vec::new(),
             trace: None,
+            trigger: Trigger::default(),
+            waits: None,
             watch: None,
         };
         world.schedule_plan();
@@ -208,7 +222,8 @@ impl<'a> World<'a> {
 
     pub(crate) fn schedule(&mut self, at: Instant, event: Event) {
         self.order += 1;
-        self.events.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, event }));
+        let (at, order, trigger) = (at.max(self.now), self.order, self.trigger);
+        self.events.push(Reverse(Scheduled { at, order, trigger, event }));
     }
 
     /// Runs the plan to its end, or to the first broken rule.
@@ -220,7 +235,9 @@ impl<'a> World<'a> {
             if matches!(next.event, Event::End) {
                 return self.end();
             }
+            self.trigger = self.trigger_of(&next.event, next.trigger);
             self.happen(next.event)?;
+            self.look_at_waits();
         }
         Ok(())
     }
@@ -261,7 +278,7 @@ impl<'a> World<'a> {
         if expect::anything_goes(self.plan) {
             return self.everybody(&Stimulus::HangUp);
         }
-        dialogs::settled(self.now, &self.phones)?;
+        dialogs::settled(self.now, self.plan, &self.phones)?;
         dialogs::ends_agree(self.now, self.plan, &self.phones)?;
         media::flows_at_rest(self.now, self.plan, &self.phones)?;
         self.everybody(&Stimulus::HangUp)
@@ -270,12 +287,15 @@ impl<'a> World<'a> {
     fn end(&mut self) -> Verdict {
         if expect::anything_goes(self.plan) {
             let stats = Stats { bindings: 0, timers: 0, ..self.exchange.stats() };
-            return leftovers::nothing_left(self.now, &stats);
+            return leftovers::nothing_left(self.now, &stats, 0);
         }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
-        leftovers::nothing_left(self.now, &self.exchange.stats())?;
+        let stay = (0..self.phones.len()).filter(|phone| expect::cannot_leave(self.plan, *phone)).count();
+        leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
         self.border.end(self.now)?;
+        dialogs::nobody_rings_in_vain(self.now, self.plan, &self.phones)?;
+        digits::digits_arrive_once(self.now, self.plan, &self.phones)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
     }
 

@@ -21,6 +21,9 @@ enum Kind {
     Refusal,
     /// A 2xx to INVITE: until its ACK, over any transport (§13.3.1.4).
     Success,
+    /// A reliable provisional response: until its PRACK or the final one, over any transport; intervals double
+    /// without end (RFC 3262 §3).
+    Reliable,
 }
 
 /// A message that is owed again and again.
@@ -29,7 +32,7 @@ struct Owed {
     kind: Kind,
     bytes: Bytes,
     summary: String,
-    call_id: String,
+    dialog: Name,
     cseq: u32,
     first: Instant,
     interval: Duration,
@@ -37,6 +40,9 @@ struct Owed {
     /// A provisional response came: intervals are T2 from now on (§17.1.2.2).
     proceeding: bool,
 }
+
+/// A dialog: Call-ID and both tags in order.
+pub(super) type Name = (String, String, String);
 
 /// Branch, method, and whether it is a response.
 type Key = (String, String, bool);
@@ -48,10 +54,10 @@ pub(crate) struct Retransmissions {
     by_due: BTreeSet<(Instant, Key)>,
     /// Requests that were settled: sending them again is wrong.
     settled: BTreeMap<Key, Bytes>,
-    /// What may be sent again or not: what would settle it came in pieces.
+    /// What may be sent again or not: what would settle it is unclear, or whether it was sent at all.
     open: BTreeSet<Key>,
-    /// 2xx of INVITEs that still wait for their ACK, by Call-ID.
-    unacknowledged: BTreeMap<String, (u32, Instant)>,
+    /// 2xx of INVITEs that still wait for their ACK.
+    unacknowledged: BTreeMap<Name, (u32, Instant)>,
 }
 
 /// Wakes are exact in the simulated world; a millisecond covers timers that round.
@@ -93,13 +99,13 @@ impl Retransmissions {
         self.by_due.insert((due, key.clone()));
         let cseq = msg.cseq().map_or(0, |(number, _)| number);
         if kind == Kind::Success {
-            self.unacknowledged.insert(msg.call_id().to_owned(), (cseq, exit.now));
+            self.unacknowledged.insert(dialog(msg), (cseq, exit.now));
         }
         let owed = Owed {
             kind,
             bytes: exit.raw.clone(),
             summary: msg.summary(),
-            call_id: msg.call_id().to_owned(),
+            dialog: dialog(msg),
             cseq,
             first: exit.now,
             interval: T1,
@@ -108,6 +114,13 @@ impl Retransmissions {
         };
         self.owed.insert(key, owed);
         Ok(())
+    }
+
+    /// A message is given to a stream that is not open yet.
+    pub(crate) fn waits(&mut self, exit: &Exit<'_>) {
+        let key = (exit.msg.branch().to_owned(), exit.msg.method().to_owned(), !exit.msg.is_request());
+        self.settle(&key);
+        self.open.insert(key);
     }
 
     /// A message reaches the exchange.
@@ -130,13 +143,14 @@ impl Retransmissions {
                 let refusal = (msg.branch().to_owned(), "INVITE".to_owned(), true);
                 self.settle(&refusal);
                 let number = msg.cseq().map_or(0, |(number, _)| number);
-                self.settle_success(msg.call_id(), |cseq| cseq == number);
-                if self.unacknowledged.get(msg.call_id()).is_some_and(|(cseq, _)| *cseq == number) {
-                    self.unacknowledged.remove(msg.call_id());
+                let dialog = dialog(msg);
+                self.settle_success(&dialog, |cseq| cseq == number);
+                if self.unacknowledged.get(&dialog).is_some_and(|(cseq, _)| *cseq == number) {
+                    self.unacknowledged.remove(&dialog);
                 }
             }
             // The dialog is over, and with it the 2xx that opened it.
-            (None, "BYE") => self.settle_success(msg.call_id(), |_| true),
+            (None, "BYE") => self.settle_success(&dialog(msg), |_| true),
             _ => {}
         }
     }
@@ -164,7 +178,8 @@ impl Retransmissions {
     /// The exchange may take this message or not.
     fn release(&mut self, msg: &Msg) {
         let here = |(key, owed): (&Key, &Owed)| {
-            let same = key.0 == msg.branch() || (owed.kind == Kind::Success && owed.call_id == msg.call_id());
+            let same =
+                key.0 == msg.branch() || (owed.kind == Kind::Success && owed.dialog.0 == msg.call_id());
             same.then(|| key.clone())
         };
         let keys: Vec<Key> = self.owed.iter().filter_map(here).collect();
@@ -172,7 +187,7 @@ impl Retransmissions {
             self.settle(&key);
             self.open.insert(key);
         }
-        self.unacknowledged.remove(msg.call_id());
+        self.unacknowledged.retain(|(call_id, ..), _| call_id != msg.call_id());
     }
 
     fn settle(&mut self, key: &Key) {
@@ -182,8 +197,8 @@ impl Retransmissions {
         }
     }
 
-    fn settle_success(&mut self, call_id: &str, cseq: impl Fn(u32) -> bool) {
-        let over = |o: &Owed| o.kind == Kind::Success && o.call_id == call_id && cseq(o.cseq);
+    fn settle_success(&mut self, dialog: &Name, cseq: impl Fn(u32) -> bool) {
+        let over = |o: &Owed| o.kind == Kind::Success && o.dialog == *dialog && cseq(o.cseq);
         let keys: Vec<Key> = self.owed.iter().filter(|(_, o)| over(o)).map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.settle(&key);
@@ -192,16 +207,27 @@ impl Retransmissions {
 
     /// `bye_after_ack`.
     fn bye_after_ack(&mut self, exit: &Exit<'_>) -> Verdict {
-        let call_id = exit.msg.call_id().to_owned();
-        if let Some((_, since)) = self.unacknowledged.remove(&call_id)
+        let dialog = dialog(exit.msg);
+        if let Some((_, since)) = self.unacknowledged.remove(&dialog)
             && exit.now + TOLERANCE < since + LIFE
         {
-            let reason = format!("BYE {}, but the 2xx of {since} is not acknowledged", call_id);
+            let reason = format!("{}, but the 2xx of {since} is not acknowledged", exit.msg.summary());
             return Err(broken("bye_after_ack", exit.now, reason));
         }
-        self.settle_success(&call_id, |_| true);
+        self.settle_success(&dialog, |_| true);
         Ok(())
     }
+}
+
+/// The dialog of a message, whoever sent it.
+pub(super) fn dialog(msg: &Msg) -> Name {
+    let tag = |header| msg.tag(header).unwrap_or_default();
+    ordered(msg.call_id(), tag("from"), tag("to"))
+}
+
+/// The name of a dialog, whichever way it is looked at.
+pub(super) fn ordered(call_id: &str, one: &str, two: &str) -> Name {
+    (call_id.to_owned(), one.min(two).to_owned(), one.max(two).to_owned())
 }
 
 fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
@@ -211,8 +237,8 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
         (None, "INVITE") => unreliable.then_some(Kind::Invite),
         (None, _) => unreliable.then_some(Kind::Request),
         (Some(200..300), "INVITE") => Some(Kind::Success),
-        // Challenges are stateless: nothing repeats them but their request (§8.2.7).
-        (Some(401 | 407), "INVITE") => None,
+        // What may be said to strangers is said without keeping anything: nothing repeats it but its request (§8.2.7).
+        (Some(401 | 406 | 407 | 416 | 420 | 422 | 481 | 482 | 483 | 503), "INVITE") => None,
         (Some(300..), "INVITE") => unreliable.then_some(Kind::Refusal),
         _ => None,
     }

@@ -13,6 +13,7 @@ mod reliable;
 mod sdp;
 mod stream;
 mod transaction;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,8 +22,10 @@ use bytes::Bytes;
 use telex_engine::border::Transport;
 use telex_engine::time::Instant;
 
+pub(crate) use digits::Pressed;
 pub(crate) use leg::{Leg, LegTimer, State};
 pub(crate) use transaction::{LIFE, T1, T2};
+pub(crate) use waits::Awaited;
 
 use crate::luck::Draw;
 use crate::plan::{PhonePlan, Plan};
