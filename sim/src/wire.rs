@@ -77,7 +77,10 @@ impl World<'_> {
             Flow::Stream { stream } => match self.streams.get(stream) {
                 Some(known) => (Place::Phone(known.phone, SIP_PORT), Transport::Tcp),
                 // It is being opened to where nobody listens, and will be told so.
-                None => return Ok(()),
+                None => {
+                    self.border.lost(&msg);
+                    return Ok(());
+                }
             },
         };
         let Some(phone) = self.addressee(&msg, flow, place) else {

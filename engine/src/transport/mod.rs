@@ -292,6 +292,14 @@ impl Transport {
         }
     }
 
+    /// A stream to where datagrams go: one that we opened, or a new one. One that was opened from there need not be the
+    /// same peer's: a NAT box gives the same port number to one phone for its datagrams and to another for a stream.
+    pub(crate) fn connection(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
+        let ours = self.streams.to(remote).filter(|stream| stream.0.is_multiple_of(2));
+        let stream = ours.or_else(|| self.connect(cx, remote))?;
+        Some(Flow::Stream { stream })
+    }
+
     /// Sends a whole message. False when the flow is a stream that is gone.
     pub(crate) fn transmit(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) -> bool {
         if let Flow::Stream { stream } = flow

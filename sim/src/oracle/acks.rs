@@ -40,6 +40,8 @@ pub(crate) struct Acks {
     ended: BTreeSet<String>,
     /// To tags of the 2xx to one INVITE, by branch: the first one is the call.
     answers: BTreeMap<String, Vec<String>>,
+    /// Call-IDs and To tags of 2xx that were acknowledged.
+    acked: BTreeSet<(String, String)>,
     /// RSeq acknowledged last, by branch and To tag.
     reliable: BTreeMap<(String, String), u32>,
     /// 2xx of the exchange, by Call-ID and CSeq.
@@ -89,7 +91,11 @@ impl Acks {
             // A 2xx after a refusal, or the other way about, is for nobody.
             Some((first, _)) if (first < 300) != success => false,
             // The call may have ended before its copies died out.
-            Some(_) if success => lingers && !self.ended.contains(entry.msg.call_id()),
+            Some(_) if success => {
+                let taken = !sent.reliable
+                    || self.acked.contains(&(entry.msg.call_id().to_owned(), tag(entry.msg.tag("to"))));
+                lingers && taken && !self.ended.contains(entry.msg.call_id())
+            }
             Some(_) => lingers && !sent.reliable,
         };
         if expected {
@@ -169,6 +175,9 @@ impl Acks {
                     let tag = due.tag.is_none() || due.tag.as_deref() == msg.tag("to");
                     !(due.method == method && due.call_id == msg.call_id() && branch && tag)
                 });
+                if method == "ACK" {
+                    self.acked.insert((msg.call_id().to_owned(), tag(msg.tag("to"))));
+                }
                 if method == "BYE" {
                     self.ended(dialog(msg));
                 }

@@ -118,6 +118,11 @@ impl Border {
         Ok(())
     }
 
+    /// A message is given to a stream that will not be open.
+    pub(crate) fn lost(&mut self, msg: &Msg) {
+        self.patience.lost(msg);
+    }
+
     /// Time passes.
     pub(crate) fn at(&mut self, now: Instant) -> Verdict {
         self.answers.at(now)?;

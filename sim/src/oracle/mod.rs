@@ -126,6 +126,15 @@ pub const ORACLES: &[(&str, &str)] = &[
     ),
     ("known_payload_types", "a payload type that a phone did not name is noise to it (RFC 3264 §6.1)"),
     ("digits_arrive_once", "a key that comes twice or not at all is a wrong PIN (RFC 4733 §2.5)"),
+    (
+        "second_answer_ended",
+        "a phone whose answer came too late believes to be in a call until it is told (§13.2.2.4)",
+    ),
+    (
+        "nobody_rings_in_vain",
+        "a phone that rings on for a call that is over is answered into silence (§9, §16.7 step 10)",
+    ),
+    ("nobody_else_hangs_up", "only its own parties end a call"),
     ("registrar_as_modelled", "calls go where the registrar says, so that it has to be right (§10.3)"),
     ("bye_after_ack", "the called side may not end a dialog before its 2xx is acknowledged (§15)"),
     ("no_stranger_invited", "an INVITE that belongs to no call rings a phone for nothing"),

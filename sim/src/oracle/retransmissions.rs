@@ -70,7 +70,12 @@ impl Retransmissions {
         if msg.is_request() && msg.method() == "BYE" {
             self.bye_after_ack(exit)?;
         }
-        let key = (msg.branch().to_owned(), msg.method().to_owned(), !msg.is_request());
+        if msg.code().is_some_and(|code| code >= 200) && msg.method() == "INVITE" {
+            let of = |key: &Key| key.0 == msg.branch() && key.1.starts_with(RELIABLE);
+            let over: Vec<Key> = self.owed.keys().filter(|key| of(key)).cloned().collect();
+            over.iter().for_each(|key| self.settle(key));
+        }
+        let key = key_of(msg);
         if self.open.contains(&key) {
             return Ok(());
         }
@@ -118,7 +123,7 @@ impl Retransmissions {
 
     /// A message is given to a stream that is not open yet.
     pub(crate) fn waits(&mut self, exit: &Exit<'_>) {
-        let key = (exit.msg.branch().to_owned(), exit.msg.method().to_owned(), !exit.msg.is_request());
+        let key = key_of(exit.msg);
         self.settle(&key);
         self.open.insert(key);
     }
@@ -148,6 +153,15 @@ impl Retransmissions {
                 if self.unacknowledged.get(&dialog).is_some_and(|(cseq, _)| *cseq == number) {
                     self.unacknowledged.remove(&dialog);
                 }
+            }
+            (None, "PRACK") => {
+                let number = msg.get("rack").and_then(|rack| rack.split(' ').next()).unwrap_or_default();
+                let (dialog, name) = (dialog(msg), format!("{RELIABLE}{number}"));
+                let of = |(key, owed): (&Key, &Owed)| {
+                    (owed.dialog == dialog && key.1 == name).then(|| key.clone())
+                };
+                let over: Vec<Key> = self.owed.iter().filter_map(of).collect();
+                over.iter().for_each(|key| self.settle(key));
             }
             // The dialog is over, and with it the 2xx that opened it.
             (None, "BYE") => self.settle_success(&dialog(msg), |_| true),
@@ -219,6 +233,17 @@ impl Retransmissions {
     }
 }
 
+/// Begins the name of a reliable response, which its RSeq ends.
+const RELIABLE: &str = "INVITE, RSeq ";
+
+fn key_of(msg: &Msg) -> Key {
+    let method = match msg.get("rseq").filter(|_| matches!(msg.code(), Some(101..200))) {
+        Some(number) => format!("{RELIABLE}{number}"),
+        None => msg.method().to_owned(),
+    };
+    (msg.branch().to_owned(), method, !msg.is_request())
+}
+
 /// The dialog of a message, whoever sent it.
 pub(super) fn dialog(msg: &Msg) -> Name {
     let tag = |header| msg.tag(header).unwrap_or_default();
@@ -236,6 +261,7 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
         (None, "ACK") => None,
         (None, "INVITE") => unreliable.then_some(Kind::Invite),
         (None, _) => unreliable.then_some(Kind::Request),
+        (Some(101..200), "INVITE") => exit.msg.has("require", "100rel").then_some(Kind::Reliable),
         (Some(200..300), "INVITE") => Some(Kind::Success),
         // What may be said to strangers is said without keeping anything: nothing repeats it but its request (§8.2.7).
         (Some(401 | 406 | 407 | 416 | 420 | 422 | 481 | 482 | 483 | 503), "INVITE") => None,
@@ -248,7 +274,7 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
 fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit: &Exit<'_>) -> Verdict {
     same(&owed.bytes, exit)?;
     let now = exit.now;
-    if matches!(owed.kind, Kind::Refusal | Kind::Success) && exit.is_provoked() {
+    if matches!(owed.kind, Kind::Refusal | Kind::Success | Kind::Reliable) && exit.is_provoked() {
         return Ok(());
     }
     if now + TOLERANCE < owed.due || owed.due + TOLERANCE < now {
@@ -261,7 +287,7 @@ fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit
     }
     by_due.remove(&(owed.due, key.clone()));
     owed.interval = match owed.kind {
-        Kind::Invite => owed.interval * 2,
+        Kind::Invite | Kind::Reliable => owed.interval * 2,
         _ if owed.proceeding => T2,
         _ => (owed.interval * 2).min(T2),
     };
