@@ -6,6 +6,7 @@ use bytes::Bytes;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
+use crate::text::Msg;
 
 /// A server transaction of the exchange as it can be seen from outside.
 #[derive(Debug)]
@@ -91,6 +92,13 @@ impl Answers {
             (Some(_), _) => {}
         }
         Ok(())
+    }
+
+    /// An answer was given to a stream that will not be open. Nobody learns of it, and nobody can be told.
+    pub(crate) fn lost(&mut self, msg: &Msg) {
+        if msg.code().is_some_and(|code| code >= 200) {
+            self.asked.remove(&(msg.branch().to_owned(), msg.method().to_owned()));
+        }
     }
 
     /// Time passes.

@@ -120,6 +120,7 @@ impl Border {
 
     /// A message is given to a stream that will not be open.
     pub(crate) fn lost(&mut self, msg: &Msg) {
+        self.answers.lost(msg);
         self.patience.lost(msg);
     }
 
