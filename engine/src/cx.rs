@@ -4,7 +4,7 @@ use crate::border::{Action, Actions, StreamId};
 use crate::config::Config;
 use crate::event::Event;
 use crate::planted::Planted;
-use crate::rng::Rng;
+use crate::rng::{Purpose, Rng, Seed};
 use crate::time::{Instant, WallTime};
 use crate::timers::Timers;
 
@@ -56,6 +56,20 @@ pub(crate) struct Randomness {
     pub(crate) tag: Rng,
     /// Back-off times and SDP session ids.
     pub(crate) call: Rng,
+    /// Who is refused under overload, and when to come again.
+    pub(crate) load: Rng,
+}
+
+impl Randomness {
+    /// All streams of one seed.
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self {
+            branch: Rng::new(seed, Purpose::Branch),
+            tag: Rng::new(seed, Purpose::Tag),
+            call: Rng::new(seed, Purpose::Call),
+            load: Rng::new(seed, Purpose::Load),
+        }
+    }
 }
 
 /// Whose timer it is and what it means there.

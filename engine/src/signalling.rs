@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use crate::auth::Authenticator;
 use crate::border::{
-    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StreamEvent, StreamId,
+    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StoredBinding, StreamEvent,
+    StreamId,
 };
 use crate::call::{Below, Calls, Outside};
 use crate::config::Config;
@@ -109,7 +110,7 @@ impl Signalling {
             calls: Calls::new(boot.shards),
             stopping: Stopping::No,
         };
-        let rng = randomness(seed);
+        let rng = Randomness::new(seed);
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
         let mut machine = Self {
             config,
@@ -123,6 +124,8 @@ impl Signalling {
         };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
+        let exists = |extension: &&StoredBinding| cx.config.phones.contains_key(&extension.aor);
+        boot.bindings.iter().filter(exists).for_each(|b| tables.auth.know(&b.aor, b.source));
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine
@@ -143,7 +146,7 @@ impl Signalling {
         match input {
             Input::Wall(wall) => self.wall = (self.now, wall),
             Input::Seed(seed) => {
-                self.rng = randomness(seed);
+                self.rng = Randomness::new(seed);
                 self.tables.rekey(seed);
             }
             Input::Config { config, listeners } => {
@@ -204,6 +207,7 @@ impl Tables {
             Input::Resolved { query, answer } => self.calls.resolved(cx, &mut self.below, query, &answer),
             Input::Media { shard, report } => self.calls.media(cx, &mut self.below, shard, &report),
             Input::Stored { .. } => {}
+            Input::Load { waiting } => self.below.stack.transport.tell_load(cx.now, waiting),
             Input::StoreFailed { error, .. } => cx.report(Event::StoreFailed { error }),
             Input::Control { id, request } => {
                 let reply = self.control(cx, &request);
@@ -338,6 +342,12 @@ impl Tables {
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
+            shed: stack.transport.shed(),
+            full: stack.transport.full(),
+            limited: stack.transport.limited(),
+            sources: stack.transport.sources(),
+            guessers: self.auth.guessers(),
+            slowed: self.auth.slowed(),
         }
     }
 
@@ -381,14 +391,5 @@ impl Tables {
             self.stopping = Stopping::Done;
             cx.out.push(Action::Stopped);
         }
-    }
-}
-
-/// The streams of randomness that come from `seed`.
-fn randomness(seed: Seed) -> Randomness {
-    Randomness {
-        branch: Rng::new(seed, Purpose::Branch),
-        tag: Rng::new(seed, Purpose::Tag),
-        call: Rng::new(seed, Purpose::Call),
     }
 }

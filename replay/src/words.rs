@@ -47,6 +47,7 @@ pub const fn kind(input: &Input) -> &'static str {
         Input::Control { .. } => "operator",
         Input::Config { .. } | Input::Stop { .. } => "operator",
         Input::Wall(_) => "clock",
+        Input::Load { .. } => "load",
         Input::SendFailed { .. } | Input::Resolved { .. } => "network",
         Input::Stored { .. } | Input::StoreFailed { .. } => "store",
         Input::Seed(_) => "seed",
@@ -78,6 +79,7 @@ pub fn input(input: &Input) -> String {
         Input::Config { config, .. } => format!("configuration with {} phones", config.phones.len()),
         Input::Wall(wall) => format!("the wall clock says {}", clock(*wall)),
         Input::Seed(_) => "new randomness".to_owned(),
+        Input::Load { waiting } => format!("inputs wait for {}", exact(*waiting)),
         Input::Stop { by } => format!("stop by {}", seconds(*by)),
     }
 }

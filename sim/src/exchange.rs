@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use smol_str::SmolStr;
-use telex_engine::border::{Interface, Listener, ListenerId, Stats, Transport};
-use telex_engine::config::{Config, Credentials, Phone, SessionConfig, SipTimers};
+use telex_engine::border::{ControlReply, Interface, Listener, ListenerId, Stats, Transport};
+use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
 use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
 use telex_engine::rng::Seed;
@@ -19,6 +19,7 @@ use telex_engine::{Action, Actions, Boot, Input, Signalling};
 use crate::luck::{Kind, below, luck};
 use crate::oracle::{Cause, Verdict, broken, host};
 use crate::plan::{BrokenTimer, Plan};
+use crate::run::panic_text;
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 
@@ -118,17 +119,26 @@ impl Exchange {
 
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
 fn config(plan: &Plan) -> Config {
+    let x = &plan.exchange;
     let mut sip = SipTimers::default();
-    match plan.exchange.broken {
+    match x.broken {
         None => {}
         Some(BrokenTimer::T1) => sip.t1 *= 10,
         Some(BrokenTimer::T2) => sip.t2 *= 100,
     }
     let mut config = Config {
         sip,
-        ring: plan.exchange.ring,
-        media_timeout: Some(plan.exchange.media_timeout),
-        session: SessionConfig { expires: plan.exchange.session, ..SessionConfig::default() },
+        realm: SmolStr::new(&x.realm),
+        ring: x.ring,
+        media_timeout: Some(x.media_timeout),
+        session: SessionConfig { expires: x.session, min_se: x.min_session },
+        registrar: RegistrarConfig {
+            min_expires: x.min_expires,
+            max_expires: x.max_expires,
+            default_expires: x.default_expires,
+            max_contacts: x.contacts,
+            nonce_life: x.nonce,
+        },
         ..Config::default()
     };
     for phone in &plan.phones {
@@ -171,8 +181,13 @@ impl World<'_> {
 
     /// Hands an input to signalling; `message` is the SIP message that it completes.
     pub(crate) fn tell(&mut self, input: Input, message: Option<&Msg>) -> Verdict {
+        self.tell_with(input, message.map_or(&[], std::slice::from_ref))
+    }
+
+    /// Hands an input to signalling; these SIP messages are complete with it.
+    pub(crate) fn tell_with(&mut self, input: Input, messages: &[Msg]) -> Verdict {
         self.wakes.input();
-        self.step(input, message.map_or(Cause::Other, Cause::Message))
+        self.step(input, if messages.is_empty() { Cause::Other } else { Cause::Messages(messages) })
     }
 
     fn step(&mut self, input: Input, cause: Cause<'_>) -> Verdict {
@@ -240,6 +255,9 @@ impl World<'_> {
                 self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Stored { through: lsn })));
             }
             Action::Report(event) => host::no_error_event(self.now, &event)?,
+            Action::Reply { reply: ControlReply::Registrations(all), .. } => {
+                self.border.listed(self.now, &all)?
+            }
             Action::Reply { .. } | Action::Stopped => {}
         }
         Ok(())
@@ -308,7 +326,7 @@ impl World<'_> {
             guarded(now, "media check", || machine.check())?;
         }
         for packet in out.packets.iter() {
-            self.media_out(packet.remote, packet.bytes)?;
+            self.media_out(packet.port, packet.remote, packet.bytes)?;
         }
         for report in out.reports.drain(..) {
             self.note(&report);
@@ -337,12 +355,6 @@ impl World<'_> {
 
 /// A panic of the engine is a broken rule like any other.
 fn guarded(now: Instant, what: &str, action: impl FnOnce()) -> Verdict {
-    catch_unwind(AssertUnwindSafe(action)).map_err(|payload| {
-        let text = payload
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_default();
-        broken("no_panic", now, format!("{what} panicked: {text}"))
-    })
+    catch_unwind(AssertUnwindSafe(action))
+        .map_err(|p| broken("no_panic", now, format!("{what} panicked: {}", panic_text(p.as_ref()))))
 }

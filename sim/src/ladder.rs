@@ -117,6 +117,12 @@ fn remark(text: &mut String, row: &Row) {
         Fate::Lost(Why::Burst) => write!(text, "  lost in a burst"),
         Fate::Lost(Why::Partition) => write!(text, "  lost: phone unreachable"),
         Fate::Lost(Why::Exact) => write!(text, "  lost as planned"),
+        Fate::Lost(Why::Checksum) => write!(text, "  lost: damaged"),
+        Fate::Lost(Why::TooLong) => write!(text, "  lost: too long for the link"),
+        Fate::Lost(Why::Box) => write!(text, "  lost: the box lets nobody in there"),
+        Fate::Lost(Why::Unroutable) => write!(text, "  lost: a private address"),
+        Fate::Lost(Why::Away) => write!(text, "  lost: the exchange is away"),
+        Fate::Damaged(at, _) => write!(text, "  {} damaged", seconds(at)),
         Fate::Arrives(at) => write!(text, "  {}", seconds(at)),
         Fate::Twice(at, again) => write!(text, "  {} and {}", seconds(at), seconds(again)),
     };

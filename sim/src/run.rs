@@ -1,5 +1,7 @@
 //! One run of one plan, and what comes out of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use telex_engine::event::Side;
 use telex_engine::time::Duration;
 
@@ -57,14 +59,16 @@ const LAST: usize = 40;
 
 /// Executes a plan.
 pub fn run(plan: &Plan) -> Outcome {
-    finish(plan, World::new(plan)).0
+    guarded(plan, || finish(plan, World::new(plan)).0)
 }
 
 /// Executes a plan and tells `trace` every input and action of signalling as a line of text.
 pub fn run_traced(plan: &Plan, trace: &mut dyn FnMut(&str)) -> Outcome {
-    let mut world = World::new(plan);
-    world.trace = Some(trace);
-    finish(plan, world).0
+    guarded(plan, move || {
+        let mut world = World::new(plan);
+        world.trace = Some(trace);
+        finish(plan, world).0
+    })
 }
 
 /// Executes a plan while `watch` looks at the machines of the exchange.
@@ -84,8 +88,35 @@ pub fn run_planted(plan: &Plan, fault: telex_engine::planted::Fault) -> Outcome 
 
 /// Executes a plan and draws the ladder of one of its calls.
 pub fn run_with_ladder(plan: &Plan, call: usize) -> (Outcome, String) {
-    let (outcome, rows) = finish(plan, World::new(plan));
-    (outcome, ladder::draw(plan, &rows, Some(call), LAST))
+    let mut ladder = String::new();
+    let outcome = guarded(plan, || {
+        let (outcome, rows) = finish(plan, World::new(plan));
+        ladder = ladder::draw(plan, &rows, Some(call), LAST);
+        outcome
+    });
+    (outcome, ladder)
+}
+
+/// The engine's inputs are guarded one by one, so that the world around a panic can still be shown. This is for
+/// what is left: its construction, its tables and the simulator itself.
+fn guarded(plan: &Plan, run: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let reason = format!("the simulated world panicked: {}", panic_text(payload.as_ref()));
+        let broken = Broken { oracle: "no_panic", reason, at: plan.end, call: None };
+        let failure = Failure { broken, ladder: String::new(), why: why("no_panic") };
+        Outcome { broken: Some(Box::new(failure)), ..Outcome::default() }
+    })
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or_default().to_owned()
+}
+
+/// Why a rule exists.
+fn why(oracle: &str) -> &'static str {
+    ORACLES.iter().find(|(name, _)| *name == oracle).map_or("", |(_, why)| *why)
 }
 
 fn finish(plan: &Plan, mut world: World<'_>) -> (Outcome, Vec<Row>) {
@@ -102,7 +133,7 @@ fn finish(plan: &Plan, mut world: World<'_>) -> (Outcome, Vec<Row>) {
     count(&mut outcome, &world.phones);
     outcome.broken = verdict.err().map(|broken| {
         let ladder = ladder::draw(plan, &world.rows, broken.call, LAST);
-        let why = ORACLES.iter().find(|(name, _)| *name == broken.oracle).map_or("", |(_, why)| *why);
+        let why = why(broken.oracle);
         Box::new(Failure { broken, ladder, why })
     });
     (outcome, world.rows)

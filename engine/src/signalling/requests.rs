@@ -119,12 +119,20 @@ impl Tables {
             return None;
         }
         let kind = Challenge::Www;
-        let reply = match self.auth.check(cx.now, cx.config, request, kind) {
+        let reply = match self.auth.check(cx.now, cx.config, request, source, kind) {
             Verdict::Accepted(extension) => {
                 stack.transport.know(source);
                 return Some(extension);
             }
             Verdict::Malformed(reason) => Reply::new(Status::BAD_REQUEST).reason(reason),
+            Verdict::Slowed { user, wait, tell } => {
+                if tell {
+                    cx.report(Event::GuessingSlowed { user, source });
+                }
+                // Rounded up: who comes back when told is looked at.
+                let seconds = wait.as_secs() + 1;
+                Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, seconds)
+            }
             Verdict::Challenge { values, failed, .. } => {
                 if let Some(user) = failed {
                     let method = SmolStr::new(request.method_name());

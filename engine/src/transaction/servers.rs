@@ -15,11 +15,12 @@ use crate::border::{Flow, StreamId};
 use crate::cx::{Cx, ServerKey, ServerTimer, Timer};
 use crate::index::{HashKey, Index};
 use crate::planted::Fault;
+use crate::rate::network;
 use crate::rng::Rng;
 use crate::sip::{Message, Method, Status};
 use crate::slots::Slots;
 use crate::timers::TimerKey;
-use crate::transport::{Arrival, Path, Reply, Transport, busy, network};
+use crate::transport::{Arrival, Path, Reply, Transport};
 
 /// Which machine it is.
 #[derive(Clone, Copy, Debug)]
@@ -371,8 +372,7 @@ impl Servers {
         if live < self.room && !greedy {
             return true;
         }
-        transport.overload(cx, "transactions");
-        transport.answer(cx, arrival, &busy());
+        transport.refuse_for_room(cx, arrival, "transactions");
         false
     }
 

@@ -321,8 +321,8 @@ fn a_flood_of_garbage_is_neither_answered_nor_told_at_length() {
         world.datagram("192.0.2.7:5062", bad.clone());
     }
     let reports = world.bench.out.iter().filter(|action| matches!(action, Action::Report(_))).count();
-    assert_eq!(reports, limits::REPORT_BURST as usize);
-    assert_eq!(world.bench.sent().len(), limits::NOISE_BURST as usize);
+    assert_eq!(reports, limits::REPORTS.burst as usize);
+    assert_eq!(world.bench.sent().len(), limits::NOISE.burst as usize);
     assert_eq!(world.transport.malformed(), 10_000);
     assert!(world.datagram("192.0.2.7:5062", wire(OPTIONS)).is_some(), "what is well formed still passes");
     world.datagram("192.0.2.8:5062", bad);
@@ -449,10 +449,10 @@ fn a_stranger_over_its_rate_is_dropped_or_told_to_wait_until_it_is_known() {
     let mut world = World::new();
     let source = address("192.0.2.7:5062");
     let arrival = world.datagram("192.0.2.7:5062", wire(OPTIONS)).unwrap();
-    let taken = (0..limits::STRANGER_BURST * 2)
+    let taken = (0..limits::STRANGERS.burst * 2)
         .filter(|_| world.transport.let_in(&mut world.bench.cx(), &arrival))
         .count();
-    assert_eq!(taken, limits::STRANGER_BURST as usize);
+    assert_eq!(taken, limits::STRANGERS.burst as usize);
     assert!(world.bench.sent().is_empty());
     world.accept(1, "192.0.2.7:40000");
     let Heard::Arrival(by_stream) = world.bytes(1, wire(OPTIONS)) else { panic!("no arrival") };

@@ -22,10 +22,35 @@ pub const FEATURES: &[(&str, u32, &str)] = &[
     ("hold", 80, "parties that hold and resume"),
     ("late-offer", 50, "calls without an offer in the INVITE"),
     ("service", 70, "calls to the echo, the tone and to nobody"),
+    ("nat", 35, "phones behind NAT boxes"),
+    ("alg", 30, "boxes that write into SIP messages"),
+    ("reboot", 40, "boxes that reboot"),
+    ("corrupt", 30, "datagrams that are damaged and dropped"),
+    ("garble", 6, "packets that are damaged and delivered: only survival is asked for then"),
+    ("mtu", 25, "links that long datagrams do not pass"),
+    ("clog", 25, "links that hold everything back for a while"),
+    ("long-partition", 20, "phones that are cut off for longer than the exchange waits"),
+    ("vanish", 30, "streams that die without a word"),
+    ("tear", 30, "streams that break inside a message"),
 ];
 
 /// Those that are faults of the network: a plain run has none of them unless a setting asks for it.
-const STORMS: &[&str] = &["burst", "split", "partition", "cut"];
+const STORMS: &[&str] = &[
+    "burst",
+    "split",
+    "partition",
+    "cut",
+    "nat",
+    "alg",
+    "reboot",
+    "corrupt",
+    "garble",
+    "mtu",
+    "clog",
+    "long-partition",
+    "vanish",
+    "tear",
+];
 
 /// The set of one seed.
 #[derive(Clone, Copy, Debug)]

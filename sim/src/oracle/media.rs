@@ -16,7 +16,8 @@ const SOON: Duration = Duration::from_secs(3);
 /// A BYE is repeated for 32 s; media to a phone that said or answered it has stopped by then.
 const AFTER_BYE: Duration = Duration::from_secs(40);
 
-/// A packet that a phone receives: `nobody_hears_a_stranger` and `held_party_is_silent`.
+/// A packet that a phone receives: `nobody_hears_a_stranger` and `held_party_is_silent`. `quiet` says whether
+/// nothing that was sent since then had to wait on its way.
 pub(crate) fn heard(
     now: Instant,
     plan: &Plan,
@@ -24,6 +25,7 @@ pub(crate) fn heard(
     hearer: &Phone,
     port: u16,
     bytes: &[u8],
+    quiet: &dyn Fn(Instant) -> bool,
 ) -> Verdict {
     let Some(leg) = hearer.leg_of_port(port & !1) else { return Ok(()) };
     let what = hear(bytes);
@@ -31,7 +33,7 @@ pub(crate) fn heard(
         nobody_hears_a_stranger(now, plan, phones, leg, voice)?;
     }
     let sound = matches!(what, Heard::Voice(_) | Heard::Generated);
-    let held = leg.state == State::Up && leg.holding.is_some_and(|since| since + GRACE < now);
+    let held = leg.state == State::Up && leg.holding.is_some_and(|since| since + GRACE < now && quiet(since));
     if sound && held {
         let reason = format!("phone {} holds call {} and is sent media", hearer.index, leg.call);
         return Err(Broken { call: Some(leg.call), ..broken("held_party_is_silent", now, reason) });

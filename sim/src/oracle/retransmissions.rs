@@ -8,6 +8,7 @@ use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
 use crate::phone::{LIFE, T1, T2};
+use crate::text::Msg;
 
 /// What is sent again, and until what happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(crate) struct Retransmissions {
     by_due: BTreeSet<(Instant, Key)>,
     /// Requests that were settled: sending them again is wrong.
     settled: BTreeMap<Key, Bytes>,
+    /// What may be sent again or not: what would settle it came in pieces.
+    open: BTreeSet<Key>,
     /// 2xx of INVITEs that still wait for their ACK, by Call-ID.
     unacknowledged: BTreeMap<String, (u32, Instant)>,
 }
@@ -62,6 +65,9 @@ impl Retransmissions {
             self.bye_after_ack(exit)?;
         }
         let key = (msg.branch().to_owned(), msg.method().to_owned(), !msg.is_request());
+        if self.open.contains(&key) {
+            return Ok(());
+        }
         if let Some(owed) = self.owed.get_mut(&key) {
             return again(owed, &mut self.by_due, &key, exit);
         }
@@ -107,6 +113,9 @@ impl Retransmissions {
     /// A message reaches the exchange.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
         let msg = entry.msg;
+        if !entry.sound {
+            return self.release(msg);
+        }
         match (msg.code(), msg.method()) {
             (Some(code), method) => {
                 let key = (msg.branch().to_owned(), method.to_owned(), false);
@@ -150,6 +159,20 @@ impl Retransmissions {
             return Err(broken("retransmitted_on_time", now, reason));
         }
         Ok(())
+    }
+
+    /// The exchange may take this message or not.
+    fn release(&mut self, msg: &Msg) {
+        let here = |(key, owed): (&Key, &Owed)| {
+            let same = key.0 == msg.branch() || (owed.kind == Kind::Success && owed.call_id == msg.call_id());
+            same.then(|| key.clone())
+        };
+        let keys: Vec<Key> = self.owed.iter().filter_map(here).collect();
+        for key in keys {
+            self.settle(&key);
+            self.open.insert(key);
+        }
+        self.unacknowledged.remove(msg.call_id());
     }
 
     fn settle(&mut self, key: &Key) {

@@ -8,9 +8,12 @@ use super::register::challenge_in;
 use super::sdp::{self, Remote, Way};
 use super::transaction::{Answer, LIFE, Progress, Purpose, T1, T2};
 use super::{Phone, Scene};
+use crate::expect;
 use crate::plan::Reaction;
 use crate::text::{Build, Msg, parameter};
 
+/// A caller that the exchange may have forgotten gives up after this.
+const PATIENCE: Duration = Duration::from_secs(70);
 /// A phone that nobody picks up stops ringing after this.
 const RINGS: Duration = Duration::from_secs(60);
 
@@ -26,13 +29,17 @@ impl Phone {
             call_id: format!("call{call}-{}", self.name("c")),
             local_tag: self.name("f"),
             remote_tag: String::new(),
-            local_uri: format!("<sip:{}@{domain}>", self.plan.extension),
+            local_uri: match self.plan.display.as_str() {
+                "" => format!("<sip:{}@{domain}>", self.plan.extension),
+                name => format!("\"{name}\" <sip:{}@{domain}>", self.plan.extension),
+            },
             remote_uri: format!("<{uri}>"),
             target: uri,
         };
         let leg = self.open_leg(scene, opening);
         self.legs[leg].offerless = plan.late_offer;
-        if let Some(after) = plan.cancel {
+        let forgotten = expect::may_lose_touch(scene.plan, self.index).then_some(PATIENCE);
+        if let Some(after) = plan.cancel.or(forgotten) {
             self.arm_leg(leg, LegTimer::Cancel, scene.now + after);
         }
         self.send_invite(scene, leg, None);
@@ -219,6 +226,11 @@ impl Phone {
 
     /// A first INVITE arrives: the phone rings.
     pub(super) fn ring(&mut self, scene: &Scene<'_>, server: u64, msg: &Msg) {
+        if !msg.is_to(&self.plan.extension) {
+            // A box gave this phone the port of another.
+            self.respond(scene, server, 404, &[], "");
+            return;
+        }
         let call = scene.book.get(msg.call_id()).copied();
         let (Some(call), false) = (call, self.closing) else {
             self.respond(scene, server, 480, &[], "");

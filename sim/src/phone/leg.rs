@@ -6,6 +6,7 @@ use telex_engine::time::{Duration, Instant};
 
 use super::sdp::{Remote, Way};
 use super::{FIRST_RTP_PORT, Phone, Scene, Timer};
+use crate::expect;
 use crate::voice::{Heard, LegId, Speaker, hear};
 
 use super::Effect;
@@ -138,6 +139,11 @@ impl Leg {
         FIRST_RTP_PORT + 2 * u16::try_from(self.id.ordinal()).unwrap_or(0)
     }
 
+    /// Whether media from this port of the exchange belongs to this leg.
+    pub(crate) fn expects_from(&self, port: u16) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.address.port() == port & !1)
+    }
+
     /// When this voice was last heard.
     pub(crate) fn last_heard(&self, voice: LegId) -> Option<Instant> {
         self.heard.iter().find(|(leg, ..)| *leg == voice).map(|(.., at)| *at)
@@ -177,7 +183,8 @@ const PACES: [(u32, Duration); 3] =
     [(10, Duration::from_millis(20)), (60, Duration::from_millis(200)), (u32::MAX, Duration::from_secs(1))];
 /// What an RTP packet stands for.
 const FRAME: Duration = Duration::from_millis(20);
-/// A phone that has lost a stream, and with it perhaps a BYE, hangs up after so much silence. Other phones
+/// A phone that has lost a stream, and with it perhaps a BYE, hangs up after so much silence, and so does one that
+/// the exchange may not reach. Other phones
 /// wait for ever, so that a forgotten one is noticed.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -299,7 +306,7 @@ impl Phone {
             return;
         }
         let deaf = leg.agreed.receives() && leg.heard_since() + PATIENCE < scene.now;
-        if deaf && self.line.broke {
+        if deaf && (self.line.broke || expect::may_lose_touch(scene.plan, self.index)) {
             return self.hang_up(scene, n);
         }
         let spoken = leg.spoken;

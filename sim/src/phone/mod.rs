@@ -106,6 +106,8 @@ pub(crate) enum Timer {
     Register,
     /// Connect again.
     Connect,
+    /// Say nothing.
+    KeepAlive,
 }
 
 /// One telephone.
@@ -183,6 +185,7 @@ impl Phone {
             Timer::Leg(leg, which) => self.fire_leg(scene, leg, which),
             Timer::Register => self.fire_register(scene),
             Timer::Connect => self.connect(),
+            Timer::KeepAlive => self.keep_alive(scene),
         }
     }
 

@@ -48,11 +48,19 @@ impl Registration {
 impl Phone {
     pub(super) fn switch_on(&mut self, scene: &Scene<'_>) {
         self.registration.expires = self.plan.expires;
+        self.keep_alive(scene);
         match self.plan.transport {
             Transport::Udp => self.register_now(scene),
             // Opening the stream registers.
             Transport::Tcp => self.connect(),
         }
+    }
+
+    /// Says nothing, so that boxes on the way remember the phone (RFC 5626 §3.5.1).
+    pub(super) fn keep_alive(&mut self, scene: &Scene<'_>) {
+        let Some(every) = self.plan.keep_alive.filter(|_| !self.registration.leaving) else { return };
+        self.say_nothing();
+        self.arm(scene.now + every, Timer::KeepAlive);
     }
 
     pub(super) fn register_now(&mut self, scene: &Scene<'_>) {
@@ -147,7 +155,8 @@ impl Phone {
             .and_then(|text| text.parse::<u32>().ok());
         let seconds = u64::from(granted.unwrap_or(self.registration.expires));
         // Half-way, so that a lost REGISTER and its repetitions still come in time.
-        self.register_later(now + Duration::from_secs(seconds / 2));
+        let half = Duration::from_secs(seconds / 2);
+        self.register_later(now + self.plan.refresh.map_or(half, |every| every.min(half)));
     }
 
     /// The stream of a REGISTER broke: its answer will not come.

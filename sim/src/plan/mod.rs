@@ -5,6 +5,8 @@
 //! As text it is TOML ([`Plan::parse`], [`Plan::to_toml`]). Whatever is left out is off or as usual.
 
 mod check;
+mod host;
+mod nat;
 mod text;
 pub mod words;
 
@@ -13,10 +15,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use telex_engine::border::Transport;
+use telex_engine::config::Config;
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
+pub use host::{Act, HostPlan, OperatorAct, Restart, StorePlan, WallStep, Window};
+pub use nat::{Alg, Nat, Sameness};
 pub use text::{LONGEST_TEXT, PlanError};
 
 /// Everything that happens in one run.
@@ -47,6 +53,15 @@ pub struct Plan {
     /// What the network does while the storm lasts.
     #[serde(default)]
     pub faults: Faults,
+    /// Boxes between phones and the exchange.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nats: Vec<Nat>,
+    /// What the host of the exchange does.
+    #[serde(default)]
+    pub host: HostPlan,
+    /// What its operators do, by time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<OperatorAct>,
 }
 
 /// One telephone.
@@ -75,6 +90,22 @@ pub struct PhonePlan {
     pub expires: u32,
     /// Whether it says `Supported: timer` (RFC 4028).
     pub session_timers: bool,
+    /// The box it is behind, by its place in [`Plan::nats`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nat: Option<usize>,
+    /// It sends an empty line this often, so that boxes on the way remember it (RFC 5626 §3.5.1).
+    #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<Duration>,
+    /// It registers again at least this often.
+    #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Duration>,
+    /// Longer datagrams do not pass between it and the exchange, either way: the octets of their payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+    /// The name it shows to whom it calls.
+    pub display: String,
+    /// It takes connections at its SIP port although it registers by datagram.
+    pub takes_streams: bool,
     /// The place in the plan that its luck comes from, when it is not its own: phones before it were taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub luck: Option<u32>,
@@ -160,6 +191,16 @@ pub struct Faults {
     pub partitions: Vec<Partition>,
     /// Times when a phone's streams break.
     pub cuts: Vec<Cut>,
+    /// Datagrams that are damaged on the way, so that the receiver's checksum refuses them.
+    #[serde(with = "words::share")]
+    pub corrupt: u32,
+    /// Datagrams, and writes to streams, that are damaged and arrive all the same.
+    #[serde(with = "words::share")]
+    pub garble: u32,
+    /// Times when nothing passes between a phone and the exchange, and all of it arrives afterwards.
+    pub clogs: Vec<Clog>,
+    /// Times when a phone's streams die without a word.
+    pub vanishings: Vec<Vanishing>,
     /// Single messages to which something happens, storm or not.
     pub exact: Vec<ExactFault>,
 }
@@ -223,6 +264,37 @@ pub struct Cut {
     /// When.
     #[serde(with = "words::word")]
     pub at: Instant,
+    /// Each breaks in the middle of the next message that is written to it, either way.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inside: bool,
+}
+
+/// Nothing passes between a phone and the exchange for a while, and then all of it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clog {
+    /// The phone.
+    pub phone: usize,
+    /// From when.
+    #[serde(with = "words::word")]
+    pub from: Instant,
+    /// Until when.
+    #[serde(with = "words::word")]
+    pub until: Instant,
+}
+
+/// A phone's streams die without a word: what either side writes goes nowhere. The phone learns it when it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vanishing {
+    /// The phone.
+    pub phone: usize,
+    /// When.
+    #[serde(with = "words::word")]
+    pub at: Instant,
+    /// The exchange's host gives the streams up this much later.
+    #[serde(with = "words::word")]
+    pub noticed: Duration,
 }
 
 /// How the exchange is set up.
@@ -240,6 +312,25 @@ pub struct ExchangePlan {
     /// Session interval (RFC 4028).
     #[serde(with = "words::word")]
     pub session: Duration,
+    /// The shortest session interval it accepts.
+    #[serde(with = "words::word")]
+    pub min_session: Duration,
+    /// Digest realm.
+    pub realm: String,
+    /// The shortest registration it accepts.
+    #[serde(with = "words::word")]
+    pub min_expires: Duration,
+    /// Longer registrations are cut to this.
+    #[serde(with = "words::word")]
+    pub max_expires: Duration,
+    /// Registrations that ask for no time last so long.
+    #[serde(with = "words::word")]
+    pub default_expires: Duration,
+    /// Contacts per extension.
+    pub contacts: usize,
+    /// How long a nonce is good.
+    #[serde(with = "words::word")]
+    pub nonce: Duration,
     /// A timer of the engine that is deliberately wrong, to see it caught.
     #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
     pub broken: Option<BrokenTimer>,
@@ -254,9 +345,11 @@ pub enum BrokenTimer {
     T2,
 }
 
-/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the
-/// media timeout fit into it.
-pub const CALM: Duration = Duration::from_secs(120);
+/// Everything is at rest this long after the last fault, if phones ring and stay silent for no more than
+/// [`PATIENT`] together.
+const CALM: Duration = Duration::from_secs(120);
+/// What remains of [`CALM`] after two lives of a transaction.
+const PATIENT: Duration = Duration::from_secs(50);
 /// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
 pub const EMPTY: Duration = Duration::from_secs(120);
 /// Faults last this long after the last call was dialled.
@@ -273,7 +366,7 @@ impl Plan {
         // Whole seconds are easier to read.
         let seconds = last.since(Instant::ZERO).as_nanos().div_ceil(1_000_000_000);
         self.calm = self.calm.min(Instant::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX) * 1000));
-        self.empty = self.calm + CALM;
+        self.empty = self.calm + self.exchange.calm();
         self.end = self.empty + EMPTY;
     }
 
@@ -307,6 +400,12 @@ impl Default for PhonePlan {
             registers: Instant::ZERO,
             expires: 3600,
             session_timers: false,
+            nat: None,
+            keep_alive: None,
+            refresh: None,
+            mtu: None,
+            display: String::new(),
+            takes_streams: false,
             luck: None,
         }
     }
@@ -330,11 +429,33 @@ impl Default for CallPlan {
 
 impl Default for ExchangePlan {
     fn default() -> Self {
+        let usual = Config { ring: Duration::from_secs(20), ..Config::default() };
+        Self { media_timeout: Duration::from_secs(20), ..Self::of(&usual) }
+    }
+}
+
+impl ExchangePlan {
+    /// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and
+    /// the media timeout fit into it.
+    pub fn calm(&self) -> Duration {
+        CALM + (self.ring + self.media_timeout).saturating_sub(PATIENT)
+    }
+
+    /// The times and limits of a configuration.
+    pub fn of(config: &Config) -> Self {
         Self {
             shards: 1,
-            ring: Duration::from_secs(20),
-            media_timeout: Duration::from_secs(20),
-            session: Duration::from_secs(1800),
+            ring: config.ring,
+            // A party that is never given up would hold its call for ever once its BYE was lost.
+            media_timeout: config.media_timeout.unwrap_or(Duration::from_secs(60)),
+            session: config.session.expires,
+            min_session: config.session.min_se,
+            realm: config.realm.to_string(),
+            min_expires: config.registrar.min_expires,
+            max_expires: config.registrar.max_expires,
+            default_expires: config.registrar.default_expires,
+            contacts: config.registrar.max_contacts,
+            nonce: config.registrar.nonce_life,
             broken: None,
         }
     }
@@ -361,4 +482,9 @@ impl fmt::Display for CallPlan {
         }
         write!(f, ", {:?} hangs up after {:?}", self.by, self.talk)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }

@@ -51,6 +51,11 @@ pub struct Shrunk {
 /// Shrinks a plan that breaks a rule in the way of `broken`.
 pub fn shrink(plan: &Plan, broken: &Broken, bounds: Bounds) -> Shrunk {
     let began = WallClock::now();
+    shrink_while(plan, broken, &mut |runs| runs < bounds.runs && began.elapsed() < bounds.time)
+}
+
+/// The same for as long as `may_go_on` says, which is told before each run how many there were.
+pub fn shrink_while(plan: &Plan, broken: &Broken, may_go_on: &mut dyn FnMut(u32) -> bool) -> Shrunk {
     let mut shrinker = Shrinker {
         best: plan.to_table(),
         plan: plan.clone(),
@@ -58,7 +63,7 @@ pub fn shrink(plan: &Plan, broken: &Broken, bounds: Bounds) -> Shrunk {
         sought: kind(broken),
         seen: BTreeSet::new(),
         runs: 0,
-        may_go_on: &mut |runs| runs < bounds.runs && began.elapsed() < bounds.time,
+        may_go_on,
         whole: true,
     };
     shrinker.fixed_point();

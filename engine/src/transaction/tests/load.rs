@@ -54,7 +54,7 @@ fn a_source_whose_request_was_accepted_has_no_rate() {
     let txn = txn_of(world.hear(&register(0)));
     world.respond(txn, &Reply::new(Status::OK));
     let cx = &mut world.bench.cx();
-    for n in 1..=2 * limits::STRANGER_BURST as usize {
+    for n in 1..=2 * limits::STRANGERS.burst as usize {
         let (local, source): (SocketAddr, SocketAddr) = (LOCAL.parse().unwrap(), PEER.parse().unwrap());
         let arrival = world
             .transport
@@ -62,7 +62,7 @@ fn a_source_whose_request_was_accepted_has_no_rate() {
             .unwrap();
         taken += usize::from(world.txns.receive(cx, &mut world.transport, arrival).is_some());
     }
-    assert_eq!(taken, 2 * limits::STRANGER_BURST as usize);
+    assert_eq!(taken, 2 * limits::STRANGERS.burst as usize);
     world.check();
 }
 

@@ -1,5 +1,8 @@
 //! The command line.
 
+mod parse;
+mod sim;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +60,8 @@ enum Command {
     },
     /// Show sizes of all tables.
     Stats(Running),
+    Sim(Box<sim::Sim>),
+    Parse(parse::Parse),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +95,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Calls(running)) => ask(&running, Request::Calls),
         Some(Command::Hangup { id, running }) => ask(&running, Request::Hangup { call: id }),
         Some(Command::Stats(running)) => ask(&running, Request::Stats),
+        Some(Command::Sim(options)) => return sim::main(&options),
+        Some(Command::Parse(options)) => return parse::main(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
