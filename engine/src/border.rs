@@ -165,15 +165,15 @@ pub enum Input {
     },
     /// The wall clock was read again.
     Wall(WallTime),
-    /// From now on all randomness comes from here, because somebody may have learnt what it came from before. Nonces
-    /// given out before are stale; everything else goes on.
-    Seed(Seed),
     /// How long the next input has waited since it arrived. To be told when it changes by some milliseconds, and again
     /// every few hundred milliseconds while it is not zero; nothing told is zero. New requests are refused by it.
     Load {
         /// How long.
         waiting: Duration,
     },
+    /// From now on all randomness comes from here, because somebody may have learnt what it came from before. Nonces
+    /// given out before are stale; everything else goes on.
+    Seed(Seed),
     /// Refuse new calls, let the present ones end, end what is left at `by`, then say [`Action::Stopped`].
     Stop {
         /// When patience ends.

@@ -125,7 +125,10 @@ impl Signalling {
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
         let exists = |extension: &&StoredBinding| cx.config.phones.contains_key(&extension.aor);
-        boot.bindings.iter().filter(exists).for_each(|b| tables.auth.know(&b.aor, b.source));
+        for binding in boot.bindings.iter().filter(exists) {
+            tables.auth.know(&binding.aor, binding.source);
+            tables.below.stack.transport.know(binding.source);
+        }
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine

@@ -78,8 +78,8 @@ pub fn input(input: &Input) -> String {
         },
         Input::Config { config, .. } => format!("configuration with {} phones", config.phones.len()),
         Input::Wall(wall) => format!("the wall clock says {}", clock(*wall)),
+        Input::Load { waiting } => format!("input waits for {}", exact(*waiting)),
         Input::Seed(_) => "new randomness".to_owned(),
-        Input::Load { waiting } => format!("inputs wait for {}", exact(*waiting)),
         Input::Stop { by } => format!("stop by {}", seconds(*by)),
     }
 }

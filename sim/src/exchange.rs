@@ -99,6 +99,11 @@ impl Exchange {
         self.shards.iter_mut().for_each(|shard| shard.plant(fault));
     }
 
+    /// The name of the timer of signalling that is due.
+    pub(crate) fn timer_due(&self, now: Instant) -> Option<&'static str> {
+        self.signalling.deadline().filter(|deadline| deadline.at <= now).map(|deadline| deadline.why)
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()

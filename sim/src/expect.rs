@@ -38,6 +38,11 @@ fn loses_packets(plan: &Plan, phone: usize) -> bool {
         || faults.clogs.iter().any(|c| c.phone == phone)
 }
 
+/// Whether a phone may hear no answer at all, so that it is registered and cannot take that back.
+pub(crate) fn cannot_leave(plan: &Plan, phone: usize) -> bool {
+    nat_of(plan, phone).is_some_and(|nat| nat.alg == Some(Alg::StripsRport))
+}
+
 /// The box a phone is behind.
 pub(crate) fn nat_of(plan: &Plan, phone: usize) -> Option<&Nat> {
     plan.phones[phone].nat.and_then(|n| plan.nats.get(n))

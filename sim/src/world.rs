@@ -23,6 +23,7 @@ use crate::oracle::{Verdict, dialogs, leftovers, media};
 use crate::phone::{Book, Effect, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::Plan;
 use crate::streams::Streams;
+use crate::waits::{Trigger, Waits};
 use crate::watch::Watch;
 
 /// Where the exchange is.
@@ -84,6 +85,8 @@ const _: () = assert!(size_of::<Event>() <= 96);
 struct Scheduled {
     at: Instant,
     order: u64,
+    /// What set off whoever scheduled it.
+    trigger: Trigger,
     event: Event,
 }
 
@@ -129,6 +132,10 @@ pub(crate) struct World<'a> {
     effects: Vec<Effect>,
     /// Is told every input and action of signalling as a line of text.
     pub(crate) trace: Option<Trace<'a>>,
+    /// What set off what happens now.
+    pub(crate) trigger: Trigger,
+    /// Who waits for what, if anybody wants to know.
+    pub(crate) waits: Option<Waits>,
     /// Looks at the machines of the exchange.
     pub(crate) watch: Option<&'a mut dyn Watch>,
 }
@@ -163,6 +170,8 @@ impl<'a> World<'a> {
             pieces: Vec::new(),
             effects: Vec::new(),
             trace: None,
+            trigger: Trigger::default(),
+            waits: None,
             watch: None,
         };
         world.schedule_plan();
@@ -199,7 +208,8 @@ impl<'a> World<'a> {
 
     pub(crate) fn schedule(&mut self, at: Instant, event: Event) {
         self.order += 1;
-        self.events.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, event }));
+        let (at, order, trigger) = (at.max(self.now), self.order, self.trigger);
+        self.events.push(Reverse(Scheduled { at, order, trigger, event }));
     }
 
     /// Runs the plan to its end, or to the first broken rule.
@@ -211,7 +221,9 @@ impl<'a> World<'a> {
             if matches!(next.event, Event::End) {
                 return self.end();
             }
+            self.trigger = self.trigger_of(&next.event, next.trigger);
             self.happen(next.event)?;
+            self.look_at_waits();
         }
         Ok(())
     }
@@ -251,7 +263,7 @@ impl<'a> World<'a> {
         if expect::anything_goes(self.plan) {
             return self.everybody(&Stimulus::HangUp);
         }
-        dialogs::settled(self.now, &self.phones)?;
+        dialogs::settled(self.now, self.plan, &self.phones)?;
         dialogs::ends_agree(self.now, self.plan, &self.phones)?;
         media::flows_at_rest(self.now, self.plan, &self.phones)?;
         self.everybody(&Stimulus::HangUp)
@@ -260,10 +272,11 @@ impl<'a> World<'a> {
     fn end(&mut self) -> Verdict {
         if expect::anything_goes(self.plan) {
             let stats = Stats { bindings: 0, timers: 0, ..self.exchange.stats() };
-            return leftovers::nothing_left(self.now, &stats);
+            return leftovers::nothing_left(self.now, &stats, 0);
         }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
-        leftovers::nothing_left(self.now, &self.exchange.stats())?;
+        let stay = (0..self.phones.len()).filter(|phone| expect::cannot_leave(self.plan, *phone)).count();
+        leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
         self.border.end(self.now)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)

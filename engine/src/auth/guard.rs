@@ -69,8 +69,7 @@ impl Guard {
         }
     }
 
-    /// Draws a new key. Names are known by nothing but their hash, so strangers' guesses at names are forgotten; what
-    /// each source did is not.
+    /// Hashes with new keys from now on. Names were kept as hashes only: who guessed which is forgotten.
     pub(super) fn rekey(&mut self, rng: &mut Rng) {
         self.names_key = HashKey::new(rng);
         self.pairs = Recent::new(rng, limits::GUESSERS);

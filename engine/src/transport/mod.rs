@@ -49,7 +49,7 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     /// Whether it is a request that belongs to nothing there is.
-    fn begins_something(&self) -> bool {
+    pub(crate) fn begins_something(&self) -> bool {
         let method = self.message.method();
         let inside = || self.message.to().is_ok_and(|to| to.tag().is_some());
         !matches!(method, Method::Ack | Method::Cancel) && (method == Method::Register || !inside())
@@ -191,6 +191,9 @@ impl Transport {
             let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
             let remote = open.remote;
             match open.framer.next_frame() {
+                Frame::NeedMore if open.dawdles(cx.now) => {
+                    return self.close(cx, stream, "a message took too long".into());
+                }
                 Frame::NeedMore => return Heard::Nothing,
                 Frame::KeepAlive if open.ponged => {}
                 Frame::KeepAlive => {
@@ -200,6 +203,7 @@ impl Transport {
                 }
                 Frame::Broken { error, head } => return self.break_off(cx, stream, error, head),
                 Frame::Message(bytes) => {
+                    open.begun = None;
                     let message = match Message::parse(bytes) {
                         Ok(message) => message,
                         Err(error) => return self.break_off(cx, stream, error, Bytes::new()),
@@ -475,14 +479,24 @@ impl Transport {
             let Some(open) = self.streams.touch(cx.now, stream) else { return };
             open.local.set_ip(local.ip());
             self.streams.advance(cx, stream, Stage::Talking);
-        } else if self.streams.len() >= limits::STREAMS {
+        } else if let Some(what) = self.no_stream_for(remote) {
             cx.out.push(Action::Disconnect { stream });
-            self.no_room(cx, "streams");
+            self.no_room(cx, what);
             return;
         } else {
             self.streams.add(cx, stream, Stage::Silent, SocketAddr::new(local.ip(), local.port()), remote);
         }
         cx.report(Event::StreamOpened { remote });
+    }
+
+    /// Why this peer may not open one more stream, if so.
+    fn no_stream_for(&self, remote: SocketAddr) -> Option<&'static str> {
+        let source = remote.ip();
+        let stranger = self.streams.share(source) >= limits::STREAMS_OF_STRANGER && !self.gate.knows(source);
+        match self.streams.len() >= limits::STREAMS {
+            true => Some("streams"),
+            false => stranger.then_some("streams of one stranger"),
+        }
     }
 
     fn connect(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<StreamId> {

@@ -195,7 +195,8 @@ impl World {
 
     fn hold_media(&mut self, how: u8) {
         match how % 4 {
-            0 => self.media.held = true,
+            0 if !self.media.held => (self.media.held, self.media.held_since) = (true, self.now),
+            0 => {}
             1 => self.media.starved = true,
             2 => self.media.starved = false,
             _ => self.media.held = false,

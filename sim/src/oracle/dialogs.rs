@@ -1,16 +1,22 @@
 //! Both sides of a call agree about it.
 
 use telex_engine::event::Side;
-use telex_engine::time::Instant;
+use telex_engine::time::{Duration, Instant};
 
 use super::{Broken, Verdict, broken};
+use crate::expect;
 use crate::phone::{Leg, Phone, State};
 use crate::plan::Plan;
 
+/// Parties of a call hear each other at least this often.
+const ALONE: Duration = Duration::from_secs(3);
+
 /// `settled`: no phone is still calling, ringing or hanging up.
-pub(crate) fn settled(now: Instant, phones: &[Phone]) -> Verdict {
+pub(crate) fn settled(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
     for (phone, leg) in every_leg(phones) {
-        if !matches!(leg.state, State::Up | State::Ended) {
+        // A phone that was left alone finds that out at any time, and says a BYE that nobody may answer.
+        let late = leg.state == State::Ending && expect::may_lose_touch(plan, phone.index);
+        if !matches!(leg.state, State::Up | State::Ended) && !late {
             let reason = format!("phone {} is {:?} since {}", phone.index, leg.state, leg.began);
             return Err(Broken { call: Some(leg.call), ..broken("settled", now, reason) });
         }
@@ -22,7 +28,11 @@ pub(crate) fn settled(now: Instant, phones: &[Phone]) -> Verdict {
 /// service of the exchange has no called phone.
 pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
     let mut up = vec![(0, 0); plan.calls.len()];
-    for (_, leg) in every_leg(phones).filter(|(_, leg)| leg.state == State::Up) {
+    for (phone, leg) in every_leg(phones).filter(|(_, leg)| leg.state == State::Up) {
+        // It is alone, and will find out.
+        if leg.is_deaf(now, ALONE) && expect::may_lose_touch(plan, phone.index) {
+            continue;
+        }
         match leg.side {
             Side::Caller => up[leg.call].0 += 1,
             Side::Callee => up[leg.call].1 += 1,

@@ -48,7 +48,7 @@ pub(crate) struct Retransmissions {
     by_due: BTreeSet<(Instant, Key)>,
     /// Requests that were settled: sending them again is wrong.
     settled: BTreeMap<Key, Bytes>,
-    /// What may be sent again or not: what would settle it came in pieces.
+    /// What may be sent again or not: what would settle it is unclear, or whether it was sent at all.
     open: BTreeSet<Key>,
     /// 2xx of INVITEs that still wait for their ACK, by Call-ID.
     unacknowledged: BTreeMap<String, (u32, Instant)>,
@@ -108,6 +108,13 @@ impl Retransmissions {
         };
         self.owed.insert(key, owed);
         Ok(())
+    }
+
+    /// A message is given to a stream that is not open yet.
+    pub(crate) fn waits(&mut self, exit: &Exit<'_>) {
+        let key = (exit.msg.branch().to_owned(), exit.msg.method().to_owned(), !exit.msg.is_request());
+        self.settle(&key);
+        self.open.insert(key);
     }
 
     /// A message reaches the exchange.
