@@ -75,11 +75,6 @@ impl<K: Hash + Eq + Clone, V: Default> Recent<K, V> {
         Self { values: Index::new(rng), oldest: VecDeque::new(), room }
     }
 
-    /// Hashes under a new key from now on. O(n).
-    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
-        self.values.rekey(rng);
-    }
-
     /// The value of a key that is remembered.
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.values.get(key)

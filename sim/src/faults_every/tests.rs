@@ -3,7 +3,8 @@ use crate::phone::Awaited;
 use crate::waits::Trigger;
 
 fn scenario(name: &str) -> Plan {
-    let (_, text) = SCENARIOS.iter().find(|(known, _)| *known == name).expect("a scenario that comes with the program");
+    let (_, text) =
+        SCENARIOS.iter().find(|(known, _)| *known == name).expect("a scenario that comes with the program");
     Plan::parse(text).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
@@ -66,12 +67,20 @@ fn pairs_are_taken_evenly_and_counted() {
 #[test]
 fn who_waits_for_ever_is_found() {
     let at = |seconds| Instant::from_millis(seconds * 1000);
-    let waited = |phone, until, trigger| Waited { wait: (phone, Some(0), Awaited::Notice), from: at(10), until: at(until), trigger };
+    let waited = |phone, until, trigger| Waited {
+        wait: (phone, Some(0), Awaited::Notice),
+        from: at(10),
+        until: at(until),
+        trigger,
+    };
     let usual = Usual::of(&[waited(0, 12, Some(Trigger::People))]);
     let late = waited(0, 40, Some(Trigger::Exchange("timer H")));
     let stuck = longest(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()]).expect("it is late");
     assert_eq!((stuck.time, stuck.forever), (Duration::from_secs(28), false));
-    assert_eq!((stuck.trigger.as_str(), &stuck.faults[..]), ("timer H of the exchange", &["loss of it".to_owned()][..]));
+    assert_eq!(
+        (stuck.trigger.as_str(), &stuck.faults[..]),
+        ("timer H of the exchange", &["loss of it".to_owned()][..])
+    );
     for (trigger, words) in [(None, "nothing"), (Some(Trigger::Empty), "nothing before all hung up")] {
         let endless = waited(1, 20, trigger);
         let stuck = longest(&scenario("basic"), &usual, &[late, endless], &[]).expect("it is late");
