@@ -160,19 +160,24 @@ fn answer(report: &Report, call: &Call, remarks: &mut Remarks) {
     }
 }
 
-/// Loss and jitter.
+/// Loss and jitter, and what listeners would say.
 fn quality(stream: &Stream, remarks: &mut Remarks) {
-    let name = format!("stream {} ({} to {})", stream.number, stream.source, stream.destination);
-    if stream.loss() > LOSS && stream.packets >= SOME {
+    let mut parts = Vec::new();
+    if stream.loss() > LOSS {
         let percent = 100.0 * stream.loss();
-        let text = format!("{name} lost {} of {} packets ({percent:.1} %)", stream.lost, stream.expected);
-        remarks.add(text, []);
+        parts.push(format!("lost {} of {} packets ({percent:.1} %)", stream.lost, stream.expected));
     }
-    if let Some(jitter) = stream.jitter.filter(|j| j.mean > JITTER) {
-        remarks.add(format!("{name} has {:.0} ms of jitter", jitter.mean), []);
+    // Timestamps that stood still during a pause make a jitter that nobody hears.
+    let paused = stream.gap.length > SILENCE;
+    if let Some(jitter) = stream.jitter.filter(|j| j.mean > JITTER && !paused) {
+        parts.push(format!("has {:.0} ms of jitter", jitter.mean));
     }
-    if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && stream.packets >= SOME) {
-        remarks.add(format!("{name} would be called poor: MOS {mos:.1}"), []);
+    if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && !(paused && parts.is_empty())) {
+        parts.push(format!("would be called poor (MOS {mos:.1})"));
+    }
+    if !parts.is_empty() && stream.packets >= SOME {
+        let (number, source, destination) = (stream.number, stream.source, stream.destination);
+        remarks.add(format!("stream {number} ({source} to {destination}) {}", parts.join(", ")), []);
     }
 }
 
