@@ -58,7 +58,25 @@ fn a_call_as_text() {
         Attribute: sendrecv
         In words: audio to 192.0.2.1:4000, both ways: PCMU 8000 Hz (0), telephone-event 8000 Hz (101)
     ");
-    insta::assert_snapshot!(text::summary(&report, &[]), @"");
+    insta::assert_snapshot!(text::summary(&report, &[]), @r"
+    RTP streams, announced by session descriptions
+      #  SSRC      Source             Destination        Codec  Packets  Lost       Jitter  Max gap  Length   MOS  Direction
+      1  00000011  192.0.2.1:4000     198.51.100.2:6000  PCMU   19       1 (5.0 %)  0.0 ms  40 ms    0.380 s  3.8  call 1, to callee
+      2  00000022  198.51.100.2:6000  192.0.2.1:4000     PCMU   20       0 (0.0 %)  0.0 ms  20 ms    0.380 s  4.4  call 1, to caller
+      MOS is an estimate (E-model, G.107): 50 ms of network delay, no echo and a jitter buffer are assumed.
+
+    Call 1: <sip:alice@a.test> to <sip:bob@b.test>
+      Call-ID: call-1
+      Path: 192.0.2.1:5060 -> 198.51.100.2:5060
+      State: answered, the caller hung up
+      Times: rang after 0.100 s, answered after 0.200 s, lasted 3.100 s
+      Messages: 6 (1 to 6)
+      Streams: 1, 2
+      What looks wrong:
+        - stream 1 (192.0.2.1:4000 to 198.51.100.2:6000) lost 1 of 20 packets (5.0 %)
+
+    45 frames in 3.310 s: 3 SIP requests, 3 responses (2 with SDP, 0 over TCP); 39 RTP packets in 2 streams
+    ");
 }
 
 #[test]
