@@ -38,11 +38,11 @@ struct Side {
 }
 
 impl Side {
-    /// Whether it allowed this all the time between two moments.
-    fn always(&self, from: Time, to: Time, allowed: fn(Direction) -> bool) -> bool {
+    /// Whether it wanted media both ways all the time between two moments: a party that holds may be silent, too.
+    fn talks(&self, from: Time, to: Time) -> bool {
         let before = self.ways.iter().rev().find(|(at, _)| *at <= from);
         let within = self.ways.iter().filter(|(at, _)| (from..=to).contains(at));
-        before.into_iter().chain(within).all(|(_, way)| allowed(*way))
+        before.into_iter().chain(within).all(|(_, way)| *way == Direction::SendRecv)
     }
 }
 
@@ -185,8 +185,7 @@ fn quality(stream: &Stream, remarks: &mut Remarks) {
 fn silence(stream: &Stream, from: &Side, to: &Side, remarks: &mut Remarks) {
     let gap = stream.gap;
     let began = Time::from_nanos(gap.until.as_nanos().saturating_sub(gap.length.as_nanos() as u64));
-    let due =
-        from.always(began, gap.until, Direction::sends) && to.always(began, gap.until, Direction::receives);
+    let due = from.talks(began, gap.until) && to.talks(began, gap.until);
     if gap.length > SILENCE && due {
         let (number, source, destination) = (stream.number, stream.source, stream.destination);
         let length = span(gap.length);
