@@ -33,7 +33,7 @@ impl Border {
         Self {
             requests: Requests::default(),
             answers: Answers::default(),
-            retransmissions: Retransmissions::default(),
+            retransmissions: Retransmissions::new(&plan.exchange),
             acks: Acks::default(),
             within: Within::default(),
             offers: Offers::default(),

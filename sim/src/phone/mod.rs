@@ -19,7 +19,7 @@ use telex_engine::border::Transport;
 use telex_engine::time::Instant;
 
 pub(crate) use leg::{Leg, LegTimer, State};
-pub(crate) use transaction::{LIFE, T1, T2};
+pub(crate) use transaction::LIFE;
 pub(crate) use waits::Awaited;
 
 use crate::luck::Draw;
