@@ -71,8 +71,16 @@ impl World<'_> {
             }
             Flow::Stream { stream } => match self.streams.get(stream) {
                 Some(known) => (Place::Phone(known.phone, SIP_PORT), Transport::Tcp),
-                // It is being opened to where nobody listens, and will be told so.
-                None => return Ok(()),
+                None => {
+                    // It is being opened to where nobody listens, and the exchange will be told so.
+                    let exit =
+                        Exit { now: self.now, msg: &msg, raw: bytes, transport: Transport::Tcp, cause };
+                    if !expect::anything_goes(self.plan) {
+                        self.answers.exit(&exit)?;
+                        self.retransmissions.waits(&exit);
+                    }
+                    return Ok(());
+                }
             },
         };
         let Some(phone) = self.addressee(&msg, flow, place) else {
