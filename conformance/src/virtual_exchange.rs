@@ -129,6 +129,21 @@ impl VirtualExchange {
         self.now = self.now.max(then);
     }
 
+    /// Time passes until the next thing happens, or until then. False when nothing was left to happen.
+    pub fn next_by(&mut self, then: Instant) -> bool {
+        match self.telex.deadline().filter(|deadline| deadline.at <= then) {
+            Some(deadline) => {
+                self.now = self.now.max(deadline.at);
+                self.input(Input::Wake);
+                true
+            }
+            None => {
+                self.now = self.now.max(then);
+                false
+            }
+        }
+    }
+
     /// What was sent since the last look.
     pub fn take(&mut self) -> Vec<Sent> {
         std::mem::take(&mut self.sent)

@@ -41,7 +41,8 @@ fn judge(row: &[&str], response: &str) -> Verdict {
     );
     let request = Message::parse(text.into_bytes().into()).expect("a request");
     let mut authenticator = Authenticator::new(&mut Rng::new(Seed::from_number(1), Purpose::Nonce), &config);
-    authenticator.check(Instant::ZERO, &config, &request, Challenge::Www)
+    let source = "192.0.2.1:5060".parse().unwrap();
+    authenticator.check(Instant::ZERO, &config, &request, source, Challenge::Www)
 }
 
 fn is_right(verdict: &Verdict) -> bool {

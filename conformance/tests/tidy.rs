@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The layers of the engine, base first. A module uses itself and earlier rows; in the base row modules use each other.
 const LAYERS: &[&[&str]] = &[
     &[
-        "time", "rng", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
+        "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
         "mediactl", "cx",
     ],
     &["sip", "sdp", "rtp"],
@@ -23,8 +23,8 @@ const LAYERS: &[&[&str]] = &[
 
 /// What media may use: it knows nothing of signalling.
 const MEDIA_USES: &[&str] = &[
-    "time", "rng", "index", "slots", "timers", "limits", "planted", "event", "border", "config", "mediactl",
-    "rtp",
+    "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
+    "mediactl", "rtp",
 ];
 
 /// What must not stand in the engine, as sequences of words and signs, and why.

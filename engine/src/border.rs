@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use crate::config::Config;
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, MediaReport, ShardId};
+use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
 
 /// Transport protocol of a SIP message (RFC 3261 §18).
@@ -164,6 +165,15 @@ pub enum Input {
     },
     /// The wall clock was read again.
     Wall(WallTime),
+    /// How long the next input has waited since it arrived. To be told when it changes by some milliseconds, and again
+    /// every few hundred milliseconds while it is not zero; nothing told is zero. New requests are refused by it.
+    Load {
+        /// How long.
+        waiting: Duration,
+    },
+    /// From now on all randomness comes from here, because somebody may have learnt what it came from before. Nonces
+    /// given out before are stale; everything else goes on.
+    Seed(Seed),
     /// Refuse new calls, let the present ones end, end what is left at `by`, then say [`Action::Stopped`].
     Stop {
         /// When patience ends.
@@ -453,4 +463,16 @@ pub struct Stats {
     pub received: u64,
     /// Messages dropped as malformed.
     pub malformed: u64,
+    /// New requests that were refused because there was more to do than time.
+    pub shed: u64,
+    /// New requests that were refused because a table was full or nearly.
+    pub full: u64,
+    /// New requests over the rate of their source.
+    pub limited: u64,
+    /// Sources whose rate is remembered.
+    pub sources: usize,
+    /// Entries of the fullest table of those who gave wrong credentials.
+    pub guessers: usize,
+    /// Credentials that were not looked at, because there had been too many wrong ones.
+    pub slowed: u64,
 }

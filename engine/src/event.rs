@@ -90,6 +90,13 @@ pub enum Event {
         /// The request's method.
         method: SmolStr,
     },
+    /// There were so many wrong credentials that some are not looked at. Told of the first few and of a sample then.
+    GuessingSlowed {
+        /// The user name given.
+        user: SmolStr,
+        /// Where it came from.
+        source: SocketAddr,
+    },
     /// An INVITE was accepted for processing.
     CallStarted {
         /// The call's number.
@@ -236,6 +243,7 @@ impl Event {
             | Self::Hold { .. }
             | Self::CallEnded { .. } => Severity::Info,
             Self::AuthenticationFailed { .. }
+            | Self::GuessingSlowed { .. }
             | Self::Malformed { .. }
             | Self::NoResponse { .. }
             | Self::Overload { .. } => Severity::Warning,

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod planted;
 #[cfg(not(feature = "planted"))]
 mod planted;
+pub mod rate;
 pub mod rng;
 pub mod slots;
 pub mod time;

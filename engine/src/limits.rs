@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::rate::Rate;
+
 /// Octets of one SIP message. Spans are 16 bits wide; a longer stream message is answered 513.
 pub const MESSAGE_OCTETS: usize = 65_535;
 /// Header fields of one message; their numbers fit one octet.
@@ -17,16 +19,21 @@ pub const SDP_LINES: usize = 1024;
 pub const SDP_MEDIA: usize = 32;
 /// Formats of one media description.
 pub const SDP_FORMATS: usize = 64;
-/// Live transactions; a new request over it is answered 503.
+/// Live transactions. What begins something new is answered 503 from seven eighths on, what belongs to a dialog at the
+/// end; a source that holds half of three quarters gets no more.
 pub const TRANSACTIONS: usize = 400_000;
-/// Live calls; a new INVITE over it is answered 503.
+/// Live calls; a new INVITE over it is answered 503. A caller who holds half of three quarters gets no more.
 pub const CALLS: usize = 50_000;
 /// Legs of one call: callers, forks, transfer targets.
 pub const LEGS_PER_CALL: usize = 32;
 /// Early dialogs kept for one forked INVITE (RFC 3261 §12.1).
 pub const EARLY_DIALOGS: usize = 16;
-/// Open streams (TCP connections).
+/// Open streams (TCP connections); a new one over it is closed at once.
 pub const STREAMS: usize = 60_000;
+/// Open streams of one source of which no request was accepted yet; a new one over it is closed at once.
+pub const STREAMS_OF_STRANGER: usize = 64;
+/// A message that has begun on a stream is whole by then, or the stream is closed.
+pub const STREAM_MESSAGE: Duration = Duration::from_secs(30);
 /// Contacts registered for one address-of-record.
 pub const BINDINGS_PER_AOR: usize = 10;
 /// Nonces remembered for one extension so that no nonce count is taken twice.
@@ -62,18 +69,44 @@ pub const RETRY_AFTER: u32 = 10;
 pub const RETRY_CALL_AFTER: u32 = 5;
 /// Source addresses whose rate is remembered; the oldest is forgotten for a new one.
 pub const SOURCES: usize = 16_384;
-/// New requests that a source of which none was accepted yet may send at once ...
-pub const STRANGER_BURST: u32 = 10_000;
-/// ... and then one every so often: 2,000 in a second.
-pub const STRANGER_EVERY: Duration = Duration::from_micros(500);
-/// Malformed requests of one source that are answered at once ...
-pub const NOISE_BURST: u32 = 50;
-/// ... and then one every so often: 10 in a second.
-pub const NOISE_EVERY: Duration = Duration::from_millis(100);
-/// Reports of malformed messages and of refusals at once ...
-pub const REPORT_BURST: u32 = 10;
-/// ... and then one every so often: 5 in a second.
-pub const REPORT_EVERY: Duration = Duration::from_millis(200);
+/// New requests that a source of which none was accepted yet may send: 10,000 at once, then 2,000 in a second.
+pub const STRANGERS: Rate = Rate::new(10_000, Duration::from_micros(500));
+/// Malformed requests of one source that are answered: 50 at once, then 10 in a second.
+pub const NOISE: Rate = Rate::new(50, Duration::from_millis(100));
+/// Reports of malformed messages and of refusals: 10 at once, then 5 in a second.
+pub const REPORTS: Rate = Rate::new(10, Duration::from_millis(200));
+/// Wrong credentials for one extension from one source that is not known for it: 5 at once, then 3 in a minute. Over it
+/// credentials are not looked at and answered 503.
+pub const GUESSES_OF_PAIR: Rate = Rate::new(5, Duration::from_secs(20));
+/// Wrong credentials from one source, for whomever it is not known: 20 at once, then one every two seconds.
+pub const GUESSES_OF_SOURCE: Rate = Rate::new(20, Duration::from_secs(2));
+/// Wrong credentials for one extension from all sources that are not known for it: 20 at once, then one in a second.
+pub const GUESSES_OF_NAME: Rate = Rate::new(20, Duration::from_secs(1));
+/// Wrong credentials for one extension from a source that once had the right ones, and as many again from the very port
+/// that had them last: 20 at once, then one every two seconds. Strangers cannot use these up.
+pub const GUESSES_OF_KNOWN: Rate = Rate::new(20, Duration::from_secs(2));
+/// Sources known for one extension; that which proved itself the longest ago is forgotten for a new one.
+pub const KNOWN_SOURCES: usize = 16;
+/// Sources, extensions and pairs of them (each as many) whose wrong credentials are remembered; the oldest is forgotten
+/// for a new one.
+pub const GUESSERS: usize = 16_384;
+/// Reports of slowed guessing: 10 at once, then one in ten seconds.
+pub const GUESS_REPORTS: Rate = Rate::new(10, Duration::from_secs(10));
+/// New requests of strangers without credentials are refused when input waits so long: from the first, some, from the
+/// second, all.
+pub const SHED_STRANGERS: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(40));
+/// The same for new requests from known sources, and for those with credentials.
+pub const SHED_PROMISING: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(80));
+/// The same for new requests from known sources with credentials.
+pub const SHED_PROVING: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(150));
+/// How long it counts what the driver said about waiting.
+pub const LOAD_LASTS: Duration = Duration::from_secs(1);
+/// Retry-After, in seconds, of a request refused for lack of time: at least this ...
+pub const RETRY_SHED_AFTER: u32 = 5;
+/// ... and up to so many more, by chance, so that those refused together do not come back together.
+pub const RETRY_SHED_SPREAD: u32 = 20;
+/// Reports that requests are refused for lack of time: one in ten seconds.
+pub const LOAD_REPORTS: Rate = Rate::new(1, Duration::from_secs(10));
 /// A jump of the sequence number beyond this starts the source anew (RFC 3550 A.1).
 pub const RTP_DROPOUT: u16 = 3000;
 /// A packet this far behind the newest is refused; the window that refuses duplicates is one machine word.

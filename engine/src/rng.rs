@@ -44,6 +44,8 @@ pub enum Purpose {
     Hash = 4,
     /// Everything a call draws: back-off times, SDP session ids.
     Call = 5,
+    /// Who is refused under overload, and when to come again.
+    Load = 6,
     /// Synchronisation sources, first sequence numbers and timestamps. Rooms add their own number.
     Media = 1 << 32,
 }

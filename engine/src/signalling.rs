@@ -4,6 +4,8 @@
 //! or a new request, the call layer decides, and its orders go down. Each layer returns at most one value to the one
 //! above, so nothing recurses.
 
+#[cfg(feature = "serde")]
+mod recorded;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -12,7 +14,8 @@ use std::sync::Arc;
 
 use crate::auth::Authenticator;
 use crate::border::{
-    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StreamEvent, StreamId,
+    Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StoredBinding, StreamEvent,
+    StreamId,
 };
 use crate::call::{Below, Calls, Outside};
 use crate::config::Config;
@@ -107,11 +110,7 @@ impl Signalling {
             calls: Calls::new(boot.shards),
             stopping: Stopping::No,
         };
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
         let mut machine = Self {
             config,
@@ -125,6 +124,11 @@ impl Signalling {
         };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
+        let exists = |extension: &&StoredBinding| cx.config.phones.contains_key(&extension.aor);
+        for binding in boot.bindings.iter().filter(exists) {
+            tables.auth.know(&binding.aor, binding.source);
+            tables.below.stack.transport.know(binding.source);
+        }
         tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine
@@ -144,6 +148,10 @@ impl Signalling {
         out.append(&mut self.first);
         match input {
             Input::Wall(wall) => self.wall = (self.now, wall),
+            Input::Seed(seed) => {
+                self.rng = Randomness::new(seed);
+                self.tables.rekey(seed);
+            }
             Input::Config { config, listeners } => {
                 self.config = config;
                 let (mut cx, tables) = self.split(self.now, out);
@@ -202,6 +210,7 @@ impl Tables {
             Input::Resolved { query, answer } => self.calls.resolved(cx, &mut self.below, query, &answer),
             Input::Media { shard, report } => self.calls.media(cx, &mut self.below, shard, &report),
             Input::Stored { .. } => {}
+            Input::Load { waiting } => self.below.stack.transport.tell_load(cx.now, waiting),
             Input::StoreFailed { error, .. } => cx.report(Event::StoreFailed { error }),
             Input::Control { id, request } => {
                 let reply = self.control(cx, &request);
@@ -214,7 +223,7 @@ impl Tables {
                 }
             }
             // These change what a `Cx` is made of and were dealt with before there was one.
-            Input::Config { .. } | Input::Wall(_) => {}
+            Input::Config { .. } | Input::Wall(_) | Input::Seed(_) => {}
         }
         self.say_stopped(cx);
     }
@@ -336,6 +345,12 @@ impl Tables {
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
+            shed: stack.transport.shed(),
+            full: stack.transport.full(),
+            limited: stack.transport.limited(),
+            sources: stack.transport.sources(),
+            guessers: self.auth.guessers(),
+            slowed: self.auth.slowed(),
         }
     }
 
@@ -343,6 +358,15 @@ impl Tables {
         self.auth.reconfigure(cx.config);
         self.registrar.reconfigure(cx, listeners);
         self.below.stack.transport.set_listeners(listeners.to_vec());
+    }
+
+    /// Draws every key anew.
+    fn rekey(&mut self, seed: Seed) {
+        let hash = &mut Rng::new(seed, Purpose::Hash);
+        self.below.sessions.rekey(hash);
+        self.below.stack.transport.rekey(hash);
+        self.below.stack.transactions.rekey(hash);
+        self.auth.rekey(&mut Rng::new(seed, Purpose::Nonce));
     }
 
     fn patience_ended(&mut self, cx: &mut Cx<'_>) {

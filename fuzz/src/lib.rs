@@ -4,6 +4,7 @@
 //! program (`main.rs`) runs one of them under libFuzzer, or on files; `tests/corpus.rs` runs all on what is kept in
 //! `corpus/`.
 
+pub mod conversation;
 pub mod seeds;
 mod targets;
 
@@ -28,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     ("rtcp", t::rtcp::check),
     ("config", t::config::check),
     ("control", t::control::check),
+    ("conversation", conversation::check),
 ];
 
 /// The check of this name.

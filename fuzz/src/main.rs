@@ -13,6 +13,18 @@ mod fuzzing {
     });
 
     libfuzzer_sys::fuzz_target!(|octets: &[u8]| CHECK(octets));
+
+    static BY_STEPS: LazyLock<bool> =
+        LazyLock::new(|| std::env::var("TELEX_FUZZ").is_ok_and(|name| name == "conversation"));
+
+    libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+        // One time in four the fuzzer does as it likes.
+        if *BY_STEPS && seed % 4 != 0 {
+            telex_fuzz::conversation::mutate::mutate(&mut data[..max_size], size, seed)
+        } else {
+            libfuzzer_sys::fuzzer_mutate(data, size, max_size)
+        }
+    });
 }
 
 #[cfg(not(fuzzing))]
@@ -28,6 +40,15 @@ fn main() -> std::process::ExitCode {
                 std::process::ExitCode::FAILURE
             }
         };
+    }
+    if name == "tally" {
+        let paths: Vec<_> = arguments.map(Into::into).collect();
+        let outcome = telex_fuzz::target("conversation").map(|check| telex_fuzz::replay(check, &paths));
+        println!("{outcome:?}");
+        for (name, count) in telex_fuzz::conversation::tally::reached() {
+            println!("{count:9} {name}");
+        }
+        return std::process::ExitCode::SUCCESS;
     }
     let Some(check) = name.to_str().and_then(telex_fuzz::target) else {
         let names: Vec<_> = telex_fuzz::TARGETS.iter().map(|(name, _)| *name).collect();

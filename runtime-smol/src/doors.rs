@@ -6,7 +6,8 @@ use telex_engine::border::Control;
 
 /// Reads the text of a configuration file: whether it can be used, or what is shown to whoever wrote it.
 pub fn config(text: &str) -> Result<(), String> {
-    let settings = crate::config::parse(Path::new("telex.toml"), text).map_err(|refused| refused.render(false))?;
+    let settings =
+        crate::config::parse(Path::new("telex.toml"), text).map_err(|refused| refused.render(false))?;
     // What listening sockets and media ports are made of.
     debug_assert!(!settings.listen.is_empty(), "a configuration listens somewhere");
     debug_assert!(settings.media_ports.pairs().all(|port| port % 2 == 0));

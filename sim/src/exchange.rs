@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use smol_str::SmolStr;
-use telex_engine::border::{Interface, Listener, ListenerId, Stats, Transport};
+use telex_engine::border::{ControlReply, Interface, Listener, ListenerId, Stats, Transport};
 use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
 use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
@@ -99,6 +99,11 @@ impl Exchange {
         self.shards.iter_mut().for_each(|shard| shard.plant(fault));
     }
 
+    /// The name of the timer of signalling that is due.
+    pub(crate) fn timer_due(&self, now: Instant) -> Option<&'static str> {
+        self.signalling.deadline().filter(|deadline| deadline.at <= now).map(|deadline| deadline.why)
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()
@@ -181,8 +186,13 @@ impl World<'_> {
 
     /// Hands an input to signalling; `message` is the SIP message that it completes.
     pub(crate) fn tell(&mut self, input: Input, message: Option<&Msg>) -> Verdict {
+        self.tell_with(input, message.map_or(&[], std::slice::from_ref))
+    }
+
+    /// Hands an input to signalling; these SIP messages are complete with it.
+    pub(crate) fn tell_with(&mut self, input: Input, messages: &[Msg]) -> Verdict {
         self.wakes.input();
-        self.step(input, message.map_or(Cause::Other, Cause::Message))
+        self.step(input, if messages.is_empty() { Cause::Other } else { Cause::Messages(messages) })
     }
 
     fn step(&mut self, input: Input, cause: Cause<'_>) -> Verdict {
@@ -191,7 +201,10 @@ impl World<'_> {
         self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
-        let seen = self.watch.is_some().then(|| input.clone());
+        let seen = self.watch.as_mut().map(|watch| {
+            watch.before_signalling(machine, now, &input);
+            input.clone()
+        });
         guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
         if let (Some(watch), Some(input)) = (&mut self.watch, seen) {
             watch.signalling(machine, now, &input, &actions);
@@ -247,6 +260,9 @@ impl World<'_> {
                 self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Stored { through: lsn })));
             }
             Action::Report(event) => host::no_error_event(self.now, &event)?,
+            Action::Reply { reply: ControlReply::Registrations(all), .. } => {
+                self.border.listed(self.now, &all)?
+            }
             Action::Reply { .. } | Action::Stopped => {}
         }
         Ok(())

@@ -6,9 +6,10 @@ use telex_engine::event::Side;
 use telex_engine::time::Duration;
 
 use crate::ladder::{self, Row};
-use crate::oracle::{Broken, ORACLES};
+use crate::oracle::{Broken, ORACLES, Verdict};
 use crate::phone::{Leg, Phone};
 use crate::plan::Plan;
+use crate::waits::{Waited, Waits};
 use crate::watch::Watch;
 use crate::world::World;
 
@@ -73,6 +74,20 @@ pub fn run_traced(plan: &Plan, trace: &mut dyn FnMut(&str)) -> Outcome {
     })
 }
 
+/// Executes a plan and tells its messages and who waited for what.
+pub(crate) fn run_waiting(plan: &Plan) -> (Outcome, Vec<Row>, Vec<Waited>) {
+    let mut noted = (Vec::new(), Vec::new());
+    let outcome = guarded(plan, || {
+        let mut world = World::new(plan);
+        world.waits = Some(Waits::default());
+        let verdict = world.run();
+        let (outcome, waits, now) = (outcome(plan, &world, verdict), world.waits.take(), world.now);
+        noted = (world.rows, waits.unwrap_or_default().end(now));
+        outcome
+    });
+    (outcome, noted.0, noted.1)
+}
+
 /// Executes a plan while `watch` looks at the machines of the exchange.
 pub fn run_watched(plan: &Plan, watch: &mut dyn Watch) -> Outcome {
     let mut world = World::new(plan);
@@ -123,6 +138,10 @@ fn why(oracle: &str) -> &'static str {
 
 fn finish(plan: &Plan, mut world: World<'_>) -> (Outcome, Vec<Row>) {
     let verdict = world.run();
+    (outcome(plan, &world, verdict), world.rows)
+}
+
+fn outcome(plan: &Plan, world: &World<'_>, verdict: Verdict) -> Outcome {
     let mut outcome = Outcome {
         messages: world.messages,
         media: world.media,
@@ -139,7 +158,7 @@ fn finish(plan: &Plan, mut world: World<'_>) -> (Outcome, Vec<Row>) {
         let why = why(broken.oracle);
         Box::new(Failure { broken, ladder, why })
     });
-    (outcome, world.rows)
+    outcome
 }
 
 fn count(outcome: &mut Outcome, phones: &[Phone]) {

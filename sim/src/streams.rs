@@ -182,13 +182,16 @@ impl World<'_> {
             let phone = stream.phone;
             return self.stimulate(phone, Stimulus::Octets(id.0, bytes));
         }
+        let phone = stream.phone;
         let complete = stream.read(bytes.len());
+        let source = SocketAddr::new(self.sites.outside(phone), SIP_PORT);
+        self.border.received(source, bytes.len());
         for msg in complete.iter().filter(|_| !expect::anything_goes(self.plan)) {
-            self.entered(msg);
+            self.entered(source, msg);
         }
         self.digest.octets(&bytes);
         let event = StreamEvent::Bytes(bytes);
-        self.tell(Input::Stream { stream: id, event }, complete.last())
+        self.tell_with(Input::Stream { stream: id, event }, &complete)
     }
 
     pub(crate) fn stream_up(&mut self, id: StreamId, inward: bool) -> Verdict {

@@ -35,21 +35,22 @@ impl World<'_> {
     pub(crate) fn datagram_in(&mut self, remote: SocketAddr, bytes: Bytes) -> Verdict {
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
+        self.border.received(remote, bytes.len());
         if let Some(msg) = &msg {
-            self.entered(msg);
+            self.entered(remote, msg);
         }
         let input = Input::Datagram { listener: crate::exchange::UDP, local: EXCHANGE, remote, bytes };
         self.tell(input, msg.as_ref())
     }
 
-    pub(crate) fn entered(&mut self, msg: &Msg) {
+    pub(crate) fn entered(&mut self, source: SocketAddr, msg: &Msg) {
         if expect::anything_goes(self.plan) {
             return;
         }
         let length = msg.get("content-length").and_then(|text| text.parse().ok());
-        let entry = Entry { now: self.now, msg, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
-        self.answers.enter(&entry);
-        self.retransmissions.enter(&entry);
+        let entry =
+            Entry { now: self.now, msg, source, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
+        self.border.enter(&entry);
     }
 
     /// A SIP message leaves the exchange.
@@ -71,16 +72,8 @@ impl World<'_> {
             }
             Flow::Stream { stream } => match self.streams.get(stream) {
                 Some(known) => (Place::Phone(known.phone, SIP_PORT), Transport::Tcp),
-                None => {
-                    // It is being opened to where nobody listens, and the exchange will be told so.
-                    let exit =
-                        Exit { now: self.now, msg: &msg, raw: bytes, transport: Transport::Tcp, cause };
-                    if !expect::anything_goes(self.plan) {
-                        self.answers.exit(&exit)?;
-                        self.retransmissions.waits(&exit);
-                    }
-                    return Ok(());
-                }
+                // It is being opened to where nobody listens, and the exchange will be told so.
+                None => return self.unheard(&msg, bytes, cause),
             },
         };
         let Some(phone) = self.addressee(&msg, flow, place) else {
@@ -91,7 +84,15 @@ impl World<'_> {
             return Err(broken("no_stranger_invited", self.now, reason));
         };
         if !expect::anything_goes(self.plan) {
-            self.judge(phone, &Exit { now: self.now, msg: &msg, raw: bytes, transport, cause }, flow)?;
+            let (remote, waits) = match flow {
+                Flow::Datagram { remote, .. } => (remote, false),
+                Flow::Stream { stream } => {
+                    let open = self.streams.get(stream).is_some_and(|s| s.exchange_open);
+                    (SocketAddr::new(self.sites.outside(phone), SIP_PORT), !open)
+                }
+            };
+            let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, waits, remote, cause };
+            self.judge(phone, &exit)?;
         }
         if let Flow::Stream { stream } = flow {
             self.write(stream, false, bytes);
@@ -111,6 +112,13 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A message is given to a stream that will never be open.
+    fn unheard(&mut self, msg: &Msg, raw: &Bytes, cause: Cause<'_>) -> Verdict {
+        let (transport, remote) = (Transport::Tcp, SocketAddr::new(EXCHANGE, 0));
+        let exit = Exit { now: self.now, msg, raw, transport, waits: true, remote, cause };
+        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.exit(&exit) }
+    }
+
     /// The phone that a message is for. Behind a box it need not be the one that gets it: a port may have been
     /// another's, and a gateway may have written one that nobody has.
     fn addressee(&self, msg: &Msg, flow: Flow, place: Place) -> Option<usize> {
@@ -126,18 +134,10 @@ impl World<'_> {
     }
 
     /// What the oracles say about a message that leaves for `phone`.
-    fn judge(&mut self, phone: usize, exit: &Exit<'_>, flow: Flow) -> Verdict {
+    fn judge(&mut self, phone: usize, exit: &Exit<'_>) -> Verdict {
         self.correlate(phone, exit.msg, exit.cause)?;
         let named = |b: Broken| Broken { call: self.book.get(exit.msg.call_id()).copied(), ..b };
-        self.answers.exit(exit).map_err(named)?;
-        if let Flow::Stream { stream } = flow
-            && !self.streams.get(stream).is_some_and(|s| s.exchange_open)
-        {
-            // It may never be up, and then the message goes another way.
-            self.retransmissions.waits(exit);
-            return Ok(());
-        }
-        self.retransmissions.exit(exit).map_err(named)
+        self.border.exit(exit).map_err(named)
     }
 
     /// `no_stranger_invited`: finds the call that an INVITE of the exchange belongs to.
@@ -153,7 +153,9 @@ impl World<'_> {
                 && plan.phones[planned.caller].extension == msg.user("from")
         };
         let by_cause = match cause {
-            Cause::Message(cause) => self.book.get(cause.call_id()).copied().filter(fits),
+            Cause::Messages(causes) => {
+                causes.iter().find_map(|cause| self.book.get(cause.call_id()).copied().filter(fits))
+            }
             _ => None,
         };
         let calling = |call: &usize| {
@@ -199,7 +201,13 @@ impl World<'_> {
         hash.number(phone as u64);
         let again = !self.sent_before.insert(hash.value());
         let call = self.book.get(msg.call_id()).copied();
-        self.rows.push(Row { at: self.now, call, phone, inward, text: msg.summary(), fate, again });
+        let link = LinkId { phone, inward, channel: Channel::Sip };
+        let number = match self.plan.phones[phone].transport {
+            Transport::Udp => self.network.sent_on(link),
+            Transport::Tcp => 0,
+        };
+        let text = msg.summary();
+        self.rows.push(Row { at: self.now, call, phone, inward, text, fate, again, number });
     }
 
     /// A phone sends a media packet.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use telex_engine::border::{Input, Stats, StreamId};
+use telex_engine::border::{Control, ControlId, Input, Stats, StreamId};
 use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
 use telex_engine::time::{Duration, Instant};
 
@@ -17,13 +17,13 @@ use crate::expect;
 use crate::ladder::Row;
 use crate::nat::sites::Sites;
 use crate::net::Network;
-use crate::oracle::answers::Answers;
+use crate::oracle::border::Border;
 use crate::oracle::host::Wakes;
-use crate::oracle::retransmissions::Retransmissions;
 use crate::oracle::{Verdict, dialogs, leftovers, media};
 use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::Plan;
 use crate::streams::Streams;
+use crate::waits::{Trigger, Waits};
 use crate::watch::Watch;
 
 /// Where the exchange is.
@@ -32,6 +32,9 @@ pub(crate) const EXCHANGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 pub(crate) const EXCHANGE_SIP: SocketAddr = SocketAddr::new(EXCHANGE, SIP_PORT);
 /// Phones leave this long after everybody hung up.
 const LEAVE_AFTER: Duration = Duration::from_secs(60);
+
+/// An operator looks at the registrations so often.
+const LOOK_EVERY: Duration = Duration::from_secs(7);
 
 /// Something that happens at a time.
 #[derive(Debug)]
@@ -82,6 +85,8 @@ const _: () = assert!(size_of::<Event>() <= 96);
 struct Scheduled {
     at: Instant,
     order: u64,
+    /// What set off whoever scheduled it.
+    trigger: Trigger,
     event: Event,
 }
 
@@ -116,8 +121,7 @@ pub(crate) struct World<'a> {
     pub(crate) book: Book,
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) answers: Answers,
-    pub(crate) retransmissions: Retransmissions,
+    pub(crate) border: Border,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -128,6 +132,10 @@ pub(crate) struct World<'a> {
     effects: Vec<Effect>,
     /// Is told every input and action of signalling as a line of text.
     pub(crate) trace: Option<Trace<'a>>,
+    /// What set off what happens now.
+    pub(crate) trigger: Trigger,
+    /// Who waits for what, if anybody wants to know.
+    pub(crate) waits: Option<Waits>,
     /// Looks at the machines of the exchange.
     pub(crate) watch: Option<&'a mut dyn Watch>,
 }
@@ -154,8 +162,7 @@ impl<'a> World<'a> {
             book: Book::new(),
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
-            answers: Answers::default(),
-            retransmissions: Retransmissions::default(),
+            border: Border::new(plan),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -163,6 +170,8 @@ impl<'a> World<'a> {
             pieces: Vec::new(),
             effects: Vec::new(),
             trace: None,
+            trigger: Trigger::default(),
+            waits: None,
             watch: None,
         };
         world.schedule_plan();
@@ -186,6 +195,12 @@ impl<'a> World<'a> {
         for (n, nat) in plan.nats.iter().enumerate() {
             nat.reboots.iter().for_each(|at| self.schedule(*at, Event::Reboot(n)));
         }
+        let mut at = Instant::ZERO;
+        while at + LOOK_EVERY < plan.end {
+            at += LOOK_EVERY;
+            let look = Input::Control { id: ControlId(0), request: Control::Registrations };
+            self.schedule(at, Event::Tell(Box::new(look)));
+        }
         self.schedule(plan.empty, Event::Empty);
         self.schedule(plan.empty + LEAVE_AFTER, Event::Leave);
         self.schedule(plan.end, Event::End);
@@ -193,7 +208,8 @@ impl<'a> World<'a> {
 
     pub(crate) fn schedule(&mut self, at: Instant, event: Event) {
         self.order += 1;
-        self.events.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, event }));
+        let (at, order, trigger) = (at.max(self.now), self.order, self.trigger);
+        self.events.push(Reverse(Scheduled { at, order, trigger, event }));
     }
 
     /// Runs the plan to its end, or to the first broken rule.
@@ -201,12 +217,13 @@ impl<'a> World<'a> {
         self.start_exchange()?;
         while let Some(Reverse(next)) = self.events.pop() {
             self.now = next.at;
-            self.answers.at(next.at)?;
-            self.retransmissions.at(next.at)?;
+            self.border.at(next.at)?;
             if matches!(next.event, Event::End) {
                 return self.end();
             }
+            self.trigger = self.trigger_of(&next.event, next.trigger);
             self.happen(next.event)?;
+            self.look_at_waits();
         }
         Ok(())
     }
@@ -257,7 +274,7 @@ impl<'a> World<'a> {
     /// of its own.
     fn left_alone(&self, phone: &Phone, leg: &Leg) -> bool {
         let bye = |row: &&Row| {
-            row.call == Some(leg.call) && row.phone == phone.index && row.text.starts_with("BYE")
+            !row.inward && row.call == Some(leg.call) && row.phone == phone.index && row.text.starts_with("BYE")
         };
         let ended = || self.rows.iter().rfind(bye).is_some();
         let forgotten = || self.plan.host.restarts.iter().any(|restart| restart.at >= leg.began);
@@ -273,7 +290,7 @@ impl<'a> World<'a> {
         let stay = (0..self.phones.len()).map(|phone| expect::bindings_that_stay(self.plan, phone)).sum();
         leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
-        self.answers.end(self.now)?;
+        self.border.end(self.now)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
     }
 

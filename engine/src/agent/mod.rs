@@ -183,11 +183,7 @@ impl UserAgent {
     pub fn new(agent: AgentConfig, seed: Seed, listeners: Vec<Listener>, interfaces: Vec<Interface>) -> Self {
         let mut hash = Rng::new(seed, Purpose::Hash);
         let config = Config { sip: agent.sip, session: agent.session, ..Config::default() };
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         let core = Core {
             sessions: Sessions::new(&mut hash),
             stack: Stack {

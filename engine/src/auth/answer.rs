@@ -241,10 +241,12 @@ mod tests {
 
         /// Judges a request; a challenge is given to the one who answers.
         fn judge(&mut self, request: &Message) -> Result<(), bool> {
-            match self.auth.check(self.now, &self.config, request, Challenge::Proxy) {
+            let source = "192.0.2.1:5060".parse().unwrap();
+            match self.auth.check(self.now, &self.config, request, source, Challenge::Proxy) {
                 Verdict::Accepted(_) => Ok(()),
                 Verdict::Challenge { values, .. } => Err(self.answers.challenged(&refusal(407, &values))),
                 Verdict::Malformed(why) => panic!("{why}"),
+                Verdict::Slowed { .. } => panic!("slowed"),
             }
         }
 

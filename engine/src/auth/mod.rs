@@ -13,13 +13,18 @@
 //!   phones behind an outbound proxy and SIPp write the server's address where the request has the domain.
 //! - *Stale* is said only to who knows the password (RFC 7616 §3.3), so that a phone goes on by itself after a restart
 //!   of the exchange and a guesser learns nothing from old nonces.
+//! - *Guessing* is slowed per source and per name (`guard.rs`) by not looking at credentials. Such a request gets 503
+//!   with Retry-After: phones come again by themselves, while after 401 or 403 many ask their owner for a password.
 
 mod answer;
 mod digest;
+mod guard;
 mod nonce;
+mod proof;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use smol_str::SmolStr;
 
@@ -27,13 +32,15 @@ pub(crate) use answer::Answers;
 pub use answer::{Login, answer};
 pub use digest::Algorithm;
 use digest::{Hash, Proof, response};
+use guard::Guard;
 use nonce::{Nonces, Used};
+pub use proof::right_response;
 
 use crate::config::{Config, Credentials, DigestOffer};
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::sip::{DigestCredentials, HeaderName, Message, Quoted, Status, Uri};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// In which role the exchange asks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,11 +92,20 @@ pub enum Verdict {
         /// The user name of wrong credentials. As the peer wrote it, whether there is such a user or not.
         failed: Option<SmolStr>,
     },
+    /// Answer 503: there were too many wrong credentials, and these were not looked at.
+    Slowed {
+        /// The user name given, whether there is such a user or not.
+        user: SmolStr,
+        /// When to come again; never zero.
+        wait: Duration,
+        /// Whether people should be told.
+        tell: bool,
+    },
     /// Answer 400 with this reason.
     Malformed(&'static str),
 }
 
-/// Checks credentials. It remembers used nonces of extensions that have proved themselves, and nothing of anybody else.
+/// Checks credentials. It remembers used nonces of extensions that have proved themselves, and who guessed lately.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Authenticator {
@@ -98,34 +114,57 @@ pub struct Authenticator {
     nobody: Credentials,
     offered: Vec<Algorithm>,
     used: BTreeMap<SmolStr, Used>,
+    guard: Guard,
     pub(crate) planted: Planted,
 }
 
 impl Authenticator {
     /// `rng` is the stream for [`crate::rng::Purpose::Nonce`].
     pub fn new(rng: &mut Rng, config: &Config) -> Self {
-        let mut ha1_md5 = [0; 16];
-        let mut ha1_sha256 = [0; 32];
-        rng.fill(&mut ha1_md5);
-        rng.fill(&mut ha1_sha256);
-        let nobody = Credentials { ha1_md5, ha1_sha256: Some(ha1_sha256) };
-        Self {
-            nonces: Nonces::new(rng),
-            nobody,
-            offered: offered(config).to_vec(),
-            used: BTreeMap::new(),
-            planted: Planted::default(),
-        }
+        let nobody = nobody(rng);
+        let (nonces, guard) = (Nonces::new(rng), Guard::new(rng));
+        let planted = Planted::default();
+        Self { nonces, nobody, offered: offered(config).to_vec(), used: BTreeMap::new(), guard, planted }
+    }
+
+    /// Draws new secrets: every nonce given out before is stale from now on.
+    pub fn rekey(&mut self, rng: &mut Rng) {
+        self.nobody = nobody(rng);
+        self.nonces = Nonces::new(rng);
+        self.guard.rekey(rng);
     }
 
     /// Follows a change of the configuration.
     pub fn reconfigure(&mut self, config: &Config) {
         self.offered = offered(config).to_vec();
         self.used.retain(|extension, _| config.phones.contains_key(extension));
+        self.guard.retain(|extension| config.phones.contains_key(extension));
+    }
+
+    /// An extension is known to have proved itself from this source, in an earlier run.
+    pub fn know(&mut self, extension: &SmolStr, source: SocketAddr) {
+        self.guard.proved(extension, source);
+    }
+
+    /// Entries of the fullest table of guessers: at most [`crate::limits::GUESSERS`].
+    pub fn guessers(&self) -> usize {
+        self.guard.len()
+    }
+
+    /// How many credentials were not looked at, because there had been too many wrong ones.
+    pub const fn slowed(&self) -> u64 {
+        self.guard.count()
     }
 
     /// Judges the credentials of a request for this realm, if it brings any.
-    pub fn check(&mut self, now: Instant, config: &Config, request: &Message, kind: Challenge) -> Verdict {
+    pub fn check(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        request: &Message,
+        source: SocketAddr,
+        kind: Challenge,
+    ) -> Verdict {
         let Some(given) = credentials(request, kind, &config.realm) else {
             return self.challenge(now, config, false, None);
         };
@@ -139,7 +178,13 @@ impl Authenticator {
         let Some(algorithm) = claim.algorithm.filter(|algorithm| self.offered.contains(algorithm)) else {
             return self.challenge(now, config, false, None);
         };
+        let wait = self.guard.wait(now, &claim.username, source);
+        if !wait.is_zero() {
+            let tell = self.guard.slowed(now);
+            return Verdict::Slowed { user: SmolStr::new(&claim.username), wait, tell };
+        }
         let Some(extension) = self.proven(config, algorithm, &claim) else {
+            self.guard.failed(now, &claim.username, source);
             return self.challenge(now, config, false, Some(SmolStr::new(&claim.username)));
         };
         let life = config.registrar.nonce_life;
@@ -150,8 +195,11 @@ impl Authenticator {
                     self.used.entry(extension.clone()).or_default().take(nonce, count, now, life)
                 },
             );
-        let fresh = fresh || self.planted.is(Fault::ReplayAccepted);
-        if fresh { Verdict::Accepted(extension) } else { self.challenge(now, config, true, None) }
+        if !fresh && !self.planted.is(Fault::ReplayAccepted) {
+            return self.challenge(now, config, true, None);
+        }
+        self.guard.proved(&extension, source);
+        Verdict::Accepted(extension)
     }
 
     /// The extension that the claim proves to come from. It takes the same work whether there is such a user or not.
@@ -179,6 +227,15 @@ impl Authenticator {
         });
         Verdict::Challenge { values: values.collect(), stale, failed }
     }
+}
+
+/// The secrets of a user that does not exist.
+fn nobody(rng: &mut Rng) -> Credentials {
+    let mut ha1_md5 = [0; 16];
+    let mut ha1_sha256 = [0; 32];
+    rng.fill(&mut ha1_md5);
+    rng.fill(&mut ha1_sha256);
+    Credentials { ha1_md5, ha1_sha256: Some(ha1_sha256) }
 }
 
 /// Whether someone who proved to be `extension` may act for the user part of this address-of-record: only its own.

@@ -1,8 +1,8 @@
 use super::digest::work;
 use super::*;
 use crate::config::Phone;
+use crate::limits;
 use crate::rng::{Purpose, Seed};
-use crate::time::Duration;
 use bytes::Bytes;
 use md5::Digest as _;
 
@@ -51,6 +51,7 @@ struct Site {
     config: Config,
     authenticator: Authenticator,
     now: Instant,
+    source: SocketAddr,
 }
 
 impl Site {
@@ -67,7 +68,8 @@ impl Site {
         change(&mut config);
         let mut rng = Rng::new(Seed::from_number(1), Purpose::Nonce);
         let authenticator = Authenticator::new(&mut rng, &config);
-        Self { config, authenticator, now: Instant::from_millis(5000) }
+        let source = "192.0.2.1:5060".parse().unwrap();
+        Self { config, authenticator, now: Instant::from_millis(5000), source }
     }
 
     fn check(&mut self, method: &str, uri: &str, authorization: Option<&str>) -> Verdict {
@@ -78,7 +80,7 @@ impl Site {
              To: <sip:100@telex>\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n{authorization}Content-Length: 0\r\n\r\n"
         );
         let request = Message::parse(Bytes::from(text)).unwrap();
-        self.authenticator.check(self.now, &self.config, &request, Challenge::Www)
+        self.authenticator.check(self.now, &self.config, &request, self.source, Challenge::Www)
     }
 
     fn register(&mut self, authorization: Option<&str>) -> Verdict {
@@ -402,4 +404,54 @@ fn nonces_live_as_long_as_the_configuration_says() {
     assert_eq!(site.register(Some(&client(1))), accepted("100"));
     site.now += Duration::from_millis(1);
     assert!(is_stale(&site.register(Some(&client(2)))));
+}
+
+#[test]
+fn guesses_are_slowed_alike_whether_the_name_exists_or_not() {
+    let mut verdicts = Vec::new();
+    for user in ["100", "999"] {
+        let mut site = Site::new();
+        for n in 0..limits::GUESSES_OF_PAIR.burst {
+            let nonce = site.nonce();
+            let guess = Client::new(user, "guess").answer("REGISTER", "sip:telex", &nonce);
+            assert!(matches!(site.register(Some(&guess)), Verdict::Challenge { .. }), "{n}");
+        }
+        let nonce = site.nonce();
+        let right = Client::new(user, "secret").answer("REGISTER", "sip:telex", &nonce);
+        work::take();
+        let Verdict::Slowed { user: name, wait, tell } = site.register(Some(&right)) else {
+            panic!("looked at after too many wrong ones")
+        };
+        assert_eq!(work::take().len(), 0, "nothing is computed");
+        assert_eq!((name.as_str(), wait, tell), (user, limits::GUESSES_OF_PAIR.every, true));
+        assert!(matches!(site.register(None), Verdict::Challenge { .. }), "a challenge is always to be had");
+        site.now += wait;
+        let nonce = site.nonce();
+        let again = Client::new(user, "secret").answer("REGISTER", "sip:telex", &nonce);
+        verdicts.push(site.register(Some(&again)));
+    }
+    assert_eq!(verdicts[0], accepted("100"));
+    assert!(matches!(verdicts[1], Verdict::Challenge { .. }));
+}
+
+#[test]
+fn an_owner_gets_in_from_where_it_was_before_and_from_elsewhere() {
+    let mut site = Site::new();
+    let (home, elsewhere) = (site.source, "192.0.2.77:5060".parse().unwrap());
+    let owner_from = |site: &mut Site, source| {
+        site.source = source;
+        let nonce = site.nonce();
+        let right = Client::new("100", "secret").answer("REGISTER", "sip:telex", &nonce);
+        site.register(Some(&right))
+    };
+    assert_eq!(owner_from(&mut site, home), accepted("100"));
+    site.source = "198.51.100.1:5060".parse().unwrap();
+    for _ in 0..1000 {
+        let nonce = site.nonce();
+        let guess = Client::new("100", "guess").answer("REGISTER", "sip:telex", &nonce);
+        site.register(Some(&guess));
+    }
+    assert_eq!(site.authenticator.slowed(), 1000 - u64::from(limits::GUESSES_OF_PAIR.burst));
+    assert_eq!(owner_from(&mut site, home), accepted("100"));
+    assert_eq!(owner_from(&mut site, elsewhere), accepted("100"));
 }

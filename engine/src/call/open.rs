@@ -101,8 +101,12 @@ impl Calls {
             Destination::Phone(extension, _) => targets(config, registrar, extension),
             Destination::Echo | Destination::Tone => Vec::new(),
         };
-        if self.all.len() >= limits::CALLS {
-            cx.report(Event::Overload { what: "calls".into() });
+        let full = match self.all.len() >= limits::CALLS {
+            true => Some("calls"),
+            false => self.is_greedy(&incoming.caller).then_some("calls of one caller"),
+        };
+        if let Some(what) = full {
+            below.stack.transport.no_room(cx, what);
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
         if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
@@ -127,7 +131,10 @@ impl Calls {
         offer: Option<Description>,
     ) -> Result<CallKey, Refusal> {
         let (shard, room) = self.ports.room();
-        let port = self.ports.take(cx, shard).ok_or(Status::SERVICE_UNAVAILABLE)?;
+        let Some(port) = self.ports.take(cx, shard) else {
+            below.stack.transport.no_room(cx, "RTP ports");
+            return Err(Status::SERVICE_UNAVAILABLE.into());
+        };
         let id = self.next_id;
         let key = self.all.insert(Call {
             id,
@@ -156,6 +163,7 @@ impl Calls {
         };
         self.next_id += 1;
         self.by_id.insert(id, key);
+        *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
         let address = cx.config.media_address.unwrap_or(local.ip());
         let contact = format_smolstr!("{}", incoming.source);
@@ -209,7 +217,10 @@ impl Calls {
         let mut failed = Vec::new();
         for target in targets.into_iter().take(limits::LEGS_PER_CALL - 1) {
             let invitation = Invitation { uri: target.uri, routes: target.routes, ..invitation.clone() };
-            let Some(party) = self.add_callee(cx, key, &invitation.uri) else { break };
+            let Some(party) = self.add_callee(cx, key, &invitation.uri) else {
+                below.stack.transport.no_room(cx, "RTP ports");
+                break;
+            };
             asked.push(party);
             let asks = match target.reach {
                 Reach::Flow(flow) => self.ask(cx, below, key, party, Some(flow), invitation),

@@ -9,7 +9,7 @@ use crate::border::{Actions, ListenerId};
 use crate::config::{Config, Phone};
 use crate::cx::Randomness;
 use crate::planted::Planted;
-use crate::rng::{Purpose, Rng, Seed};
+use crate::rng::Seed;
 use crate::timers::Timers;
 
 mod flows;
@@ -80,15 +80,10 @@ impl Site {
             config.phones.insert(extension.into(), Phone { credentials: None, contact: None });
         }
         change(&mut config);
-        let rng = |purpose| Rng::new(Seed::from_number(1), purpose);
         Self {
             registrar: Registrar::new(Lsn(1)),
             config: Arc::new(config),
-            random: Randomness {
-                branch: rng(Purpose::Branch),
-                tag: rng(Purpose::Tag),
-                call: rng(Purpose::Call),
-            },
+            random: Randomness::new(Seed::from_number(1)),
             timers: Timers::default(),
             now: Instant::from_millis(1000),
             wall: WALL,

@@ -29,11 +29,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         let seed = Seed::from_number(1);
-        let rng = Randomness {
-            branch: Rng::new(seed, Purpose::Branch),
-            tag: Rng::new(seed, Purpose::Tag),
-            call: Rng::new(seed, Purpose::Call),
-        };
+        let rng = Randomness::new(seed);
         Self {
             now: Instant::ZERO,
             config: Config::default(),

@@ -7,6 +7,7 @@ mod gate;
 #[cfg(test)]
 pub(crate) mod harness;
 mod listeners;
+mod load;
 mod reply;
 mod streams;
 #[cfg(test)]
@@ -19,9 +20,9 @@ use bytes::Bytes;
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use self::gate::Gate;
-pub(crate) use self::gate::network;
 pub(crate) use self::listeners::DEFAULT_PORT;
 use self::listeners::Listeners;
+use self::load::{Load, Rank};
 pub(crate) use self::reply::Reply;
 use self::streams::{Stage, Streams};
 use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamEvent, StreamId};
@@ -31,7 +32,8 @@ use crate::index::HashKey;
 use crate::limits;
 use crate::planted::Fault;
 use crate::rng::Rng;
-use crate::sip::{Frame, HeaderName, Message, Method, ParseError};
+use crate::sip::{Frame, HeaderName, Message, Method, ParseError, Status};
+use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
 
 /// A message that is whole and well formed, and where it came from.
@@ -45,6 +47,21 @@ pub(crate) struct Arrival {
     pub(crate) source: SocketAddr,
     /// The message.
     pub(crate) message: Message,
+}
+
+impl Arrival {
+    /// Whether it is a request that belongs to nothing there is.
+    pub(crate) fn begins_something(&self) -> bool {
+        let method = self.message.method();
+        let inside = || self.message.to().is_ok_and(|to| to.tag().is_some());
+        !matches!(method, Method::Ack | Method::Cancel) && (method == Method::Register || !inside())
+    }
+
+    /// Whether it brings credentials, whatever they are worth.
+    fn has_credentials(&self) -> bool {
+        let names = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+        names.into_iter().any(|name| self.message.header(name).is_some())
+    }
 }
 
 /// What came of something that happened to a stream.
@@ -80,10 +97,13 @@ pub(crate) struct Transport {
     gate: Gate,
     /// Key of the To tags of stateless answers.
     tag_key: HashKey,
+    load: Load,
     /// Number of the next stream that we open.
     next: u64,
     received: u64,
     malformed: u64,
+    full: u64,
+    limited: u64,
 }
 
 impl Transport {
@@ -95,10 +115,24 @@ impl Transport {
             streams: Streams::default(),
             gate: Gate::new(rng),
             tag_key: HashKey::new(rng),
+            load: Load::default(),
             next: 2,
             received: 0,
             malformed: 0,
+            full: 0,
+            limited: 0,
         }
+    }
+
+    /// Takes new keys for everything that is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.gate.rekey(rng);
+    }
+
+    /// Octets of messages that are not whole yet.
+    #[cfg(feature = "serde")]
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.streams.unfinished()
     }
 
     /// Other sockets are bound from now on.
@@ -162,6 +196,9 @@ impl Transport {
             let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
             let remote = open.remote;
             match open.framer.next_frame() {
+                Frame::NeedMore if open.dawdles(cx.now) => {
+                    return self.close(cx, stream, "a message took too long".into());
+                }
                 Frame::NeedMore => return Heard::Nothing,
                 Frame::KeepAlive if open.ponged => {}
                 Frame::KeepAlive => {
@@ -171,6 +208,7 @@ impl Transport {
                 }
                 Frame::Broken { error, head } => return self.break_off(cx, stream, error, head),
                 Frame::Message(bytes) => {
+                    open.begun = None;
                     let message = match Message::parse(bytes) {
                         Ok(message) => message,
                         Err(error) => return self.break_off(cx, stream, error, Bytes::new()),
@@ -327,17 +365,59 @@ impl Transport {
         format_smolstr!("{:016x}", self.tag_key.hash_one(parts.map(|name| request.header(name))))
     }
 
-    /// Whether a new request of this source may be taken. When not, a datagram is dropped (it will come again) and
-    /// what came by a stream answered 503.
+    /// Whether a request that no transaction knows may be taken; it was refused when not. Over the rate of its source a
+    /// datagram is dropped (it will come again) and what came by a stream answered 503. Under overload part of what
+    /// begins something new is answered 503.
     pub(crate) fn let_in(&mut self, cx: &mut Cx<'_>, arrival: &Arrival) -> bool {
-        let open = self.gate.request(cx.now, arrival.source.ip());
-        if !open {
+        let source = arrival.source.ip();
+        if !self.gate.request(cx.now, source) {
+            self.limited += 1;
             self.overload(cx, "requests of one source");
             if arrival.transport.is_reliable() {
                 self.answer(cx, arrival, &busy());
             }
+            return false;
         }
-        open
+        if self.load.waiting(cx.now).is_zero() || !arrival.begins_something() {
+            return true;
+        }
+        let rank = Rank::new(self.gate.knows(source), arrival.has_credentials());
+        if cx.rng.load.below(1 << 16) >= self.load.share(cx.now, rank) {
+            return true;
+        }
+        self.turn_away(cx, arrival);
+        false
+    }
+
+    /// Refuses a request for lack of time.
+    fn turn_away(&mut self, cx: &mut Cx<'_>, arrival: &Arrival) {
+        self.load.count();
+        if self.gate.report_load(cx.now) {
+            cx.report(Event::Overload { what: "more to do than time; some new requests are refused".into() });
+        }
+        let after = limits::RETRY_SHED_AFTER + cx.rng.load.below(limits::RETRY_SHED_SPREAD + 1);
+        self.answer(
+            cx,
+            arrival,
+            &Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, after),
+        );
+    }
+
+    /// The driver says how long input waits.
+    pub(crate) fn tell_load(&mut self, now: Instant, waiting: Duration) {
+        self.load.tell(now, waiting);
+    }
+
+    /// A request found no room: it is refused without keeping anything of it.
+    pub(crate) fn refuse_for_room(&mut self, cx: &mut Cx<'_>, arrival: &Arrival, what: &'static str) {
+        self.no_room(cx, what);
+        self.answer(cx, arrival, &busy());
+    }
+
+    /// Something was refused because a table was full: it is counted, and people are told now and then.
+    pub(crate) fn no_room(&mut self, cx: &mut Cx<'_>, what: &'static str) {
+        self.full += 1;
+        self.overload(cx, what);
     }
 
     /// A request of this source was accepted: it is no stranger any more.
@@ -372,6 +452,26 @@ impl Transport {
         self.streams.len()
     }
 
+    /// How many new requests were refused for lack of time.
+    pub(crate) const fn shed(&self) -> u64 {
+        self.load.shed()
+    }
+
+    /// How many new requests and streams were refused for lack of room.
+    pub(crate) const fn full(&self) -> u64 {
+        self.full
+    }
+
+    /// How many new requests were over the rate of their source.
+    pub(crate) const fn limited(&self) -> u64 {
+        self.limited
+    }
+
+    /// How many sources are remembered.
+    pub(crate) fn sources(&self) -> usize {
+        self.gate.len()
+    }
+
     /// How many messages came, malformed ones included.
     pub(crate) const fn received(&self) -> u64 {
         self.received
@@ -400,9 +500,9 @@ impl Transport {
             let Some(open) = self.streams.touch(cx.now, stream) else { return };
             open.local.set_ip(local.ip());
             self.streams.advance(cx, stream, Stage::Talking);
-        } else if self.streams.len() >= limits::STREAMS {
+        } else if let Some(what) = self.no_stream_for(remote) {
             cx.out.push(Action::Disconnect { stream });
-            self.overload(cx, "streams");
+            self.no_room(cx, what);
             return;
         } else {
             self.streams.add(cx, stream, Stage::Silent, SocketAddr::new(local.ip(), local.port()), remote);
@@ -410,9 +510,19 @@ impl Transport {
         cx.report(Event::StreamOpened { remote });
     }
 
+    /// Why this peer may not open one more stream, if so.
+    fn no_stream_for(&self, remote: SocketAddr) -> Option<&'static str> {
+        let source = remote.ip();
+        let stranger = self.streams.share(source) >= limits::STREAMS_OF_STRANGER && !self.gate.knows(source);
+        match self.streams.len() >= limits::STREAMS {
+            true => Some("streams"),
+            false => stranger.then_some("streams of one stranger"),
+        }
+    }
+
     fn connect(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<StreamId> {
         if self.streams.len() >= limits::STREAMS {
-            self.overload(cx, "streams");
+            self.no_room(cx, "streams");
             return None;
         }
         let transport = border::Transport::Tcp;
@@ -488,7 +598,7 @@ const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPE
 
 /// The refusal of an exchange that has too much to do (RFC 3261 §21.5.4).
 pub(crate) fn busy() -> Reply {
-    Reply::new(crate::sip::Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, limits::RETRY_AFTER)
+    Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, limits::RETRY_AFTER)
 }
 
 /// Whether the sender of a malformed request can be told: what a response repeats (RFC 3261 §8.2.6.2) is repeated as it

@@ -327,8 +327,8 @@ fn a_flood_of_garbage_is_neither_answered_nor_told_at_length() {
         world.datagram("192.0.2.7:5062", bad.clone());
     }
     let reports = world.bench.out.iter().filter(|action| matches!(action, Action::Report(_))).count();
-    assert_eq!(reports, limits::REPORT_BURST as usize);
-    assert_eq!(world.bench.sent().len(), limits::NOISE_BURST as usize);
+    assert_eq!(reports, limits::REPORTS.burst as usize);
+    assert_eq!(world.bench.sent().len(), limits::NOISE.burst as usize);
     assert_eq!(world.transport.malformed(), 10_000);
     assert!(world.datagram("192.0.2.7:5062", wire(OPTIONS)).is_some(), "what is well formed still passes");
     world.datagram("192.0.2.8:5062", bad);
@@ -436,7 +436,7 @@ fn a_connection_that_takes_too_long_is_given_up() {
 fn streams_over_the_limit_are_refused() {
     let mut world = World::new();
     for n in 0..limits::STREAMS as u64 {
-        let remote = SocketAddr::new(IpAddr::from([10, 1, (n >> 14) as u8, 1]), (n % 16384) as u16 + 1024);
+        let remote = SocketAddr::new(IpAddr::from([10, 1, (n >> 12) as u8, (n >> 6) as u8]), n as u16);
         world.accept(2 * n + 1, &remote.to_string());
     }
     world.bench.out.clear();
@@ -451,14 +451,51 @@ fn streams_over_the_limit_are_refused() {
 }
 
 #[test]
+fn a_stranger_may_not_open_many_streams() {
+    let mut world = World::new();
+    let open = |world: &mut World, n: usize| {
+        world.accept(2 * n as u64 + 1, &format!("192.0.2.7:{}", 2000 + n));
+        let over = Action::Disconnect { stream: StreamId(2 * n as u64 + 1) };
+        !std::mem::take(&mut world.bench.out).contains(&over)
+    };
+    let opened = (0..2 * limits::STREAMS_OF_STRANGER).filter(|n| open(&mut world, *n)).count();
+    assert_eq!(opened, limits::STREAMS_OF_STRANGER);
+    assert_eq!(world.transport.full() as usize, limits::STREAMS_OF_STRANGER);
+    world.accept(999, "192.0.2.8:2000");
+    assert!(world.transport.is_open(StreamId(999)), "its neighbour may");
+    world.transport.know(address("192.0.2.7:5060"));
+    assert!(open(&mut world, 1000), "and it, once a request of it was accepted");
+    assert!(world.run(limits::STREAM_START).len() > limits::STREAMS_OF_STRANGER, "silent ones end");
+    assert_eq!(world.transport.streams(), 0);
+}
+
+#[test]
+fn a_message_that_comes_octet_by_octet_must_be_whole_in_time() {
+    let mut world = World::new();
+    world.accept(1, "192.0.2.7:40000");
+    let Heard::Arrival(_) = world.bytes(1, wire(OPTIONS)) else { panic!("no arrival") };
+    world.bench.now += Duration::from_secs(100);
+    let octets = wire(OPTIONS);
+    for (n, octet) in octets.iter().enumerate() {
+        let heard = world.bytes(1, Bytes::copy_from_slice(&[*octet]));
+        if matches!(heard, Heard::Gone(StreamId(1))) {
+            assert_eq!(n, 8, "the first octet after {:?}", limits::STREAM_MESSAGE);
+            return;
+        }
+        world.bench.now += Duration::from_secs(4);
+    }
+    panic!("it was let go on");
+}
+
+#[test]
 fn a_stranger_over_its_rate_is_dropped_or_told_to_wait_until_it_is_known() {
     let mut world = World::new();
     let source = address("192.0.2.7:5062");
     let arrival = world.datagram("192.0.2.7:5062", wire(OPTIONS)).unwrap();
-    let taken = (0..limits::STRANGER_BURST * 2)
+    let taken = (0..limits::STRANGERS.burst * 2)
         .filter(|_| world.transport.let_in(&mut world.bench.cx(), &arrival))
         .count();
-    assert_eq!(taken, limits::STRANGER_BURST as usize);
+    assert_eq!(taken, limits::STRANGERS.burst as usize);
     assert!(world.bench.sent().is_empty());
     world.accept(1, "192.0.2.7:40000");
     let Heard::Arrival(by_stream) = world.bytes(1, wire(OPTIONS)) else { panic!("no arrival") };

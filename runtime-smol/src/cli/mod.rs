@@ -1,5 +1,6 @@
 //! The command line.
 
+mod parse;
 mod sim;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -60,6 +61,7 @@ enum Command {
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
+    Parse(parse::Parse),
 }
 
 #[derive(Debug, Args)]
@@ -94,6 +96,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Hangup { id, running }) => ask(&running, Request::Hangup { call: id }),
         Some(Command::Stats(running)) => ask(&running, Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
+        Some(Command::Parse(options)) => return parse::main(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -35,6 +35,15 @@ use crate::poll::{Bell, Poller, Ready};
 
 /// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
+/// Arrivals handled before the sockets are looked at again: a millisecond or two of work, which the kernel's buffers
+/// bridge. Who waits, waits here, where it is seen.
+const SPELL: usize = 32;
+/// Arrivals that may wait here; more stay with the kernel, which drops datagrams and holds streams back.
+const QUEUE: usize = 16_384;
+/// Steps in which the engine is told how long arrivals wait.
+const LOAD_STEP: Duration = Duration::from_millis(5);
+/// How often it is told while they wait, even when that does not change.
+const LOAD_AGAIN: Duration = Duration::from_millis(300);
 /// Pause before datagrams that the kernel had no room for are offered again.
 const RETRY: Duration = Duration::from_millis(2);
 /// Deadlines are met up to so much late, and many at a time. All of them are hundreds of milliseconds or more away.
@@ -75,6 +84,10 @@ pub(super) struct Exchange {
     consequences: VecDeque<Input>,
     /// What has arrived and was not handled yet.
     waiting: VecDeque<Arrival>,
+    /// When each of these was taken in.
+    stamps: VecDeque<Instant>,
+    /// How long arrivals waited when the engine was told last, and when that was.
+    load: (Duration, Instant),
     questions: BTreeMap<ControlId, Sender<(ControlReply, u64)>>,
     next_question: u64,
     /// When the wall clock was told, and what it said.
@@ -94,6 +107,8 @@ impl Exchange {
             actions: Vec::new(),
             consequences: VecDeque::new(),
             waiting: VecDeque::new(),
+            stamps: VecDeque::new(),
+            load: (Duration::ZERO, Instant::ZERO),
             questions: BTreeMap::new(),
             next_question: 1,
             // The engine was told the time at zero; it is told again at once, so that both agree.
@@ -143,12 +158,18 @@ impl Exchange {
 
     /// Handles what has arrived; gives how long there will be nothing to do unless something arrives.
     fn work(&mut self, ready: &Ready) -> Duration {
-        for &name in &ready.names {
-            self.parts.listeners.receive(ListenerId(name), &mut self.waiting);
+        let now = self.parts.options.clock.now();
+        let before = self.waiting.len();
+        let mut more = false;
+        if before < QUEUE {
+            for &name in &ready.names {
+                self.parts.listeners.receive(ListenerId(name), QUEUE, &mut self.waiting);
+            }
+            more = self.collect();
         }
-        let more = self.collect();
-        self.turn();
-        match more || self.ending.is_some() {
+        self.stamps.extend(std::iter::repeat_n(now, self.waiting.len() - before));
+        self.turn(now);
+        match more || !self.waiting.is_empty() || self.ending.is_some() {
             true => Duration::ZERO,
             false => self.next_wake().since(self.parts.options.clock.now()),
         }
@@ -163,21 +184,26 @@ impl Exchange {
         reported == TURN || self.waiting.len() - before - reported == TURN
     }
 
-    /// Handles everything that is there.
-    fn turn(&mut self) {
-        let now = self.parts.options.clock.now();
+    /// Handles what is due and a limited amount of what waits.
+    fn turn(&mut self, now: Instant) {
         self.tell_wall(now);
         if self.give_up.is_some_and(|at| at <= now) {
             self.parts.desk.note(Severity::Error, "the calls did not end in time; stopping without them");
             self.ending = Some(Ending::Abrupt);
         }
+        self.tell_load(now);
         if self.parts.machine.deadline().is_some_and(|d| d.at <= now) {
             self.handle(Input::Wake);
         }
+        let mut spell = SPELL;
         loop {
             if let Some(input) = self.consequences.pop_front() {
                 self.handle(input);
-            } else if let Some(arrival) = self.waiting.pop_front() {
+            } else if spell > 0
+                && let Some(arrival) = self.waiting.pop_front()
+            {
+                self.stamps.pop_front();
+                spell -= 1;
                 self.take(arrival);
             } else {
                 break;
@@ -185,6 +211,18 @@ impl Exchange {
         }
         self.parts.shards.iter_mut().for_each(Shard::wake);
         self.blocked = self.parts.listeners.retry();
+    }
+
+    /// Tells the engine how long the next arrival has waited, when that has changed.
+    fn tell_load(&mut self, now: Instant) {
+        let waited = self.stamps.front().map_or(Duration::ZERO, |since| now.since(*since));
+        let steps = u32::try_from(waited.as_millis() / LOAD_STEP.as_millis()).unwrap_or(u32::MAX);
+        let waiting = LOAD_STEP.saturating_mul(steps);
+        let (told, at) = self.load;
+        if waiting != told || (!waiting.is_zero() && now.since(at) >= LOAD_AGAIN) {
+            self.load = (waiting, now);
+            self.handle(Input::Load { waiting });
+        }
     }
 
     /// When there is something to do even if nothing arrives.

@@ -85,11 +85,12 @@ impl Listeners {
         self.bound.iter().map(|b| b.listener).collect()
     }
 
-    /// Appends what has arrived at the UDP socket of this number, one batch at most.
-    pub(super) fn receive(&mut self, id: ListenerId, arrivals: &mut VecDeque<Arrival>) {
+    /// Appends what has arrived at the UDP socket of this number, until nothing is left there or `arrivals` has `most`
+    /// entries or some more.
+    pub(super) fn receive(&mut self, id: ListenerId, most: usize, arrivals: &mut VecDeque<Arrival>) {
         let port = self.bound.iter().find(|b| b.listener.id == id).and_then(|b| b.udp.as_ref());
         if let Some(port) = port {
-            port.receive(&mut self.scratch, arrivals);
+            while port.receive(&mut self.scratch, arrivals) && arrivals.len() < most {}
         }
     }
 

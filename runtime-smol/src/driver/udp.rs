@@ -110,15 +110,16 @@ impl UdpPort {
         sent
     }
 
-    /// Appends what has arrived to `arrivals`, one batch at most.
-    pub(super) fn receive(&self, scratch: &mut Scratch, arrivals: &mut VecDeque<Arrival>) {
+    /// Appends what has arrived to `arrivals`, one batch at most. True when the batch was full: there may be more.
+    pub(super) fn receive(&self, scratch: &mut Scratch, arrivals: &mut VecDeque<Arrival>) -> bool {
         let mut metas = [RecvMeta::default(); BATCH];
         let mut chunks = scratch.0.chunks_exact_mut(ROOM);
         let mut slices: [IoSliceMut<'_>; BATCH] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
         let Ok(count) = self.state.recv((&self.socket).into(), &mut slices, &mut metas) else {
             // Complaints of the network make a socket readable too, even when a send was told of them.
-            return self.take_complaints(arrivals);
+            self.take_complaints(arrivals);
+            return false;
         };
         for (meta, slice) in metas.iter().zip(&slices).take(count) {
             let local = meta.dst_ip.filter(|ip| !ip.is_unspecified()).unwrap_or(self.local.ip());
@@ -128,6 +129,7 @@ impl UdpPort {
                 Arrival::Input(Input::Datagram { listener: self.id, local, remote: meta.addr, bytes })
             }));
         }
+        count == BATCH
     }
 
     /// Takes what the network said about datagrams that found nobody.

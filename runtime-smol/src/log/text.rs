@@ -78,6 +78,9 @@ fn exchange(event: &Event, out: &mut String) -> fmt::Result {
         Event::AuthenticationFailed { user, source, method } => {
             write!(out, "wrong credentials for {} from {source} in {}", E(user), E(method))
         }
+        Event::GuessingSlowed { user, source } => {
+            write!(out, "too many wrong credentials: those for {} from {source} must wait", E(user))
+        }
         Event::Malformed { source, reason, answered } => {
             let then = if *answered { "answered with 400" } else { "dropped" };
             write!(out, "malformed message from {source} {then}: {}", E(reason))

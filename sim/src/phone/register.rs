@@ -45,6 +45,13 @@ impl Registration {
     }
 }
 
+impl Registration {
+    /// Whether the phone has never been registered although it asked, and whether an answer is missing.
+    pub(super) fn waits(&self) -> (bool, bool) {
+        (self.cseq > 0 && self.successes == 0, self.busy)
+    }
+}
+
 impl Phone {
     pub(super) fn switch_on(&mut self, scene: &Scene<'_>) {
         self.registration.expires = self.plan.expires;

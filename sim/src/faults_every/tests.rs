@@ -1,0 +1,103 @@
+use super::*;
+use crate::phone::Awaited;
+use crate::waits::Trigger;
+
+fn scenario(name: &str) -> Plan {
+    let (_, text) =
+        SCENARIOS.iter().find(|(known, _)| *known == name).expect("a scenario that comes with the program");
+    Plan::parse(text).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn report(plan: &Plan, mishaps: &[Mishap], pairs: usize) -> FaultsReport {
+    let options = FaultsEvery { mishaps: mishaps.to_vec(), pairs, jobs: 2 };
+    faults_every(plan, &options, &AtomicBool::new(false))
+}
+
+#[test]
+fn scenarios_are_clean_without_faults() {
+    for (name, _) in SCENARIOS {
+        let plan = scenario(name);
+        let outcome = crate::run(&plan);
+        assert_eq!(outcome.broken, None, "{name}");
+        assert_eq!(outcome.calls, plan.calls.len() as u64, "{name}");
+    }
+}
+
+#[test]
+fn what_the_loss_of_each_message_costs() {
+    let report = report(&scenario("busy"), &[Mishap::Lose], 0);
+    insta::assert_snapshot!(report.text("busy"), @"");
+}
+
+/// The called phone may not hang up before its 200 is acknowledged; the exchange repeats its ACK only when the 200
+/// comes again.
+#[test]
+fn the_loss_of_an_acknowledgement_and_of_its_repetitions_is_waited_out_by_the_timers_of_the_phone() {
+    let mut plan = scenario("basic");
+    plan.calls[0].by = telex_engine::event::Side::Callee;
+    plan.calls[0].talk = Duration::from_millis(100);
+    let (_, rows, _) = run_waiting(&plan);
+    let ack = rows.iter().find(|r| r.text.starts_with("ACK") && !r.inward && r.phone == 1).expect("an ACK");
+    let lost = |number| ExactFault { message: number, ..target(ack, ExactKind::Lose) };
+    let first = u32::try_from(ack.number).expect("a small number");
+    plan.faults.exact = (first..first + 3).map(lost).collect();
+    let (_, _, waits) = run_waiting(&plan);
+    let usual = Usual::of(&run_waiting(&scenario("basic")).2);
+    let stuck = longest(&plan, &usual, &waits, &[]).expect("the called phone waits");
+    assert_eq!((stuck.extension.as_str(), stuck.awaited), ("102", "for the ACK of its answer"));
+    assert_eq!(stuck.trigger, "timer of the repeated 2xx of a phone");
+    // Sent again after 0.5, 1 and 2 seconds.
+    assert_eq!(stuck.time.as_millis(), 3500);
+    assert!(!stuck.forever);
+}
+
+#[test]
+fn pairs_are_taken_evenly_and_counted() {
+    let plan = scenario("busy");
+    let all = report(&plan, &[Mishap::Lose], usize::MAX);
+    let some = report(&plan, &[Mishap::Lose], 10);
+    assert_eq!((all.pairs, some.pairs, some.possible_pairs), (all.possible_pairs, 10, all.possible_pairs));
+    assert!(all.possible_pairs > 100 && all.all_ended(), "{}", all.text("busy"));
+    assert!(all.longest_pair.map(|s| s.time) >= all.longest_single.map(|s| s.time));
+    assert_eq!(evenly(7, 3), [0, 2, 4]);
+    assert_eq!(evenly(2, 9), [0, 1]);
+}
+
+/// Waits that only the end of the run ended come before all others, however short.
+#[test]
+fn who_waits_for_ever_is_found() {
+    let at = |seconds| Instant::from_millis(seconds * 1000);
+    let waited = |phone, until, trigger| Waited {
+        wait: (phone, Some(0), Awaited::Notice),
+        from: at(10),
+        until: at(until),
+        trigger,
+    };
+    let usual = Usual::of(&[waited(0, 12, Some(Trigger::People))]);
+    let late = waited(0, 40, Some(Trigger::Exchange("timer H")));
+    let stuck = longest(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()]).expect("it is late");
+    assert_eq!((stuck.time, stuck.forever), (Duration::from_secs(28), false));
+    assert_eq!(
+        (stuck.trigger.as_str(), &stuck.faults[..]),
+        ("timer H of the exchange", &["loss of it".to_owned()][..])
+    );
+    for (trigger, words) in [(None, "nothing"), (Some(Trigger::Empty), "nothing before all hung up")] {
+        let endless = waited(1, 20, trigger);
+        let stuck = longest(&scenario("basic"), &usual, &[late, endless], &[]).expect("it is late");
+        assert_eq!((stuck.phone, stuck.forever, stuck.trigger.as_str()), (1, true, words));
+    }
+    assert_eq!(longest(&scenario("basic"), &usual, &[waited(0, 12, None)], &[]), None);
+}
+
+#[test]
+fn swapped_messages_change_places() {
+    let plan = scenario("basic");
+    let (_, rows, _) = run_waiting(&plan);
+    let ringing = rows.iter().find(|r| r.text.starts_with("180") && r.inward).expect("ringing");
+    let hit = hit(&plan, &[], ringing, Mishap::Swap).expect("an answer follows");
+    let ExactKind::Delay(by) = hit.fault.kind else { panic!("{hit:?}") };
+    // It rings for two seconds.
+    assert_eq!(by, Duration::from_secs(2) + AFTER);
+    let last = rows.iter().rev().find(|r| r.phone == 1 && r.inward).expect("messages");
+    assert_eq!(super::hit(&plan, &[], last, Mishap::Swap), None);
+}
