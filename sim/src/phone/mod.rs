@@ -198,7 +198,10 @@ impl Phone {
             Start::Request { .. } => {
                 if msg.method() == "ACK" {
                     // An ACK opens no transaction.
-                    let known = self.servers.iter().any(|s| s.request.branch() == msg.branch());
+                    let known = self
+                        .servers
+                        .iter()
+                        .any(|s| s.request.branch() == msg.branch() && s.request.method() == "INVITE");
                     if known {
                         self.receive_request(scene, &msg, stream);
                     } else {
