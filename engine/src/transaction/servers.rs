@@ -1,6 +1,5 @@
 //! Server transactions: requests that others sent.
 
-use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use super::server_non_invite::{self, ServerNonInvite};
 use super::{Up, key};
 use crate::border::{Flow, StreamId};
 use crate::cx::{Cx, ServerKey, ServerTimer, Timer};
-use crate::index::{HashKey, Index};
+use crate::index::Index;
 use crate::planted::Fault;
 use crate::rate::network;
 use crate::rng::Rng;
@@ -81,8 +80,6 @@ pub(super) struct Servers {
     shares: Index<IpAddr, usize>,
     /// For how many transactions there is room, clients' included.
     room: usize,
-    /// Key of the To tags of stateless answers.
-    tag_key: HashKey,
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: String,
 }
@@ -134,7 +131,6 @@ impl Servers {
             by_identity: Index::new(rng),
             shares: Index::new(rng),
             room,
-            tag_key: HashKey::new(rng),
             scratch: String::new(),
         }
     }
@@ -244,7 +240,7 @@ impl Servers {
         if let Some(server) = self.live.get_mut(txn)
             && let Some(more) = &mut server.more
         {
-            let tag = || stateless_tag(self.tag_key.hash_one(&server.key));
+            let tag = || transport.stateless_tag(&server.key);
             more.tag.get_or_insert_with(tag);
         }
         let answered = self.respond(cx, transport, txn, reply);
@@ -496,11 +492,6 @@ impl Servers {
             None => cx.rng.tag.token::<10>(),
         }
     }
-}
-
-/// The To tag of an answer that nothing is kept of: the same for the same transaction (RFC 3261 §8.2.7).
-fn stateless_tag(hash: u64) -> SmolStr {
-    smol_str::format_smolstr!("{hash:016x}")
 }
 
 fn stream_of(path: &Path) -> Option<StreamId> {

@@ -13,10 +13,11 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+use std::hash::{BuildHasher, Hash};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use self::gate::Gate;
 pub(crate) use self::listeners::DEFAULT_PORT;
@@ -27,6 +28,7 @@ use self::streams::{Stage, Streams};
 use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamEvent, StreamId};
 use crate::cx::Cx;
 use crate::event::Event;
+use crate::index::HashKey;
 use crate::limits;
 use crate::planted::Fault;
 use crate::rng::Rng;
@@ -100,6 +102,8 @@ pub(crate) struct Transport {
     malformed: u64,
     full: u64,
     limited: u64,
+    /// Makes the To tags of answers that nothing is kept of.
+    tag_key: HashKey,
 }
 
 impl Transport {
@@ -110,6 +114,7 @@ impl Transport {
             listeners,
             streams: Streams::default(),
             gate: Gate::new(rng),
+            tag_key: HashKey::new(rng),
             load: Load::default(),
             next: 2,
             received: 0,
@@ -316,15 +321,19 @@ impl Transport {
         self.transmit(cx, path.flow, bytes);
     }
 
+    /// The To tag of an answer that nothing is kept of: the same for the same request (RFC 3261 §8.2.7).
+    pub(crate) fn stateless_tag<T: Hash + ?Sized>(&self, request: &T) -> SmolStr {
+        format_smolstr!("{:016x}", self.tag_key.hash_one(request))
+    }
+
     /// Answers a request and keeps nothing of it: for what must not cost memory. A repeated request is answered
     /// again, as a stateless server does (RFC 3261 §8.2.7). An ACK is never answered.
     pub(crate) fn answer(&mut self, cx: &mut Cx<'_>, arrival: &Arrival, reply: &Reply) {
         if arrival.message.method() == Method::Ack || !arrival.message.is_request() {
             return;
         }
-        let drawn = cx.rng.tag.token::<10>();
-        let tag = reply.to_tag.as_ref().unwrap_or(&drawn);
-        let bytes = reply.write(&arrival.message, arrival.source, Some(tag));
+        let tag = reply.to_tag.clone().unwrap_or_else(|| self.stateless_tag(&arrival.message.raw()[..]));
+        let bytes = reply.write(&arrival.message, arrival.source, Some(&tag));
         let mut path = self.path(arrival);
         self.send_back(cx, &mut path, bytes);
     }
