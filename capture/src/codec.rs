@@ -45,7 +45,7 @@ impl fmt::Display for Codec {
 }
 
 /// The codec of a static payload type (RFC 3551 §6); one without name and clock for others.
-pub fn of_payload_type(payload_type: u8) -> Codec {
+pub(crate) fn of_payload_type(payload_type: u8) -> Codec {
     let (name, clock) = match payload_type {
         0 => ("PCMU", 8000),
         3 => ("GSM", 8000),

@@ -30,15 +30,18 @@ use crate::message::{Message, Start};
 use crate::streams::{How, Stream};
 use crate::time::Time;
 
-/// The document. With a call, the lists hold only what belongs to it; the counts are of the whole capture.
-pub fn document(report: &Report, stopped: &[(String, &Stopped)], only: Option<&Call>) -> Value {
+/// The document. With chosen calls, the lists hold only what belongs to them; the counts are of the whole capture.
+pub fn document(report: &Report, stopped: &[(String, &Stopped)], chosen: &[&Call]) -> Value {
     let c = report.counts;
-    let of_call = |number: usize| only.is_none_or(|call| call.messages.contains(&number));
-    let messages: Vec<Value> = report.messages.iter().filter(|m| of_call(m.number)).map(message).collect();
-    let streams = report.streams.iter().filter(|s| only.is_none_or(|call| s.call == Some(call.number)));
-    let calls = report.calls.iter().filter(|c| only.is_none_or(|call| call.number == c.number));
-    let exchanges = report.exchanges.iter().filter(|_| only.is_none());
-    let stopped = stopped.iter().map(|(file, s)| json!({ "file": file, "offset": s.offset, "why": s.why.to_string() }));
+    let all = chosen.is_empty();
+    let is_chosen = |number: Option<usize>| all || chosen.iter().any(|call| Some(call.number) == number);
+    let shown = |m: &&Message| all || chosen.iter().any(|call| call.call_id == m.call_id);
+    let messages: Vec<Value> = report.messages.iter().filter(shown).map(message).collect();
+    let streams = report.streams.iter().filter(|s| is_chosen(s.call));
+    let calls = report.calls.iter().filter(|c| is_chosen(Some(c.number)));
+    let exchanges = report.exchanges.iter().filter(|_| all);
+    let stopped =
+        stopped.iter().map(|(file, s)| json!({ "file": file, "offset": s.offset, "why": s.why.to_string() }));
     json!({
         "format": report.format.map(|f| f.to_string()),
         "frames": c.frames,
@@ -207,7 +210,7 @@ fn exchange(e: &Exchange) -> Value {
         "destination": e.destination.to_string(),
         "requests": e.requests,
         "outcomes": outcomes,
-        "unanswered": e.unanswered,
+        "unanswered": e.unanswered.len(),
         "retransmissions": e.retransmissions,
         "wrong": wrong(&e.remarks),
     })

@@ -78,6 +78,8 @@ pub struct Message {
     pub defects: Vec<String>,
     /// The number of the message that this one repeats octet by octet.
     pub repeats: Option<usize>,
+    /// Identification of its IP packet; 0 when it has none.
+    pub(crate) packet: u16,
 }
 
 /// A header field: its name in its long form, and its value without line breaks.
@@ -97,6 +99,8 @@ pub(crate) struct Found {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) transport: Transport,
+    /// Identification of its IP packet; 0 when it has none.
+    pub(crate) packet: u16,
     /// What is wrong with how it came.
     pub(crate) defect: Option<String>,
 }
@@ -104,7 +108,7 @@ pub(crate) struct Found {
 impl Message {
     /// Reads a message whose first line is known to be SIP's.
     pub(crate) fn read(number: usize, found: Found, raw: Bytes) -> Self {
-        let Found { frame, at, source, destination, transport, defect } = found;
+        let Found { frame, at, source, destination, transport, packet, defect } = found;
         let mut message = Self {
             number,
             frame,
@@ -119,6 +123,7 @@ impl Message {
             has_sdp: false,
             defects: defect.into_iter().collect(),
             repeats: None,
+            packet,
         };
         message.call_id = message.header("Call-ID").map_or_else(String::new, |text| shortened(&text, 512));
         message.cseq = message.header("CSeq").and_then(|text| {
@@ -360,6 +365,7 @@ mod tests {
             source: at,
             destination: at,
             transport: Transport::Udp,
+            packet: 0,
             defect: None,
         };
         Message::read(1, found, Bytes::copy_from_slice(text.as_bytes()))
@@ -373,7 +379,8 @@ mod tests {
     fn compact_names_folds_and_lists_are_made_plain() {
         let m = message(GOOD);
         let names: Vec<String> = m.fields().map(|f| f.name.into_owned()).collect();
-        let wanted = ["Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type", "Content-Length"];
+        let wanted =
+            ["Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type", "Content-Length"];
         assert_eq!(names, wanted);
         assert_eq!(m.values("Via"), ["SIP/2.0/UDP a;branch=z9hG4bK1", "SIP/2.0/UDP b"]);
         assert_eq!((m.branch(), m.tag("From"), m.tag("To")), ("z9hG4bK1".into(), "19".into(), String::new()));
@@ -394,7 +401,10 @@ mod tests {
         assert_eq!((endless.status(), endless.method()), (Some(486), "BYE"));
         assert!(endless.defects[0].contains("no empty line"), "{:?}", endless.defects);
         let other = message(&GOOD.replace("INVITE sip:bob@biloxi.com", "OPTIONS  sip:bob@biloxi.com "));
-        assert_eq!(other.start, Start::Request { method: "OPTIONS".into(), uri: "sip:bob@biloxi.com".into() });
+        assert_eq!(
+            other.start,
+            Start::Request { method: "OPTIONS".into(), uri: "sip:bob@biloxi.com".into() }
+        );
         assert!(other.defects.contains(&"the method is OPTIONS, that in CSeq INVITE".to_owned()));
         let more = message(&format!("{GOOD}\r\na=x"));
         assert!(more.defects.contains(&"5 octets after the body that Content-Length gives".to_owned()));

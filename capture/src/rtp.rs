@@ -91,7 +91,13 @@ impl Sources {
     }
 
     /// Takes a datagram that looks like RTP by its first two octets.
-    pub(crate) fn add(&mut self, source: SocketAddr, destination: SocketAddr, datagram: &[u8], origin: Origin) {
+    pub(crate) fn add(
+        &mut self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        datagram: &[u8],
+        origin: Origin,
+    ) {
         let Ok(packet) = Packet::parse(datagram) else { return };
         let key = (source, destination, packet.header.ssrc);
         let index = match self.index.get(&key).copied() {
@@ -161,7 +167,7 @@ impl Source {
         self.octets += packet.payload.len() as u64;
         let silence = origin.at.since(self.last.at);
         if silence > self.gap.length {
-            self.gap = Gap { length: silence, frame: origin.frame };
+            self.gap = Gap { length: silence, until: origin.at, frame: origin.frame };
         }
         self.last = origin;
         let event = event(header.payload_type, packet.payload);
@@ -205,7 +211,8 @@ impl Source {
 
     fn press(&mut self, event: TelephoneEvent, payload_type: u8, timestamp: u32, at: Time) {
         let Some(key) = event.key() else { return };
-        let same = |d: &&mut Digit| d.timestamp == timestamp && d.key == key && d.payload_type == payload_type;
+        let same =
+            |d: &&mut Digit| d.timestamp == timestamp && d.key == key && d.payload_type == payload_type;
         let recent = self.digits.iter_mut().rev().take(4).find(same);
         if let Some(digit) = recent {
             digit.duration = digit.duration.max(event.duration);
@@ -223,7 +230,8 @@ impl Source {
         let types = self.types.iter().all(|t| t.number <= 34 || t.number >= 96);
         let ports = self.source.port() >= 1024 && self.destination.port() >= 1024;
         let few_types = self.types.len() <= 4;
-        let in_order = 4 * self.sequence.consecutive >= 3 * (self.packets - 1).saturating_sub(self.sequence.doubles);
+        let in_order =
+            4 * self.sequence.consecutive >= 3 * (self.packets - 1).saturating_sub(self.sequence.doubles);
         self.packets > FEW && types && few_types && ports && in_order
     }
 

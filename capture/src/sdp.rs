@@ -264,7 +264,8 @@ fn words(media: &Media) -> String {
 mod tests {
     use super::*;
 
-    const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\na=sendonly\r\n\
+    const OFFER: &[u8] =
+        b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\na=sendonly\r\n\
         m=audio 49170 RTP/AVP 8 96 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n\
         a=fmtp:101 0-15\r\na=ptime:20\r\na=rtcp:53020\r\na=sendrecv\r\n\
         m=video 51372 RTP/SAVPF 31\r\nc=IN IP6 2001:db8::1\r\na=rtcp-mux\r\n\
@@ -295,7 +296,8 @@ mod tests {
 
     #[test]
     fn a_part_of_a_body_is_found() {
-        let body = b"--b\r\nContent-Type: text/plain\r\n\r\nv=0\r\n--b\r\nContent-Type: application/sdp\r\n\r\n\
+        let body =
+            b"--b\r\nContent-Type: text/plain\r\n\r\nv=0\r\n--b\r\nContent-Type: application/sdp\r\n\r\n\
             v=0\r\nm=audio 1 RTP/AVP 0\r\n--b--\r\n";
         let description = Description::in_multipart(body).unwrap();
         assert_eq!(description.lines.len(), 2);

@@ -29,7 +29,11 @@ pub(crate) fn begins(octets: &[u8]) -> Begins {
         Some(end) => octets.get(..end).unwrap_or_default().trim_ascii_end(),
         None => return unfinished(octets),
     };
-    if is_version(line.get(..8).unwrap_or_default()) || is_request(line) { Begins::Sip } else { Begins::Other }
+    if is_version(line.get(..8).unwrap_or_default()) || is_request(line) {
+        Begins::Sip
+    } else {
+        Begins::Other
+    }
 }
 
 /// As [`begins`], for octets to which nothing can be added: a start line without end will do if it cannot be anything
@@ -71,7 +75,11 @@ fn is_request(line: &[u8]) -> bool {
     let between = line.get(method).copied().is_some_and(blank) && blank(before);
     let &[s, i, p, b'/', major, b'.', minor] = version else { return false };
     let named = [s, i, p].eq_ignore_ascii_case(b"SIP");
-    (1..=METHOD_OCTETS).contains(&method) && between && named && major.is_ascii_digit() && minor.is_ascii_digit()
+    (1..=METHOD_OCTETS).contains(&method)
+        && between
+        && named
+        && major.is_ascii_digit()
+        && minor.is_ascii_digit()
 }
 
 /// A first line that has no end yet.

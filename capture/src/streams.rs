@@ -168,15 +168,20 @@ pub(crate) fn part(sources: Vec<Source>, directory: &Directory<'_>) -> (Vec<Stre
 
 fn stream(source: Source, how: How, to: &[&Announcement], from: &[&Announcement]) -> Stream {
     let media = to.first().or(from.first()).map(|a| &*a.media);
-    let mut types: Vec<Carries> = source.types.iter().map(|used| {
-        let described = described(used.number, to).or_else(|| described(used.number, from));
-        let expected = described.is_some() || to.is_empty();
-        let mut codec = described.cloned().unwrap_or_else(|| codec::of_payload_type(used.number));
-        if codec.name.is_empty() && used.events == used.packets {
-            (codec.name, codec.clock) = ("telephone-event".to_owned(), 8000);
-        }
-        Carries { codec, packets: used.packets, expected }
-    }).collect();
+    let mut types: Vec<Carries> = source
+        .types
+        .iter()
+        .map(|used| {
+            let named = described(used.number, to);
+            let expected = named.is_some() || to.is_empty();
+            let known = named.or_else(|| described(used.number, from));
+            let mut codec = known.cloned().unwrap_or_else(|| codec::of_payload_type(used.number));
+            if codec.name.is_empty() && used.events == used.packets {
+                (codec.name, codec.clock) = ("telephone-event".to_owned(), 8000);
+            }
+            Carries { codec, packets: used.packets, expected }
+        })
+        .collect();
     let codec = types.iter().find(|t| t.codec.payload_type == source.main_type()).map(|t| t.codec.clone());
     let codec = codec.unwrap_or_else(|| codec::of_payload_type(source.main_type()));
     types.sort_by_key(|t| std::cmp::Reverse(t.packets));

@@ -110,7 +110,8 @@ impl Flows {
 
     /// Gives up the direction that has been silent for longest.
     fn forget(&mut self) {
-        let oldest = self.flows.iter().min_by_key(|(key, flow)| (flow.last.frame, **key)).map(|(key, _)| *key);
+        let oldest =
+            self.flows.iter().min_by_key(|(key, flow)| (flow.last.frame, **key)).map(|(key, _)| *key);
         if let Some(flow) = oldest.and_then(|key| self.flows.remove(&key)) {
             self.held -= flow.held();
         }
@@ -122,7 +123,12 @@ impl Flows {
         for ((source, destination), mut flow) in self.flows {
             let mut messages = Vec::new();
             flow.end(&mut messages);
-            found.extend(messages.into_iter().map(|(origin, message)| Found { source, destination, origin, message }));
+            found.extend(messages.into_iter().map(|(origin, message)| Found {
+                source,
+                destination,
+                origin,
+                message,
+            }));
         }
         // The sort keeps messages of one frame in the order of their stream.
         found.sort_by_key(|f| (f.origin.frame, f.source, f.destination));

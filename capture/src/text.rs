@@ -168,7 +168,20 @@ pub fn streams(report: &Report, streams: &[&Stream]) -> String {
 }
 
 fn table(streams: &[&Stream]) -> String {
-    let head = ["#", "SSRC", "Source", "Destination", "Codec", "Packets", "Lost", "Jitter", "Max gap", "Length", "MOS", "Direction"];
+    let head = [
+        "#",
+        "SSRC",
+        "Source",
+        "Destination",
+        "Codec",
+        "Packets",
+        "Lost",
+        "Jitter",
+        "Max gap",
+        "Length",
+        "MOS",
+        "Direction",
+    ];
     let mut rows: Vec<Vec<String>> = vec![head.map(str::to_owned).to_vec()];
     for s in streams {
         let direction = match (s.call, s.to_caller) {
@@ -197,7 +210,8 @@ fn table(streams: &[&Stream]) -> String {
 /// Rows with their cells under each other.
 fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |at: usize| rows.iter().filter_map(|r| r.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let width =
+        |at: usize| rows.iter().filter_map(|r| r.get(at)).map(|c| c.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count).map(width).collect();
     let mut text = String::new();
     for row in rows {
@@ -289,9 +303,13 @@ fn remarks(text: &mut String, remarks: &[crate::calls::Remark]) {
 
 /// Registrations, subscriptions, keep-alives: a line for each kind, and what looks wrong.
 pub fn exchange(exchange: &Exchange) -> String {
-    let mut outcomes: Vec<String> = exchange.outcomes.iter().map(|(status, n)| format!("{n} x {status}")).collect();
-    if exchange.unanswered > 0 {
-        outcomes.push(format!("{} without response", exchange.unanswered));
+    let mut outcomes: Vec<String> =
+        exchange.outcomes.iter().map(|(status, n)| format!("{n} x {status}")).collect();
+    if !exchange.unanswered.is_empty() {
+        outcomes.push(format!("{} without response", exchange.unanswered.len()));
+    }
+    if exchange.retransmissions > 0 {
+        outcomes.push(format!("{} messages sent again", exchange.retransmissions));
     }
     let mut text = format!(
         "{} for {}, {} -> {}: {} request{}, {}\n",
@@ -308,14 +326,24 @@ pub fn exchange(exchange: &Exchange) -> String {
 }
 
 /// One line of numbers.
-pub fn summary(report: &Report) -> String {
+fn numbers(report: &Report) -> String {
     let c = report.counts;
-    let length = report.began.map_or_else(String::new, |began| format!(" in {}", span(report.ended.since(began))));
+    let length =
+        report.began.map_or_else(String::new, |began| format!(" in {}", span(report.ended.since(began))));
     let mut text = format!(
-        "{} frames{length}: {} SIP requests, {} responses ({} with SDP, {} over TCP); {} RTP packets in {} streams",
-        c.frames, c.requests, c.responses, c.sdp, c.over_tcp, c.rtp, report.streams.len()
+        "{} frames{length}: {} SIP requests, {} responses ({} with SDP, {} over TCP); {} RTP packets in {} stream{}",
+        c.frames,
+        c.requests,
+        c.responses,
+        c.sdp,
+        c.over_tcp,
+        c.rtp,
+        report.streams.len(),
+        if report.streams.len() == 1 { "" } else { "s" }
     );
-    for (count, name) in [(c.events, "of them keys"), (c.rtcp, "RTCP"), (c.stun, "STUN"), (c.fragments, "IP fragments")] {
+    for (count, name) in
+        [(c.events, "of them keys"), (c.rtcp, "RTCP"), (c.stun, "STUN"), (c.fragments, "IP fragments")]
+    {
         if count > 0 {
             let _ = write!(text, ", {count} {name}");
         }
@@ -327,21 +355,29 @@ pub fn summary(report: &Report) -> String {
     text
 }
 
-/// Everything: messages, streams, calls, other exchanges, numbers; or what belongs to one call.
-pub fn report(report: &Report, only: Option<&Call>) -> String {
+/// Everything: messages, streams, calls, other exchanges, numbers; or what belongs to the chosen calls.
+pub fn report(report: &Report, chosen: &[&Call]) -> String {
     let mut text = String::new();
-    let shown = |m: &&Message| only.is_none_or(|call| call.messages.contains(&m.number));
+    let shown = |m: &&Message| chosen.is_empty() || chosen.iter().any(|c| c.call_id == m.call_id);
     for m in report.messages.iter().filter(shown) {
         text.push_str(&message(report, m));
         text.push('\n');
     }
-    let of_call = |s: &&Stream| only.is_none_or(|call| s.call == Some(call.number));
-    text.push_str(&streams(report, &report.streams.iter().filter(of_call).collect::<Vec<_>>()));
-    for c in report.calls.iter().filter(|c| only.is_none_or(|call| call.number == c.number)) {
+    text.push_str(&summary(report, chosen));
+    text
+}
+
+/// The same without the messages.
+pub fn summary(report: &Report, chosen: &[&Call]) -> String {
+    let all = chosen.is_empty();
+    let of_call = |s: &&Stream| all || chosen.iter().any(|c| s.call == Some(c.number));
+    let mut text = streams(report, &report.streams.iter().filter(of_call).collect::<Vec<_>>());
+    let is_chosen = |c: &&Call| all || chosen.iter().any(|other| other.number == c.number);
+    for c in report.calls.iter().filter(is_chosen) {
         text.push('\n');
         text.push_str(&call(c));
     }
-    if only.is_none() {
+    if all {
         if !report.exchanges.is_empty() {
             text.push_str("\nOther requests\n");
         }
@@ -349,7 +385,7 @@ pub fn report(report: &Report, only: Option<&Call>) -> String {
             text.push_str(&exchange(other));
         }
         text.push('\n');
-        text.push_str(&summary(report));
+        text.push_str(&numbers(report));
     }
     text
 }

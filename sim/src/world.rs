@@ -20,9 +20,10 @@ use crate::net::Network;
 use crate::oracle::border::Border;
 use crate::oracle::host::Wakes;
 use crate::oracle::{Verdict, dialogs, leftovers, media};
-use crate::phone::{Book, Effect, Phone, SIP_PORT, Scene, Stimulus};
+use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::Plan;
 use crate::streams::Streams;
+use crate::waits::{Trigger, Waits};
 use crate::watch::Watch;
 
 /// Where the exchange is.
@@ -84,6 +85,8 @@ const _: () = assert!(size_of::<Event>() <= 96);
 struct Scheduled {
     at: Instant,
     order: u64,
+    /// What set off whoever scheduled it.
+    trigger: Trigger,
     event: Event,
 }
 
@@ -129,6 +132,10 @@ pub(crate) struct World<'a> {
     effects: Vec<Effect>,
     /// Is told every input and action of signalling as a line of text.
     pub(crate) trace: Option<Trace<'a>>,
+    /// What set off what happens now.
+    pub(crate) trigger: Trigger,
+    /// Who waits for what, if anybody wants to know.
+    pub(crate) waits: Option<Waits>,
     /// Looks at the machines of the exchange.
     pub(crate) watch: Option<&'a mut dyn Watch>,
 }
@@ -163,6 +170,8 @@ impl<'a> World<'a> {
             pieces: Vec::new(),
             effects: Vec::new(),
             trace: None,
+            trigger: Trigger::default(),
+            waits: None,
             watch: None,
         };
         world.schedule_plan();
@@ -199,7 +208,8 @@ impl<'a> World<'a> {
 
     pub(crate) fn schedule(&mut self, at: Instant, event: Event) {
         self.order += 1;
-        self.events.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, event }));
+        let (at, order, trigger) = (at.max(self.now), self.order, self.trigger);
+        self.events.push(Reverse(Scheduled { at, order, trigger, event }));
     }
 
     /// Runs the plan to its end, or to the first broken rule.
@@ -211,7 +221,9 @@ impl<'a> World<'a> {
             if matches!(next.event, Event::End) {
                 return self.end();
             }
+            self.trigger = self.trigger_of(&next.event, next.trigger);
             self.happen(next.event)?;
+            self.look_at_waits();
         }
         Ok(())
     }
@@ -251,19 +263,32 @@ impl<'a> World<'a> {
         if expect::anything_goes(self.plan) {
             return self.everybody(&Stimulus::HangUp);
         }
-        dialogs::settled(self.now, &self.phones)?;
-        dialogs::ends_agree(self.now, self.plan, &self.phones)?;
-        media::flows_at_rest(self.now, self.plan, &self.phones)?;
+        let left_alone = |phone: &Phone, leg: &Leg| self.left_alone(phone, leg);
+        dialogs::settled(self.now, &self.phones, &left_alone)?;
+        dialogs::ends_agree(self.now, self.plan, &self.phones, &left_alone)?;
+        media::flows_at_rest(self.now, self.plan, &self.phones, &left_alone)?;
         self.everybody(&Stimulus::HangUp)
+    }
+
+    /// Whether the exchange has ended a phone's call and the phone cannot know: it will find out by itself, at a time
+    /// of its own.
+    fn left_alone(&self, phone: &Phone, leg: &Leg) -> bool {
+        let bye = |row: &&Row| {
+            !row.inward && row.call == Some(leg.call) && row.phone == phone.index && row.text.starts_with("BYE")
+        };
+        let ended = || self.rows.iter().rfind(bye).is_some();
+        let forgotten = || self.plan.host.restarts.iter().any(|restart| restart.at >= leg.began);
+        expect::may_lose_touch(self.plan, phone.index) && (forgotten() || ended())
     }
 
     fn end(&mut self) -> Verdict {
         if expect::anything_goes(self.plan) {
             let stats = Stats { bindings: 0, timers: 0, ..self.exchange.stats() };
-            return leftovers::nothing_left(self.now, &stats);
+            return leftovers::nothing_left(self.now, &stats, 0);
         }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
-        leftovers::nothing_left(self.now, &self.exchange.stats())?;
+        let stay = (0..self.phones.len()).map(|phone| expect::bindings_that_stay(self.plan, phone)).sum();
+        leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
         self.border.end(self.now)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use smol_str::SmolStr;
 
 use crate::border::{Listener, ListenerId, StoredBinding, StreamId, Transport};
-use crate::sip::elements;
+use crate::sip::{NameAddr, elements};
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
 
@@ -52,9 +52,9 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    /// The route set of a request for it (RFC 3327 §5.4): Path values, next hop first; empty without a path.
+    /// The route set of a request for it (RFC 3327 §5.4): the URIs of its Path, next hop first; empty without a path.
     pub(crate) fn route_set(&self) -> impl Iterator<Item = &str> {
-        elements(&self.path)
+        elements(&self.path).filter_map(|hop| NameAddr::parse(hop).ok()).map(|hop| hop.uri_text)
     }
 
     /// Seconds left, as told to phones: a live binding has at least one.

@@ -1,5 +1,6 @@
 //! Server transactions: requests that others sent.
 
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use super::server_non_invite::{self, ServerNonInvite};
 use super::{Up, key};
 use crate::border::{Flow, StreamId};
 use crate::cx::{Cx, ServerKey, ServerTimer, Timer};
-use crate::index::Index;
+use crate::index::{HashKey, Index};
 use crate::planted::Fault;
 use crate::rate::network;
 use crate::rng::Rng;
@@ -80,6 +81,8 @@ pub(super) struct Servers {
     shares: Index<IpAddr, usize>,
     /// For how many transactions there is room, clients' included.
     room: usize,
+    /// Key of the To tags of stateless answers.
+    tag_key: HashKey,
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: String,
 }
@@ -124,6 +127,13 @@ impl Machine {
 }
 
 impl Servers {
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_key.rekey(rng);
+        self.by_identity.rekey(rng);
+        self.shares.rekey(rng);
+        self.tag_key = HashKey::new(rng);
+    }
+
     pub(super) fn new(rng: &mut Rng, room: usize) -> Self {
         Self {
             live: Slots::new(),
@@ -131,6 +141,7 @@ impl Servers {
             by_identity: Index::new(rng),
             shares: Index::new(rng),
             room,
+            tag_key: HashKey::new(rng),
             scratch: String::new(),
         }
     }
@@ -183,14 +194,17 @@ impl Servers {
             return None;
         }
         let cancel = self.open(cx, transport, arrival);
-        let mut reply = Reply::new(if invite.is_some() { Status::OK } else { Status::NO_SUCH_TRANSACTION });
+        let Some(invite) = invite else {
+            self.refuse(cx, transport, cancel, &Reply::new(Status::NO_SUCH_TRANSACTION));
+            return None;
+        };
+        let mut reply = Reply::new(Status::OK);
         // §9.2: the To tag should be that of the response to the INVITE.
-        reply.to_tag = invite.map(|txn| self.tag(cx, txn));
+        reply.to_tag = Some(self.tag(cx, invite));
         if !cx.planted.is(Fault::CancelNotAnswered) {
             self.respond(cx, transport, cancel, &reply);
         }
-        let invite =
-            invite.filter(|txn| self.live.get(*txn).is_some_and(|server| server.machine.is_pending()))?;
+        self.live.get(invite).filter(|server| server.machine.is_pending())?;
         Some(Up::Cancel { invite })
     }
 
@@ -240,7 +254,7 @@ impl Servers {
         if let Some(server) = self.live.get_mut(txn)
             && let Some(more) = &mut server.more
         {
-            let tag = || transport.stateless_tag(&server.key);
+            let tag = || stateless_tag(self.tag_key.hash_one(&server.key));
             more.tag.get_or_insert_with(tag);
         }
         let answered = self.respond(cx, transport, txn, reply);
@@ -342,9 +356,9 @@ impl Servers {
         (ours == Some(tag)).then_some(found)
     }
 
-    /// Whether a new transaction may be opened; the refusal has been sent when not. Once the table is full to seven
-    /// eighths, a source that holds more than half of it gets no more, so that one address cannot take the room of
-    /// all others.
+    /// Whether a new transaction may be opened; the refusal has been sent when not. The last eighth of the room is for
+    /// what belongs to dialogs, so that calls can end. Once three quarters are taken, a source that holds more than half
+    /// of them gets no more, so that one address cannot take the room of all others.
     fn has_room(
         &mut self,
         cx: &mut Cx<'_>,
@@ -357,8 +371,13 @@ impl Servers {
         }
         let live = self.live.len() + others;
         let share = self.shares.get(&network(arrival.source.ip())).copied().unwrap_or(0);
-        let greedy = live >= self.room / 8 * 7 && share > self.live.len() / 2;
-        if live < self.room && !greedy {
+        let greedy = live >= self.room / 4 * 3 && share > self.live.len() / 2;
+        let room = match arrival.begins_something() {
+            true if greedy => 0,
+            true => self.room / 8 * 7,
+            false => self.room,
+        };
+        if live < room {
             return true;
         }
         transport.refuse_for_room(cx, arrival, "transactions");
@@ -492,6 +511,11 @@ impl Servers {
             None => cx.rng.tag.token::<10>(),
         }
     }
+}
+
+/// The To tag of an answer that nothing is kept of: the same for the same transaction (RFC 3261 §8.2.7).
+fn stateless_tag(hash: u64) -> SmolStr {
+    smol_str::format_smolstr!("{hash:016x}")
 }
 
 fn stream_of(path: &Path) -> Option<StreamId> {

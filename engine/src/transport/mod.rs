@@ -13,7 +13,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -51,7 +51,7 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     /// Whether it is a request that belongs to nothing there is.
-    fn begins_something(&self) -> bool {
+    pub(crate) fn begins_something(&self) -> bool {
         let method = self.message.method();
         let inside = || self.message.to().is_ok_and(|to| to.tag().is_some());
         !matches!(method, Method::Ack | Method::Cancel) && (method == Method::Register || !inside())
@@ -95,6 +95,8 @@ pub(crate) struct Transport {
     listeners: Listeners,
     streams: Streams,
     gate: Gate,
+    /// Key of the To tags of stateless answers.
+    tag_key: HashKey,
     load: Load,
     /// Number of the next stream that we open.
     next: u64,
@@ -102,8 +104,6 @@ pub(crate) struct Transport {
     malformed: u64,
     full: u64,
     limited: u64,
-    /// Makes the To tags of answers that nothing is kept of.
-    tag_key: HashKey,
 }
 
 impl Transport {
@@ -122,6 +122,17 @@ impl Transport {
             full: 0,
             limited: 0,
         }
+    }
+
+    /// Takes new keys for everything that is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.gate.rekey(rng);
+    }
+
+    /// Octets of messages that are not whole yet.
+    #[cfg(feature = "serde")]
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.streams.unfinished()
     }
 
     /// Other sockets are bound from now on.
@@ -185,6 +196,9 @@ impl Transport {
             let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
             let remote = open.remote;
             match open.framer.next_frame() {
+                Frame::NeedMore if open.dawdles(cx.now) => {
+                    return self.close(cx, stream, "a message took too long".into());
+                }
                 Frame::NeedMore => return Heard::Nothing,
                 Frame::KeepAlive if open.ponged => {}
                 Frame::KeepAlive => {
@@ -194,6 +208,7 @@ impl Transport {
                 }
                 Frame::Broken { error, head } => return self.break_off(cx, stream, error, head),
                 Frame::Message(bytes) => {
+                    open.begun = None;
                     let message = match Message::parse(bytes) {
                         Ok(message) => message,
                         Err(error) => return self.break_off(cx, stream, error, Bytes::new()),
@@ -282,6 +297,17 @@ impl Transport {
         }
     }
 
+    /// A stream to where datagrams of a peer go: one that we opened, or a new one. A stream that was opened from there
+    /// is nobody's: behind a NAT another phone may have the same port number for its streams.
+    pub(crate) fn stream_beside(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
+        let ours = self.streams.to(remote).filter(|stream| stream.0.is_multiple_of(2));
+        let stream = match ours {
+            Some(stream) => stream,
+            None => self.connect(cx, remote)?,
+        };
+        Some(Flow::Stream { stream })
+    }
+
     /// Sends a whole message. False when the flow is a stream that is gone.
     pub(crate) fn transmit(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) -> bool {
         if let Flow::Stream { stream } = flow
@@ -321,21 +347,22 @@ impl Transport {
         self.transmit(cx, path.flow, bytes);
     }
 
-    /// The To tag of an answer that nothing is kept of: the same for the same request (RFC 3261 §8.2.7).
-    pub(crate) fn stateless_tag<T: Hash + ?Sized>(&self, request: &T) -> SmolStr {
-        format_smolstr!("{:016x}", self.tag_key.hash_one(request))
-    }
-
     /// Answers a request and keeps nothing of it: for what must not cost memory. A repeated request is answered
     /// again, as a stateless server does (RFC 3261 §8.2.7). An ACK is never answered.
     pub(crate) fn answer(&mut self, cx: &mut Cx<'_>, arrival: &Arrival, reply: &Reply) {
         if arrival.message.method() == Method::Ack || !arrival.message.is_request() {
             return;
         }
-        let tag = reply.to_tag.clone().unwrap_or_else(|| self.stateless_tag(&arrival.message.raw()[..]));
+        let tag = reply.to_tag.clone().unwrap_or_else(|| self.stateless_tag(&arrival.message));
         let bytes = reply.write(&arrival.message, arrival.source, Some(&tag));
         let mut path = self.path(arrival);
         self.send_back(cx, &mut path, bytes);
+    }
+
+    /// The To tag of an answer that nothing is kept of: the same whenever the request comes again (RFC 3261 §8.2.7).
+    fn stateless_tag(&self, request: &Message) -> SmolStr {
+        let parts = [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq];
+        format_smolstr!("{:016x}", self.tag_key.hash_one(parts.map(|name| request.header(name))))
     }
 
     /// Whether a request that no transaction knows may be taken; it was refused when not. Over the rate of its source a
@@ -473,14 +500,24 @@ impl Transport {
             let Some(open) = self.streams.touch(cx.now, stream) else { return };
             open.local.set_ip(local.ip());
             self.streams.advance(cx, stream, Stage::Talking);
-        } else if self.streams.len() >= limits::STREAMS {
+        } else if let Some(what) = self.no_stream_for(remote) {
             cx.out.push(Action::Disconnect { stream });
-            self.no_room(cx, "streams");
+            self.no_room(cx, what);
             return;
         } else {
             self.streams.add(cx, stream, Stage::Silent, SocketAddr::new(local.ip(), local.port()), remote);
         }
         cx.report(Event::StreamOpened { remote });
+    }
+
+    /// Why this peer may not open one more stream, if so.
+    fn no_stream_for(&self, remote: SocketAddr) -> Option<&'static str> {
+        let source = remote.ip();
+        let stranger = self.streams.share(source) >= limits::STREAMS_OF_STRANGER && !self.gate.knows(source);
+        match self.streams.len() >= limits::STREAMS {
+            true => Some("streams"),
+            false => stranger.then_some("streams of one stranger"),
+        }
     }
 
     fn connect(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<StreamId> {

@@ -24,8 +24,8 @@ use super::tally;
 
 /// Actions that one input may cause.
 const ACTIONS: usize = 100;
-/// ... and when calls are being ended all at once.
-const ACTIONS_STOPPING: usize = 2000;
+/// ... and a wake, which may find many timers due.
+const ACTIONS_OF_WAKE: usize = 2000;
 
 #[derive(Default)]
 pub(super) struct Judge {
@@ -39,8 +39,8 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn number_of_actions(&self, number: usize, stopping: bool) {
-        let most = if stopping { ACTIONS_STOPPING } else { ACTIONS };
+    pub(super) fn number_of_actions(&self, number: usize, wake: bool) {
+        let most = if wake { ACTIONS_OF_WAKE } else { ACTIONS };
         assert!(number <= most, "{number} actions at one input");
     }
 

@@ -20,6 +20,7 @@ pub(super) struct Media {
     reports: VecDeque<(ShardId, MediaReport)>,
     /// What the two say to each other waits.
     pub(super) held: bool,
+    pub(super) held_since: Instant,
     /// Bind nothing that is asked for.
     pub(super) starved: bool,
     next_port: u16,
@@ -36,6 +37,7 @@ impl Media {
             commands: VecDeque::new(),
             reports: VecDeque::new(),
             held: false,
+            held_since: Instant::ZERO,
             starved: false,
             next_port: 1000,
             legs: BTreeMap::new(),

@@ -195,7 +195,8 @@ impl World {
 
     fn hold_media(&mut self, how: u8) {
         match how % 4 {
-            0 => self.media.held = true,
+            0 if !self.media.held => (self.media.held, self.media.held_since) = (true, self.now),
+            0 => {}
             1 => self.media.starved = true,
             2 => self.media.starved = false,
             _ => self.media.held = false,
@@ -255,6 +256,7 @@ impl World {
                 let by = self.now + Duration::from_secs(u64::from(how));
                 self.tell(Input::Stop { by });
             }
+            6 => self.tell(Input::Load { waiting: Duration::from_millis(u64::from(how) * 4) }),
             _ => self.grant(u16::from(how % 8)),
         }
     }

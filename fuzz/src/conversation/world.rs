@@ -27,6 +27,8 @@ pub(super) const US: &str = "10.0.0.9:5060";
 const MEMORY: usize = 24;
 /// Wakes in a row at one moment, after which the engine is said to be busy with nothing.
 const WAKES: usize = 100;
+/// The longest that media and signalling do not hear each other; after ten seconds a driver counts as broken.
+const HELD: Duration = Duration::from_secs(8);
 /// After this everything has ended: the longest registration and session are two hours.
 const QUIET: Duration = Duration::from_secs(4 * 3600);
 
@@ -174,10 +176,10 @@ impl World {
     fn one(&mut self, input: Input) {
         tally::count(|| format!("input {}", name(&input)));
         let mut actions = std::mem::take(&mut self.actions);
-        let stopping = self.judge.stopping;
+        let wake = matches!(input, Input::Wake);
         self.machine.handle(self.now, input, &mut actions);
         self.machine.check();
-        self.judge.number_of_actions(actions.len(), stopping);
+        self.judge.number_of_actions(actions.len(), wake);
         for action in actions.drain(..) {
             self.judge.action(&action);
             self.act(action);
@@ -221,6 +223,10 @@ impl World {
     /// Lets time pass; everything due on the way happens.
     pub(super) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
+        if self.media.held && until.since(self.media.held_since) > HELD {
+            self.media.held = false;
+            self.settle();
+        }
         let fine = time <= Duration::from_secs(2);
         loop {
             let signalling = self.machine.deadline().map(|d| d.at);
@@ -395,6 +401,7 @@ fn name(input: &Input) -> &'static str {
         Input::Control { .. } => "Control",
         Input::Config { .. } => "Config",
         Input::Wall(_) => "Wall",
+        Input::Load { .. } => "Load",
         Input::Stop { .. } => "Stop",
     }
 }

@@ -33,7 +33,7 @@ impl Border {
         Self {
             requests: Requests::default(),
             answers: Answers::default(),
-            retransmissions: Retransmissions::default(),
+            retransmissions: Retransmissions::new(&plan.exchange),
             acks: Acks::default(),
             within: Within::default(),
             offers: Offers::default(),
@@ -61,7 +61,10 @@ impl Border {
     /// A SIP message leaves.
     pub(crate) fn exit(&mut self, exit: &Exit<'_>) -> Verdict {
         self.answers.exit(exit)?;
-        self.retransmissions.exit(exit)?;
+        match exit.waits {
+            true => self.retransmissions.waits(exit),
+            false => self.retransmissions.exit(exit)?,
+        }
         mirror::answered_as_asked(exit, &self.requests)?;
         self.acks.exit(exit);
         self.within.exit(exit, &self.requests)?;

@@ -126,6 +126,8 @@ pub(crate) struct Exit<'a> {
     pub(crate) msg: &'a Msg,
     pub(crate) raw: &'a Bytes,
     pub(crate) transport: Transport,
+    /// It is given to a stream that is not up yet. That may never be, and then the message goes another way.
+    pub(crate) waits: bool,
     pub(crate) remote: SocketAddr,
     pub(crate) cause: Cause<'a>,
 }

@@ -155,6 +155,11 @@ impl Leg {
         voices.chain(self.generated.map(|(_, at)| at)).chain(self.answered).max().unwrap_or(self.began)
     }
 
+    /// Whether the phone should hear something and has not for so long.
+    pub(crate) fn is_deaf(&self, now: Instant, since: Duration) -> bool {
+        self.agreed.receives() && self.heard_since() + since < now
+    }
+
     /// Whether the owner holds, or wants to.
     pub(crate) fn has_hold(&self) -> bool {
         self.wanted != Way::Both || self.agreed != Way::Both
@@ -305,8 +310,9 @@ impl Phone {
         if leg.state != State::Up {
             return;
         }
-        let deaf = leg.agreed.receives() && leg.heard_since() + PATIENCE < scene.now;
-        if deaf && (self.line.broke || expect::may_lose_touch(scene.plan, self.index)) {
+        if leg.is_deaf(scene.now, PATIENCE)
+            && (self.line.broke || expect::may_lose_touch(scene.plan, self.index))
+        {
             return self.hang_up(scene, n);
         }
         let spoken = leg.spoken;

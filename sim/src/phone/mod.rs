@@ -9,6 +9,7 @@ mod register;
 mod sdp;
 mod stream;
 mod transaction;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +19,8 @@ use telex_engine::border::Transport;
 use telex_engine::time::Instant;
 
 pub(crate) use leg::{Leg, LegTimer, State};
-pub(crate) use transaction::{LIFE, T1, T2};
+pub(crate) use transaction::LIFE;
+pub(crate) use waits::Awaited;
 
 use crate::luck::Draw;
 use crate::plan::{PhonePlan, Plan};
@@ -196,7 +198,10 @@ impl Phone {
             Start::Request { .. } => {
                 if msg.method() == "ACK" {
                     // An ACK opens no transaction.
-                    let known = self.servers.iter().any(|s| s.request.branch() == msg.branch());
+                    let known = self
+                        .servers
+                        .iter()
+                        .any(|s| s.request.branch() == msg.branch() && s.request.method() == "INVITE");
                     if known {
                         self.receive_request(scene, &msg, stream);
                     } else {

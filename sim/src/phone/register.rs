@@ -45,6 +45,13 @@ impl Registration {
     }
 }
 
+impl Registration {
+    /// Whether the phone has never been registered although it asked, and whether an answer is missing.
+    pub(super) fn waits(&self) -> (bool, bool) {
+        (self.cseq > 0 && self.successes == 0, self.busy)
+    }
+}
+
 impl Phone {
     pub(super) fn switch_on(&mut self, scene: &Scene<'_>) {
         self.registration.expires = self.plan.expires;
@@ -121,7 +128,13 @@ impl Phone {
         }
         let now = scene.now;
         self.registration.busy = false;
-        let Answer::Final(msg) = answer else { return self.register_later(now + AGAIN) };
+        let Answer::Final(msg) = answer else {
+            if self.registration.leaving && self.plan.transport == Transport::Udp {
+                // It has tried long enough.
+                return self.close_streams();
+            }
+            return self.register_later(now + AGAIN);
+        };
         match msg.code().unwrap_or(0) {
             200 => self.register_accepted(now, msg),
             401 if self.take_challenge(msg) => self.send_register(scene),

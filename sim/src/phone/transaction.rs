@@ -235,6 +235,30 @@ impl Phone {
         }
     }
 
+    /// The name of the timer of a client transaction that runs out now.
+    pub(super) fn client_timer(&self, id: u64, now: Instant) -> &'static str {
+        let Some(client) = self.clients.iter().find(|c| c.id == id) else { return "an old timer" };
+        let (invite, over) = (client.method == "INVITE", client.end.is_some_and(|end| end <= now));
+        match (invite, over, client.progress == Progress::Done) {
+            (true, false, _) => "timer A",
+            (true, true, false) => "timer B",
+            (true, true, true) => "timer D",
+            (false, false, _) => "timer E",
+            (false, true, false) => "timer F",
+            (false, true, true) => "timer K",
+        }
+    }
+
+    /// The same of a server transaction.
+    pub(super) fn server_timer(&self, id: u64, now: Instant) -> &'static str {
+        let Some(server) = self.servers.iter().find(|s| s.id == id) else { return "an old timer" };
+        match (server.request.method() == "INVITE", server.end.is_some_and(|end| end <= now)) {
+            (true, false) => "timer G",
+            (true, true) => "timer H",
+            (false, _) => "timer J",
+        }
+    }
+
     /// The stream broke: what waits for an answer will not get one (RFC 3261 §17.1.4).
     pub(super) fn fail_clients(&mut self, scene: &Scene<'_>) {
         let waiting = |c: &&Client| c.progress != Progress::Done;
