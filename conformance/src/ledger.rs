@@ -1,7 +1,8 @@
 //! The ledger of clauses (`ledger.tsv`): what the standards demand, and the tests that show it.
 //!
-//! A row is: RFC, section, level of demand, the clause in short, and what shows it: tests as `file::name`, `open` at the
-//! end when something is not shown yet, or `not applicable: ` with the reason. `LEDGER.md` is made from it for people.
+//! A row is: RFC, section, level of demand, the clause in short, and what shows it: tests as `file::name`, `open` at
+//! the end when something is not shown yet, or `not applicable: ` with the reason. `LEDGER.md` is made from it for
+//! people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -92,7 +93,9 @@ pub fn clauses(table: &str) -> Result<Vec<Clause<'_>>, String> {
     let mut all = Vec::new();
     for (n, line) in table.lines().enumerate().skip(1) {
         match line.split('\t').collect::<Vec<_>>()[..] {
-            [rfc, section, level, text, by] => all.push(Clause { line: n + 1, rfc, section, level, text, by }),
+            [rfc, section, level, text, by] => {
+                all.push(Clause { line: n + 1, rfc, section, level, text, by });
+            }
             _ => return read((n, line)),
         }
     }
@@ -143,26 +146,47 @@ pub fn markdown(table: &str) -> Result<String, String> {
     let counts = counts(&clauses);
     let mut out = String::from(
         "# Clauses of the RFCs and what shows them\n\n\
-         Made from `ledger.tsv` by `cargo run -p telex-conformance -- ledger`; a test fails when it is stale. The clauses\n\
-         are in words of our own. That a test shows its clause is for people to judge; that it exists is checked.\n\n\
+         Made from `ledger.tsv` by `cargo run -p telex-conformance -- ledger`; a test fails when it is stale. The\n\
+         clauses are in words of our own. That a test shows its clause is for people to judge; that it exists is\n\
+         checked.\n\n\
          | RFC | about | shown | open | of these MUST | not applicable |\n| --- | --- | --: | --: | --: | --: |\n",
     );
     let mut sum = Counts::default();
     for (rfc, title) in DOCUMENTS {
         let c = counts.get(rfc).copied().unwrap_or_default();
-        line(&mut out, format_args!("| [{rfc}](#rfc-{rfc}) | {title} | {} | {} | {} | {} |", c.shown, c.open, c.open_musts, c.not_applicable));
+        line(
+            &mut out,
+            format_args!(
+                "| [{rfc}](#rfc-{rfc}) | {title} | {} | {} | {} | {} |",
+                c.shown, c.open, c.open_musts, c.not_applicable
+            ),
+        );
         sum.shown += c.shown;
         sum.open += c.open;
         sum.open_musts += c.open_musts;
         sum.not_applicable += c.not_applicable;
     }
-    line(&mut out, format_args!("| all | | {} | {} | {} | {} |\n", sum.shown, sum.open, sum.open_musts, sum.not_applicable));
+    line(
+        &mut out,
+        format_args!(
+            "| all | | {} | {} | {} | {} |\n",
+            sum.shown, sum.open, sum.open_musts, sum.not_applicable
+        ),
+    );
     open_ones(&mut out, &clauses);
     for (rfc, title) in DOCUMENTS {
-        line(&mut out, format_args!("\n## RFC {rfc}\n\n{title}\n\n| section | level | clause | shown by |\n| --- | --- | --- | --- |"));
+        line(
+            &mut out,
+            format_args!(
+                "\n## RFC {rfc}\n\n{title}\n\n| section | level | clause | shown by |\n| --- | --- | --- | --- |"
+            ),
+        );
         for clause in clauses.iter().filter(|clause| clause.rfc == rfc) {
             let by = by(clause.by);
-            line(&mut out, format_args!("| {} | {} | {} | {by} |", clause.section, clause.level, cell(clause.text)));
+            line(
+                &mut out,
+                format_args!("| {} | {} | {} | {by} |", clause.section, clause.level, cell(clause.text)),
+            );
         }
     }
     Ok(out)
@@ -170,11 +194,16 @@ pub fn markdown(table: &str) -> Result<String, String> {
 
 fn open_ones(out: &mut String, clauses: &[Clause<'_>]) {
     line(out, format_args!("## Open\n"));
-    let open = |clause: &&Clause<'_>| !matches!(shown(clause.by), Ok(Shown::By { whole: true, .. } | Shown::NotApplicable(_)));
+    let open = |clause: &&Clause<'_>| {
+        !matches!(shown(clause.by), Ok(Shown::By { whole: true, .. } | Shown::NotApplicable(_)))
+    };
     let mut any = false;
     for clause in clauses.iter().filter(open) {
         any = true;
-        line(out, format_args!("- RFC {} §{}, {}: {}", clause.rfc, clause.section, clause.level, clause.text));
+        line(
+            out,
+            format_args!("- RFC {} §{}, {}: {}", clause.rfc, clause.section, clause.level, clause.text),
+        );
     }
     if !any {
         line(out, format_args!("Nothing."));

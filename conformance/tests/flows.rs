@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use telex_conformance::recorded::{Link, Report, Script, Step, Verdict, run};
+use telex_engine::config::Config;
 use telex_engine::sip::{HeaderName, Message};
 
 /// Six messages of RFC 3261 section 24.2 are printed without their body.
@@ -92,7 +93,7 @@ fn the_exchange_plays_its_part_in_every_flow() {
         let [rfc, section, steps, stated] = line.split('\t').collect::<Vec<_>>()[..] else {
             panic!("{line}")
         };
-        let report = run(&script(rfc, section, steps));
+        let report = run(&script(rfc, section, steps), &Config::default());
         let complaints = complaints(&report, stated);
         if !complaints.is_empty() {
             wrong += &format!("RFC {rfc} section {section}\n{complaints}");

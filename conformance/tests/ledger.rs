@@ -25,7 +25,10 @@ fn every_row_is_in_form() {
     assert_eq!(LEDGER.lines().next(), Some(HEADING));
     let (mut seen, mut documents) = (BTreeSet::new(), BTreeSet::new());
     for Clause { line, rfc, section, level, text, by } in clauses() {
-        assert!(section.starts_with(|c: char| c.is_ascii_digit() || c == 'A'), "line {line}: section {section:?}");
+        assert!(
+            section.starts_with(|c: char| c.is_ascii_digit() || c == 'A'),
+            "line {line}: section {section:?}"
+        );
         assert!(LEVELS.contains(&level), "line {line}: level {level:?}");
         assert!(seen.insert((rfc, section, text)), "line {line} stands twice");
         assert!(shown(by).is_ok(), "line {line}: {:?}", shown(by));

@@ -93,16 +93,61 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    /// Whose it is, for people.
+    /// Its name, for people: that of the RFC where it has one.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Server(..) => "server transaction",
-            Self::Client(..) => "client transaction",
-            Self::Stream(_) => "stream",
-            Self::Binding(_) => "binding",
-            Self::Leg(..) => "session",
-            Self::Call(..) => "call",
-            Self::Stop => "stop",
+            Self::Server(_, timer) => timer.name(),
+            Self::Client(_, timer) => timer.name(),
+            Self::Stream(_) => "stream timer",
+            Self::Binding(_) => "expiry of a registration",
+            Self::Leg(_, timer) => timer.name(),
+            Self::Call(_, CallTimer::NoAnswer) => "ring time",
+            Self::Call(_, CallTimer::Clear) => "clearing time",
+            Self::Stop => "patience at a stop",
+        }
+    }
+}
+
+impl ServerTimer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Trying => "timer for 100",
+            Self::G => "timer G",
+            Self::H => "timer H",
+            Self::I => "timer I",
+            Self::J => "timer J",
+            Self::L => "timer L",
+        }
+    }
+}
+
+impl ClientTimer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::A => "timer A",
+            Self::B => "timer B",
+            Self::C => "timer C",
+            Self::D => "timer D",
+            Self::E => "timer E",
+            Self::F => "timer F",
+            Self::K => "timer K",
+            Self::M => "timer M",
+            Self::Unsent => "nothing could be sent",
+        }
+    }
+}
+
+impl LegTimer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Retransmit2xx => "timer of the repeated 2xx",
+            Self::NoAck => "64 T1 without ACK",
+            Self::Retransmit1xx => "timer of the repeated 1xx",
+            Self::NoPrack => "64 T1 without PRACK",
+            Self::Refresh => "session refresh",
+            Self::Expired => "session expiry",
+            Self::Glare => "wait after 491",
+            Self::Progress => "timer of the provisional response",
         }
     }
 }

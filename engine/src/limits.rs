@@ -19,16 +19,21 @@ pub const SDP_LINES: usize = 1024;
 pub const SDP_MEDIA: usize = 32;
 /// Formats of one media description.
 pub const SDP_FORMATS: usize = 64;
-/// Live transactions; a new request over it is answered 503.
+/// Live transactions. What begins something new is answered 503 from seven eighths on, what belongs to a dialog at the
+/// end; a source that holds half of three quarters gets no more.
 pub const TRANSACTIONS: usize = 400_000;
-/// Live calls; a new INVITE over it is answered 503.
+/// Live calls; a new INVITE over it is answered 503. A caller who holds half of three quarters gets no more.
 pub const CALLS: usize = 50_000;
 /// Legs of one call: callers, forks, transfer targets.
 pub const LEGS_PER_CALL: usize = 32;
 /// Early dialogs kept for one forked INVITE (RFC 3261 §12.1).
 pub const EARLY_DIALOGS: usize = 16;
-/// Open streams (TCP connections).
+/// Open streams (TCP connections); a new one over it is closed at once.
 pub const STREAMS: usize = 60_000;
+/// Open streams of one source of which no request was accepted yet; a new one over it is closed at once.
+pub const STREAMS_OF_STRANGER: usize = 64;
+/// A message that has begun on a stream is whole by then, or the stream is closed.
+pub const STREAM_MESSAGE: Duration = Duration::from_secs(30);
 /// Contacts registered for one address-of-record.
 pub const BINDINGS_PER_AOR: usize = 10;
 /// Nonces remembered for one extension so that no nonce count is taken twice.
@@ -89,11 +94,11 @@ pub const GUESSERS: usize = 16_384;
 pub const GUESS_REPORTS: Rate = Rate::new(10, Duration::from_secs(10));
 /// New requests of strangers without credentials are refused when input waits so long: from the first, some, from the
 /// second, all.
-pub const SHED_STRANGERS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
+pub const SHED_STRANGERS: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(40));
 /// The same for new requests from known sources, and for those with credentials.
-pub const SHED_PROMISING: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(90));
+pub const SHED_PROMISING: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(80));
 /// The same for new requests from known sources with credentials.
-pub const SHED_PROVING: (Duration, Duration) = (Duration::from_millis(90), Duration::from_millis(200));
+pub const SHED_PROVING: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(150));
 /// How long it counts what the driver said about waiting.
 pub const LOAD_LASTS: Duration = Duration::from_secs(1);
 /// Retry-After, in seconds, of a request refused for lack of time: at least this ...

@@ -99,6 +99,16 @@ impl Exchange {
         self.shards.iter_mut().for_each(|shard| shard.plant(fault));
     }
 
+    /// The name of the timer of signalling that is due.
+    pub(crate) fn timer_due(&self, now: Instant) -> Option<&'static str> {
+        self.signalling.deadline().filter(|deadline| deadline.at <= now).map(|deadline| deadline.why)
+    }
+
+    /// The even RTP ports that are bound.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.ports.keys().copied().collect()
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()
@@ -120,7 +130,7 @@ impl Exchange {
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
 fn config(plan: &Plan) -> Config {
     let x = &plan.exchange;
-    let mut sip = SipTimers::default();
+    let mut sip = SipTimers { t1: x.t1, t2: x.t2, t4: x.t4, timer_c: x.timer_c };
     match x.broken {
         None => {}
         Some(BrokenTimer::T1) => sip.t1 *= 10,
@@ -196,7 +206,10 @@ impl World<'_> {
         self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
-        let seen = self.watch.is_some().then(|| input.clone());
+        let seen = self.watch.as_mut().map(|watch| {
+            watch.before_signalling(machine, now, &input);
+            input.clone()
+        });
         guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
         if let (Some(watch), Some(input)) = (&mut self.watch, seen) {
             watch.signalling(machine, now, &input, &actions);

@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) fate: Fate,
     /// The same message left before.
     pub(crate) again: bool,
+    /// Which datagram of this phone and way it is, from 1; 0 on a stream.
+    pub(crate) number: u64,
 }
 
 /// Columns of text between two parties.
@@ -158,6 +160,7 @@ mod tests {
             text: text.to_owned(),
             fate,
             again,
+            number: 0,
         };
         let rows = [
             row(8000, 1, true, "INVITE 1 +sdp", Fate::Lost(Why::Loss), false),

@@ -120,6 +120,11 @@ impl Network {
         self.faults.clogs.iter().any(|c| c.phone == phone && c.from < until && from < c.until)
     }
 
+    /// How many datagrams were sent on a link.
+    pub(crate) fn sent_on(&self, id: LinkId) -> u64 {
+        self.links[id.index()].ordinal
+    }
+
     /// Sends one datagram of so many octets.
     pub(crate) fn datagram(&mut self, now: Instant, id: LinkId, octets: usize) -> Fate {
         let cut_off = !self.reachable(id.phone, now);

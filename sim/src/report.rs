@@ -23,6 +23,8 @@ pub struct Summary {
 /// A plan that broke a rule.
 #[derive(Clone, Debug)]
 pub struct BrokenPlan {
+    /// What it is called: the seed, or a scenario.
+    pub name: String,
     /// The plan as it was run.
     pub plan: Plan,
     /// What broke.
@@ -113,7 +115,7 @@ impl BrokenPlan {
 
     /// The name of the file that keeps the plan.
     pub fn file_name(&self) -> String {
-        format!("broken-{}-{}.plan.toml", self.plan.seed, self.failure.broken.oracle)
+        format!("broken-{}-{}.plan.toml", self.name, self.failure.broken.oracle)
     }
 
     /// What that file says.
@@ -126,7 +128,7 @@ impl BrokenPlan {
     /// What broke, how to see it again, and the ladder of the call.
     pub fn text(&self) -> String {
         let (plan, failure) = self.kept();
-        let mut text = format!("BROKEN seed {}: {}\n", self.plan.seed, failure.broken);
+        let mut text = format!("BROKEN {}: {}\n", self.name, failure.broken);
         let _ = writeln!(text, "  rule {}: {}", failure.broken.oracle, failure.why);
         if let Some((shrunk, _)) = &self.shrunk {
             let _ = writeln!(

@@ -6,9 +6,10 @@ use telex_engine::event::Side;
 use telex_engine::time::Duration;
 
 use crate::ladder::{self, Row};
-use crate::oracle::{Broken, ORACLES};
+use crate::oracle::{Broken, ORACLES, Verdict};
 use crate::phone::{Leg, Phone};
 use crate::plan::Plan;
+use crate::waits::{Waited, Waits};
 use crate::watch::Watch;
 use crate::world::World;
 
@@ -19,6 +20,8 @@ pub struct Outcome {
     pub calls: u64,
     /// Calls that were answered.
     pub answered: u64,
+    /// Answered calls in which both sides heard each other.
+    pub two_way: u64,
     /// Calls refused as busy.
     pub busy: u64,
     /// Calls refused for another reason, unknown and unregistered numbers among them.
@@ -71,6 +74,20 @@ pub fn run_traced(plan: &Plan, trace: &mut dyn FnMut(&str)) -> Outcome {
     })
 }
 
+/// Executes a plan and tells its messages and who waited for what.
+pub(crate) fn run_waiting(plan: &Plan) -> (Outcome, Vec<Row>, Vec<Waited>) {
+    let mut noted = (Vec::new(), Vec::new());
+    let outcome = guarded(plan, || {
+        let mut world = World::new(plan);
+        world.waits = Some(Waits::default());
+        let verdict = world.run();
+        let (outcome, waits, now) = (outcome(plan, &world, verdict), world.waits.take(), world.now);
+        noted = (world.rows, waits.unwrap_or_default().end(now));
+        outcome
+    });
+    (outcome, noted.0, noted.1)
+}
+
 /// Executes a plan while `watch` looks at the machines of the exchange.
 pub fn run_watched(plan: &Plan, watch: &mut dyn Watch) -> Outcome {
     let mut world = World::new(plan);
@@ -121,6 +138,10 @@ fn why(oracle: &str) -> &'static str {
 
 fn finish(plan: &Plan, mut world: World<'_>) -> (Outcome, Vec<Row>) {
     let verdict = world.run();
+    (outcome(plan, &world, verdict), world.rows)
+}
+
+fn outcome(plan: &Plan, world: &World<'_>, verdict: Verdict) -> Outcome {
     let mut outcome = Outcome {
         messages: world.messages,
         media: world.media,
@@ -131,12 +152,13 @@ fn finish(plan: &Plan, mut world: World<'_>) -> (Outcome, Vec<Row>) {
         ..Outcome::default()
     };
     count(&mut outcome, &world.phones);
+    outcome.two_way = two_way(&world.phones);
     outcome.broken = verdict.err().map(|broken| {
         let ladder = ladder::draw(plan, &world.rows, broken.call, LAST);
         let why = why(broken.oracle);
         Box::new(Failure { broken, ladder, why })
     });
-    (outcome, world.rows)
+    outcome
 }
 
 fn count(outcome: &mut Outcome, phones: &[Phone]) {
@@ -145,6 +167,15 @@ fn count(outcome: &mut Outcome, phones: &[Phone]) {
         outcome.calls += 1;
         *place(outcome, leg) += 1;
     }
+}
+
+/// Calls in which each of two phones heard the other.
+fn two_way(phones: &[Phone]) -> u64 {
+    let legs = || phones.iter().flat_map(|p| p.legs.iter());
+    let heard =
+        |one: &Leg, other: &Leg| one.last_heard(other.id).is_some() && other.last_heard(one.id).is_some();
+    let callers = legs().filter(|l| l.side == Side::Caller);
+    callers.filter(|one| legs().any(|other| other.call == one.call && heard(one, other))).count() as u64
 }
 
 fn place<'a>(outcome: &'a mut Outcome, leg: &Leg) -> &'a mut u64 {

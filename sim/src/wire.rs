@@ -8,6 +8,7 @@ use telex_engine::border::{Flow, Input, Transport};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker;
 use crate::digest::Digest;
 use crate::expect;
 use crate::ladder::Row;
@@ -15,7 +16,7 @@ use crate::nat::sites::Place;
 use crate::net::{Channel, Fate, LinkId, Why};
 use crate::oracle::{Broken, Cause, Entry, Exit, Verdict, broken, grammar, media};
 use crate::phone::{SIP_PORT, Stimulus};
-use crate::text::{Msg, Start};
+use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 
 impl World<'_> {
@@ -44,6 +45,9 @@ impl World<'_> {
     }
 
     pub(crate) fn entered(&mut self, source: SocketAddr, msg: &Msg) {
+        if expect::anything_goes(self.plan) {
+            return;
+        }
         let length = msg.get("content-length").and_then(|text| text.parse().ok());
         let entry =
             Entry { now: self.now, msg, source, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
@@ -57,6 +61,9 @@ impl World<'_> {
             return Ok(());
         }
         self.messages += 1;
+        if matches!(flow, Flow::Datagram { remote, .. } if attacker::is_one(remote)) {
+            return self.transmit_to_attacker(flow, bytes, cause);
+        }
         let msg = match grammar::well_formed(self.now, bytes) {
             Ok(msg) => msg,
             // It may quote a message that was damaged on the way.
@@ -67,10 +74,11 @@ impl World<'_> {
             Flow::Datagram { remote, .. } => {
                 (self.sites.arrive(self.now, remote, EXCHANGE_SIP), Transport::Udp)
             }
-            Flow::Stream { stream } => {
-                let phone = self.streams.get(stream).map(|s| s.phone);
-                (phone.map_or(Place::Nobody, |phone| Place::Phone(phone, SIP_PORT)), Transport::Tcp)
-            }
+            Flow::Stream { stream } => match self.streams.get(stream) {
+                Some(known) => (Place::Phone(known.phone, SIP_PORT), Transport::Tcp),
+                // It is being opened to where nobody listens, and the exchange will be told so.
+                None => return self.unheard(&msg, bytes, cause),
+            },
         };
         let Some(phone) = self.addressee(&msg, flow, place) else {
             if expect::anything_goes(self.plan) {
@@ -80,11 +88,15 @@ impl World<'_> {
             return Err(broken("no_stranger_invited", self.now, reason));
         };
         if !expect::anything_goes(self.plan) {
-            let remote = match flow {
-                Flow::Datagram { remote, .. } => remote,
-                Flow::Stream { .. } => SocketAddr::new(self.sites.outside(phone), SIP_PORT),
+            let (remote, waits) = match flow {
+                Flow::Datagram { remote, .. } => (remote, false),
+                Flow::Stream { stream } => {
+                    let open = self.streams.get(stream).is_some_and(|s| s.exchange_open);
+                    (SocketAddr::new(self.sites.outside(phone), SIP_PORT), !open)
+                }
             };
-            self.judge(phone, &Exit { now: self.now, msg: &msg, raw: bytes, transport, remote, cause })?;
+            let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, waits, remote, cause };
+            self.judge(phone, &exit)?;
         }
         if let Flow::Stream { stream } = flow {
             self.write(stream, false, bytes);
@@ -104,22 +116,23 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A message is given to a stream that will never be open.
+    fn unheard(&mut self, msg: &Msg, raw: &Bytes, cause: Cause<'_>) -> Verdict {
+        let (transport, remote) = (Transport::Tcp, SocketAddr::new(EXCHANGE, 0));
+        let exit = Exit { now: self.now, msg, raw, transport, waits: true, remote, cause };
+        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.exit(&exit) }
+    }
+
     /// The phone that a message is for. Behind a box it need not be the one that gets it: a port may have been
     /// another's, and a gateway may have written one that nobody has.
     fn addressee(&self, msg: &Msg, flow: Flow, place: Place) -> Option<usize> {
-        let (Flow::Datagram { remote, .. }, Start::Request { uri, .. }) = (flow, &msg.start) else {
-            return match place {
-                Place::Phone(phone, _) | Place::Closed(Some(phone)) => Some(phone),
-                Place::Closed(None) | Place::Inside | Place::Nobody => None,
-            };
-        };
-        let user = uri.strip_prefix("sip:").and_then(|rest| rest.split('@').next()).unwrap_or_default();
-        let named = |phone: &usize| self.plan.phones[*phone].extension == user;
         let there = match place {
             Place::Phone(phone, _) | Place::Closed(Some(phone)) => Some(phone),
             Place::Closed(None) => None,
             Place::Inside | Place::Nobody => return None,
         };
+        let Flow::Datagram { remote, .. } = flow else { return there };
+        let named = |phone: &usize| msg.is_to(&self.plan.phones[*phone].extension);
         let neighbours = || self.sites.at_address(remote.ip());
         there.filter(named).or_else(|| neighbours().find(named)).or(there).or_else(|| neighbours().next())
     }
@@ -192,7 +205,13 @@ impl World<'_> {
         hash.number(phone as u64);
         let again = !self.sent_before.insert(hash.value());
         let call = self.book.get(msg.call_id()).copied();
-        self.rows.push(Row { at: self.now, call, phone, inward, text: msg.summary(), fate, again });
+        let link = LinkId { phone, inward, channel: Channel::Sip };
+        let number = match self.plan.phones[phone].transport {
+            Transport::Udp => self.network.sent_on(link),
+            Transport::Tcp => 0,
+        };
+        let text = msg.summary();
+        self.rows.push(Row { at: self.now, call, phone, inward, text, fate, again, number });
     }
 
     /// A phone sends a media packet.

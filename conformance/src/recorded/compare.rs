@@ -51,7 +51,9 @@ fn start_line(pair: &Pair<'_>) -> Vec<Difference> {
     let (recorded, got) = (pair.recorded, pair.got);
     if let (Some(theirs), Some(ours)) = (recorded.status(), got.status()) {
         let asks = |code| matches!(code, 401 | 407);
-        let same = theirs == ours || asks(theirs.code()) && asks(ours.code());
+        let tried = pair.asked.is_some_and(|asked| asked.header(HeaderName::Authorization).is_some());
+        let asked_again = asks(theirs.code()) || tried && theirs.code() == 403;
+        let same = theirs == ours || asked_again && asks(ours.code());
         return if same { vec![] } else { vec![differs(theirs.code().to_string(), ours.code().to_string())] };
     }
     if recorded.method_name() != got.method_name() {
@@ -166,7 +168,8 @@ fn via(got: &Message, asked: Option<&Message>) -> Differs {
 fn from(pair: &Pair<'_>) -> Differs {
     let text = |m: &Message, host: bool| {
         m.from().map_or(String::new(), |from| {
-            let uri = if host { from.uri_text.to_owned() } else { from.uri.user_unescaped().into_owned() };
+            let user = || super::script::named(&from.uri.user_unescaped()).to_owned();
+            let uri = if host { from.uri_text.to_owned() } else { user() };
             format!("{uri};{}", from.tag().map_or("no tag", |tag| if host { tag } else { "tag" }))
         })
     };
@@ -264,7 +267,11 @@ fn described(session: &Session<'_>) -> String {
     let streams =
         session.media().filter(|media| media.line.kind == "audio").map(|media| match media.line.port {
             0 => "audio refused".to_owned(),
-            _ => format!("audio {} {}", media.line.formats.trim(), direction(&media)),
+            _ => {
+                let mut formats: Vec<&str> = media.line.formats.split_ascii_whitespace().collect();
+                formats.sort_unstable();
+                format!("audio {} {}", formats.join(" "), direction(&media))
+            }
         });
     streams.collect::<Vec<_>>().join("; ")
 }

@@ -7,10 +7,13 @@
 
 pub mod compare;
 mod identities;
+pub mod pcap;
 pub mod rewrite;
 pub mod rules;
 mod run;
 pub mod script;
+pub mod show;
+pub mod site;
 
 pub use run::{Outcome, Report, Verdict, run};
 pub use script::{Link, Script, Step};

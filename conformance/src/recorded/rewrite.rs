@@ -4,7 +4,7 @@ use telex_engine::auth::{Login, answer};
 use telex_engine::sip::{DigestChallenge, HeaderName, Message, Method, NameAddr, unfold};
 
 use super::identities::Identities;
-use super::script::PASSWORD;
+use super::script::{PASSWORD, named};
 
 /// Header fields that lead along hops which are not there any more, or prove something to somebody else.
 const LEFT_OUT: [HeaderName; 4] =
@@ -137,7 +137,7 @@ pub(super) fn request(recorded: &Message, known: &Known<'_>) -> Draft {
 
 /// Credentials for the engine's challenge.
 fn proof(recorded: &Message, draft: &Draft, challenge: &str, known: &Known<'_>) -> Option<String> {
-    let user = recorded.from().ok()?.uri.user_unescaped().into_owned();
+    let user = named(&recorded.from().ok()?.uri.user_unescaped()).to_owned();
     let password = if known.honest { PASSWORD } else { "another" };
     let login = Login { user: user.into(), password: password.into() };
     let uri = draft.start.split_ascii_whitespace().nth(1)?;
@@ -145,11 +145,15 @@ fn proof(recorded: &Message, draft: &Draft, challenge: &str, known: &Known<'_>) 
     answer(&challenge, &login, recorded.method_name(), uri, "c0nf0rmance", known.count)
 }
 
-/// A name-addr without parameters.
+/// A name-addr without parameters. Who has no name gets one.
 fn name_of(address: &NameAddr<'_>) -> String {
+    let mut uri = address.uri_text.to_owned();
+    if let (true, Some((scheme, rest))) = (address.uri.user().is_empty(), address.uri_text.split_once(':')) {
+        uri = format!("{scheme}:{}@{rest}", named(""));
+    }
     match address.display {
-        Some(display) if !display.is_empty() => format!("\"{display}\" <{}>", address.uri_text),
-        _ => format!("<{}>", address.uri_text),
+        Some(display) if !display.is_empty() => format!("\"{display}\" <{uri}>"),
+        _ => format!("<{uri}>"),
     }
 }
 

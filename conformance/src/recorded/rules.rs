@@ -81,13 +81,18 @@ pub const RULES: [Row; 24] = [
 ];
 
 /// Differences of a start line and a body that are none.
-pub const OTHER_RULES: [(&str, &str); 7] = [
+pub const OTHER_RULES: [(&str, &str); 9] = [
     ("reason phrase", "is for people (RFC 3261 §7.2)"),
     ("407 for 401", "a proxy asks with 407 where a user agent server asks with 401 (RFC 3261 §22)"),
+    ("401 for 403", "a wrong password is asked for again; who may not do it at all gets 403"),
+    ("PRACK", "needs not be answered where ours was not reliable: it is only when the caller requires it"),
     ("100", "is sent hop by hop and only when nothing else is said within 200 ms (RFC 3261 §17.2.1)"),
     ("offer in INVITE", "where the caller made none: media ends here, so the exchange can offer what it has"),
     ("repeated messages", "depend on who answered how fast"),
-    ("SDP o=, s=, c=, ports", "are those of our own media; streams, formats and directions must be the same"),
+    (
+        "SDP o=, s=, c=, ports",
+        "are those of our own media; streams, formats in any order, directions must be the same",
+    ),
     (
         "video and other streams",
         "are refused here, so that they have port 0 in an answer and are not offered on",
@@ -97,4 +102,16 @@ pub const OTHER_RULES: [(&str, &str); 7] = [
 /// The row of a header field.
 pub fn of(name: H) -> Option<&'static Row> {
     RULES.iter().find(|row| row.name == name)
+}
+
+/// The table as text.
+pub fn text() -> String {
+    let rule = |rule| match rule {
+        Rule::Exact => "exact",
+        Rule::Structure => "structure",
+        Rule::Ignored => "ignored",
+    };
+    let line = |name: &str, rule: &str, reason: &str| format!("{name:<24} {rule:<10} {reason}\n");
+    let rows = RULES.iter().map(|row| line(row.name.as_str(), rule(row.rule), row.reason));
+    rows.chain(OTHER_RULES.iter().map(|(what, why)| line(what, "allowed", why))).collect()
 }

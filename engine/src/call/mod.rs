@@ -27,6 +27,7 @@ use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Ending, Heard, Invitation, LegEvent, Sessions, Stack};
 use crate::event::{EndCause, Event};
+use crate::limits;
 use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
@@ -88,6 +89,8 @@ pub(crate) struct Calls {
     all: Slots<CallKey, Call>,
     ports: Ports,
     by_id: BTreeMap<u64, CallKey>,
+    /// How many of them each caller opened. No entry is zero.
+    shares: BTreeMap<SmolStr, usize>,
     by_query: BTreeMap<QueryId, CallKey>,
     next_id: u64,
     next_query: u64,
@@ -100,6 +103,7 @@ impl Calls {
             all: Slots::new(),
             ports: Ports::new(shards),
             by_id: BTreeMap::new(),
+            shares: BTreeMap::new(),
             by_query: BTreeMap::new(),
             next_id: 1,
             next_query: 1,
@@ -119,6 +123,7 @@ impl Calls {
     /// Asserts that tables agree.
     pub(crate) fn check(&self, sessions: &Sessions) {
         assert_eq!(self.by_id.len(), self.all.len(), "every call has one number");
+        assert_eq!(self.shares.values().sum::<usize>(), self.all.len(), "every call has one caller");
         let mut ports = 0;
         let mut legs = 0;
         for call in self.all.values() {
@@ -287,7 +292,20 @@ impl Calls {
             self.by_query.remove(query);
         }
         self.by_id.remove(&call.id);
+        if let Some(share) = self.shares.get_mut(&call.from) {
+            *share -= 1;
+            if *share == 0 {
+                self.shares.remove(&call.from);
+            }
+        }
         self.all.remove(key);
+    }
+
+    /// Whether this caller has to leave what room there is to others: three quarters of all calls or of all media ports
+    /// are in use, and more than half of the calls are its own.
+    fn is_greedy(&self, caller: &str) -> bool {
+        let tight = self.all.len() >= limits::CALLS / 4 * 3 || self.ports.tight();
+        tight && self.shares.get(caller).is_some_and(|share| *share > self.all.len() / 2)
     }
 
     /// All calls, oldest first, for people.

@@ -13,13 +13,13 @@ use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
-use crate::dialog::{Invitation, Invited, is_sdp, without_tag};
+use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
-use crate::sip::{EscapedUser, HeaderName, Host, Message, Status, Uri};
+use crate::sip::{EscapedUser, HeaderName, Host, Message, NameAddr, Status, Uri};
 use crate::transaction::Reply;
 
 /// An INVITE outside any dialog, from somebody who may call.
@@ -80,6 +80,7 @@ impl Calls {
             }
             if refusal.status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");
+                reply = reply.header(HeaderName::AcceptEncoding, "identity");
             }
             below.stack.respond(cx, incoming.txn, &reply);
         }
@@ -101,8 +102,12 @@ impl Calls {
             Destination::Phone(extension, _) => targets(config, registrar, extension),
             Destination::Echo | Destination::Tone => Vec::new(),
         };
-        if self.all.len() >= limits::CALLS {
-            cx.report(Event::Overload { what: "calls".into() });
+        let full = match self.all.len() >= limits::CALLS {
+            true => Some("calls"),
+            false => self.is_greedy(&incoming.caller).then_some("calls of one caller"),
+        };
+        if let Some(what) = full {
+            below.stack.transport.no_room(cx, what);
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
         if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
@@ -127,7 +132,10 @@ impl Calls {
         offer: Option<Description>,
     ) -> Result<CallKey, Refusal> {
         let (shard, room) = self.ports.room();
-        let port = self.ports.take(cx, shard).ok_or(Status::SERVICE_UNAVAILABLE)?;
+        let Some(port) = self.ports.take(cx, shard) else {
+            below.stack.transport.no_room(cx, "RTP ports");
+            return Err(Status::SERVICE_UNAVAILABLE.into());
+        };
         let id = self.next_id;
         let key = self.all.insert(Call {
             id,
@@ -156,6 +164,7 @@ impl Calls {
         };
         self.next_id += 1;
         self.by_id.insert(id, key);
+        *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
         let address = cx.config.media_address.unwrap_or(local.ip());
         let contact = format_smolstr!("{}", incoming.source);
@@ -209,7 +218,10 @@ impl Calls {
         let mut failed = Vec::new();
         for target in targets.into_iter().take(limits::LEGS_PER_CALL - 1) {
             let invitation = Invitation { uri: target.uri, routes: target.routes, ..invitation.clone() };
-            let Some(party) = self.add_callee(cx, key, &invitation.uri) else { break };
+            let Some(party) = self.add_callee(cx, key, &invitation.uri) else {
+                below.stack.transport.no_room(cx, "RTP ports");
+                break;
+            };
             asked.push(party);
             let asks = match target.reach {
                 Reach::Flow(flow) => self.ask(cx, below, key, party, Some(flow), invitation),
@@ -306,7 +318,7 @@ impl Calls {
 
 /// The session description of an INVITE; `None` when it asks for our offer.
 fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
-    if invite.body().is_empty() {
+    if invite.body().is_empty() || is_optional(invite) && !is_sdp(invite) {
         return Ok(None);
     }
     if !is_sdp(invite) || invite.header(HeaderName::ContentEncoding).is_some() {
@@ -336,7 +348,8 @@ fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<T
     for binding in registrar.lookup(extension) {
         let (reach, uri) = (binding.reach(), Uri::parse(&binding.contact));
         if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
-            let routes = binding.route_set().map(SmolStr::new).collect();
+            let routes = binding.route_set().filter_map(|hop| NameAddr::parse(hop).ok());
+            let routes = routes.map(|hop| SmolStr::new(hop.uri_text)).collect();
             targets.push(Target { uri: SmolStr::new(uri.without_headers()), reach, routes });
         }
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::border::Action;
 use crate::cx::{CallKey, Cx};
-use crate::event::Event;
 use crate::mediactl::{LegId, MediaCommand, PortId, RoomId, ShardId};
 
 /// When fewer port pairs than this are free, or than a quarter of what was granted, more are asked for.
@@ -82,11 +81,14 @@ impl Ports {
             let count = u16::try_from(pool.wanted).unwrap_or(u16::MAX);
             cx.out.push(Action::Media { shard, command: MediaCommand::WantPorts { count } });
         }
-        match port {
-            Some(_) => self.used += 1,
-            None => cx.report(Event::Overload { what: "RTP ports".into() }),
-        }
+        self.used += usize::from(port.is_some());
         port
+    }
+
+    /// Whether no more pairs are to be had and three quarters of those granted are in use.
+    pub(crate) fn tight(&self) -> bool {
+        let granted: usize = self.pools.iter().map(|pool| pool.granted).sum();
+        self.pools.iter().all(|pool| pool.exhausted) && self.used >= granted / 4 * 3
     }
 
     /// Gives a pair back.

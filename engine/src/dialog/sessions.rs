@@ -38,6 +38,11 @@ impl Stack {
         self.transactions.respond(cx, &mut self.transport, txn, reply);
     }
 
+    /// Answers finally and forgets the request, so that who asks for nothing we have costs no memory.
+    pub(crate) fn refuse(&mut self, cx: &mut Cx<'_>, txn: ServerKey, reply: &Reply) {
+        self.transactions.refuse(cx, &mut self.transport, txn, reply);
+    }
+
     /// The Contact URI of a user reached through this flow (RFC 3261 §8.1.1.8).
     pub(crate) fn contact(&self, flow: Flow, user: &str) -> SmolStr {
         let local = self.transport.local_of(&flow);
@@ -68,6 +73,11 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
+    /// Takes a new key for what is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_tag.rekey(rng);
+    }
+
     /// An empty table.
     pub(crate) fn new(rng: &mut Rng) -> Self {
         Self {
@@ -222,7 +232,7 @@ impl Sessions {
         flow: Flow,
     ) -> Option<Heard> {
         let Some(leg) = self.find(message, cx.planted) else {
-            stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
+            stack.refuse(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
             return None;
         };
         self.within(cx, stack, leg, txn, message, flow)

@@ -31,7 +31,7 @@ impl Tables {
         if method != Method::Register
             && let Some(reply) = screen::unsupported(message)
         {
-            return self.below.stack.respond(cx, txn, &reply);
+            return self.below.stack.refuse(cx, txn, &reply);
         }
         if inside {
             let below = &mut self.below;
@@ -44,14 +44,14 @@ impl Tables {
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
             Method::Register => self.register(cx, txn, message, flow, source),
-            method => self.below.stack.respond(cx, txn, &screen::outside(method)),
+            method => self.below.stack.refuse(cx, txn, &screen::outside(method)),
         }
     }
 
     fn invite(&mut self, cx: &mut Cx<'_>, txn: ServerKey, invite: &Message, flow: Flow, source: SocketAddr) {
         let stack = &mut self.below.stack;
         if let Some(reply) = screen::unfit(cx, stack, txn, invite) {
-            return stack.respond(cx, txn, &reply);
+            return stack.refuse(cx, txn, &reply);
         }
         if self.stopping != Stopping::No {
             let reply = Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, 30);
@@ -142,7 +142,7 @@ impl Tables {
                 values.into_iter().fold(Reply::new(kind.status()), challenge)
             }
         };
-        stack.transactions.refuse(cx, &mut stack.transport, txn, &reply);
+        stack.refuse(cx, txn, &reply);
         None
     }
 }

@@ -127,6 +127,13 @@ impl Machine {
 }
 
 impl Servers {
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_key.rekey(rng);
+        self.by_identity.rekey(rng);
+        self.shares.rekey(rng);
+        self.tag_key = HashKey::new(rng);
+    }
+
     pub(super) fn new(rng: &mut Rng, room: usize) -> Self {
         Self {
             live: Slots::new(),
@@ -187,14 +194,17 @@ impl Servers {
             return None;
         }
         let cancel = self.open(cx, transport, arrival);
-        let mut reply = Reply::new(if invite.is_some() { Status::OK } else { Status::NO_SUCH_TRANSACTION });
+        let Some(invite) = invite else {
+            self.refuse(cx, transport, cancel, &Reply::new(Status::NO_SUCH_TRANSACTION));
+            return None;
+        };
+        let mut reply = Reply::new(Status::OK);
         // §9.2: the To tag should be that of the response to the INVITE.
-        reply.to_tag = invite.map(|txn| self.tag(cx, txn));
+        reply.to_tag = Some(self.tag(cx, invite));
         if !cx.planted.is(Fault::CancelNotAnswered) {
             self.respond(cx, transport, cancel, &reply);
         }
-        let invite =
-            invite.filter(|txn| self.live.get(*txn).is_some_and(|server| server.machine.is_pending()))?;
+        self.live.get(invite).filter(|server| server.machine.is_pending())?;
         Some(Up::Cancel { invite })
     }
 
@@ -346,9 +356,9 @@ impl Servers {
         (ours == Some(tag)).then_some(found)
     }
 
-    /// Whether a new transaction may be opened; the refusal has been sent when not. Once the table is full to seven
-    /// eighths, a source that holds more than half of it gets no more, so that one address cannot take the room of
-    /// all others.
+    /// Whether a new transaction may be opened; the refusal has been sent when not. The last eighth of the room is for
+    /// what belongs to dialogs, so that calls can end. Once three quarters are taken, a source that holds more than half
+    /// of them gets no more, so that one address cannot take the room of all others.
     fn has_room(
         &mut self,
         cx: &mut Cx<'_>,
@@ -361,8 +371,13 @@ impl Servers {
         }
         let live = self.live.len() + others;
         let share = self.shares.get(&network(arrival.source.ip())).copied().unwrap_or(0);
-        let greedy = live >= self.room / 8 * 7 && share > self.live.len() / 2;
-        if live < self.room && !greedy {
+        let greedy = live >= self.room / 4 * 3 && share > self.live.len() / 2;
+        let room = match arrival.begins_something() {
+            true if greedy => 0,
+            true => self.room / 8 * 7,
+            false => self.room,
+        };
+        if live < room {
             return true;
         }
         transport.refuse_for_room(cx, arrival, "transactions");

@@ -93,12 +93,12 @@ mod tests {
 
     #[test]
     fn the_least_promising_go_first() {
-        assert_eq!(shares(0), [0, 0, 0]);
-        assert_eq!(shares(20), [0, 0, 0]);
-        assert_eq!(shares(40), [50, 16, 0]);
+        assert_eq!(shares(15), [0, 0, 0]);
+        assert_eq!(shares(20), [20, 0, 0]);
+        assert_eq!(shares(40), [100, 0, 0]);
         assert_eq!(shares(60), [100, 50, 0]);
-        assert_eq!(shares(90), [100, 100, 0]);
-        assert_eq!(shares(145), [100, 100, 50]);
+        assert_eq!(shares(80), [100, 100, 0]);
+        assert_eq!(shares(115), [100, 100, 50]);
         assert_eq!(shares(100_000), [100, 100, 100]);
     }
 

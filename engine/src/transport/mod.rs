@@ -13,10 +13,11 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use self::gate::Gate;
 pub(crate) use self::listeners::DEFAULT_PORT;
@@ -27,6 +28,7 @@ use self::streams::{Stage, Streams};
 use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamEvent, StreamId};
 use crate::cx::Cx;
 use crate::event::Event;
+use crate::index::HashKey;
 use crate::limits;
 use crate::planted::Fault;
 use crate::rng::Rng;
@@ -49,7 +51,7 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     /// Whether it is a request that belongs to nothing there is.
-    fn begins_something(&self) -> bool {
+    pub(crate) fn begins_something(&self) -> bool {
         let method = self.message.method();
         let inside = || self.message.to().is_ok_and(|to| to.tag().is_some());
         !matches!(method, Method::Ack | Method::Cancel) && (method == Method::Register || !inside())
@@ -93,6 +95,8 @@ pub(crate) struct Transport {
     listeners: Listeners,
     streams: Streams,
     gate: Gate,
+    /// Key of the To tags of stateless answers.
+    tag_key: HashKey,
     load: Load,
     /// Number of the next stream that we open.
     next: u64,
@@ -110,6 +114,7 @@ impl Transport {
             listeners,
             streams: Streams::default(),
             gate: Gate::new(rng),
+            tag_key: HashKey::new(rng),
             load: Load::default(),
             next: 2,
             received: 0,
@@ -117,6 +122,17 @@ impl Transport {
             full: 0,
             limited: 0,
         }
+    }
+
+    /// Takes new keys for everything that is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.gate.rekey(rng);
+    }
+
+    /// Octets of messages that are not whole yet.
+    #[cfg(feature = "serde")]
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.streams.unfinished()
     }
 
     /// Other sockets are bound from now on.
@@ -180,6 +196,9 @@ impl Transport {
             let Some(open) = self.streams.touch(cx.now, stream) else { return Heard::Nothing };
             let remote = open.remote;
             match open.framer.next_frame() {
+                Frame::NeedMore if open.dawdles(cx.now) => {
+                    return self.close(cx, stream, "a message took too long".into());
+                }
                 Frame::NeedMore => return Heard::Nothing,
                 Frame::KeepAlive if open.ponged => {}
                 Frame::KeepAlive => {
@@ -189,6 +208,7 @@ impl Transport {
                 }
                 Frame::Broken { error, head } => return self.break_off(cx, stream, error, head),
                 Frame::Message(bytes) => {
+                    open.begun = None;
                     let message = match Message::parse(bytes) {
                         Ok(message) => message,
                         Err(error) => return self.break_off(cx, stream, error, Bytes::new()),
@@ -277,6 +297,17 @@ impl Transport {
         }
     }
 
+    /// A stream to where datagrams of a peer go: one that we opened, or a new one. A stream that was opened from there
+    /// is nobody's: behind a NAT another phone may have the same port number for its streams.
+    pub(crate) fn stream_beside(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
+        let ours = self.streams.to(remote).filter(|stream| stream.0.is_multiple_of(2));
+        let stream = match ours {
+            Some(stream) => stream,
+            None => self.connect(cx, remote)?,
+        };
+        Some(Flow::Stream { stream })
+    }
+
     /// Sends a whole message. False when the flow is a stream that is gone.
     pub(crate) fn transmit(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) -> bool {
         if let Flow::Stream { stream } = flow
@@ -322,11 +353,16 @@ impl Transport {
         if arrival.message.method() == Method::Ack || !arrival.message.is_request() {
             return;
         }
-        let drawn = cx.rng.tag.token::<10>();
-        let tag = reply.to_tag.as_ref().unwrap_or(&drawn);
-        let bytes = reply.write(&arrival.message, arrival.source, Some(tag));
+        let tag = reply.to_tag.clone().unwrap_or_else(|| self.stateless_tag(&arrival.message));
+        let bytes = reply.write(&arrival.message, arrival.source, Some(&tag));
         let mut path = self.path(arrival);
         self.send_back(cx, &mut path, bytes);
+    }
+
+    /// The To tag of an answer that nothing is kept of: the same whenever the request comes again (RFC 3261 §8.2.7).
+    fn stateless_tag(&self, request: &Message) -> SmolStr {
+        let parts = [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq];
+        format_smolstr!("{:016x}", self.tag_key.hash_one(parts.map(|name| request.header(name))))
     }
 
     /// Whether a request that no transaction knows may be taken; it was refused when not. Over the rate of its source a
@@ -464,14 +500,24 @@ impl Transport {
             let Some(open) = self.streams.touch(cx.now, stream) else { return };
             open.local.set_ip(local.ip());
             self.streams.advance(cx, stream, Stage::Talking);
-        } else if self.streams.len() >= limits::STREAMS {
+        } else if let Some(what) = self.no_stream_for(remote) {
             cx.out.push(Action::Disconnect { stream });
-            self.no_room(cx, "streams");
+            self.no_room(cx, what);
             return;
         } else {
             self.streams.add(cx, stream, Stage::Silent, SocketAddr::new(local.ip(), local.port()), remote);
         }
         cx.report(Event::StreamOpened { remote });
+    }
+
+    /// Why this peer may not open one more stream, if so.
+    fn no_stream_for(&self, remote: SocketAddr) -> Option<&'static str> {
+        let source = remote.ip();
+        let stranger = self.streams.share(source) >= limits::STREAMS_OF_STRANGER && !self.gate.knows(source);
+        match self.streams.len() >= limits::STREAMS {
+            true => Some("streams"),
+            false => stranger.then_some("streams of one stranger"),
+        }
     }
 
     fn connect(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<StreamId> {

@@ -1,11 +1,12 @@
 //! The streams that are open or being opened.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::border::StreamId;
 use crate::cx::{Cx, Timer};
 use crate::limits;
+use crate::rate::network;
 use crate::sip::Framer;
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
@@ -32,6 +33,8 @@ pub(super) struct Stream {
     pub(super) local: SocketAddr,
     pub(super) stage: Stage,
     pub(super) framer: Framer,
+    /// When the message began that is not whole yet.
+    pub(super) begun: Option<Instant>,
     /// A keep-alive among the octets that just came was answered already.
     pub(super) ponged: bool,
     /// How many refer to it: bindings, dialogs, transactions.
@@ -47,9 +50,16 @@ pub(super) struct Stream {
 pub(super) struct Streams {
     live: BTreeMap<StreamId, Stream>,
     to: BTreeMap<SocketAddr, StreamId>,
+    /// How many each source has. No entry is zero.
+    shares: BTreeMap<IpAddr, usize>,
 }
 
 impl Streams {
+    #[cfg(feature = "serde")]
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.live.iter().map(|(id, stream)| (*id, stream.framer.waiting()))
+    }
+
     /// A stream begins. It has until the timer of its stage fires.
     pub(super) fn add(
         &mut self,
@@ -61,11 +71,13 @@ impl Streams {
     ) {
         let timer = cx.timers.arm(cx.now + stage.patience(), Timer::Stream(id));
         let framer = Framer::default();
-        let stream = Stream { remote, local, stage, framer, ponged: false, pins: 0, used: cx.now, timer };
+        let begun = None;
+        let stream =
+            Stream { remote, local, stage, framer, begun, ponged: false, pins: 0, used: cx.now, timer };
+        self.remove(cx, id);
+        *self.shares.entry(network(remote.ip())).or_default() += 1;
         self.to.insert(remote, id);
-        if let Some(old) = self.live.insert(id, stream) {
-            cx.timers.cancel(old.timer);
-        }
+        self.live.insert(id, stream);
     }
 
     /// A stream is over. `None` when it was not there.
@@ -74,6 +86,13 @@ impl Streams {
         cx.timers.cancel(stream.timer);
         if self.to.get(&stream.remote) == Some(&id) {
             self.to.remove(&stream.remote);
+        }
+        let source = network(stream.remote.ip());
+        if let Some(share) = self.shares.get_mut(&source) {
+            *share -= 1;
+            if *share == 0 {
+                self.shares.remove(&source);
+            }
         }
         Some(stream)
     }
@@ -140,6 +159,11 @@ impl Streams {
         self.live.get(&id).map_or(0, |stream| stream.pins)
     }
 
+    /// How many streams this source has.
+    pub(super) fn share(&self, source: IpAddr) -> usize {
+        self.shares.get(&network(source)).copied().unwrap_or(0)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.live.len()
     }
@@ -153,9 +177,18 @@ impl Streams {
                 "stream {id:?} is not to {remote}"
             );
         }
+        assert_eq!(self.shares.values().sum::<usize>(), self.live.len(), "every stream has one source");
         for (id, stream) in &self.live {
             assert!(armed(stream.timer), "stream {id:?} has no timer");
         }
+    }
+}
+
+impl Stream {
+    /// Takes note of whether a message has begun and is not whole. True when that has been so for too long.
+    pub(super) fn dawdles(&mut self, now: Instant) -> bool {
+        self.begun = self.framer.is_within_message().then(|| self.begun.unwrap_or(now));
+        self.begun.is_some_and(|begun| now.since(begun) > limits::STREAM_MESSAGE)
     }
 }
 

@@ -260,13 +260,19 @@ fn a_malformed_request_is_answered_with_the_reason_when_it_can_be() {
         SIP/2.0 400 bad Max-Forwards: not a number
         Via: SIP/2.0/UDP 192.0.2.7:5062;branch=z9hG4bK1;rport=5062;received=192.0.2.7
         From: <sip:100@192.0.2.1>;tag=a
-        To: <sip:192.0.2.1>;tag=ktiw9afjm4
+        To: <sip:192.0.2.1>;tag=4e04b4a100cf8a1f
         Call-ID: 1@192.0.2.7
         CSeq: 1 OPTIONS
         Content-Length: 0
         "#);
     assert!(matches!(&events[..], [Action::Report(Event::Malformed { answered: true, .. })]), "{events:?}");
     assert_eq!((world.transport.received(), world.transport.malformed()), (1, 1));
+    let mut again = || {
+        assert!(world.datagram("192.0.2.7:5062", wire(&bad)).is_none());
+        world.bench.out.truncate(1);
+        world.bench.sent_one().1
+    };
+    assert_eq!(again(), again(), "the To tag of a stateless answer stays (RFC 3261 §8.2.7)");
 
     let method = OPTIONS.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE");
     assert!(world.datagram("192.0.2.7:5062", wire(&method)).is_none());
@@ -430,7 +436,7 @@ fn a_connection_that_takes_too_long_is_given_up() {
 fn streams_over_the_limit_are_refused() {
     let mut world = World::new();
     for n in 0..limits::STREAMS as u64 {
-        let remote = SocketAddr::new(IpAddr::from([10, 1, (n >> 14) as u8, 1]), (n % 16384) as u16 + 1024);
+        let remote = SocketAddr::new(IpAddr::from([10, 1, (n >> 12) as u8, (n >> 6) as u8]), n as u16);
         world.accept(2 * n + 1, &remote.to_string());
     }
     world.bench.out.clear();
@@ -442,6 +448,43 @@ fn streams_over_the_limit_are_refused() {
     let tcp = border::Transport::Tcp;
     assert_eq!(world.transport.target(&mut world.bench.cx(), tcp, address("192.0.2.8:5060")), None);
     assert_eq!(world.transport.streams(), limits::STREAMS);
+}
+
+#[test]
+fn a_stranger_may_not_open_many_streams() {
+    let mut world = World::new();
+    let open = |world: &mut World, n: usize| {
+        world.accept(2 * n as u64 + 1, &format!("192.0.2.7:{}", 2000 + n));
+        let over = Action::Disconnect { stream: StreamId(2 * n as u64 + 1) };
+        !std::mem::take(&mut world.bench.out).contains(&over)
+    };
+    let opened = (0..2 * limits::STREAMS_OF_STRANGER).filter(|n| open(&mut world, *n)).count();
+    assert_eq!(opened, limits::STREAMS_OF_STRANGER);
+    assert_eq!(world.transport.full() as usize, limits::STREAMS_OF_STRANGER);
+    world.accept(999, "192.0.2.8:2000");
+    assert!(world.transport.is_open(StreamId(999)), "its neighbour may");
+    world.transport.know(address("192.0.2.7:5060"));
+    assert!(open(&mut world, 1000), "and it, once a request of it was accepted");
+    assert!(world.run(limits::STREAM_START).len() > limits::STREAMS_OF_STRANGER, "silent ones end");
+    assert_eq!(world.transport.streams(), 0);
+}
+
+#[test]
+fn a_message_that_comes_octet_by_octet_must_be_whole_in_time() {
+    let mut world = World::new();
+    world.accept(1, "192.0.2.7:40000");
+    let Heard::Arrival(_) = world.bytes(1, wire(OPTIONS)) else { panic!("no arrival") };
+    world.bench.now += Duration::from_secs(100);
+    let octets = wire(OPTIONS);
+    for (n, octet) in octets.iter().enumerate() {
+        let heard = world.bytes(1, Bytes::copy_from_slice(&[*octet]));
+        if matches!(heard, Heard::Gone(StreamId(1))) {
+            assert_eq!(n, 8, "the first octet after {:?}", limits::STREAM_MESSAGE);
+            return;
+        }
+        world.bench.now += Duration::from_secs(4);
+    }
+    panic!("it was let go on");
 }
 
 #[test]

@@ -14,11 +14,11 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// A phone's registration.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    call_id: String,
+    pub(super) call_id: String,
     tag: String,
-    cseq: u32,
+    pub(super) cseq: u32,
     expires: u32,
-    challenge: Option<Challenge>,
+    pub(super) challenge: Option<Challenge>,
     /// A REGISTER with credentials was refused already.
     refused: bool,
     busy: bool,
@@ -42,6 +42,13 @@ impl Registration {
             leaving: false,
             successes: 0,
         }
+    }
+}
+
+impl Registration {
+    /// Whether the phone has never been registered although it asked, and whether an answer is missing.
+    pub(super) fn waits(&self) -> (bool, bool) {
+        (self.cseq > 0 && self.successes == 0, self.busy)
     }
 }
 
@@ -121,9 +128,20 @@ impl Phone {
         }
         let now = scene.now;
         self.registration.busy = false;
-        let Answer::Final(msg) = answer else { return self.register_later(now + AGAIN) };
+        let Answer::Final(msg) = answer else {
+            if self.registration.leaving && self.plan.transport == Transport::Udp {
+                // It has tried long enough.
+                return self.close_streams();
+            }
+            return self.register_later(now + AGAIN);
+        };
         match msg.code().unwrap_or(0) {
-            200 => self.register_accepted(now, msg),
+            200 => {
+                self.register_accepted(now, msg);
+                if !self.registration.leaving {
+                    self.register_oddly(scene);
+                }
+            }
             401 if self.take_challenge(msg) => self.send_register(scene),
             423 => {
                 let least = msg.get("min-expires").and_then(|v| v.parse().ok());

@@ -1,5 +1,8 @@
 //! `telex sim`: the engine in a simulated world, many times, and what broke.
 
+mod every;
+mod keep;
+
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,8 +16,8 @@ use smol::stream::StreamExt as _;
 use telex_sim::plan::words::{Word as _, read_share};
 use telex_sim::plan::{BrokenTimer, LONGEST_TEXT, MOST_CALLS, MOST_PHONES};
 use telex_sim::{
-    Bounds, BrokenPlan, FEATURES, Failure, Outcome, Plan, Settings, Shrunk, Site, Summary, draw, in_order,
-    run, run_traced, run_with_ladder, shrink_while,
+    FEATURES, Failure, Outcome, Plan, Settings, Site, Summary, draw, in_order, run, run_traced,
+    run_with_ladder,
 };
 
 use super::print;
@@ -31,6 +34,8 @@ pub(super) struct Sim {
     #[command(flatten)]
     what: What,
     #[command(flatten)]
+    every: every::Every,
+    #[command(flatten)]
     world: World,
     #[command(flatten)]
     output: Output,
@@ -40,13 +45,13 @@ pub(super) struct Sim {
 #[command(next_help_heading = "What to run")]
 struct What {
     /// Run one seed [default: 1].
-    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "plan"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "plan", "Every"])]
     seed: Option<u64>,
     /// Run the seeds from A up to but not including B.
-    #[arg(long, value_name = "A..B", value_parser = range, conflicts_with = "plan")]
+    #[arg(long, value_name = "A..B", value_parser = range, conflicts_with_all = ["plan", "Every"])]
     seeds: Option<Range<u64>>,
     /// Run plans from files instead.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "World")]
     plan: Vec<PathBuf>,
     /// Run on so many threads [default: one for each core]. The results are the same.
     #[arg(long, value_name = "N")]
@@ -57,41 +62,41 @@ struct What {
 #[command(next_help_heading = "The world; what is not said here the seed decides")]
 struct World {
     /// Take phones, times and limits from this configuration of an exchange.
-    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Calls of each seed.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = count::<MOST_CALLS>, conflicts_with = "plan")]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = count::<MOST_CALLS>)]
     calls: usize,
     /// Phones of each seed.
-    #[arg(long, value_name = "N", value_parser = count::<MOST_PHONES>, conflicts_with = "plan")]
+    #[arg(long, value_name = "N", value_parser = count::<MOST_PHONES>)]
     phones: Option<usize>,
     /// Datagrams lost, e.g. 5%.
-    #[arg(long, value_name = "P", value_parser = read_share, conflicts_with = "plan")]
+    #[arg(long, value_name = "P", value_parser = read_share)]
     loss: Option<u32>,
     /// Datagrams doubled.
-    #[arg(long, value_name = "P", value_parser = read_share, conflicts_with = "plan")]
+    #[arg(long, value_name = "P", value_parser = read_share)]
     dup: Option<u32>,
     /// Datagrams that later ones overtake.
-    #[arg(long, value_name = "P", value_parser = read_share, conflicts_with = "plan")]
+    #[arg(long, value_name = "P", value_parser = read_share)]
     reorder: Option<u32>,
     /// Time that a packet takes, e.g. 20ms.
-    #[arg(long, value_name = "TIME", value_parser = Duration::read, conflicts_with = "plan")]
+    #[arg(long, value_name = "TIME", value_parser = Duration::read)]
     latency: Option<Duration>,
     /// Time that some packets take longer.
-    #[arg(long, value_name = "TIME", value_parser = Duration::read, conflicts_with = "plan")]
+    #[arg(long, value_name = "TIME", value_parser = Duration::read)]
     jitter: Option<Duration>,
     /// No faults but those asked for.
-    #[arg(long, conflicts_with = "plan")]
+    #[arg(long)]
     plain: bool,
     /// Every seed has this: see `--features`.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = feature, conflicts_with = "plan")]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = feature)]
     with: Vec<String>,
     /// No seed has this.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = feature, conflicts_with = "plan")]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = feature)]
     without: Vec<String>,
     /// Break a timer of the engine, to see it caught: t1 or t2.
     #[arg(long, value_name = "TIMER", num_args = 0..=1, default_missing_value = "t1",
-        value_parser = BrokenTimer::read, conflicts_with = "plan")]
+        value_parser = BrokenTimer::read)]
     break_timer: Option<BrokenTimer>,
 }
 
@@ -187,6 +192,14 @@ fn simulate(options: &Sim) -> Result<bool, Wrong> {
         print(&features());
         return Ok(true);
     }
+    if options.every.is_wanted() {
+        return every::main(
+            &options.every,
+            options.what.plan.first().map(PathBuf::as_path),
+            options.what.jobs(),
+            output,
+        );
+    }
     let source = Source::of(options)?;
     if output.print_plan {
         (0..source.len()).for_each(|n| print(&source.plan(n).to_toml()));
@@ -195,42 +208,48 @@ fn simulate(options: &Sim) -> Result<bool, Wrong> {
     if (output.trace || output.ladder.is_some()) && source.len() > 1 {
         return Err("--trace and --ladder show one run: choose it with --seed or --plan".to_owned());
     }
-    std::fs::create_dir_all(&output.keep)
-        .map_err(|e| format!("cannot write to {}: {e}", output.keep.display()))?;
-    let jobs =
-        options.what.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    stop_on_interrupt();
-    // A panic of the engine is a broken rule; what it said is in the reason.
-    std::panic::set_hook(Box::new(|_| {}));
-    let began = Instant::now();
-    let mut summary = Summary::default();
-    let mut broken = Vec::new();
-    in_order(
-        source.len(),
-        jobs,
-        &STOP,
-        |n| run_one(&source.plan(n), output),
-        |n, outcome| {
-            summary.add(&outcome);
-            if let Some(failure) = outcome.broken {
-                let _ = writeln!(std::io::stderr(), "{} broke {}", source.name(n), failure.broken);
-                broken.push((n, failure));
-            }
-        },
-    );
-    let wall = began.elapsed();
-    let _ = std::panic::take_hook();
-    let broken = explain(&source, &broken, jobs, output)?;
+    keep::prepare(output)?;
+    let (summary, broken, wall) = quietly(|| {
+        let began = Instant::now();
+        let (summary, broken) = run_all(&source, options.what.jobs(), output);
+        let wall = began.elapsed();
+        (summary, keep::explain(&source, &broken, options.what.jobs(), output), wall)
+    });
+    keep::write(&broken, output)?;
     if output.json {
         print(&format!("{}\n", summary.json(&broken, wall)));
         return Ok(broken.is_empty());
     }
-    print(&told(&broken));
+    print(&keep::told(&broken));
     print(&summary.text(broken.len(), wall));
     if STOP.load(Ordering::Relaxed) {
         print(&format!("interrupted after {} of {}\n", summary.seeds, source.len()));
     }
     Ok(broken.is_empty())
+}
+
+/// Runs every plan: counts, and what broke.
+fn run_all(source: &Source, jobs: usize, output: &Output) -> (Summary, Vec<(usize, Box<Failure>)>) {
+    let mut summary = Summary::default();
+    let mut broken = Vec::new();
+    let work = |n| run_one(&source.plan(n), output);
+    in_order(source.len(), jobs, &STOP, work, |n, outcome| {
+        summary.add(&outcome);
+        if let Some(failure) = outcome.broken {
+            let _ = writeln!(std::io::stderr(), "{} broke {}", source.name(n), failure.broken);
+            broken.push((n, failure));
+        }
+    });
+    (summary, broken)
+}
+
+/// Runs the simulator. A panic of the engine is a broken rule there, and what it said is in the reason.
+fn quietly<T>(run: impl FnOnce() -> T) -> T {
+    stop_on_interrupt();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = run();
+    let _ = std::panic::take_hook();
+    result
 }
 
 fn run_one(plan: &Plan, output: &Output) -> Outcome {
@@ -241,74 +260,6 @@ fn run_one(plan: &Plan, output: &Output) -> Outcome {
     let (outcome, ladder) = run_with_ladder(plan, call);
     print(&ladder);
     outcome
-}
-
-/// The first failure of each rule is shrunk and kept in a file.
-fn explain(
-    source: &Source,
-    broken: &[(usize, Box<Failure>)],
-    jobs: usize,
-    output: &Output,
-) -> Result<Vec<BrokenPlan>, Wrong> {
-    let mut rules = Vec::new();
-    let firsts: Vec<bool> = broken
-        .iter()
-        .map(|(_, failure)| {
-            let first = !rules.contains(&failure.broken.oracle);
-            rules.push(failure.broken.oracle);
-            first
-        })
-        .collect();
-    let work = |n: usize| {
-        let (place, failure) = &broken[n];
-        let plan = source.plan(*place);
-        let shrunk = (firsts[n] && !output.no_shrink).then(|| shrunk(&plan, failure)).flatten();
-        BrokenPlan { plan, failure: failure.clone(), shrunk, replay: String::new(), more: !firsts[n] }
-    };
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut all = Vec::new();
-    in_order(broken.len(), jobs, &AtomicBool::new(false), work, |_, plan| all.push(plan));
-    std::panic::set_hook(hook);
-    for plan in all.iter_mut().filter(|plan| !plan.more) {
-        let path = match output.keep.to_str() {
-            Some(".") => PathBuf::from(plan.file_name()),
-            _ => output.keep.join(plan.file_name()),
-        };
-        std::fs::write(&path, plan.file_text())
-            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-        plan.replay = format!("{} sim --plan {}", program(), path.display());
-    }
-    Ok(all)
-}
-
-fn shrunk(plan: &Plan, failure: &Failure) -> Option<(Shrunk, Box<Failure>)> {
-    let (began, bounds) = (Instant::now(), Bounds::default());
-    let mut go_on =
-        |runs| runs < bounds.runs && began.elapsed() < bounds.time && !STOP.load(Ordering::Relaxed);
-    let shrunk = shrink_while(plan, &failure.broken, &mut go_on);
-    let failure = run(&shrunk.plan).broken?;
-    Some((shrunk, failure))
-}
-
-/// Failures with all there is to say, then those of the same rules by their seeds.
-fn told(broken: &[BrokenPlan]) -> String {
-    let mut text = String::new();
-    for plan in broken.iter().filter(|plan| !plan.more) {
-        text.push_str(&plan.text());
-        let rule = plan.failure.broken.oracle;
-        let same = broken.iter().filter(|other| other.more && other.failure.broken.oracle == rule);
-        let seeds: Vec<String> = same.map(|other| other.plan.seed.to_string()).collect();
-        if !seeds.is_empty() {
-            text.push_str(&format!("{rule} also broke with the seeds {}\n\n", seeds.join(" ")));
-        }
-    }
-    text
-}
-
-/// How the user calls this program.
-fn program() -> String {
-    std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "telex".to_owned())
 }
 
 fn features() -> String {
@@ -325,6 +276,13 @@ fn read_plan(path: &Path) -> Result<Plan, Wrong> {
     }
     let text = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
     Plan::parse(&text).map_err(|e| wrong(&e))
+}
+
+impl What {
+    fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.unwrap_or_else(cores)
+    }
 }
 
 impl World {
