@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use telex_engine::rtp::{Compound, Kind, classify};
+use telex_engine::rtp::{Kind, classify};
 
 use crate::calls::{self, Call, Exchange};
 use crate::file::{Capture, Format, Frame, Stopped};
@@ -176,8 +176,8 @@ impl Analyser {
         let Some(decoded) = self.network.decode(frame) else { return };
         self.counts.fragments += u64::from(decoded.fragmented);
         match decoded.carried {
-            Carried::Datagram { source, destination, payload, missing } => {
-                self.datagram((source, destination), payload.as_ref(), missing, origin);
+            Carried::Datagram { source, destination, payload, missing, id } => {
+                self.datagram((source, destination), payload.as_ref(), (missing, id), origin);
             }
             Carried::Segment { source, destination, sequence, syn, end, payload, missing } => {
                 let segment = Segment { sequence, syn, end, payload: payload.as_ref(), missing };
@@ -195,10 +195,16 @@ impl Analyser {
         }
     }
 
-    fn datagram(&mut self, ends: (SocketAddr, SocketAddr), payload: &[u8], missing: usize, origin: Origin) {
+    fn datagram(
+        &mut self,
+        ends: (SocketAddr, SocketAddr),
+        payload: &[u8],
+        (missing, packet): (usize, u16),
+        origin: Origin,
+    ) {
         match classify(payload) {
             Kind::Rtp => self.sources.add(ends.0, ends.1, payload, origin),
-            Kind::Rtcp => self.counts.rtcp += u64::from(Compound::parse(payload).is_ok()),
+            Kind::Rtcp => self.counts.rtcp += u64::from(is_rtcp(payload)),
             Kind::Stun => self.counts.stun += u64::from(is_stun(payload)),
             _ if is_sip(payload) => {
                 let (frame, at) = (origin.frame, origin.at);
@@ -206,7 +212,7 @@ impl Analyser {
                 let cut = format!("{missing} octets of the datagram were not captured");
                 let defect = (missing > 0).then_some(cut);
                 let transport = Transport::Udp;
-                let found = message::Found { frame, at, source, destination, transport, defect };
+                let found = message::Found { frame, at, source, destination, transport, packet, defect };
                 self.message(found, Bytes::copy_from_slice(payload));
             }
             _ => {}
@@ -215,9 +221,10 @@ impl Analyser {
 
     fn stream_message(&mut self, found: Found) {
         let Found { source, destination, origin: Origin { frame, at }, message } = found;
-        let (transport, defect) = (Transport::Tcp, message.defect);
+        let (transport, packet, defect) = (Transport::Tcp, 0, message.defect);
         self.counts.over_tcp += 1;
-        self.message(message::Found { frame, at, source, destination, transport, defect }, message.octets);
+        let found = message::Found { frame, at, source, destination, transport, packet, defect };
+        self.message(found, message.octets);
     }
 
     fn message(&mut self, found: message::Found, mut raw: Bytes) {
@@ -292,6 +299,22 @@ impl Analyser {
     }
 }
 
+/// Whether it is RTCP: packets of version 2 and a type of RTCP whose lengths fill the datagram (RFC 3550 §6.1). Those
+/// that begin with no report are RTCP too: telephones send them.
+fn is_rtcp(mut payload: &[u8]) -> bool {
+    loop {
+        let Some((&[head, kind, l0, l1], rest)) = payload.split_first_chunk::<4>() else { return false };
+        let octets = usize::from(u16::from_be_bytes([l0, l1])) * 4;
+        match rest.get(octets..) {
+            Some(after) if head >> 6 == 2 && (192..=223).contains(&kind) => payload = after,
+            _ => return false,
+        }
+        if payload.is_empty() {
+            return true;
+        }
+    }
+}
+
 /// Whether it is a STUN message: two zero bits, a length that fits, and the magic cookie (RFC 8489 §5), or a binding
 /// request or response of the time before there was one (RFC 3489 §11.1).
 fn is_stun(payload: &[u8]) -> bool {
@@ -302,3 +325,6 @@ fn is_stun(payload: &[u8]) -> bool {
     let old = matches!(kind, 0x0001 | 0x0101 | 0x0111);
     payload.len() == length + 20 && length % 4 == 0 && kind0 & 0xc0 == 0 && (cookie || old)
 }
+
+#[cfg(test)]
+mod tests;

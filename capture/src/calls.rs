@@ -11,8 +11,8 @@ use crate::remarks;
 use crate::streams::How;
 use crate::time::Time;
 
-/// Two captures of one packet come closer together than any retransmission (RFC 3261 §17.1.1.1: 500 ms).
-pub(crate) const TWICE: Duration = Duration::from_millis(100);
+/// Two captures of one packet come closer together than this.
+const TWICE: Duration = Duration::from_millis(100);
 
 /// How a call went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,10 +143,12 @@ pub struct Exchange {
     pub to: String,
     /// Numbers of the requests, those sent again left out.
     pub requests: Vec<usize>,
+    /// Numbers of all its messages.
+    pub messages: Vec<usize>,
+    /// Requests without any response, by number.
+    pub unanswered: Vec<usize>,
     /// How often each final status came.
     pub outcomes: BTreeMap<u16, usize>,
-    /// Requests without any response.
-    pub unanswered: usize,
     /// Messages that were sent again.
     pub retransmissions: usize,
     /// What looks wrong.
@@ -163,12 +165,12 @@ pub(crate) struct Transaction {
 
 /// The transactions of some messages, in the order of their first messages. ACK is one of its own.
 pub(crate) fn transactions<'a>(messages: impl Iterator<Item = &'a Message>) -> Vec<Transaction> {
-    let mut index: HashMap<(String, u32, String), usize> = HashMap::new();
+    let mut index: HashMap<(&str, String, u32, String), usize> = HashMap::new();
     let mut list: Vec<Transaction> = Vec::new();
     for message in messages {
         let (number, method) = message.cseq.clone().unwrap_or_default();
         let method = if message.is_request() { message.method().to_owned() } else { method };
-        let at = *index.entry((message.branch(), number, method)).or_insert_with(|| {
+        let at = *index.entry((&message.call_id, message.branch(), number, method)).or_insert_with(|| {
             list.push(Transaction::default());
             list.len() - 1
         });
@@ -285,13 +287,14 @@ fn state(messages: &[&Message], responses: &[&Message], answered: bool) -> State
     }
 }
 
-/// Whether a message is a second capture of one packet, rather than a second packet.
+/// Whether a message is a second capture of one packet, rather than a second packet: the two have the same
+/// identification in their IP headers, or none.
 pub(crate) fn is_captured_twice(report: &Report, message: &Message) -> bool {
     let before = message.repeats.and_then(|first| {
         let same = |m: &&Message| m.number == first || m.repeats == Some(first);
         report.messages.get(..message.number - 1)?.iter().rev().find(same)
     });
-    before.is_some_and(|before| message.at.since(before.at) < TWICE)
+    before.is_some_and(|before| before.packet == message.packet && message.at.since(before.at) < TWICE)
 }
 
 /// From or To as people read it.
@@ -322,20 +325,24 @@ fn exchanges(report: &Report, numbers: &[usize]) -> Vec<Exchange> {
                 destination,
                 to,
                 requests: Vec::new(),
+                messages: Vec::new(),
+                unanswered: Vec::new(),
                 outcomes: BTreeMap::new(),
-                unanswered: 0,
                 retransmissions: 0,
                 remarks: Vec::new(),
             });
             list.len() - 1
         });
         let Some(exchange) = list.get_mut(at) else { continue };
-        let all =
-            transaction.requests.iter().chain(&transaction.responses).filter_map(|n| report.message(*n));
-        let resent = all.filter(|m| m.repeats.is_some() && !is_captured_twice(report, m)).count();
-        exchange.retransmissions += resent;
+        let all = || transaction.requests.iter().chain(&transaction.responses);
+        let messages = all().filter_map(|n| report.message(*n));
+        exchange.retransmissions +=
+            messages.filter(|m| m.repeats.is_some() && !is_captured_twice(report, m)).count();
         exchange.requests.extend(transaction.requests.first());
-        exchange.unanswered += usize::from(transaction.responses.is_empty());
+        exchange.messages.extend(all());
+        if transaction.responses.is_empty() {
+            exchange.unanswered.extend(transaction.requests.first());
+        }
         let responses = transaction.responses.iter().filter_map(|n| report.message(*n)?.status());
         if let Some(status) = responses.filter(|s| *s >= 200).last() {
             *exchange.outcomes.entry(status).or_default() += 1;

@@ -210,7 +210,7 @@ fn exchange(e: &Exchange) -> Value {
         "destination": e.destination.to_string(),
         "requests": e.requests,
         "outcomes": outcomes,
-        "unanswered": e.unanswered,
+        "unanswered": e.unanswered.len(),
         "retransmissions": e.retransmissions,
         "wrong": wrong(&e.remarks),
     })

@@ -15,7 +15,7 @@ pub const ROWS: usize = 5000;
 /// Columns of one diagram; what is between other addresses stands in the remark of its row.
 pub const COLUMNS: usize = 12;
 /// Characters from one column to the next.
-const GAP: usize = 36;
+const GAP: usize = 40;
 /// Characters before the first column.
 const MARGIN: usize = 12;
 

@@ -78,6 +78,8 @@ pub struct Message {
     pub defects: Vec<String>,
     /// The number of the message that this one repeats octet by octet.
     pub repeats: Option<usize>,
+    /// Identification of its IP packet; 0 when it has none.
+    pub(crate) packet: u16,
 }
 
 /// A header field: its name in its long form, and its value without line breaks.
@@ -97,6 +99,8 @@ pub(crate) struct Found {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) transport: Transport,
+    /// Identification of its IP packet; 0 when it has none.
+    pub(crate) packet: u16,
     /// What is wrong with how it came.
     pub(crate) defect: Option<String>,
 }
@@ -104,7 +108,7 @@ pub(crate) struct Found {
 impl Message {
     /// Reads a message whose first line is known to be SIP's.
     pub(crate) fn read(number: usize, found: Found, raw: Bytes) -> Self {
-        let Found { frame, at, source, destination, transport, defect } = found;
+        let Found { frame, at, source, destination, transport, packet, defect } = found;
         let mut message = Self {
             number,
             frame,
@@ -119,6 +123,7 @@ impl Message {
             has_sdp: false,
             defects: defect.into_iter().collect(),
             repeats: None,
+            packet,
         };
         message.call_id = message.header("Call-ID").map_or_else(String::new, |text| shortened(&text, 512));
         message.cseq = message.header("CSeq").and_then(|text| {
@@ -360,6 +365,7 @@ mod tests {
             source: at,
             destination: at,
             transport: Transport::Udp,
+            packet: 0,
             defect: None,
         };
         Message::read(1, found, Bytes::copy_from_slice(text.as_bytes()))

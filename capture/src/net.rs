@@ -22,6 +22,8 @@ pub enum Carried<'a> {
         payload: Octets<'a>,
         /// Octets of its content that were not captured.
         missing: usize,
+        /// Identification of its IPv4 packet, which tells a second packet from a second capture of one; 0 without.
+        id: u16,
     },
     /// A TCP segment.
     Segment {
@@ -161,6 +163,7 @@ struct Packet {
     /// Octets of the content that were not captured.
     missing: usize,
     fragment: Option<(u32, Fragment)>,
+    id: u16,
 }
 
 impl Packet {
@@ -189,6 +192,7 @@ impl Packet {
             missing: if payload.incomplete { claimed.saturating_sub(content.end) } else { 0 },
             content,
             fragment,
+            id: header.identification(),
         })
     }
 
@@ -219,6 +223,7 @@ impl Packet {
             },
             content,
             fragment,
+            id: 0,
         })
     }
 }
@@ -244,7 +249,7 @@ fn datagram<'a>(packet: &Packet, content: Octets<'a>) -> Option<Carried<'a>> {
     let destination = SocketAddr::new(packet.destination, udp.destination_port());
     let range = range_in(content.as_ref(), udp.payload());
     let missing = usize::from(udp.length()).saturating_sub(range.end);
-    Some(Carried::Datagram { source, destination, payload: content.cut(range), missing })
+    Some(Carried::Datagram { source, destination, payload: content.cut(range), missing, id: packet.id })
 }
 
 fn segment<'a>(packet: &Packet, content: Octets<'a>) -> Option<Carried<'a>> {

@@ -198,7 +198,9 @@ impl Jitter {
 pub struct Gap {
     /// How long.
     pub length: Duration,
-    /// The frame that ended it.
+    /// When it ended ...
+    pub until: Time,
+    /// ... and with which frame.
     pub frame: u64,
 }
 

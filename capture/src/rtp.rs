@@ -167,7 +167,7 @@ impl Source {
         self.octets += packet.payload.len() as u64;
         let silence = origin.at.since(self.last.at);
         if silence > self.gap.length {
-            self.gap = Gap { length: silence, frame: origin.frame };
+            self.gap = Gap { length: silence, until: origin.at, frame: origin.frame };
         }
         self.last = origin;
         let event = event(header.payload_type, packet.payload);

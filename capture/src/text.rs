@@ -305,8 +305,11 @@ fn remarks(text: &mut String, remarks: &[crate::calls::Remark]) {
 pub fn exchange(exchange: &Exchange) -> String {
     let mut outcomes: Vec<String> =
         exchange.outcomes.iter().map(|(status, n)| format!("{n} x {status}")).collect();
-    if exchange.unanswered > 0 {
-        outcomes.push(format!("{} without response", exchange.unanswered));
+    if !exchange.unanswered.is_empty() {
+        outcomes.push(format!("{} without response", exchange.unanswered.len()));
+    }
+    if exchange.retransmissions > 0 {
+        outcomes.push(format!("{} messages sent again", exchange.retransmissions));
     }
     let mut text = format!(
         "{} for {}, {} -> {}: {} request{}, {}\n",
@@ -328,14 +331,15 @@ fn numbers(report: &Report) -> String {
     let length =
         report.began.map_or_else(String::new, |began| format!(" in {}", span(report.ended.since(began))));
     let mut text = format!(
-        "{} frames{length}: {} SIP requests, {} responses ({} with SDP, {} over TCP); {} RTP packets in {} streams",
+        "{} frames{length}: {} SIP requests, {} responses ({} with SDP, {} over TCP); {} RTP packets in {} stream{}",
         c.frames,
         c.requests,
         c.responses,
         c.sdp,
         c.over_tcp,
         c.rtp,
-        report.streams.len()
+        report.streams.len(),
+        if report.streams.len() == 1 { "" } else { "s" }
     );
     for (count, name) in
         [(c.events, "of them keys"), (c.rtcp, "RTCP"), (c.stun, "STUN"), (c.fragments, "IP fragments")]

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use crate::config::Config;
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, MediaReport, ShardId};
+use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
 
 /// Transport protocol of a SIP message (RFC 3261 §18).
@@ -170,6 +171,9 @@ pub enum Input {
         /// How long.
         waiting: Duration,
     },
+    /// From now on all randomness comes from here, because somebody may have learnt what it came from before. Nonces
+    /// given out before are stale; everything else goes on.
+    Seed(Seed),
     /// Refuse new calls, let the present ones end, end what is left at `by`, then say [`Action::Stopped`].
     Stop {
         /// When patience ends.

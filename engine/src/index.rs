@@ -64,6 +64,12 @@ impl<K: Hash + Eq, V> Index<K, V> {
         Self(HashMap::with_hasher(HashKey::new(rng)))
     }
 
+    /// Hashes under a new key from now on. O(n).
+    pub fn rekey(&mut self, rng: &mut Rng) {
+        let old = std::mem::replace(self, Self::new(rng));
+        self.0.extend(old.0);
+    }
+
     /// Adds or replaces; gives back what stood there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         self.0.insert(key, value)

@@ -65,6 +65,11 @@ pub(crate) struct Recent<K, V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Default> Recent<K, V> {
+    /// Hashes with a new key from now on.
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.values.rekey(rng);
+    }
+
     /// Room for this many keys.
     pub(crate) fn new(rng: &mut Rng, room: usize) -> Self {
         Self { values: Index::new(rng), oldest: VecDeque::new(), room }

@@ -18,6 +18,9 @@ pub fn write(folder: &Path) -> std::io::Result<()> {
         }
     }
     media(&mut seeds)?;
+    for file in fs::read_dir(home.join("../sim/plans"))? {
+        seeds.put("plan", &fs::read(file?.path())?)?;
+    }
     let sample = fs::read(home.join("../runtime-smol/src/config/sample.toml"))?;
     seeds.put("config", &sample)?;
     for line in ["{\"do\":\"calls\"}\n", "{\"do\":\"hangup\",\"call\":7}\n", "{\"do\":\"stats\"}"] {
@@ -44,6 +47,13 @@ fn message(seeds: &mut Seeds, octets: &[u8]) -> std::io::Result<()> {
     seeds.put("message", octets)?;
     seeds.put("peer", octets)?;
     seeds.put("framer", &[b"\x20", octets].concat())?;
+    if let Ok(length) = u16::try_from(octets.len()) {
+        // A datagram, and a segment, of a capture.
+        for kind in [0, 1] {
+            let head = [1, kind, 0x88, length.to_be_bytes()[0], length.to_be_bytes()[1]];
+            seeds.put("capture", &[&head[..], octets].concat())?;
+        }
+    }
     let Ok(message) = Message::parse(Bytes::copy_from_slice(octets)) else { return Ok(()) };
     seeds.put("uri", message.request_uri().as_bytes())?;
     for header in message.headers() {

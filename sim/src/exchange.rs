@@ -201,7 +201,10 @@ impl World<'_> {
         self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
-        let seen = self.watch.is_some().then(|| input.clone());
+        let seen = self.watch.as_mut().map(|watch| {
+            watch.before_signalling(machine, now, &input);
+            input.clone()
+        });
         guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
         if let (Some(watch), Some(input)) = (&mut self.watch, seen) {
             watch.signalling(machine, now, &input, &actions);

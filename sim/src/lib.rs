@@ -27,6 +27,7 @@ mod net;
 mod oracle;
 mod phone;
 pub mod plan;
+mod record;
 mod report;
 mod run;
 mod shrink;
@@ -45,6 +46,7 @@ pub use faults_every::{
 pub use many::in_order;
 pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
+pub use record::run_recorded;
 pub use report::{BrokenPlan, Summary};
 #[cfg(feature = "planted")]
 pub use run::run_planted;

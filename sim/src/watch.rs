@@ -13,6 +13,11 @@ pub trait Watch {
         let _ = machine;
     }
 
+    /// Signalling is about to be handed `input`.
+    fn before_signalling(&mut self, machine: &mut Signalling, now: Instant, input: &Input) {
+        let _ = (machine, now, input);
+    }
+
     /// Signalling was handed `input` and wants `actions` done.
     fn signalling(&mut self, machine: &mut Signalling, now: Instant, input: &Input, actions: &[Action]);
 

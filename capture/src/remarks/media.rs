@@ -8,7 +8,7 @@ use super::{Remarks, named};
 use crate::analysis::Report;
 use crate::calls::{Call, State};
 use crate::message::Message;
-use crate::sdp::Media;
+use crate::sdp::{Direction, Media};
 use crate::streams::Stream;
 use crate::time::{Time, span};
 
@@ -33,6 +33,17 @@ struct Side {
     receives: bool,
     /// Messages that said so.
     messages: Vec<usize>,
+    /// From when on it sends and receives, as it said.
+    ways: Vec<(Time, Direction)>,
+}
+
+impl Side {
+    /// Whether it wanted media both ways all the time between two moments: a party that holds may be silent, too.
+    fn talks(&self, from: Time, to: Time) -> bool {
+        let before = self.ways.iter().rev().find(|(at, _)| *at <= from);
+        let within = self.ways.iter().filter(|(at, _)| (from..=to).contains(at));
+        before.into_iter().chain(within).all(|(_, way)| *way == Direction::SendRecv)
+    }
 }
 
 pub(super) fn of_call(report: &Report, call: &Call, remarks: &mut Remarks) {
@@ -43,10 +54,12 @@ pub(super) fn of_call(report: &Report, call: &Call, remarks: &mut Remarks) {
     }
     answer(report, call, remarks);
     for stream in &streams {
+        let (from, to) = if stream.to_caller { (&callee, &caller) } else { (&caller, &callee) };
         quality(stream, remarks);
+        silence(stream, from, to, remarks);
         payload_types(stream, remarks);
         after_the_end(call, stream, remarks);
-        origin(stream, if stream.to_caller { &callee } else { &caller }, remarks);
+        origin(stream, from, remarks);
     }
     let places: BTreeSet<SocketAddr> = caller.places.union(&callee.places).copied().collect();
     unannounced(report, call, &places, remarks);
@@ -60,6 +73,10 @@ fn sides(report: &Report, call: &Call) -> [Side; 2] {
         let [caller, callee] = &mut sides;
         let side = if call.is_of_caller(message) { caller } else { callee };
         for media in message.description().map(|d| d.media).unwrap_or_default() {
+            if media.is_rtp() && media.kind == "audio" {
+                let held = media.address.is_some_and(|a| a.is_unspecified());
+                side.ways.push((message.at, if held { Direction::SendOnly } else { media.direction }));
+            }
             let Some(place) = media.rtp() else { continue };
             side.places.insert(place);
             side.sends |= media.direction.sends();
@@ -143,25 +160,42 @@ fn answer(report: &Report, call: &Call, remarks: &mut Remarks) {
     }
 }
 
-/// Loss, jitter, silence.
+/// Loss and jitter, and what listeners would say.
 fn quality(stream: &Stream, remarks: &mut Remarks) {
-    let name = format!("stream {} ({} to {})", stream.number, stream.source, stream.destination);
-    if stream.loss() > LOSS && stream.packets >= SOME {
+    let mut parts = Vec::new();
+    if stream.loss() > LOSS {
         let percent = 100.0 * stream.loss();
-        let text = format!("{name} lost {} of {} packets ({percent:.1} %)", stream.lost, stream.expected);
-        remarks.add(text, []);
+        parts.push(format!("lost {} of {} packets ({percent:.1} %)", stream.lost, stream.expected));
     }
-    if let Some(jitter) = stream.jitter.filter(|j| j.mean > JITTER) {
-        remarks.add(format!("{name} has {:.0} ms of jitter", jitter.mean), []);
+    // Timestamps that stood still during a pause make a jitter that nobody hears.
+    let paused = stream.gap.length > SILENCE;
+    if let Some(jitter) = stream.jitter.filter(|j| j.mean > JITTER && !paused) {
+        parts.push(format!("has {:.0} ms of jitter", jitter.mean));
     }
-    if stream.gap.length > SILENCE {
+    if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && !(paused && parts.is_empty())) {
+        parts.push(format!("would be called poor (MOS {mos:.1})"));
+    }
+    if !parts.is_empty() && stream.packets >= SOME {
+        let (number, source, destination) = (stream.number, stream.source, stream.destination);
+        remarks.add(format!("stream {number} ({source} to {destination}) {}", parts.join(", ")), []);
+    }
+}
+
+/// A silence that is not explained by hold.
+fn silence(stream: &Stream, from: &Side, to: &Side, remarks: &mut Remarks) {
+    let gap = stream.gap;
+    let began = Time::from_nanos(gap.until.as_nanos().saturating_sub(gap.length.as_nanos() as u64));
+    let due = from.talks(began, gap.until) && to.talks(began, gap.until);
+    if gap.length > SILENCE && due {
+        let (number, source, destination) = (stream.number, stream.source, stream.destination);
+        let length = span(gap.length);
         remarks.add(
-            format!("{name} pauses for {} before frame {}", span(stream.gap.length), stream.gap.frame),
+            format!(
+                "stream {number} ({source} to {destination}) pauses for {length} before frame {}",
+                gap.frame
+            ),
             [],
         );
-    }
-    if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && stream.packets >= SOME) {
-        remarks.add(format!("{name} would be called poor: MOS {mos:.1}"), []);
     }
 }
 

@@ -18,13 +18,7 @@ const NO_FAULT: [u16; 4] = [401, 407, 487, 491];
 pub(super) fn of_call(report: &Report, call: &Call, remarks: &mut Remarks) {
     let messages: Vec<&Message> = call.messages.iter().filter_map(|n| report.message(*n)).collect();
     let transactions = transactions(messages.iter().copied());
-    for message in &messages {
-        if !message.defects.is_empty() && message.repeats.is_none() {
-            let text =
-                format!("message {} ({}): {}", message.number, message.title(), message.defects.join("; "));
-            remarks.add(text, [message.number]);
-        }
-    }
+    defects(&messages, remarks);
     for transaction in transactions.iter().filter(|t| !t.requests.is_empty()) {
         unanswered(report, transaction, remarks);
         failed(report, call, transaction, remarks);
@@ -151,22 +145,27 @@ fn acknowledged(report: &Report, messages: &[&Message], remarks: &mut Remarks) {
     }
 }
 
-/// Credentials that were given and not taken.
+/// Credentials that were given and never taken.
 fn credentials(messages: &[&Message], remarks: &mut Remarks) {
-    for message in messages {
-        let Some(status @ (401 | 407)) = message.status() else { continue };
-        let (given, asked) = match status {
-            401 => ("Authorization", "WWW-Authenticate"),
-            _ => ("Proxy-Authorization", "Proxy-Authenticate"),
+    let mut by_branch: BTreeMap<(&str, String), &Message> = BTreeMap::new();
+    for message in messages.iter().filter(|m| m.is_request() && !m.is("ACK") && !m.is("CANCEL")) {
+        by_branch.entry((&message.call_id, message.branch())).or_insert(message);
+    }
+    // The last word for each Call-ID and method: a nonce that was too old is refused too, and then renewed.
+    let mut last: BTreeMap<(&str, &str), &Message> = BTreeMap::new();
+    for message in messages.iter().filter(|m| m.status() >= Some(200)) {
+        last.insert((&message.call_id, message.method()), message);
+    }
+    for ((_, method), message) in last {
+        let given = match message.status() {
+            Some(401) => "Authorization",
+            Some(407) => "Proxy-Authorization",
+            _ => continue,
         };
-        let branch = message.branch();
-        let request = messages.iter().find(|m| m.is(message.method()) && m.branch() == branch);
-        let Some(request) = request.filter(|m| m.header(given).is_some()) else { continue };
-        let stale = message.header(asked).is_some_and(|c| c.to_ascii_lowercase().contains("stale=true"));
-        if !stale && message.repeats.is_none() {
+        let request = by_branch.get(&(message.call_id.as_str(), message.branch()));
+        if let Some(request) = request.filter(|m| m.header(given).is_some()) {
             let text = format!(
-                "the credentials of {} (message {}) were not accepted: {} (message {}); user name or password is wrong",
-                request.method(),
+                "the credentials of {method} (message {}) were not accepted: {} (message {}); user name or password is wrong",
                 request.number,
                 message.title(),
                 message.number
@@ -194,7 +193,7 @@ fn repeated(report: &Report, messages: &[&Message], remarks: &mut Remarks) {
     }
     if !twice.is_empty() {
         let numbers: Vec<usize> = twice.iter().map(|m| m.number).collect();
-        let text = format!("captured twice: {} (two interfaces of one capture?)", named(&numbers));
+        let text = format!("captured twice: {} (the capture has two interfaces?)", named(&numbers));
         remarks.add(text, numbers);
     }
 }
@@ -234,43 +233,32 @@ fn addresses(messages: &[&Message], remarks: &mut Remarks) {
 /// What looks wrong in requests outside calls.
 pub(super) fn of_exchange(report: &Report, exchange: &Exchange) -> Vec<Remark> {
     let mut remarks = Remarks::default();
-    let requests: Vec<&Message> = exchange.requests.iter().filter_map(|n| report.message(*n)).collect();
-    let unheard = |m: &&&Message| {
-        let branch = m.branch();
-        let of_it = |other: &&Message| !other.is_request() && other.branch() == branch;
-        could_be_answered(report, m.at) && !following(report, m).any(|other| of_it(&other))
-    };
-    let silent: Vec<usize> = match exchange.unanswered {
-        0 => Vec::new(),
-        _ => requests.iter().filter(unheard).map(|m| m.number).collect(),
-    };
+    let last = |n: &usize| report.message(*n).is_some_and(|m| could_be_answered(report, m.at));
+    let silent: Vec<usize> = exchange.unanswered.iter().copied().filter(last).collect();
     if !silent.is_empty() {
-        let text = format!(
-            "{} to {} was never answered ({})",
-            exchange.method,
-            exchange.destination,
-            named(&silent)
-        );
-        remarks.add(text, silent);
+        let Exchange { method, destination, .. } = exchange;
+        remarks.add(format!("{method} to {destination} was never answered ({})", named(&silent)), silent);
     }
-    for request in requests.iter().take(1000) {
-        let call: Vec<&Message> =
-            following(report, request).take(200).filter(|m| m.call_id == request.call_id).collect();
-        credentials(&call, &mut remarks);
-        let defects = call.iter().filter(|m| !m.defects.is_empty() && m.repeats.is_none());
-        for message in defects {
-            let text =
-                format!("message {} ({}): {}", message.number, message.title(), message.defects.join("; "));
-            remarks.add(text, [message.number]);
-        }
-    }
+    let messages: Vec<&Message> = exchange.messages.iter().filter_map(|n| report.message(*n)).collect();
+    credentials(&messages, &mut remarks);
+    defects(&messages, &mut remarks);
     for (status, count) in exchange.outcomes.iter().filter(|(s, _)| **s >= 400 && !NO_FAULT.contains(s)) {
-        remarks.add(format!("{} was answered {status} {}", exchange.method, times(*count)), []);
+        let answers = messages.iter().filter(|m| m.status() == Some(*status)).map(|m| m.number);
+        let answers: Vec<usize> = answers.collect();
+        let reason =
+            answers.first().and_then(|n| report.message(*n)).map_or_else(String::new, Message::title);
+        let method = &exchange.method;
+        remarks
+            .add(format!("{method} was answered {reason} {} ({})", times(*count), named(&answers)), answers);
     }
     remarks.0
 }
 
-/// A message and those after it.
-fn following<'a>(report: &'a Report, message: &Message) -> impl Iterator<Item = &'a Message> {
-    report.messages.iter().skip(message.number - 1)
+/// Messages that are not well formed.
+fn defects(messages: &[&Message], remarks: &mut Remarks) {
+    for message in messages.iter().filter(|m| !m.defects.is_empty() && m.repeats.is_none()) {
+        let text =
+            format!("message {} ({}): {}", message.number, message.title(), message.defects.join("; "));
+        remarks.add(text, [message.number]);
+    }
 }

@@ -69,6 +69,14 @@ impl Guard {
         }
     }
 
+    /// Hashes with new keys from now on. Names were kept as hashes only: who guessed which is forgotten.
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.names_key = HashKey::new(rng);
+        self.pairs = Recent::new(rng, limits::GUESSERS);
+        self.names = Recent::new(rng, limits::GUESSERS);
+        self.sources.rekey(rng);
+    }
+
     /// How long this source has to wait until its credentials for `user` are looked at again; zero when they are.
     pub(super) fn wait(&self, now: Instant, user: &str, source: SocketAddr) -> Duration {
         if let Some(known) = self.known(user, source) {

@@ -73,6 +73,11 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
+    /// Takes a new key for what is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_tag.rekey(rng);
+    }
+
     /// An empty table.
     pub(crate) fn new(rng: &mut Rng) -> Self {
         Self {

@@ -88,7 +88,8 @@ impl Framer {
         Frame::Message(message)
     }
 
-    fn waiting(&self) -> &[u8] {
+    /// Octets that no frame was made of yet.
+    pub(crate) fn waiting(&self) -> &[u8] {
         self.buffer.get(self.done..).unwrap_or_default()
     }
 

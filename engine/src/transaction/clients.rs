@@ -152,6 +152,11 @@ impl Machine {
 }
 
 impl Clients {
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_branch.rekey(rng);
+        self.cancels.rekey(rng);
+    }
+
     pub(super) fn new(rng: &mut Rng) -> Self {
         Self {
             live: Slots::new(),

@@ -95,6 +95,12 @@ impl Transactions {
         Self { servers: Servers::new(rng, room), clients: Clients::new(rng) }
     }
 
+    /// Takes new keys for everything that is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.servers.rekey(rng);
+        self.clients.rekey(rng);
+    }
+
     /// A message came.
     pub(crate) fn receive(
         &mut self,

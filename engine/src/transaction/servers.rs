@@ -127,6 +127,13 @@ impl Machine {
 }
 
 impl Servers {
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_key.rekey(rng);
+        self.by_identity.rekey(rng);
+        self.shares.rekey(rng);
+        self.tag_key = HashKey::new(rng);
+    }
+
     pub(super) fn new(rng: &mut Rng, room: usize) -> Self {
         Self {
             live: Slots::new(),

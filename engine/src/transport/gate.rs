@@ -39,6 +39,10 @@ impl Gate {
         }
     }
 
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.sources.rekey(rng);
+    }
+
     /// Whether something that cannot be understood may be answered.
     pub(super) fn noise(&mut self, now: Instant, source: IpAddr) -> bool {
         self.source(source).noise.take(now, limits::NOISE)

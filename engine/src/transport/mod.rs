@@ -119,6 +119,17 @@ impl Transport {
         }
     }
 
+    /// Takes new keys for everything that is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.gate.rekey(rng);
+    }
+
+    /// Octets of messages that are not whole yet.
+    #[cfg(feature = "serde")]
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.streams.unfinished()
+    }
+
     /// Other sockets are bound from now on.
     pub(crate) fn set_listeners(&mut self, listeners: Vec<Listener>) {
         self.listeners.replace(listeners);

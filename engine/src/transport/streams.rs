@@ -55,6 +55,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    #[cfg(feature = "serde")]
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.live.iter().map(|(id, stream)| (*id, stream.framer.waiting()))
+    }
+
     /// A stream begins. It has until the timer of its stage fires.
     pub(super) fn add(
         &mut self,
