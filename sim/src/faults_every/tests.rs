@@ -66,7 +66,7 @@ fn pairs_are_taken_evenly_and_counted() {
 /// Waits that only the end of the run ended come before all others, however short.
 #[test]
 fn who_waits_for_ever_is_found() {
-    let at = |seconds| Instant::from_millis(seconds * 1000);
+    let at = |seconds: u64| Instant::from_millis(seconds * 1000);
     let waited = |phone, until, trigger| Waited {
         wait: (phone, Some(0), Awaited::Notice),
         from: at(10),

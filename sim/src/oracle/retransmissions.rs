@@ -33,7 +33,9 @@ struct Owed {
     cseq: u32,
     first: Instant,
     interval: Duration,
+    /// Not before, and not after.
     due: Instant,
+    latest: Instant,
     /// A provisional response came: intervals are T2 from now on (§17.1.2.2).
     proceeding: bool,
 }
@@ -44,6 +46,8 @@ type Key = (String, String, bool);
 /// All messages that are owed.
 #[derive(Debug, Default)]
 pub(crate) struct Retransmissions {
+    /// The host wakes the exchange up to this late.
+    late: Duration,
     owed: BTreeMap<Key, Owed>,
     by_due: BTreeSet<(Instant, Key)>,
     /// Requests that were settled: sending them again is wrong.
@@ -58,6 +62,11 @@ pub(crate) struct Retransmissions {
 const TOLERANCE: Duration = Duration::from_millis(1);
 
 impl Retransmissions {
+    /// The host wakes the exchange up to `late` too late.
+    pub(crate) fn new(late: Duration) -> Self {
+        Self { late, ..Self::default() }
+    }
+
     /// A message leaves the exchange.
     pub(crate) fn exit(&mut self, exit: &Exit<'_>) -> Verdict {
         let msg = exit.msg;
@@ -69,7 +78,7 @@ impl Retransmissions {
             return Ok(());
         }
         if let Some(owed) = self.owed.get_mut(&key) {
-            return again(owed, &mut self.by_due, &key, exit);
+            return again(owed, &mut self.by_due, &key, exit, self.late);
         }
         if let Some(bytes) = self.settled.get(&key) {
             if msg.is_request() {
@@ -90,7 +99,8 @@ impl Retransmissions {
             return Ok(());
         };
         let due = exit.now + T1;
-        self.by_due.insert((due, key.clone()));
+        let latest = due + self.late;
+        self.by_due.insert((latest, key.clone()));
         let cseq = msg.cseq().map_or(0, |(number, _)| number);
         if kind == Kind::Success {
             self.unacknowledged.insert(msg.call_id().to_owned(), (cseq, exit.now));
@@ -104,6 +114,7 @@ impl Retransmissions {
             first: exit.now,
             interval: T1,
             due,
+            latest,
             proceeding: false,
         };
         self.owed.insert(key, owed);
@@ -159,7 +170,12 @@ impl Retransmissions {
                 continue;
             };
             if due >= owed.first + LIFE {
+                let last = owed.due < owed.first + LIFE;
                 self.settle(&key);
+                if last {
+                    // It was to be sent just before its end, and a late host may have been later than that.
+                    self.open.insert(key);
+                }
                 continue;
             }
             let reason = format!("{} of {} was due again at {due} and not sent", owed.summary, owed.first);
@@ -188,7 +204,7 @@ impl Retransmissions {
 
     fn settle(&mut self, key: &Key) {
         if let Some(owed) = self.owed.remove(key) {
-            self.by_due.remove(&(owed.due, key.clone()));
+            self.by_due.remove(&(owed.latest, key.clone()));
             self.settled.insert(key.clone(), owed.bytes);
         }
     }
@@ -230,28 +246,36 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
 }
 
 /// A message leaves that left before: at its time, or because its request came again.
-fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit: &Exit<'_>) -> Verdict {
+fn again(
+    owed: &mut Owed,
+    by_due: &mut BTreeSet<(Instant, Key)>,
+    key: &Key,
+    exit: &Exit<'_>,
+    late: Duration,
+) -> Verdict {
     same(&owed.bytes, exit)?;
     let now = exit.now;
     if matches!(owed.kind, Kind::Refusal | Kind::Success) && exit.is_provoked() {
         return Ok(());
     }
-    if now + TOLERANCE < owed.due || owed.due + TOLERANCE < now {
+    if now + TOLERANCE < owed.due || owed.latest + TOLERANCE < now {
         let reason = format!("{} of {} was due again at {}", owed.summary, owed.first, owed.due);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    if now > owed.first + LIFE + TOLERANCE {
+    if now > owed.first + LIFE + TOLERANCE + late {
         let reason = format!("{} of {} is still sent", owed.summary, owed.first);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    by_due.remove(&(owed.due, key.clone()));
+    by_due.remove(&(owed.latest, key.clone()));
     owed.interval = match owed.kind {
         Kind::Invite => owed.interval * 2,
         _ if owed.proceeding => T2,
         _ => (owed.interval * 2).min(T2),
     };
+    // The next interval may be counted from when this one ended, or from when the exchange was woken.
     owed.due += owed.interval;
-    by_due.insert((owed.due, key.clone()));
+    owed.latest = now.max(owed.due - owed.interval) + owed.interval + late;
+    by_due.insert((owed.latest, key.clone()));
     Ok(())
 }
 
