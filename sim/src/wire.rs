@@ -34,6 +34,10 @@ impl World<'_> {
     }
 
     pub(crate) fn datagram_in(&mut self, remote: SocketAddr, bytes: Bytes) -> Verdict {
+        if self.host.away {
+            self.network.stopped(Why::Away);
+            return Ok(());
+        }
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
         self.border.received(remote, bytes.len());
@@ -172,6 +176,10 @@ impl World<'_> {
                 .find(|call| plan.calls[*call].at <= self.now && fits(call) && calling(call))
         };
         match by_cause.or_else(begun) {
+            Some(call) if self.stopping.is_some_and(|stopping| plan.calls[call].at > stopping.since) => {
+                let reason = format!("call {call} is begun while the exchange stops");
+                Err(broken("stops_in_time", self.now, reason))
+            }
             Some(call) => {
                 self.book.insert(msg.call_id().to_owned(), call);
                 Ok(())

@@ -24,6 +24,7 @@ struct Asked {
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     asked: BTreeMap<(String, String), Asked>,
+    late: Duration,
     /// INVITEs without any response yet, by the time they must have one.
     trying: Vec<(Instant, (String, String))>,
 }
@@ -32,6 +33,11 @@ pub(crate) struct Answers {
 const TRYING: Duration = Duration::from_millis(210);
 
 impl Answers {
+    /// The host wakes the exchange up to `late` too late.
+    pub(crate) fn new(late: Duration) -> Self {
+        Self { late, ..Self::default() }
+    }
+
     /// A message arrives.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
         let method = entry.msg.method();
@@ -42,7 +48,7 @@ impl Answers {
         if self.asked.contains_key(&key) {
             return;
         }
-        let trying_due = (method == "INVITE" && entry.sound).then_some(entry.now + TRYING);
+        let trying_due = (method == "INVITE" && entry.sound).then_some(entry.now + TRYING + self.late);
         if let Some(due) = trying_due {
             self.trying.push((due, key.clone()));
         }

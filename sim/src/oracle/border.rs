@@ -38,8 +38,8 @@ impl Border {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             requests: Requests::default(),
-            answers: Answers::default(),
-            retransmissions: Retransmissions::new(&plan.exchange),
+            answers: Answers::new(plan.host.late),
+            retransmissions: Retransmissions::new(plan),
             acks: Acks::default(),
             within: Within::default(),
             offers: Offers::default(),
@@ -130,8 +130,16 @@ impl Border {
     pub(crate) fn restarted(&mut self, plan: &Plan) {
         let mut fresh = Self::new(plan);
         std::mem::swap(&mut fresh.registrar, &mut self.registrar);
+        std::mem::swap(&mut fresh.access, &mut self.access);
         fresh.registrar.restarted();
+        fresh.access.restarted();
         *self = fresh;
+    }
+
+    /// These passwords are good from now on, by extension.
+    pub(crate) fn secrets(&mut self, secrets: &std::collections::BTreeMap<String, String>) {
+        self.access.secrets(secrets);
+        self.registrar.reconfigured(secrets);
     }
 
     /// Everything should be over.

@@ -7,7 +7,7 @@ use telex_engine::border::Transport;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
-use crate::plan::ExchangePlan;
+use crate::plan::Plan;
 use crate::text::Msg;
 
 /// What is sent again, and until what happens.
@@ -33,7 +33,9 @@ struct Owed {
     cseq: u32,
     first: Instant,
     interval: Duration,
+    /// Not before, and not after.
     due: Instant,
+    latest: Instant,
     /// A provisional response came: intervals are T2 from now on (§17.1.2.2).
     proceeding: bool,
 }
@@ -46,6 +48,8 @@ type Key = (String, String, bool);
 struct Times {
     t1: Duration,
     t2: Duration,
+    /// The host wakes the exchange up to this late.
+    late: Duration,
 }
 
 impl Times {
@@ -73,8 +77,9 @@ pub(crate) struct Retransmissions {
 const TOLERANCE: Duration = Duration::from_millis(1);
 
 impl Retransmissions {
-    pub(crate) fn new(plan: &ExchangePlan) -> Self {
-        Self { times: Times { t1: plan.t1, t2: plan.t2 }, ..Self::default() }
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let times = Times { t1: plan.exchange.t1, t2: plan.exchange.t2, late: plan.host.late };
+        Self { times, ..Self::default() }
     }
 
     /// A message leaves the exchange.
@@ -109,7 +114,8 @@ impl Retransmissions {
             return Ok(());
         };
         let due = exit.now + self.times.t1;
-        self.by_due.insert((due, key.clone()));
+        let latest = due + self.times.late;
+        self.by_due.insert((latest, key.clone()));
         let cseq = msg.cseq().map_or(0, |(number, _)| number);
         if kind == Kind::Success {
             self.unacknowledged.insert(msg.call_id().to_owned(), (cseq, exit.now));
@@ -123,6 +129,7 @@ impl Retransmissions {
             first: exit.now,
             interval: self.times.t1,
             due,
+            latest,
             proceeding: false,
         };
         self.owed.insert(key, owed);
@@ -178,7 +185,12 @@ impl Retransmissions {
                 continue;
             };
             if due >= owed.first + self.times.life() {
+                let last = owed.due < owed.first + self.times.life();
                 self.settle(&key);
+                if last {
+                    // It was to be sent just before its end, and a late host may have been later than that.
+                    self.open.insert(key);
+                }
                 continue;
             }
             let reason = format!("{} of {} was due again at {due} and not sent", owed.summary, owed.first);
@@ -207,7 +219,7 @@ impl Retransmissions {
 
     fn settle(&mut self, key: &Key) {
         if let Some(owed) = self.owed.remove(key) {
-            self.by_due.remove(&(owed.due, key.clone()));
+            self.by_due.remove(&(owed.latest, key.clone()));
             self.settled.insert(key.clone(), owed.bytes);
         }
     }
@@ -261,22 +273,24 @@ fn again(
     if matches!(owed.kind, Kind::Refusal | Kind::Success) && exit.is_provoked() {
         return Ok(());
     }
-    if now + TOLERANCE < owed.due || owed.due + TOLERANCE < now {
+    if now + TOLERANCE < owed.due || owed.latest + TOLERANCE < now {
         let reason = format!("{} of {} was due again at {}", owed.summary, owed.first, owed.due);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    if now > owed.first + times.life() + TOLERANCE {
+    if now > owed.first + times.life() + TOLERANCE + times.late {
         let reason = format!("{} of {} is still sent", owed.summary, owed.first);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    by_due.remove(&(owed.due, key.clone()));
+    by_due.remove(&(owed.latest, key.clone()));
     owed.interval = match owed.kind {
         Kind::Invite => owed.interval * 2,
         _ if owed.proceeding => times.t2,
         _ => (owed.interval * 2).min(times.t2),
     };
+    // The next interval may be counted from when this one ended, or from when the exchange was woken.
     owed.due += owed.interval;
-    by_due.insert((owed.due, key.clone()));
+    owed.latest = now.max(owed.due - owed.interval) + owed.interval + times.late;
+    by_due.insert((owed.latest, key.clone()));
     Ok(())
 }
 
