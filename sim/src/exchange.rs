@@ -104,6 +104,11 @@ impl Exchange {
         self.signalling.deadline().filter(|deadline| deadline.at <= now).map(|deadline| deadline.why)
     }
 
+    /// The even RTP ports that are bound.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.ports.keys().copied().collect()
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()
@@ -125,7 +130,7 @@ impl Exchange {
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
 fn config(plan: &Plan) -> Config {
     let x = &plan.exchange;
-    let mut sip = SipTimers::default();
+    let mut sip = SipTimers { t1: x.t1, t2: x.t2, t4: x.t4, timer_c: x.timer_c };
     match x.broken {
         None => {}
         Some(BrokenTimer::T1) => sip.t1 *= 10,
