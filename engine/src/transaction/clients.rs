@@ -1,5 +1,8 @@
 //! Client transactions: requests that we sent.
 
+#[cfg(feature = "serde")]
+mod view;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 

@@ -35,6 +35,8 @@ use crate::rng::Rng;
 use crate::sip::{Frame, HeaderName, Message, Method, ParseError, Status};
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
+#[cfg(feature = "serde")]
+use crate::view::{Armed, StreamView};
 
 /// A message that is whole and well formed, and where it came from.
 #[derive(Clone, Debug)]
@@ -127,6 +129,12 @@ impl Transport {
     /// Takes new keys for everything that is hashed. O(n).
     pub(crate) fn rekey(&mut self, rng: &mut Rng) {
         self.gate.rekey(rng);
+    }
+
+    /// All streams in words.
+    #[cfg(feature = "serde")]
+    pub(crate) fn views(&self, armed: &Armed) -> Vec<StreamView> {
+        self.streams.views(armed)
     }
 
     /// Octets of messages that are not whole yet.
