@@ -21,6 +21,7 @@
 //! - `exchanges`: requests outside calls: `method`, `to`, `source`, `destination`, `requests`, `outcomes`, `unanswered`,
 //!   `retransmissions`, `wrong`.
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use crate::analysis::{Report, Search};
@@ -30,47 +31,80 @@ use crate::message::{Message, Start};
 use crate::streams::{How, Stream};
 use crate::time::Time;
 
-/// The document. With chosen calls, the lists hold only what belongs to them; the counts are of the whole capture.
-pub fn document(report: &Report, stopped: &[(String, &Stopped)], chosen: &[&Call]) -> Value {
+/// The document, made while it is written: a large capture is not held twice.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    /// What it shows.
+    pub report: &'a Report,
+    /// Files that could not be read to their ends.
+    pub stopped: &'a [(String, Stopped)],
+    /// The calls to which the lists are limited; empty for everything. The counts are of the whole capture.
+    pub chosen: &'a [&'a Call],
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { report, stopped, chosen } = *self;
+        let all = chosen.is_empty();
+        let is_chosen = |number: Option<usize>| all || chosen.iter().any(|call| Some(call.number) == number);
+        let shown = |m: &&Message| all || chosen.iter().any(|call| call.call_id == m.call_id);
+        let mut map = serializer.serialize_map(None)?;
+        let stopped = stopped
+            .iter()
+            .map(|(file, s)| json!({ "file": file, "offset": s.offset, "why": s.why.to_string() }));
+        for (key, value) in head(report) {
+            map.serialize_entry(key, &value)?;
+        }
+        map.serialize_entry("stopped", &List(stopped))?;
+        map.serialize_entry("messages", &List(report.messages.iter().filter(shown).map(message)))?;
+        map.serialize_entry(
+            "streams",
+            &List(report.streams.iter().filter(|s| is_chosen(s.call)).map(stream)),
+        )?;
+        let calls = report.calls.iter().filter(|c| is_chosen(Some(c.number)));
+        map.serialize_entry("calls", &List(calls.map(call)))?;
+        map.serialize_entry("exchanges", &List(report.exchanges.iter().filter(|_| all).map(exchange)))?;
+        map.end()
+    }
+}
+
+/// A list whose elements are made one by one.
+struct List<I>(I);
+
+impl<I: Iterator<Item = Value> + Clone> Serialize for List<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone())
+    }
+}
+
+/// Everything that is a single value.
+fn head(report: &Report) -> Vec<(&'static str, Value)> {
     let c = report.counts;
-    let all = chosen.is_empty();
-    let is_chosen = |number: Option<usize>| all || chosen.iter().any(|call| Some(call.number) == number);
-    let shown = |m: &&Message| all || chosen.iter().any(|call| call.call_id == m.call_id);
-    let messages: Vec<Value> = report.messages.iter().filter(shown).map(message).collect();
-    let streams = report.streams.iter().filter(|s| is_chosen(s.call));
-    let calls = report.calls.iter().filter(|c| is_chosen(Some(c.number)));
-    let exchanges = report.exchanges.iter().filter(|_| all);
-    let stopped =
-        stopped.iter().map(|(file, s)| json!({ "file": file, "offset": s.offset, "why": s.why.to_string() }));
-    json!({
-        "format": report.format.map(|f| f.to_string()),
-        "frames": c.frames,
-        "octets": c.octets,
-        "began": report.began.map(seconds),
-        "seconds": report.began.map_or(0.0, |began| report.ended.seconds_since(began)),
-        "stopped": stopped.collect::<Vec<_>>(),
-        "sip_requests": c.requests,
-        "sip_responses": c.responses,
-        "sdp_bodies": c.sdp,
-        "sip_over_tcp": c.over_tcp,
-        "messages_not_kept": c.not_kept,
-        "rtp_packets": c.rtp,
-        "rtp_streams": report.streams.len(),
-        "rtp_how": match report.search {
-            Search::Announced => "announced",
-            Search::Both => "both",
-            Search::Guessed => "guessed",
-        },
-        "rtcp_packets": c.rtcp,
-        "dtmf_events": c.events,
-        "stun_packets": c.stun,
-        "ip_fragments": c.fragments,
-        "suspected_streams": report.suspects.len(),
-        "messages": messages,
-        "streams": streams.map(stream).collect::<Vec<_>>(),
-        "calls": calls.map(call).collect::<Vec<_>>(),
-        "exchanges": exchanges.map(exchange).collect::<Vec<_>>(),
-    })
+    let how = match report.search {
+        Search::Announced => "announced",
+        Search::Both => "both",
+        Search::Guessed => "guessed",
+    };
+    vec![
+        ("format", json!(report.format.map(|f| f.to_string()))),
+        ("frames", c.frames.into()),
+        ("octets", c.octets.into()),
+        ("began", json!(report.began.map(seconds))),
+        ("seconds", report.began.map_or(0.0, |began| report.ended.seconds_since(began)).into()),
+        ("sip_requests", c.requests.into()),
+        ("sip_responses", c.responses.into()),
+        ("sdp_bodies", c.sdp.into()),
+        ("sip_over_tcp", c.over_tcp.into()),
+        ("messages_not_kept", c.not_kept.into()),
+        ("rtp_packets", c.rtp.into()),
+        ("rtp_streams", report.streams.len().into()),
+        ("rtp_how", how.into()),
+        ("rtcp_packets", c.rtcp.into()),
+        ("dtmf_events", c.events.into()),
+        ("stun_packets", c.stun.into()),
+        ("ip_fragments", c.fragments.into()),
+        ("suspected_streams", report.suspects.len().into()),
+    ]
 }
 
 fn seconds(at: Time) -> f64 {

@@ -12,13 +12,21 @@ fn whole() -> Pcap {
     pcap
 }
 
+fn text(report: &Report) -> String {
+    text::messages(report, &[]).collect::<String>() + &text::summary(report, &[])
+}
+
+fn document(report: &Report, chosen: &[&Call]) -> serde_json::Value {
+    serde_json::to_value(json::Document { report, stopped: &[], chosen }).unwrap()
+}
+
 /// Reads octets as a capture and shows it in every way; gives where it stopped.
 fn show(octets: &[u8]) -> (Report, Option<Stopped>) {
     let mut analyser = Analyser::new(Options { guess: true, audio: true });
     let stopped = analyser.read(octets).err();
     let report = analyser.finish();
-    text::report(&report, &[]);
-    json::document(&report, &[], &[]);
+    text(&report);
+    document(&report, &[]);
     ladder::text(&report, &[]);
     svg::picture(&report, &[]);
     for stream in &report.streams {
@@ -30,8 +38,7 @@ fn show(octets: &[u8]) -> (Report, Option<Stopped>) {
 #[test]
 fn a_call_as_text() {
     let report = whole().report(Options::default());
-    let shown = text::report(&report, &[]);
-    let (first, _) = shown.split_once("\n\n").unwrap();
+    let first = text::messages(&report, &[]).next().unwrap();
     insta::assert_snapshot!(first, @r"
     Message 1: SIP Request
       Time: 2001-09-09 01:46:40.000000 UTC (+0.000000 s)
@@ -102,7 +109,7 @@ fn a_call_as_a_ladder() {
 #[test]
 fn a_call_as_json_has_the_keys_that_are_promised() {
     let report = whole().report(Options::default());
-    let document = json::document(&report, &[], &[]);
+    let all = document(&report, &[]);
     for (key, count) in [
         ("sip_requests", 3),
         ("sip_responses", 3),
@@ -110,17 +117,17 @@ fn a_call_as_json_has_the_keys_that_are_promised() {
         ("rtp_streams", 2),
         ("sdp_bodies", 2),
     ] {
-        assert_eq!(document[key], count, "{key}");
+        assert_eq!(all[key], count, "{key}");
     }
-    assert_eq!(document["messages"].as_array().map(Vec::len), Some(6));
-    assert_eq!(document["messages"][0]["method"], "INVITE");
-    assert_eq!(document["messages"][1]["status"], 180);
-    assert_eq!(document["streams"][0]["lost"], 1);
-    assert_eq!(document["streams"][0]["direction"], "to callee");
-    assert_eq!(document["calls"][0]["state"], "answered");
+    assert_eq!(all["messages"].as_array().map(Vec::len), Some(6));
+    assert_eq!(all["messages"][0]["method"], "INVITE");
+    assert_eq!(all["messages"][1]["status"], 180);
+    assert_eq!(all["streams"][0]["lost"], 1);
+    assert_eq!(all["streams"][0]["direction"], "to callee");
+    assert_eq!(all["calls"][0]["state"], "answered");
     // One call only.
     let call = report.call_named("all-1").unwrap();
-    assert_eq!(json::document(&report, &[], &[call])["messages"].as_array().map(Vec::len), Some(6));
+    assert_eq!(document(&report, &[call])["messages"].as_array().map(Vec::len), Some(6));
     assert!(report.call_named("xyz").is_err());
 }
 
@@ -149,7 +156,7 @@ fn control_characters_do_not_reach_the_terminal() {
     let evil = b"INVITE sip:b SIP/2.0\r\nSubject: \x1b[2Jgone\r\nCall-ID: c\x07\r\n\r\nx\x1b[0m<&>";
     pcap.udp(0, "10.0.0.1:5060", "10.0.0.2:5060", evil);
     let report = pcap.report(Options::default());
-    let shown = [text::report(&report, &[]), ladder::text(&report, &[]), svg::picture(&report, &[])].concat();
+    let shown = [text(&report), ladder::text(&report, &[]), svg::picture(&report, &[])].concat();
     assert!(!shown.contains(['\x1b', '\x07']), "{shown}");
     assert!(shown.contains("\\u{1b}[2Jgone"));
 }

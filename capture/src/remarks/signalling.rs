@@ -79,7 +79,7 @@ fn unanswered(report: &Report, transaction: &Transaction, remarks: &mut Remarks)
 fn failed(report: &Report, call: &Call, transaction: &Transaction, remarks: &mut Remarks) {
     let Some(request) = transaction.requests.first().and_then(|n| report.message(*n)) else { return };
     let finals = transaction.responses.iter().filter_map(|n| report.message(*n));
-    let Some(last) = finals.filter(|m| m.status() >= Some(300)).last() else { return };
+    let Some(last) = finals.rev().find(|m| m.status() >= Some(300)) else { return };
     let opening = request.is("INVITE") && request.tag("To").is_empty();
     let told = opening && matches!(call.state, State::Refused(..) | State::Cancelled);
     let status = last.status().unwrap_or_default();
