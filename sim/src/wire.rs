@@ -8,6 +8,7 @@ use telex_engine::border::{Flow, Input, Transport};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker;
 use crate::digest::Digest;
 use crate::expect;
 use crate::ladder::Row;
@@ -60,6 +61,9 @@ impl World<'_> {
             return Ok(());
         }
         self.messages += 1;
+        if matches!(flow, Flow::Datagram { remote, .. } if attacker::is_one(remote)) {
+            return self.transmit_to_attacker(flow, bytes, cause);
+        }
         let msg = match grammar::well_formed(self.now, bytes) {
             Ok(msg) => msg,
             // It may quote a message that was damaged on the way.

@@ -11,6 +11,7 @@ use telex_engine::border::{Control, ControlId, Input, Stats, StreamId};
 use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker::Loot;
 use crate::digest::Digest;
 use crate::exchange::Exchange;
 use crate::expect;
@@ -59,6 +60,8 @@ pub(crate) enum Event {
     Vanish(usize, Duration),
     /// A box reboots.
     Reboot(usize),
+    /// An attacker of the plan tries again.
+    Attack(usize, u32),
     /// The engine's deadline may have come.
     Wake,
     /// A shard's deadline may have come.
@@ -122,6 +125,7 @@ pub(crate) struct World<'a> {
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
+    pub(crate) loot: Loot,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -163,6 +167,7 @@ impl<'a> World<'a> {
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
             border: Border::new(plan),
+            loot: Loot::default(),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -194,6 +199,10 @@ impl<'a> World<'a> {
         }
         for (n, nat) in plan.nats.iter().enumerate() {
             nat.reboots.iter().for_each(|at| self.schedule(*at, Event::Reboot(n)));
+        }
+        for (n, attack) in plan.attacks.iter().enumerate() {
+            let each = |k| (attack.at + attack.every * k, Event::Attack(n, k));
+            (0..attack.times).map(each).for_each(|(at, event)| self.schedule(at, event));
         }
         let mut at = Instant::ZERO;
         while at + LOOK_EVERY < plan.end {
@@ -240,6 +249,7 @@ impl<'a> World<'a> {
             Event::Cut(phone, inside) => self.quietly(|world| world.cut(phone, inside)),
             Event::Vanish(phone, noticed) => self.quietly(|world| world.vanish(phone, noticed)),
             Event::Reboot(nat) => self.quietly(|world| world.reboot(nat)),
+            Event::Attack(n, k) => self.attack(n, k),
             Event::Wake => self.wake(),
             Event::Tick(shard) => self.tick(shard),
             Event::Command(shard, command) => self.command(shard, command),
@@ -274,7 +284,10 @@ impl<'a> World<'a> {
     /// of its own.
     fn left_alone(&self, phone: &Phone, leg: &Leg) -> bool {
         let bye = |row: &&Row| {
-            !row.inward && row.call == Some(leg.call) && row.phone == phone.index && row.text.starts_with("BYE")
+            !row.inward
+                && row.call == Some(leg.call)
+                && row.phone == phone.index
+                && row.text.starts_with("BYE")
         };
         let ended = || self.rows.iter().rfind(bye).is_some();
         let forgotten = || self.plan.host.restarts.iter().any(|restart| restart.at >= leg.began);
