@@ -1,41 +1,10 @@
-//! The ledger of clauses (`ledger.tsv`): what the standards demand, and the tests that show it.
-//!
-//! A row is: RFC, section, level of demand, the clause in short, and what shows it: tests as `file::name`, `open` at the
-//! end when something is not shown yet, or `not applicable: ` with the reason. That a test shows its clause is for
-//! people to judge; that it exists is checked here.
+//! The ledger of clauses is in form, names tests that exist, and `LEDGER.md` is made from it.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const LEDGER: &str = include_str!("../ledger.tsv");
-const HEADING: &str = "rfc\tsection\tlevel\tclause\tshown by";
-const LEVELS: [&str; 5] = ["MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"];
-/// Documents that Telex claims to follow.
-const CLAIMED: [&str; 9] = ["3261", "3262", "3264", "3311", "3327", "3581", "4028", "6026", "7616"];
-
-/// What shows a clause.
-#[derive(Debug, PartialEq)]
-enum Shown<'a> {
-    By { tests: Vec<(&'a str, &'a str)>, whole: bool },
-    NotApplicable,
-}
-
-fn shown(text: &str) -> Result<Shown<'_>, String> {
-    if let Some(reason) = text.strip_prefix("not applicable: ") {
-        return if reason.len() > 10 { Ok(Shown::NotApplicable) } else { Err("no reason".into()) };
-    }
-    let mut words: Vec<&str> = text.split(' ').collect();
-    let whole = words.last() != Some(&"open");
-    if !whole {
-        words.pop();
-    }
-    let mut tests = Vec::new();
-    for word in words {
-        tests.push(word.split_once("::").ok_or(format!("{word:?} is not file::name"))?);
-    }
-    Ok(Shown::By { tests, whole })
-}
+use telex_conformance::ledger::{self, Clause, DOCUMENTS, HEADING, LEDGER, LEVELS, Shown, shown};
 
 /// Whether `source` has a test function of this name.
 fn has_test(source: &str, name: &str) -> bool {
@@ -47,26 +16,26 @@ fn has_test(source: &str, name: &str) -> bool {
     })
 }
 
-fn rows() -> impl Iterator<Item = (usize, Vec<&'static str>)> {
-    LEDGER.lines().enumerate().skip(1).map(|(n, line)| (n + 1, line.split('\t').collect()))
+fn clauses() -> Vec<Clause<'static>> {
+    ledger::clauses(LEDGER).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
 fn every_row_is_in_form() {
     assert_eq!(LEDGER.lines().next(), Some(HEADING));
-    let mut clauses = BTreeSet::new();
-    let mut documents = BTreeSet::new();
-    for (line, row) in rows() {
-        let [rfc, section, level, clause, by] = row[..] else {
-            panic!("line {line} has {} columns", row.len())
-        };
-        assert!(section.starts_with(|c: char| c.is_ascii_digit()), "line {line}: section {section:?}");
+    let (mut seen, mut documents) = (BTreeSet::new(), BTreeSet::new());
+    for Clause { line, rfc, section, level, text, by } in clauses() {
+        assert!(
+            section.starts_with(|c: char| c.is_ascii_digit() || c == 'A'),
+            "line {line}: section {section:?}"
+        );
         assert!(LEVELS.contains(&level), "line {line}: level {level:?}");
-        assert!(clauses.insert((rfc, section, clause)), "line {line} stands twice");
+        assert!(seen.insert((rfc, section, text)), "line {line} stands twice");
         assert!(shown(by).is_ok(), "line {line}: {:?}", shown(by));
+        assert!(DOCUMENTS.iter().any(|(known, _)| *known == rfc), "line {line}: RFC {rfc} has no title");
         documents.insert(rfc);
     }
-    for rfc in CLAIMED {
+    for (rfc, _) in DOCUMENTS {
         assert!(documents.contains(rfc), "RFC {rfc} is claimed without a clause");
     }
 }
@@ -75,23 +44,39 @@ fn every_row_is_in_form() {
 fn every_test_named_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut missing = Vec::new();
-    let (mut whole_rows, mut open_rows, mut others) = (0, 0, 0);
-    for (line, row) in rows() {
-        match row.last().map(|by| shown(by)) {
-            Some(Ok(Shown::By { tests, whole })) => {
-                for (file, name) in tests {
-                    let source = fs::read_to_string(root.join(file)).unwrap_or_default();
-                    if !has_test(&source, name) {
-                        missing.push(format!("line {line}: {file}::{name}"));
-                    }
-                }
-                *(if whole { &mut whole_rows } else { &mut open_rows }) += 1;
+    for clause in clauses() {
+        let Ok(Shown::By { tests, .. }) = shown(clause.by) else { continue };
+        for (file, name) in tests {
+            let source = fs::read_to_string(root.join(file)).unwrap_or_default();
+            if !has_test(&source, name) {
+                missing.push(format!("line {}: {file}::{name}", clause.line));
             }
-            _ => others += 1,
         }
     }
-    println!("{whole_rows} clauses shown, {open_rows} open, {others} not applicable");
+    for (rfc, counts) in ledger::counts(&clauses()) {
+        println!("RFC {rfc}: {counts:?}");
+    }
     assert!(missing.is_empty(), "no such test:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn no_must_is_open_without_a_reason() {
+    let open = |clause: &&Clause<'_>| {
+        clause.level.starts_with("MUST")
+            && matches!(shown(clause.by), Ok(Shown::By { whole: false, because: None, .. }))
+    };
+    let all = clauses();
+    let open: Vec<String> =
+        all.iter().filter(open).map(|c| format!("RFC {} {}: {}", c.rfc, c.section, c.text)).collect();
+    assert!(open.is_empty(), "open:\n{}", open.join("\n"));
+}
+
+#[test]
+fn the_ledger_for_people_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("LEDGER.md");
+    let written = fs::read_to_string(path).unwrap_or_default();
+    let made = ledger::markdown(LEDGER).unwrap_or_else(|error| panic!("{error}"));
+    assert!(written == made, "LEDGER.md is stale: cargo run -p telex-conformance -- ledger");
 }
 
 #[test]
@@ -99,9 +84,13 @@ fn what_is_not_a_test_is_noticed() {
     let source = "/// Text.\n#[test]\n#[ignore]\nfn a() {}\n\n    #[test]\n    /// In a macro.\n    fn b(x in 0..1) {}\nfn c() {}\n";
     assert!(has_test(source, "a") && has_test(source, "b"));
     assert!(!has_test(source, "c") && !has_test(source, "d"));
-    let by = |tests, whole| Ok(Shown::By { tests, whole });
+    let by = |tests, whole| Ok(Shown::By { tests, whole, because: None });
     assert_eq!(shown("x.rs::a y.rs::b open"), by(vec![("x.rs", "a"), ("y.rs", "b")], false));
     assert_eq!(shown("x.rs::a"), by(vec![("x.rs", "a")], true));
     assert_eq!(shown("open"), by(vec![], false));
+    assert_eq!(shown("x.rs::to_open"), by(vec![("x.rs", "to_open")], true));
+    let because = Some("for a good reason");
+    assert_eq!(shown("open: for a good reason"), Ok(Shown::By { tests: vec![], whole: false, because }));
+    assert!(shown("open: no").is_err());
     assert!(shown("tested").is_err() && shown("").is_err() && shown("not applicable: ").is_err());
 }

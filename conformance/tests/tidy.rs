@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The layers of the engine, base first. A module uses itself and earlier rows; in the base row modules use each other.
 const LAYERS: &[&[&str]] = &[
     &[
-        "time", "rng", "rate", "index", "timers", "limits", "planted", "event", "border", "config",
+        "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
         "mediactl", "cx",
     ],
     &["sip", "sdp", "rtp"],
@@ -23,8 +23,8 @@ const LAYERS: &[&[&str]] = &[
 
 /// What media may use: it knows nothing of signalling.
 const MEDIA_USES: &[&str] = &[
-    "time", "rng", "rate", "index", "timers", "limits", "planted", "event", "border", "config", "mediactl",
-    "rtp",
+    "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
+    "mediactl", "rtp",
 ];
 
 /// What must not stand in the engine, as sequences of words and signs, and why.
@@ -472,7 +472,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<File>) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let hidden = name.starts_with('.') && name != ".ci";
         // What fuzzing has made is no part of the tree.
-        let fuzzed = folder.ends_with("fuzz") && (name == "corpus" || name == "artifacts");
+        let fuzzed = folder.ends_with("fuzz") && ["corpus", "artifacts", "found", "seeds"].contains(&name);
         if hidden || fuzzed || name == "target" || name.starts_with("telex.db") || name == "telex.toml" {
             continue;
         }

@@ -9,10 +9,12 @@ use smol_str::SmolStr;
 use crate::config::Config;
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, MediaReport, ShardId};
+use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
 
 /// Transport protocol of a SIP message (RFC 3261 §18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Transport {
     /// Datagrams.
     Udp,
@@ -37,10 +39,12 @@ impl Transport {
 
 /// A listening socket, numbered by the driver in the order of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ListenerId(pub u16);
 
 /// A listening socket as it is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Listener {
     /// Its number.
     pub id: ListenerId,
@@ -52,10 +56,12 @@ pub struct Listener {
 
 /// A stream. Streams that a peer opened are numbered odd by the driver, streams that the engine opens even.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StreamId(pub u64);
 
 /// The way a message came, and the way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Flow {
     /// A datagram between two addresses.
     Datagram {
@@ -75,18 +81,22 @@ pub enum Flow {
 
 /// Names a question to the outside until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct QueryId(pub u64);
 
 /// Names a control request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ControlId(pub u64);
 
 /// Position in the log of stored records: starts at 1, no gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lsn(pub u64);
 
 /// What a driver may tell the signalling machine.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {
     /// The deadline has come.
     Wake,
@@ -161,6 +171,9 @@ pub enum Input {
         /// How long.
         waiting: Duration,
     },
+    /// From now on all randomness comes from here, because somebody may have learnt what it came from before. Nonces
+    /// given out before are stale; everything else goes on.
+    Seed(Seed),
     /// Refuse new calls, let the present ones end, end what is left at `by`, then say [`Action::Stopped`].
     Stop {
         /// When patience ends.
@@ -170,6 +183,7 @@ pub enum Input {
 
 /// What can happen to a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum StreamEvent {
     /// It is connected: a peer's connection was accepted, or ours succeeded.
     Opened {
@@ -188,6 +202,7 @@ pub enum StreamEvent {
 
 /// Why a name has no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ResolveError {
     /// No such name, or a name without addresses.
     NotFound,
@@ -197,6 +212,7 @@ pub enum ResolveError {
 
 /// What the signalling machine wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Action {
     /// Send these octets.
     Transmit {
@@ -258,6 +274,7 @@ pub type Actions = Vec<Action>;
 
 /// What a machine wakes up to.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Boot {
     /// The wall clock at [`Instant::ZERO`].
     pub wall: WallTime,
@@ -275,6 +292,7 @@ pub struct Boot {
 
 /// One address of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Interface {
     /// The address.
     pub address: IpAddr,
@@ -284,6 +302,7 @@ pub struct Interface {
 
 /// Something to keep over a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Record {
     /// A binding was added or refreshed: replace what stands under (aor, contact).
     Bind(StoredBinding),
@@ -298,6 +317,7 @@ pub enum Record {
 
 /// A registration as it is kept (RFC 3261 §10.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StoredBinding {
     /// Address-of-record: the extension.
     pub aor: SmolStr,
@@ -328,6 +348,7 @@ pub struct StoredBinding {
 
 /// What an operator may ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Control {
     /// All bindings.
     Registrations,
@@ -344,6 +365,7 @@ pub enum Control {
 
 /// What an operator is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ControlReply {
     /// All bindings, by extension.
     Registrations(Vec<RegistrationInfo>),
@@ -365,6 +387,7 @@ pub enum ControlReply {
 
 /// One binding, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RegistrationInfo {
     /// The extension.
     pub extension: SmolStr,
@@ -382,6 +405,7 @@ pub struct RegistrationInfo {
 
 /// One call, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CallInfo {
     /// Its number, unique since the start.
     pub id: u64,
@@ -401,6 +425,7 @@ pub struct CallInfo {
 
 /// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum CallState {
     /// The destination is being asked.
     Calling,
@@ -416,6 +441,7 @@ pub enum CallState {
 
 /// Sizes of all tables: all zero but bindings when nothing is going on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stats {
     /// Live transactions.
     pub transactions: usize,

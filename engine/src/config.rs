@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Config {
     /// Digest realm.
     pub realm: SmolStr,
@@ -52,6 +53,7 @@ impl Default for Config {
 /// only the first one, or give up on sight of an algorithm they do not know (SIPp 3.6 does the former, baresip 1.0 the
 /// latter). Offering SHA-256 beside MD5 keeps out phones and no attacker who can change packets, who removes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DigestOffer {
     /// MD5 only.
     #[default]
@@ -66,6 +68,7 @@ pub enum DigestOffer {
 
 /// One telephone, or one person's several.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Phone {
     /// How it proves who it is; `None` for a fixed contact that is known by its address.
     pub credentials: Option<Credentials>,
@@ -75,6 +78,7 @@ pub struct Phone {
 
 /// Digest secrets, already bound to user name and realm (RFC 7616 §3.4.2).
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Credentials {
     /// MD5(user:realm:password).
     pub ha1_md5: [u8; 16],
@@ -91,6 +95,7 @@ impl std::fmt::Debug for Credentials {
 
 /// A contact that does not register.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FixedContact {
     /// A SIP URI that parses.
     pub uri: SmolStr,
@@ -100,6 +105,7 @@ pub struct FixedContact {
 
 /// Base timers of RFC 3261 §17 (table 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SipTimers {
     /// Round-trip estimate.
     pub t1: Duration,
@@ -124,6 +130,7 @@ impl Default for SipTimers {
 
 /// Bounds of registrations (RFC 3261 §10.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RegistrarConfig {
     /// Shorter expiries are refused with 423.
     pub min_expires: Duration,
@@ -151,6 +158,7 @@ impl Default for RegistrarConfig {
 
 /// Session timers (RFC 4028).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SessionConfig {
     /// Session interval we ask for.
     pub expires: Duration,

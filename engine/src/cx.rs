@@ -48,6 +48,7 @@ impl Cx<'_> {
 
 /// The streams of randomness of the signalling machine.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Randomness {
     /// Via branches.
     pub(crate) branch: Rng,
@@ -73,6 +74,7 @@ impl Randomness {
 
 /// Whose timer it is and what it means there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Timer {
     /// A server transaction's.
     Server(ServerKey, ServerTimer),
@@ -91,22 +93,68 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    /// Whose it is, for people.
+    /// Its name, for people: that of the RFC where it has one.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Server(..) => "server transaction",
-            Self::Client(..) => "client transaction",
-            Self::Stream(_) => "stream",
-            Self::Binding(_) => "binding",
-            Self::Leg(..) => "session",
-            Self::Call(..) => "call",
-            Self::Stop => "stop",
+            Self::Server(_, timer) => timer.name(),
+            Self::Client(_, timer) => timer.name(),
+            Self::Stream(_) => "stream timer",
+            Self::Binding(_) => "expiry of a registration",
+            Self::Leg(_, timer) => timer.name(),
+            Self::Call(_, CallTimer::NoAnswer) => "ring time",
+            Self::Call(_, CallTimer::Clear) => "clearing time",
+            Self::Stop => "patience at a stop",
+        }
+    }
+}
+
+impl ServerTimer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Trying => "timer for 100",
+            Self::G => "timer G",
+            Self::H => "timer H",
+            Self::I => "timer I",
+            Self::J => "timer J",
+            Self::L => "timer L",
+        }
+    }
+}
+
+impl ClientTimer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::A => "timer A",
+            Self::B => "timer B",
+            Self::C => "timer C",
+            Self::D => "timer D",
+            Self::E => "timer E",
+            Self::F => "timer F",
+            Self::K => "timer K",
+            Self::M => "timer M",
+            Self::Unsent => "nothing could be sent",
+        }
+    }
+}
+
+impl LegTimer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Retransmit2xx => "timer of the repeated 2xx",
+            Self::NoAck => "64 T1 without ACK",
+            Self::Retransmit1xx => "timer of the repeated 1xx",
+            Self::NoPrack => "64 T1 without PRACK",
+            Self::Refresh => "session refresh",
+            Self::Expired => "session expiry",
+            Self::Glare => "wait after 491",
+            Self::Progress => "timer of the provisional response",
         }
     }
 }
 
 /// Timers of server transactions (RFC 3261 §17.2, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ServerTimer {
     /// 200 ms without an answer to INVITE: send 100 (§17.2.1).
     Trying,
@@ -124,6 +172,7 @@ pub(crate) enum ServerTimer {
 
 /// Timers of client transactions (RFC 3261 §17.1, RFC 6026).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ClientTimer {
     /// Retransmit INVITE.
     A,
@@ -147,6 +196,7 @@ pub(crate) enum ClientTimer {
 
 /// Timers of legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum LegTimer {
     /// Retransmit the 2xx until its ACK comes (RFC 3261 §13.3.1.4).
     Retransmit2xx,
@@ -168,6 +218,7 @@ pub(crate) enum LegTimer {
 
 /// Timers of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum CallTimer {
     /// Nobody answered.
     NoAnswer,

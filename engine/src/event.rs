@@ -23,6 +23,7 @@ pub enum Severity {
 
 /// Which side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Side {
     /// The one who called.
     Caller,
@@ -32,6 +33,7 @@ pub enum Side {
 
 /// Why a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum EndCause {
     /// A party hung up.
     HungUp(Side),
@@ -53,6 +55,7 @@ pub enum EndCause {
 
 /// Something worth telling. Strings are as the peer sent them: whoever prints them escapes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
     /// A phone registered or refreshed.
     Registered {
@@ -122,7 +125,7 @@ pub enum Event {
         /// Where the writer receives audio.
         address: Option<SocketAddr>,
         /// `sendrecv`, `sendonly`, `recvonly` or `inactive`.
-        direction: &'static str,
+        direction: SmolStr,
     },
     /// A contact is being asked.
     Asking {
@@ -211,7 +214,7 @@ pub enum Event {
     /// A bound was reached and something was refused.
     Overload {
         /// Which bound.
-        what: &'static str,
+        what: SmolStr,
     },
     /// Records could not be stored.
     StoreFailed {

@@ -20,6 +20,7 @@ pub mod planted;
 mod planted;
 pub mod rate;
 pub mod rng;
+pub mod slots;
 pub mod time;
 pub mod timers;
 // syntax

@@ -9,18 +9,22 @@ use std::time::Duration;
 
 /// Which media machine; one per core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ShardId(pub u8);
 
 /// A group of legs that hear each other. The unit of determinism: no state crosses rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RoomId(pub u64);
 
 /// One party's media stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LegId(pub u64);
 
 /// An RTP port: the even UDP port number. RTCP is the odd port above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PortId(pub u16);
 
 /// Counts the wanted states of one leg or room; reports echo it, and stale ones are ignored.
@@ -28,6 +32,7 @@ pub type Revision = u32;
 
 /// From signalling to one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MediaCommand {
     /// Bind this many more port pairs. Answered by one [`MediaReport::Ports`]; fewer means that there are no more.
     WantPorts {
@@ -66,6 +71,7 @@ pub enum MediaCommand {
 
 /// How the legs of a room hear each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum RoomMode {
     /// Packets go to the other leg as they arrive, payload untouched.
     Relay,
@@ -75,6 +81,7 @@ pub enum RoomMode {
 
 /// The wanted state of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RoomSpec {
     /// How its legs hear each other.
     pub mode: RoomMode,
@@ -82,6 +89,7 @@ pub struct RoomSpec {
 
 /// An audio encoding the exchange can produce or pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Encoding {
     /// G.711 mu-law, 8000 Hz.
     Pcmu,
@@ -93,6 +101,7 @@ pub enum Encoding {
 
 /// A payload type as agreed for one leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Payload {
     /// RTP payload type number, 0 to 127.
     pub number: u8,
@@ -104,6 +113,7 @@ pub struct Payload {
 
 /// A payload type number as heard from this leg, and the number under which the other leg of a relay knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PayloadMap {
     /// Number on packets from this leg's party.
     pub from: u8,
@@ -113,6 +123,7 @@ pub struct PayloadMap {
 
 /// Something generated into a leg's ear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Playing {
     /// A sine.
     Tone {
@@ -125,6 +136,7 @@ pub enum Playing {
 
 /// How a leg's media is protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Security {
     /// Plain RTP.
     #[default]
@@ -133,6 +145,7 @@ pub enum Security {
 
 /// The wanted state of a leg.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LegSpec {
     /// The room it belongs to.
     pub room: RoomId,
@@ -171,6 +184,7 @@ pub struct LegSpec {
 
 /// Outgoing RTP state of a leg, to go on with after a move (RFC 3550 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Resume {
     /// Synchronisation source.
     pub ssrc: u32,
@@ -182,6 +196,7 @@ pub struct Resume {
 
 /// What a leg carried, both ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LegStats {
     /// RTP packets received from the party and accepted.
     pub received: u64,
@@ -207,6 +222,7 @@ pub struct LegStats {
 
 /// From one shard to signalling.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MediaReport {
     /// These even ports and the odd ones above them are bound and free to use.
     Ports {

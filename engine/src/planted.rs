@@ -12,6 +12,7 @@ pub(crate) const NEVER: Duration = Duration::from_secs(1_000_000);
 
 /// One thing that the engine does wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(not(feature = "planted"), expect(unreachable_pub, reason = "the feature makes it reachable"))]
 pub enum Fault {
     /// Timer A stays at T1 instead of doubling (RFC 3261 §17.1.1.2).
@@ -126,6 +127,7 @@ pub enum Fault {
 
 /// What is planted in a machine; nothing, unless the feature is on and somebody said so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Planted {
     #[cfg(feature = "planted")]
     fault: Option<Fault>,

@@ -26,6 +26,7 @@ impl Rate {
 
 /// A token bucket, kept as the moment when it will be full again.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Bucket {
     full: Instant,
 }
@@ -49,6 +50,14 @@ impl Bucket {
 
 /// Values by key for a bounded number of keys that a peer may choose. The oldest key is forgotten for a new one.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(bound(
+        serialize = "K: serde::Serialize + Ord, V: serde::Serialize",
+        deserialize = "K: serde::Deserialize<'de> + Hash + Eq, V: serde::Deserialize<'de>"
+    ))
+)]
 pub(crate) struct Recent<K, V> {
     values: Index<K, V>,
     oldest: VecDeque<K>,
@@ -56,6 +65,11 @@ pub(crate) struct Recent<K, V> {
 }
 
 impl<K: Hash + Eq + Clone, V: Default> Recent<K, V> {
+    /// Hashes with a new key from now on.
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.values.rekey(rng);
+    }
+
     /// Room for this many keys.
     pub(crate) fn new(rng: &mut Rng, room: usize) -> Self {
         Self { values: Index::new(rng), oldest: VecDeque::new(), room }

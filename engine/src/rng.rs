@@ -7,6 +7,7 @@ use std::fmt;
 
 /// The one source of all randomness of a machine. Drawn by the driver; secret in production.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Seed([u8; 32]);
 
 impl Seed {
@@ -51,6 +52,7 @@ pub enum Purpose {
 
 /// A deterministic stream of random numbers (ChaCha20).
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rng(ChaCha20Rng);
 
 /// Digits and lower-case letters without the four that are misread (0, 1, l, o).

@@ -4,6 +4,8 @@
 //! or a new request, the call layer decides, and its orders go down. Each layer returns at most one value to the one
 //! above, so nothing recurses.
 
+#[cfg(feature = "serde")]
+mod recorded;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,7 @@ const STOPS_PER_WAKE: usize = 64;
 ///
 /// Between two calls of [`Signalling::handle`] it is at rest: it keeps no output and waits for nothing but input.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Signalling {
     config: Arc<Config>,
     /// The wall clock, and when it was read.
@@ -56,6 +59,7 @@ pub struct Signalling {
 
 /// Everything that a `Cx` is not.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Tables {
     below: Below,
     registrar: Registrar,
@@ -66,6 +70,7 @@ struct Tables {
 
 /// How far the exchange is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Stopping {
     /// Not at all.
     No,
@@ -143,6 +148,10 @@ impl Signalling {
         out.append(&mut self.first);
         match input {
             Input::Wall(wall) => self.wall = (self.now, wall),
+            Input::Seed(seed) => {
+                self.rng = Randomness::new(seed);
+                self.tables.rekey(seed);
+            }
             Input::Config { config, listeners } => {
                 self.config = config;
                 let (mut cx, tables) = self.split(self.now, out);
@@ -214,7 +223,7 @@ impl Tables {
                 }
             }
             // These change what a `Cx` is made of and were dealt with before there was one.
-            Input::Config { .. } | Input::Wall(_) => {}
+            Input::Config { .. } | Input::Wall(_) | Input::Seed(_) => {}
         }
         self.say_stopped(cx);
     }
@@ -349,6 +358,15 @@ impl Tables {
         self.auth.reconfigure(cx.config);
         self.registrar.reconfigure(cx, listeners);
         self.below.stack.transport.set_listeners(listeners.to_vec());
+    }
+
+    /// Draws every key anew.
+    fn rekey(&mut self, seed: Seed) {
+        let hash = &mut Rng::new(seed, Purpose::Hash);
+        self.below.sessions.rekey(hash);
+        self.below.stack.transport.rekey(hash);
+        self.below.stack.transactions.rekey(hash);
+        self.auth.rekey(&mut Rng::new(seed, Purpose::Nonce));
     }
 
     fn patience_ended(&mut self, cx: &mut Cx<'_>) {

@@ -6,6 +6,7 @@ pub use std::time::Duration;
 
 /// Nanoseconds since this machine started. The driver keeps the clock; the engine never asks for one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Instant(u64);
 
 impl Instant {
@@ -63,6 +64,7 @@ impl fmt::Display for Instant {
 
 /// Milliseconds since 1970-01-01 00:00 UTC. It enters as input and may step; it never becomes an [`Instant`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WallTime(u64);
 
 impl WallTime {

@@ -3,8 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use slotmap::SlotMap;
-
+use crate::slots::Slots;
 use crate::time::Instant;
 
 slotmap::new_key_type! {
@@ -17,7 +16,7 @@ slotmap::new_key_type! {
 #[derive(Debug)]
 pub struct Timers<T> {
     heap: BinaryHeap<Reverse<(Instant, u64, TimerKey)>>,
-    live: SlotMap<TimerKey, T>,
+    live: Slots<TimerKey, T>,
     sequence: u64,
 }
 
@@ -26,7 +25,7 @@ const SWEEP_FROM: usize = 1024;
 
 impl<T> Default for Timers<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), live: SlotMap::with_key(), sequence: 0 }
+        Self { heap: BinaryHeap::new(), live: Slots::new(), sequence: 0 }
     }
 }
 
@@ -91,6 +90,36 @@ impl<T> Timers<T> {
                 break;
             }
             self.heap.pop();
+        }
+    }
+}
+
+/// As the armed timers in the order in which they will fire. Cancelled ones that were not swept yet change nothing.
+#[cfg(feature = "serde")]
+mod whole {
+    use serde::de::{Deserialize, Deserializer};
+    use serde::ser::{Serialize, Serializer};
+
+    use super::{BinaryHeap, Instant, Reverse, Slots, TimerKey, Timers};
+
+    type Armed = Vec<(Instant, u64, TimerKey)>;
+
+    impl<T: Serialize> Serialize for Timers<T> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let live = self.heap.iter().map(|Reverse(entry)| *entry);
+            let mut armed: Armed = live.filter(|(_, _, key)| self.live.contains_key(*key)).collect();
+            armed.sort_unstable();
+            (armed, &self.live, self.sequence).serialize(to)
+        }
+    }
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Timers<T> {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            let (armed, live, sequence) = <(Armed, Slots<TimerKey, T>, u64)>::deserialize(from)?;
+            let mut timers =
+                Self { heap: armed.into_iter().map(Reverse).collect::<BinaryHeap<_>>(), live, sequence };
+            timers.drop_dead();
+            Ok(timers)
         }
     }
 }

@@ -1,39 +1,157 @@
-//! Writes the seeds of all targets into `corpus/` from the messages in `../conformance/messages`.
+//! The seeds of the parser targets, one folder each, from the messages of the RFCs in `../conformance/messages`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use telex_engine::sip::{HeaderName, Message};
+use telex_engine::sip::Message;
 
-fn main() -> std::io::Result<()> {
+use crate::conversation::STEP;
+use crate::targets;
+
+/// Writes them.
+pub fn write(folder: &Path) -> std::io::Result<()> {
+    let mut seeds = Seeds { folder: folder.to_owned(), count: 0 };
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut count = 0;
-    let mut put = |target: &str, octets: &[u8]| -> std::io::Result<()> {
-        let folder = home.join("corpus").join(target);
-        fs::create_dir_all(&folder)?;
-        count += 1;
-        fs::write(folder.join(format!("seed-{count:04}")), octets)
-    };
     for folder in fs::read_dir(home.join("../conformance/messages"))? {
         for file in fs::read_dir(folder?.path())? {
-            let octets = fs::read(file?.path())?;
-            put("message", &octets)?;
-            put("framer", &[b"\x20", &octets[..]].concat())?;
-            let Ok(message) = Message::parse(Bytes::from(octets)) else { continue };
-            put("uri", message.request_uri().as_bytes())?;
-            for name in [HeaderName::From, HeaderName::To, HeaderName::Contact, HeaderName::Via] {
-                for value in message.values(name) {
-                    put("uri", value.as_bytes())?;
-                }
-            }
-            if message.content_type().is_some_and(|t| t.is_ok_and(|t| t.is("application", "sdp"))) {
-                put("sdp", message.body())?;
-            }
+            message(&mut seeds, &fs::read(file?.path())?)?;
         }
     }
-    // A packet of speech, one of RTCP, one of STUN.
-    put("rtp", &[&[0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4][..], &[0xff; 160]].concat())?;
-    put("rtp", &[0x80, 201, 0, 1, 1, 2, 3, 4, 0x81, 202, 0, 2, 1, 2, 3, 4, 1, 1, b'a', 0])?;
-    put("rtp", &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+    media(&mut seeds)?;
+    for file in fs::read_dir(home.join("../sim/plans"))? {
+        seeds.put("plan", &fs::read(file?.path())?)?;
+    }
+    for (options, steps) in (0..).zip(CONVERSATIONS) {
+        seeds.put("conversation", &[&[options % 2 * 9], steps.concat().as_slice()].concat())?;
+    }
+    let sample = fs::read(home.join("../runtime-smol/src/config/sample.toml"))?;
+    seeds.put("config", &sample)?;
+    for line in ["{\"do\":\"calls\"}\n", "{\"do\":\"hangup\",\"call\":7}\n", "{\"do\":\"stats\"}"] {
+        seeds.put("control", line.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Calls and what may befall them, as steps: `conversation/steps.rs` says what each does.
+const CONVERSATIONS: [&[[u8; STEP]]; 11] = {
+    const ALICE: [u8; STEP] = [29, 0, 0, 0];
+    const BOB: [u8; STEP] = [29, 1, 0, 0];
+    // Alice calls Bob, who rings and answers; she acknowledges.
+    const CALL: [u8; STEP] = [30, 0, 0, 7];
+    const BYE: [u8; STEP] = [7, 0, 0, 0];
+    [
+        &[ALICE, BOB, CALL, [21, 0, 0, 0], [21, 1, 0, 0], [18, 4, 0, 0], BYE, [18, 7, 0, 0]],
+        &[ALICE, BOB, CALL, [21, 0, 0xe0, 0], [18, 15, 0, 0], [7, 1, 0, 0]],
+        // Hold and resume.
+        &[
+            ALICE,
+            BOB,
+            CALL,
+            [7, 0, 1, 0x18],
+            [2, 0, 0, 0],
+            [5, 0, 0, 0],
+            [7, 0, 1, 8],
+            [2, 0, 0, 0],
+            [5, 0, 0, 0],
+        ],
+        // Echo and tone.
+        &[ALICE, [30, 0, 4, 4], [21, 0, 0xe0, 0], [18, 15, 0, 0], BYE],
+        &[ALICE, [30, 0, 5, 4], [18, 5, 0, 0], [10, 0, 0, 0], BYE],
+        // Given up while it rings.
+        &[ALICE, BOB, [30, 0, 0, 1], [10, 0, 0, 0], [2, 0, 15, 0], [18, 9, 0, 0]],
+        // Over a stream, which is closed in the middle.
+        &[ALICE, [29, 2, 0, 0], [30, 0, 2, 7], [21, 0, 0, 0], BYE, [16, 2, 1, 0]],
+        // To a host name.
+        &[ALICE, [30, 0, 7, 7], BYE],
+        // Media hears late that the exchange is stopping.
+        &[
+            ALICE,
+            BOB,
+            [29, 5, 0, 0],
+            [30, 0, 0, 3],
+            [23, 0, 0, 0],
+            [5, 0, 0, 0],
+            [28, 5, 201, 0],
+            [18, 9, 0, 0],
+        ],
+        // Reliable provisional responses.
+        &[ALICE, BOB, [1, 0, 0, 11], [1, 0, 0, 11], [2, 0, 1, 0], [7, 0, 3, 0], [2, 0, 0, 0], [5, 0, 0, 0]],
+        // A device on a wire, and everything an operator may do.
+        &[
+            [30, 3, 1, 1],
+            [27, 1, 0, 0],
+            [27, 2, 1, 0],
+            [24, 0, 0, 0],
+            [25, 0, 0, 0],
+            [26, 0, 0, 0],
+            [28, 0, 3, 0],
+        ],
+    ]
+};
+
+struct Seeds {
+    folder: PathBuf,
+    count: usize,
+}
+
+impl Seeds {
+    fn put(&mut self, target: &str, octets: &[u8]) -> std::io::Result<()> {
+        let folder = self.folder.join(target);
+        fs::create_dir_all(&folder)?;
+        self.count += 1;
+        fs::write(folder.join(format!("seed-{:04}", self.count)), octets)
+    }
+}
+
+fn message(seeds: &mut Seeds, octets: &[u8]) -> std::io::Result<()> {
+    seeds.put("message", octets)?;
+    seeds.put("peer", octets)?;
+    seeds.put("framer", &[b"\x20", octets].concat())?;
+    if let Ok(length) = u16::try_from(octets.len()) {
+        // A datagram, and a segment, of a capture.
+        for kind in [0, 1] {
+            let head = [1, kind, 0x88, length.to_be_bytes()[0], length.to_be_bytes()[1]];
+            seeds.put("capture", &[&head[..], octets].concat())?;
+        }
+    }
+    let Ok(message) = Message::parse(Bytes::copy_from_slice(octets)) else { return Ok(()) };
+    seeds.put("uri", message.request_uri().as_bytes())?;
+    for header in message.headers() {
+        if let Some(which) = targets::header::number(header.id) {
+            seeds.put("header", &[&[which], header.value.as_bytes()].concat())?;
+        }
+        if header.name.to_ascii_lowercase().contains("auth") {
+            seeds.put("digest", header.value.as_bytes())?;
+        }
+        if header.value.contains('@') {
+            seeds.put("uri", header.value.as_bytes())?;
+        }
+    }
+    if message.content_type().is_some_and(|t| t.is_ok_and(|t| t.is("application", "sdp"))) {
+        seeds.put("sdp", message.body())?;
+    }
+    Ok(())
+}
+
+/// A packet of speech, a telephone event, STUN; reports.
+fn media(seeds: &mut Seeds) -> std::io::Result<()> {
+    let speech = [&[0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4][..], &[0xff; 160]].concat();
+    let event = [0x80, 0xe5, 0, 2, 0, 0, 1, 0x40, 1, 2, 3, 4, 5, 0x8a, 3, 0x20];
+    let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    for packet in [&speech[..], &event[..], &stun[..]] {
+        seeds.put("rtp", packet)?;
+    }
+    let description = [0x81, 202, 0, 2, 1, 2, 3, 4, 1, 1, b'a', 0];
+    let receiver = [&[0x81, 201, 0, 7, 1, 2, 3, 4][..], &[9; 24], &description].concat();
+    let sender = [
+        &[0x81, 200, 0, 12, 1, 2, 3, 4][..],
+        &[3; 20],
+        &[9; 24],
+        &description,
+        &[0x81, 203, 0, 1, 1, 2, 3, 4],
+    ]
+    .concat();
+    seeds.put("rtcp", &receiver)?;
+    seeds.put("rtcp", &sender)
 }

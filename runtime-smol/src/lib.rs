@@ -13,11 +13,14 @@ mod clock;
 mod config;
 mod control;
 mod desk;
+#[doc(hidden)]
+pub mod doors;
 mod driver;
 mod first_run;
 mod log;
 mod media;
 mod poll;
+mod record;
 mod store;
 
 /// Runs the program with the arguments of the process.

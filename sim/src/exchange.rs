@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use smol_str::SmolStr;
-use telex_engine::border::{Interface, Listener, ListenerId, Stats, Transport};
-use telex_engine::config::{Config, Credentials, Phone, SessionConfig, SipTimers};
+use telex_engine::border::{ControlReply, Interface, Listener, ListenerId, Stats, Transport};
+use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
 use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
 use telex_engine::rng::Seed;
@@ -19,6 +19,7 @@ use telex_engine::{Action, Actions, Boot, Input, Signalling};
 use crate::luck::{Kind, below, luck};
 use crate::oracle::{Cause, Verdict, broken, host};
 use crate::plan::{BrokenTimer, Plan};
+use crate::run::panic_text;
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 
@@ -91,6 +92,23 @@ impl Exchange {
         }
     }
 
+    /// Makes every machine do this wrong.
+    #[cfg(feature = "planted")]
+    pub(crate) fn plant(&mut self, fault: telex_engine::planted::Fault) {
+        self.signalling.plant(fault);
+        self.shards.iter_mut().for_each(|shard| shard.plant(fault));
+    }
+
+    /// The name of the timer of signalling that is due.
+    pub(crate) fn timer_due(&self, now: Instant) -> Option<&'static str> {
+        self.signalling.deadline().filter(|deadline| deadline.at <= now).map(|deadline| deadline.why)
+    }
+
+    /// The even RTP ports that are bound.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.ports.keys().copied().collect()
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()
@@ -111,17 +129,26 @@ impl Exchange {
 
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
 fn config(plan: &Plan) -> Config {
-    let mut sip = SipTimers::default();
-    match plan.exchange.broken {
+    let x = &plan.exchange;
+    let mut sip = SipTimers { t1: x.t1, t2: x.t2, t4: x.t4, timer_c: x.timer_c };
+    match x.broken {
         None => {}
         Some(BrokenTimer::T1) => sip.t1 *= 10,
         Some(BrokenTimer::T2) => sip.t2 *= 100,
     }
     let mut config = Config {
         sip,
-        ring: plan.exchange.ring,
-        media_timeout: Some(plan.exchange.media_timeout),
-        session: SessionConfig { expires: plan.exchange.session, ..SessionConfig::default() },
+        realm: SmolStr::new(&x.realm),
+        ring: x.ring,
+        media_timeout: Some(x.media_timeout),
+        session: SessionConfig { expires: x.session, min_se: x.min_session },
+        registrar: RegistrarConfig {
+            min_expires: x.min_expires,
+            max_expires: x.max_expires,
+            default_expires: x.default_expires,
+            max_contacts: x.contacts,
+            nonce_life: x.nonce,
+        },
         ..Config::default()
     };
     for phone in &plan.phones {
@@ -138,6 +165,9 @@ impl World<'_> {
     pub(crate) fn start_exchange(&mut self) -> Verdict {
         for n in 0..self.plan.exchange.shards {
             self.bind(ShardId(n), FIRST_PAIRS)?;
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.begin(&mut self.exchange.signalling);
         }
         self.tell(Input::Wall(WALL), None)
     }
@@ -161,8 +191,13 @@ impl World<'_> {
 
     /// Hands an input to signalling; `message` is the SIP message that it completes.
     pub(crate) fn tell(&mut self, input: Input, message: Option<&Msg>) -> Verdict {
+        self.tell_with(input, message.map_or(&[], std::slice::from_ref))
+    }
+
+    /// Hands an input to signalling; these SIP messages are complete with it.
+    pub(crate) fn tell_with(&mut self, input: Input, messages: &[Msg]) -> Verdict {
         self.wakes.input();
-        self.step(input, message.map_or(Cause::Other, Cause::Message))
+        self.step(input, if messages.is_empty() { Cause::Other } else { Cause::Messages(messages) })
     }
 
     fn step(&mut self, input: Input, cause: Cause<'_>) -> Verdict {
@@ -171,7 +206,14 @@ impl World<'_> {
         self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
+        let seen = self.watch.as_mut().map(|watch| {
+            watch.before_signalling(machine, now, &input);
+            input.clone()
+        });
         guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
+        if let (Some(watch), Some(input)) = (&mut self.watch, seen) {
+            watch.signalling(machine, now, &input, &actions);
+        }
         for action in actions.drain(..) {
             self.act(action, cause)?;
         }
@@ -223,6 +265,9 @@ impl World<'_> {
                 self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Stored { through: lsn })));
             }
             Action::Report(event) => host::no_error_event(self.now, &event)?,
+            Action::Reply { reply: ControlReply::Registrations(all), .. } => {
+                self.border.listed(self.now, &all)?
+            }
             Action::Reply { .. } | Action::Stopped => {}
         }
         Ok(())
@@ -280,12 +325,18 @@ impl World<'_> {
         let rare = !matches!(input, MediaInput::Packet { .. } | MediaInput::Tick);
         let mut out = std::mem::take(&mut self.exchange.media);
         let machine = &mut self.exchange.shards[n];
+        if let Some(watch) = &mut self.watch {
+            watch.before_media(shard, machine, now, &input);
+        }
         guarded(now, "media handle", || machine.handle(now, input, &mut out))?;
+        if let Some(watch) = &mut self.watch {
+            watch.after_media(shard, machine, &out);
+        }
         if rare {
             guarded(now, "media check", || machine.check())?;
         }
         for packet in out.packets.iter() {
-            self.media_out(packet.remote, packet.bytes)?;
+            self.media_out(packet.port, packet.remote, packet.bytes)?;
         }
         for report in out.reports.drain(..) {
             self.note(&report);
@@ -314,12 +365,6 @@ impl World<'_> {
 
 /// A panic of the engine is a broken rule like any other.
 fn guarded(now: Instant, what: &str, action: impl FnOnce()) -> Verdict {
-    catch_unwind(AssertUnwindSafe(action)).map_err(|payload| {
-        let text = payload
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_default();
-        broken("no_panic", now, format!("{what} panicked: {text}"))
-    })
+    catch_unwind(AssertUnwindSafe(action))
+        .map_err(|p| broken("no_panic", now, format!("{what} panicked: {}", panic_text(p.as_ref()))))
 }

@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) fate: Fate,
     /// The same message left before.
     pub(crate) again: bool,
+    /// Which datagram of this phone and way it is, from 1; 0 on a stream.
+    pub(crate) number: u64,
 }
 
 /// Columns of text between two parties.
@@ -117,6 +119,12 @@ fn remark(text: &mut String, row: &Row) {
         Fate::Lost(Why::Burst) => write!(text, "  lost in a burst"),
         Fate::Lost(Why::Partition) => write!(text, "  lost: phone unreachable"),
         Fate::Lost(Why::Exact) => write!(text, "  lost as planned"),
+        Fate::Lost(Why::Checksum) => write!(text, "  lost: damaged"),
+        Fate::Lost(Why::TooLong) => write!(text, "  lost: too long for the link"),
+        Fate::Lost(Why::Box) => write!(text, "  lost: the box lets nobody in there"),
+        Fate::Lost(Why::Unroutable) => write!(text, "  lost: a private address"),
+        Fate::Lost(Why::Away) => write!(text, "  lost: the exchange is away"),
+        Fate::Damaged(at, _) => write!(text, "  {} damaged", seconds(at)),
         Fate::Arrives(at) => write!(text, "  {}", seconds(at)),
         Fate::Twice(at, again) => write!(text, "  {} and {}", seconds(at), seconds(again)),
     };
@@ -152,6 +160,7 @@ mod tests {
             text: text.to_owned(),
             fate,
             again,
+            number: 0,
         };
         let rows = [
             row(8000, 1, true, "INVITE 1 +sdp", Fate::Lost(Why::Loss), false),

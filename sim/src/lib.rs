@@ -13,26 +13,44 @@
 //! assert_eq!(outcome.state_hash, telex_sim::run(&plan).state_hash);
 //! ```
 
+mod attacker;
 mod checker;
 mod digest;
 mod draw;
 mod exchange;
+mod expect;
+mod faults_every;
 mod ladder;
 mod luck;
+mod many;
+mod nat;
 mod net;
 mod oracle;
 mod phone;
 pub mod plan;
+mod record;
+mod report;
 mod run;
 mod shrink;
 mod streams;
 mod text;
 mod voice;
+mod waits;
+mod watch;
 mod wire;
 mod world;
 
-pub use draw::{FEATURES, Settings, Swarm, draw};
+pub use draw::{FEATURES, Settings, Site, Swarm, draw};
+pub use faults_every::{
+    DELAY, FaultsEvery, FaultsReport, MessageReport, Mishap, SCENARIOS, Stuck, faults_every,
+};
+pub use many::in_order;
 pub use oracle::{Broken, ORACLES};
 pub use plan::{Plan, PlanError};
-pub use run::{Failure, Outcome, run, run_traced, run_with_ladder};
-pub use shrink::{Bounds, Shrunk, shrink};
+pub use record::run_recorded;
+pub use report::{BrokenPlan, Summary};
+#[cfg(feature = "planted")]
+pub use run::run_planted;
+pub use run::{Failure, Outcome, run, run_traced, run_watched, run_with_ladder};
+pub use shrink::{Bounds, Shrunk, shrink, shrink_while};
+pub use watch::Watch;

@@ -29,6 +29,18 @@ pub(crate) enum Kind {
     Handover,
     /// Everything that is drawn while a plan is made or a phone invents a name.
     Draw,
+    /// Is this packet damaged, and dropped for it?
+    Corrupt,
+    /// Is it damaged, and arrives all the same?
+    Garble,
+    /// Which bit?
+    Bit,
+    /// Where does a stream that breaks inside a message break?
+    BreakOff,
+    /// How late does the host wake the exchange?
+    Late,
+    /// Does a phone overlook this message?
+    Overlook,
 }
 
 /// 64 bits of luck for packet `ordinal` of `link` in the world of `seed`.

@@ -1,7 +1,11 @@
-//! The network: when, and how often, a packet arrives. Datagrams may be lost, doubled and overtaken; streams
-//! keep order and lose nothing, but come in pieces and late.
+//! The network: when, and how often, a packet arrives. Datagrams may be lost, doubled, damaged and overtaken;
+//! streams keep order and lose nothing, but come in pieces and late.
+
+mod fate;
 
 use telex_engine::time::{Duration, Instant};
+
+pub(crate) use fate::{Fate, Why, damaged};
 
 use crate::luck::{Kind, below, happens, luck};
 use crate::plan::{ExactFault, ExactKind, Faults, Plan, Way};
@@ -36,30 +40,6 @@ impl LinkId {
     }
 }
 
-/// What becomes of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It arrives.
-    Arrives(Instant),
-    /// It arrives twice.
-    Twice(Instant, Instant),
-    /// It does not arrive.
-    Lost(Why),
-}
-
-/// Why a datagram does not arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// Lost alone.
-    Loss,
-    /// Lost with its neighbours.
-    Burst,
-    /// The phone is cut off.
-    Partition,
-    /// The plan names this message.
-    Exact,
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Link {
     /// How many packets were sent.
@@ -70,6 +50,14 @@ struct Link {
     latest: Instant,
 }
 
+/// A phone, or each of them, cannot be relied on for a while.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    phone: Option<usize>,
+    from: Instant,
+    until: Instant,
+}
+
 /// All links.
 #[derive(Debug)]
 pub(crate) struct Network {
@@ -77,6 +65,9 @@ pub(crate) struct Network {
     faults: Faults,
     calm: Instant,
     latency: Vec<(Duration, Duration)>,
+    mtu: Vec<usize>,
+    /// Times when a phone is out of touch for a reason of its own: its box reboots, or the exchange is away.
+    gaps: Vec<Gap>,
     /// What the luck of each link is called.
     names: Vec<u64>,
     links: Vec<Link>,
@@ -102,6 +93,8 @@ impl Network {
             faults: plan.faults.clone(),
             calm: plan.calm,
             latency: plan.phones.iter().map(|p| (p.latency, p.jitter)).collect(),
+            mtu: plan.phones.iter().map(|p| p.mtu.map_or(usize::MAX, usize::from)).collect(),
+            gaps: gaps(plan),
             names: names(plan),
             links: vec![Link::default(); plan.phones.len() * LinkId::PER_PHONE],
             lost: 0,
@@ -116,11 +109,24 @@ impl Network {
 
     /// Whether `phone` was reachable all the time from `from` to `until`.
     pub(crate) fn reachable_between(&self, phone: usize, from: Instant, until: Instant) -> bool {
-        !self.faults.partitions.iter().any(|p| p.phone == phone && p.from < until && from < p.until)
+        let cut_off =
+            self.faults.partitions.iter().any(|p| p.phone == phone && p.from < until && from < p.until);
+        let gap = |g: &Gap| g.phone.is_none_or(|p| p == phone) && g.from < until && from < g.until;
+        !cut_off && !self.is_clogged(phone, from, until) && !self.gaps.iter().any(gap)
     }
 
-    /// Sends one datagram.
-    pub(crate) fn datagram(&mut self, now: Instant, id: LinkId) -> Fate {
+    /// Whether what `phone` sent or was sent waited at any time from `from` to `until`.
+    pub(crate) fn is_clogged(&self, phone: usize, from: Instant, until: Instant) -> bool {
+        self.faults.clogs.iter().any(|c| c.phone == phone && c.from < until && from < c.until)
+    }
+
+    /// How many datagrams were sent on a link.
+    pub(crate) fn sent_on(&self, id: LinkId) -> u64 {
+        self.links[id.index()].ordinal
+    }
+
+    /// Sends one datagram of so many octets.
+    pub(crate) fn datagram(&mut self, now: Instant, id: LinkId, octets: usize) -> Fate {
         let cut_off = !self.reachable(id.phone, now);
         let (latency, jitter) = self.latency[id.phone];
         let (seed, name) = (self.seed, self.names[id.index()]);
@@ -131,6 +137,10 @@ impl Network {
         let draw = |kind| luck(seed, name, ordinal, kind);
         let storm = now < self.calm;
         let faults = &self.faults;
+        if octets > self.mtu[id.phone] {
+            self.lost += 1;
+            return Fate::Lost(Why::TooLong);
+        }
         if let Some(kind) = exact(faults, id, ordinal) {
             let at = now + latency;
             return match kind {
@@ -152,6 +162,8 @@ impl Network {
                 Some(Why::Burst)
             } else if happens(faults.loss, draw(Kind::Loss)) {
                 Some(Why::Loss)
+            } else if happens(faults.corrupt, draw(Kind::Corrupt)) {
+                Some(Why::Checksum)
             } else {
                 None
             };
@@ -160,7 +172,11 @@ impl Network {
                 return Fate::Lost(why);
             }
         }
-        let plain = now + latency + part_of(jitter, draw(Kind::Jitter));
+        let sent = clog_end(faults, id.phone, now).unwrap_or(now);
+        let plain = sent + latency + part_of(jitter, draw(Kind::Jitter));
+        if storm && happens(faults.garble, draw(Kind::Garble)) {
+            return Fate::Damaged(plain, draw(Kind::Bit));
+        }
         if storm && happens(faults.reorder, draw(Kind::Reorder)) {
             return Fate::Arrives(plain + part_of(OVERTAKEN_BY, draw(Kind::ReorderDelay)));
         }
@@ -191,6 +207,7 @@ impl Network {
         let draw = |kind| luck(seed, name, ordinal, kind);
         let storm = now < self.calm;
         let mut start = wait.map_or(now, |until| until + SEGMENT_AGAIN);
+        start = clog_end(&self.faults, id.phone, start).unwrap_or(start);
         if storm && happens(self.faults.loss, draw(Kind::Loss)) {
             start += SEGMENT_AGAIN;
         }
@@ -214,16 +231,66 @@ impl Network {
         }
     }
 
+    /// From the exchange back to `phone`, for what is known to arrive.
+    pub(crate) fn rest_of_round_trip(&self, phone: usize) -> Duration {
+        self.latency[phone].0
+    }
+
+    /// Counts a datagram that does not get onto its link.
+    pub(crate) fn stopped(&mut self, why: Why) -> Fate {
+        self.lost += 1;
+        Fate::Lost(why)
+    }
+
+    /// Whether a write to a stream is damaged, and by which luck.
+    pub(crate) fn garbled(&self, now: Instant, id: LinkId) -> Option<u64> {
+        let ordinal = self.links[id.index()].ordinal;
+        let draw = |kind| luck(self.seed, id.index() as u64, ordinal, kind);
+        let hit = now < self.calm && happens(self.faults.garble, draw(Kind::Garble));
+        hit.then(|| draw(Kind::Bit))
+    }
+
+    /// How much of a message of so many octets gets through a stream that breaks in it.
+    pub(crate) fn broken_off(&self, id: LinkId, octets: usize) -> usize {
+        let ordinal = self.links[id.index()].ordinal;
+        let draw = luck(self.seed, id.index() as u64, ordinal, Kind::BreakOff);
+        usize::try_from(below(octets as u64, draw)).unwrap_or(0)
+    }
+
     /// Opens a stream: when the other end knows.
     pub(crate) fn handshake(&mut self, now: Instant, phone: usize) -> Instant {
         let (latency, _) = self.latency[phone];
-        self.partition_end(phone, now).map_or(now, |until| until + SEGMENT_AGAIN) + latency
+        let start = self.partition_end(phone, now).map_or(now, |until| until + SEGMENT_AGAIN);
+        clog_end(&self.faults, phone, start).unwrap_or(start) + latency
     }
 
     fn partition_end(&self, phone: usize, now: Instant) -> Option<Instant> {
         let windows = self.faults.partitions.iter();
         windows.filter(|p| p.phone == phone && p.from <= now && now < p.until).map(|p| p.until).max()
     }
+}
+
+/// A new mapping is learnt by the exchange within this: five seconds of silence from the old one, then four packets
+/// in sequence from a phone that may send only one in a second.
+const RELEARNT: Duration = Duration::from_secs(12);
+
+/// When phones cannot be relied on although the network is fine.
+fn gaps(plan: &Plan) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    for (index, phone) in plan.phones.iter().enumerate() {
+        let nat = phone.nat.and_then(|n| plan.nats.get(n));
+        let reboots = nat.map_or(&[][..], |nat| &nat.reboots);
+        gaps.extend(reboots.iter().map(|at| Gap { phone: Some(index), from: *at, until: *at + RELEARNT }));
+    }
+    let restarts = plan.host.restarts.iter();
+    gaps.extend(restarts.map(|r| Gap { phone: None, from: r.at, until: r.at + r.away }));
+    gaps
+}
+
+/// When what is sent to or by `phone` at `now` gets on its way, if it has to wait.
+fn clog_end(faults: &Faults, phone: usize, now: Instant) -> Option<Instant> {
+    let here = faults.clogs.iter().filter(|c| c.phone == phone && c.from <= now && now < c.until);
+    here.map(|c| c.until).max()
 }
 
 fn names(plan: &Plan) -> Vec<u64> {
@@ -264,7 +331,7 @@ mod tests {
     }
 
     fn fates(net: &mut Network, id: LinkId, count: u64) -> Vec<Fate> {
-        (0..count).map(|n| net.datagram(Instant::from_millis(n * 20), id)).collect()
+        (0..count).map(|n| net.datagram(Instant::from_millis(n * 20), id, 500)).collect()
     }
 
     #[test]
@@ -280,8 +347,8 @@ mod tests {
     fn packets_keep_their_order_unless_reordering_is_asked_for() {
         let arrivals = |net: &mut Network| -> Vec<Instant> {
             (0..500)
-                .filter_map(|n| match net.datagram(Instant::from_millis(n), SIP_IN) {
-                    Fate::Arrives(at) | Fate::Twice(at, _) => Some(at),
+                .filter_map(|n| match net.datagram(Instant::from_millis(n), SIP_IN, 500) {
+                    Fate::Arrives(at) | Fate::Twice(at, _) | Fate::Damaged(at, _) => Some(at),
                     Fate::Lost(_) => None,
                 })
                 .collect()
@@ -328,6 +395,38 @@ mod tests {
             assert_eq!(pieces.last().map(|p| p.0), Some(400));
             assert!(pieces.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1), "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn damage_is_either_noticed_or_delivered() {
+        let mut net = network(|f| (f.corrupt, f.garble) = (100_000, 100_000));
+        let fates = fates(&mut net, SIP_IN, 1000);
+        let noticed = fates.iter().filter(|f| **f == Fate::Lost(Why::Checksum)).count();
+        let delivered = fates.iter().filter(|f| matches!(f, Fate::Damaged(..))).count();
+        assert!((60..140).contains(&noticed) && (60..140).contains(&delivered), "{noticed} {delivered}");
+    }
+
+    #[test]
+    fn what_is_too_long_is_lost_in_calm_as_in_storm() {
+        let mut net = network(|_| ());
+        net.mtu[0] = 800;
+        for at in [0, 2_000_000] {
+            let at = Instant::from_millis(at);
+            assert_eq!(net.datagram(at, SIP_IN, 801), Fate::Lost(Why::TooLong));
+            assert!(matches!(net.datagram(at, SIP_IN, 800), Fate::Arrives(_)));
+        }
+    }
+
+    #[test]
+    fn what_waits_in_a_clog_arrives_afterwards_and_in_order() {
+        let (from, until) = (Instant::from_millis(100), Instant::from_millis(900));
+        let mut net = network(|f| f.clogs.push(crate::plan::Clog { phone: 0, from, until }));
+        let fates = fates(&mut net, SIP_IN, 50);
+        let arrivals: Vec<Instant> = fates.iter().flat_map(|f| f.arrivals()).collect();
+        assert!(arrivals.is_sorted() && arrivals.len() == 50);
+        assert!(arrivals[5..45].iter().all(|at| *at >= until));
+        assert!(!net.reachable_between(0, Instant::ZERO, from + Duration::from_millis(1)));
+        assert!(net.reachable_between(1, Instant::ZERO, until));
     }
 
     #[test]

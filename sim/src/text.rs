@@ -2,6 +2,7 @@
 //! parser, so that a misreading there is not repeated here. It forgives nothing that the strict reader
 //! ([`crate::checker`]) refuses.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -45,7 +46,7 @@ impl Msg {
     /// Reads one whole message. `None` when it is none.
     pub(crate) fn read(bytes: &Bytes) -> Option<Self> {
         let end = head_length(bytes)?;
-        let head = std::str::from_utf8(&bytes[..end - 4]).ok()?;
+        let head = unfolded(std::str::from_utf8(&bytes[..end - 4]).ok()?);
         let mut lines = head.split("\r\n");
         let start = Start::read(lines.next()?)?;
         let mut headers = Vec::with_capacity(16);
@@ -64,6 +65,16 @@ impl Msg {
     /// All values of this header, one per field.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// All values of this header, those between commas apart.
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.all(name).flat_map(elements)
+    }
+
+    /// Whether `token` is among the values of this header.
+    pub(crate) fn has(&self, name: &str, token: &str) -> bool {
+        self.values(name).any(|value| value.eq_ignore_ascii_case(token))
     }
 
     /// The method: of the request line, or of CSeq in a response.
@@ -87,9 +98,16 @@ impl Msg {
         matches!(self.start, Start::Request { .. })
     }
 
+    /// Whether it is a request for this user.
+    pub(crate) fn is_to(&self, user: &str) -> bool {
+        let Start::Request { uri, .. } = &self.start else { return false };
+        let rest = uri.split_once(':').map_or(uri.as_str(), |(_, rest)| rest);
+        rest.split_once('@').is_some_and(|(known, _)| known == user)
+    }
+
     /// Number and method of CSeq.
     pub(crate) fn cseq(&self) -> Option<(u32, &str)> {
-        let (number, method) = self.get("cseq")?.split_once(' ')?;
+        let (number, method) = self.get("cseq")?.split_once([' ', '\t'])?;
         Some((number.parse().ok()?, method.trim()))
     }
 
@@ -100,7 +118,22 @@ impl Msg {
 
     /// The branch of the topmost Via.
     pub(crate) fn branch(&self) -> &str {
-        self.get("via").and_then(|via| parameter(via, "branch")).unwrap_or_default()
+        self.values("via").next().and_then(|via| parameter(via, "branch")).unwrap_or_default()
+    }
+
+    /// What tells its transaction from all others: branch, sent-by and method (RFC 3261 §17.2.3). An ACK and a
+    /// CANCEL are looked up with the method of their INVITE.
+    pub(crate) fn transaction(&self, method: &str) -> Transaction {
+        let via = self.values("via").next().unwrap_or_default();
+        let sent_by = via.split(';').next().unwrap_or_default().split_whitespace().next_back();
+        let sent_by = sent_by.unwrap_or_default().to_ascii_lowercase();
+        Transaction { branch: self.branch().to_owned(), sent_by, method: method.to_owned() }
+    }
+
+    /// Whether its body is a session description.
+    pub(crate) fn has_description(&self) -> bool {
+        let sdp = |kind: &str| kind.to_ascii_lowercase().starts_with("application/sdp");
+        !self.body.is_empty() && self.get("content-type").is_some_and(sdp)
     }
 
     /// The tag of From or To.
@@ -153,6 +186,60 @@ impl Start {
         let (uri, version) = rest.split_once(' ')?;
         (version == "SIP/2.0").then(|| Self::Request { method: method.to_owned(), uri: uri.to_owned() })
     }
+}
+
+/// A transaction, as both ends name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Transaction {
+    pub(crate) branch: String,
+    pub(crate) sent_by: String,
+    pub(crate) method: String,
+}
+
+/// Folded lines as one (RFC 3261 §7.3.1).
+fn unfolded(head: &str) -> Cow<'_, str> {
+    if !head.contains("\r\n ") && !head.contains("\r\n\t") {
+        return Cow::Borrowed(head);
+    }
+    let mut text = String::with_capacity(head.len());
+    for line in head.split("\r\n") {
+        if line.starts_with([' ', '\t']) {
+            text.push(' ');
+            text.push_str(line.trim_start());
+        } else {
+            if !text.is_empty() {
+                text.push_str("\r\n");
+            }
+            text.push_str(line);
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// What stands between commas outside quotes and brackets, trimmed.
+pub(crate) fn elements(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let now = rest?;
+        let (mut quoted, mut escaped, mut inside) = (false, false, false);
+        for (at, byte) in now.bytes().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b'<' if !quoted => inside = true,
+                b'>' if !quoted => inside = false,
+                b',' if !quoted && !inside => {
+                    rest = Some(&now[at + 1..]);
+                    return Some(now[..at].trim());
+                }
+                _ => {}
+            }
+        }
+        rest = None;
+        Some(now.trim())
+    })
+    .filter(|value| !value.is_empty())
 }
 
 /// The value of `;name=value`, without quotes.
@@ -221,6 +308,7 @@ fn phrase(code: u16) -> &'static str {
         100 => "Trying",
         180 => "Ringing",
         200 => "OK",
+        404 => "Not Found",
         405 => "Method Not Allowed",
         420 => "Bad Extension",
         480 => "Temporarily Unavailable",

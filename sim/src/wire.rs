@@ -1,37 +1,57 @@
-//! The wire: SIP messages and media packets between phones and the exchange, by datagram and by stream, seen
-//! by the oracles as they enter and leave.
+//! The wire: SIP messages and media packets between phones and the exchange, seen by the oracles as they enter
+//! and leave.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
-use telex_engine::border::{Flow, Input, StreamEvent, StreamId, Transport};
+use telex_engine::border::{Flow, Input, Transport};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker;
 use crate::digest::Digest;
+use crate::expect;
 use crate::ladder::Row;
-use crate::net::{Channel, Fate, LinkId};
+use crate::nat::sites::Place;
+use crate::net::{Channel, Fate, LinkId, Why};
 use crate::oracle::{Broken, Cause, Entry, Exit, Verdict, broken, grammar, media};
 use crate::phone::{SIP_PORT, Stimulus};
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 
 impl World<'_> {
-    pub(crate) fn datagram_in(&mut self, phone: usize, bytes: Bytes) -> Verdict {
+    /// A phone sends a datagram to the exchange.
+    pub(crate) fn datagram_out(&mut self, phone: usize, bytes: &Bytes) {
+        let remote = self.sites.leave(self.now, phone, SIP_PORT, EXCHANGE_SIP);
+        let bytes = self.sites.rewritten(self.now, phone, bytes, remote);
+        let msg = Msg::read(&bytes);
+        let id = LinkId { phone, inward: true, channel: Channel::Sip };
+        let fate = self.network.datagram(self.now, id, bytes.len());
+        self.record(phone, true, msg.as_ref(), &bytes, fate);
+        for at in fate.arrivals() {
+            self.schedule(at, Event::Datagram { remote, bytes: fate.octets(&bytes) });
+        }
+    }
+
+    pub(crate) fn datagram_in(&mut self, remote: SocketAddr, bytes: Bytes) -> Verdict {
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
+        self.border.received(remote, bytes.len());
         if let Some(msg) = &msg {
-            self.entered(msg);
+            self.entered(remote, msg);
         }
-        let remote = SocketAddr::new(self.phones[phone].address, SIP_PORT);
         let input = Input::Datagram { listener: crate::exchange::UDP, local: EXCHANGE, remote, bytes };
         self.tell(input, msg.as_ref())
     }
 
-    fn entered(&mut self, msg: &Msg) {
-        let entry = Entry { now: self.now, msg };
-        self.answers.enter(&entry);
-        self.retransmissions.enter(&entry);
+    pub(crate) fn entered(&mut self, source: SocketAddr, msg: &Msg) {
+        if expect::anything_goes(self.plan) {
+            return;
+        }
+        let length = msg.get("content-length").and_then(|text| text.parse().ok());
+        let entry =
+            Entry { now: self.now, msg, source, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
+        self.border.enter(&entry);
     }
 
     /// A SIP message leaves the exchange.
@@ -41,32 +61,87 @@ impl World<'_> {
             return Ok(());
         }
         self.messages += 1;
-        let msg = grammar::well_formed(self.now, bytes)?;
-        let (phone, transport) = match flow {
-            Flow::Datagram { remote, .. } => (phone_at(remote.ip()), Transport::Udp),
-            Flow::Stream { stream } => (self.streams.get(stream).map(|s| s.phone), Transport::Tcp),
+        if matches!(flow, Flow::Datagram { remote, .. } if attacker::is_one(remote)) {
+            return self.transmit_to_attacker(flow, bytes, cause);
+        }
+        let msg = match grammar::well_formed(self.now, bytes) {
+            Ok(msg) => msg,
+            // It may quote a message that was damaged on the way.
+            Err(_) if expect::anything_goes(self.plan) => return Ok(()),
+            Err(broken) => return Err(broken),
         };
-        let Some(phone) = phone.filter(|p| *p < self.phones.len()) else {
+        let (place, transport) = match flow {
+            Flow::Datagram { remote, .. } => {
+                (self.sites.arrive(self.now, remote, EXCHANGE_SIP), Transport::Udp)
+            }
+            Flow::Stream { stream } => match self.streams.get(stream) {
+                Some(known) => (Place::Phone(known.phone, SIP_PORT), Transport::Tcp),
+                // It is being opened to where nobody listens, and the exchange will be told so.
+                None => return self.unheard(&msg, bytes, cause),
+            },
+        };
+        let Some(phone) = self.addressee(&msg, flow, place) else {
+            if expect::anything_goes(self.plan) {
+                return Ok(());
+            }
             let reason = format!("{} goes to nobody: {flow:?}", msg.summary());
             return Err(broken("no_stranger_invited", self.now, reason));
         };
-        self.correlate(phone, &msg, cause)?;
-        let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, cause };
-        let named = |b: Broken| Broken { call: self.book.get(msg.call_id()).copied(), ..b };
-        self.answers.exit(&exit).map_err(named)?;
-        self.retransmissions.exit(&exit).map_err(named)?;
-        match flow {
-            Flow::Datagram { remote, .. } => {
-                let id = LinkId { phone, inward: false, channel: Channel::Sip };
-                let fate = self.network.datagram(self.now, id);
-                self.record(phone, false, Some(&msg), bytes, fate);
-                for at in arrivals(fate).filter(|_| remote.port() == SIP_PORT) {
-                    self.schedule(at, Event::Phone(phone, Stimulus::Datagram(bytes.clone())));
+        if !expect::anything_goes(self.plan) {
+            let (remote, waits) = match flow {
+                Flow::Datagram { remote, .. } => (remote, false),
+                Flow::Stream { stream } => {
+                    let open = self.streams.get(stream).is_some_and(|s| s.exchange_open);
+                    (SocketAddr::new(self.sites.outside(phone), SIP_PORT), !open)
                 }
+            };
+            let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, waits, remote, cause };
+            self.judge(phone, &exit)?;
+        }
+        if let Flow::Stream { stream } = flow {
+            self.write(stream, false, bytes);
+            return Ok(());
+        }
+        let id = LinkId { phone, inward: false, channel: Channel::Sip };
+        let fate = match place {
+            Place::Phone(..) => self.network.datagram(self.now, id, bytes.len()),
+            _ => self.network.stopped(Why::Box),
+        };
+        self.record(phone, false, Some(&msg), bytes, fate);
+        if let Place::Phone(phone, SIP_PORT) = place {
+            for at in fate.arrivals() {
+                self.schedule(at, Event::Phone(phone, Stimulus::Datagram(fate.octets(bytes))));
             }
-            Flow::Stream { stream } => self.write(stream, false, bytes),
         }
         Ok(())
+    }
+
+    /// A message is given to a stream that will never be open.
+    fn unheard(&mut self, msg: &Msg, raw: &Bytes, cause: Cause<'_>) -> Verdict {
+        let (transport, remote) = (Transport::Tcp, SocketAddr::new(EXCHANGE, 0));
+        let exit = Exit { now: self.now, msg, raw, transport, waits: true, remote, cause };
+        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.exit(&exit) }
+    }
+
+    /// The phone that a message is for. Behind a box it need not be the one that gets it: a port may have been
+    /// another's, and a gateway may have written one that nobody has.
+    fn addressee(&self, msg: &Msg, flow: Flow, place: Place) -> Option<usize> {
+        let there = match place {
+            Place::Phone(phone, _) | Place::Closed(Some(phone)) => Some(phone),
+            Place::Closed(None) => None,
+            Place::Inside | Place::Nobody => return None,
+        };
+        let Flow::Datagram { remote, .. } = flow else { return there };
+        let named = |phone: &usize| msg.is_to(&self.plan.phones[*phone].extension);
+        let neighbours = || self.sites.at_address(remote.ip());
+        there.filter(named).or_else(|| neighbours().find(named)).or(there).or_else(|| neighbours().next())
+    }
+
+    /// What the oracles say about a message that leaves for `phone`.
+    fn judge(&mut self, phone: usize, exit: &Exit<'_>) -> Verdict {
+        self.correlate(phone, exit.msg, exit.cause)?;
+        let named = |b: Broken| Broken { call: self.book.get(exit.msg.call_id()).copied(), ..b };
+        self.border.exit(exit).map_err(named)
     }
 
     /// `no_stranger_invited`: finds the call that an INVITE of the exchange belongs to.
@@ -82,7 +157,9 @@ impl World<'_> {
                 && plan.phones[planned.caller].extension == msg.user("from")
         };
         let by_cause = match cause {
-            Cause::Message(cause) => self.book.get(cause.call_id()).copied().filter(fits),
+            Cause::Messages(causes) => {
+                causes.iter().find_map(|cause| self.book.get(cause.call_id()).copied().filter(fits))
+            }
             _ => None,
         };
         let calling = |call: &usize| {
@@ -128,195 +205,83 @@ impl World<'_> {
         hash.number(phone as u64);
         let again = !self.sent_before.insert(hash.value());
         let call = self.book.get(msg.call_id()).copied();
-        self.rows.push(Row { at: self.now, call, phone, inward, text: msg.summary(), fate, again });
-    }
-
-    /// Writes to a stream at one end.
-    pub(crate) fn write(&mut self, id: StreamId, inward: bool, bytes: &Bytes) {
-        let Some(stream) = self.streams.get(id) else { return };
-        let open = if inward { stream.phone_open } else { stream.exchange_open };
-        if let (false, Some(waiting)) = (inward, &mut stream.waiting) {
-            waiting.push(bytes.clone());
-            return;
-        }
-        if !open || stream.broken {
-            return;
-        }
-        let phone = stream.phone;
-        let msg = Msg::read(bytes);
-        if inward {
-            stream.write(bytes.len(), msg.clone());
-        }
-        let mut pieces = std::mem::take(&mut self.pieces);
-        let link = LinkId { phone, inward, channel: Channel::Stream };
-        self.network.stream(self.now, link, bytes.len(), &mut pieces);
-        let arrives = pieces.last().map_or(self.now, |(_, at)| *at);
-        self.record(phone, inward, msg.as_ref(), bytes, Fate::Arrives(arrives));
-        let mut start = 0;
-        for (end, at) in &pieces {
-            let bytes = bytes.slice(start..*end);
-            self.schedule(*at, Event::Octets { stream: id, inward, bytes });
-            start = *end;
-        }
-        self.pieces = pieces;
-    }
-
-    /// One end closes a stream; the other learns it after everything that was written.
-    pub(crate) fn close(&mut self, id: StreamId, inward: bool) {
-        let Some(stream) = self.streams.get(id) else { return };
-        let end = if inward { &mut stream.phone_open } else { &mut stream.exchange_open };
-        if !std::mem::replace(end, false) {
-            return;
-        }
-        let link = LinkId { phone: stream.phone, inward, channel: Channel::Stream };
-        let mut pieces = std::mem::take(&mut self.pieces);
-        self.network.stream(self.now, link, 0, &mut pieces);
-        let at = pieces.last().map_or(self.now, |(_, at)| *at);
-        self.pieces = pieces;
-        self.schedule(at, Event::StreamDown { stream: id, inward });
-    }
-
-    pub(crate) fn octets(&mut self, id: StreamId, inward: bool, bytes: Bytes) -> Verdict {
-        let Some(stream) = self.streams.get(id) else { return Ok(()) };
-        let open = if inward { stream.exchange_open } else { stream.phone_open };
-        if !open || stream.broken {
-            return Ok(());
-        }
-        if !inward {
-            let phone = stream.phone;
-            return self.stimulate(phone, Stimulus::Octets(id.0, bytes));
-        }
-        let complete = stream.read(bytes.len());
-        for msg in &complete {
-            self.entered(msg);
-        }
-        self.digest.octets(&bytes);
-        let event = StreamEvent::Bytes(bytes);
-        self.tell(Input::Stream { stream: id, event }, complete.last())
-    }
-
-    pub(crate) fn stream_up(&mut self, id: StreamId, inward: bool) -> Verdict {
-        let Some(stream) = self.streams.get(id) else { return Ok(()) };
-        let phone = stream.phone;
-        if stream.broken {
-            return Ok(());
-        }
-        let ours = id.0.is_multiple_of(2);
-        if !inward {
-            stream.phone_open = true;
-            let stimulus = if ours { Stimulus::Accepted(id.0) } else { Stimulus::Opened(id.0) };
-            if ours {
-                let at = self.network.handshake(self.now, phone);
-                self.schedule(at, Event::StreamUp { stream: id, inward: true });
-            }
-            return self.stimulate(phone, stimulus);
-        }
-        stream.exchange_open = true;
-        for bytes in stream.waiting.take().unwrap_or_default() {
-            self.write(id, false, &bytes);
-        }
-        if !ours {
-            let at = self.network.handshake(self.now, phone);
-            self.schedule(at, Event::StreamUp { stream: id, inward: false });
-        }
-        // Phones connect from a port of their own choosing and are connected to at their SIP port.
-        let port = if ours { SIP_PORT } else { 40_000 + u16::try_from(id.0 % 20_000).unwrap_or(0) };
-        let event = StreamEvent::Opened {
-            listener: (!ours).then_some(crate::exchange::TCP),
-            local: EXCHANGE_SIP,
-            remote: SocketAddr::new(address(phone), port),
+        let link = LinkId { phone, inward, channel: Channel::Sip };
+        let number = match self.plan.phones[phone].transport {
+            Transport::Udp => self.network.sent_on(link),
+            Transport::Tcp => 0,
         };
-        self.tell(Input::Stream { stream: id, event }, None)
+        let text = msg.summary();
+        self.rows.push(Row { at: self.now, call, phone, inward, text, fate, again, number });
     }
 
-    /// `inward` says that the phone closed it.
-    pub(crate) fn stream_down(&mut self, id: StreamId, inward: bool) -> Verdict {
-        let Some(stream) = self.streams.get(id) else { return Ok(()) };
-        let phone = stream.phone;
-        if inward {
-            if std::mem::replace(&mut stream.exchange_open, false) {
-                let event = StreamEvent::Closed;
-                return self.tell(Input::Stream { stream: id, event }, None);
+    /// A phone sends a media packet.
+    pub(crate) fn voice_out(&mut self, phone: usize, port: u16, to: SocketAddr, bytes: &Bytes) {
+        if to.ip() != EXCHANGE {
+            // A neighbour behind the same box, at best.
+            if let Some((phone, port)) = self.sites.turn(self.now, phone, port, to) {
+                let at = self.now + Duration::from_millis(1);
+                self.schedule(at, Event::MediaOut { phone, port, from: 0, bytes: bytes.clone() });
             }
-        } else if std::mem::replace(&mut stream.phone_open, false) || stream.broken {
-            return self.stimulate(phone, Stimulus::Closed(id.0));
+            return;
         }
-        Ok(())
-    }
-
-    /// A phone's streams break: what is under way is lost, and both ends learn it a little later.
-    pub(crate) fn cut(&mut self, phone: usize) {
-        for id in self.streams.of_phone(phone) {
-            let at = self.network.handshake(self.now, phone);
-            if let Some(stream) = self.streams.get(id) {
-                stream.broken = true;
-            }
-            self.schedule(at, Event::StreamDown { stream: id, inward: true });
-            self.schedule(at, Event::StreamDown { stream: id, inward: false });
+        let remote = self.sites.leave(self.now, phone, port, to);
+        let id = LinkId { phone, inward: true, channel: Channel::Media };
+        let fate = self.network.datagram(self.now, id, bytes.len());
+        for at in fate.arrivals() {
+            self.schedule(at, Event::MediaIn { remote, port: to.port(), bytes: fate.octets(bytes) });
         }
     }
 
-    /// The engine asks for a stream to a phone.
-    pub(crate) fn connect(&mut self, stream: StreamId, remote: SocketAddr) {
-        let phone = phone_at(remote.ip()).filter(|p| *p < self.phones.len());
-        let listens =
-            |phone: &usize| remote.port() == SIP_PORT && self.plan.phones[*phone].transport == Transport::Tcp;
-        match phone.filter(listens) {
-            Some(phone) => {
-                self.streams.add(stream, phone);
-                let at = self.network.handshake(self.now, phone);
-                self.schedule(at, Event::StreamUp { stream, inward: false });
+    /// A media packet leaves a port of the exchange.
+    pub(crate) fn media_out(&mut self, from: u16, remote: SocketAddr, bytes: &[u8]) -> Verdict {
+        let place = self.sites.arrive(self.now, remote, SocketAddr::new(EXCHANGE, from));
+        let sure = !expect::anything_goes(self.plan);
+        let (phone, port) = match place {
+            Place::Phone(phone, port) => (phone, port),
+            Place::Closed(_) => {
+                self.network.stopped(Why::Box);
+                return Ok(());
             }
-            None => {
-                let event = StreamEvent::Closed;
-                self.schedule(
-                    self.now + Duration::from_millis(20),
-                    Event::Tell(Box::new(Input::Stream { stream, event })),
-                );
+            Place::Inside => {
+                self.network.stopped(Why::Unroutable);
+                let open = |phone| media::port_is_open(self.now, &self.phones[phone], remote.port()).is_ok();
+                let told = self.sites.inside(remote.ip()).any(open);
+                return if told || !sure { Ok(()) } else { Err(nobody_there(self.now, remote)) };
             }
-        }
-    }
-
-    /// A media packet leaves the exchange.
-    pub(crate) fn media_out(&mut self, remote: SocketAddr, bytes: &[u8]) -> Verdict {
-        let Some(phone) = phone_at(remote.ip()).filter(|p| *p < self.phones.len()) else {
-            return Err(broken(
-                "media_ports_closed",
-                self.now,
-                format!("media for {remote}, where nobody is"),
-            ));
+            Place::Nobody if sure => return Err(nobody_there(self.now, remote)),
+            Place::Nobody => return Ok(()),
         };
-        media::port_is_open(self.now, &self.phones[phone], remote.port())?;
-        let fate = self.network.datagram(self.now, LinkId { phone, inward: false, channel: Channel::Media });
+        if sure && !self.sites.is_ambiguous(phone) {
+            media::port_is_open(self.now, &self.phones[phone], port)?;
+        }
+        let id = LinkId { phone, inward: false, channel: Channel::Media };
+        let fate = self.network.datagram(self.now, id, bytes.len());
         let bytes = Bytes::copy_from_slice(bytes);
-        for at in arrivals(fate) {
-            self.schedule(at, Event::MediaOut { phone, port: remote.port(), bytes: bytes.clone() });
+        for at in fate.arrivals() {
+            self.schedule(at, Event::MediaOut { phone, port, from, bytes: fate.octets(&bytes) });
         }
         Ok(())
     }
-}
 
-/// Where phone `index` is.
-pub(crate) fn address(index: usize) -> IpAddr {
-    let [high, low] = u16::try_from(index).unwrap_or(u16::MAX).to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(10, 1, high, low))
-}
-
-fn phone_at(address: IpAddr) -> Option<usize> {
-    match address {
-        IpAddr::V4(v4) => match v4.octets() {
-            [10, 1, high, low] => Some(usize::from(u16::from_be_bytes([high, low]))),
-            _ => None,
-        },
-        IpAddr::V6(_) => None,
+    /// A media packet reaches a phone.
+    pub(crate) fn media_heard(&mut self, phone: usize, port: u16, from: u16, bytes: &Bytes) -> Verdict {
+        self.media += 1;
+        self.digest.octets(bytes);
+        // Where a box gives one port to several phones in turn, a phone looks who sends.
+        let expected =
+            |p: &crate::phone::Phone| p.leg_of_port(port & !1).is_none_or(|leg| leg.expects_from(from));
+        if self.sites.is_ambiguous(phone) && !expected(&self.phones[phone]) {
+            return Ok(());
+        }
+        self.stimulate(phone, Stimulus::Media(port, bytes.clone()))?;
+        if expect::anything_goes(self.plan) {
+            return Ok(());
+        }
+        let quiet = |since| !self.network.is_clogged(phone, since, self.now);
+        media::heard(self.now, self.plan, &self.phones, &self.phones[phone], port, bytes, &quiet)
     }
 }
 
-pub(crate) fn arrivals(fate: Fate) -> impl Iterator<Item = Instant> {
-    let (first, second) = match fate {
-        Fate::Arrives(at) => (Some(at), None),
-        Fate::Twice(at, again) => (Some(at), Some(again)),
-        Fate::Lost(_) => (None, None),
-    };
-    first.into_iter().chain(second)
+fn nobody_there(now: Instant, remote: SocketAddr) -> Broken {
+    broken("media_ports_closed", now, format!("media for {remote}, where nobody is"))
 }

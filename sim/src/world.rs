@@ -7,23 +7,25 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use telex_engine::border::{Input, StreamId};
+use telex_engine::border::{Control, ControlId, Input, Stats, StreamId};
 use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker::Loot;
 use crate::digest::Digest;
 use crate::exchange::Exchange;
+use crate::expect;
 use crate::ladder::Row;
-use crate::net::{Channel, LinkId, Network};
-use crate::oracle::answers::Answers;
+use crate::nat::sites::Sites;
+use crate::net::Network;
+use crate::oracle::border::Border;
 use crate::oracle::host::Wakes;
-use crate::oracle::retransmissions::Retransmissions;
 use crate::oracle::{Verdict, dialogs, leftovers, media};
-use crate::phone::{Book, Effect, Phone, SIP_PORT, Scene, Stimulus};
+use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::Plan;
 use crate::streams::Streams;
-use crate::text::Msg;
-use crate::wire::{address, arrivals};
+use crate::waits::{Trigger, Waits};
+use crate::watch::Watch;
 
 /// Where the exchange is.
 pub(crate) const EXCHANGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -32,25 +34,34 @@ pub(crate) const EXCHANGE_SIP: SocketAddr = SocketAddr::new(EXCHANGE, SIP_PORT);
 /// Phones leave this long after everybody hung up.
 const LEAVE_AFTER: Duration = Duration::from_secs(60);
 
+/// An operator looks at the registrations so often.
+const LOOK_EVERY: Duration = Duration::from_secs(7);
+
 /// Something that happens at a time.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// To a phone.
     Phone(usize, Stimulus),
     /// A datagram reaches the exchange's SIP port.
-    Datagram { phone: usize, bytes: Bytes },
+    Datagram { remote: SocketAddr, bytes: Bytes },
     /// A media packet reaches the exchange.
     MediaIn { remote: SocketAddr, port: u16, bytes: Bytes },
     /// A media packet reaches a phone.
-    MediaOut { phone: usize, port: u16, bytes: Bytes },
+    MediaOut { phone: usize, port: u16, from: u16, bytes: Bytes },
     /// Octets of a stream arrive at one end.
     Octets { stream: StreamId, inward: bool, bytes: Bytes },
     /// A stream is up at one end.
     StreamUp { stream: StreamId, inward: bool },
     /// A stream is gone at one end.
     StreamDown { stream: StreamId, inward: bool },
-    /// A phone's streams break.
-    Cut(usize),
+    /// A phone's streams break, or will break in the middle of the next message.
+    Cut(usize, bool),
+    /// A phone's streams die without a word.
+    Vanish(usize, Duration),
+    /// A box reboots.
+    Reboot(usize),
+    /// An attacker of the plan tries again.
+    Attack(usize, u32),
     /// The engine's deadline may have come.
     Wake,
     /// A shard's deadline may have come.
@@ -77,6 +88,8 @@ const _: () = assert!(size_of::<Event>() <= 96);
 struct Scheduled {
     at: Instant,
     order: u64,
+    /// What set off whoever scheduled it.
+    trigger: Trigger,
     event: Event,
 }
 
@@ -104,14 +117,15 @@ pub(crate) struct World<'a> {
     events: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
     pub(crate) phones: Vec<Phone>,
+    pub(crate) sites: Sites,
     pub(crate) network: Network,
     pub(crate) streams: Streams,
     pub(crate) exchange: Exchange,
     pub(crate) book: Book,
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) answers: Answers,
-    pub(crate) retransmissions: Retransmissions,
+    pub(crate) border: Border,
+    pub(crate) loot: Loot,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -122,6 +136,12 @@ pub(crate) struct World<'a> {
     effects: Vec<Effect>,
     /// Is told every input and action of signalling as a line of text.
     pub(crate) trace: Option<Trace<'a>>,
+    /// What set off what happens now.
+    pub(crate) trigger: Trigger,
+    /// Who waits for what, if anybody wants to know.
+    pub(crate) waits: Option<Waits>,
+    /// Looks at the machines of the exchange.
+    pub(crate) watch: Option<&'a mut dyn Watch>,
 }
 
 /// Somebody who wants to read along.
@@ -130,21 +150,24 @@ pub(crate) type Trace<'a> = &'a mut dyn FnMut(&str);
 impl<'a> World<'a> {
     /// A world in which nothing has happened yet.
     pub(crate) fn new(plan: &'a Plan) -> Self {
-        let phones = (0..plan.phones.len()).map(|i| Phone::new(i, plan, address(i), EXCHANGE_SIP)).collect();
+        let sites = Sites::new(plan);
+        let phone = |i| Phone::new(i, plan, sites.address(i), EXCHANGE_SIP);
+        let phones = (0..plan.phones.len()).map(phone).collect();
         let mut world = Self {
             plan,
             now: Instant::ZERO,
             events: BinaryHeap::new(),
             order: 0,
             phones,
+            sites,
             network: Network::new(plan),
             streams: Streams::default(),
             exchange: Exchange::new(plan),
             book: Book::new(),
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
-            answers: Answers::default(),
-            retransmissions: Retransmissions::default(),
+            border: Border::new(plan),
+            loot: Loot::default(),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -152,6 +175,9 @@ impl<'a> World<'a> {
             pieces: Vec::new(),
             effects: Vec::new(),
             trace: None,
+            trigger: Trigger::default(),
+            waits: None,
+            watch: None,
         };
         world.schedule_plan();
         world
@@ -166,7 +192,23 @@ impl<'a> World<'a> {
             self.schedule(call.at, Event::Phone(call.caller, Stimulus::Dial(i)));
         }
         for cut in &plan.faults.cuts {
-            self.schedule(cut.at, Event::Cut(cut.phone));
+            self.schedule(cut.at, Event::Cut(cut.phone, cut.inside));
+        }
+        for vanishing in &plan.faults.vanishings {
+            self.schedule(vanishing.at, Event::Vanish(vanishing.phone, vanishing.noticed));
+        }
+        for (n, nat) in plan.nats.iter().enumerate() {
+            nat.reboots.iter().for_each(|at| self.schedule(*at, Event::Reboot(n)));
+        }
+        for (n, attack) in plan.attacks.iter().enumerate() {
+            let each = |k| (attack.at + attack.every * k, Event::Attack(n, k));
+            (0..attack.times).map(each).for_each(|(at, event)| self.schedule(at, event));
+        }
+        let mut at = Instant::ZERO;
+        while at + LOOK_EVERY < plan.end {
+            at += LOOK_EVERY;
+            let look = Input::Control { id: ControlId(0), request: Control::Registrations };
+            self.schedule(at, Event::Tell(Box::new(look)));
         }
         self.schedule(plan.empty, Event::Empty);
         self.schedule(plan.empty + LEAVE_AFTER, Event::Leave);
@@ -175,7 +217,8 @@ impl<'a> World<'a> {
 
     pub(crate) fn schedule(&mut self, at: Instant, event: Event) {
         self.order += 1;
-        self.events.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, event }));
+        let (at, order, trigger) = (at.max(self.now), self.order, self.trigger);
+        self.events.push(Reverse(Scheduled { at, order, trigger, event }));
     }
 
     /// Runs the plan to its end, or to the first broken rule.
@@ -183,12 +226,13 @@ impl<'a> World<'a> {
         self.start_exchange()?;
         while let Some(Reverse(next)) = self.events.pop() {
             self.now = next.at;
-            self.answers.at(next.at)?;
-            self.retransmissions.at(next.at)?;
+            self.border.at(next.at)?;
             if matches!(next.event, Event::End) {
                 return self.end();
             }
+            self.trigger = self.trigger_of(&next.event, next.trigger);
             self.happen(next.event)?;
+            self.look_at_waits();
         }
         Ok(())
     }
@@ -196,21 +240,16 @@ impl<'a> World<'a> {
     fn happen(&mut self, event: Event) -> Verdict {
         match event {
             Event::Phone(phone, stimulus) => self.stimulate(phone, stimulus),
-            Event::Datagram { phone, bytes } => self.datagram_in(phone, bytes),
+            Event::Datagram { remote, bytes } => self.datagram_in(remote, bytes),
             Event::MediaIn { remote, port, bytes } => self.media_in(remote, port, &bytes),
-            Event::MediaOut { phone, port, bytes } => {
-                self.media += 1;
-                self.digest.octets(&bytes);
-                self.stimulate(phone, Stimulus::Media(port, bytes.clone()))?;
-                media::heard(self.now, self.plan, &self.phones, &self.phones[phone], port, &bytes)
-            }
+            Event::MediaOut { phone, port, from, bytes } => self.media_heard(phone, port, from, &bytes),
             Event::Octets { stream, inward, bytes } => self.octets(stream, inward, bytes),
             Event::StreamUp { stream, inward } => self.stream_up(stream, inward),
             Event::StreamDown { stream, inward } => self.stream_down(stream, inward),
-            Event::Cut(phone) => {
-                self.cut(phone);
-                Ok(())
-            }
+            Event::Cut(phone, inside) => self.quietly(|world| world.cut(phone, inside)),
+            Event::Vanish(phone, noticed) => self.quietly(|world| world.vanish(phone, noticed)),
+            Event::Reboot(nat) => self.quietly(|world| world.reboot(nat)),
+            Event::Attack(n, k) => self.attack(n, k),
             Event::Wake => self.wake(),
             Event::Tick(shard) => self.tick(shard),
             Event::Command(shard, command) => self.command(shard, command),
@@ -223,19 +262,48 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Does what no oracle has to say anything about.
+    fn quietly(&mut self, act: impl FnOnce(&mut Self)) -> Verdict {
+        act(self);
+        Ok(())
+    }
+
     /// Faults have stopped long ago: everything must be at rest. Then everybody hangs up.
     fn empty(&mut self) -> Verdict {
-        dialogs::settled(self.now, &self.phones)?;
-        dialogs::ends_agree(self.now, self.plan, &self.phones)?;
-        media::flows_at_rest(self.now, self.plan, &self.phones)?;
+        if expect::anything_goes(self.plan) {
+            return self.everybody(&Stimulus::HangUp);
+        }
+        let left_alone = |phone: &Phone, leg: &Leg| self.left_alone(phone, leg);
+        dialogs::settled(self.now, &self.phones, &left_alone)?;
+        dialogs::ends_agree(self.now, self.plan, &self.phones, &left_alone)?;
+        media::flows_at_rest(self.now, self.plan, &self.phones, &left_alone)?;
         self.everybody(&Stimulus::HangUp)
     }
 
+    /// Whether the exchange has ended a phone's call and the phone cannot know: it will find out by itself, at a time
+    /// of its own.
+    fn left_alone(&self, phone: &Phone, leg: &Leg) -> bool {
+        let bye = |row: &&Row| {
+            !row.inward
+                && row.call == Some(leg.call)
+                && row.phone == phone.index
+                && row.text.starts_with("BYE")
+        };
+        let ended = || self.rows.iter().rfind(bye).is_some();
+        let forgotten = || self.plan.host.restarts.iter().any(|restart| restart.at >= leg.began);
+        expect::may_lose_touch(self.plan, phone.index) && (forgotten() || ended())
+    }
+
     fn end(&mut self) -> Verdict {
+        if expect::anything_goes(self.plan) {
+            let stats = Stats { bindings: 0, timers: 0, ..self.exchange.stats() };
+            return leftovers::nothing_left(self.now, &stats, 0);
+        }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
-        leftovers::nothing_left(self.now, &self.exchange.stats())?;
+        let stay = (0..self.phones.len()).map(|phone| expect::bindings_that_stay(self.plan, phone)).sum();
+        leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
-        self.answers.end(self.now)?;
+        self.border.end(self.now)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
     }
 
@@ -257,23 +325,8 @@ impl<'a> World<'a> {
 
     fn perform(&mut self, phone: usize, effect: Effect) {
         match effect {
-            Effect::Datagram(bytes) => {
-                let msg = Msg::read(&bytes);
-                let fate =
-                    self.network.datagram(self.now, LinkId { phone, inward: true, channel: Channel::Sip });
-                self.record(phone, true, msg.as_ref(), &bytes, fate);
-                for at in arrivals(fate) {
-                    self.schedule(at, Event::Datagram { phone, bytes: bytes.clone() });
-                }
-            }
-            Effect::Media(port, to, bytes) => {
-                let fate =
-                    self.network.datagram(self.now, LinkId { phone, inward: true, channel: Channel::Media });
-                let remote = SocketAddr::new(self.phones[phone].address, port);
-                for at in arrivals(fate).filter(|_| to.ip() == EXCHANGE) {
-                    self.schedule(at, Event::MediaIn { remote, port: to.port(), bytes: bytes.clone() });
-                }
-            }
+            Effect::Datagram(bytes) => self.datagram_out(phone, &bytes),
+            Effect::Media(port, to, bytes) => self.voice_out(phone, port, to, &bytes),
             Effect::Write(stream, bytes) => self.write(StreamId(stream), true, &bytes),
             Effect::Connect => {
                 let stream = self.streams.open(phone);

@@ -11,7 +11,6 @@ mod tests;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use slotmap::SlotMap;
 use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -25,6 +24,7 @@ use crate::limits;
 use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
 use crate::sip::{EscapedUser, Message, Method, Status, Uri};
+use crate::slots::Slots;
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::Timers;
 use crate::transaction::{Reply, Transactions, Up};
@@ -171,7 +171,7 @@ struct Core {
     sessions: Sessions,
     stack: Stack,
     /// The session of each call.
-    calls: SlotMap<CallKey, LegKey>,
+    calls: Slots<CallKey, LegKey>,
     registration: Registration,
     /// User part of our Contact, escaped.
     user: SmolStr,
@@ -190,7 +190,7 @@ impl UserAgent {
                 transport: transport::Transport::new(&mut hash, listeners, interfaces),
                 transactions: Transactions::new(&mut hash),
             },
-            calls: SlotMap::with_key(),
+            calls: Slots::new(),
             registration: Registration::default(),
             user: format_smolstr!("{}", EscapedUser(&agent.user)),
         };

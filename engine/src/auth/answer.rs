@@ -13,6 +13,7 @@ use crate::sip::{DigestChallenge, Message, Quoted, Status, Writer};
 
 /// A user name and its password, as the one who is challenged knows them.
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Login {
     /// User name.
     pub user: SmolStr,
@@ -73,6 +74,7 @@ fn algorithm(challenge: &DigestChallenge<'_>) -> Option<Algorithm> {
 
 /// What one request has to say to those who challenge it: a registrar or user agent server, and any number of proxies.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Answers {
     login: Login,
     met: Vec<Met>,
@@ -81,6 +83,7 @@ pub(crate) struct Answers {
 
 /// A challenge that is answered from now on.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Met {
     kind: Challenge,
     realm: String,

@@ -11,6 +11,7 @@ use crate::config::Credentials;
 
 /// A digest algorithm that is offered and accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Algorithm {
     /// MD5, which every phone knows.
     Md5,

@@ -13,11 +13,10 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 
-use foldhash::SharedSeed;
-use foldhash::quality::SeedableRandomState;
 use smallvec::{SmallVec, smallvec};
 use smol_str::SmolStr;
 
+use crate::index::HashKey;
 use crate::limits;
 use crate::rate::{Bucket, Recent, network};
 use crate::rng::Rng;
@@ -28,6 +27,7 @@ type Name = u64;
 
 /// A source that had the right credentials.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Known {
     /// Where the latest came from.
     peer: SocketAddr,
@@ -38,8 +38,9 @@ struct Known {
 }
 
 /// Counts wrong credentials.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Guard {
-    names_key: SeedableRandomState,
+    names_key: HashKey,
     /// By extension; who proved itself last stands last. No entry is empty.
     known: BTreeMap<SmolStr, SmallVec<[Known; 1]>>,
     pairs: Recent<(IpAddr, Name), Bucket>,
@@ -58,7 +59,7 @@ impl std::fmt::Debug for Guard {
 impl Guard {
     pub(super) fn new(rng: &mut Rng) -> Self {
         Self {
-            names_key: SeedableRandomState::with_seed(rng.u64(), SharedSeed::global_fixed()),
+            names_key: HashKey::new(rng),
             known: BTreeMap::new(),
             pairs: Recent::new(rng, limits::GUESSERS),
             sources: Recent::new(rng, limits::GUESSERS),
@@ -66,6 +67,14 @@ impl Guard {
             reports: Bucket::default(),
             slowed: 0,
         }
+    }
+
+    /// Hashes with new keys from now on. Names were kept as hashes only: who guessed which is forgotten.
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.names_key = HashKey::new(rng);
+        self.pairs = Recent::new(rng, limits::GUESSERS);
+        self.names = Recent::new(rng, limits::GUESSERS);
+        self.sources.rekey(rng);
     }
 
     /// How long this source has to wait until its credentials for `user` are looked at again; zero when they are.

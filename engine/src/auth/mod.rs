@@ -20,6 +20,7 @@ mod answer;
 mod digest;
 mod guard;
 mod nonce;
+mod proof;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub use digest::Algorithm;
 use digest::{Hash, Proof, response};
 use guard::Guard;
 use nonce::{Nonces, Used};
+pub use proof::right_response;
 
 use crate::config::{Config, Credentials, DigestOffer};
 use crate::planted::{Fault, Planted};
@@ -42,6 +44,7 @@ use crate::time::{Duration, Instant};
 
 /// In which role the exchange asks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Challenge {
     /// As registrar or user agent server: 401 (RFC 3261 §22.2).
     Www,
@@ -104,11 +107,12 @@ pub enum Verdict {
 
 /// Checks credentials. It remembers used nonces of extensions that have proved themselves, and who guessed lately.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Authenticator {
     nonces: Nonces,
     /// Stands for the secret of users that do not exist.
     nobody: Credentials,
-    offered: &'static [Algorithm],
+    offered: Vec<Algorithm>,
     used: BTreeMap<SmolStr, Used>,
     guard: Guard,
     pub(crate) planted: Planted,
@@ -117,19 +121,22 @@ pub struct Authenticator {
 impl Authenticator {
     /// `rng` is the stream for [`crate::rng::Purpose::Nonce`].
     pub fn new(rng: &mut Rng, config: &Config) -> Self {
-        let mut ha1_md5 = [0; 16];
-        let mut ha1_sha256 = [0; 32];
-        rng.fill(&mut ha1_md5);
-        rng.fill(&mut ha1_sha256);
-        let nobody = Credentials { ha1_md5, ha1_sha256: Some(ha1_sha256) };
+        let nobody = nobody(rng);
         let (nonces, guard) = (Nonces::new(rng), Guard::new(rng));
         let planted = Planted::default();
-        Self { nonces, nobody, offered: offered(config), used: BTreeMap::new(), guard, planted }
+        Self { nonces, nobody, offered: offered(config).to_vec(), used: BTreeMap::new(), guard, planted }
+    }
+
+    /// Draws new secrets: every nonce given out before is stale from now on.
+    pub fn rekey(&mut self, rng: &mut Rng) {
+        self.nobody = nobody(rng);
+        self.nonces = Nonces::new(rng);
+        self.guard.rekey(rng);
     }
 
     /// Follows a change of the configuration.
     pub fn reconfigure(&mut self, config: &Config) {
-        self.offered = offered(config);
+        self.offered = offered(config).to_vec();
         self.used.retain(|extension, _| config.phones.contains_key(extension));
         self.guard.retain(|extension| config.phones.contains_key(extension));
     }
@@ -220,6 +227,15 @@ impl Authenticator {
         });
         Verdict::Challenge { values: values.collect(), stale, failed }
     }
+}
+
+/// The secrets of a user that does not exist.
+fn nobody(rng: &mut Rng) -> Credentials {
+    let mut ha1_md5 = [0; 16];
+    let mut ha1_sha256 = [0; 32];
+    rng.fill(&mut ha1_md5);
+    rng.fill(&mut ha1_sha256);
+    Credentials { ha1_md5, ha1_sha256: Some(ha1_sha256) }
 }
 
 /// Whether someone who proved to be `extension` may act for the user part of this address-of-record: only its own.

@@ -18,6 +18,7 @@ const NONCE_DIGITS: usize = 16 + 2 * MAC_OCTETS;
 /// Tells nonces apart and says when each was made: milliseconds in the upper 48 bits, a number in the lower 16. Later
 /// nonces are greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct NonceId(u64);
 
 impl NonceId {
@@ -34,7 +35,10 @@ impl NonceId {
 
 /// Makes and recognises nonces. Its key is drawn at the start, so a nonce of an earlier run is not recognised.
 #[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(from = "([[u8; 32]; 2], u16)", into = "([[u8; 32]; 2], u16)"))]
 pub(super) struct Nonces {
+    key: [[u8; 32]; 2],
     keyed: Hmac<Sha256>,
     sequence: u16,
 }
@@ -45,11 +49,25 @@ impl std::fmt::Debug for Nonces {
     }
 }
 
+impl From<([[u8; 32]; 2], u16)> for Nonces {
+    fn from((key, sequence): ([[u8; 32]; 2], u16)) -> Self {
+        let mut octets = [0; 64];
+        octets.copy_from_slice(key.as_flattened());
+        Self { key, keyed: Hmac::new(&octets.into()), sequence }
+    }
+}
+
+impl From<Nonces> for ([[u8; 32]; 2], u16) {
+    fn from(nonces: Nonces) -> Self {
+        (nonces.key, nonces.sequence)
+    }
+}
+
 impl Nonces {
     pub(super) fn new(rng: &mut Rng) -> Self {
-        let mut key = [0; 64];
-        rng.fill(&mut key);
-        Self { keyed: Hmac::new(&key.into()), sequence: 0 }
+        let mut key = [[0; 32]; 2];
+        rng.fill(key.as_flattened_mut());
+        (key, 0).into()
     }
 
     /// A nonce never given out before.
@@ -96,6 +114,7 @@ const WINDOW: u32 = u64::BITS;
 
 /// One nonce in use by one extension.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Use {
     nonce: NonceId,
     highest: u32,
@@ -106,6 +125,7 @@ struct Use {
 /// Which nonce counts an extension has used. Nothing is ever accepted twice, however little is remembered: what is
 /// forgotten lies at or below a floor, and the floor is refused.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Used {
     uses: SmallVec<[Use; 1]>,
     floor: NonceId,

@@ -118,6 +118,7 @@ pub(crate) enum Order {
 
 /// What a call does at present.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum App {
     /// Looks for one who answers.
     Hunt(Hunt),

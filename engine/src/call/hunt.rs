@@ -15,6 +15,7 @@ const DECLINED: &str = "SIP;cause=603;text=\"Declined elsewhere\"";
 
 /// A hunt in progress.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Hunt {
     /// Callees without a final response.
     asked: Vec<PartyId>,

@@ -14,7 +14,6 @@ mod route;
 
 use std::collections::BTreeMap;
 
-use slotmap::SlotMap;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -32,6 +31,7 @@ use crate::limits;
 use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
+use crate::slots::Slots;
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
 
@@ -40,6 +40,7 @@ const CLEAR: Duration = Duration::from_secs(10);
 
 /// The layers below, lent together.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Below {
     /// Sessions.
     pub(crate) sessions: Sessions,
@@ -49,6 +50,7 @@ pub(crate) struct Below {
 
 /// One call.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Call {
     /// Its number, for people.
     id: u64,
@@ -82,8 +84,9 @@ pub(crate) struct Call {
 
 /// All calls, and the media ports they share.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Calls {
-    all: SlotMap<CallKey, Call>,
+    all: Slots<CallKey, Call>,
     ports: Ports,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
@@ -97,7 +100,7 @@ impl Calls {
     /// No calls yet, and so many media shards.
     pub(crate) fn new(shards: u8) -> Self {
         Self {
-            all: SlotMap::with_key(),
+            all: Slots::new(),
             ports: Ports::new(shards),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),

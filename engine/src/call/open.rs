@@ -13,13 +13,13 @@ use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
-use crate::dialog::{Invitation, Invited, is_sdp, without_tag};
+use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
-use crate::sip::{HeaderName, Host, Message, Scheme, Status, Uri};
+use crate::sip::{EscapedUser, HeaderName, Host, Message, Status, Uri};
 use crate::transaction::Reply;
 
 /// An INVITE outside any dialog, from somebody who may call.
@@ -80,6 +80,7 @@ impl Calls {
             }
             if refusal.status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");
+                reply = reply.header(HeaderName::AcceptEncoding, "identity");
             }
             below.stack.respond(cx, incoming.txn, &reply);
         }
@@ -94,9 +95,6 @@ impl Calls {
     ) -> Result<(), Refusal> {
         let offer = read_offer(incoming.invite, below.stack.transport.local_of(&incoming.flow))?;
         let uri = Uri::parse(incoming.invite.request_uri()).map_err(|_| Status::BAD_REQUEST)?;
-        if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips | Scheme::Tel) {
-            return Err(Status::UNSUPPORTED_URI_SCHEME.into());
-        }
         let dialled = SmolStr::new(uri.user_unescaped());
         let config = cx.config;
         let destination = route(config, &dialled).ok_or(Status::NOT_FOUND)?;
@@ -157,7 +155,7 @@ impl Calls {
             waiting: SmallVec::new(),
         });
         let Incoming { txn, invite, flow, .. } = *incoming;
-        let by = Invited { txn, invite, flow, user: dialled };
+        let by = Invited { txn, invite, flow, user: &escaped(dialled) };
         let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
         let Ok(leg) = leg else {
             self.all.remove(key);
@@ -284,7 +282,8 @@ impl Calls {
         call.parties[party].near = Some(below.stack.transport.remote_of(&flow).ip());
         call.parties[party].reached_at(cx.config.media_address.unwrap_or(local.ip()));
         invitation.offer = call.describe_to_callee(cx, party);
-        invitation.from = format_smolstr!("{}<sip:{}@{}>", invitation.from, call.from, host_for_uri(local));
+        let host = host_for_uri(local);
+        invitation.from = format_smolstr!("{}<sip:{}@{host}>", invitation.from, EscapedUser(&call.from));
         invitation.flow = flow;
         cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
         let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
@@ -319,7 +318,7 @@ impl Calls {
 
 /// The session description of an INVITE; `None` when it asks for our offer.
 fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
-    if invite.body().is_empty() {
+    if invite.body().is_empty() || is_optional(invite) && !is_sdp(invite) {
         return Ok(None);
     }
     if !is_sdp(invite) || invite.header(HeaderName::ContentEncoding).is_some() {
@@ -389,7 +388,7 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
         routes: SmallVec::new(),
         from: display.map_or_else(|| SmolStr::new_static(""), |display| format_smolstr!("\"{display}\" ")),
         to,
-        user: call.from.clone(),
+        user: escaped(&call.from),
         max_forwards: u32::from(hops).saturating_sub(1),
         offer: bytes::Bytes::new(),
         answers: None,
@@ -399,6 +398,11 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
 /// The number of our session towards a party (RFC 8866 §5.2): random, and below 2^53 for those who read it as a float.
 fn session_id(cx: &mut Cx<'_>) -> u64 {
     cx.rng.call.u64() >> 12
+}
+
+/// An extension as it stands in a URI.
+fn escaped(extension: &SmolStr) -> SmolStr {
+    format_smolstr!("{}", EscapedUser(extension))
 }
 
 fn host_for_uri(local: SocketAddr) -> SmolStr {

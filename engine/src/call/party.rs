@@ -20,6 +20,7 @@ use crate::time::Duration;
 
 /// A party of a call.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Party {
     /// Its session; `None` before it is asked and after it has gone.
     pub(crate) leg: Option<LegKey>,
@@ -37,6 +38,7 @@ pub(crate) struct Party {
 
 /// The media side of a party.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct MediaLeg {
     /// Its name.
     pub(crate) id: LegId,
@@ -237,7 +239,7 @@ impl Party {
             received: true,
             codecs: offer::describe(self.their_codecs()),
             address: audio.map(|audio| audio.address),
-            direction: audio.map_or(Direction::Inactive, |audio| audio.direction).as_str(),
+            direction: audio.map_or(Direction::Inactive, |audio| audio.direction).as_str().into(),
         });
     }
 
@@ -251,7 +253,7 @@ impl Party {
             received: false,
             codecs: offer::describe(self.our_codecs()),
             address: Some(SocketAddr::new(local.address, local.port)),
-            direction: self.session.said().map_or(Direction::Inactive, |said| said.direction).as_str(),
+            direction: self.session.said().map_or(Direction::Inactive, |said| said.direction).as_str().into(),
         });
     }
 }

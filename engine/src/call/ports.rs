@@ -15,6 +15,7 @@ const GRANT: usize = 64;
 
 /// Port pairs of one shard.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Pool {
     /// Free pairs, the one free for the longest time first: packets of its last call have died out.
     free: VecDeque<PortId>,
@@ -28,6 +29,7 @@ struct Pool {
 
 /// Free ports and the owners of media legs.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Ports {
     pools: Vec<Pool>,
     owners: BTreeMap<LegId, CallKey>,

@@ -27,6 +27,7 @@ pub(crate) fn route<'a>(config: &'a Config, user: &str) -> Option<Destination<'a
 
 /// A host name that a contact gave instead of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Named {
     /// The name.
     pub(crate) host: SmolStr,

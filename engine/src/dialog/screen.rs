@@ -3,7 +3,7 @@
 use super::session_timer::SessionTimer;
 use super::{ALLOW, SUPPORTED, Stack, asked};
 use crate::cx::{Cx, ServerKey};
-use crate::sip::{HeaderName, Message, Method, Status};
+use crate::sip::{HeaderName, Message, Method, Scheme, Status, Uri};
 use crate::transaction::Reply;
 
 /// Option tags that a request other than REGISTER may require of us.
@@ -19,14 +19,38 @@ pub(crate) fn unsupported(message: &Message) -> Option<Reply> {
     Some(Reply::new(Status::BAD_EXTENSION).header(HeaderName::Unsupported, tags.join(", ")))
 }
 
+/// 416 when the Request-URI is of a scheme that leads nowhere from here (RFC 3261 §8.2.2.1), and 400 when a REGISTER
+/// names no address-of-record at all (§10.3 step 5: To must be a SIP URI).
+pub(crate) fn unreachable(message: &Message) -> Option<Reply> {
+    let unknown = |uri: &Uri<'_>| uri.scheme() == Scheme::Other;
+    if Uri::parse(message.request_uri()).is_ok_and(|uri| unknown(&uri)) {
+        return Some(Reply::new(Status::UNSUPPORTED_URI_SCHEME));
+    }
+    let aor = message.method() == Method::Register && message.to().is_ok_and(|to| unknown(&to.uri));
+    aor.then(|| Reply::new(Status::BAD_REQUEST).reason("To is no SIP URI"))
+}
+
+/// Whether a session description may stand in the answer (RFC 3261 §20.1): without Accept it may.
+fn accepts_sdp(message: &Message) -> bool {
+    let is_sdp = |value: &str| {
+        let range = value.split(';').next().unwrap_or_default().trim();
+        ["application/sdp", "application/*", "*/*"].iter().any(|known| range.eq_ignore_ascii_case(known))
+    };
+    message.header(HeaderName::Accept).is_none() || message.values(HeaderName::Accept).any(is_sdp)
+}
+
 /// The refusal of an INVITE outside any dialog that no user agent considers: one that came twice by different paths,
-/// travelled too far, or wants a shorter session interval than we keep (RFC 4028 §9).
+/// travelled too far, takes no session description for an answer (§21.4.7), or wants a shorter session interval than we
+/// keep (RFC 4028 §9).
 pub(crate) fn unfit(cx: &Cx<'_>, stack: &mut Stack, txn: ServerKey, invite: &Message) -> Option<Reply> {
     if stack.transactions.is_merged(txn) {
         return Some(Reply::new(Status::LOOP_DETECTED));
     }
     if matches!(invite.max_forwards(), Some(Ok(0))) {
         return Some(Reply::new(Status::TOO_MANY_HOPS));
+    }
+    if !accepts_sdp(invite) {
+        return Some(Reply::new(Status::NOT_ACCEPTABLE));
     }
     let floor = SessionTimer::for_uas(asked(invite), &cx.config.session).err()?;
     Some(Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs()))

@@ -11,7 +11,7 @@ use super::state::Dialog;
 use crate::auth::Answers;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, ServerKey};
-use crate::sip::{HeaderName, Message, Method, Refresher, Status};
+use crate::sip::{HeaderName, Message, Method, Refresher, Status, Tagged};
 use crate::time::Duration;
 use crate::timers::TimerKey;
 
@@ -87,6 +87,7 @@ pub(crate) enum Ending {
 
 /// How far a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Phase {
     /// The INVITE has no final response.
     Inviting,
@@ -98,6 +99,7 @@ pub(crate) enum Phase {
 
 /// Our 2xx to an INVITE, repeated until its ACK (§13.3.1.4).
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Unacked {
     /// The transaction that carries it.
     pub(crate) txn: ServerKey,
@@ -113,6 +115,7 @@ pub(crate) struct Unacked {
 
 /// Our reliable provisional response, repeated until its PRACK (RFC 3262 §3).
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Reliable {
     /// Its RSeq.
     pub(crate) rseq: u32,
@@ -130,10 +133,11 @@ pub(crate) struct Reliable {
 
 /// A request of ours inside the dialog that changes or refreshes the session.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Ours {
     /// Its transaction.
     pub(crate) txn: ClientKey,
-    /// INVITE or UPDATE.
+    /// INVITE, UPDATE, or PRACK.
     pub(crate) method: Method,
     /// Its CSeq.
     pub(crate) cseq: u32,
@@ -141,10 +145,11 @@ pub(crate) struct Ours {
 
 /// A request of the peer's that waits for the call's decision.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Theirs {
     /// Its transaction.
     pub(crate) txn: ServerKey,
-    /// INVITE or UPDATE.
+    /// INVITE, UPDATE, or PRACK.
     pub(crate) method: Method,
     /// Its CSeq.
     pub(crate) cseq: u32,
@@ -167,6 +172,7 @@ pub(crate) struct Invited<'a> {
 
 /// What a UAC needs to ask again: after 422, 401 or 407.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Invitation {
     /// Request-URI.
     pub(crate) uri: SmolStr,
@@ -190,6 +196,7 @@ pub(crate) struct Invitation {
 
 /// What is different between asking and being asked.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Role {
     /// We were invited.
     Uas {
@@ -221,6 +228,7 @@ pub(crate) enum Role {
 
 /// One INVITE session.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Session {
     /// Whose it is.
     pub(crate) call: CallKey,
@@ -265,7 +273,7 @@ pub(crate) struct Session {
     /// The last provisional response, to repeat every minute (§13.3.1.1).
     pub(crate) progress: Option<(Status, Bytes)>,
     /// Reason header field value of the BYE to send once the ACK has come.
-    pub(crate) bye_after_ack: Option<&'static str>,
+    pub(crate) bye_after_ack: Option<SmolStr>,
     /// Tags of forks that answered after the one that counts, and were ended.
     pub(crate) late_forks: Vec<SmolStr>,
     /// When its dialog goes through a stream: the Contact it is found by, and where that stream came from.
@@ -287,6 +295,13 @@ pub(crate) fn asked(message: &Message) -> Asked {
 /// Whether the body of a message is a session description.
 pub(crate) fn is_sdp(message: &Message) -> bool {
     message.content_type().is_some_and(|t| t.is_ok_and(|t| t.is("application", "sdp")))
+}
+
+/// Whether who does not understand the body may go on without it (RFC 3261 §20.11).
+pub(crate) fn is_optional(message: &Message) -> bool {
+    let disposition = message.header(HeaderName::ContentDisposition);
+    let disposition = disposition.and_then(|value| Tagged::parse("Content-Disposition", value).ok());
+    disposition.and_then(|d| d.params.value("handling")).is_some_and(|v| v.eq_ignore_ascii_case("optional"))
 }
 
 /// The session description a message carries, or nothing.

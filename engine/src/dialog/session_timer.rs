@@ -5,6 +5,7 @@ use crate::time::Duration;
 
 /// Who sends the refreshes (RFC 4028 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Refresher {
     /// We do.
     Us,
@@ -14,6 +15,7 @@ pub(crate) enum Refresher {
 
 /// An agreed session interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct SessionTimer {
     /// The session ends when it is not refreshed for this long.
     pub(crate) interval: Duration,
@@ -25,6 +27,7 @@ pub(crate) struct SessionTimer {
 
 /// What a request or response said about session timers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Asked {
     /// Session-Expires, seconds.
     pub(crate) expires: Option<u32>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use slotmap::{SecondaryMap, SlotMap};
+use slotmap::SecondaryMap;
 use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -16,6 +16,7 @@ use crate::index::Index;
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::sip::{HeaderName, Message, Method, Status};
+use crate::slots::Slots;
 use crate::time::Duration;
 use crate::timers::TimerKey;
 use crate::transaction::{Draft, Reply, Transactions};
@@ -23,6 +24,7 @@ use crate::transport::Transport;
 
 /// The layers below, lent together.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Stack {
     /// Flows.
     pub(crate) transport: Transport,
@@ -58,8 +60,9 @@ impl Stack {
 
 /// All sessions. A session leaves the table by itself: when it was refused, or when its BYE has been answered.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Sessions {
-    pub(super) all: SlotMap<LegKey, Session>,
+    pub(super) all: Slots<LegKey, Session>,
     /// By our tag, which no other session has.
     by_tag: Index<SmolStr, LegKey>,
     /// Whose a transaction of ours is. A key that lives on here after its transaction is harmless: keys do not recur.
@@ -70,10 +73,15 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
+    /// Takes a new key for what is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_tag.rekey(rng);
+    }
+
     /// An empty table.
     pub(crate) fn new(rng: &mut Rng) -> Self {
         Self {
-            all: SlotMap::with_key(),
+            all: Slots::new(),
             by_tag: Index::new(rng),
             by_client: SecondaryMap::new(),
             by_server: SecondaryMap::new(),
@@ -95,7 +103,7 @@ impl Sessions {
     /// Asserts that the indices match the table.
     pub(crate) fn check(&self) {
         assert_eq!(self.by_tag.len(), self.all.len(), "every session has one tag");
-        for (key, session) in &self.all {
+        for (key, session) in self.all.iter() {
             assert_eq!(self.by_tag.get(session.local_tag()), Some(&key), "tag of session leads to it");
             let placed = session.placed.as_ref().map(|place| &place.0);
             assert_eq!(placed, contact_on_stream(session), "a stream's dialog is found by its Contact");

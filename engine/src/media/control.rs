@@ -18,6 +18,7 @@ const GRID: u64 = 20_000_000;
 
 /// RTCP state of one leg.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Control {
     /// Our canonical name: random, short-lived, tells nothing (RFC 7022 §4.2).
     cname: SmolStr,

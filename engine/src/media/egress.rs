@@ -39,6 +39,7 @@ pub(super) struct Feed {
 
 /// Outgoing RTP state of one leg.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Egress {
     ssrc: u32,
     /// Sequence number of the next packet.
@@ -52,6 +53,7 @@ pub(super) struct Egress {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Feeding {
     /// No packet was sent yet.
     Nothing,
@@ -240,6 +242,20 @@ mod tests {
         // Its number would be one that the old source used.
         assert_eq!(send(61, feed(2, 9998, 123_296)), None);
         assert_eq!(send(80, feed(2, 10_000, 123_616)).unwrap().sequence, first.sequence.wrapping_add(2));
+    }
+
+    #[test]
+    fn each_source_begins_anywhere() {
+        let mut rng = Rng::new(Seed::from_number(1), Purpose::Media);
+        let mut first = || {
+            let mut out = Egress::new(Instant::ZERO, &mut rng, None);
+            out.generate(Instant::ZERO, 0, 160)
+        };
+        let starts: Vec<Header> = (0..8).map(|_| first()).collect();
+        let count = |numbers: Vec<u32>| numbers.into_iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert_eq!(count(starts.iter().map(|h| h.ssrc).collect()), 8);
+        assert_eq!(count(starts.iter().map(|h| u32::from(h.sequence)).collect()), 8);
+        assert_eq!(count(starts.iter().map(|h| h.timestamp).collect()), 8);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::time::Instant;
 
 /// How much a source is the one expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Kind {
     Stranger,
     Near,
@@ -46,6 +47,7 @@ pub(super) enum Source {
 
 /// The learnt address of one leg.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Latch {
     /// Where the SDP says the party is.
     signalled: Option<SocketAddr>,
@@ -61,6 +63,7 @@ pub(super) struct Latch {
 pub(super) type Stream = (SocketAddr, u32);
 
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Learnt {
     address: SocketAddr,
     ssrc: u32,
@@ -71,6 +74,7 @@ struct Learnt {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Candidate {
     address: SocketAddr,
     ssrc: u32,

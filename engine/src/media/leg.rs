@@ -21,6 +21,7 @@ const USUAL_CLOCK: u32 = 8000;
 
 /// Who hears what a leg's party says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Listener {
     /// Nobody.
     Nobody,
@@ -32,6 +33,7 @@ pub(super) enum Listener {
 
 /// One party's media stream.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Leg {
     pub(super) id: LegId,
     pub(super) rev: Revision,

@@ -28,6 +28,7 @@ impl MediaOut {
 
 /// What the driver must do besides sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MediaIo {
     /// Bind this many more pairs of UDP ports, the lower one even, and say so with `MediaInput::Ports`.
     Bind {

@@ -15,6 +15,7 @@ const FRAME_SAMPLES: u32 = RATE / 1000 * FRAME_MS as u32;
 
 /// What plays, and how far it is.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Player {
     playing: Playing,
     tone: Tone,

@@ -18,6 +18,7 @@ pub(super) enum Verdict {
 
 /// Reception state of one leg.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Reception {
     source: Option<Source>,
     received: u64,
@@ -29,6 +30,7 @@ pub(super) struct Reception {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Source {
     ssrc: u32,
     /// First sequence number.

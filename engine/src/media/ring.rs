@@ -21,6 +21,7 @@ pub(super) fn next(after: u64, phase: u8) -> u64 {
 
 /// Legs by phase. Joining is O(1), the next deadline too.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Ring {
     phases: [Vec<LegKey>; PHASES as usize],
     /// Bit n: phase n has members.
@@ -104,7 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn keys(n: usize) -> Vec<LegKey> {
-        let mut map = slotmap::SlotMap::<LegKey, ()>::with_key();
+        let mut map = crate::slots::Slots::<LegKey, ()>::new();
         (0..n).map(|_| map.insert(())).collect()
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use slotmap::SlotMap;
 use smallvec::SmallVec;
 
 use super::LegKey;
@@ -20,6 +19,7 @@ use crate::mediactl::{
 use crate::planted::{Fault, Planted};
 use crate::rng::{Purpose, Rng, Seed};
 use crate::rtp::{Kind, classify};
+use crate::slots::Slots;
 use crate::time::Instant;
 use crate::timers::Timers;
 
@@ -45,6 +45,7 @@ pub enum MediaInput<'a> {
 
 /// How much a shard holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ShardStats {
     /// Rooms.
     pub rooms: usize,
@@ -59,11 +60,12 @@ pub struct ShardStats {
 /// A command that breaks the contract (an unknown room, a port in use, a leg that changes room or port) ends the leg it
 /// names with its [`MediaReport::Dropped`]: that call suffers, no other does.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MediaShard {
     shard: ShardId,
     seed: Seed,
     rooms: BTreeMap<RoomId, Room>,
-    legs: SlotMap<LegKey, Leg>,
+    legs: Slots<LegKey, Leg>,
     names: BTreeMap<LegId, LegKey>,
     /// By half the port number.
     ports: Vec<Option<LegKey>>,
@@ -76,6 +78,7 @@ pub struct MediaShard {
 }
 
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Room {
     rev: Revision,
     spec: RoomSpec,
@@ -85,6 +88,7 @@ struct Room {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Wake {
     /// The leg sends an RTCP report.
     Report(LegKey),
@@ -99,7 +103,7 @@ impl MediaShard {
             shard,
             seed,
             rooms: BTreeMap::new(),
-            legs: SlotMap::with_key(),
+            legs: Slots::new(),
             names: BTreeMap::new(),
             ports: Vec::new(),
             last_heard: BTreeMap::new(),
@@ -167,7 +171,7 @@ impl MediaShard {
                     Listener::Nobody => return,
                     Listener::Itself => key,
                     Listener::Other(_) if self.planted.is(Fault::MediaCrosses) => {
-                        self.legs.keys().last().unwrap_or(key)
+                        self.legs.iter().last().map_or(key, |(last, _)| last)
                     }
                     Listener::Other(other) => other,
                 };
@@ -381,7 +385,7 @@ impl MediaShard {
         assert_eq!(housed, self.legs.len(), "each leg is in one room");
         let mut timers = 0;
         let mut players = 0;
-        for (key, leg) in &self.legs {
+        for (key, leg) in self.legs.iter() {
             assert_eq!(self.names.get(&leg.id), Some(&key), "{:?} is found by name", leg.id);
             let place = self.ports.get(usize::from(leg.spec.port.0 >> 1));
             assert_eq!(place, Some(&Some(key)), "{:?} is found by port", leg.id);

@@ -10,6 +10,7 @@ pub(super) const RATE: u32 = 8000;
 
 /// A sine that goes on without a step in phase from one frame to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Tone {
     /// Position in the period; the period is 2^32.
     phase: u32,

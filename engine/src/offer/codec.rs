@@ -8,6 +8,7 @@ use crate::mediactl::{Encoding, Payload, PayloadMap};
 
 /// A payload type of an audio stream: its number, what it stands for, and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Codec {
     /// RTP payload type number, 0 to 127.
     pub number: u8,

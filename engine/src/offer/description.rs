@@ -13,6 +13,7 @@ use crate::sdp::{Connection, Fmtp, Media, MediaLine, Rtcp, Rtpmap, Section, Sess
 /// One description, offer or answer: where its streams stand, and the audio stream that the exchange uses.
 /// Equal descriptions mean the same; the edition in `o=` is not asked, since not every phone keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Description {
     layout: Layout,
     audio: Option<Audio>,
@@ -37,6 +38,7 @@ impl Description {
 
 /// An audio stream as its writer wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Audio {
     /// Where the writer receives RTP. The address is unspecified when it wants nothing sent (`c=IN IP4 0.0.0.0`), and
     /// when it gave a host name: see [`Audio::remote`].
@@ -63,6 +65,7 @@ impl Audio {
 
 /// How much audio a packet should hold, in milliseconds (RFC 8866 §6.4, §6.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Ptime {
     /// `a=ptime`: what the writer would like.
     pub wanted: Option<u16>,
@@ -81,6 +84,7 @@ impl Ptime {
 
 /// The streams of a session in their order, which stays for as long as the session lasts (RFC 3264 §8).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Layout {
     pub(super) slots: SmallVec<[Slot; 1]>,
     pub(super) audio: Option<usize>,
@@ -89,6 +93,7 @@ pub struct Layout {
 
 /// One stream: enough to mirror its `m=` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Slot {
     pub(super) kind: SmolStr,
     pub(super) proto: SmolStr,

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Direction of a stream as its writer sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
     /// The writer sends and receives; also what silence about it means.
     #[default]

@@ -26,6 +26,7 @@ pub enum State {
 
 /// What we told a party about our audio.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Said {
     /// Codecs by the numbers that the party is to use.
     pub codecs: Vec<Codec>,
@@ -74,6 +75,7 @@ impl Stream {
 /// Our side of the session with one party. It sees to it that offers and answers alternate, that the streams keep their
 /// places, that `o=` says when something changed, and that a refused offer leaves everything as it was.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Negotiation {
     local: Local,
     /// What we wrote last; empty before.
@@ -84,6 +86,7 @@ pub struct Negotiation {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Pending {
     Nothing,
     Local { layout: Layout, said: Said },
@@ -91,6 +94,7 @@ enum Pending {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Settled {
     layout: Layout,
     said: Said,

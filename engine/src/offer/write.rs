@@ -12,6 +12,7 @@ use crate::sdp::{Address, Connection, MediaLine, Origin, Rtpmap, Writer};
 
 /// Our facts in a description: where we receive, and the numbers of `o=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Local {
     /// Where we receive media.
     pub address: IpAddr,

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use smol_str::SmolStr;
 
 use crate::border::{Listener, ListenerId, StoredBinding, StreamId, Transport};
-use crate::sip::elements;
+use crate::sip::{NameAddr, elements};
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
 
 /// The way back to a phone, as far as it depends on sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Way {
     /// Datagrams through the socket its REGISTER came in by.
     Listener(ListenerId),
@@ -22,6 +23,7 @@ pub(super) enum Way {
 
 /// A contact of an extension (RFC 3261 §10.2.1). Every string is a copy: nothing of the REGISTER is kept alive.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Binding {
     /// The extension.
     pub(crate) aor: SmolStr,
@@ -50,9 +52,9 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    /// The route set of a request for it (RFC 3327 §5.4): Path values, next hop first; empty without a path.
+    /// The route set of a request for it (RFC 3327 §5.4): the URIs of its Path, next hop first; empty without a path.
     pub(crate) fn route_set(&self) -> impl Iterator<Item = &str> {
-        elements(&self.path)
+        elements(&self.path).filter_map(|hop| NameAddr::parse(hop).ok()).map(|hop| hop.uri_text)
     }
 
     /// Seconds left, as told to phones: a live binding has at least one.

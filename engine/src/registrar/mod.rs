@@ -13,7 +13,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use slotmap::SlotMap;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -31,14 +30,16 @@ use crate::event::Event;
 use crate::limits::BINDINGS_PER_AOR;
 use crate::planted::{self, Fault};
 use crate::sip::{HeaderName, Message, ParseError, Status};
+use crate::slots::Slots;
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
 use crate::transport::Reply;
 
 /// Who is registered, and where.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Registrar {
-    bindings: SlotMap<BindingKey, Binding>,
+    bindings: Slots<BindingKey, Binding>,
     /// Bindings by extension, most preferred first. No entry is empty.
     aors: BTreeMap<SmolStr, SmallVec<[BindingKey; 2]>>,
     /// Bindings that are reached through a stream. No entry is empty.
@@ -77,7 +78,7 @@ enum Refusal {
 impl Registrar {
     /// An empty table. Its first record is numbered `next_lsn`.
     pub(crate) fn new(next_lsn: Lsn) -> Self {
-        Self { bindings: SlotMap::with_key(), aors: BTreeMap::new(), streams: BTreeMap::new(), next_lsn }
+        Self { bindings: Slots::new(), aors: BTreeMap::new(), streams: BTreeMap::new(), next_lsn }
     }
 
     /// Carries out a REGISTER for `aor`, all of it or nothing. Whoever calls has made sure that there is such an
@@ -192,7 +193,7 @@ impl Registrar {
         for key in gone {
             self.remove(cx, key, false);
         }
-        for (_, binding) in &mut self.bindings {
+        for binding in self.bindings.values_mut() {
             if binding.transport == Transport::Udp {
                 let listener = listener_for(Transport::Udp, binding.local, listeners);
                 binding.way = listener.map_or(Way::Gone, Way::Listener);

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use super::binding::{Binding, Way};
 use crate::border::{Flow, Transport};
-use crate::sip::{Host, NameAddr, Scheme, Uri};
+use crate::sip::{Host, Scheme, Uri};
 
 /// Port of a SIP URI without one (RFC 3261 §19.1.2).
 const DEFAULT_PORT: u16 = 5060;
@@ -77,14 +77,14 @@ impl Binding {
 
 /// Where the first hop of a path is.
 fn reach_hop(hop: &str) -> Reach {
-    let Ok(hop) = NameAddr::parse(hop) else { return Reach::Unreachable };
-    let Some(transport) = transport_of(&hop.uri).filter(|_| hop.uri.scheme() == Scheme::Sip) else {
+    let Ok(hop) = Uri::parse(hop) else { return Reach::Unreachable };
+    let Some(transport) = transport_of(&hop).filter(|_| hop.scheme() == Scheme::Sip) else {
         return Reach::Unreachable;
     };
-    let port = hop.uri.port().unwrap_or(DEFAULT_PORT);
-    match hop.uri.host().ip() {
+    let port = hop.port().unwrap_or(DEFAULT_PORT);
+    match hop.host().ip() {
         Some(ip) => Reach::Address { transport, remote: SocketAddr::new(ip, port) },
-        None => Reach::Name { transport, host: SmolStr::new(hop.uri.host_text()), port },
+        None => Reach::Name { transport, host: SmolStr::new(hop.host_text()), port },
     }
 }
 

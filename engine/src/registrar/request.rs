@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use super::Refusal;
 use crate::config::RegistrarConfig;
 use crate::limits::{BINDING_OCTETS, BINDINGS_PER_AOR};
-use crate::sip::{Contacts, HeaderName, Message, NameAddr, Uri};
+use crate::sip::{Contacts, HeaderName, Message, NameAddr, Scheme, Uri};
 use crate::time::Duration;
 
 /// Expiry meant by a Contact whose `expires` cannot be read (RFC 3261 §20.10), and the longest that may be refused as
@@ -125,7 +125,9 @@ fn check_extensions(request: &Message) -> Result<(), Refusal> {
 fn read_path(request: &Message) -> Result<SmolStr, Refusal> {
     let mut path = String::new();
     for value in request.values(HeaderName::Path) {
-        NameAddr::parse(value)?;
+        if !matches!(NameAddr::parse(value)?.uri.scheme(), Scheme::Sip | Scheme::Sips) {
+            return Err(Refusal::Bad("Path is no SIP URI".into()));
+        }
         if !path.is_empty() {
             path.push_str(", ");
         }

@@ -163,6 +163,7 @@ impl fmt::Display for Connection<'_> {
 
 /// When the session takes place: `t=` (RFC 8866 §5.9). NTP seconds; 0 means unbounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Timing {
     /// When it starts.
     pub start: u64,

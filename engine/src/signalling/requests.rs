@@ -38,6 +38,9 @@ impl Tables {
             let heard = below.sessions.on_request(cx, &mut below.stack, txn, message, flow);
             return self.heard(cx, heard);
         }
+        if let Some(reply) = screen::unreachable(message) {
+            return self.below.stack.respond(cx, txn, &reply);
+        }
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
             Method::Register => self.register(cx, txn, message, flow, source),

@@ -3,6 +3,7 @@
 mod clauses;
 mod dialogs;
 mod offers;
+mod rules;
 mod strangers;
 mod streams;
 

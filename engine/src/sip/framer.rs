@@ -10,6 +10,7 @@ use crate::limits::MESSAGE_OCTETS;
 
 /// Cuts a stream into messages.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Framer {
     buffer: Vec<u8>,
     /// Octets at the start of `buffer` that are done with.
@@ -18,6 +19,8 @@ pub struct Framer {
     searched: usize,
     /// Octets of the message at `done`, once its head is whole.
     length: Option<usize>,
+    /// A stream that broke is closed before anything else happens, so between two inputs this says nothing.
+    #[cfg_attr(feature = "serde", serde(skip))]
     broken: Option<ParseError>,
 }
 
@@ -85,7 +88,8 @@ impl Framer {
         Frame::Message(message)
     }
 
-    fn waiting(&self) -> &[u8] {
+    /// Octets that no frame was made of yet.
+    pub(crate) fn waiting(&self) -> &[u8] {
         self.buffer.get(self.done..).unwrap_or_default()
     }
 

@@ -77,6 +77,21 @@ pub struct Header<'a> {
     pub(super) clean: bool,
 }
 
+/// As its octets: everything else is read from them again.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Message {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.raw.serialize(to)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Message {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Self::parse(Bytes::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
 impl Message {
     /// Indexes one whole message: a datagram, or one frame of a stream. Line breaks before it are skipped (RFC 3261
     /// §7.5). What a datagram holds beyond Content-Length is no part of the body (§18.3).

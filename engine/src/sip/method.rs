@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A method the exchange knows by name. Names are case-sensitive (RFC 3261 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Method {
     /// INVITE (RFC 3261 §13).
     Invite,

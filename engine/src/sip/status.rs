@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A status code, 100 to 699.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Status(u16);
 
 macro_rules! statuses {

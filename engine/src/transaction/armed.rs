@@ -6,6 +6,7 @@ use crate::timers::TimerKey;
 
 /// At most two timers, by name: no state of the four machines needs more.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Armed<T>([Option<(T, TimerKey)>; 2]);
 
 impl<T> Default for Armed<T> {

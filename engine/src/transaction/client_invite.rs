@@ -10,6 +10,7 @@ use crate::cx::ClientTimer as Timer;
 
 /// The states; terminated is no state but the absence of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ClientInvite {
     /// Nothing was heard yet.
     Calling {

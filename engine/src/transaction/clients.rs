@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use slotmap::{KeyData, SlotMap};
+use slotmap::KeyData;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::Up;
@@ -13,7 +13,7 @@ use super::client_invite::{self, ClientInvite};
 use super::client_non_invite::{self, ClientNonInvite};
 use super::effects::{Class, ClientEffect, Effects, Failure};
 use super::messages::{self, Draft};
-use crate::border::{self, Flow, StreamId};
+use crate::border::{Flow, StreamId};
 use crate::cx::{ClientKey, ClientTimer, Cx, Timer};
 use crate::event;
 use crate::index::Index;
@@ -21,6 +21,7 @@ use crate::limits;
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::sip::{BRANCH_COOKIE, HeaderName, Message, Method, Status};
+use crate::slots::Slots;
 use crate::time::Instant;
 use crate::timers::TimerKey;
 use crate::transport::{Arrival, Transport};
@@ -36,6 +37,7 @@ pub(super) fn new_branch(cx: &mut Cx<'_>) -> SmolStr {
 
 /// Which machine it is.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Machine {
     Invite(ClientInvite),
     NonInvite(ClientNonInvite),
@@ -52,6 +54,7 @@ enum Event {
 
 /// A live transaction.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Client {
     machine: Machine,
     method: Method,
@@ -65,12 +68,13 @@ struct Client {
     ack: Bytes,
     armed: Armed<ClientTimer>,
     /// Reason of the CANCEL (RFC 3326); empty without.
-    reason: &'static str,
+    reason: SmolStr,
     fallback: Option<Box<Fallback>>,
 }
 
 /// Where a request goes that is too long for a datagram, if its stream fails before any answer (RFC 3261 §18.1.1).
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Fallback {
     draft: Draft,
     flow: Flow,
@@ -81,6 +85,7 @@ struct Fallback {
 
 /// What fails together when something cannot be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Way {
     Stream(StreamId),
     Datagrams(SocketAddr),
@@ -88,8 +93,9 @@ enum Way {
 
 /// All client transactions.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Clients {
-    live: SlotMap<ClientKey, Client>,
+    live: Slots<ClientKey, Client>,
     by_branch: Index<SmolStr, ClientKey>,
     /// CANCELs share the branch of their INVITE.
     cancels: Index<SmolStr, ClientKey>,
@@ -146,9 +152,14 @@ impl Machine {
 }
 
 impl Clients {
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_branch.rekey(rng);
+        self.cancels.rekey(rng);
+    }
+
     pub(super) fn new(rng: &mut Rng) -> Self {
         Self {
-            live: SlotMap::with_key(),
+            live: Slots::new(),
             by_branch: Index::new(rng),
             cancels: Index::new(rng),
             by_way: BTreeSet::new(),
@@ -190,7 +201,7 @@ impl Clients {
         reason: &'static str,
     ) {
         if let Some(client) = self.live.get_mut(invite) {
-            client.reason = reason;
+            client.reason = SmolStr::new_static(reason);
         }
         self.advance(cx, transport, invite, Event::Cancel, None);
     }
@@ -270,7 +281,7 @@ impl Clients {
             "client transactions and branches"
         );
         assert_eq!(self.by_way.len(), self.live.len(), "client transactions and their ways");
-        for (txn, client) in &self.live {
+        for (txn, client) in self.live.iter() {
             let index = if client.method == Method::Cancel { &self.cancels } else { &self.by_branch };
             assert_eq!(index.get(&client.branch), Some(&txn), "{txn:?} is not found by its branch");
             assert!(self.by_way.contains(&(way(client.flow), txn)), "{txn:?} is not found by its way");
@@ -313,7 +324,7 @@ impl Clients {
             request,
             ack: Bytes::new(),
             armed: Armed::default(),
-            reason: "",
+            reason: SmolStr::default(),
             fallback: None,
         };
         let txn = self.live.insert(client);
@@ -343,7 +354,7 @@ impl Clients {
         if self.streamless.iter().any(|(peer, _)| *peer == remote) {
             return None;
         }
-        transport.target(cx, border::Transport::Tcp, remote)
+        transport.stream_beside(cx, remote)
     }
 
     /// The stream for a request that is too long failed before any answer: it goes as a datagram all the same.
@@ -428,7 +439,7 @@ impl Clients {
                 }
                 ClientEffect::Cancel => {
                     let (branch, flow) = (client.branch.clone(), client.flow);
-                    if let Some(bytes) = messages::cancel(&client.request, client.reason)
+                    if let Some(bytes) = messages::cancel(&client.request, &client.reason)
                         && !cx.planted.is(Fault::CancelNotSent)
                     {
                         self.open(cx, transport, Method::Cancel, branch, flow, bytes);

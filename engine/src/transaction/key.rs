@@ -7,7 +7,8 @@ use crate::transport::DEFAULT_PORT;
 
 /// Writes the key of `request` into `key`, with `method` in place of its own: an ACK and a CANCEL look for the INVITE.
 ///
-/// A branch that begins with the cookie is unique together with sent-by. Without the cookie (RFC 2543 clients) the
+/// A branch that begins with the cookie is unique together with sent-by. Without the cookie (RFC 2543 clients), or with
+/// the cookie alone (RFC 4475 §3.2.1), the
 /// key is all that the RFC wants to be equal, with `to_tag` as the To tag.
 pub(super) fn write(key: &mut String, request: &Message, method: Method, to_tag: &str) {
     key.clear();
@@ -15,7 +16,7 @@ pub(super) fn write(key: &mut String, request: &Message, method: Method, to_tag:
     let Ok(via) = request.via() else { return };
     // Line feeds cannot occur in a branch, a host or a tag: no two requests can write the same key by accident.
     let written = match via.branch() {
-        Some(branch) if branch.starts_with(BRANCH_COOKIE) => {
+        Some(branch) if is_unique(branch) => {
             let from = key.len();
             let port = via.port().unwrap_or(DEFAULT_PORT);
             let written = write!(key, "{}:{port}", via.host_text());
@@ -34,9 +35,13 @@ pub(super) fn write(key: &mut String, request: &Message, method: Method, to_tag:
     debug_assert!(written.is_ok(), "a string takes everything");
 }
 
+fn is_unique(branch: &str) -> bool {
+    branch.starts_with(BRANCH_COOKIE) && branch.len() > BRANCH_COOKIE.len()
+}
+
 /// Whether `request` comes from an RFC 2543 client.
 pub(super) fn is_legacy(request: &Message) -> bool {
-    request.via().ok().and_then(|via| via.branch()).is_none_or(|branch| !branch.starts_with(BRANCH_COOKIE))
+    request.via().ok().and_then(|via| via.branch()).is_none_or(|branch| !is_unique(branch))
 }
 
 /// Writes what the copies of one request that came by different paths have in common: From tag, Call-ID and CSeq

@@ -12,6 +12,7 @@ const MAX_FORWARDS: u8 = 70;
 
 /// A request without Via. The transaction adds that, because branch and transport are its own to choose.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Draft {
     pub(super) method: Method,
     bytes: Bytes,

@@ -79,6 +79,7 @@ pub(crate) enum Up {
 
 /// All transactions. Each ends by its own timers; nobody can remove one.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Transactions {
     servers: Servers,
     clients: Clients,
@@ -92,6 +93,12 @@ impl Transactions {
 
     fn with_room(rng: &mut Rng, room: usize) -> Self {
         Self { servers: Servers::new(rng, room), clients: Clients::new(rng) }
+    }
+
+    /// Takes new keys for everything that is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.servers.rekey(rng);
+        self.clients.rekey(rng);
     }
 
     /// A message came.

@@ -8,6 +8,7 @@ use crate::cx::ServerTimer as Timer;
 
 /// The states; terminated is no state but the absence of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum ServerNonInvite {
     /// Nothing was answered yet.
     Trying,

@@ -4,9 +4,6 @@ use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use foldhash::SharedSeed;
-use foldhash::quality::SeedableRandomState;
-use slotmap::SlotMap;
 use smol_str::SmolStr;
 
 use super::armed::Armed;
@@ -16,16 +13,18 @@ use super::server_non_invite::{self, ServerNonInvite};
 use super::{Up, key};
 use crate::border::{Flow, StreamId};
 use crate::cx::{Cx, ServerKey, ServerTimer, Timer};
-use crate::index::Index;
+use crate::index::{HashKey, Index};
 use crate::planted::Fault;
 use crate::rate::network;
 use crate::rng::Rng;
 use crate::sip::{Message, Method, Status};
+use crate::slots::Slots;
 use crate::timers::TimerKey;
 use crate::transport::{Arrival, Path, Reply, Transport};
 
 /// Which machine it is.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Machine {
     Invite(ServerInvite),
     NonInvite(ServerNonInvite),
@@ -44,6 +43,7 @@ enum Event {
 /// A live transaction. There may be hundreds of thousands that only wait for Timer J: those keep their answer, and of
 /// the request nothing but its key.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Server {
     key: SmolStr,
     machine: Machine,
@@ -56,6 +56,7 @@ struct Server {
 
 /// What a non-INVITE transaction needs until it is answered, and an INVITE transaction to its end.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct More {
     /// The request, until it is answered finally.
     request: Option<Message>,
@@ -70,8 +71,9 @@ struct More {
 
 /// All server transactions.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Servers {
-    live: SlotMap<ServerKey, Server>,
+    live: Slots<ServerKey, Server>,
     by_key: Index<SmolStr, ServerKey>,
     /// INVITE transactions by From tag, Call-ID and CSeq: the first of each.
     by_identity: Index<SmolStr, ServerKey>,
@@ -80,7 +82,8 @@ pub(super) struct Servers {
     /// For how many transactions there is room, clients' included.
     room: usize,
     /// Key of the To tags of stateless answers.
-    tag_key: SeedableRandomState,
+    tag_key: HashKey,
+    #[cfg_attr(feature = "serde", serde(skip))]
     scratch: String,
 }
 
@@ -124,14 +127,21 @@ impl Machine {
 }
 
 impl Servers {
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.by_key.rekey(rng);
+        self.by_identity.rekey(rng);
+        self.shares.rekey(rng);
+        self.tag_key = HashKey::new(rng);
+    }
+
     pub(super) fn new(rng: &mut Rng, room: usize) -> Self {
         Self {
-            live: SlotMap::with_key(),
+            live: Slots::new(),
             by_key: Index::new(rng),
             by_identity: Index::new(rng),
             shares: Index::new(rng),
             room,
-            tag_key: SeedableRandomState::with_seed(rng.u64(), SharedSeed::global_fixed()),
+            tag_key: HashKey::new(rng),
             scratch: String::new(),
         }
     }
@@ -303,7 +313,7 @@ impl Servers {
     pub(super) fn check(&self, armed: impl Fn(TimerKey) -> bool) {
         assert_eq!(self.by_key.len(), self.live.len(), "server transactions and their keys");
         let mut identities = 0;
-        for (txn, server) in &self.live {
+        for (txn, server) in self.live.iter() {
             assert_eq!(self.by_key.get(&server.key), Some(&txn), "{txn:?} is not found by its key");
             assert!(server.armed.keys().all(&armed), "{txn:?} has a timer that is not armed");
             assert!(

@@ -14,6 +14,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Source {
     noise: Bucket,
     requests: Bucket,
@@ -22,6 +23,7 @@ struct Source {
 
 /// What is known of the sources heard lately. The oldest is forgotten for a new one.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Gate {
     sources: Recent<IpAddr, Source>,
     reports: Bucket,
@@ -35,6 +37,10 @@ impl Gate {
             reports: Bucket::default(),
             load_reports: Bucket::default(),
         }
+    }
+
+    pub(super) fn rekey(&mut self, rng: &mut Rng) {
+        self.sources.rekey(rng);
     }
 
     /// Whether something that cannot be understood may be answered.

@@ -9,6 +9,7 @@ pub(crate) const DEFAULT_PORT: u16 = 5060;
 
 /// The sockets that are bound and the addresses of the host.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Listeners {
     bound: Vec<Listener>,
     interfaces: Vec<Interface>,

@@ -13,10 +13,11 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use self::gate::Gate;
 pub(crate) use self::listeners::DEFAULT_PORT;
@@ -27,6 +28,7 @@ use self::streams::{Stage, Streams};
 use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamEvent, StreamId};
 use crate::cx::Cx;
 use crate::event::Event;
+use crate::index::HashKey;
 use crate::limits;
 use crate::planted::Fault;
 use crate::rng::Rng;
@@ -76,6 +78,7 @@ pub(crate) enum Heard {
 
 /// The way back for the responses to one request (RFC 3261 §18.2.2, RFC 3581 §4).
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Path {
     /// Where responses go. The `maddr` of a Via is not followed: it would let a request aim them at anybody.
     pub(crate) flow: Flow,
@@ -87,10 +90,13 @@ pub(crate) struct Path {
 
 /// The transport layer.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Transport {
     listeners: Listeners,
     streams: Streams,
     gate: Gate,
+    /// Key of the To tags of stateless answers.
+    tag_key: HashKey,
     load: Load,
     /// Number of the next stream that we open.
     next: u64,
@@ -108,6 +114,7 @@ impl Transport {
             listeners,
             streams: Streams::default(),
             gate: Gate::new(rng),
+            tag_key: HashKey::new(rng),
             load: Load::default(),
             next: 2,
             received: 0,
@@ -115,6 +122,17 @@ impl Transport {
             full: 0,
             limited: 0,
         }
+    }
+
+    /// Takes new keys for everything that is hashed. O(n).
+    pub(crate) fn rekey(&mut self, rng: &mut Rng) {
+        self.gate.rekey(rng);
+    }
+
+    /// Octets of messages that are not whole yet.
+    #[cfg(feature = "serde")]
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.streams.unfinished()
     }
 
     /// Other sockets are bound from now on.
@@ -279,6 +297,17 @@ impl Transport {
         }
     }
 
+    /// A stream to where datagrams of a peer go: one that we opened, or a new one. A stream that was opened from there
+    /// is nobody's: behind a NAT another phone may have the same port number for its streams.
+    pub(crate) fn stream_beside(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
+        let ours = self.streams.to(remote).filter(|stream| stream.0.is_multiple_of(2));
+        let stream = match ours {
+            Some(stream) => stream,
+            None => self.connect(cx, remote)?,
+        };
+        Some(Flow::Stream { stream })
+    }
+
     /// Sends a whole message. False when the flow is a stream that is gone.
     pub(crate) fn transmit(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) -> bool {
         if let Flow::Stream { stream } = flow
@@ -324,11 +353,16 @@ impl Transport {
         if arrival.message.method() == Method::Ack || !arrival.message.is_request() {
             return;
         }
-        let drawn = cx.rng.tag.token::<10>();
-        let tag = reply.to_tag.as_ref().unwrap_or(&drawn);
-        let bytes = reply.write(&arrival.message, arrival.source, Some(tag));
+        let tag = reply.to_tag.clone().unwrap_or_else(|| self.stateless_tag(&arrival.message));
+        let bytes = reply.write(&arrival.message, arrival.source, Some(&tag));
         let mut path = self.path(arrival);
         self.send_back(cx, &mut path, bytes);
+    }
+
+    /// The To tag of an answer that nothing is kept of: the same whenever the request comes again (RFC 3261 §8.2.7).
+    fn stateless_tag(&self, request: &Message) -> SmolStr {
+        let parts = [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq];
+        format_smolstr!("{:016x}", self.tag_key.hash_one(parts.map(|name| request.header(name))))
     }
 
     /// Whether a request that no transaction knows may be taken; it was refused when not. Over the rate of its source a
@@ -359,7 +393,7 @@ impl Transport {
     fn turn_away(&mut self, cx: &mut Cx<'_>, arrival: &Arrival) {
         self.load.count();
         if self.gate.report_load(cx.now) {
-            cx.report(Event::Overload { what: "more to do than time; some new requests are refused" });
+            cx.report(Event::Overload { what: "more to do than time; some new requests are refused".into() });
         }
         let after = limits::RETRY_SHED_AFTER + cx.rng.load.below(limits::RETRY_SHED_SPREAD + 1);
         self.answer(
@@ -394,7 +428,7 @@ impl Transport {
     /// Tells people that a bound was reached, but not too often.
     pub(crate) fn overload(&mut self, cx: &mut Cx<'_>, what: &'static str) {
         if self.gate.report(cx.now) {
-            cx.report(Event::Overload { what });
+            cx.report(Event::Overload { what: SmolStr::new_static(what) });
         }
     }
 
@@ -567,13 +601,8 @@ pub(crate) fn busy() -> Reply {
     Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, limits::RETRY_AFTER)
 }
 
-/// Whether a request has what a response must repeat (RFC 3261 §8.2.6.2). An ACK is answered by nothing.
+/// Whether the sender of a malformed request can be told: what a response repeats (RFC 3261 §8.2.6.2) is repeated as it
+/// came, readable or not, and a Via is all that leads it back. An ACK is answered by nothing.
 fn is_answerable(message: &Message) -> bool {
-    message.is_request()
-        && message.method() != Method::Ack
-        && message.via().is_ok()
-        && message.from().is_ok()
-        && message.to().is_ok()
-        && message.call_id().is_ok()
-        && message.cseq().is_ok()
+    message.is_request() && message.method() != Method::Ack && message.header(HeaderName::Via).is_some()
 }

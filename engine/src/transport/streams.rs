@@ -13,6 +13,7 @@ use crate::timers::TimerKey;
 
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Stage {
     /// We asked for it and it is not established yet.
     Connecting,
@@ -24,6 +25,7 @@ pub(super) enum Stage {
 
 /// One stream.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Stream {
     pub(super) remote: SocketAddr,
     /// Our address and port as we write them in Via and Contact: where a peer can connect to, not our end of a
@@ -44,6 +46,7 @@ pub(super) struct Stream {
 
 /// All streams by number, and the newest to each peer.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Streams {
     live: BTreeMap<StreamId, Stream>,
     to: BTreeMap<SocketAddr, StreamId>,
@@ -52,6 +55,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    #[cfg(feature = "serde")]
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.live.iter().map(|(id, stream)| (*id, stream.framer.waiting()))
+    }
+
     /// A stream begins. It has until the timer of its stage fires.
     pub(super) fn add(
         &mut self,

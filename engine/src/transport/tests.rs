@@ -260,17 +260,32 @@ fn a_malformed_request_is_answered_with_the_reason_when_it_can_be() {
         SIP/2.0 400 bad Max-Forwards: not a number
         Via: SIP/2.0/UDP 192.0.2.7:5062;branch=z9hG4bK1;rport=5062;received=192.0.2.7
         From: <sip:100@192.0.2.1>;tag=a
-        To: <sip:192.0.2.1>;tag=ktiw9afjm4
+        To: <sip:192.0.2.1>;tag=4e04b4a100cf8a1f
         Call-ID: 1@192.0.2.7
         CSeq: 1 OPTIONS
         Content-Length: 0
         "#);
     assert!(matches!(&events[..], [Action::Report(Event::Malformed { answered: true, .. })]), "{events:?}");
     assert_eq!((world.transport.received(), world.transport.malformed()), (1, 1));
+    let mut again = || {
+        assert!(world.datagram("192.0.2.7:5062", wire(&bad)).is_none());
+        world.bench.out.truncate(1);
+        world.bench.sent_one().1
+    };
+    assert_eq!(again(), again(), "the To tag of a stateless answer stays (RFC 3261 §8.2.7)");
 
     let method = OPTIONS.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE");
     assert!(world.datagram("192.0.2.7:5062", wire(&method)).is_none());
     assert!(world.bench.sent_one().1.starts_with("SIP/2.0 400 bad CSeq"));
+    // What cannot be read is repeated as it came, and what is not there is not.
+    for (fine, broken) in
+        [("Call-ID: 1@192.0.2.7\n", ""), ("From: <sip:100", "From: \"a <sip:100"), ("bK1;", "bK1;;,")]
+    {
+        assert!(world.datagram("192.0.2.7:5062", wire(&OPTIONS.replace(fine, broken))).is_none());
+        let (flow, text) = world.bench.sent_one();
+        assert!(text.starts_with("SIP/2.0 400 ") && text.contains(broken), "{text}");
+        assert_eq!(flow, datagrams("192.0.2.7:5062"));
+    }
     let version = OPTIONS.replace("sip:192.0.2.1 SIP/2.0", "sip:192.0.2.1 SIP/7.0");
     assert!(world.datagram("192.0.2.7:5062", wire(&version)).is_none());
     assert!(world.bench.sent_one().1.starts_with("SIP/2.0 505 "));
@@ -279,13 +294,11 @@ fn a_malformed_request_is_answered_with_the_reason_when_it_can_be() {
 #[test]
 fn what_cannot_be_answered_is_counted_and_dropped() {
     let mut world = World::new();
-    let no_call_id = OPTIONS.replace("Call-ID: 1@192.0.2.7\n", "");
     let no_via = OPTIONS.replace("Via: SIP/2.0/UDP 192.0.2.7:5062;branch=z9hG4bK1;rport\n", "");
     let ack = OPTIONS.replace("OPTIONS", "ACK").replace("Max-Forwards: 70", "Max-Forwards: x");
     let response =
         OPTIONS.replace("OPTIONS sip:192.0.2.1 SIP/2.0", "SIP/2.0 200 OK").replace("CSeq: 1", "CSeq: x");
-    let bad: [Bytes; 6] = [
-        wire(&no_call_id),
+    let bad: [Bytes; 5] = [
         wire(&no_via),
         wire(&ack),
         wire(&response),
@@ -429,7 +442,8 @@ fn streams_over_the_limit_are_refused() {
     world.bench.out.clear();
     let over = StreamId(2 * limits::STREAMS as u64 + 1);
     world.accept(over.0, "10.9.9.9:9999");
-    let refused = [Action::Disconnect { stream: over }, Action::Report(Event::Overload { what: "streams" })];
+    let refused =
+        [Action::Disconnect { stream: over }, Action::Report(Event::Overload { what: "streams".into() })];
     assert_eq!(world.bench.out, refused);
     let tcp = border::Transport::Tcp;
     assert_eq!(world.transport.target(&mut world.bench.cx(), tcp, address("192.0.2.8:5060")), None);

@@ -37,7 +37,7 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
                 Some(address) => write!(out, " at {address}")?,
                 None => out.push_str(" without an address"),
             }
-            if *direction == "sendrecv" { Ok(()) } else { write!(out, ", {direction}") }
+            if direction == "sendrecv" { Ok(()) } else { write!(out, ", {direction}") }
         }
         Event::Asking { call, contact } => write!(out, "call {call}: calling {}", E(contact)),
         Event::Ringing { call, contact } => write!(out, "call {call}: {} rings", E(contact)),
@@ -203,7 +203,7 @@ mod tests {
             received,
             codecs: "PCMU/8000 telephone-event/8000".into(),
             address,
-            direction,
+            direction: smol_str::SmolStr::new_static(direction),
         };
         let events = [
             Event::CallStarted {
@@ -284,7 +284,7 @@ mod tests {
             Event::StreamClosed { remote: phone, reason: "idle".into() },
             Event::NoResponse { method: "INVITE".into(), remote: phone, undeliverable: false },
             Event::NoResponse { method: "BYE".into(), remote: phone, undeliverable: true },
-            Event::Overload { what: "calls" },
+            Event::Overload { what: "calls".into() },
             Event::StoreFailed { error: "disk full".into() },
             Event::Broken { what: "a leg without a call".into() },
         ];

@@ -1,16 +1,20 @@
 //! From a seed and a few settings to a plan.
 
 mod calls;
+mod characters;
+mod hazards;
+mod nat;
 mod network;
 mod swarm;
 
 use telex_engine::border::Transport;
+use telex_engine::config::Config;
 use telex_engine::time::{Duration, Instant};
 
 pub use swarm::{FEATURES, Swarm};
 
 use crate::luck::Draw;
-use crate::plan::{BrokenTimer, CALM, CallPlan, EMPTY, ExchangePlan, PhonePlan, Plan, TAIL};
+use crate::plan::{BrokenTimer, CallPlan, ExchangePlan, HostPlan, PhonePlan, Plan, TAIL, is_number};
 
 /// What a person chooses; the seed decides the rest. Probabilities are in parts of a million.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,28 @@ pub struct Settings {
     pub without: Vec<String>,
     /// A timer of the engine to break.
     pub broken: Option<BrokenTimer>,
+    /// The site whose phones and times these are.
+    pub site: Option<Site>,
+}
+
+/// What a plan takes from the configuration of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The extensions that phones register, at least one.
+    pub extensions: Vec<String>,
+    /// Times and limits.
+    pub exchange: ExchangePlan,
+}
+
+impl Site {
+    /// The site of `config`: the extensions that register and that a simulated phone can have. `None` if there
+    /// is none.
+    pub fn of(config: &Config) -> Option<Self> {
+        let registers = config.phones.iter().filter(|(_, phone)| phone.contact.is_none());
+        let extensions: Vec<String> =
+            registers.map(|(extension, _)| extension.to_string()).filter(|e| is_number(e)).collect();
+        (!extensions.is_empty()).then(|| Self { extensions, exchange: ExchangePlan::of(config) })
+    }
 }
 
 impl Default for Settings {
@@ -53,6 +79,7 @@ impl Default for Settings {
             with: Vec::new(),
             without: Vec::new(),
             broken: None,
+            site: None,
         }
     }
 }
@@ -63,7 +90,12 @@ const OPENING: Duration = Duration::from_secs(8);
 pub fn draw(seed: u64, settings: &Settings) -> Plan {
     let mut d = Draw::new(seed, "plan", 0);
     let swarm = Swarm::new(seed, settings);
-    let count = if settings.phones > 0 { settings.phones } else { phones_for(settings.calls, &mut d) };
+    let drawn = phones_for(settings.calls, &mut d);
+    let count = match &settings.site {
+        _ if settings.phones > 0 => settings.phones,
+        Some(site) => site.extensions.len(),
+        None => drawn,
+    };
     let phones: Vec<PhonePlan> = (0..count).map(|i| phone(seed, i, settings, swarm)).collect();
     // About one new call a second keeps a few of them alive at any time.
     let busy = Duration::from_millis(settings.calls as u64 * d.between(400, 1600));
@@ -71,22 +103,40 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
     let mut calls: Vec<CallPlan> = (0..settings.calls).map(call).collect();
     calls.sort_by_key(|c| c.at);
     let calm = Instant::ZERO + OPENING + busy + TAIL;
-    let empty = calm + CALM;
-    Plan {
+    let exchange = exchange(settings, &mut d);
+    let empty = calm + exchange.calm();
+    let mut plan = Plan {
         seed,
-        faults: network::faults(seed, settings, &phones, calm, swarm),
-        exchange: ExchangePlan {
-            shards: if d.percent(30) { 2 } else { 1 },
-            ring: Duration::from_secs(d.between(5, 20)),
-            media_timeout: Duration::from_secs(d.between(15, 30)),
-            session: Duration::from_secs(if d.percent(30) { 90 } else { 1800 }),
-            broken: settings.broken,
-        },
-        phones,
-        calls,
         calm,
         empty,
-        end: empty + EMPTY,
+        end: empty + exchange.empty(),
+        faults: network::faults(seed, settings, &phones, calm, swarm),
+        exchange,
+        phones,
+        calls,
+        nats: Vec::new(),
+        host: HostPlan::default(),
+        operators: Vec::new(),
+        attacks: Vec::new(),
+    };
+    nat::add(&mut plan, swarm);
+    hazards::add(&mut plan, swarm);
+    characters::add(&mut plan, swarm);
+    plan
+}
+
+fn exchange(settings: &Settings, d: &mut Draw) -> ExchangePlan {
+    let drawn = ExchangePlan {
+        shards: if d.percent(30) { 2 } else { 1 },
+        ring: Duration::from_secs(d.between(5, 20)),
+        media_timeout: Duration::from_secs(d.between(15, 30)),
+        session: Duration::from_secs(if d.percent(30) { 90 } else { 1800 }),
+        broken: settings.broken,
+        ..ExchangePlan::default()
+    };
+    match &settings.site {
+        Some(site) => ExchangePlan { shards: drawn.shards, broken: drawn.broken, ..site.exchange.clone() },
+        None => drawn,
     }
 }
 
@@ -99,14 +149,18 @@ fn phone(seed: u64, index: usize, settings: &Settings, swarm: Swarm<'_>) -> Phon
     let mut d = Draw::new(seed, "phone", index as u64);
     // Some extensions have two phones: the second shares the first's number.
     let twin = index > 1 && d.percent(20) && swarm.on("twins");
-    let number = 100 + if twin { index - 1 } else { index };
+    let place = if twin { index - 1 } else { index };
+    let extension = match &settings.site {
+        Some(site) => site.extensions[place % site.extensions.len()].clone(),
+        None => (100 + place).to_string(),
+    };
     let drawn = Duration::from_millis(d.between(1, 80));
     let latency = settings.latency.unwrap_or(drawn);
     let transport = if d.percent(25) && swarm.on("tcp") { Transport::Tcp } else { Transport::Udp };
     let codecs = d.pick::<&[u8]>(&[&[0, 8], &[8, 0], &[0], &[0, 8], &[8, 0], &[9, 8, 0]]).to_vec();
     let drawn = Duration::from_micros(d.between(0, 20_000)).min(latency);
     PhonePlan {
-        extension: number.to_string(),
+        extension,
         password: String::new(),
         transport,
         codecs,
@@ -115,7 +169,7 @@ fn phone(seed: u64, index: usize, settings: &Settings, swarm: Swarm<'_>) -> Phon
         registers: Instant::from_millis(d.between(0, 3000)),
         expires: u32::try_from(d.pick(&[60, 90, 120, 600, 3600])).unwrap_or(3600),
         session_timers: d.percent(40) && swarm.on("timers"),
-        luck: None,
+        ..PhonePlan::default()
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn faults(
             faults.partitions.push(Partition { phone, from: at, until: at + lasts });
         }
         if rough && planned.transport == Transport::Tcp && d.percent(50) && at < calm && swarm.on("cut") {
-            faults.cuts.push(Cut { phone, at });
+            faults.cuts.push(Cut { phone, at, inside: false });
         }
     }
     faults

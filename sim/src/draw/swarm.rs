@@ -22,10 +22,51 @@ pub const FEATURES: &[(&str, u32, &str)] = &[
     ("hold", 80, "parties that hold and resume"),
     ("late-offer", 50, "calls without an offer in the INVITE"),
     ("service", 70, "calls to the echo, the tone and to nobody"),
+    ("nat", 35, "phones behind NAT boxes"),
+    ("alg", 30, "boxes that write into SIP messages"),
+    ("reboot", 40, "boxes that reboot"),
+    ("corrupt", 30, "datagrams that are damaged and dropped"),
+    ("garble", 6, "packets that are damaged and delivered: only survival is asked for then"),
+    ("mtu", 25, "links that long datagrams do not pass"),
+    ("clog", 25, "links that hold everything back for a while"),
+    ("long-partition", 20, "phones that are cut off for longer than the exchange waits"),
+    ("vanish", 30, "streams that die without a word"),
+    ("slow", 15, "phones that answer late"),
+    ("overlook", 15, "phones that overlook messages"),
+    ("no-ack", 15, "phones that acknowledge nothing"),
+    ("odd-answers", 25, "phones that answer late, twice, or a call that is cancelled"),
+    ("odd-byes", 20, "phones that say BYE twice, or before their answer is acknowledged"),
+    ("glare", 25, "phones that re-invite while they are re-invited"),
+    ("oddities", 25, "requests with old numbers, wrong tags, for somebody else"),
+    ("odd-syntax", 40, "odd but legal ways to write"),
+    ("old-branches", 15, "phones of before there were cookies (RFC 2543)"),
+    ("reliable", 35, "reliable provisional responses (RFC 3262)"),
+    ("routes", 25, "proxies that record their routes"),
+    ("digits", 50, "keys pressed during calls (RFC 4733)"),
+    ("outage", 20, "phones that lose power"),
+    ("attack", 30, "strangers who probe, guess, replay and flood"),
+    ("tear", 30, "streams that break inside a message"),
 ];
 
 /// Those that are faults of the network: a plain run has none of them unless a setting asks for it.
-const STORMS: &[&str] = &["burst", "split", "partition", "cut"];
+const STORMS: &[&str] = &[
+    "burst",
+    "split",
+    "partition",
+    "cut",
+    "nat",
+    "alg",
+    "reboot",
+    "corrupt",
+    "garble",
+    "mtu",
+    "clog",
+    "long-partition",
+    "vanish",
+    "tear",
+    "outage",
+    "attack",
+];
 
 /// The set of one seed.
 #[derive(Clone, Copy, Debug)]

@@ -16,6 +16,8 @@ struct Asked {
     to_tag: String,
     answered: bool,
     trying_due: Option<Instant>,
+    /// It has to be answered.
+    owed: bool,
 }
 
 /// Watches requests in and responses out, by branch and method (RFC 3261 §17.2.3).
@@ -40,7 +42,7 @@ impl Answers {
         if self.asked.contains_key(&key) {
             return;
         }
-        let trying_due = (method == "INVITE").then_some(entry.now + TRYING);
+        let trying_due = (method == "INVITE" && entry.sound).then_some(entry.now + TRYING);
         if let Some(due) = trying_due {
             self.trying.push((due, key.clone()));
         }
@@ -54,6 +56,7 @@ impl Answers {
                 to_tag: String::new(),
                 answered: false,
                 trying_due,
+                owed: entry.sound,
             },
         );
     }
@@ -109,7 +112,7 @@ impl Answers {
 
     /// Everything should be over.
     pub(crate) fn end(&self, now: Instant) -> Verdict {
-        match self.asked.values().find(|asked| asked.final_response.is_none()) {
+        match self.asked.values().find(|asked| asked.owed && asked.final_response.is_none()) {
             Some(asked) => {
                 let what = if asked.answered { "only provisional responses" } else { "no response" };
                 let reason = format!("{} of {} got {what}", asked.summary, asked.at);

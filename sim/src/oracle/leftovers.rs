@@ -7,7 +7,10 @@ use super::{Verdict, broken};
 use crate::phone::{Phone, State};
 
 /// `nothing_left`: every table of the exchange is empty.
-pub(crate) fn nothing_left(now: Instant, stats: &Stats) -> Verdict {
+/// `stay` phones could not take their binding back.
+pub(crate) fn nothing_left(now: Instant, stats: &Stats, stay: usize) -> Verdict {
+    // Each binding has a timer for its end.
+    let bindings = stats.bindings.min(stay);
     let tables = [
         ("transactions", stats.transactions),
         ("dialogs", stats.dialogs),
@@ -15,8 +18,8 @@ pub(crate) fn nothing_left(now: Instant, stats: &Stats) -> Verdict {
         ("calls", stats.calls),
         ("media ports", stats.ports),
         ("streams", stats.streams),
-        ("bindings", stats.bindings),
-        ("timers", stats.timers),
+        ("bindings", stats.bindings - bindings),
+        ("timers", stats.timers.saturating_sub(bindings)),
     ];
     let left: Vec<String> =
         tables.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect();

@@ -2,15 +2,25 @@
 //! phones, and says in one sentence why its rule exists. They judge from outside: nothing here reads the
 //! engine's tables, except through `stats()` and `check()`.
 
+pub(crate) mod access;
+pub(crate) mod acks;
 pub(crate) mod answers;
+pub(crate) mod border;
 pub(crate) mod dialogs;
 pub(crate) mod grammar;
 pub(crate) mod host;
 pub(crate) mod leftovers;
 pub(crate) mod media;
+pub(crate) mod mirror;
+pub(crate) mod offers;
+pub(crate) mod registrar;
+pub(crate) mod requests;
 pub(crate) mod retransmissions;
+pub(crate) mod strangers;
+pub(crate) mod within;
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use telex_engine::border::Transport;
@@ -46,7 +56,7 @@ pub(crate) fn broken(oracle: &'static str, at: Instant, reason: String) -> Broke
 }
 
 /// All rules with the reason for each.
-pub const ORACLES: [(&str, &str); 19] = [
+pub const ORACLES: &[(&str, &str)] = &[
     ("well_formed", "a receiver may refuse what a strict reader of RFC 3261 refuses"),
     (
         "one_final_response",
@@ -60,6 +70,47 @@ pub const ORACLES: [(&str, &str); 19] = [
         "timers A, E, G and that of the 2xx decide how long a loss is heard (§17, §13.3.1.4)",
     ),
     ("trying_in_time", "without a 100 within 200 ms phones retransmit their INVITE (§17.2.1)"),
+    ("answered_as_asked", "a response that does not repeat its request finds nobody (RFC 3261 §8.2.6.2)"),
+    (
+        "acknowledged",
+        "a final response to INVITE is repeated for half a minute until its ACK comes (§17.1.1.3, §13.2.2.4)",
+    ),
+    (
+        "reliable_acknowledged",
+        "a reliable provisional response is repeated until its PRACK comes (RFC 3262 §4)",
+    ),
+    (
+        "unacknowledged_ends",
+        "a call whose 2xx is never acknowledged is ended, or it stays up on one side (§13.3.1.4)",
+    ),
+    (
+        "cancel_ends_the_invite",
+        "a cancelled INVITE is answered at once, or the caller's phone rings on (§9.2)",
+    ),
+    (
+        "success_needs_a_dialog",
+        "whoever guesses a Call-ID but no tags must not end or change a call (§12.2.2)",
+    ),
+    (
+        "old_requests_are_refused",
+        "a request that was overtaken must not undo what the newer one did (§12.2.2)",
+    ),
+    ("requests_in_known_dialogs", "a request in a dialog that was never opened reaches nobody (§12.2.1.1)"),
+    ("numbers_rise", "a request whose CSeq does not rise is refused by the phone (§12.2.1.1)"),
+    ("routes_are_kept", "a request that leaves the route set out may never arrive (§12.2.1.1)"),
+    (
+        "answers_fit_their_offers",
+        "a phone need not understand an answer that does not fit its offer (RFC 3264 §6)",
+    ),
+    ("versions_tell_changes", "a phone may ignore a description whose version has not risen (RFC 3264 §8)"),
+    ("credentials_come_first", "nobody calls or registers as an extension without its secret (§22)"),
+    ("nonces_count_once", "whoever overhears credentials must not use them again (RFC 7616 §3.4.5)"),
+    ("no_amplification", "a stranger who forges its address must not have a victim flooded"),
+    (
+        "existence_is_not_told",
+        "whoever can tell which extensions exist needs to guess only passwords (RFC 3261 §22.1)",
+    ),
+    ("registrar_as_modelled", "calls go where the registrar says, so that it has to be right (§10.3)"),
     ("bye_after_ack", "the called side may not end a dialog before its 2xx is acknowledged (§15)"),
     ("no_stranger_invited", "an INVITE that belongs to no call rings a phone for nothing"),
     ("ends_agree", "at rest both sides of a call agree whether it is up"),
@@ -80,6 +131,9 @@ pub(crate) struct Exit<'a> {
     pub(crate) msg: &'a Msg,
     pub(crate) raw: &'a Bytes,
     pub(crate) transport: Transport,
+    /// It is given to a stream that is not up yet. That may never be, and then the message goes another way.
+    pub(crate) waits: bool,
+    pub(crate) remote: SocketAddr,
     pub(crate) cause: Cause<'a>,
 }
 
@@ -87,11 +141,11 @@ impl Exit<'_> {
     /// Whether it answers the request that is being handled.
     pub(crate) fn is_provoked(&self) -> bool {
         match self.cause {
-            Cause::Message(cause) => {
+            Cause::Messages(causes) => causes.iter().any(|cause| {
                 cause.is_request()
                     && cause.branch() == self.msg.branch()
                     && cause.method() == self.msg.method()
-            }
+            }),
             Cause::Wake | Cause::Other => false,
         }
     }
@@ -101,6 +155,9 @@ impl Exit<'_> {
 pub(crate) struct Entry<'a> {
     pub(crate) now: Instant,
     pub(crate) msg: &'a Msg,
+    pub(crate) source: SocketAddr,
+    /// Its Content-Length is the truth. What a box on the way has broken the exchange may refuse, or not.
+    pub(crate) sound: bool,
 }
 
 /// What the exchange was handling when it acted.
@@ -108,8 +165,8 @@ pub(crate) struct Entry<'a> {
 pub(crate) enum Cause<'a> {
     /// Its own deadline.
     Wake,
-    /// This message.
-    Message(&'a Msg),
+    /// These messages: a stream may bring several at once.
+    Messages(&'a [Msg]),
     /// Anything else: media, store, streams, operators.
     Other,
 }

@@ -7,7 +7,8 @@ use telex_engine::border::Transport;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
-use crate::phone::{LIFE, T1, T2};
+use crate::plan::ExchangePlan;
+use crate::text::Msg;
 
 /// What is sent again, and until what happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +41,30 @@ struct Owed {
 /// Branch, method, and whether it is a response.
 type Key = (String, String, bool);
 
+/// The times that the exchange is to keep.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    t1: Duration,
+    t2: Duration,
+}
+
+impl Times {
+    /// 64 T1: how long anything is sent again.
+    fn life(self) -> Duration {
+        self.t1 * 64
+    }
+}
+
 /// All messages that are owed.
 #[derive(Debug, Default)]
 pub(crate) struct Retransmissions {
+    times: Times,
     owed: BTreeMap<Key, Owed>,
     by_due: BTreeSet<(Instant, Key)>,
     /// Requests that were settled: sending them again is wrong.
     settled: BTreeMap<Key, Bytes>,
+    /// What may be sent again or not: what would settle it is unclear, or whether it was sent at all.
+    open: BTreeSet<Key>,
     /// 2xx of INVITEs that still wait for their ACK, by Call-ID.
     unacknowledged: BTreeMap<String, (u32, Instant)>,
 }
@@ -55,6 +73,10 @@ pub(crate) struct Retransmissions {
 const TOLERANCE: Duration = Duration::from_millis(1);
 
 impl Retransmissions {
+    pub(crate) fn new(plan: &ExchangePlan) -> Self {
+        Self { times: Times { t1: plan.t1, t2: plan.t2 }, ..Self::default() }
+    }
+
     /// A message leaves the exchange.
     pub(crate) fn exit(&mut self, exit: &Exit<'_>) -> Verdict {
         let msg = exit.msg;
@@ -62,8 +84,11 @@ impl Retransmissions {
             self.bye_after_ack(exit)?;
         }
         let key = (msg.branch().to_owned(), msg.method().to_owned(), !msg.is_request());
+        if self.open.contains(&key) {
+            return Ok(());
+        }
         if let Some(owed) = self.owed.get_mut(&key) {
-            return again(owed, &mut self.by_due, &key, exit);
+            return again(self.times, owed, &mut self.by_due, &key, exit);
         }
         if let Some(bytes) = self.settled.get(&key) {
             if msg.is_request() {
@@ -83,7 +108,7 @@ impl Retransmissions {
             }
             return Ok(());
         };
-        let due = exit.now + T1;
+        let due = exit.now + self.times.t1;
         self.by_due.insert((due, key.clone()));
         let cseq = msg.cseq().map_or(0, |(number, _)| number);
         if kind == Kind::Success {
@@ -96,7 +121,7 @@ impl Retransmissions {
             call_id: msg.call_id().to_owned(),
             cseq,
             first: exit.now,
-            interval: T1,
+            interval: self.times.t1,
             due,
             proceeding: false,
         };
@@ -104,9 +129,19 @@ impl Retransmissions {
         Ok(())
     }
 
+    /// A message is given to a stream that is not open yet.
+    pub(crate) fn waits(&mut self, exit: &Exit<'_>) {
+        let key = (exit.msg.branch().to_owned(), exit.msg.method().to_owned(), !exit.msg.is_request());
+        self.settle(&key);
+        self.open.insert(key);
+    }
+
     /// A message reaches the exchange.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
         let msg = entry.msg;
+        if !entry.sound {
+            return self.release(msg);
+        }
         match (msg.code(), msg.method()) {
             (Some(code), method) => {
                 let key = (msg.branch().to_owned(), method.to_owned(), false);
@@ -142,7 +177,7 @@ impl Retransmissions {
                 self.by_due.pop_first();
                 continue;
             };
-            if due >= owed.first + LIFE {
+            if due >= owed.first + self.times.life() {
                 self.settle(&key);
                 continue;
             }
@@ -150,6 +185,24 @@ impl Retransmissions {
             return Err(broken("retransmitted_on_time", now, reason));
         }
         Ok(())
+    }
+
+    /// The exchange may take this message or not.
+    fn release(&mut self, msg: &Msg) {
+        let here = |(key, owed): (&Key, &Owed)| {
+            let same = key.0 == msg.branch() || (owed.kind == Kind::Success && owed.call_id == msg.call_id());
+            same.then(|| key.clone())
+        };
+        let keys: Vec<Key> = self.owed.iter().filter_map(here).collect();
+        for key in keys {
+            self.settle(&key);
+            self.open.insert(key);
+        }
+        self.unacknowledged.remove(msg.call_id());
+        if msg.is_request() {
+            // A refusal of what cannot be read may be a stateless one (§8.2.7).
+            self.open.insert((msg.branch().to_owned(), msg.method().to_owned(), true));
+        }
     }
 
     fn settle(&mut self, key: &Key) {
@@ -171,7 +224,7 @@ impl Retransmissions {
     fn bye_after_ack(&mut self, exit: &Exit<'_>) -> Verdict {
         let call_id = exit.msg.call_id().to_owned();
         if let Some((_, since)) = self.unacknowledged.remove(&call_id)
-            && exit.now + TOLERANCE < since + LIFE
+            && exit.now + TOLERANCE < since + self.times.life()
         {
             let reason = format!("BYE {}, but the 2xx of {since} is not acknowledged", call_id);
             return Err(broken("bye_after_ack", exit.now, reason));
@@ -196,7 +249,13 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
 }
 
 /// A message leaves that left before: at its time, or because its request came again.
-fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit: &Exit<'_>) -> Verdict {
+fn again(
+    times: Times,
+    owed: &mut Owed,
+    by_due: &mut BTreeSet<(Instant, Key)>,
+    key: &Key,
+    exit: &Exit<'_>,
+) -> Verdict {
     same(&owed.bytes, exit)?;
     let now = exit.now;
     if matches!(owed.kind, Kind::Refusal | Kind::Success) && exit.is_provoked() {
@@ -206,15 +265,15 @@ fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit
         let reason = format!("{} of {} was due again at {}", owed.summary, owed.first, owed.due);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    if now > owed.first + LIFE + TOLERANCE {
+    if now > owed.first + times.life() + TOLERANCE {
         let reason = format!("{} of {} is still sent", owed.summary, owed.first);
         return Err(broken("retransmitted_on_time", now, reason));
     }
     by_due.remove(&(owed.due, key.clone()));
     owed.interval = match owed.kind {
         Kind::Invite => owed.interval * 2,
-        _ if owed.proceeding => T2,
-        _ => (owed.interval * 2).min(T2),
+        _ if owed.proceeding => times.t2,
+        _ => (owed.interval * 2).min(times.t2),
     };
     owed.due += owed.interval;
     by_due.insert((owed.due, key.clone()));

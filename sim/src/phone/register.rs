@@ -14,11 +14,11 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// A phone's registration.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    call_id: String,
+    pub(super) call_id: String,
     tag: String,
-    cseq: u32,
+    pub(super) cseq: u32,
     expires: u32,
-    challenge: Option<Challenge>,
+    pub(super) challenge: Option<Challenge>,
     /// A REGISTER with credentials was refused already.
     refused: bool,
     busy: bool,
@@ -45,14 +45,29 @@ impl Registration {
     }
 }
 
+impl Registration {
+    /// Whether the phone has never been registered although it asked, and whether an answer is missing.
+    pub(super) fn waits(&self) -> (bool, bool) {
+        (self.cseq > 0 && self.successes == 0, self.busy)
+    }
+}
+
 impl Phone {
     pub(super) fn switch_on(&mut self, scene: &Scene<'_>) {
         self.registration.expires = self.plan.expires;
+        self.keep_alive(scene);
         match self.plan.transport {
             Transport::Udp => self.register_now(scene),
             // Opening the stream registers.
             Transport::Tcp => self.connect(),
         }
+    }
+
+    /// Says nothing, so that boxes on the way remember the phone (RFC 5626 §3.5.1).
+    pub(super) fn keep_alive(&mut self, scene: &Scene<'_>) {
+        let Some(every) = self.plan.keep_alive.filter(|_| !self.registration.leaving) else { return };
+        self.say_nothing();
+        self.arm(scene.now + every, Timer::KeepAlive);
     }
 
     pub(super) fn register_now(&mut self, scene: &Scene<'_>) {
@@ -113,9 +128,20 @@ impl Phone {
         }
         let now = scene.now;
         self.registration.busy = false;
-        let Answer::Final(msg) = answer else { return self.register_later(now + AGAIN) };
+        let Answer::Final(msg) = answer else {
+            if self.registration.leaving && self.plan.transport == Transport::Udp {
+                // It has tried long enough.
+                return self.close_streams();
+            }
+            return self.register_later(now + AGAIN);
+        };
         match msg.code().unwrap_or(0) {
-            200 => self.register_accepted(now, msg),
+            200 => {
+                self.register_accepted(now, msg);
+                if !self.registration.leaving {
+                    self.register_oddly(scene);
+                }
+            }
             401 if self.take_challenge(msg) => self.send_register(scene),
             423 => {
                 let least = msg.get("min-expires").and_then(|v| v.parse().ok());
@@ -147,7 +173,8 @@ impl Phone {
             .and_then(|text| text.parse::<u32>().ok());
         let seconds = u64::from(granted.unwrap_or(self.registration.expires));
         // Half-way, so that a lost REGISTER and its repetitions still come in time.
-        self.register_later(now + Duration::from_secs(seconds / 2));
+        let half = Duration::from_secs(seconds / 2);
+        self.register_later(now + self.plan.refresh.map_or(half, |every| every.min(half)));
     }
 
     /// The stream of a REGISTER broke: its answer will not come.

@@ -38,6 +38,16 @@ impl Phone {
         }
     }
 
+    /// Two line ends, where they cannot be taken for a part of anything.
+    pub(super) fn say_nothing(&mut self) {
+        let nothing = Bytes::from_static(b"\r\n\r\n");
+        match (self.plan.transport, self.line.own) {
+            (Transport::Udp, _) => self.out.push(Effect::Datagram(nothing)),
+            (Transport::Tcp, Some(stream)) => self.out.push(Effect::Write(stream, nothing)),
+            (Transport::Tcp, None) => {}
+        }
+    }
+
     pub(super) fn write(&mut self, bytes: Bytes, stream: Option<u64>) {
         let open = stream.filter(|s| self.line.received.contains_key(s)).or(self.line.own);
         match open {
@@ -66,6 +76,9 @@ impl Phone {
 
     pub(super) fn stream_closed(&mut self, scene: &Scene<'_>, stream: u64) {
         self.line.received.remove(&stream);
+        if self.plan.transport == Transport::Udp {
+            return;
+        }
         self.line.connecting = false;
         if self.line.own == Some(stream) || self.line.own.is_none() {
             self.line.own = None;
@@ -96,6 +109,19 @@ impl Phone {
             .parse::<usize>()
             .ok()?;
         (buffer.len() >= head + length).then(|| buffer.split_to(head + length).freeze())
+    }
+
+    /// Power is gone: so are the streams.
+    pub(super) fn lose_streams(&mut self) {
+        for stream in std::mem::take(&mut self.line.received).into_keys() {
+            self.out.push(Effect::Disconnect(stream));
+        }
+        self.line = Line { broke: true, ..Line::default() };
+    }
+
+    /// A stream comes up while there is no power.
+    pub(super) fn refuse_stream(&mut self, stream: u64) {
+        self.out.push(Effect::Disconnect(stream));
     }
 
     /// Closes everything and stays off.

@@ -1,16 +1,23 @@
 //! What holds for every plan, beyond the shape of each value.
 
-use telex_engine::time::Instant;
+use telex_engine::time::{Duration, Instant};
 
 use super::words::Word as _;
-use super::{CALM, EMPTY, PhonePlan, Plan};
+use super::{PhonePlan, Plan};
 
 /// The most phones a plan has: each has an address of its own in 10.0.0.0/8.
 pub const MOST_PHONES: usize = 10_000;
 /// The most calls a plan has.
 pub const MOST_CALLS: usize = 200_000;
+/// The most boxes: each has an address of its own in 203.0.113.0/24.
+const MOST_NATS: usize = 250;
+/// The longest name that a phone shows, in octets.
+const LONGEST_NAME: usize = 2000;
 /// The most media machines.
 const MOST_SHARDS: u8 = 16;
+
+/// What a phone repeats it repeats at most this often.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(100);
 
 /// A step on the way to a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +39,43 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Wrong> {
     wrong_if(calls > MOST_CALLS, &[Key("calls")], || {
         format!("there are {calls} calls; at most {MOST_CALLS} can be")
     })?;
+    let (calm, empty) = (plan.exchange.calm(), plan.exchange.empty());
     // Sooner, rules would be broken only because nothing has had the time to settle.
-    wrong_if(plan.empty < plan.calm + CALM, &[Key("empty")], || {
-        format!("empty comes at least {} after calm", CALM.write())
+    wrong_if(plan.empty < plan.calm + calm, &[Key("empty")], || {
+        format!("empty comes at least {} after calm", calm.write())
     })?;
-    wrong_if(plan.end < plan.empty + EMPTY, &[Key("end")], || {
-        format!("end comes at least {} after empty", EMPTY.write())
+    wrong_if(plan.end < plan.empty + empty, &[Key("end")], || {
+        format!("end comes at least {} after empty", empty.write())
     })?;
     let shards = plan.exchange.shards;
     wrong_if(!(1..=MOST_SHARDS).contains(&shards), &[Key("exchange"), Key("shards")], || {
         format!("{shards} shards; there are 1 to {MOST_SHARDS}")
     })?;
+    let realm = &plan.exchange.realm;
+    let quotable = |b: u8| (b' '..127).contains(&b) && b != b'"' && b != b'\\';
+    wrong_if(realm.is_empty() || !realm.bytes().all(quotable), &[Key("exchange"), Key("realm")], || {
+        format!("`{realm}` is no realm; write visible ASCII without quotes")
+    })?;
     plan.phones.iter().enumerate().try_for_each(|(n, p)| phone(plan, n, p))?;
     plan.calls.iter().enumerate().try_for_each(|(n, _)| call(plan, n))?;
-    faults(plan)
+    faults(plan)?;
+    host(plan)
+}
+
+fn host(plan: &Plan) -> Result<(), Wrong> {
+    use Step::{At, Key};
+    let nats = plan.nats.len();
+    wrong_if(nats > MOST_NATS, &[Key("nats")], || {
+        format!("there are {nats} boxes; at most {MOST_NATS} can be")
+    })?;
+    for (n, act) in plan.operators.iter().enumerate() {
+        before_end(plan, &[Key("operators"), At(n), Key("at")], act.at)?;
+    }
+    for (n, restart) in plan.host.restarts.iter().enumerate() {
+        let back = restart.at + restart.away;
+        before_end(plan, &[Key("host"), Key("restarts"), At(n), Key("away")], back)?;
+    }
+    Ok(())
 }
 
 fn phone(plan: &Plan, n: usize, phone: &PhonePlan) -> Result<(), Wrong> {
@@ -62,6 +92,18 @@ fn phone(plan: &Plan, n: usize, phone: &PhonePlan) -> Result<(), Wrong> {
     wrong_if(phone.codecs.iter().any(|c| *c > 127), &at("codecs"), || {
         format!("phone {n} has a codec above 127; write RTP payload types, such as 0 or 8")
     })?;
+    if let Some(nat) = phone.nat {
+        let nats = plan.nats.len();
+        wrong_if(nat >= nats, &at("nat"), || format!("there is no box {nat}; the plan has {nats}"))?;
+    }
+    let plain = phone.display.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ');
+    wrong_if(!plain || phone.display.len() > LONGEST_NAME, &at("display"), || {
+        format!(
+            "the name that phone {n} shows has something else than letters, digits and spaces, or is too long"
+        )
+    })?;
+    let fast = [phone.keep_alive, phone.refresh].into_iter().flatten().any(|every| every < SHORTEST_PERIOD);
+    wrong_if(fast, &at("keep_alive"), || format!("phone {n} repeats itself more often than every 100ms"))?;
     before_end(plan, &at("registers"), phone.registers)
 }
 
@@ -86,6 +128,13 @@ fn faults(plan: &Plan) -> Result<(), Wrong> {
     for (n, cut) in faults.cuts.iter().enumerate() {
         exists(plan, &at("cuts", n, "phone"), cut.phone)?;
     }
+    for (n, clog) in faults.clogs.iter().enumerate() {
+        exists(plan, &at("clogs", n, "phone"), clog.phone)?;
+        wrong_if(clog.until < clog.from, &at("clogs", n, "until"), || "it ends before it begins".to_owned())?;
+    }
+    for (n, vanishing) in faults.vanishings.iter().enumerate() {
+        exists(plan, &at("vanishings", n, "phone"), vanishing.phone)?;
+    }
     for (n, exact) in faults.exact.iter().enumerate() {
         exists(plan, &at("exact", n, "phone"), exact.phone)?;
         wrong_if(exact.message == 0, &at("exact", n, "message"), || "messages count from 1".to_owned())?;
@@ -94,7 +143,7 @@ fn faults(plan: &Plan) -> Result<(), Wrong> {
 }
 
 /// Whether `text` can be dialled.
-fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"+*#._-".contains(&b);
     (1..=32).contains(&text.len()) && text.bytes().all(fine)
 }

@@ -4,7 +4,10 @@
 //!
 //! As text it is TOML ([`Plan::parse`], [`Plan::to_toml`]). Whatever is left out is off or as usual.
 
+pub mod characters;
 mod check;
+mod host;
+mod nat;
 mod text;
 pub mod words;
 
@@ -13,10 +16,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use telex_engine::border::Transport;
+use telex_engine::config::{Config, SipTimers};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+pub use characters::{ATTACKS, Attack, AttackKind, Digit, HABITS, Habit, Outage};
+pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
+pub use host::{Act, HostPlan, OperatorAct, Restart, StorePlan, WallStep, Window};
+pub use nat::{Alg, Nat, Sameness};
 pub use text::{LONGEST_TEXT, PlanError};
 
 /// Everything that happens in one run.
@@ -47,6 +55,18 @@ pub struct Plan {
     /// What the network does while the storm lasts.
     #[serde(default)]
     pub faults: Faults,
+    /// Boxes between phones and the exchange.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nats: Vec<Nat>,
+    /// What the host of the exchange does.
+    #[serde(default)]
+    pub host: HostPlan,
+    /// What its operators do, by time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<OperatorAct>,
+    /// Who attacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attacks: Vec<Attack>,
 }
 
 /// One telephone.
@@ -75,6 +95,31 @@ pub struct PhonePlan {
     pub expires: u32,
     /// Whether it says `Supported: timer` (RFC 4028).
     pub session_timers: bool,
+    /// The box it is behind, by its place in [`Plan::nats`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nat: Option<usize>,
+    /// It sends an empty line this often, so that boxes on the way remember it (RFC 5626 §3.5.1).
+    #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<Duration>,
+    /// It registers again at least this often.
+    #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Duration>,
+    /// Longer datagrams do not pass between it and the exchange, either way: the octets of their payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+    /// The name it shows to whom it calls.
+    pub display: String,
+    /// It takes connections at its SIP port although it registers by datagram.
+    pub takes_streams: bool,
+    /// Its payload type for telephone events (RFC 4733); without one it knows none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<u8>,
+    /// In which ways it is not like the others.
+    #[serde(with = "words::list", skip_serializing_if = "Vec::is_empty")]
+    pub habits: Vec<Habit>,
+    /// When it loses power.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
     /// The place in the plan that its luck comes from, when it is not its own: phones before it were taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub luck: Option<u32>,
@@ -107,6 +152,9 @@ pub struct CallPlan {
     /// A party holds and resumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Which keys are pressed.
+    #[serde(with = "words::list", skip_serializing_if = "Vec::is_empty")]
+    pub digits: Vec<Digit>,
     /// The caller sends no offer (RFC 3261 §13.2.1): the answer carries it and the ACK answers.
     pub late_offer: bool,
 }
@@ -160,6 +208,16 @@ pub struct Faults {
     pub partitions: Vec<Partition>,
     /// Times when a phone's streams break.
     pub cuts: Vec<Cut>,
+    /// Datagrams that are damaged on the way, so that the receiver's checksum refuses them.
+    #[serde(with = "words::share")]
+    pub corrupt: u32,
+    /// Datagrams, and writes to streams, that are damaged and arrive all the same.
+    #[serde(with = "words::share")]
+    pub garble: u32,
+    /// Times when nothing passes between a phone and the exchange, and all of it arrives afterwards.
+    pub clogs: Vec<Clog>,
+    /// Times when a phone's streams die without a word.
+    pub vanishings: Vec<Vanishing>,
     /// Single messages to which something happens, storm or not.
     pub exact: Vec<ExactFault>,
 }
@@ -223,6 +281,37 @@ pub struct Cut {
     /// When.
     #[serde(with = "words::word")]
     pub at: Instant,
+    /// Each breaks in the middle of the next message that is written to it, either way.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inside: bool,
+}
+
+/// Nothing passes between a phone and the exchange for a while, and then all of it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clog {
+    /// The phone.
+    pub phone: usize,
+    /// From when.
+    #[serde(with = "words::word")]
+    pub from: Instant,
+    /// Until when.
+    #[serde(with = "words::word")]
+    pub until: Instant,
+}
+
+/// A phone's streams die without a word: what either side writes goes nowhere. The phone learns it when it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vanishing {
+    /// The phone.
+    pub phone: usize,
+    /// When.
+    #[serde(with = "words::word")]
+    pub at: Instant,
+    /// The exchange's host gives the streams up this much later.
+    #[serde(with = "words::word")]
+    pub noticed: Duration,
 }
 
 /// How the exchange is set up.
@@ -240,6 +329,37 @@ pub struct ExchangePlan {
     /// Session interval (RFC 4028).
     #[serde(with = "words::word")]
     pub session: Duration,
+    /// The shortest session interval it accepts.
+    #[serde(with = "words::word")]
+    pub min_session: Duration,
+    /// T1 of RFC 3261 §17.1.1.1. Phones keep to the RFC's 500 ms.
+    #[serde(with = "words::word")]
+    pub t1: Duration,
+    /// T2.
+    #[serde(with = "words::word")]
+    pub t2: Duration,
+    /// T4.
+    #[serde(with = "words::word")]
+    pub t4: Duration,
+    /// Timer C.
+    #[serde(with = "words::word")]
+    pub timer_c: Duration,
+    /// Digest realm.
+    pub realm: String,
+    /// The shortest registration it accepts.
+    #[serde(with = "words::word")]
+    pub min_expires: Duration,
+    /// Longer registrations are cut to this.
+    #[serde(with = "words::word")]
+    pub max_expires: Duration,
+    /// Registrations that ask for no time last so long.
+    #[serde(with = "words::word")]
+    pub default_expires: Duration,
+    /// Contacts per extension.
+    pub contacts: usize,
+    /// How long a nonce is good.
+    #[serde(with = "words::word")]
+    pub nonce: Duration,
     /// A timer of the engine that is deliberately wrong, to see it caught.
     #[serde(with = "words::optional", skip_serializing_if = "Option::is_none")]
     pub broken: Option<BrokenTimer>,
@@ -254,11 +374,13 @@ pub enum BrokenTimer {
     T2,
 }
 
-/// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and the
-/// media timeout fit into it.
-pub const CALM: Duration = Duration::from_secs(120);
-/// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
-pub const EMPTY: Duration = Duration::from_secs(120);
+/// Everything is at rest this long after the last fault, if phones ring and stay silent for no more than
+/// [`PATIENT`] together.
+const CALM: Duration = Duration::from_secs(120);
+/// What remains of [`CALM`] after two lives of a transaction.
+const PATIENT: Duration = Duration::from_secs(50);
+/// Every table is empty this long after all hung up, with the T1 of the RFC.
+const EMPTY: Duration = Duration::from_secs(120);
 /// Faults last this long after the last call was dialled.
 pub const TAIL: Duration = Duration::from_secs(20);
 
@@ -273,8 +395,8 @@ impl Plan {
         // Whole seconds are easier to read.
         let seconds = last.since(Instant::ZERO).as_nanos().div_ceil(1_000_000_000);
         self.calm = self.calm.min(Instant::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX) * 1000));
-        self.empty = self.calm + CALM;
-        self.end = self.empty + EMPTY;
+        self.empty = self.calm + self.exchange.calm();
+        self.end = self.empty + self.exchange.empty();
     }
 
     /// The name that the luck of phone `index` has.
@@ -307,6 +429,15 @@ impl Default for PhonePlan {
             registers: Instant::ZERO,
             expires: 3600,
             session_timers: false,
+            nat: None,
+            keep_alive: None,
+            refresh: None,
+            mtu: None,
+            display: String::new(),
+            takes_streams: false,
+            events: None,
+            habits: Vec::new(),
+            outages: Vec::new(),
             luck: None,
         }
     }
@@ -323,6 +454,7 @@ impl Default for CallPlan {
             by: Side::Caller,
             talk: Duration::from_secs(5),
             hold: None,
+            digits: Vec::new(),
             late_offer: false,
         }
     }
@@ -330,11 +462,47 @@ impl Default for CallPlan {
 
 impl Default for ExchangePlan {
     fn default() -> Self {
+        let usual = Config { ring: Duration::from_secs(20), ..Config::default() };
+        Self { media_timeout: Duration::from_secs(20), ..Self::of(&usual) }
+    }
+}
+
+impl ExchangePlan {
+    /// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and
+    /// the media timeout fit into it.
+    pub fn calm(&self) -> Duration {
+        CALM + (self.ring + self.media_timeout).saturating_sub(PATIENT) + self.slow()
+    }
+
+    /// Every table is empty this long after all hung up: a BYE may live 64 T1 and its transaction as long.
+    pub fn empty(&self) -> Duration {
+        EMPTY + self.slow()
+    }
+
+    /// How much longer two lives of a transaction are than with the T1 of the RFC.
+    fn slow(&self) -> Duration {
+        self.t1.saturating_sub(SipTimers::default().t1) * 128
+    }
+
+    /// The times and limits of a configuration.
+    pub fn of(config: &Config) -> Self {
         Self {
             shards: 1,
-            ring: Duration::from_secs(20),
-            media_timeout: Duration::from_secs(20),
-            session: Duration::from_secs(1800),
+            ring: config.ring,
+            // A party that is never given up would hold its call for ever once its BYE was lost.
+            media_timeout: config.media_timeout.unwrap_or(Duration::from_secs(60)),
+            session: config.session.expires,
+            min_session: config.session.min_se,
+            t1: config.sip.t1,
+            t2: config.sip.t2,
+            t4: config.sip.t4,
+            timer_c: config.sip.timer_c,
+            realm: config.realm.to_string(),
+            min_expires: config.registrar.min_expires,
+            max_expires: config.registrar.max_expires,
+            default_expires: config.registrar.default_expires,
+            contacts: config.registrar.max_contacts,
+            nonce: config.registrar.nonce_life,
             broken: None,
         }
     }
@@ -361,4 +529,9 @@ impl fmt::Display for CallPlan {
         }
         write!(f, ", {:?} hangs up after {:?}", self.by, self.talk)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::check::{Step, check};
-use super::{CallPlan, ExchangePlan, Faults, PhonePlan, Plan};
+use super::{CallPlan, ExchangePlan, Faults, HostPlan, Nat, PhonePlan, Plan, StorePlan};
 
 /// The longest text that is read, in octets.
 pub const LONGEST_TEXT: usize = 16 << 20;
@@ -77,6 +77,11 @@ impl Plan {
         prune_all(&mut plan, "calls", &usual);
         prune_all(&mut plan, "exchange", &table(&ExchangePlan::default()));
         prune_all(&mut plan, "faults", &table(&Faults::default()));
+        prune_all(&mut plan, "nats", &table(&Nat::default()));
+        if let Some(Value::Table(host)) = plan.get_mut("host") {
+            prune_all(host, "store", &table(&StorePlan::default()));
+        }
+        prune_all(&mut plan, "host", &table(&HostPlan::default()));
         plan
     }
 }
@@ -110,7 +115,7 @@ fn find(text: &str, path: &[Step]) -> Option<Range<usize>> {
     Some(span)
 }
 
-/// Takes out of the table, or the tables, under `key` what is as in `usual`, and the table if nothing is left.
+/// Takes out of the table, or the tables, under `key` what is as in `usual`, and all of it if nothing is left.
 fn prune_all(plan: &mut Table, key: &str, usual: &Table) {
     match plan.get_mut(key) {
         Some(Value::Table(table)) => {
@@ -121,6 +126,9 @@ fn prune_all(plan: &mut Table, key: &str, usual: &Table) {
         }
         Some(Value::Array(array)) => {
             array.iter_mut().filter_map(Value::as_table_mut).for_each(|table| prune(table, usual));
+            if array.is_empty() {
+                plan.remove(key);
+            }
         }
         _ => {}
     }

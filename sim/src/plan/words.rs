@@ -203,11 +203,16 @@ impl Word for Instant {
 }
 
 /// A word for each value of a type.
-fn of_table<T: Copy>(table: &[(&str, T)], text: &str) -> Result<T, String> {
-    table.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+pub(super) fn of_table<T: Clone>(table: &[(&str, T)], text: &str) -> Result<T, String> {
+    table.iter().find(|(name, _)| *name == text).map(|(_, value)| value.clone()).ok_or_else(|| {
         let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
         format!("`{text}` is not known here; write {}", names.join(" or "))
     })
+}
+
+/// The word of a value that stands in its table.
+pub(super) fn name_in<T: PartialEq>(table: &[(&str, T)], value: &T) -> String {
+    table.iter().find(|(_, known)| known == value).map(|(name, _)| (*name).to_owned()).unwrap_or_default()
 }
 
 impl Word for Transport {

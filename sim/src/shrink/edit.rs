@@ -17,15 +17,14 @@ pub(super) type Path = Vec<Step>;
 /// Lists whose entries are named by their place: the list, the key that holds such a place, wherever it
 /// stands, and what goes with an entry that was named.
 pub(super) const NAMED: &[(&str, &str, Then)] =
-    &[("phones", "caller", Then::Entry), ("phones", "phone", Then::Entry)];
+    &[("phones", "caller", Then::Entry), ("phones", "phone", Then::Entry), ("nats", "nat", Then::Key)];
 
 /// What goes when the entry goes that a key names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     /// The whole entry with that key: a call of a phone that is not there.
     Entry,
-    /// Only the key.
-    #[allow(dead_code)]
+    /// Only the key: the box that a phone was behind.
     Key,
 }
 
@@ -217,6 +216,15 @@ mod tests {
         "#
         .parse()
         .unwrap();
+        assert_eq!(plan, wanted);
+    }
+
+    #[test]
+    fn a_phone_whose_box_goes_is_behind_none() {
+        let mut plan: Table =
+            "nats = [{ a = 1 }, { a = 2 }]\nphones = [{ nat = 0 }, { nat = 1 }, {}]".parse().unwrap();
+        remove_entries(&mut plan, &[Step::Key("nats".to_owned())], 0..1);
+        let wanted: Table = "nats = [{ a = 2 }]\nphones = [{}, { nat = 0 }, {}]".parse().unwrap();
         assert_eq!(plan, wanted);
     }
 

@@ -268,7 +268,7 @@ fn a_path_is_kept_and_told_to_a_phone_that_knows_it() {
     );
     let binding = site.registrar.lookup("100").next().unwrap();
     let route: Vec<_> = binding.route_set().collect();
-    assert_eq!(route, ["<sip:edge.example;lr>", "<sip:core.example;lr>", "<sip:in.example;lr>"]);
+    assert_eq!(route, ["sip:edge.example;lr", "sip:core.example;lr", "sip:in.example;lr"]);
     ok(&site.register(phone(), "Contact: <sip:a@h>\r\nSupported: path"));
     assert_eq!(
         site.registrar.lookup("100").next().unwrap().route_set().count(),

@@ -109,6 +109,21 @@ fn with_a_path_its_first_hop_is_the_way() {
     }
 }
 
+#[test]
+fn a_path_becomes_a_route_set_of_uris() {
+    let mut site = Site::new();
+    let path = "Supported: path\r\nPath: \"Edge\" <sip:192.0.2.20;lr>;x=1\r\nPath: <sips:edge.example;lr>";
+    ok(&site.register(phone(), &format!("Contact: <sip:a@192.0.2.7>\r\n{path}")));
+    let binding = site.registrar.lookup("100").next().unwrap();
+    // Found by fuzzing: with the brackets of the Path kept, the INVITE went out with `Route: <<sip:...>>`.
+    assert_eq!(binding.route_set().collect::<Vec<_>>(), ["sip:192.0.2.20;lr", "sips:edge.example;lr"]);
+    for bad in ["<tel:123>", "sip:h;lr>", "<mailto:a@b>, <sip:h;lr>"] {
+        let reply =
+            site.register(phone(), &format!("Contact: <sip:a@192.0.2.7>\r\nSupported: path\r\nPath: {bad}"));
+        assert_eq!(reply.status, Status::BAD_REQUEST, "{bad}");
+    }
+}
+
 /// Another run of the same site, with what the first one stored, this much later.
 fn restarted(before: &Site, pause: Duration) -> Site {
     let mut site = Site::new();

@@ -25,7 +25,7 @@ fn variations(text: &str) -> Vec<String> {
 
 #[test]
 fn all_that_the_rfc_names_makes_a_transaction() {
-    for branch in ["", ";branch=1", ";branch=Z9HG4BK1"] {
+    for branch in ["", ";branch=1", ";branch=Z9HG4BK1", ";branch=z9hG4bK"] {
         for method in ["INVITE", "OPTIONS"] {
             let text = request(method).replace("192.0.2.7:5060", &format!("192.0.2.7:5060{branch}"));
             for other in variations(&text) {

@@ -1,0 +1,208 @@
+//! The command line.
+
+mod parse;
+mod record;
+mod replay;
+mod sim;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use telex_engine::event::Severity;
+
+use crate::clock::Clock;
+use crate::config::{self, Refused, Settings};
+use crate::control::{self, Request};
+use crate::driver::{self, Ending, Options};
+use crate::{first_run, log};
+
+/// Where the configuration is when nobody says otherwise.
+const CONFIG: &str = "telex.toml";
+
+/// Telex, a telephone exchange.
+///
+/// Without a command: runs with telex.toml in this folder, and writes one with two phones if there is none.
+///
+/// Exit status: 0 done, 1 not done, 2 wrong usage. TELEX_LOG or RUST_LOG sets what is logged on standard error: error,
+/// warn, info (as without it) or debug.
+#[derive(Debug, Parser)]
+#[command(name = "telex", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the exchange.
+    Run {
+        #[command(flatten)]
+        file: File,
+        /// Print every SIP message.
+        #[arg(long)]
+        trace_sip: bool,
+    },
+    /// Say what is wrong with a configuration.
+    Check {
+        #[command(flatten)]
+        file: File,
+    },
+    /// Show who is registered.
+    Registrations(Running),
+    /// Show calls.
+    Calls(Running),
+    /// End a call.
+    Hangup {
+        /// Its number, as `telex calls` shows it.
+        id: u64,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Show sizes of all tables.
+    Stats(Running),
+    Sim(Box<sim::Sim>),
+    Parse(parse::Parse),
+    /// Keep what has happened: the flight recorder.
+    #[command(subcommand)]
+    Record(record::Record),
+    Replay(replay::Replay),
+}
+
+#[derive(Debug, Args)]
+struct File {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Running {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// The control socket [default: what the configuration says, else beside it with the ending .sock].
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
+    #[command(flatten)]
+    file: File,
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let clock = Clock::start();
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => start(Path::new(CONFIG), clock),
+        Some(Command::Run { file, trace_sip }) => load(&file.config).and_then(|s| run(s, trace_sip, clock)),
+        Some(Command::Check { file }) => load(&file.config).map(|settings| check(&settings)),
+        Some(Command::Registrations(running)) => ask(&running, &Request::Registrations),
+        Some(Command::Calls(running)) => ask(&running, &Request::Calls),
+        Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),
+        Some(Command::Stats(running)) => ask(&running, &Request::Stats),
+        Some(Command::Sim(options)) => return sim::main(&options),
+        Some(Command::Parse(options)) => return parse::main(&options),
+        Some(Command::Record(record::Record::Cut(cut))) => record::cut(&cut),
+        Some(Command::Replay(options)) => return replay::main(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(text)) => {
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What to tell when something was not done.
+#[derive(Debug)]
+struct Failure(String);
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self(format!("telex: {text}"))
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self(refused.render(colour))
+    }
+}
+
+/// Prints to standard output; whoever closed it does not want to know.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn load(path: &Path) -> Result<Settings, Failure> {
+    Ok(config::load(path)?)
+}
+
+fn start(path: &Path, clock: Clock) -> Result<(), Failure> {
+    match first_run::write(path) {
+        Ok(welcome) => print(&welcome),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(format!("there is no {} and none can be written: {e}", path.display()).into()),
+    }
+    run(load(path)?, false, clock)
+}
+
+fn run(settings: Settings, trace_sip: bool, clock: Clock) -> Result<(), Failure> {
+    // A machine that has met the impossible must not go on: the process ends and is started again by whoever watches
+    // it.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+    match driver::run(settings, Options { trace_sip, log: log_filter()?, clock })? {
+        Ending::Orderly => Ok(()),
+        Ending::Abrupt => Err("stopped before all calls had ended".to_owned().into()),
+    }
+}
+
+fn log_filter() -> Result<Option<Severity>, Failure> {
+    let set = ["TELEX_LOG", "RUST_LOG"].iter().find_map(|name| Some((name, std::env::var(name).ok()?)));
+    let Some((name, text)) = set else { return Ok(Some(Severity::Info)) };
+    log::filter(&text).map_err(|part| {
+        let part = log::Escaped(&part).to_string();
+        format!("{name}: `{part}` is not understood; write error, warn, info, debug or off").into()
+    })
+}
+
+fn check(settings: &Settings) {
+    let phones = settings.engine.phones.len();
+    let s = if phones == 1 { "" } else { "s" };
+    print(&format!("{} is right: {phones} phone{s}\n", settings.path.display()));
+}
+
+fn ask(running: &Running, request: &Request) -> Result<(), Failure> {
+    print(&control::ask(&running.socket(), request, running.json)?);
+    Ok(())
+}
+
+impl Running {
+    /// Where the exchange answers.
+    fn socket(&self) -> PathBuf {
+        match &self.control {
+            Some(socket) => socket.clone(),
+            // The exchange may run on while its file is being edited, or from a file that this user may not read.
+            None => config::load(&self.file.config)
+                .map_or_else(|_| self.file.config.with_extension("sock"), |settings| settings.control),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,67 @@
+//! What a plan lets people expect of the exchange, however good it is.
+
+use telex_engine::border::Transport;
+use telex_engine::time::Duration;
+
+use crate::plan::{Act, Alg, Nat, PhonePlan, Plan};
+
+/// A phone that is cut off for longer is given up by the exchange, and is not told.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(20);
+
+/// Messages are damaged and delivered all the same: any of them may say anything, in the name of anybody. Then the
+/// exchange has to survive and to forget it all, and nothing more can be asked of it.
+pub(crate) fn anything_goes(plan: &Plan) -> bool {
+    plan.faults.garble > 0
+}
+
+/// Whether the exchange may lose touch with a phone for good while that is in a call, so that it has to find out by
+/// itself that the call is over. Other phones wait for ever, so that one that was forgotten is noticed.
+pub(crate) fn may_lose_touch(plan: &Plan, phone: usize) -> bool {
+    let here = &plan.phones[phone];
+    let cut_off = plan.faults.partitions.iter().filter(|p| p.phone == phone);
+    let vanishes = plan.faults.vanishings.iter().any(|v| v.phone == phone);
+    let clogged = plan.faults.clogs.iter().filter(|c| c.phone == phone);
+    let long = cut_off.map(|p| p.until.since(p.from)).chain(clogged.map(|c| c.until.since(c.from)));
+    anything_goes(plan)
+        || !plan.host.restarts.is_empty()
+        || plan.operators.iter().any(|o| matches!(o.act, Act::Drain(_)))
+        || vanishes
+        || long.sum::<Duration>() > GIVEN_UP_AFTER
+        || nat_of(plan, phone).is_some_and(|nat| !is_kept_open(nat, here) || loses_packets(plan, phone))
+}
+
+/// Whether keep-alives of a phone may be lost several times in a row.
+fn loses_packets(plan: &Plan, phone: usize) -> bool {
+    let faults = &plan.faults;
+    faults.loss + faults.burst + faults.corrupt > 0
+        || faults.partitions.iter().any(|p| p.phone == phone)
+        || faults.clogs.iter().any(|c| c.phone == phone)
+}
+
+/// How many bindings of a phone may stay when it leaves: it hears no answer, or its box writes another Contact every
+/// time it gives it another port.
+pub(crate) fn bindings_that_stay(plan: &Plan, phone: usize) -> usize {
+    let alg = nat_of(plan, phone).and_then(|nat| nat.alg);
+    let contact = matches!(alg, Some(Alg::Good | Alg::ForgetsLength | Alg::ContactOnly));
+    let renamed = contact && may_lose_touch(plan, phone);
+    match alg {
+        Some(Alg::StripsRport) => 1,
+        _ if renamed => telex_engine::limits::BINDINGS_PER_AOR,
+        _ => 0,
+    }
+}
+
+/// The box a phone is behind.
+pub(crate) fn nat_of(plan: &Plan, phone: usize) -> Option<&Nat> {
+    plan.phones[phone].nat.and_then(|n| plan.nats.get(n))
+}
+
+/// Whether the exchange can always reach a phone behind this box.
+fn is_kept_open(nat: &Nat, phone: &PhonePlan) -> bool {
+    let half = Duration::from_secs(u64::from(phone.expires / 2));
+    let silence = [phone.keep_alive, phone.refresh].into_iter().flatten().chain([half]).min();
+    // A registration that is due may take a while.
+    let often = silence.is_some_and(|silence| silence + Duration::from_secs(2) < nat.timeout);
+    let broken = matches!(nat.alg, Some(Alg::ForgetsLength | Alg::BreaksPort | Alg::StripsRport));
+    nat.reboots.is_empty() && (phone.transport == Transport::Tcp || (often && !broken))
+}
