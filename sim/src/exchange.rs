@@ -104,6 +104,11 @@ impl Exchange {
         self.signalling.deadline().filter(|deadline| deadline.at <= now).map(|deadline| deadline.why)
     }
 
+    /// The even RTP ports that are bound.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.ports.keys().copied().collect()
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()

@@ -38,9 +38,17 @@ fn loses_packets(plan: &Plan, phone: usize) -> bool {
         || faults.clogs.iter().any(|c| c.phone == phone)
 }
 
-/// Whether a phone may hear no answer at all, so that it is registered and cannot take that back.
-pub(crate) fn cannot_leave(plan: &Plan, phone: usize) -> bool {
-    nat_of(plan, phone).is_some_and(|nat| nat.alg == Some(Alg::StripsRport))
+/// How many bindings of a phone may stay when it leaves: it hears no answer, or its box writes another Contact every
+/// time it gives it another port.
+pub(crate) fn bindings_that_stay(plan: &Plan, phone: usize) -> usize {
+    let alg = nat_of(plan, phone).and_then(|nat| nat.alg);
+    let contact = matches!(alg, Some(Alg::Good | Alg::ForgetsLength | Alg::ContactOnly));
+    let renamed = contact && may_lose_touch(plan, phone);
+    match alg {
+        Some(Alg::StripsRport) => 1,
+        _ if renamed => telex_engine::limits::BINDINGS_PER_AOR,
+        _ => 0,
+    }
 }
 
 /// The box a phone is behind.

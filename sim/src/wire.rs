@@ -8,6 +8,7 @@ use telex_engine::border::{Flow, Input, Transport};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker;
 use crate::digest::Digest;
 use crate::expect;
 use crate::ladder::Row;
@@ -60,6 +61,9 @@ impl World<'_> {
             return Ok(());
         }
         self.messages += 1;
+        if matches!(flow, Flow::Datagram { remote, .. } if attacker::is_one(remote)) {
+            return self.transmit_to_attacker(flow, bytes, cause);
+        }
         let msg = match grammar::well_formed(self.now, bytes) {
             Ok(msg) => msg,
             // It may quote a message that was damaged on the way.
@@ -72,8 +76,8 @@ impl World<'_> {
             }
             Flow::Stream { stream } => match self.streams.get(stream) {
                 Some(known) => (Place::Phone(known.phone, SIP_PORT), Transport::Tcp),
-                // It is being opened to where nobody listens, and will be told so.
-                None => return Ok(()),
+                // It is being opened to where nobody listens, and the exchange will be told so.
+                None => return self.unheard(&msg, bytes, cause),
             },
         };
         let Some(phone) = self.addressee(&msg, flow, place) else {
@@ -110,6 +114,13 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A message is given to a stream that will never be open.
+    fn unheard(&mut self, msg: &Msg, raw: &Bytes, cause: Cause<'_>) -> Verdict {
+        let (transport, remote) = (Transport::Tcp, SocketAddr::new(EXCHANGE, 0));
+        let exit = Exit { now: self.now, msg, raw, transport, waits: true, remote, cause };
+        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.exit(&exit) }
     }
 
     /// The phone that a message is for. Behind a box it need not be the one that gets it: a port may have been

@@ -11,6 +11,7 @@ use telex_engine::border::{Control, ControlId, Input, Stats, StreamId};
 use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker::Loot;
 use crate::digest::Digest;
 use crate::exchange::Exchange;
 use crate::expect;
@@ -20,7 +21,7 @@ use crate::net::Network;
 use crate::oracle::border::Border;
 use crate::oracle::host::Wakes;
 use crate::oracle::{Verdict, dialogs, leftovers, media};
-use crate::phone::{Book, Effect, Phone, SIP_PORT, Scene, Stimulus};
+use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::Plan;
 use crate::streams::Streams;
 use crate::waits::{Trigger, Waits};
@@ -59,6 +60,8 @@ pub(crate) enum Event {
     Vanish(usize, Duration),
     /// A box reboots.
     Reboot(usize),
+    /// An attacker of the plan tries again.
+    Attack(usize, u32),
     /// The engine's deadline may have come.
     Wake,
     /// A shard's deadline may have come.
@@ -122,6 +125,7 @@ pub(crate) struct World<'a> {
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
+    pub(crate) loot: Loot,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -163,6 +167,7 @@ impl<'a> World<'a> {
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
             border: Border::new(plan),
+            loot: Loot::default(),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -194,6 +199,10 @@ impl<'a> World<'a> {
         }
         for (n, nat) in plan.nats.iter().enumerate() {
             nat.reboots.iter().for_each(|at| self.schedule(*at, Event::Reboot(n)));
+        }
+        for (n, attack) in plan.attacks.iter().enumerate() {
+            let each = |k| (attack.at + attack.every * k, Event::Attack(n, k));
+            (0..attack.times).map(each).for_each(|(at, event)| self.schedule(at, event));
         }
         let mut at = Instant::ZERO;
         while at + LOOK_EVERY < plan.end {
@@ -240,6 +249,7 @@ impl<'a> World<'a> {
             Event::Cut(phone, inside) => self.quietly(|world| world.cut(phone, inside)),
             Event::Vanish(phone, noticed) => self.quietly(|world| world.vanish(phone, noticed)),
             Event::Reboot(nat) => self.quietly(|world| world.reboot(nat)),
+            Event::Attack(n, k) => self.attack(n, k),
             Event::Wake => self.wake(),
             Event::Tick(shard) => self.tick(shard),
             Event::Command(shard, command) => self.command(shard, command),
@@ -263,10 +273,25 @@ impl<'a> World<'a> {
         if expect::anything_goes(self.plan) {
             return self.everybody(&Stimulus::HangUp);
         }
-        dialogs::settled(self.now, self.plan, &self.phones)?;
-        dialogs::ends_agree(self.now, self.plan, &self.phones)?;
-        media::flows_at_rest(self.now, self.plan, &self.phones)?;
+        let left_alone = |phone: &Phone, leg: &Leg| self.left_alone(phone, leg);
+        dialogs::settled(self.now, &self.phones, &left_alone)?;
+        dialogs::ends_agree(self.now, self.plan, &self.phones, &left_alone)?;
+        media::flows_at_rest(self.now, self.plan, &self.phones, &left_alone)?;
         self.everybody(&Stimulus::HangUp)
+    }
+
+    /// Whether the exchange has ended a phone's call and the phone cannot know: it will find out by itself, at a time
+    /// of its own.
+    fn left_alone(&self, phone: &Phone, leg: &Leg) -> bool {
+        let bye = |row: &&Row| {
+            !row.inward
+                && row.call == Some(leg.call)
+                && row.phone == phone.index
+                && row.text.starts_with("BYE")
+        };
+        let ended = || self.rows.iter().rfind(bye).is_some();
+        let forgotten = || self.plan.host.restarts.iter().any(|restart| restart.at >= leg.began);
+        expect::may_lose_touch(self.plan, phone.index) && (forgotten() || ended())
     }
 
     fn end(&mut self) -> Verdict {
@@ -275,7 +300,7 @@ impl<'a> World<'a> {
             return leftovers::nothing_left(self.now, &stats, 0);
         }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
-        let stay = (0..self.phones.len()).filter(|phone| expect::cannot_leave(self.plan, *phone)).count();
+        let stay = (0..self.phones.len()).map(|phone| expect::bindings_that_stay(self.plan, phone)).sum();
         leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
         self.border.end(self.now)?;

@@ -19,7 +19,7 @@ use crate::limits;
 use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
-use crate::sip::{EscapedUser, HeaderName, Host, Message, NameAddr, Status, Uri};
+use crate::sip::{EscapedUser, HeaderName, Host, Message, Status, Uri};
 use crate::transaction::Reply;
 
 /// An INVITE outside any dialog, from somebody who may call.
@@ -348,8 +348,7 @@ fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<T
     for binding in registrar.lookup(extension) {
         let (reach, uri) = (binding.reach(), Uri::parse(&binding.contact));
         if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
-            let routes = binding.route_set().filter_map(|hop| NameAddr::parse(hop).ok());
-            let routes = routes.map(|hop| SmolStr::new(hop.uri_text)).collect();
+            let routes = binding.route_set().map(SmolStr::new).collect();
             targets.push(Target { uri: SmolStr::new(uri.without_headers()), reach, routes });
         }
     }

@@ -13,7 +13,7 @@ use super::client_invite::{self, ClientInvite};
 use super::client_non_invite::{self, ClientNonInvite};
 use super::effects::{Class, ClientEffect, Effects, Failure};
 use super::messages::{self, Draft};
-use crate::border::{self, Flow, StreamId};
+use crate::border::{Flow, StreamId};
 use crate::cx::{ClientKey, ClientTimer, Cx, Timer};
 use crate::event;
 use crate::index::Index;
@@ -354,7 +354,7 @@ impl Clients {
         if self.streamless.iter().any(|(peer, _)| *peer == remote) {
             return None;
         }
-        transport.target(cx, border::Transport::Tcp, remote)
+        transport.stream_beside(cx, remote)
     }
 
     /// The stream for a request that is too long failed before any answer: it goes as a datagram all the same.

@@ -13,10 +13,11 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use self::gate::Gate;
 pub(crate) use self::listeners::DEFAULT_PORT;
@@ -27,6 +28,7 @@ use self::streams::{Stage, Streams};
 use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamEvent, StreamId};
 use crate::cx::Cx;
 use crate::event::Event;
+use crate::index::HashKey;
 use crate::limits;
 use crate::planted::Fault;
 use crate::rng::Rng;
@@ -93,6 +95,8 @@ pub(crate) struct Transport {
     listeners: Listeners,
     streams: Streams,
     gate: Gate,
+    /// Key of the To tags of stateless answers.
+    tag_key: HashKey,
     load: Load,
     /// Number of the next stream that we open.
     next: u64,
@@ -110,6 +114,7 @@ impl Transport {
             listeners,
             streams: Streams::default(),
             gate: Gate::new(rng),
+            tag_key: HashKey::new(rng),
             load: Load::default(),
             next: 2,
             received: 0,
@@ -292,6 +297,17 @@ impl Transport {
         }
     }
 
+    /// A stream to where datagrams of a peer go: one that we opened, or a new one. A stream that was opened from there
+    /// is nobody's: behind a NAT another phone may have the same port number for its streams.
+    pub(crate) fn stream_beside(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
+        let ours = self.streams.to(remote).filter(|stream| stream.0.is_multiple_of(2));
+        let stream = match ours {
+            Some(stream) => stream,
+            None => self.connect(cx, remote)?,
+        };
+        Some(Flow::Stream { stream })
+    }
+
     /// Sends a whole message. False when the flow is a stream that is gone.
     pub(crate) fn transmit(&mut self, cx: &mut Cx<'_>, flow: Flow, bytes: Bytes) -> bool {
         if let Flow::Stream { stream } = flow
@@ -337,11 +353,16 @@ impl Transport {
         if arrival.message.method() == Method::Ack || !arrival.message.is_request() {
             return;
         }
-        let drawn = cx.rng.tag.token::<10>();
-        let tag = reply.to_tag.as_ref().unwrap_or(&drawn);
-        let bytes = reply.write(&arrival.message, arrival.source, Some(tag));
+        let tag = reply.to_tag.clone().unwrap_or_else(|| self.stateless_tag(&arrival.message));
+        let bytes = reply.write(&arrival.message, arrival.source, Some(&tag));
         let mut path = self.path(arrival);
         self.send_back(cx, &mut path, bytes);
+    }
+
+    /// The To tag of an answer that nothing is kept of: the same whenever the request comes again (RFC 3261 §8.2.7).
+    fn stateless_tag(&self, request: &Message) -> SmolStr {
+        let parts = [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq];
+        format_smolstr!("{:016x}", self.tag_key.hash_one(parts.map(|name| request.header(name))))
     }
 
     /// Whether a request that no transaction knows may be taken; it was refused when not. Over the rate of its source a

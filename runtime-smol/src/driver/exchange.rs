@@ -85,6 +85,8 @@ pub(super) struct Exchange {
     actions: Actions,
     /// What performing an action brought about at once.
     consequences: VecDeque<Input>,
+    /// Datagrams that leave at the end of a turn.
+    leaving: Vec<(Flow, Bytes)>,
     /// What has arrived and was not handled yet.
     waiting: VecDeque<Arrival>,
     /// When each of these was taken in.
@@ -109,6 +111,7 @@ impl Exchange {
             parts,
             actions: Vec::new(),
             consequences: VecDeque::new(),
+            leaving: Vec::new(),
             waiting: VecDeque::new(),
             stamps: VecDeque::new(),
             load: (Duration::ZERO, Instant::ZERO),
@@ -208,7 +211,7 @@ impl Exchange {
                 self.stamps.pop_front();
                 spell -= 1;
                 self.take(arrival);
-            } else {
+            } else if !self.send_datagrams() {
                 break;
             }
         }
@@ -346,13 +349,22 @@ impl Exchange {
             self.parts.desk.log(Entry::Trace(Heading { received: false, transport, remote }, bytes.clone()));
         }
         match flow {
-            Flow::Datagram { listener, .. } => {
-                if !self.parts.listeners.send(listener, flow, bytes) {
-                    self.consequences.push_back(Input::SendFailed { flow });
-                }
-            }
+            Flow::Datagram { .. } => self.leaving.push((flow, bytes)),
             Flow::Stream { stream } => self.consequences.extend(self.parts.streams.send(stream, bytes)),
         }
+    }
+
+    /// Sends the datagrams of this turn. One after the other they cost the kernel less than with work in between, since
+    /// whoever receives them is awake after the first. True when that brought something about.
+    fn send_datagrams(&mut self) -> bool {
+        for (flow, bytes) in self.leaving.drain(..) {
+            if let Flow::Datagram { listener, .. } = flow
+                && !self.parts.listeners.send(listener, flow, bytes)
+            {
+                self.consequences.push_back(Input::SendFailed { flow });
+            }
+        }
+        !self.consequences.is_empty()
     }
 
     fn trace_received(&self, input: &Input) {

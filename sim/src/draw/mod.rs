@@ -1,6 +1,7 @@
 //! From a seed and a few settings to a plan.
 
 mod calls;
+mod characters;
 mod hazards;
 mod nat;
 mod network;
@@ -116,9 +117,11 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
         nats: Vec::new(),
         host: HostPlan::default(),
         operators: Vec::new(),
+        attacks: Vec::new(),
     };
     nat::add(&mut plan, swarm);
     hazards::add(&mut plan, swarm);
+    characters::add(&mut plan, swarm);
     plan
 }
 

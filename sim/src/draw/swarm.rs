@@ -31,6 +31,20 @@ pub const FEATURES: &[(&str, u32, &str)] = &[
     ("clog", 25, "links that hold everything back for a while"),
     ("long-partition", 20, "phones that are cut off for longer than the exchange waits"),
     ("vanish", 30, "streams that die without a word"),
+    ("slow", 15, "phones that answer late"),
+    ("overlook", 15, "phones that overlook messages"),
+    ("no-ack", 15, "phones that acknowledge nothing"),
+    ("odd-answers", 25, "phones that answer late, twice, or a call that is cancelled"),
+    ("odd-byes", 20, "phones that say BYE twice, or before their answer is acknowledged"),
+    ("glare", 25, "phones that re-invite while they are re-invited"),
+    ("oddities", 25, "requests with old numbers, wrong tags, for somebody else"),
+    ("odd-syntax", 40, "odd but legal ways to write"),
+    ("old-branches", 15, "phones of before there were cookies (RFC 2543)"),
+    ("reliable", 35, "reliable provisional responses (RFC 3262)"),
+    ("routes", 25, "proxies that record their routes"),
+    ("digits", 50, "keys pressed during calls (RFC 4733)"),
+    ("outage", 20, "phones that lose power"),
+    ("attack", 30, "strangers who probe, guess, replay and flood"),
     ("tear", 30, "streams that break inside a message"),
 ];
 
@@ -50,6 +64,8 @@ const STORMS: &[&str] = &[
     "long-partition",
     "vanish",
     "tear",
+    "outage",
+    "attack",
 ];
 
 /// The set of one seed.

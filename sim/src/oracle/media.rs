@@ -3,6 +3,7 @@
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use super::dialogs::LeftAlone;
 use super::{Broken, Verdict, broken};
 use crate::net::Network;
 use crate::phone::{Leg, Phone, State};
@@ -57,7 +58,7 @@ fn nobody_hears_a_stranger(now: Instant, plan: &Plan, phones: &[Phone], leg: &Le
 /// `media_ports_closed`: a packet leaves the exchange for a phone's port.
 pub(crate) fn port_is_open(now: Instant, phone: &Phone, port: u16) -> Verdict {
     let leg = phone.leg_of_port(port & !1);
-    let open = leg.is_some_and(|leg| leg.ended.is_none_or(|ended| ended + AFTER_BYE >= now));
+    let open = leg.is_some_and(|leg| leg.cut_short || leg.ended.is_none_or(|ended| ended + AFTER_BYE >= now));
     if open {
         return Ok(());
     }
@@ -66,12 +67,20 @@ pub(crate) fn port_is_open(now: Instant, phone: &Phone, port: u16) -> Verdict {
 }
 
 /// `media_both_ways`, at rest: whoever is up and not held hears the other side now.
-pub(crate) fn flows_at_rest(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+pub(crate) fn flows_at_rest(
+    now: Instant,
+    plan: &Plan,
+    phones: &[Phone],
+    left_alone: LeftAlone<'_>,
+) -> Verdict {
     for (caller, callee) in pairs(plan, phones) {
         let services = callee.is_none() && plan.calls[caller.call].dial.starts_with('*');
         let both = [Some(caller), callee].into_iter().flatten();
         let quiet = both.clone().any(|l| l.state != State::Up || l.has_hold());
         if quiet || (callee.is_none() && !services) {
+            continue;
+        }
+        if both.clone().any(|leg| left_alone(&phones[leg.id.phone()], leg)) {
             continue;
         }
         for leg in both {
@@ -101,7 +110,8 @@ pub(crate) fn everybody_was_heard(now: Instant, plan: &Plan, phones: &[Phone], n
         let (Some(one), Some(two)) = (caller.answered, callee.answered) else { continue };
         let (from, until) = (one.max(two), caller.ended.unwrap_or(now).min(callee.ended.unwrap_or(now)));
         let reachable = |leg: &Leg| network.reachable_between(leg.id.phone(), from, until);
-        if caller.ever_held || callee.ever_held || !reachable(caller) || !reachable(callee) {
+        let cut_short = caller.cut_short || callee.cut_short;
+        if cut_short || caller.ever_held || callee.ever_held || !reachable(caller) || !reachable(callee) {
             continue;
         }
         if from + soon > until {

@@ -199,6 +199,10 @@ impl Retransmissions {
             self.open.insert(key);
         }
         self.unacknowledged.remove(msg.call_id());
+        if msg.is_request() {
+            // A refusal of what cannot be read may be a stateless one (§8.2.7).
+            self.open.insert((msg.branch().to_owned(), msg.method().to_owned(), true));
+        }
     }
 
     fn settle(&mut self, key: &Key) {

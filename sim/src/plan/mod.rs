@@ -4,6 +4,7 @@
 //!
 //! As text it is TOML ([`Plan::parse`], [`Plan::to_toml`]). Whatever is left out is off or as usual.
 
+pub mod characters;
 mod check;
 mod host;
 mod nat;
@@ -19,6 +20,7 @@ use telex_engine::config::{Config, SipTimers};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+pub use characters::{ATTACKS, Attack, AttackKind, Digit, HABITS, Habit, Outage};
 pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
 pub use host::{Act, HostPlan, OperatorAct, Restart, StorePlan, WallStep, Window};
@@ -62,6 +64,9 @@ pub struct Plan {
     /// What its operators do, by time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<OperatorAct>,
+    /// Who attacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attacks: Vec<Attack>,
 }
 
 /// One telephone.
@@ -106,6 +111,15 @@ pub struct PhonePlan {
     pub display: String,
     /// It takes connections at its SIP port although it registers by datagram.
     pub takes_streams: bool,
+    /// Its payload type for telephone events (RFC 4733); without one it knows none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<u8>,
+    /// In which ways it is not like the others.
+    #[serde(with = "words::list", skip_serializing_if = "Vec::is_empty")]
+    pub habits: Vec<Habit>,
+    /// When it loses power.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
     /// The place in the plan that its luck comes from, when it is not its own: phones before it were taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub luck: Option<u32>,
@@ -138,6 +152,9 @@ pub struct CallPlan {
     /// A party holds and resumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Which keys are pressed.
+    #[serde(with = "words::list", skip_serializing_if = "Vec::is_empty")]
+    pub digits: Vec<Digit>,
     /// The caller sends no offer (RFC 3261 §13.2.1): the answer carries it and the ACK answers.
     pub late_offer: bool,
 }
@@ -418,6 +435,9 @@ impl Default for PhonePlan {
             mtu: None,
             display: String::new(),
             takes_streams: false,
+            events: None,
+            habits: Vec::new(),
+            outages: Vec::new(),
             luck: None,
         }
     }
@@ -434,6 +454,7 @@ impl Default for CallPlan {
             by: Side::Caller,
             talk: Duration::from_secs(5),
             hold: None,
+            digits: Vec::new(),
             late_offer: false,
         }
     }
