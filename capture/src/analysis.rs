@@ -325,3 +325,6 @@ fn is_stun(payload: &[u8]) -> bool {
     let old = matches!(kind, 0x0001 | 0x0101 | 0x0111);
     payload.len() == length + 20 && length % 4 == 0 && kind0 & 0xc0 == 0 && (cookie || old)
 }
+
+#[cfg(test)]
+mod tests;

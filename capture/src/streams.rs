@@ -172,9 +172,10 @@ fn stream(source: Source, how: How, to: &[&Announcement], from: &[&Announcement]
         .types
         .iter()
         .map(|used| {
-            let described = described(used.number, to).or_else(|| described(used.number, from));
-            let expected = described.is_some() || to.is_empty();
-            let mut codec = described.cloned().unwrap_or_else(|| codec::of_payload_type(used.number));
+            let named = described(used.number, to);
+            let expected = named.is_some() || to.is_empty();
+            let known = named.or_else(|| described(used.number, from));
+            let mut codec = known.cloned().unwrap_or_else(|| codec::of_payload_type(used.number));
             if codec.name.is_empty() && used.events == used.packets {
                 (codec.name, codec.clock) = ("telephone-event".to_owned(), 8000);
             }

@@ -32,7 +32,10 @@ impl Recording {
     fn start(ground: &Ground, name: &str) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(format!("{name}.pcap"));
         let mut command = Command::new("tcpdump");
-        command.args(["-i", "lo", "--immediate-mode", "-U", "-n", "-Z", "root", "-s", "0", "-w"]).arg(&file).arg(FILTER);
+        command
+            .args(["-i", "lo", "--immediate-mode", "-U", "-n", "-Z", "root", "-s", "0", "-w"])
+            .arg(&file)
+            .arg(FILTER);
         let mut program = Program::start("tcpdump", &mut command, &ground.path("tcpdump.log"));
         program.expect_from(0, "that it listens", PATIENCE, |output| output.contains("listening on"));
         Self { program, file }

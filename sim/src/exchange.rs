@@ -102,8 +102,15 @@ impl Exchange {
     }
 
     /// It begins at `epoch`, for the how manieth time after the first.
-    pub(crate) fn begins(&mut self, epoch: Instant, life: u64) {
+    /// A driver begins somewhere in its range of ports: here always after those of its life before.
+    pub(crate) fn begins(&mut self, epoch: Instant, life: u64, first_port: u16) {
         (self.epoch, self.stream_base) = (epoch, life * STREAMS_PER_LIFE);
+        self.next_port = first_port;
+    }
+
+    /// The port that would be bound next.
+    pub(crate) fn next_port(&self) -> u16 {
+        self.next_port
     }
 
     /// A moment by the exchange's own count.
@@ -138,6 +145,11 @@ impl Exchange {
         self.deadline().filter(|(at, _)| *at <= now).map(|(_, why)| why)
     }
 
+    /// The even RTP ports that are bound.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.ports.keys().copied().collect()
+    }
+
     /// Sizes of the engine's tables.
     pub(crate) fn stats(&self) -> Stats {
         self.signalling.stats()
@@ -169,7 +181,7 @@ pub(crate) fn credentials(realm: &str, extension: &str, secret: &str) -> Phone {
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
 pub(crate) fn config(plan: &Plan) -> Config {
     let x = &plan.exchange;
-    let mut sip = SipTimers::default();
+    let mut sip = SipTimers { t1: x.t1, t2: x.t2, t4: x.t4, timer_c: x.timer_c };
     match x.broken {
         None => {}
         Some(BrokenTimer::T1) => sip.t1 *= 10,

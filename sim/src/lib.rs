@@ -13,6 +13,7 @@
 //! assert_eq!(outcome.state_hash, telex_sim::run(&plan).state_hash);
 //! ```
 
+mod attacker;
 mod checker;
 mod digest;
 mod draw;

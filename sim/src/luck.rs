@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     BreakOff,
     /// How late does the host wake the exchange?
     Late,
+    /// Does a phone overlook this message?
+    Overlook,
 }
 
 /// 64 bits of luck for packet `ordinal` of `link` in the world of `seed`.

@@ -41,6 +41,26 @@ pub(crate) enum Heard {
     Noise,
 }
 
+/// An RTP packet (RFC 3550 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rtp<'a> {
+    pub(crate) marker: bool,
+    pub(crate) payload_type: u8,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) ssrc: u32,
+    pub(crate) payload: &'a [u8],
+}
+
+/// What a packet of a telephone event says (RFC 4733 §2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventPacket {
+    pub(crate) event: u8,
+    pub(crate) marker: bool,
+    pub(crate) end: bool,
+    pub(crate) duration: u16,
+}
+
 /// The RTP sender of one leg (RFC 3550 §5.1).
 #[derive(Clone, Debug)]
 pub(crate) struct Speaker {
@@ -67,16 +87,70 @@ impl Speaker {
     pub(crate) fn packet(&mut self, payload_type: u8, frames: u32, first: bool) -> Bytes {
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(frames * 160);
+        let mut bytes = self.header(payload_type, first);
+        bytes.extend_from_slice(MARK);
+        bytes.extend_from_slice(&self.leg.0.to_be_bytes());
+        bytes.extend_from_slice(&self.sequence.to_be_bytes());
+        bytes.resize(HEADER + FRAME, 0xd5);
+        Bytes::from(bytes)
+    }
+
+    /// The next packet of a telephone event: all of them have the timestamp of its beginning. Gives its sequence number
+    /// and timestamp, too.
+    pub(crate) fn event(&mut self, payload_type: u8, packet: EventPacket) -> (u16, u32, Bytes) {
+        self.sequence = self.sequence.wrapping_add(1);
+        if packet.marker {
+            // Long enough after what was said before that no event shares its timestamp.
+            self.timestamp = self.timestamp.wrapping_add(1600);
+        }
+        let mut bytes = self.header(payload_type, packet.marker);
+        let [high, low] = packet.duration.to_be_bytes();
+        bytes.extend_from_slice(&[packet.event, if packet.end { 0x8a } else { 0x0a }, high, low]);
+        (self.sequence, self.timestamp, Bytes::from(bytes))
+    }
+
+    fn header(&self, payload_type: u8, marker: bool) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER + FRAME);
         bytes.push(0x80);
-        bytes.push((payload_type & 0x7f) | if first { 0x80 } else { 0 });
+        bytes.push((payload_type & 0x7f) | if marker { 0x80 } else { 0 });
         bytes.extend_from_slice(&self.sequence.to_be_bytes());
         bytes.extend_from_slice(&self.timestamp.to_be_bytes());
         bytes.extend_from_slice(&self.ssrc.to_be_bytes());
-        bytes.extend_from_slice(MARK);
-        bytes.extend_from_slice(&self.leg.0.to_be_bytes());
-        bytes.resize(HEADER + FRAME, 0xd5);
-        Bytes::from(bytes)
+        bytes
+    }
+}
+
+impl<'a> Rtp<'a> {
+    /// Reads a packet; `None` when it is no RTP.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
+        let [first, second, s0, s1, t0, t1, t2, t3, x0, x1, x2, x3] = *header;
+        if first >> 6 != 2 || (200..=207).contains(&second) {
+            return None;
+        }
+        Some(Self {
+            marker: second & 0x80 != 0,
+            payload_type: second & 0x7f,
+            sequence: u16::from_be_bytes([s0, s1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            ssrc: u32::from_be_bytes([x0, x1, x2, x3]),
+            payload: rest.get(4 * usize::from(first & 0x0f)..)?,
+        })
+    }
+
+    /// Whose voice it is, and which number the packet had when it was spoken.
+    pub(crate) fn voice(&self) -> Option<(LegId, u16)> {
+        let rest = self.payload.strip_prefix(MARK)?;
+        let (leg, rest) = rest.split_first_chunk::<8>()?;
+        let sequence = rest.first_chunk::<2>()?;
+        Some((LegId(u64::from_be_bytes(*leg)), u16::from_be_bytes(*sequence)))
+    }
+
+    /// The telephone event that it would be.
+    pub(crate) fn event(&self) -> Option<EventPacket> {
+        let [event, flags, high, low] = *self.payload else { return None };
+        let (end, duration) = (flags & 0x80 != 0, u16::from_be_bytes([high, low]));
+        Some(EventPacket { event, marker: self.marker, end, duration })
     }
 }
 
@@ -89,11 +163,9 @@ pub(crate) fn hear(bytes: &[u8]) -> Heard {
     if (200..=207).contains(second) {
         return Heard::Control;
     }
-    let header = HEADER + 4 * usize::from(first & 0x0f);
-    let Some(payload) = bytes.get(header..) else { return Heard::Noise };
-    match payload.strip_prefix(MARK).and_then(|rest| rest.first_chunk::<8>()) {
-        Some(leg) => Heard::Voice(LegId(u64::from_be_bytes(*leg))),
-        None => Heard::Generated,
+    match Rtp::read(bytes) {
+        Some(rtp) => rtp.voice().map_or(Heard::Generated, |(leg, _)| Heard::Voice(leg)),
+        None => Heard::Noise,
     }
 }
 
@@ -111,5 +183,14 @@ mod tests {
         assert_eq!(hear(&[0x80, 200, 0, 1, 0, 0, 0, 0]), Heard::Control);
         assert_eq!(hear(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]), Heard::Generated);
         assert_eq!(hear(b"OPTIONS"), Heard::Noise);
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_was_pressed() {
+        let packet = EventPacket { event: 11, marker: true, end: false, duration: 160 };
+        let (sequence, timestamp, bytes) = Speaker::new(LegId::new(0, 0), 9).event(101, packet);
+        let rtp = Rtp::read(&bytes).expect("RTP");
+        assert_eq!((rtp.sequence, rtp.timestamp, rtp.payload_type), (sequence, timestamp, 101));
+        assert_eq!(rtp.event(), Some(packet));
     }
 }

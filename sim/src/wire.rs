@@ -8,6 +8,7 @@ use telex_engine::border::{Flow, Input, Transport};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker;
 use crate::digest::Digest;
 use crate::expect;
 use crate::ladder::Row;
@@ -64,6 +65,9 @@ impl World<'_> {
             return Ok(());
         }
         self.messages += 1;
+        if matches!(flow, Flow::Datagram { remote, .. } if attacker::is_one(remote)) {
+            return self.transmit_to_attacker(flow, bytes, cause);
+        }
         let msg = match grammar::well_formed(self.now, bytes) {
             Ok(msg) => msg,
             // It may quote a message that was damaged on the way.
@@ -120,7 +124,7 @@ impl World<'_> {
     fn unheard(&mut self, msg: &Msg, raw: &Bytes, cause: Cause<'_>) -> Verdict {
         let (transport, remote) = (Transport::Tcp, SocketAddr::new(EXCHANGE, 0));
         let exit = Exit { now: self.now, msg, raw, transport, waits: true, remote, cause };
-        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.exit(&exit) }
+        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.unheard(&exit) }
     }
 
     /// The phone that a message is for. Behind a box it need not be the one that gets it: a port may have been

@@ -13,6 +13,7 @@ use telex_engine::config::Config;
 use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
 use telex_engine::time::{Duration, Instant};
 
+use crate::attacker::Loot;
 use crate::digest::Digest;
 use crate::exchange::Exchange;
 use crate::expect;
@@ -63,6 +64,8 @@ pub(crate) enum Event {
     Vanish(usize, Duration),
     /// A box reboots.
     Reboot(usize),
+    /// An attacker of the plan tries again.
+    Attack(usize, u32),
     /// The engine's deadline may have come.
     Wake,
     /// A shard's deadline may have come.
@@ -166,6 +169,7 @@ pub(crate) struct World<'a> {
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
+    pub(crate) loot: Loot,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -215,6 +219,7 @@ impl<'a> World<'a> {
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
             border: Border::new(plan),
+            loot: Loot::default(),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -246,6 +251,10 @@ impl<'a> World<'a> {
         }
         for (n, nat) in plan.nats.iter().enumerate() {
             nat.reboots.iter().for_each(|at| self.schedule(*at, Event::Reboot(n)));
+        }
+        for (n, attack) in plan.attacks.iter().enumerate() {
+            let each = |k| (attack.at + attack.every * k, Event::Attack(n, k));
+            (0..attack.times).map(each).for_each(|(at, event)| self.schedule(at, event));
         }
         let mut at = Instant::ZERO;
         while at + LOOK_EVERY < plan.end {
@@ -305,6 +314,7 @@ impl<'a> World<'a> {
             Event::Cut(phone, inside) => self.quietly(|world| world.cut(phone, inside)),
             Event::Vanish(phone, noticed) => self.quietly(|world| world.vanish(phone, noticed)),
             Event::Reboot(nat) => self.quietly(|world| world.reboot(nat)),
+            Event::Attack(n, k) => self.attack(n, k),
             Event::Wake => self.wake(),
             Event::Tick(shard) => self.tick(shard),
             Event::Command(shard, command) => self.command(shard, command),

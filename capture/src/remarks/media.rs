@@ -38,11 +38,11 @@ struct Side {
 }
 
 impl Side {
-    /// Whether it allowed this all the time between two moments.
-    fn always(&self, from: Time, to: Time, allowed: fn(Direction) -> bool) -> bool {
+    /// Whether it wanted media both ways all the time between two moments: a party that holds may be silent, too.
+    fn talks(&self, from: Time, to: Time) -> bool {
         let before = self.ways.iter().rev().find(|(at, _)| *at <= from);
         let within = self.ways.iter().filter(|(at, _)| (from..=to).contains(at));
-        before.into_iter().chain(within).all(|(_, way)| allowed(*way))
+        before.into_iter().chain(within).all(|(_, way)| *way == Direction::SendRecv)
     }
 }
 
@@ -160,19 +160,24 @@ fn answer(report: &Report, call: &Call, remarks: &mut Remarks) {
     }
 }
 
-/// Loss and jitter.
+/// Loss and jitter, and what listeners would say.
 fn quality(stream: &Stream, remarks: &mut Remarks) {
-    let name = format!("stream {} ({} to {})", stream.number, stream.source, stream.destination);
-    if stream.loss() > LOSS && stream.packets >= SOME {
+    let mut parts = Vec::new();
+    if stream.loss() > LOSS {
         let percent = 100.0 * stream.loss();
-        let text = format!("{name} lost {} of {} packets ({percent:.1} %)", stream.lost, stream.expected);
-        remarks.add(text, []);
+        parts.push(format!("lost {} of {} packets ({percent:.1} %)", stream.lost, stream.expected));
     }
-    if let Some(jitter) = stream.jitter.filter(|j| j.mean > JITTER) {
-        remarks.add(format!("{name} has {:.0} ms of jitter", jitter.mean), []);
+    // Timestamps that stood still during a pause make a jitter that nobody hears.
+    let paused = stream.gap.length > SILENCE;
+    if let Some(jitter) = stream.jitter.filter(|j| j.mean > JITTER && !paused) {
+        parts.push(format!("has {:.0} ms of jitter", jitter.mean));
     }
-    if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && stream.packets >= SOME) {
-        remarks.add(format!("{name} would be called poor: MOS {mos:.1}"), []);
+    if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && !(paused && parts.is_empty())) {
+        parts.push(format!("would be called poor (MOS {mos:.1})"));
+    }
+    if !parts.is_empty() && stream.packets >= SOME {
+        let (number, source, destination) = (stream.number, stream.source, stream.destination);
+        remarks.add(format!("stream {number} ({source} to {destination}) {}", parts.join(", ")), []);
     }
 }
 
@@ -180,8 +185,7 @@ fn quality(stream: &Stream, remarks: &mut Remarks) {
 fn silence(stream: &Stream, from: &Side, to: &Side, remarks: &mut Remarks) {
     let gap = stream.gap;
     let began = Time::from_nanos(gap.until.as_nanos().saturating_sub(gap.length.as_nanos() as u64));
-    let due =
-        from.always(began, gap.until, Direction::sends) && to.always(began, gap.until, Direction::receives);
+    let due = from.talks(began, gap.until) && to.talks(began, gap.until);
     if gap.length > SILENCE && due {
         let (number, source, destination) = (stream.number, stream.source, stream.destination);
         let length = span(gap.length);

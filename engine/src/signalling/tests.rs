@@ -3,6 +3,7 @@
 mod clauses;
 mod dialogs;
 mod offers;
+mod rules;
 mod streams;
 
 use std::fmt::Write as _;

@@ -256,6 +256,7 @@ impl World {
                 let by = self.now + Duration::from_secs(u64::from(how));
                 self.tell(Input::Stop { by });
             }
+            6 => self.tell(Input::Load { waiting: Duration::from_millis(u64::from(how) * 4) }),
             _ => self.grant(u16::from(how % 8)),
         }
     }

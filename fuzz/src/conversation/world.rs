@@ -401,6 +401,7 @@ fn name(input: &Input) -> &'static str {
         Input::Control { .. } => "Control",
         Input::Config { .. } => "Config",
         Input::Wall(_) => "Wall",
+        Input::Load { .. } => "Load",
         Input::Stop { .. } => "Stop",
     }
 }

@@ -15,6 +15,7 @@ pub(super) fn render(reply: &Reply) -> String {
         Reply::Calls(all) => calls(all),
         Reply::HungUp(call) => format!("call {call} is being ended\n"),
         Reply::Stats(stats) => show_stats(stats),
+        Reply::Recording(cut) => format!("a recording of {} octets\n", cut.octets),
         Reply::Error(error) => format!("{error}\n"),
     }
 }

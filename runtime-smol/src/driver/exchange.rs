@@ -19,6 +19,7 @@ use telex_engine::border::{
     Action, Actions, ControlId, ControlReply, Flow, Input, Listener, ListenerId, StreamEvent, Transport,
 };
 use telex_engine::event::Severity;
+use telex_engine::rng::Seed;
 use telex_engine::time::{Instant, WallTime};
 
 use super::listeners::{Listeners, describe};
@@ -32,6 +33,7 @@ use crate::desk::Desk;
 use crate::log::{Entry, Heading};
 use crate::media::Shard;
 use crate::poll::{Bell, Poller, Ready};
+use crate::record::Tape;
 
 /// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
@@ -74,6 +76,7 @@ pub(super) struct Parts {
     pub(super) streams: Streams,
     pub(super) resolver: Resolver,
     pub(super) shards: Vec<Shard>,
+    pub(super) tape: Tape,
 }
 
 /// The engine and everything around it.
@@ -82,6 +85,8 @@ pub(super) struct Exchange {
     actions: Actions,
     /// What performing an action brought about at once.
     consequences: VecDeque<Input>,
+    /// Datagrams that leave at the end of a turn.
+    leaving: Vec<(Flow, Bytes)>,
     /// What has arrived and was not handled yet.
     waiting: VecDeque<Arrival>,
     /// When each of these was taken in.
@@ -106,6 +111,7 @@ impl Exchange {
             parts,
             actions: Vec::new(),
             consequences: VecDeque::new(),
+            leaving: Vec::new(),
             waiting: VecDeque::new(),
             stamps: VecDeque::new(),
             load: (Duration::ZERO, Instant::ZERO),
@@ -205,7 +211,7 @@ impl Exchange {
                 self.stamps.pop_front();
                 spell -= 1;
                 self.take(arrival);
-            } else {
+            } else if !self.send_datagrams() {
                 break;
             }
         }
@@ -268,7 +274,15 @@ impl Exchange {
             Arrival::AcceptFailed(error) => {
                 self.parts.desk.note(Severity::Warning, format!("cannot take a TCP connection: {error}"));
             }
-            Arrival::Asked(Question { request, answer }) => {
+            Arrival::Asked(Question::Cut { answer }) => {
+                let cutting = self.parts.tape.cut(self.parts.options.clock.now());
+                let cut = cutting.is_ok();
+                // Who asked may have gone.
+                if answer.try_send(cutting).is_ok() && cut {
+                    self.reseed();
+                }
+            }
+            Arrival::Asked(Question::Engine { request, answer }) => {
                 let id = ControlId(self.next_question);
                 self.next_question += 1;
                 self.questions.insert(id, answer);
@@ -281,12 +295,25 @@ impl Exchange {
     }
 
     fn handle(&mut self, input: Input) {
-        self.parts.machine.handle(self.parts.options.clock.now(), input, &mut self.actions);
+        let now = self.parts.options.clock.now();
+        self.parts.tape.before(&self.parts.machine, now, &input);
+        self.parts.machine.handle(now, input, &mut self.actions);
+        self.parts.tape.after(&self.parts.machine, &self.actions);
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             self.perform(action);
         }
         self.actions = actions;
+    }
+
+    /// What was handed out says what randomness came from; from now on it comes from elsewhere.
+    fn reseed(&mut self) {
+        match super::random() {
+            Ok(seed) => self.handle(Input::Seed(Seed::from_bytes(seed))),
+            Err(error) => self.parts.desk.note(Severity::Error, error),
+        }
+        let note = "a recording was cut for an operator; nonces and tags come from new randomness now";
+        self.parts.desk.note(Severity::Info, note);
     }
 
     fn perform(&mut self, action: Action) {
@@ -322,13 +349,22 @@ impl Exchange {
             self.parts.desk.log(Entry::Trace(Heading { received: false, transport, remote }, bytes.clone()));
         }
         match flow {
-            Flow::Datagram { listener, .. } => {
-                if !self.parts.listeners.send(listener, flow, bytes) {
-                    self.consequences.push_back(Input::SendFailed { flow });
-                }
-            }
+            Flow::Datagram { .. } => self.leaving.push((flow, bytes)),
             Flow::Stream { stream } => self.consequences.extend(self.parts.streams.send(stream, bytes)),
         }
+    }
+
+    /// Sends the datagrams of this turn. One after the other they cost the kernel less than with work in between, since
+    /// whoever receives them is awake after the first. True when that brought something about.
+    fn send_datagrams(&mut self) -> bool {
+        for (flow, bytes) in self.leaving.drain(..) {
+            if let Flow::Datagram { listener, .. } = flow
+                && !self.parts.listeners.send(listener, flow, bytes)
+            {
+                self.consequences.push_back(Input::SendFailed { flow });
+            }
+        }
+        !self.consequences.is_empty()
     }
 
     fn trace_received(&self, input: &Input) {
@@ -393,6 +429,7 @@ impl Exchange {
                     format!("configuration read again: {phones} phones, listening on {heard}"),
                 );
                 let config = Arc::clone(&settings.engine);
+                self.parts.tape.resize(settings.record);
                 self.parts.settings = settings;
                 self.handle(Input::Config { config, listeners });
             }

@@ -55,6 +55,7 @@ pub(super) fn call(
         by: if d.percent(50) { Side::Caller } else { Side::Callee },
         talk,
         hold: hold.filter(|_| swarm.on("hold")),
+        digits: Vec::new(),
         late_offer: d.percent(5) && swarm.on("late-offer"),
     }
 }

@@ -1,6 +1,7 @@
 //! From a seed and a few settings to a plan.
 
 mod calls;
+mod characters;
 mod hazards;
 mod host;
 mod nat;
@@ -15,7 +16,7 @@ use telex_engine::time::{Duration, Instant};
 pub use swarm::{FEATURES, Swarm};
 
 use crate::luck::Draw;
-use crate::plan::{BrokenTimer, CallPlan, EMPTY, ExchangePlan, HostPlan, PhonePlan, Plan, TAIL, is_number};
+use crate::plan::{BrokenTimer, CallPlan, ExchangePlan, HostPlan, PhonePlan, Plan, TAIL, is_number};
 
 /// What a person chooses; the seed decides the rest. Probabilities are in parts of a million.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
         seed,
         calm,
         empty,
-        end: empty + EMPTY,
+        end: empty + exchange.empty(),
         faults: network::faults(seed, settings, &phones, calm, swarm),
         exchange,
         phones,
@@ -118,9 +119,11 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
         nats: Vec::new(),
         host: HostPlan::default(),
         operators: Vec::new(),
+        attacks: Vec::new(),
     };
     nat::add(&mut plan, swarm);
     hazards::add(&mut plan, swarm);
+    characters::add(&mut plan, swarm);
     host::add(&mut plan, swarm);
     operators::add(&mut plan, swarm);
     plan

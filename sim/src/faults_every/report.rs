@@ -119,7 +119,11 @@ impl FaultsReport {
             self.broken.len()
         );
         let _ = writeln!(text, "  calls came to something else in {} runs", self.other_outcomes);
-        for (title, stuck) in [("one fault", &self.longest_single), ("two faults", &self.longest_pair)] {
+        let tried = [
+            ("one fault", self.singles, &self.longest_single),
+            ("two faults", self.pairs, &self.longest_pair),
+        ];
+        for (title, _, stuck) in tried.into_iter().filter(|(_, runs, _)| *runs > 0) {
             match stuck {
                 Some(stuck) => stuck.write(&mut text, title),
                 None => {

@@ -45,6 +45,7 @@ pub(crate) struct Access {
     used: BTreeSet<(String, String)>,
     accepted: BTreeSet<Transaction>,
     accounts: BTreeMap<IpAddr, Account>,
+    overheard: Option<Msg>,
 }
 
 impl Access {
@@ -57,6 +58,7 @@ impl Access {
             used: BTreeSet::new(),
             accepted: BTreeSet::new(),
             accounts: BTreeMap::new(),
+            overheard: None,
         }
     }
 
@@ -77,6 +79,7 @@ impl Access {
     pub(crate) fn enter(&mut self, entry: &Entry<'_>, first: bool) {
         if first && let Some(proof) = self.proof(entry.msg, entry.now) {
             self.proofs.insert(entry.msg.transaction(entry.msg.method()), proof);
+            self.overheard = Some(entry.msg.clone());
         }
     }
 
@@ -155,9 +158,9 @@ impl Access {
         Err(broken("no_amplification", exit.now, reason))
     }
 
-    /// Whether these are good credentials, and whose.
-    pub(crate) fn is_proven(&self, msg: &Msg) -> bool {
-        self.proofs.contains_key(&msg.transaction(msg.method()))
+    /// The last request with good credentials.
+    pub(crate) fn overheard(&self) -> Option<&Msg> {
+        self.overheard.as_ref()
     }
 
     fn proof(&self, msg: &Msg, now: Instant) -> Option<Proof> {

@@ -11,9 +11,12 @@ use super::offers::Offers;
 use super::registrar::Model;
 use super::requests::Requests;
 use super::retransmissions::Retransmissions;
+use super::strangers::Strangers;
 use super::within::Within;
 use super::{Entry, Exit, Verdict};
+use crate::expect;
 use crate::plan::Plan;
+use crate::text::Msg;
 
 /// All rules of the wire.
 #[derive(Debug)]
@@ -26,6 +29,9 @@ pub(crate) struct Border {
     offers: Offers,
     access: Access,
     registrar: Model,
+    strangers: Strangers,
+    /// Nothing can be asked of the exchange.
+    blind: bool,
 }
 
 impl Border {
@@ -33,12 +39,14 @@ impl Border {
         Self {
             requests: Requests::default(),
             answers: Answers::new(plan.host.late),
-            retransmissions: Retransmissions::new(plan.host.late),
+            retransmissions: Retransmissions::new(plan),
             acks: Acks::default(),
             within: Within::default(),
             offers: Offers::default(),
             access: Access::new(plan),
             registrar: Model::default(),
+            strangers: Strangers::default(),
+            blind: expect::anything_goes(plan),
         }
     }
 
@@ -51,6 +59,36 @@ impl Border {
         self.acks.enter(entry, &self.requests);
         self.within.enter(entry, first, &self.requests);
         self.requests.answered(entry);
+    }
+
+    /// A stranger's message has reached the exchange. It need not be answered, nor mean anything.
+    pub(crate) fn enter_from_stranger(&mut self, entry: &Entry<'_>) {
+        let first = self.requests.enter(entry);
+        self.access.enter(entry, first);
+        self.within.enter(entry, first, &self.requests);
+    }
+
+    /// A message leaves for a stranger.
+    pub(crate) fn exit_to_stranger(&mut self, exit: &Exit<'_>) -> Verdict {
+        if self.blind {
+            return Ok(());
+        }
+        self.within.exit(exit, &self.requests)?;
+        self.access.exit(exit, &self.requests)?;
+        self.registrar.exit(exit, &self.requests)?;
+        self.strangers.exit(exit)?;
+        self.requests.left(exit);
+        Ok(())
+    }
+
+    /// The last request with good credentials, as somebody on the way has seen it.
+    pub(crate) fn overheard(&self) -> Option<&Msg> {
+        self.access.overheard()
+    }
+
+    /// A Call-ID of the exchange's, and the user that it was asked for.
+    pub(crate) fn call_to_guess(&self, luck: u64) -> Option<(String, String)> {
+        self.within.call_to_guess(luck)
     }
 
     /// Octets have reached the exchange, whatever they say.
@@ -75,6 +113,15 @@ impl Border {
         Ok(())
     }
 
+    /// A message is given to a stream that will never be open.
+    pub(crate) fn unheard(&mut self, exit: &Exit<'_>) -> Verdict {
+        self.answers.exit(exit)?;
+        self.retransmissions.waits(exit);
+        self.acks.exit(exit);
+        self.requests.left(exit);
+        Ok(())
+    }
+
     /// Time passes.
     pub(crate) fn at(&mut self, now: Instant) -> Verdict {
         self.answers.at(now)?;
@@ -85,7 +132,7 @@ impl Border {
 
     /// The exchange lists its bindings for an operator.
     pub(crate) fn listed(&mut self, now: Instant, bindings: &[RegistrationInfo]) -> Verdict {
-        self.registrar.listed(now, bindings)
+        if self.blind { Ok(()) } else { self.registrar.listed(now, bindings) }
     }
 
     /// The exchange was started again: it has forgotten everything but what it stored.

@@ -58,7 +58,7 @@ fn nobody_hears_a_stranger(now: Instant, plan: &Plan, phones: &[Phone], leg: &Le
 /// `media_ports_closed`: a packet leaves the exchange for a phone's port.
 pub(crate) fn port_is_open(now: Instant, phone: &Phone, port: u16) -> Verdict {
     let leg = phone.leg_of_port(port & !1);
-    let open = leg.is_some_and(|leg| leg.ended.is_none_or(|ended| ended + AFTER_BYE >= now));
+    let open = leg.is_some_and(|leg| leg.cut_short || leg.ended.is_none_or(|ended| ended + AFTER_BYE >= now));
     if open {
         return Ok(());
     }
@@ -110,7 +110,8 @@ pub(crate) fn everybody_was_heard(now: Instant, plan: &Plan, phones: &[Phone], n
         let (Some(one), Some(two)) = (caller.answered, callee.answered) else { continue };
         let (from, until) = (one.max(two), caller.ended.unwrap_or(now).min(callee.ended.unwrap_or(now)));
         let reachable = |leg: &Leg| network.reachable_between(leg.id.phone(), from, until);
-        if caller.ever_held || callee.ever_held || !reachable(caller) || !reachable(callee) {
+        let cut_short = caller.cut_short || callee.cut_short;
+        if cut_short || caller.ever_held || callee.ever_held || !reachable(caller) || !reachable(callee) {
             continue;
         }
         if from + soon > until {

@@ -16,6 +16,7 @@ pub(crate) mod offers;
 pub(crate) mod registrar;
 pub(crate) mod requests;
 pub(crate) mod retransmissions;
+pub(crate) mod strangers;
 pub(crate) mod within;
 
 use std::fmt;
@@ -105,6 +106,10 @@ pub const ORACLES: &[(&str, &str)] = &[
     ("credentials_come_first", "nobody calls or registers as an extension without its secret (§22)"),
     ("nonces_count_once", "whoever overhears credentials must not use them again (RFC 7616 §3.4.5)"),
     ("no_amplification", "a stranger who forges its address must not have a victim flooded"),
+    (
+        "existence_is_not_told",
+        "whoever can tell which extensions exist needs to guess only passwords (RFC 3261 §22.1)",
+    ),
     ("registrar_as_modelled", "calls go where the registrar says, so that it has to be right (§10.3)"),
     ("bye_after_ack", "the called side may not end a dialog before its 2xx is acknowledged (§15)"),
     ("no_stranger_invited", "an INVITE that belongs to no call rings a phone for nothing"),

@@ -7,7 +7,7 @@ use telex_engine::border::Transport;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
-use crate::phone::{LIFE, T1, T2};
+use crate::plan::Plan;
 use crate::text::Msg;
 
 /// What is sent again, and until what happens.
@@ -43,11 +43,26 @@ struct Owed {
 /// Branch, method, and whether it is a response.
 type Key = (String, String, bool);
 
+/// The times that the exchange is to keep.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    t1: Duration,
+    t2: Duration,
+    /// The host wakes the exchange up to this late.
+    late: Duration,
+}
+
+impl Times {
+    /// 64 T1: how long anything is sent again.
+    fn life(self) -> Duration {
+        self.t1 * 64
+    }
+}
+
 /// All messages that are owed.
 #[derive(Debug, Default)]
 pub(crate) struct Retransmissions {
-    /// The host wakes the exchange up to this late.
-    late: Duration,
+    times: Times,
     owed: BTreeMap<Key, Owed>,
     by_due: BTreeSet<(Instant, Key)>,
     /// Requests that were settled: sending them again is wrong.
@@ -62,9 +77,9 @@ pub(crate) struct Retransmissions {
 const TOLERANCE: Duration = Duration::from_millis(1);
 
 impl Retransmissions {
-    /// The host wakes the exchange up to `late` too late.
-    pub(crate) fn new(late: Duration) -> Self {
-        Self { late, ..Self::default() }
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let times = Times { t1: plan.exchange.t1, t2: plan.exchange.t2, late: plan.host.late };
+        Self { times, ..Self::default() }
     }
 
     /// A message leaves the exchange.
@@ -78,7 +93,7 @@ impl Retransmissions {
             return Ok(());
         }
         if let Some(owed) = self.owed.get_mut(&key) {
-            return again(owed, &mut self.by_due, &key, exit, self.late);
+            return again(self.times, owed, &mut self.by_due, &key, exit);
         }
         if let Some(bytes) = self.settled.get(&key) {
             if msg.is_request() {
@@ -98,8 +113,8 @@ impl Retransmissions {
             }
             return Ok(());
         };
-        let due = exit.now + T1;
-        let latest = due + self.late;
+        let due = exit.now + self.times.t1;
+        let latest = due + self.times.late;
         self.by_due.insert((latest, key.clone()));
         let cseq = msg.cseq().map_or(0, |(number, _)| number);
         if kind == Kind::Success {
@@ -112,7 +127,7 @@ impl Retransmissions {
             call_id: msg.call_id().to_owned(),
             cseq,
             first: exit.now,
-            interval: T1,
+            interval: self.times.t1,
             due,
             latest,
             proceeding: false,
@@ -169,8 +184,8 @@ impl Retransmissions {
                 self.by_due.pop_first();
                 continue;
             };
-            if due >= owed.first + LIFE {
-                let last = owed.due < owed.first + LIFE;
+            if due >= owed.first + self.times.life() {
+                let last = owed.due < owed.first + self.times.life();
                 self.settle(&key);
                 if last {
                     // It was to be sent just before its end, and a late host may have been later than that.
@@ -221,7 +236,7 @@ impl Retransmissions {
     fn bye_after_ack(&mut self, exit: &Exit<'_>) -> Verdict {
         let call_id = exit.msg.call_id().to_owned();
         if let Some((_, since)) = self.unacknowledged.remove(&call_id)
-            && exit.now + TOLERANCE < since + LIFE
+            && exit.now + TOLERANCE < since + self.times.life()
         {
             let reason = format!("BYE {}, but the 2xx of {since} is not acknowledged", call_id);
             return Err(broken("bye_after_ack", exit.now, reason));
@@ -240,6 +255,8 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
         (Some(200..300), "INVITE") => Some(Kind::Success),
         // Challenges are stateless: nothing repeats them but their request (§8.2.7).
         (Some(401 | 407), "INVITE") => None,
+        // And so is what tells strangers that there is no such call, or that there is too much to do.
+        (Some(481 | 503), "INVITE") if exit.is_provoked() => None,
         (Some(300..), "INVITE") => unreliable.then_some(Kind::Refusal),
         _ => None,
     }
@@ -247,11 +264,11 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
 
 /// A message leaves that left before: at its time, or because its request came again.
 fn again(
+    times: Times,
     owed: &mut Owed,
     by_due: &mut BTreeSet<(Instant, Key)>,
     key: &Key,
     exit: &Exit<'_>,
-    late: Duration,
 ) -> Verdict {
     same(&owed.bytes, exit)?;
     let now = exit.now;
@@ -262,19 +279,19 @@ fn again(
         let reason = format!("{} of {} was due again at {}", owed.summary, owed.first, owed.due);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    if now > owed.first + LIFE + TOLERANCE + late {
+    if now > owed.first + times.life() + TOLERANCE + times.late {
         let reason = format!("{} of {} is still sent", owed.summary, owed.first);
         return Err(broken("retransmitted_on_time", now, reason));
     }
     by_due.remove(&(owed.latest, key.clone()));
     owed.interval = match owed.kind {
         Kind::Invite => owed.interval * 2,
-        _ if owed.proceeding => T2,
-        _ => (owed.interval * 2).min(T2),
+        _ if owed.proceeding => times.t2,
+        _ => (owed.interval * 2).min(times.t2),
     };
     // The next interval may be counted from when this one ended, or from when the exchange was woken.
     owed.due += owed.interval;
-    owed.latest = now.max(owed.due - owed.interval) + owed.interval + late;
+    owed.latest = now.max(owed.due - owed.interval) + owed.interval + times.late;
     by_due.insert((owed.latest, key.clone()));
     Ok(())
 }

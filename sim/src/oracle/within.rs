@@ -156,6 +156,12 @@ impl Within {
         Ok(())
     }
 
+    /// The Call-ID of some dialog, and whom it is with.
+    pub(crate) fn call_to_guess(&self, luck: u64) -> Option<(String, String)> {
+        let at = usize::try_from(luck % self.dialogs.len().max(1) as u64).unwrap_or(0);
+        self.dialogs.keys().nth(at).map(|(call_id, ..)| (call_id.clone(), "100".to_owned()))
+    }
+
     /// Time passes.
     pub(crate) fn at(&mut self, now: Instant) -> Verdict {
         match self.cancelled.first() {

@@ -9,7 +9,7 @@ use super::sdp::{self, Remote, Way};
 use super::transaction::{Answer, LIFE, Progress, Purpose, T1, T2};
 use super::{Phone, Scene};
 use crate::expect;
-use crate::plan::Reaction;
+use crate::plan::{Habit, Reaction};
 use crate::text::{Build, Msg, parameter};
 
 /// A caller that the exchange may have forgotten gives up after this.
@@ -48,7 +48,10 @@ impl Phone {
     fn send_invite(&mut self, scene: &Scene<'_>, leg: usize, authorization: Option<(&str, String)>) {
         let branch = self.branch();
         let body = if self.legs[leg].offerless { String::new() } else { self.describe(leg, Way::Both, None) };
-        let mut build = self.in_dialog(leg, "INVITE", &branch).header("Allow", super::ALLOW);
+        let mut build = self.in_dialog(leg, "INVITE", &branch).header("Allow", self.allow());
+        if self.has(Habit::WantsReliable) {
+            build = build.header("Require", "100rel");
+        }
         if self.plan.session_timers {
             build = build.header("Supported", "timer");
         }
@@ -64,10 +67,17 @@ impl Phone {
     /// A description of this leg with a new version. An answer takes its formats from the offer.
     pub(super) fn describe(&mut self, leg: usize, way: Way, offer: Option<&Remote>) -> String {
         let known = self.plan.payload_types().to_vec();
+        let (events, own) = (self.plan.events, self.has(Habit::OwnNumbers));
         let leg = &mut self.legs[leg];
         leg.version += 1;
         leg.formats = offer.map_or_else(|| known.clone(), |offer| sdp::common(&offer.formats, &known));
-        sdp::write(self.address, leg.port(), leg.version, &leg.formats, way)
+        let events = match offer {
+            None => events,
+            Some(offer) if own => offer.events.and(events),
+            Some(offer) => events.and(offer.events),
+        };
+        leg.described.extend(leg.formats.iter().chain(&events));
+        sdp::write(self.address, leg.port(), leg.version, &leg.formats, events, way)
     }
 
     /// The caller's INVITE was answered, or is on its way.
@@ -77,6 +87,7 @@ impl Phone {
                 if let Some(tag) = msg.tag("to") {
                     tag.clone_into(&mut self.legs[leg].remote_tag);
                 }
+                self.prack(scene, leg, msg);
                 if self.legs[leg].cancelled && !self.legs[leg].cancel_sent {
                     self.send_cancel(scene, leg);
                 }
@@ -198,7 +209,9 @@ impl Phone {
             }
         };
         self.legs[leg].acks = Some((number, bytes.clone()));
-        self.transmit(bytes, None);
+        if !self.has(Habit::NeverAcks) {
+            self.transmit(bytes, None);
+        }
     }
 
     /// The caller gives up. Without any response yet it has to wait for one (RFC 3261 §9.1).
@@ -258,10 +271,11 @@ impl Phone {
         let leg = &mut self.legs[n];
         leg.invite = server;
         leg.remote_cseq = msg.cseq().map_or(0, |(number, _)| number);
+        leg.first_cseq = leg.remote_cseq;
         leg.routes = msg.all("record-route").map(str::to_owned).collect();
         leg.remote = Remote::read(&msg.body);
         leg.offerless = msg.body.is_empty();
-        self.respond(scene, server, 180, &[], "");
+        self.alert(scene, n, server, msg);
         match self.reaction(scene, call) {
             Reaction::Answer(after) | Reaction::Refuse(after, _) => {
                 self.arm_leg(n, LegTimer::React, scene.now + after);
@@ -293,11 +307,14 @@ impl Phone {
 
     pub(super) fn refuse(&mut self, scene: &Scene<'_>, leg: usize, code: u16) {
         self.respond(scene, self.legs[leg].invite, code, &[], "");
+        if self.has(Habit::AnswersLate) {
+            self.answer_after_all(leg);
+        }
         self.legs[leg].refused = Some(code);
         self.end_leg(scene, leg);
     }
 
-    fn answer(&mut self, scene: &Scene<'_>, leg: usize) {
+    pub(super) fn answer(&mut self, scene: &Scene<'_>, leg: usize) {
         let offer = self.legs[leg].remote.clone();
         let usable =
             offer.as_ref().is_none_or(|o| !sdp::common(&o.formats, self.plan.payload_types()).is_empty());
@@ -309,8 +326,16 @@ impl Phone {
         let body = self.describe(leg, agreed, offer.as_ref());
         let server = self.legs[leg].invite;
         let expects_answer = self.legs[leg].offerless;
+        self.legs[leg].reliable = None;
         self.accept(scene, leg, server, &body, expects_answer);
+        if self.has(Habit::AnswersTwice) {
+            self.answer_again(leg);
+        }
         self.talk(scene, leg);
+        if self.has(Habit::ByeEarly) {
+            self.legs[leg].unacknowledged = None;
+            self.hang_up(scene, leg);
+        }
     }
 
     /// Sends a 2xx to an INVITE, first or later, and repeats it until its ACK comes.
@@ -389,6 +414,11 @@ impl Phone {
             .header("CSeq", &format!("{} {method}", leg.cseq));
         for route in &leg.routes {
             build = build.header("Route", route);
+        }
+        if method == "INVITE" && leg.remote_tag.is_empty() {
+            for route in self.recorded() {
+                build = build.header("Record-Route", &route);
+            }
         }
         if method == "INVITE" {
             build = build.header("Contact", &self.contact());

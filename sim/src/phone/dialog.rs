@@ -8,6 +8,7 @@ use super::leg::{LegTimer, State};
 use super::sdp::{Remote, Way};
 use super::transaction::{Answer, LIFE, Progress, Purpose};
 use super::{Phone, Scene};
+use crate::plan::Habit;
 use crate::text::Msg;
 
 /// A question that cannot be asked now is asked again after this.
@@ -22,7 +23,7 @@ impl Phone {
             Purpose::Reinvite(leg) => self.reinvited(scene, leg, answer),
             Purpose::Bye(leg) => self.said_bye(scene, leg, answer),
             // The INVITE's own transaction says what became of it.
-            Purpose::Cancel(_) => {}
+            Purpose::Cancel(_) | Purpose::Ignored => {}
         }
     }
 
@@ -73,7 +74,7 @@ impl Phone {
         self.legs[n].asked = way;
         self.legs[n].cseq += 1;
         let body = self.describe(n, way, None);
-        let mut build = self.in_dialog(n, "INVITE", &branch).header("Allow", super::ALLOW);
+        let mut build = self.in_dialog(n, "INVITE", &branch).header("Allow", self.allow());
         if let Some(every) = self.legs[n].refresh_every {
             build = build
                 .header("Supported", "timer")
@@ -165,6 +166,9 @@ impl Phone {
             build = build.header(name, &value);
         }
         self.begin(scene, "BYE", branch, build.body(""), Purpose::Bye(n));
+        if self.has(Habit::ByeTwice) {
+            self.bye_again(scene, n);
+        }
     }
 
     fn said_bye(&mut self, scene: &Scene<'_>, n: usize, answer: &Answer<'_>) {
@@ -235,8 +239,9 @@ impl Phone {
             "OPTIONS" => {
                 self.respond(scene, server, 200, &[], "");
             }
+            "PRACK" => self.pracked(scene, server, leg, msg),
             _ => {
-                self.respond(scene, server, 405, &[("Allow", super::ALLOW.to_owned())], "");
+                self.respond(scene, server, 405, &[("Allow", self.allow().to_owned())], "");
             }
         }
     }
@@ -250,6 +255,12 @@ impl Phone {
             return;
         }
         if waiting && (invite || !msg.body.is_empty()) {
+            self.respond(scene, server, 491, &[], "");
+            return;
+        }
+        if invite && self.has(Habit::Glare) && !std::mem::replace(&mut self.legs[n].glared, true) {
+            self.legs[n].challenged = false;
+            self.send_reinvite(scene, n, None);
             self.respond(scene, server, 491, &[], "");
             return;
         }
@@ -283,6 +294,9 @@ impl Phone {
         self.respond(scene, server, 200, &[], "");
         let leg = self.server(invite).and_then(|s| s.leg);
         if let Some(leg) = leg.filter(|n| self.legs[*n].state == State::Ringing) {
+            if self.has(Habit::AnswersCancelled) {
+                return self.answer(scene, leg);
+            }
             self.respond(scene, invite, 487, &[], "");
             self.legs[leg].cancelled = true;
             self.end_leg(scene, leg);

@@ -1,13 +1,17 @@
 //! One phone's side of one call: what it knows, and the diary that the oracles read.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use super::digits::{Press, Pressed};
+use super::reliable::Reliable;
 use super::sdp::{Remote, Way};
 use super::{FIRST_RTP_PORT, Phone, Scene, Timer};
 use crate::expect;
-use crate::voice::{Heard, LegId, Speaker, hear};
+use crate::voice::{Heard, LegId, Rtp, Speaker, hear};
 
 use super::Effect;
 
@@ -48,9 +52,17 @@ pub(crate) enum LegTimer {
     Refresh,
     /// Speak.
     Voice,
+    /// The PRACK is missing: ring again.
+    Alert,
+    /// Send what does not belong here.
+    Odd,
+    /// Press a key.
+    Key,
+    /// The key that is pressed goes on.
+    Tone,
 }
 
-const TIMERS: usize = 9;
+const TIMERS: usize = 13;
 
 /// A 2xx that waits for its ACK.
 #[derive(Clone, Debug)]
@@ -108,6 +120,15 @@ pub(crate) struct Leg {
     pub(super) asked: Way,
     pub(super) refresh_every: Option<Duration>,
     pub(super) refresh_wanted: bool,
+    /// The INVITE that opened the call at the called phone.
+    pub(super) first_cseq: u32,
+    pub(super) reliable: Option<Reliable>,
+    /// RSeq acknowledged last.
+    pub(super) racked: u32,
+    pub(super) glared: bool,
+    pub(super) pressing: Option<Press>,
+    /// How many keys were pressed.
+    pub(super) keys: usize,
     pub(super) due: [Option<Instant>; TIMERS],
     pub(super) speaker: Speaker,
     pub(super) spoken: u32,
@@ -131,6 +152,13 @@ pub(crate) struct Leg {
     pub(crate) heard: Vec<(LegId, u64, Instant)>,
     /// Packets heard that the exchange made itself, and when last.
     pub(crate) generated: Option<(u64, Instant)>,
+    /// The phone lost power during it.
+    pub(crate) cut_short: bool,
+    /// Every payload type that this phone has named in it.
+    pub(crate) described: BTreeSet<u8>,
+    /// Keys pressed here, and those heard from the other side.
+    pub(crate) pressed: Vec<Pressed>,
+    pub(crate) digits: Vec<Pressed>,
 }
 
 impl Leg {
@@ -163,6 +191,12 @@ impl Leg {
     /// Whether the owner holds, or wants to.
     pub(crate) fn has_hold(&self) -> bool {
         self.wanted != Way::Both || self.agreed != Way::Both
+    }
+
+    /// The payload type to send telephone events by, while they may be sent.
+    pub(super) fn event_number(&self) -> Option<u8> {
+        let may = self.agreed == Way::Both && self.wanted == Way::Both;
+        self.remote.as_ref().filter(|_| may).and_then(|remote| remote.events)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -232,6 +266,12 @@ impl Phone {
             asked: Way::Both,
             refresh_every: None,
             refresh_wanted: false,
+            first_cseq: 0,
+            reliable: None,
+            racked: 0,
+            glared: false,
+            pressing: None,
+            keys: 0,
             due: [None; TIMERS],
             speaker,
             spoken: 0,
@@ -245,6 +285,10 @@ impl Phone {
             ever_held: false,
             heard: Vec::new(),
             generated: None,
+            cut_short: false,
+            described: BTreeSet::new(),
+            pressed: Vec::new(),
+            digits: Vec::new(),
         });
         n
     }
@@ -273,6 +317,10 @@ impl Phone {
                 self.ask(scene, leg);
             }
             LegTimer::Voice => self.speak(scene, leg),
+            LegTimer::Alert => self.alert_again(scene, leg),
+            LegTimer::Odd => self.send_oddities(scene, leg),
+            LegTimer::Key => self.press(scene, leg),
+            LegTimer::Tone => self.sound_key(scene, leg),
         }
     }
 
@@ -293,6 +341,8 @@ impl Phone {
             self.arm_leg(leg, LegTimer::Resume, now + hold.after + hold.lasts);
         }
         self.arm_leg(leg, LegTimer::Voice, now + FRAME);
+        self.arm_digits(scene, leg);
+        self.arm_oddities(scene, leg);
     }
 
     pub(super) fn end_leg(&mut self, scene: &Scene<'_>, leg: usize) {
@@ -319,7 +369,7 @@ impl Phone {
         let pace = PACES.iter().find(|(until, _)| spoken < *until).map_or(FRAME, |(_, pace)| *pace);
         // A holder has nothing to say: its owner put the receiver down.
         let may = leg.agreed == Way::Both || (leg.agreed == Way::SendOnly && leg.wanted == Way::Both);
-        if let (true, Some(remote)) = (may, &leg.remote)
+        if let (true, Some(remote)) = (may && leg.pressing.is_none(), &leg.remote)
             && let Some(format) = remote.formats.iter().find(|f| leg.formats.contains(f))
         {
             let frames = u32::try_from(pace.as_millis() / FRAME.as_millis()).unwrap_or(1);
@@ -334,6 +384,11 @@ impl Phone {
     pub(super) fn hear(&mut self, scene: &Scene<'_>, port: u16, bytes: &[u8]) {
         let Some(n) = port.checked_sub(FIRST_RTP_PORT).map(|p| usize::from(p / 2)) else { return };
         let Some(leg) = self.legs.get_mut(n) else { return };
+        if let Some(rtp) = Rtp::read(bytes)
+            && let Some(event) = rtp.event()
+        {
+            return self.hear_key(n, rtp.sequence, rtp.timestamp, event);
+        }
         match hear(bytes) {
             Heard::Voice(voice) => match leg.heard.iter_mut().find(|(known, ..)| *known == voice) {
                 Some((_, count, last)) => (*count, *last) = (*count + 1, scene.now),

@@ -4,8 +4,12 @@
 mod call;
 mod dialog;
 mod digest;
+mod digits;
+mod dress;
+mod habits;
 mod leg;
 mod register;
+mod reliable;
 mod sdp;
 mod stream;
 mod transaction;
@@ -19,7 +23,7 @@ use telex_engine::border::Transport;
 use telex_engine::time::Instant;
 
 pub(crate) use leg::{Leg, LegTimer, State};
-pub(crate) use transaction::{LIFE, T1, T2};
+pub(crate) use transaction::LIFE;
 pub(crate) use waits::Awaited;
 
 use crate::luck::Draw;
@@ -29,8 +33,6 @@ use register::Registration;
 use stream::Line;
 use transaction::{Client, Server};
 
-/// What a phone can do, as it says in Allow.
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE";
 /// Port of SIP on every phone.
 pub(crate) const SIP_PORT: u16 = 5060;
 /// The first RTP port of a phone; every leg takes the next pair, so that a late packet cannot be taken for
@@ -110,6 +112,10 @@ pub(crate) enum Timer {
     Connect,
     /// Say nothing.
     KeepAlive,
+    /// Say what was to be said late.
+    Post(u64),
+    /// An outage of the plan begins or ends.
+    Power(usize),
 }
 
 /// One telephone.
@@ -129,6 +135,14 @@ pub(crate) struct Phone {
     pub(crate) legs: Vec<Leg>,
     /// Whether its owner has hung up for good.
     closing: bool,
+    /// There is no power.
+    off: bool,
+    /// It was switched off by its owner while there was none.
+    gone: bool,
+    /// What is to be sent later.
+    posts: BTreeMap<u64, (Bytes, Option<u64>)>,
+    /// The time of what happens now.
+    now: Instant,
     pub(crate) out: Vec<Effect>,
 }
 
@@ -149,14 +163,28 @@ impl Phone {
             servers: Vec::new(),
             legs: Vec::new(),
             closing: false,
+            off: false,
+            gone: false,
+            posts: BTreeMap::new(),
+            now: Instant::ZERO,
             out: Vec::new(),
         }
     }
 
     /// Something happens; what the phone does about it is appended to `out`.
     pub(crate) fn on(&mut self, scene: &Scene<'_>, stimulus: Stimulus) {
+        self.now = scene.now;
+        if self.off {
+            return self.without_power(scene, &stimulus);
+        }
         match stimulus {
-            Stimulus::Start => self.switch_on(scene),
+            Stimulus::Datagram(_) if self.overlooks(scene) => {}
+            Stimulus::Start => {
+                for (n, outage) in self.plan.outages.clone().iter().enumerate() {
+                    self.arm(outage.at.max(scene.now), Timer::Power(n));
+                }
+                self.switch_on(scene);
+            }
             Stimulus::Dial(call) => self.dial(scene, call),
             Stimulus::Datagram(bytes) => self.message(scene, &bytes, None),
             Stimulus::Opened(stream) => self.stream_opened(scene, stream),
@@ -188,6 +216,8 @@ impl Phone {
             Timer::Register => self.fire_register(scene),
             Timer::Connect => self.connect(),
             Timer::KeepAlive => self.keep_alive(scene),
+            Timer::Post(post) => self.fire_post(post),
+            Timer::Power(outage) => self.fire_power(scene, outage),
         }
     }
 
@@ -214,8 +244,19 @@ impl Phone {
         }
     }
 
-    /// Sends a message: on the stream it belongs to while that is open, else on the phone's own.
-    fn transmit(&mut self, bytes: Bytes, stream: Option<u64>) {
+    /// Without power only its return, and the wish of its owner, make a difference.
+    fn without_power(&mut self, scene: &Scene<'_>, stimulus: &Stimulus) {
+        match stimulus {
+            Stimulus::Timer(Timer::Power(outage)) => self.fire_power(scene, *outage),
+            Stimulus::Opened(stream) | Stimulus::Accepted(stream) => self.refuse_stream(*stream),
+            Stimulus::HangUp => self.closing = true,
+            Stimulus::Leave => self.gone = true,
+            _ => {}
+        }
+    }
+
+    /// Puts a message on its way: on the stream it belongs to while that is open, else on the phone's own.
+    fn put_out(&mut self, bytes: Bytes, stream: Option<u64>) {
         match self.plan.transport {
             Transport::Udp if stream.is_none() => self.out.push(Effect::Datagram(bytes)),
             _ => self.write(bytes, stream),
@@ -234,10 +275,6 @@ impl Phone {
     /// A name that nobody else in the world uses.
     fn name(&mut self, prefix: &str) -> String {
         format!("{prefix}{:x}{:x}", self.index, self.draw.bits())
-    }
-
-    fn branch(&mut self) -> String {
-        self.name("z9hG4bK")
     }
 
     fn via(&self, branch: &str) -> String {

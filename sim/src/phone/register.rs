@@ -14,11 +14,11 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// A phone's registration.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    call_id: String,
+    pub(super) call_id: String,
     tag: String,
-    cseq: u32,
+    pub(super) cseq: u32,
     expires: u32,
-    challenge: Option<Challenge>,
+    pub(super) challenge: Option<Challenge>,
     /// A REGISTER with credentials was refused already.
     refused: bool,
     busy: bool,
@@ -136,7 +136,12 @@ impl Phone {
             return self.register_later(now + AGAIN);
         };
         match msg.code().unwrap_or(0) {
-            200 => self.register_accepted(now, msg),
+            200 => {
+                self.register_accepted(now, msg);
+                if !self.registration.leaving {
+                    self.register_oddly(scene);
+                }
+            }
             401 if self.take_challenge(msg) => self.send_register(scene),
             423 => {
                 let least = msg.get("min-expires").and_then(|v| v.parse().ok());

@@ -55,6 +55,8 @@ pub(crate) struct Remote {
     pub(crate) address: SocketAddr,
     /// Its payload types, in order.
     pub(crate) formats: Vec<u8>,
+    /// Its number for telephone events (RFC 4733).
+    pub(crate) events: Option<u8>,
     /// Its direction.
     pub(crate) way: Way,
 }
@@ -64,6 +66,7 @@ impl Remote {
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
         let (mut ip, mut port, mut formats, mut way) = (None::<IpAddr>, 0u16, Vec::new(), Way::Both);
+        let mut events = None;
         for line in text.lines() {
             let (kind, value) = line.split_once('=')?;
             match (kind, value) {
@@ -79,18 +82,34 @@ impl Remote {
                 ("a", "sendonly") => way = Way::SendOnly,
                 ("a", "recvonly") => way = Way::ReceiveOnly,
                 ("a", "inactive") => way = Way::None,
+                ("a", value) => {
+                    let mapped = value.strip_prefix("rtpmap:").and_then(|map| map.split_once(' '));
+                    if let Some((number, "telephone-event/8000")) = mapped {
+                        events = events.or(number.parse().ok());
+                    }
+                }
                 _ => {}
             }
         }
-        (port != 0).then(|| Some(Self { address: SocketAddr::new(ip?, port), formats, way }))?
+        (port != 0).then(|| Some(Self { address: SocketAddr::new(ip?, port), formats, events, way }))?
     }
 }
 
 /// Writes an offer or an answer.
-pub(crate) fn write(address: IpAddr, port: u16, version: u32, formats: &[u8], way: Way) -> String {
-    let list: String = formats.iter().map(|f| format!(" {f}")).collect();
-    let maps: String =
+pub(crate) fn write(
+    address: IpAddr,
+    port: u16,
+    version: u32,
+    formats: &[u8],
+    events: Option<u8>,
+    way: Way,
+) -> String {
+    let list: String = formats.iter().chain(&events).map(|f| format!(" {f}")).collect();
+    let mut maps: String =
         formats.iter().filter_map(|f| name_of(*f).map(|n| format!("a=rtpmap:{f} {n}\r\n"))).collect();
+    if let Some(number) = events {
+        maps.push_str(&format!("a=rtpmap:{number} telephone-event/8000\r\na=fmtp:{number} 0-15\r\n"));
+    }
     format!(
         "v=0\r\no=- {port} {version} IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
          m=audio {port} RTP/AVP{list}\r\n{maps}a=ptime:20\r\na={}\r\n",
@@ -104,7 +123,6 @@ fn name_of(format: u8) -> Option<&'static str> {
         0 => Some("PCMU/8000"),
         8 => Some("PCMA/8000"),
         9 => Some("G722/8000"),
-        101 => Some("telephone-event/8000"),
         _ => None,
     }
 }
@@ -121,10 +139,10 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         let ip = "10.1.0.3".parse().unwrap();
-        let body = write(ip, 4000, 1, &[8, 0], Way::SendOnly);
+        let body = write(ip, 4000, 1, &[8, 0], Some(101), Way::SendOnly);
         let read = Remote::read(body.as_bytes()).unwrap();
         assert_eq!(read.address, SocketAddr::new(ip, 4000));
-        assert_eq!(read.formats, [8, 0]);
+        assert_eq!((read.formats.as_slice(), read.events), (&[8, 0, 101][..], Some(101)));
         assert_eq!(read.way, Way::SendOnly);
         assert_eq!(Way::Both.answer_to(read.way), Way::ReceiveOnly);
         assert_eq!(Way::SendOnly.answer_to(Way::SendOnly), Way::None);

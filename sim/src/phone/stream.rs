@@ -111,6 +111,19 @@ impl Phone {
         (buffer.len() >= head + length).then(|| buffer.split_to(head + length).freeze())
     }
 
+    /// Power is gone: so are the streams.
+    pub(super) fn lose_streams(&mut self) {
+        for stream in std::mem::take(&mut self.line.received).into_keys() {
+            self.out.push(Effect::Disconnect(stream));
+        }
+        self.line = Line { broke: true, ..Line::default() };
+    }
+
+    /// A stream comes up while there is no power.
+    pub(super) fn refuse_stream(&mut self, stream: u64) {
+        self.out.push(Effect::Disconnect(stream));
+    }
+
     /// Closes everything and stays off.
     pub(super) fn close_streams(&mut self) {
         self.line.off = true;

@@ -6,6 +6,7 @@ use telex_engine::border::Transport;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Phone, Scene, Timer};
+use crate::plan::Habit;
 use crate::text::{Build, Msg};
 
 /// T1 of RFC 3261 §17.1.1.1.
@@ -30,6 +31,8 @@ pub(crate) enum Purpose {
     Bye(usize),
     /// Takes back this leg's INVITE.
     Cancel(usize),
+    /// Nothing that its answer would change.
+    Ignored,
 }
 
 /// Where a client transaction is.
@@ -187,6 +190,9 @@ impl Phone {
 
     /// The ACK of a refusal belongs to the transaction (RFC 3261 §17.1.1.3).
     fn acknowledge(&mut self, at: usize, msg: &Msg) {
+        if self.has(Habit::NeverAcks) {
+            return;
+        }
         let client = &mut self.clients[at];
         let ack = match &client.ack {
             Some(ack) => ack.clone(),
@@ -334,17 +340,47 @@ impl Phone {
         headers: &[(&str, String)],
         body: &str,
     ) -> Option<Bytes> {
+        self.servers.iter().find(|s| s.id == id && s.code < 200)?;
+        let (bytes, stream) = self.compose(id, code, headers, body)?;
         let unreliable = self.plan.transport == Transport::Udp;
-        let contact = self.contact();
-        let server = self.servers.iter_mut().find(|s| s.id == id && s.code < 200)?;
+        let server = self.servers.iter_mut().find(|s| s.id == id)?;
+        let invite = server.request.method() == "INVITE";
+        server.last = Some(bytes.clone());
+        server.code = code;
+        let (resend, end) = match (invite, code) {
+            (_, ..200) => (None, None),
+            (true, 300..) => (unreliable.then_some(scene.now + T1), Some(scene.now + LIFE)),
+            (false, _) if !unreliable => (None, Some(scene.now)),
+            _ => (None, Some(scene.now + LIFE)),
+        };
+        (server.resend, server.end) = (resend, end);
+        self.transmit(bytes.clone(), stream);
+        self.arm_both(resend, end, Timer::Server(id));
+        Some(bytes)
+    }
+
+    /// Writes a response, and says which stream it goes by.
+    pub(super) fn compose(
+        &mut self,
+        id: u64,
+        code: u16,
+        headers: &[(&str, String)],
+        body: &str,
+    ) -> Option<(Bytes, Option<u64>)> {
+        let (contact, allow, recorded) = (self.contact(), self.allow(), self.recorded());
+        let server = self.servers.iter().find(|s| s.id == id)?;
         let request = &server.request;
-        let invite = request.method() == "INVITE";
         let mut build = Build::response(code);
         for via in request.all("via") {
             build = build.header("Via", via);
         }
         if code < 300 {
             for route in request.all("record-route") {
+                build = build.header("Record-Route", route);
+            }
+        }
+        if request.method() == "INVITE" && request.tag("to").is_none() && code > 100 && code < 300 {
+            for route in &recorded {
                 build = build.header("Record-Route", route);
             }
         }
@@ -358,25 +394,12 @@ impl Phone {
             .header("Call-ID", request.call_id())
             .header("CSeq", request.get("cseq")?);
         if code > 100 && code < 300 {
-            build = build.header("Contact", &contact).header("Allow", super::ALLOW);
+            build = build.header("Contact", &contact).header("Allow", allow);
         }
         for (name, value) in headers {
             build = build.header(name, value);
         }
-        let bytes = build.body(body);
-        server.last = Some(bytes.clone());
-        server.code = code;
-        let (resend, end) = match (invite, code) {
-            (_, ..200) => (None, None),
-            (true, 300..) => (unreliable.then_some(scene.now + T1), Some(scene.now + LIFE)),
-            (false, _) if !unreliable => (None, Some(scene.now)),
-            _ => (None, Some(scene.now + LIFE)),
-        };
-        (server.resend, server.end) = (resend, end);
-        let stream = server.stream;
-        self.transmit(bytes.clone(), stream);
-        self.arm_both(resend, end, Timer::Server(id));
-        Some(bytes)
+        Some((build.body(body), server.stream))
     }
 
     pub(super) fn fire_server(&mut self, scene: &Scene<'_>, id: u64) {

@@ -82,7 +82,8 @@ impl Phone {
             Timer::Leg(_, LegTimer::Repeat) => ("timer of the repeated 2xx", false),
             Timer::Leg(_, LegTimer::AskAgain) => ("asking again", false),
             Timer::Leg(_, LegTimer::Refresh) => ("session refresh", false),
-            Timer::Leg(..) => ("", true),
+            Timer::Post(_) => ("the phone's own delay", false),
+            Timer::Leg(..) | Timer::Power(_) => ("", true),
         }
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! As text it is TOML ([`Plan::parse`], [`Plan::to_toml`]). Whatever is left out is off or as usual.
 
+pub mod characters;
 mod check;
 mod host;
 mod nat;
@@ -15,10 +16,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use telex_engine::border::Transport;
-use telex_engine::config::Config;
+use telex_engine::config::{Config, SipTimers};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+pub use characters::{ATTACKS, Attack, AttackKind, Digit, HABITS, Habit, Outage};
 pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
 pub use host::{Act, HostPlan, OperatorAct, Restart, StorePlan, WallStep, Window};
@@ -62,6 +64,9 @@ pub struct Plan {
     /// What its operators do, by time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<OperatorAct>,
+    /// Who attacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attacks: Vec<Attack>,
 }
 
 /// One telephone.
@@ -106,6 +111,15 @@ pub struct PhonePlan {
     pub display: String,
     /// It takes connections at its SIP port although it registers by datagram.
     pub takes_streams: bool,
+    /// Its payload type for telephone events (RFC 4733); without one it knows none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<u8>,
+    /// In which ways it is not like the others.
+    #[serde(with = "words::list", skip_serializing_if = "Vec::is_empty")]
+    pub habits: Vec<Habit>,
+    /// When it loses power.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
     /// The place in the plan that its luck comes from, when it is not its own: phones before it were taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub luck: Option<u32>,
@@ -138,6 +152,9 @@ pub struct CallPlan {
     /// A party holds and resumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Which keys are pressed.
+    #[serde(with = "words::list", skip_serializing_if = "Vec::is_empty")]
+    pub digits: Vec<Digit>,
     /// The caller sends no offer (RFC 3261 §13.2.1): the answer carries it and the ACK answers.
     pub late_offer: bool,
 }
@@ -315,6 +332,18 @@ pub struct ExchangePlan {
     /// The shortest session interval it accepts.
     #[serde(with = "words::word")]
     pub min_session: Duration,
+    /// T1 of RFC 3261 §17.1.1.1. Phones keep to the RFC's 500 ms.
+    #[serde(with = "words::word")]
+    pub t1: Duration,
+    /// T2.
+    #[serde(with = "words::word")]
+    pub t2: Duration,
+    /// T4.
+    #[serde(with = "words::word")]
+    pub t4: Duration,
+    /// Timer C.
+    #[serde(with = "words::word")]
+    pub timer_c: Duration,
     /// Digest realm.
     pub realm: String,
     /// The shortest registration it accepts.
@@ -350,8 +379,8 @@ pub enum BrokenTimer {
 const CALM: Duration = Duration::from_secs(120);
 /// What remains of [`CALM`] after two lives of a transaction.
 const PATIENT: Duration = Duration::from_secs(50);
-/// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
-pub const EMPTY: Duration = Duration::from_secs(120);
+/// Every table is empty this long after all hung up, with the T1 of the RFC.
+const EMPTY: Duration = Duration::from_secs(120);
 /// Faults last this long after the last call was dialled.
 pub const TAIL: Duration = Duration::from_secs(20);
 
@@ -367,7 +396,7 @@ impl Plan {
         let seconds = last.since(Instant::ZERO).as_nanos().div_ceil(1_000_000_000);
         self.calm = self.calm.min(Instant::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX) * 1000));
         self.empty = self.calm + self.exchange.calm();
-        self.end = self.empty + EMPTY;
+        self.end = self.empty + self.exchange.empty();
     }
 
     /// The name that the luck of phone `index` has.
@@ -406,6 +435,9 @@ impl Default for PhonePlan {
             mtu: None,
             display: String::new(),
             takes_streams: false,
+            events: None,
+            habits: Vec::new(),
+            outages: Vec::new(),
             luck: None,
         }
     }
@@ -422,6 +454,7 @@ impl Default for CallPlan {
             by: Side::Caller,
             talk: Duration::from_secs(5),
             hold: None,
+            digits: Vec::new(),
             late_offer: false,
         }
     }
@@ -438,7 +471,17 @@ impl ExchangePlan {
     /// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and
     /// the media timeout fit into it.
     pub fn calm(&self) -> Duration {
-        CALM + (self.ring + self.media_timeout).saturating_sub(PATIENT)
+        CALM + (self.ring + self.media_timeout).saturating_sub(PATIENT) + self.slow()
+    }
+
+    /// Every table is empty this long after all hung up: a BYE may live 64 T1 and its transaction as long.
+    pub fn empty(&self) -> Duration {
+        EMPTY + self.slow()
+    }
+
+    /// How much longer two lives of a transaction are than with the T1 of the RFC.
+    fn slow(&self) -> Duration {
+        self.t1.saturating_sub(SipTimers::default().t1) * 128
     }
 
     /// The times and limits of a configuration.
@@ -450,6 +493,10 @@ impl ExchangePlan {
             media_timeout: config.media_timeout.unwrap_or(Duration::from_secs(60)),
             session: config.session.expires,
             min_session: config.session.min_se,
+            t1: config.sip.t1,
+            t2: config.sip.t2,
+            t4: config.sip.t4,
+            timer_c: config.sip.timer_c,
             realm: config.realm.to_string(),
             min_expires: config.registrar.min_expires,
             max_expires: config.registrar.max_expires,

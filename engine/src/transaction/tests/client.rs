@@ -430,3 +430,22 @@ fn requests_that_fit_and_hosts_without_streams_stay_with_datagrams() {
     world.request(sized_draft(Method::Message, 5000), datagrams(PEER));
     assert_eq!(world.bench.sent_one().0, datagrams(PEER));
 }
+
+#[test]
+fn a_cancel_requires_nothing_though_its_invite_does() {
+    let mut world = World::new();
+    let text = String::from_utf8(
+        draft(Method::Invite).with_via(border::Transport::Udp, PEER.parse().unwrap(), "b").to_vec(),
+    );
+    let text = text.unwrap().replace("Max-Forwards", "Require: 100rel\r\nProxy-Require: x\r\nMax-Forwards");
+    let via = text.find("Via").unwrap();
+    let end = text[via..].find("\r\n").unwrap() + 2;
+    let text = text[..via].to_owned() + &text[via + end..];
+    let txn = world.request(Draft::new(Method::Invite, text.into()), datagrams(PEER));
+    let invite = world.bench.sent_one().1;
+    assert!(invite.contains("Require: 100rel"));
+    world.hear(&response_to(&invite, "180 Ringing", "z"));
+    world.cancel(txn);
+    let cancel = world.bench.sent_one().1;
+    assert!(cancel.starts_with("CANCEL ") && !cancel.contains("Require"), "{cancel}");
+}
