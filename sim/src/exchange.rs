@@ -275,6 +275,7 @@ impl World<'_> {
         }
         self.exchange.actions = actions;
         let stats = self.exchange.signalling.stats();
+        self.bounds.look(now, &stats, self.exchange.ports.len(), self.plan.phones.len())?;
         if stats.transactions < LARGE || self.exchange.steps.is_multiple_of(CHECK_EVERY) {
             let machine = &self.exchange.signalling;
             guarded(now, "check", || machine.check())?;
