@@ -102,8 +102,15 @@ impl Exchange {
     }
 
     /// It begins at `epoch`, for the how manieth time after the first.
-    pub(crate) fn begins(&mut self, epoch: Instant, life: u64) {
+    /// A driver begins somewhere in its range of ports: here always after those of its life before.
+    pub(crate) fn begins(&mut self, epoch: Instant, life: u64, first_port: u16) {
         (self.epoch, self.stream_base) = (epoch, life * STREAMS_PER_LIFE);
+        self.next_port = first_port;
+    }
+
+    /// The port that would be bound next.
+    pub(crate) fn next_port(&self) -> u16 {
+        self.next_port
     }
 
     /// A moment by the exchange's own count.
@@ -268,6 +275,7 @@ impl World<'_> {
         }
         self.exchange.actions = actions;
         let stats = self.exchange.signalling.stats();
+        self.bounds.look(now, &stats, self.exchange.ports.len(), self.plan.phones.len())?;
         if stats.transactions < LARGE || self.exchange.steps.is_multiple_of(CHECK_EVERY) {
             let machine = &self.exchange.signalling;
             guarded(now, "check", || machine.check())?;

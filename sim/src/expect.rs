@@ -89,3 +89,11 @@ fn is_kept_open(nat: &Nat, phone: &PhonePlan) -> bool {
     let broken = matches!(nat.alg, Some(Alg::ForgetsLength | Alg::BreaksPort | Alg::StripsRport));
     nat.reboots.is_empty() && (phone.transport == Transport::Tcp || (often && !broken))
 }
+
+/// Whether every packet of media arrives, in order, as far as phone and exchange are there.
+pub(crate) fn loses_nothing(plan: &Plan) -> bool {
+    let f = &plan.faults;
+    let none = f.loss + f.burst + f.corrupt + f.garble + f.duplicate + f.reorder == 0;
+    let whole = f.partitions.is_empty() && f.clogs.is_empty() && f.exact.is_empty();
+    none && whole && plan.nats.is_empty() && plan.operators.is_empty() && plan.host.restarts.is_empty()
+}

@@ -104,8 +104,9 @@ impl World<'_> {
         let stored = self.host.store.bindings();
         let boot = Boot { wall: self.wall(), bindings: stored.clone(), ..Boot::default() };
         let seed = self.plan.seed.wrapping_add(self.host.lives << 32);
+        let first_port = self.exchange.next_port();
         self.exchange = Exchange::new(self.plan, seed, self.config.clone(), boot);
-        self.exchange.begins(self.now, self.host.lives);
+        self.exchange.begins(self.now, self.host.lives, first_port);
         self.wakes = crate::oracle::host::Wakes::default();
         self.start_exchange()?;
         let good: BTreeSet<(SmolStr, SmolStr)> = stored

@@ -23,8 +23,9 @@ use crate::nat::sites::Sites;
 use crate::net::Network;
 use crate::operators::Stopping;
 use crate::oracle::border::Border;
+use crate::oracle::bounds::Bounds;
 use crate::oracle::host::Wakes;
-use crate::oracle::{Verdict, dialogs, leftovers, media};
+use crate::oracle::{Verdict, dialogs, digits, leftovers, media, rtp};
 use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::{Plan, Restart};
 use crate::streams::Streams;
@@ -170,6 +171,8 @@ pub(crate) struct World<'a> {
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
     pub(crate) loot: Loot,
+    pub(crate) rtp: rtp::Streams,
+    pub(crate) bounds: Bounds,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -220,6 +223,8 @@ impl<'a> World<'a> {
             rows: Vec::new(),
             border: Border::new(plan),
             loot: Loot::default(),
+            rtp: rtp::Streams::default(),
+            bounds: Bounds::default(),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -383,6 +388,8 @@ impl<'a> World<'a> {
         leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
         self.border.end(self.now)?;
+        dialogs::nobody_rings_in_vain(self.now, self.plan, &self.phones)?;
+        digits::digits_arrive_once(self.now, self.plan, &self.phones)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
     }
 

@@ -86,6 +86,8 @@ impl Answers {
             // A challenge may be stateless: made anew whenever its request comes, but with the same To tag
             // (§8.2.7).
             (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
+            // Who guesses passwords is told to wait before a challenge is made for the same request once more.
+            (Some(known), 503) if exit.is_provoked() && first_line(known).contains(" 401 ") => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());
                 return Err(broken("nothing_after_final", exit.now, reason));
