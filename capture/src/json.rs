@@ -6,20 +6,21 @@
 //!   `seconds`, `stopped` (list of `file`, `offset`, `why`: empty when all files were read to their ends).
 //! - `sip_requests`, `sip_responses`, `sdp_bodies`, `sip_over_tcp`, `messages_not_kept`: counts of messages.
 //! - `rtp_packets`, `rtp_streams`, `rtp_how` (`announced`, `both`, `guessed`), `rtcp_packets`, `dtmf_events`,
-//!   `stun_packets`, `ip_fragments`, `suspected_streams`: counts of packets.
+//!   `stun_packets`, `ip_fragments`, `suspected_streams`: counts of packets. `mos_assumes`: what the estimates of
+//!   opinion take for granted.
 //! - `messages`: each with `number`, `frame`, `time` (seconds since 1970), `source`, `destination`, `transport`, `kind`
 //!   (`request` or `response`), `method`, `uri`, `status`, `reason`, `from`, `to`, `call_id`, `cseq`, `via`, `contact`,
 //!   `content_type`, `headers` (list of name and value), `body` (null when it is not text), `sdp` (list of media:
 //!   `kind`, `address`, `port`, `proto`, `direction`, `codecs`, `words`), `repeats`, `defects`.
 //! - `streams`: each with `number`, `ssrc` (hexadecimal), `source`, `destination`, `codec`, `payload_type`, `clock`,
 //!   `payload_types`, `packets`, `octets`, `expected`, `lost`, `duplicates`, `reordered`, `jitter_ms`,
-//!   `jitter_max_ms`, `jitter_last_ms`, `max_gap_ms`, `began`, `seconds`, `mos`, `digits`, `dtmf_events`, `how`,
-//!   `announced_in`, `call`, `direction` (`to caller`, `to callee`).
+//!   `jitter_max_ms`, `jitter_last_ms`, `max_gap_ms`, `began`, `seconds`, `mos`, `digits`, `keys` (list of
+//!   `key`, `time`, `ms`), `dtmf_events`, `how`, `announced_in`, `call`, `direction` (`to caller`, `to callee`).
 //! - `calls`: each with `number`, `call_id`, `from`, `to`, `state`, `status`, `reason`, `setup_seconds`,
 //!   `ringing_seconds`, `seconds`, `ended_by`, `messages`, `streams`, `retransmissions`, `wrong` (list of `text` and
 //!   `messages`).
-//! - `exchanges`: requests outside calls: `method`, `to`, `source`, `destination`, `requests`, `outcomes`, `unanswered`,
-//!   `retransmissions`, `wrong`.
+//! - `exchanges`: requests outside calls: `method`, `to`, `source`, `destination`, `requests`, `outcomes` (how often
+//!   each final status came), `unanswered`, `retransmissions`, `wrong`.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -37,9 +38,15 @@ pub struct Document<'a> {
     /// What it shows.
     pub report: &'a Report,
     /// Files that could not be read to their ends.
-    pub stopped: &'a [(String, Stopped)],
+    pub stopped: &'a [(String, &'a Stopped)],
     /// The calls to which the lists are limited; empty for everything. The counts are of the whole capture.
     pub chosen: &'a [&'a Call],
+}
+
+/// The document as a value, for who goes on with it.
+pub fn document(report: &Report, stopped: &[(String, &Stopped)], chosen: &[&Call]) -> Value {
+    // Nothing in it can fail: keys are texts.
+    serde_json::to_value(Document { report, stopped, chosen }).unwrap_or_default()
 }
 
 impl Serialize for Document<'_> {
@@ -77,6 +84,10 @@ impl<I: Iterator<Item = Value> + Clone> Serialize for List<I> {
     }
 }
 
+/// What is assumed where a capture cannot tell.
+const MOS: &str = "E-model (ITU-T G.107): 50 ms of network delay, 20 ms of coder, a jitter buffer of twice the jitter and \
+    at least 40 ms that loses nothing, no echo, losses that come singly";
+
 /// Everything that is a single value.
 fn head(report: &Report) -> Vec<(&'static str, Value)> {
     let c = report.counts;
@@ -103,6 +114,7 @@ fn head(report: &Report) -> Vec<(&'static str, Value)> {
         ("dtmf_events", c.events.into()),
         ("stun_packets", c.stun.into()),
         ("ip_fragments", c.fragments.into()),
+        ("mos_assumes", MOS.into()),
         ("suspected_streams", report.suspects.len().into()),
     ]
 }
@@ -168,6 +180,11 @@ fn stream(s: &Stream) -> Value {
     let types = s.types.iter().map(|t| {
         json!({ "payload_type": t.codec.payload_type, "codec": t.codec.name, "packets": t.packets, "expected": t.expected })
     });
+    let clock = s.codec.clock.max(8000);
+    let keys = s.digits.iter().map(|digit| {
+        let ms = u64::from(digit.duration) * 1000 / u64::from(clock);
+        json!({ "key": digit.key, "time": seconds(digit.at), "ms": ms })
+    });
     json!({
         "number": s.number,
         "ssrc": format!("{:08x}", s.ssrc),
@@ -192,6 +209,7 @@ fn stream(s: &Stream) -> Value {
         "seconds": s.duration().as_secs_f64(),
         "mos": s.mos.map(rounded),
         "digits": s.keys(),
+        "keys": keys.collect::<Vec<_>>(),
         "dtmf_events": s.events,
         "encrypted": s.secure,
         "how": how,

@@ -361,6 +361,11 @@ pub fn messages<'a>(report: &'a Report, chosen: &'a [&'a Call]) -> impl Iterator
     report.messages.iter().filter(shown).map(|m| message(report, m) + "\n")
 }
 
+/// Everything, or what belongs to the chosen calls.
+pub fn report(report: &Report, chosen: &[&Call]) -> String {
+    messages(report, chosen).collect::<String>() + &summary(report, chosen)
+}
+
 /// Streams, calls, other exchanges and numbers, or what of these belongs to the chosen calls.
 pub fn summary(report: &Report, chosen: &[&Call]) -> String {
     let all = chosen.is_empty();

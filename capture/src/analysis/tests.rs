@@ -12,21 +12,18 @@ fn whole() -> Pcap {
     pcap
 }
 
-fn text(report: &Report) -> String {
-    text::messages(report, &[]).collect::<String>() + &text::summary(report, &[])
-}
-
-fn document(report: &Report, chosen: &[&Call]) -> serde_json::Value {
-    serde_json::to_value(json::Document { report, stopped: &[], chosen }).unwrap()
-}
-
-/// Reads octets as a capture and shows it in every way; gives where it stopped.
-fn show(octets: &[u8]) -> (Report, Option<Stopped>) {
+/// Reads octets as a capture; gives where it stopped.
+fn read(octets: &[u8]) -> (Report, Option<Stopped>) {
     let mut analyser = Analyser::new(Options { guess: true, audio: true });
     let stopped = analyser.read(octets).err();
-    let report = analyser.finish();
-    text(&report);
-    document(&report, &[]);
+    (analyser.finish(), stopped)
+}
+
+/// The same, and shows it in every way.
+fn show(octets: &[u8]) -> (Report, Option<Stopped>) {
+    let (report, stopped) = read(octets);
+    text::report(&report, &[]);
+    json::document(&report, &[], &[]);
     ladder::text(&report, &[]);
     svg::picture(&report, &[]);
     for stream in &report.streams {
@@ -109,7 +106,7 @@ fn a_call_as_a_ladder() {
 #[test]
 fn a_call_as_json_has_the_keys_that_are_promised() {
     let report = whole().report(Options::default());
-    let all = document(&report, &[]);
+    let all = json::document(&report, &[], &[]);
     for (key, count) in [
         ("sip_requests", 3),
         ("sip_responses", 3),
@@ -127,7 +124,7 @@ fn a_call_as_json_has_the_keys_that_are_promised() {
     assert_eq!(all["calls"][0]["state"], "answered");
     // One call only.
     let call = report.call_named("all-1").unwrap();
-    assert_eq!(document(&report, &[call])["messages"].as_array().map(Vec::len), Some(6));
+    assert_eq!(json::document(&report, &[], &[call])["messages"].as_array().map(Vec::len), Some(6));
     assert!(report.call_named("xyz").is_err());
 }
 
@@ -156,7 +153,7 @@ fn control_characters_do_not_reach_the_terminal() {
     let evil = b"INVITE sip:b SIP/2.0\r\nSubject: \x1b[2Jgone\r\nCall-ID: c\x07\r\n\r\nx\x1b[0m<&>";
     pcap.udp(0, "10.0.0.1:5060", "10.0.0.2:5060", evil);
     let report = pcap.report(Options::default());
-    let shown = [text(&report), ladder::text(&report, &[]), svg::picture(&report, &[])].concat();
+    let shown = [text::report(&report, &[]), ladder::text(&report, &[]), svg::picture(&report, &[])].concat();
     assert!(!shown.contains(['\x1b', '\x07']), "{shown}");
     assert!(shown.contains("\\u{1b}[2Jgone"));
 }
@@ -187,13 +184,16 @@ fn a_capture_cut_anywhere_is_read_as_far_as_it_goes() {
     let all = show(&octets).0.counts.frames;
     let mut before = 0;
     for cut in 0..octets.len() {
-        let (report, stopped) = show(&octets[..cut]);
+        let (report, stopped) = read(&octets[..cut]);
+        if report.counts.frames > before {
+            show(&octets[..cut]);
+        }
         assert!(report.counts.frames >= before && report.counts.frames < all);
         before = report.counts.frames;
         match stopped {
             Some(stopped) => assert!(stopped.offset <= cut as u64),
             // Between two records a cut cannot be seen.
-            None => assert_eq!(show(&octets[..cut + 1]).1.map(|s| s.offset), Some(cut as u64)),
+            None => assert_eq!(read(&octets[..cut + 1]).1.map(|s| s.offset), Some(cut as u64)),
         }
     }
 }
@@ -211,5 +211,39 @@ proptest! {
             octets[at] = value;
         }
         show(&octets);
+    }
+}
+
+/// `cargo test --release -p telex-capture speed -- --ignored --nocapture` says how fast captures are read.
+#[test]
+#[ignore = "measures; of use in a release build only"]
+fn speed() {
+    let mut calls = Pcap::new(101);
+    open(&mut calls);
+    for n in 0..400_000_u32 {
+        let ends = if n % 2 == 0 { (ALICE_MEDIA, BOB_MEDIA) } else { (BOB_MEDIA, ALICE_MEDIA) };
+        let packet = crate::testing::rtp(0, (n / 2) as u16, n / 2 * 160, n % 2, &[0x55; 160]);
+        calls.rtp(400 + u64::from(n) * 10, ends, &packet);
+    }
+    let mut messages = Pcap::new(101);
+    while messages.octets.len() < 100_000_000 {
+        open(&mut messages);
+        close(&mut messages, 3300);
+    }
+    let mut stream = Pcap::new(101);
+    let (from, to) = (address("10.0.0.1:80"), address("10.0.0.2:40000"));
+    for n in 0..70_000_u32 {
+        stream.add(u64::from(n), &tcp(from, to, n.wrapping_mul(1400), 0, &[0; 1400]));
+    }
+    for (name, pcap) in [("media", calls), ("SIP", messages), ("other TCP", stream)] {
+        let start = std::time::Instant::now();
+        let report = pcap.report(Options::default());
+        let (megabytes, seconds) = (pcap.octets.len() as f64 / 1e6, start.elapsed().as_secs_f64());
+        let c = report.counts;
+        let (sip, rtp) = (c.requests + c.responses, c.rtp);
+        println!(
+            "{name}: {megabytes:.0} MB in {seconds:.2} s, {:.0} MB/s; {sip} SIP, {rtp} RTP",
+            megabytes / seconds
+        );
     }
 }

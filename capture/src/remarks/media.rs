@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Remarks, named};
+use super::{Remarks, named, times};
 use crate::analysis::Report;
 use crate::calls::{Call, State};
 use crate::limits::REMARKS;
@@ -283,9 +283,9 @@ fn undelivered(report: &Report, call: &Call, places: &BTreeSet<SocketAddr>, rema
         let media = places.contains(&told.destination);
         if media || told.destination == call.callee || told.destination == call.caller {
             let text = format!(
-                "{} says {} times that {} cannot be reached (ICMP): {}",
+                "{} says {} that {} cannot be reached (ICMP): {}",
                 told.by,
-                told.count,
+                times(told.count as usize),
                 told.destination,
                 if media { "nobody listens where media was announced" } else { "nobody listens there" }
             );

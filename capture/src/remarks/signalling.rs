@@ -239,6 +239,11 @@ pub(super) fn of_exchange(report: &Report, exchange: &Exchange) -> Vec<Remark> {
         let Exchange { method, destination, .. } = exchange;
         remarks.add(format!("{method} to {destination} was never answered ({})", named(&silent)), silent);
     }
+    for told in report.undelivered.iter().filter(|told| told.destination == exchange.destination) {
+        let times = times(told.count as usize);
+        let text = format!("{} says {times} that {} cannot be reached (ICMP)", told.by, told.destination);
+        remarks.add(text, []);
+    }
     let messages: Vec<&Message> = exchange.messages.iter().filter_map(|n| report.message(*n)).collect();
     credentials(&messages, &mut remarks);
     defects(&messages, &mut remarks);

@@ -16,8 +16,8 @@ const DAMAGED: u8 = 2;
 /// SIP is found on any port over UDP and TCP, media where session descriptions announce it. Several files are read as
 /// one capture, in the order given.
 ///
-/// Exit status: 0 all was read; 1 a file cannot be opened, read or written, or --call fits no call; 2 a capture is damaged,
-/// or is none: what could be read is shown, and where it stopped making sense is said on standard error.
+/// Exit status: 0 all was read; 1 a file cannot be opened, read or written, or --call fits no call; 2 a capture is
+/// damaged, or is none: what could be read is shown, and where it stopped making sense is said on standard error.
 #[derive(Debug, Args)]
 pub(super) struct Parse {
     /// Captures; - for standard input.
@@ -102,7 +102,8 @@ fn show(options: &Parse, report: &Report, stopped: &[(String, Stopped)]) -> Resu
     let mut out = BufWriter::new(io::stdout().lock());
     // Whoever closed the output does not want to know.
     let _ = if options.json {
-        let document = json::Document { report, stopped, chosen: &calls };
+        let stopped: Vec<(String, &Stopped)> = stopped.iter().map(|(file, s)| (file.clone(), s)).collect();
+        let document = json::Document { report, stopped: &stopped, chosen: &calls };
         serde_json::to_writer_pretty(&mut out, &document)
             .map_err(io::Error::from)
             .and_then(|()| writeln!(out))
