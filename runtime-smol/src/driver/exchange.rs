@@ -215,7 +215,6 @@ impl Exchange {
                 break;
             }
         }
-        self.parts.shards.iter_mut().for_each(Shard::wake);
         self.blocked = self.parts.listeners.retry();
     }
 
@@ -355,8 +354,10 @@ impl Exchange {
     }
 
     /// Sends the datagrams of this turn. One after the other they cost the kernel less than with work in between, since
-    /// whoever receives them is awake after the first. True when that brought something about.
+    /// whoever receives them is awake after the first. Media is told first what it will be sent by those who read them.
+    /// True when that brought something about.
     fn send_datagrams(&mut self) -> bool {
+        self.parts.shards.iter_mut().for_each(Shard::wake);
         for (flow, bytes) in self.leaving.drain(..) {
             if let Flow::Datagram { listener, .. } = flow
                 && !self.parts.listeners.send(listener, flow, bytes)
