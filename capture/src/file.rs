@@ -8,7 +8,10 @@ use crate::time::Time;
 
 /// Longest record header: a pcapng packet block with its two lengths.
 const HEADER_OCTETS: usize = 64;
-const BUFFER_OCTETS: usize = FRAME_OCTETS + HEADER_OCTETS;
+/// Longest record that is held.
+const RECORD_OCTETS: usize = FRAME_OCTETS + HEADER_OCTETS;
+/// Octets read at once, as long as records are shorter.
+const BUFFER_OCTETS: usize = 1 << 17;
 
 /// How the octets of a frame begin: a number of the registry of link types at tcpdump.org.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -239,7 +242,7 @@ impl<R: Read> Capture<R> {
                 self.input.skip(length.into())?.ok_or(Damage::Cut("block"))?;
                 continue;
             }
-            if length as usize > BUFFER_OCTETS {
+            if length as usize > RECORD_OCTETS {
                 return Err(Damage::TooLong(length.into()));
             }
             if let Some(found) = self.block(kind, length as usize)? {
@@ -402,11 +405,11 @@ fn short(octets: &[u8], at: usize, big_endian: bool) -> u16 {
     if big_endian { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) }
 }
 
-/// A window of fixed size over a reader.
+/// A window over a reader. It grows to the longest record that is met, within [`RECORD_OCTETS`].
 #[derive(Debug)]
 struct Input<R> {
     reader: R,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
     start: usize,
     end: usize,
     /// Octets of the reader before `start`.
@@ -415,15 +418,21 @@ struct Input<R> {
 
 impl<R: Read> Input<R> {
     fn new(reader: R) -> Self {
-        Self { reader, buffer: vec![0; 2 * BUFFER_OCTETS].into(), start: 0, end: 0, position: 0 }
+        Self { reader, buffer: vec![0; BUFFER_OCTETS], start: 0, end: 0, position: 0 }
     }
 
-    /// The next `count` octets, or what is left of them. `count` is no more than [`BUFFER_OCTETS`].
+    /// The next `count` octets, or what is left of them. `count` is no more than [`RECORD_OCTETS`].
     fn peek_up_to(&mut self, count: usize) -> io::Result<&[u8]> {
         while self.end - self.start < count {
             if self.buffer.len() - self.start < count {
-                self.buffer.copy_within(self.start..self.end, 0);
-                (self.start, self.end) = (0, self.end - self.start);
+                if self.start > 0 {
+                    self.buffer.copy_within(self.start..self.end, 0);
+                    (self.start, self.end) = (0, self.end - self.start);
+                }
+                // Not by what a record claims, but as its octets come in.
+                if self.end == self.buffer.len() {
+                    self.buffer.resize((2 * self.end).min(RECORD_OCTETS), 0);
+                }
             }
             let Some(room) = self.buffer.get_mut(self.end..) else { break };
             match self.reader.read(room) {

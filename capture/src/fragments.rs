@@ -158,7 +158,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_order_and_any_repetition_give_the_same_octets(
-            content in prop::collection::vec(any::<u8>(), 1..400),
+            content in prop::collection::vec(any::<u8>(), 1..250),
             size in 1..60usize,
             shuffle in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
         ) {

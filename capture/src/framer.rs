@@ -5,7 +5,7 @@ use bytes::Bytes;
 use memchr::{memchr, memmem};
 
 use crate::limits::{HEAD_OCTETS, MESSAGE_OCTETS};
-use crate::start::{Begins, begins, without_breaks};
+use crate::start::{Begins, begins, is_sip, without_breaks};
 
 /// A message found in a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Framer {
 
     fn give_up(&mut self, why: &str, found: &mut Vec<Framed>) {
         let octets = std::mem::take(&mut self.buffer);
-        if begins(&octets) == Begins::Sip {
+        if is_sip(&octets) {
             found.push(Framed { octets: octets.into(), defect: Some(why.to_owned()) });
         }
         self.reset();

@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -156,6 +156,11 @@ impl Exchange {
         self.server
     }
 
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
     /// What it has told so far: standard output and log.
     pub fn log(&self) -> String {
         self.program.output()
@@ -172,6 +177,16 @@ impl Exchange {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{program:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{program:?} printed {text:?}: {e}"))
+    }
+
+    /// Runs one of its commands with these arguments and its configuration.
+    ///
+    /// # Panics
+    /// When the program cannot be run.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let mut program = Command::new(binary());
+        program.args(arguments).arg("--config").arg(&self.config);
+        program.output().unwrap_or_else(|e| panic!("{program:?}: {e}"))
     }
 
     /// Ends a call as an operator does.

@@ -29,6 +29,9 @@ pub const TARGETS: &[Target] = &[
     ("rtcp", t::rtcp::check),
     ("config", t::config::check),
     ("control", t::control::check),
+    ("capture", t::capture::check),
+    ("plan", t::plan::check),
+    ("recording", t::recording::check),
     ("conversation", conversation::check),
 ];
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use telex_engine::sip::Message;
 
+use crate::conversation::STEP;
 use crate::targets;
 
 /// Writes them.
@@ -18,6 +19,15 @@ pub fn write(folder: &Path) -> std::io::Result<()> {
         }
     }
     media(&mut seeds)?;
+    for file in fs::read_dir(home.join("../sim/plans"))? {
+        seeds.put("plan", &fs::read(file?.path())?)?;
+    }
+    for (options, steps) in (0..).zip(CONVERSATIONS) {
+        seeds.put("conversation", &[&[options % 2 * 9], steps.concat().as_slice()].concat())?;
+    }
+    for recording in targets::recording::seeds() {
+        seeds.put("recording", &recording)?;
+    }
     let sample = fs::read(home.join("../runtime-smol/src/config/sample.toml"))?;
     seeds.put("config", &sample)?;
     for line in ["{\"do\":\"calls\"}\n", "{\"do\":\"hangup\",\"call\":7}\n", "{\"do\":\"stats\"}"] {
@@ -25,6 +35,63 @@ pub fn write(folder: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+/// Calls and what may befall them, as steps: `conversation/steps.rs` says what each does.
+const CONVERSATIONS: [&[[u8; STEP]]; 11] = {
+    const ALICE: [u8; STEP] = [29, 0, 0, 0];
+    const BOB: [u8; STEP] = [29, 1, 0, 0];
+    // Alice calls Bob, who rings and answers; she acknowledges.
+    const CALL: [u8; STEP] = [30, 0, 0, 7];
+    const BYE: [u8; STEP] = [7, 0, 0, 0];
+    [
+        &[ALICE, BOB, CALL, [21, 0, 0, 0], [21, 1, 0, 0], [18, 4, 0, 0], BYE, [18, 7, 0, 0]],
+        &[ALICE, BOB, CALL, [21, 0, 0xe0, 0], [18, 15, 0, 0], [7, 1, 0, 0]],
+        // Hold and resume.
+        &[
+            ALICE,
+            BOB,
+            CALL,
+            [7, 0, 1, 0x18],
+            [2, 0, 0, 0],
+            [5, 0, 0, 0],
+            [7, 0, 1, 8],
+            [2, 0, 0, 0],
+            [5, 0, 0, 0],
+        ],
+        // Echo and tone.
+        &[ALICE, [30, 0, 4, 4], [21, 0, 0xe0, 0], [18, 15, 0, 0], BYE],
+        &[ALICE, [30, 0, 5, 4], [18, 5, 0, 0], [10, 0, 0, 0], BYE],
+        // Given up while it rings.
+        &[ALICE, BOB, [30, 0, 0, 1], [10, 0, 0, 0], [2, 0, 15, 0], [18, 9, 0, 0]],
+        // Over a stream, which is closed in the middle.
+        &[ALICE, [29, 2, 0, 0], [30, 0, 2, 7], [21, 0, 0, 0], BYE, [16, 2, 1, 0]],
+        // To a host name.
+        &[ALICE, [30, 0, 7, 7], BYE],
+        // Media hears late that the exchange is stopping.
+        &[
+            ALICE,
+            BOB,
+            [29, 5, 0, 0],
+            [30, 0, 0, 3],
+            [23, 0, 0, 0],
+            [5, 0, 0, 0],
+            [28, 5, 201, 0],
+            [18, 9, 0, 0],
+        ],
+        // Reliable provisional responses.
+        &[ALICE, BOB, [1, 0, 0, 11], [1, 0, 0, 11], [2, 0, 1, 0], [7, 0, 3, 0], [2, 0, 0, 0], [5, 0, 0, 0]],
+        // A device on a wire, and everything an operator may do.
+        &[
+            [30, 3, 1, 1],
+            [27, 1, 0, 0],
+            [27, 2, 1, 0],
+            [24, 0, 0, 0],
+            [25, 0, 0, 0],
+            [26, 0, 0, 0],
+            [28, 0, 3, 0],
+        ],
+    ]
+};
 
 struct Seeds {
     folder: PathBuf,
@@ -44,6 +111,13 @@ fn message(seeds: &mut Seeds, octets: &[u8]) -> std::io::Result<()> {
     seeds.put("message", octets)?;
     seeds.put("peer", octets)?;
     seeds.put("framer", &[b"\x20", octets].concat())?;
+    if let Ok(length) = u16::try_from(octets.len()) {
+        // A datagram, and a segment, of a capture.
+        for kind in [0, 1] {
+            let head = [1, kind, 0x88, length.to_be_bytes()[0], length.to_be_bytes()[1]];
+            seeds.put("capture", &[&head[..], octets].concat())?;
+        }
+    }
     let Ok(message) = Message::parse(Bytes::copy_from_slice(octets)) else { return Ok(()) };
     seeds.put("uri", message.request_uri().as_bytes())?;
     for header in message.headers() {

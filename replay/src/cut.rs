@@ -91,8 +91,12 @@ impl Kept {
             notes.push(format!("the call began before what is kept, the last {kept}"));
         }
         let begin = all.get(found.range.start).map_or(checkpoint.now, |(_, entry)| entry.now) - order.before;
-        let segment = run.iter().rposition(|(checkpoint, _)| checkpoint.now <= begin).unwrap_or(0);
-        let segment = if order.wanted == Wanted::All { 0 } else { segment };
+        let segment = run.iter().rposition(|(checkpoint, _)| checkpoint.now <= begin);
+        if segment.is_none() && found.from_the_start && order.wanted != Wanted::All {
+            let short = words::span((begin + order.before).since(checkpoint.now));
+            notes.push(format!("what is kept begins only {short} before it"));
+        }
+        let segment = segment.filter(|_| order.wanted != Wanted::All).unwrap_or(0);
         let entries = all.iter().take(found.range.end).filter(|(n, _)| *n >= segment);
         let entries: Vec<Entry> = entries.map(|(_, entry)| (*entry).clone()).collect();
         let checkpoint = run.get(segment).map_or(checkpoint, |(checkpoint, _)| checkpoint).clone();

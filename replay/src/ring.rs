@@ -65,6 +65,14 @@ impl Recorder {
         Self { memory, full: VecDeque::new(), held: 0, current: None, step: 0, refusal: None }
     }
 
+    /// Keeps up to this much from now on.
+    pub fn resize(&mut self, memory: usize) {
+        self.memory = memory;
+        self.close();
+        self.make_room(0);
+        self.refusal = None;
+    }
+
     /// Call this before `machine` is handed `input`, and [`Recorder::after`] afterwards.
     pub fn before(&mut self, machine: &Signalling, now: Instant, input: &Input) {
         if self.is_due(now) {
@@ -140,6 +148,10 @@ impl Recorder {
             // A vector doubles.
             s.octets() + 2 * (self.memory / SEGMENTS).max(s.octets())
         });
+        self.make_room(coming);
+    }
+
+    fn make_room(&mut self, coming: usize) {
         while self.held + coming > self.memory
             && let Some(oldest) = self.full.pop_front()
         {

@@ -183,7 +183,7 @@ fn right_answers_stay_right_under_the_stand_ins() {
 #[test]
 fn a_call_is_cut_with_what_came_before_and_until_its_end() {
     let plan = plan(7, 60);
-    let mut ringing = ring(&plan, 400 << 10);
+    let mut ringing = ring(&plan, 800 << 10);
     let all = cut(&mut ringing, Wanted::All).unwrap();
     let ended = |entry: &telex_replay::Entry| {
         entry.actions.iter().find_map(|action| match action {
@@ -214,6 +214,7 @@ fn a_call_is_cut_with_what_came_before_and_until_its_end() {
     assert!(same.entries.iter().any(|entry| entry.now == start.now));
 
     // One that the ring has forgotten, and one that never was.
+    let mut ringing = ring(&plan, 400 << 10);
     assert!(matches!(cut(&mut ringing, Wanted::Call(1)), Err(CutError::NoSuchCall { .. })));
     assert!(matches!(cut(&mut ringing, Wanted::CallId("x".into())), Err(CutError::NoSuchCall { .. })));
 }

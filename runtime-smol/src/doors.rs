@@ -16,5 +16,5 @@ pub fn config(text: &str) -> Result<(), String> {
 
 /// Reads a line of the control socket.
 pub fn request(line: &str) -> Option<Control> {
-    serde_json::from_str::<crate::control::Request>(line).ok().map(Control::from)
+    serde_json::from_str::<crate::control::Request>(line).ok().and_then(|request| request.split().ok())
 }

@@ -20,6 +20,7 @@ mod first_run;
 mod log;
 mod media;
 mod poll;
+mod record;
 mod store;
 
 /// Runs the program with the arguments of the process.

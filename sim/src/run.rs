@@ -20,6 +20,8 @@ pub struct Outcome {
     pub calls: u64,
     /// Calls that were answered.
     pub answered: u64,
+    /// Answered calls in which both sides heard each other.
+    pub two_way: u64,
     /// Calls refused as busy.
     pub busy: u64,
     /// Calls refused for another reason, unknown and unregistered numbers among them.
@@ -150,6 +152,7 @@ fn outcome(plan: &Plan, world: &World<'_>, verdict: Verdict) -> Outcome {
         ..Outcome::default()
     };
     count(&mut outcome, &world.phones);
+    outcome.two_way = two_way(&world.phones);
     outcome.broken = verdict.err().map(|broken| {
         let ladder = ladder::draw(plan, &world.rows, broken.call, LAST);
         let why = why(broken.oracle);
@@ -164,6 +167,15 @@ fn count(outcome: &mut Outcome, phones: &[Phone]) {
         outcome.calls += 1;
         *place(outcome, leg) += 1;
     }
+}
+
+/// Calls in which each of two phones heard the other.
+fn two_way(phones: &[Phone]) -> u64 {
+    let legs = || phones.iter().flat_map(|p| p.legs.iter());
+    let heard =
+        |one: &Leg, other: &Leg| one.last_heard(other.id).is_some() && other.last_heard(one.id).is_some();
+    let callers = legs().filter(|l| l.side == Side::Caller);
+    callers.filter(|one| legs().any(|other| other.call == one.call && heard(one, other))).count() as u64
 }
 
 fn place<'a>(outcome: &'a mut Outcome, leg: &Leg) -> &'a mut u64 {

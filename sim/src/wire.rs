@@ -34,6 +34,10 @@ impl World<'_> {
     }
 
     pub(crate) fn datagram_in(&mut self, remote: SocketAddr, bytes: Bytes) -> Verdict {
+        if self.host.away {
+            self.network.stopped(Why::Away);
+            return Ok(());
+        }
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
         self.border.received(remote, bytes.len());
@@ -76,11 +80,8 @@ impl World<'_> {
             }
             Flow::Stream { stream } => match self.streams.get(stream) {
                 Some(known) => (Place::Phone(known.phone, SIP_PORT), Transport::Tcp),
-                // It is being opened to where nobody listens, and will be told so.
-                None => {
-                    self.border.lost(&msg);
-                    return Ok(());
-                }
+                // It is being opened to where nobody listens, and the exchange will be told so.
+                None => return self.unheard(&msg, bytes, cause),
             },
         };
         let Some(phone) = self.addressee(&msg, flow, place) else {
@@ -117,6 +118,13 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A message is given to a stream that will never be open.
+    fn unheard(&mut self, msg: &Msg, raw: &Bytes, cause: Cause<'_>) -> Verdict {
+        let (transport, remote) = (Transport::Tcp, SocketAddr::new(EXCHANGE, 0));
+        let exit = Exit { now: self.now, msg, raw, transport, waits: true, remote, cause };
+        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.unheard(&exit) }
     }
 
     /// The phone that a message is for. Behind a box it need not be the one that gets it: a port may have been
@@ -169,6 +177,10 @@ impl World<'_> {
                 .find(|call| plan.calls[*call].at <= self.now && fits(call) && calling(call))
         };
         match by_cause.or_else(begun) {
+            Some(call) if self.stopping.is_some_and(|stopping| plan.calls[call].at > stopping.since) => {
+                let reason = format!("call {call} is begun while the exchange stops");
+                Err(broken("stops_in_time", self.now, reason))
+            }
             Some(call) => {
                 self.book.insert(msg.call_id().to_owned(), call);
                 Ok(())

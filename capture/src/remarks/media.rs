@@ -1,12 +1,13 @@
 //! What looks wrong in the media of a call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Remarks, named};
+use super::{Remarks, named, times};
 use crate::analysis::Report;
 use crate::calls::{Call, State};
+use crate::limits::REMARKS;
 use crate::message::Message;
 use crate::sdp::{Direction, Media};
 use crate::streams::Stream;
@@ -38,15 +39,15 @@ struct Side {
 }
 
 impl Side {
-    /// Whether it allowed this all the time between two moments.
-    fn always(&self, from: Time, to: Time, allowed: fn(Direction) -> bool) -> bool {
+    /// Whether it wanted media both ways all the time between two moments: a party that holds may be silent, too.
+    fn talks(&self, from: Time, to: Time) -> bool {
         let before = self.ways.iter().rev().find(|(at, _)| *at <= from);
         let within = self.ways.iter().filter(|(at, _)| (from..=to).contains(at));
-        before.into_iter().chain(within).all(|(_, way)| allowed(*way))
+        before.into_iter().chain(within).all(|(_, way)| *way == Direction::SendRecv)
     }
 }
 
-pub(super) fn of_call(report: &Report, call: &Call, remarks: &mut Remarks) {
+pub(super) fn of_call(report: &Report, call: &Call, strays: &Strays<'_>, remarks: &mut Remarks) {
     let streams: Vec<&Stream> = call.streams.iter().filter_map(|n| report.stream(*n)).collect();
     let [caller, callee] = sides(report, call);
     if call.state == State::Answered && call.duration() >= Some(SHORT) {
@@ -62,7 +63,7 @@ pub(super) fn of_call(report: &Report, call: &Call, remarks: &mut Remarks) {
         origin(stream, from, remarks);
     }
     let places: BTreeSet<SocketAddr> = caller.places.union(&callee.places).copied().collect();
-    unannounced(report, call, &places, remarks);
+    unannounced(strays, call, &places, remarks);
     undelivered(report, call, &places, remarks);
 }
 
@@ -160,19 +161,24 @@ fn answer(report: &Report, call: &Call, remarks: &mut Remarks) {
     }
 }
 
-/// Loss and jitter.
+/// Loss and jitter, and what listeners would say.
 fn quality(stream: &Stream, remarks: &mut Remarks) {
-    let name = format!("stream {} ({} to {})", stream.number, stream.source, stream.destination);
-    if stream.loss() > LOSS && stream.packets >= SOME {
+    let mut parts = Vec::new();
+    if stream.loss() > LOSS {
         let percent = 100.0 * stream.loss();
-        let text = format!("{name} lost {} of {} packets ({percent:.1} %)", stream.lost, stream.expected);
-        remarks.add(text, []);
+        parts.push(format!("lost {} of {} packets ({percent:.1} %)", stream.lost, stream.expected));
     }
-    if let Some(jitter) = stream.jitter.filter(|j| j.mean > JITTER) {
-        remarks.add(format!("{name} has {:.0} ms of jitter", jitter.mean), []);
+    // Timestamps that stood still during a pause make a jitter that nobody hears.
+    let paused = stream.gap.length > SILENCE;
+    if let Some(jitter) = stream.jitter.filter(|j| j.mean > JITTER && !paused) {
+        parts.push(format!("has {:.0} ms of jitter", jitter.mean));
     }
-    if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && stream.packets >= SOME) {
-        remarks.add(format!("{name} would be called poor: MOS {mos:.1}"), []);
+    if let Some(mos) = stream.mos.filter(|mos| *mos < OPINION && !(paused && parts.is_empty())) {
+        parts.push(format!("would be called poor (MOS {mos:.1})"));
+    }
+    if !parts.is_empty() && stream.packets >= SOME {
+        let (number, source, destination) = (stream.number, stream.source, stream.destination);
+        remarks.add(format!("stream {number} ({source} to {destination}) {}", parts.join(", ")), []);
     }
 }
 
@@ -180,8 +186,7 @@ fn quality(stream: &Stream, remarks: &mut Remarks) {
 fn silence(stream: &Stream, from: &Side, to: &Side, remarks: &mut Remarks) {
     let gap = stream.gap;
     let began = Time::from_nanos(gap.until.as_nanos().saturating_sub(gap.length.as_nanos() as u64));
-    let due =
-        from.always(began, gap.until, Direction::sends) && to.always(began, gap.until, Direction::receives);
+    let due = from.talks(began, gap.until) && to.talks(began, gap.until);
     if gap.length > SILENCE && due {
         let (number, source, destination) = (stream.number, stream.source, stream.destination);
         let length = span(gap.length);
@@ -237,23 +242,38 @@ fn origin(stream: &Stream, sender: &Side, remarks: &mut Remarks) {
     }
 }
 
+/// Streams of no call, by the hosts they go between.
+pub(super) type Strays<'a> = BTreeMap<IpAddr, Vec<&'a Stream>>;
+
+/// What looks like RTP and belongs to no call.
+pub(super) fn strays(report: &Report) -> Strays<'_> {
+    let mut strays = Strays::new();
+    let others = report.streams.iter().filter(|s| s.call.is_none());
+    for stream in report.suspects.iter().chain(others) {
+        let (from, to) = (stream.source.ip(), stream.destination.ip());
+        strays.entry(from).or_default().push(stream);
+        if to != from {
+            strays.entry(to).or_default().push(stream);
+        }
+    }
+    strays
+}
+
 /// What looks like RTP between the hosts of this call and was not announced.
-fn unannounced(report: &Report, call: &Call, places: &BTreeSet<SocketAddr>, remarks: &mut Remarks) {
+fn unannounced(strays: &Strays<'_>, call: &Call, places: &BTreeSet<SocketAddr>, remarks: &mut Remarks) {
     let hosts: BTreeSet<IpAddr> = places.iter().map(SocketAddr::ip).collect();
     let within = |at: Time| at >= call.began && at <= call.ended.unwrap_or(call.last);
-    let others = report.streams.iter().filter(|s| s.call.is_none());
-    for stream in report.suspects.iter().chain(others).filter(|s| within(s.began)) {
-        if hosts.contains(&stream.source.ip()) || hosts.contains(&stream.destination.ip()) {
-            let text = format!(
-                "media to a port never announced: {} packets of {} from {} to {}, from frame {} on",
-                stream.packets,
-                stream.codec.title(),
-                stream.source,
-                stream.destination,
-                stream.frame
-            );
-            remarks.add(text, []);
-        }
+    let streams = hosts.iter().filter_map(|host| strays.get(host)).flatten();
+    for stream in streams.filter(|s| within(s.began)).take(REMARKS) {
+        let text = format!(
+            "media to a port never announced: {} packets of {} from {} to {}, from frame {} on",
+            stream.packets,
+            stream.codec.title(),
+            stream.source,
+            stream.destination,
+            stream.frame
+        );
+        remarks.add(text, []);
     }
 }
 
@@ -263,9 +283,9 @@ fn undelivered(report: &Report, call: &Call, places: &BTreeSet<SocketAddr>, rema
         let media = places.contains(&told.destination);
         if media || told.destination == call.callee || told.destination == call.caller {
             let text = format!(
-                "{} says {} times that {} cannot be reached (ICMP): {}",
+                "{} says {} that {} cannot be reached (ICMP): {}",
                 told.by,
-                told.count,
+                times(told.count as usize),
                 told.destination,
                 if media { "nobody listens where media was announced" } else { "nobody listens there" }
             );

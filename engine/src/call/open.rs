@@ -13,7 +13,7 @@ use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
-use crate::dialog::{Invitation, Invited, is_sdp, without_tag};
+use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
@@ -80,6 +80,7 @@ impl Calls {
             }
             if refusal.status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");
+                reply = reply.header(HeaderName::AcceptEncoding, "identity");
             }
             below.stack.respond(cx, incoming.txn, &reply);
         }
@@ -317,7 +318,7 @@ impl Calls {
 
 /// The session description of an INVITE; `None` when it asks for our offer.
 fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
-    if invite.body().is_empty() {
+    if invite.body().is_empty() || is_optional(invite) && !is_sdp(invite) {
         return Ok(None);
     }
     if !is_sdp(invite) || invite.header(HeaderName::ContentEncoding).is_some() {

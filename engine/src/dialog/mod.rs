@@ -13,6 +13,8 @@ mod uac;
 mod uas;
 mod within;
 
-pub(crate) use session::{ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_sdp};
+pub(crate) use session::{
+    ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
+};
 pub(crate) use sessions::{Sessions, Stack};
 pub(crate) use state::without_tag;

@@ -11,7 +11,7 @@ use super::state::Dialog;
 use crate::auth::Answers;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, ServerKey};
-use crate::sip::{HeaderName, Message, Method, Refresher, Status};
+use crate::sip::{HeaderName, Message, Method, Refresher, Status, Tagged};
 use crate::time::Duration;
 use crate::timers::TimerKey;
 
@@ -137,7 +137,7 @@ pub(crate) struct Reliable {
 pub(crate) struct Ours {
     /// Its transaction.
     pub(crate) txn: ClientKey,
-    /// INVITE or UPDATE.
+    /// INVITE, UPDATE, or PRACK.
     pub(crate) method: Method,
     /// Its CSeq.
     pub(crate) cseq: u32,
@@ -149,7 +149,7 @@ pub(crate) struct Ours {
 pub(crate) struct Theirs {
     /// Its transaction.
     pub(crate) txn: ServerKey,
-    /// INVITE or UPDATE.
+    /// INVITE, UPDATE, or PRACK.
     pub(crate) method: Method,
     /// Its CSeq.
     pub(crate) cseq: u32,
@@ -295,6 +295,13 @@ pub(crate) fn asked(message: &Message) -> Asked {
 /// Whether the body of a message is a session description.
 pub(crate) fn is_sdp(message: &Message) -> bool {
     message.content_type().is_some_and(|t| t.is_ok_and(|t| t.is("application", "sdp")))
+}
+
+/// Whether who does not understand the body may go on without it (RFC 3261 §20.11).
+pub(crate) fn is_optional(message: &Message) -> bool {
+    let disposition = message.header(HeaderName::ContentDisposition);
+    let disposition = disposition.and_then(|value| Tagged::parse("Content-Disposition", value).ok());
+    disposition.and_then(|d| d.params.value("handling")).is_some_and(|v| v.eq_ignore_ascii_case("optional"))
 }
 
 /// The session description a message carries, or nothing.

@@ -56,6 +56,12 @@ fn record_routes(message: &Message) -> Vec<SmolStr> {
 }
 
 impl Dialog {
+    /// CSeq of the peer's last request.
+    #[cfg(feature = "serde")]
+    pub(crate) const fn remote_cseq(&self) -> Option<u32> {
+        self.remote_cseq
+    }
+
     /// The dialog that our 1xx or 2xx to this INVITE establishes (§12.1.1).
     pub(crate) fn as_uas(invite: &Message, flow: Flow, local_tag: SmolStr) -> Result<Self, ParseError> {
         let (from, to) = (invite.from()?, invite.to()?);
@@ -134,18 +140,7 @@ impl Dialog {
             self.local_cseq += 1;
             self.local_cseq
         });
-        let loose = self.routes.first().is_none_or(|first| is_loose(first));
-        let uri = if loose { &self.target } else { &self.routes[0] };
-        let mut writer = Writer::request(method.as_str(), uri);
-        if loose {
-            for route in &self.routes {
-                writer.header(HeaderName::Route, format_args!("<{route}>"));
-            }
-        } else {
-            for route in self.routes[1..].iter().chain([&self.target]) {
-                writer.header(HeaderName::Route, format_args!("<{route}>"));
-            }
-        }
+        let mut writer = routed(method, &self.target, &self.routes);
         writer.header(HeaderName::MaxForwards, 70);
         writer.header(HeaderName::From, format_args!("{};tag={}", self.local, self.local_tag));
         if self.remote_tag.is_empty() {
@@ -177,6 +172,20 @@ impl Dialog {
             (_, kind) => transport.target(cx, kind, contact.1).unwrap_or(self.flow),
         }
     }
+}
+
+/// Begins a request to `target` along a route set: a strict router that comes first is the Request-URI, and the target
+/// the last Route (§12.2.1.1).
+pub(super) fn routed(method: Method, target: &SmolStr, routes: &[SmolStr]) -> Writer {
+    let (uri, routes, last) = match routes {
+        [first, rest @ ..] if !is_loose(first) => (first, rest, Some(target)),
+        all => (target, all, None),
+    };
+    let mut writer = Writer::request(method.as_str(), uri);
+    for route in routes.iter().chain(last) {
+        writer.header(HeaderName::Route, format_args!("<{route}>"));
+    }
+    writer
 }
 
 fn is_loose(route: &str) -> bool {

@@ -6,13 +6,13 @@ use smol_str::SmolStr;
 use super::session::{AGENT, Heard, Invitation, LegEvent, Phase, Role, Session, asked, description};
 use super::session_timer::SessionTimer;
 use super::sessions::{Sessions, Stack};
-use super::state::Dialog;
+use super::state::{Dialog, routed};
 use super::{ALLOW, SUPPORTED};
 use crate::border::Flow;
 use crate::cx::{CallKey, Cx, LegKey};
 use crate::limits;
 use crate::planted::Fault;
-use crate::sip::{HeaderName, Message, Method, Status, Writer};
+use crate::sip::{HeaderName, Message, Method, Status};
 use crate::transaction::Draft;
 
 /// Reason of a BYE to a fork that answered too late (RFC 3326).
@@ -264,10 +264,7 @@ fn ask(
     contact: &str,
 ) -> Draft {
     let config = cx.config.session;
-    let mut writer = Writer::request(Method::Invite.as_str(), &invitation.uri);
-    for route in &invitation.routes {
-        writer.header(HeaderName::Route, format_args!("<{route}>"));
-    }
+    let mut writer = routed(Method::Invite, &invitation.uri, &invitation.routes);
     let floor = min_se.map_or(config.min_se.as_secs(), u64::from);
     writer.header(HeaderName::MaxForwards, invitation.max_forwards);
     writer.header(HeaderName::From, format_args!("{};tag={}", invitation.from, ids.0));

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::Ending;
-use super::session::{Heard, Invited, LegEvent, Phase, Reliable, Role, Session, Unacked, asked, description};
+use super::session::{
+    Heard, Invited, LegEvent, Phase, Reliable, Role, Session, Theirs, Unacked, asked, description, is_sdp,
+};
 use super::session_timer::{Refresher, SessionTimer};
 use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::state::Dialog;
@@ -41,6 +43,12 @@ impl Sessions {
         self.place(cx, stack, leg, None);
         self.owns_server(txn, leg);
         Ok(leg)
+    }
+
+    /// Whether the caller takes provisional responses only reliably.
+    pub(crate) fn is_reliable(&self, leg: LegKey) -> bool {
+        let role = self.all.get(leg).map(|session| &session.role);
+        matches!(role, Some(Role::Uas { reliable: true, .. }))
     }
 
     /// Gives a provisional response (101 to 199), reliably when the caller requires it.
@@ -192,7 +200,8 @@ impl Sessions {
         heard
     }
 
-    /// PRACK: stops the repetition of our reliable response (RFC 3262 §3).
+    /// PRACK: stops the repetition of our reliable response (RFC 3262 §3). One with an offer is answered by the call
+    /// (§5).
     pub(super) fn pracked(
         &mut self,
         cx: &mut Cx<'_>,
@@ -200,11 +209,11 @@ impl Sessions {
         leg: LegKey,
         txn: ServerKey,
         message: &Message,
-    ) {
-        let Some(session) = self.all.get_mut(leg) else { return };
-        let Role::Uas { txn: invite, cseq, .. } = session.role else {
+    ) -> Option<Heard> {
+        let session = self.all.get_mut(leg)?;
+        let Role::Uas { cseq, asked, .. } = session.role else {
             stack.respond(cx, txn, &Reply::new(Status::NO_SUCH_TRANSACTION));
-            return;
+            return None;
         };
         let waits = session.reliable.as_ref().map(|r| r.rseq).or(session.overtaken.take());
         let rack = message.rack().and_then(Result::ok);
@@ -213,13 +222,26 @@ impl Sessions {
         });
         if !matches {
             stack.respond(cx, txn, &session.reply(Status::NO_SUCH_TRANSACTION));
-            return;
+            return None;
         }
         if let Some(reliable) = session.reliable.take() {
             cx.timers.cancel(reliable.again);
             cx.timers.cancel(reliable.give_up);
         }
+        if is_sdp(message) && session.theirs.is_none() {
+            let cseq = message.cseq().ok()?.number;
+            session.theirs = Some(Theirs { txn, method: Method::Prack, cseq, asked });
+            return self.heard(leg, LegEvent::Offered { body: description(message) });
+        }
         stack.respond(cx, txn, &session.reply(Status::OK));
+        self.after_prack(cx, stack, leg);
+        None
+    }
+
+    /// Says what had to wait for the PRACK.
+    pub(super) fn after_prack(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        let Role::Uas { txn: invite, .. } = session.role else { return };
         if let Some(body) = session.held_answer.take() {
             session.held_progress = None;
             self.answer(cx, stack, leg, body);

@@ -45,10 +45,7 @@ impl Sessions {
         match message.method() {
             Method::Bye => self.bye_received(cx, stack, leg, txn),
             Method::Invite | Method::Update => self.change_received(cx, stack, leg, txn, message, flow, cseq),
-            Method::Prack => {
-                self.pracked(cx, stack, leg, txn, message);
-                None
-            }
+            Method::Prack => self.pracked(cx, stack, leg, txn, message),
             Method::Options => {
                 let reply = capabilities(session.reply(Status::OK), &session.contact);
                 stack.respond(cx, txn, &reply.header(HeaderName::Accept, "application/sdp"));
@@ -115,6 +112,7 @@ impl Sessions {
                 reply = reply.header(HeaderName::RetryAfter, retry);
             } else if status == Status::UNSUPPORTED_MEDIA_TYPE {
                 reply = reply.header(HeaderName::Accept, "application/sdp");
+                reply = reply.header(HeaderName::AcceptEncoding, "identity");
             }
             stack.respond(cx, txn, &reply);
             return None;
@@ -143,12 +141,17 @@ impl Sessions {
         self.heard(leg, event)
     }
 
-    /// Accepts what the party asked for by re-INVITE or UPDATE. `body` is our answer, or our offer when it asked for
-    /// one.
+    /// Accepts what the party asked for by re-INVITE, UPDATE or PRACK. `body` is our answer, or our offer when it asked
+    /// for one.
     pub(crate) fn accept_offer(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, body: Bytes) {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Some(theirs) = session.theirs.take() else { return };
         session.body = body;
+        if theirs.method == Method::Prack {
+            let reply = session.reply(Status::OK).session(session.body.clone());
+            stack.respond(cx, theirs.txn, &reply);
+            return self.after_prack(cx, stack, leg);
+        }
         session.timer = SessionTimer::for_uas(theirs.asked, &cx.config.session).ok();
         if theirs.method == Method::Invite {
             session.send_2xx(cx, stack, leg, theirs.txn, theirs.cseq);
@@ -176,6 +179,9 @@ impl Sessions {
                 reply = reply.header(HeaderName::Warning, warning);
             }
             stack.respond(cx, theirs.txn, &reply);
+            if theirs.method == Method::Prack {
+                self.after_prack(cx, stack, leg);
+            }
         }
     }
 

@@ -13,10 +13,11 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use self::gate::Gate;
 pub(crate) use self::listeners::DEFAULT_PORT;
@@ -27,12 +28,15 @@ use self::streams::{Stage, Streams};
 use crate::border::{self, Action, Flow, Interface, Listener, ListenerId, StreamEvent, StreamId};
 use crate::cx::Cx;
 use crate::event::Event;
+use crate::index::HashKey;
 use crate::limits;
 use crate::planted::Fault;
 use crate::rng::Rng;
 use crate::sip::{Frame, HeaderName, Message, Method, ParseError, Status};
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
+#[cfg(feature = "serde")]
+use crate::view::{Armed, StreamView};
 
 /// A message that is whole and well formed, and where it came from.
 #[derive(Clone, Debug)]
@@ -93,6 +97,8 @@ pub(crate) struct Transport {
     listeners: Listeners,
     streams: Streams,
     gate: Gate,
+    /// Key of the To tags of stateless answers.
+    tag_key: HashKey,
     load: Load,
     /// Number of the next stream that we open.
     next: u64,
@@ -110,6 +116,7 @@ impl Transport {
             listeners,
             streams: Streams::default(),
             gate: Gate::new(rng),
+            tag_key: HashKey::new(rng),
             load: Load::default(),
             next: 2,
             received: 0,
@@ -122,6 +129,12 @@ impl Transport {
     /// Takes new keys for everything that is hashed. O(n).
     pub(crate) fn rekey(&mut self, rng: &mut Rng) {
         self.gate.rekey(rng);
+    }
+
+    /// All streams in words.
+    #[cfg(feature = "serde")]
+    pub(crate) fn views(&self, armed: &Armed) -> Vec<StreamView> {
+        self.streams.views(armed)
     }
 
     /// Octets of messages that are not whole yet.
@@ -146,6 +159,11 @@ impl Transport {
     ) -> Option<Arrival> {
         // Keep-alives: CRLF once or twice, four zeros and the like (RFC 5626 §3.5.1). No message is that short.
         if bytes.len() <= 4 {
+            return None;
+        }
+        if self.load.is_high(cx.now) && !self.gate.crowd(cx.now, remote.ip()) {
+            self.received += 1;
+            self.limited += 1;
             return None;
         }
         let message = match Message::parse(bytes) {
@@ -345,11 +363,16 @@ impl Transport {
         if arrival.message.method() == Method::Ack || !arrival.message.is_request() {
             return;
         }
-        let drawn = cx.rng.tag.token::<10>();
-        let tag = reply.to_tag.as_ref().unwrap_or(&drawn);
-        let bytes = reply.write(&arrival.message, arrival.source, Some(tag));
+        let tag = reply.to_tag.clone().unwrap_or_else(|| self.stateless_tag(&arrival.message));
+        let bytes = reply.write(&arrival.message, arrival.source, Some(&tag));
         let mut path = self.path(arrival);
         self.send_back(cx, &mut path, bytes);
+    }
+
+    /// The To tag of an answer that nothing is kept of: the same whenever the request comes again (RFC 3261 §8.2.7).
+    fn stateless_tag(&self, request: &Message) -> SmolStr {
+        let parts = [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq];
+        format_smolstr!("{:016x}", self.tag_key.hash_one(parts.map(|name| request.header(name))))
     }
 
     /// Whether a request that no transaction knows may be taken; it was refused when not. Over the rate of its source a
@@ -407,7 +430,7 @@ impl Transport {
         self.overload(cx, what);
     }
 
-    /// A request of this source was accepted: it is no stranger any more.
+    /// A request of this source was accepted, or it answered one of ours: it is no stranger any more.
     pub(crate) fn know(&mut self, source: SocketAddr) {
         self.gate.know(source.ip());
     }
@@ -449,13 +472,13 @@ impl Transport {
         self.full
     }
 
-    /// How many new requests were over the rate of their source.
+    /// How many new requests and unread datagrams were over the rate of their source.
     pub(crate) const fn limited(&self) -> u64 {
         self.limited
     }
 
-    /// How many sources are remembered.
-    pub(crate) fn sources(&self) -> usize {
+    /// How many strangers are remembered, and how many known sources.
+    pub(crate) fn sources(&self) -> (usize, usize) {
         self.gate.len()
     }
 

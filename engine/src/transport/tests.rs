@@ -260,13 +260,19 @@ fn a_malformed_request_is_answered_with_the_reason_when_it_can_be() {
         SIP/2.0 400 bad Max-Forwards: not a number
         Via: SIP/2.0/UDP 192.0.2.7:5062;branch=z9hG4bK1;rport=5062;received=192.0.2.7
         From: <sip:100@192.0.2.1>;tag=a
-        To: <sip:192.0.2.1>;tag=ktiw9afjm4
+        To: <sip:192.0.2.1>;tag=1d2df91e0d5c5b94
         Call-ID: 1@192.0.2.7
         CSeq: 1 OPTIONS
         Content-Length: 0
         "#);
     assert!(matches!(&events[..], [Action::Report(Event::Malformed { answered: true, .. })]), "{events:?}");
     assert_eq!((world.transport.received(), world.transport.malformed()), (1, 1));
+    let mut again = || {
+        assert!(world.datagram("192.0.2.7:5062", wire(&bad)).is_none());
+        world.bench.out.truncate(1);
+        world.bench.sent_one().1
+    };
+    assert_eq!(again(), again(), "the To tag of a stateless answer stays (RFC 3261 §8.2.7)");
 
     let method = OPTIONS.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE");
     assert!(world.datagram("192.0.2.7:5062", wire(&method)).is_none());

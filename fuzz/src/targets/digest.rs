@@ -48,7 +48,8 @@ fn judged(text: &str) {
     let mut judge = Authenticator::new(&mut Rng::new(Seed::from_number(1), Purpose::Nonce), &CONFIG);
     let raw = format!("INVITE {URI} SIP/2.0\r\nAuthorization: {text}\r\n\r\n");
     let Ok(message) = Message::parse(Bytes::from(raw)) else { return };
-    match judge.check(Instant::from_millis(5), &CONFIG, &message, Challenge::Www) {
+    let source = ([192, 0, 2, 1], 5060).into();
+    match judge.check(Instant::from_millis(5), &CONFIG, &message, source, Challenge::Www) {
         Verdict::Accepted(who) => panic!("{who} was let in by {text:?}"),
         Verdict::Challenge { values, .. } => {
             assert_eq!(values.len(), 2);
@@ -56,6 +57,7 @@ fn judged(text: &str) {
                 assert!(DigestChallenge::parse(value).is_ok_and(|c| c.realm() == CONFIG.realm.as_str()));
             }
         }
+        Verdict::Slowed { .. } => panic!("slowed at the first guess"),
         Verdict::Malformed(reason) => {
             assert!(!reason.is_empty() && Challenge::Www.status() == Status::UNAUTHORIZED)
         }

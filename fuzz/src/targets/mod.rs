@@ -1,5 +1,6 @@
 //! The targets, one file each.
 
+pub(crate) mod capture;
 pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod digest;
@@ -7,6 +8,8 @@ pub(crate) mod framer;
 pub(crate) mod header;
 pub(crate) mod message;
 pub(crate) mod peer;
+pub(crate) mod plan;
+pub(crate) mod recording;
 pub(crate) mod rtcp;
 pub(crate) mod rtp;
 pub(crate) mod sdp;

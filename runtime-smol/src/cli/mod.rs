@@ -1,6 +1,8 @@
 //! The command line.
 
 mod parse;
+mod record;
+mod replay;
 mod sim;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -62,6 +64,10 @@ enum Command {
     Stats(Running),
     Sim(Box<sim::Sim>),
     Parse(parse::Parse),
+    /// Keep what has happened: the flight recorder.
+    #[command(subcommand)]
+    Record(record::Record),
+    Replay(replay::Replay),
 }
 
 #[derive(Debug, Args)]
@@ -91,12 +97,14 @@ pub(crate) fn main() -> ExitCode {
         None => start(Path::new(CONFIG), clock),
         Some(Command::Run { file, trace_sip }) => load(&file.config).and_then(|s| run(s, trace_sip, clock)),
         Some(Command::Check { file }) => load(&file.config).map(|settings| check(&settings)),
-        Some(Command::Registrations(running)) => ask(&running, Request::Registrations),
-        Some(Command::Calls(running)) => ask(&running, Request::Calls),
-        Some(Command::Hangup { id, running }) => ask(&running, Request::Hangup { call: id }),
-        Some(Command::Stats(running)) => ask(&running, Request::Stats),
+        Some(Command::Registrations(running)) => ask(&running, &Request::Registrations),
+        Some(Command::Calls(running)) => ask(&running, &Request::Calls),
+        Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),
+        Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),
+        Some(Command::Record(record::Record::Cut(cut))) => record::cut(&cut),
+        Some(Command::Replay(options)) => return replay::main(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -171,15 +179,21 @@ fn check(settings: &Settings) {
     print(&format!("{} is right: {phones} phone{s}\n", settings.path.display()));
 }
 
-fn ask(running: &Running, request: Request) -> Result<(), Failure> {
-    let socket = match &running.control {
-        Some(socket) => socket.clone(),
-        // The exchange may run on while its file is being edited, or from a file that this user may not read.
-        None => config::load(&running.file.config)
-            .map_or_else(|_| running.file.config.with_extension("sock"), |settings| settings.control),
-    };
-    print(&control::ask(&socket, request, running.json)?);
+fn ask(running: &Running, request: &Request) -> Result<(), Failure> {
+    print(&control::ask(&running.socket(), request, running.json)?);
     Ok(())
+}
+
+impl Running {
+    /// Where the exchange answers.
+    fn socket(&self) -> PathBuf {
+        match &self.control {
+            Some(socket) => socket.clone(),
+            // The exchange may run on while its file is being edited, or from a file that this user may not read.
+            None => config::load(&self.file.config)
+                .map_or_else(|_| self.file.config.with_extension("sock"), |settings| settings.control),
+        }
+    }
 }
 
 #[cfg(test)]

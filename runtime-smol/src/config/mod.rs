@@ -3,6 +3,7 @@
 mod phones;
 mod problem;
 mod reader;
+mod record;
 mod sample;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,6 +18,7 @@ use telex_engine::limits;
 use toml::de::DeTable;
 
 pub(crate) use problem::Refused;
+pub(crate) use reader::duration;
 pub(crate) use sample::sample;
 
 use problem::Problem;
@@ -31,6 +33,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["ring", "session", "min_session", "grace"]),
+    ("record", &["memory"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact"]),
 ];
 
@@ -60,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) control: PathBuf,
     /// How long calls may go on after the order to stop.
     pub(crate) grace: Duration,
+    /// Octets of memory for the flight recorder; `None` when there is none.
+    pub(crate) record: Option<usize>,
 }
 
 /// A socket to listen on, as configured.
@@ -158,6 +163,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         grace: call
             .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
             .map_or(Duration::from_secs(10), |t| t.value),
+        record: record::memory(reader, root),
         engine: Arc::new(engine),
     }
 }

@@ -298,7 +298,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Reads `500ms`, `30s`, `5m`, `2h`.
-fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;

@@ -7,41 +7,68 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::table::render;
-use super::{Reply, Request};
+use super::{Cut, CutRequest, Reply, Request};
 
 /// How long the exchange may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a recording may take to be cut.
+const CUTTING: Duration = Duration::from_secs(120);
+
 /// Asks the exchange behind the socket at `path`; gives the text to print, as JSON or for people.
 ///
 /// Errors with what to tell the operator.
-pub(crate) fn ask(path: &Path, request: Request, json: bool) -> Result<String, String> {
-    let text = exchange(path, request).map_err(|e| {
-        let shown = path.display();
-        match e.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-                format!("no telex is running here: nothing answers on {shown}; say where with --control or --config")
-            }
-            std::io::ErrorKind::PermissionDenied => format!("{shown} belongs to another user: use sudo, or sudo -u"),
-            _ => format!("no answer from {shown}: {e}"),
-        }
-    })?;
-    let reply: Reply =
-        serde_json::from_str(&text).map_err(|e| format!("the answer is not understood: {e}"))?;
-    match reply {
+pub(crate) fn ask(path: &Path, request: &Request, json: bool) -> Result<String, String> {
+    let octets = exchange(path, request, PATIENCE).map_err(|e| explain(path, &e))?;
+    let text = String::from_utf8_lossy(&octets).into_owned();
+    match understood(octets.trim_ascii_end())? {
         Reply::Error(error) => Err(error),
         _ if json => Ok(text),
         reply => Ok(render(&reply)),
     }
 }
 
-fn exchange(path: &Path, request: Request) -> std::io::Result<String> {
+/// Asks for a recording; gives what is said about it, and the octets of its file.
+///
+/// Errors with what to tell the operator.
+pub(crate) fn cut(path: &Path, request: CutRequest) -> Result<(Cut, Vec<u8>), String> {
+    let octets = exchange(path, &Request::RecordCut(request), CUTTING).map_err(|e| explain(path, &e))?;
+    let end = octets.iter().position(|&b| b == b'\n').unwrap_or(octets.len());
+    let (line, recording) = octets.split_at_checked(end + 1).unwrap_or((&octets, &[]));
+    match understood(line)? {
+        Reply::Recording(cut) if cut.octets == recording.len() => Ok((cut, recording.to_vec())),
+        Reply::Recording(_) => Err("the recording did not arrive whole".to_owned()),
+        Reply::Error(error) => Err(error),
+        _ => Err("the answer is not understood".to_owned()),
+    }
+}
+
+fn understood(line: &[u8]) -> Result<Reply, String> {
+    serde_json::from_slice(line).map_err(|e| format!("the answer is not understood: {e}"))
+}
+
+fn explain(path: &Path, e: &std::io::Error) -> String {
+    let shown = path.display();
+    match e.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+            format!(
+                "no telex is running here: nothing answers on {shown}; say where with --control or --config"
+            )
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("{shown} belongs to another user: use sudo, or sudo -u")
+        }
+        _ => format!("no answer from {shown}: {e}"),
+    }
+}
+
+fn exchange(path: &Path, request: &Request, patience: Duration) -> std::io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("{}\n", serde_json::to_string(&request)?).as_bytes())?;
+    stream.write_all(format!("{}\n", serde_json::to_string(request)?).as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
+    let mut octets = Vec::new();
+    stream.read_to_end(&mut octets)?;
+    Ok(octets)
 }

@@ -4,17 +4,19 @@
 //! answered `{"error":"…"}`. Times are whole seconds. The documents are what `--json` prints.
 
 mod client;
+mod cut;
 mod server;
 mod table;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};
 
-pub(crate) use client::ask;
+pub(crate) use client::{ask, cut};
+pub(crate) use cut::{Cut, CutRequest};
 pub(crate) use server::{Question, bind};
 
 /// What may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
     /// All registrations.
@@ -28,16 +30,20 @@ pub(crate) enum Request {
     },
     /// Sizes of all tables.
     Stats,
+    /// A recording of what has happened.
+    RecordCut(CutRequest),
 }
 
-impl From<Request> for Control {
-    fn from(request: Request) -> Self {
-        match request {
-            Request::Registrations => Self::Registrations,
-            Request::Calls => Self::Calls,
-            Request::Hangup { call } => Self::Hangup { call },
-            Request::Stats => Self::Stats,
-        }
+impl Request {
+    /// For the engine, or for the recorder.
+    pub(crate) fn split(self) -> Result<Control, CutRequest> {
+        Ok(match self {
+            Self::Registrations => Control::Registrations,
+            Self::Calls => Control::Calls,
+            Self::Hangup { call } => Control::Hangup { call },
+            Self::Stats => Control::Stats,
+            Self::RecordCut(cut) => return Err(cut),
+        })
     }
 }
 
@@ -53,6 +59,8 @@ pub(crate) enum Reply {
     HungUp(u64),
     /// Sizes of all tables.
     Stats(Stats),
+    /// A recording follows.
+    Recording(Cut),
     /// Why it was not done.
     Error(String),
 }
@@ -108,6 +116,20 @@ pub(crate) struct Stats {
     pub(crate) received: u64,
     /// Those that were dropped as malformed.
     pub(crate) malformed: u64,
+    /// Sources that proved to be somebody; they have no rate.
+    pub(crate) known: usize,
+    /// Other sources whose rates are remembered.
+    pub(crate) strangers: usize,
+    /// Entries of the fullest table of those who gave wrong credentials.
+    pub(crate) guessers: usize,
+    /// Since the start: credentials that were not looked at after too many wrong ones.
+    pub(crate) slowed: u64,
+    /// New requests over the rate of their source.
+    pub(crate) limited: u64,
+    /// New requests, calls and streams refused because a table was full or nearly.
+    pub(crate) full: u64,
+    /// New requests refused because there was more to do than time.
+    pub(crate) shed: u64,
 }
 
 impl Reply {
@@ -135,6 +157,13 @@ impl Reply {
                 timers: s.timers,
                 received: s.received,
                 malformed: s.malformed,
+                known: s.known,
+                strangers: s.strangers,
+                guessers: s.guessers,
+                slowed: s.slowed,
+                limited: s.limited,
+                full: s.full,
+                shed: s.shed,
             }),
         }
     }

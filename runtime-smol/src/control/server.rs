@@ -12,20 +12,29 @@ use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use smol::{Async, LocalExecutor, Timer};
 use telex_engine::border::{Control, ControlReply};
 
-use super::{Reply, Request};
+use super::{CutRequest, Reply, Request};
+use crate::record::Cutting;
 
 /// Octets of the longest request.
 const REQUEST: usize = 1024;
-/// How long one side may keep the other waiting.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may last. Cutting a large recording takes its time.
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A question on its way to the engine.
+/// A question on its way to the driver.
 #[derive(Debug)]
-pub(crate) struct Question {
-    /// What is asked.
-    pub(crate) request: Control,
-    /// Where the answer goes, with the uptime in seconds.
-    pub(crate) answer: Sender<(ControlReply, u64)>,
+pub(crate) enum Question {
+    /// For the engine.
+    Engine {
+        /// What is asked.
+        request: Control,
+        /// Where the answer goes, with the uptime in seconds.
+        answer: Sender<(ControlReply, u64)>,
+    },
+    /// What the recorder has kept.
+    Cut {
+        /// Where it goes, or why there is nothing.
+        answer: Sender<Result<Cutting, String>>,
+    },
 }
 
 /// The bound socket.
@@ -100,18 +109,40 @@ async fn answer<F: Future<Output = ()>>(mut stream: Async<UnixStream>, ask: impl
             Ok(n) => line.extend_from_slice(piece.get(..n).unwrap_or_default()),
         }
     }
-    let reply = match serde_json::from_slice::<Request>(&line) {
-        Err(e) => Reply::Error(format!("this request is not understood: {e}")),
-        Ok(request) => {
-            let (answer, answered) = bounded(1);
-            ask(Question { request: request.into(), answer }).await;
-            match answered.recv().await {
-                Ok((reply, uptime)) => Reply::new(reply, uptime),
-                Err(_) => Reply::Error("the exchange is stopping".to_owned()),
-            }
-        }
+    let (reply, recording) = match serde_json::from_slice::<Request>(&line) {
+        Err(e) => (Reply::Error(format!("this request is not understood: {e}")), Vec::new()),
+        Ok(request) => match request.split() {
+            Ok(request) => (engine(request, ask).await, Vec::new()),
+            Err(request) => cut(request, ask).await,
+        },
     };
     let mut text = serde_json::to_vec(&reply).unwrap_or_default();
     text.push(b'\n');
-    let _ = stream.write_all(&text).await;
+    if stream.write_all(&text).await.is_ok() {
+        let _ = stream.write_all(&recording).await;
+    }
+}
+
+async fn engine<F: Future<Output = ()>>(request: Control, ask: impl Fn(Question) -> F) -> Reply {
+    let (answer, answered) = bounded(1);
+    ask(Question::Engine { request, answer }).await;
+    match answered.recv().await {
+        Ok((reply, uptime)) => Reply::new(reply, uptime),
+        Err(_) => stopping(),
+    }
+}
+
+async fn cut<F: Future<Output = ()>>(request: CutRequest, ask: impl Fn(Question) -> F) -> (Reply, Vec<u8>) {
+    let (answer, answered) = bounded(1);
+    ask(Question::Cut { answer }).await;
+    match answered.recv().await {
+        // It takes a while and must not hold up the exchange.
+        Ok(Ok(cutting)) => smol::unblock(move || request.make(&cutting)).await,
+        Ok(Err(error)) => (Reply::Error(error), Vec::new()),
+        Err(_) => (stopping(), Vec::new()),
+    }
+}
+
+fn stopping() -> Reply {
+    Reply::Error("the exchange is stopping".to_owned())
 }

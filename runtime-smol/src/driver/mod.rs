@@ -6,6 +6,7 @@ mod listeners;
 mod resolver;
 mod streams;
 mod udp;
+mod waiting;
 
 use std::io::{self, Write as _};
 use std::net::TcpStream;
@@ -27,6 +28,7 @@ use crate::control::{self, Question};
 use crate::desk::{Desk, Opening};
 use crate::media;
 use crate::poll::{Bell, Poller, Post};
+use crate::record::Tape;
 use exchange::{Exchange, Parts};
 use listeners::Listeners;
 use resolver::Resolver;
@@ -93,8 +95,11 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         Desk::start(opening, options.log).map_err(|e| format!("cannot start a thread: {e}"))?;
     let mut listeners = Listeners::new(Rc::clone(&executor), inbox.clone());
     listeners.become_(&settings.listen, &poller)?;
-    let seed = seed()?;
-    let plan = plan(&settings, seed, options.clock, reports);
+    // Media has randomness of its own: a recording of signalling says nothing about it.
+    let (seed, media_seed) = (Seed::from_bytes(random()?), Seed::from_bytes(random()?));
+    let [a, b, c, d, ..] = random()?;
+    let first_pair = u32::from_be_bytes([a, b, c, d]);
+    let plan = media::Plan { first_pair, ..plan(&settings, media_seed, options.clock, reports) };
     let shards = media::start(&plan).map_err(|e| {
         let (ports, bind) = (plan.ports, plan.bind);
         format!("cannot bind media ports {ports} on {bind}: {e}; choose others in [media] ports, or another [media] bind")
@@ -115,6 +120,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
     announce(&settings, &listeners, options.clock);
+    let tape = Tape::new(settings.record, random()?);
     let exchange = Exchange::new(Parts {
         machine,
         settings,
@@ -130,6 +136,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,
         shards,
+        tape,
     });
     executor.spawn(forward_signals(signals, inbox.clone())).detach();
     let operators = Rc::clone(&executor);
@@ -145,16 +152,18 @@ fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> 
         shards: u8::try_from(cores).unwrap_or(u8::MAX),
         bind: settings.media_bind,
         ports: settings.media_ports,
+        first_pair: 0,
         seed,
         clock,
         reports,
     }
 }
 
-fn seed() -> Result<Seed, String> {
+/// Octets that nobody can guess.
+fn random() -> Result<[u8; 32], String> {
     let mut octets = [0; 32];
     getrandom::fill(&mut octets).map_err(|e| format!("the system has no randomness to give: {e}"))?;
-    Ok(Seed::from_bytes(octets))
+    Ok(octets)
 }
 
 /// Says that calls can come now: one line on standard output, and a word to systemd.

@@ -3,8 +3,10 @@
 mod calls;
 mod characters;
 mod hazards;
+mod host;
 mod nat;
 mod network;
+mod operators;
 mod swarm;
 
 use telex_engine::border::Transport;
@@ -14,7 +16,7 @@ use telex_engine::time::{Duration, Instant};
 pub use swarm::{FEATURES, Swarm};
 
 use crate::luck::Draw;
-use crate::plan::{BrokenTimer, CallPlan, EMPTY, ExchangePlan, HostPlan, PhonePlan, Plan, TAIL, is_number};
+use crate::plan::{BrokenTimer, CallPlan, ExchangePlan, HostPlan, PhonePlan, Plan, TAIL, is_number};
 
 /// What a person chooses; the seed decides the rest. Probabilities are in parts of a million.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +111,7 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
         seed,
         calm,
         empty,
-        end: empty + EMPTY,
+        end: empty + exchange.empty(),
         faults: network::faults(seed, settings, &phones, calm, swarm),
         exchange,
         phones,
@@ -122,6 +124,8 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
     nat::add(&mut plan, swarm);
     hazards::add(&mut plan, swarm);
     characters::add(&mut plan, swarm);
+    host::add(&mut plan, swarm);
+    operators::add(&mut plan, swarm);
     plan
 }
 

@@ -40,8 +40,8 @@ impl Border {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             requests: Requests::default(),
-            answers: Answers::default(),
-            retransmissions: Retransmissions::default(),
+            answers: Answers::new(plan.host.late),
+            retransmissions: Retransmissions::new(plan),
             acks: Acks::default(),
             within: Within::default(),
             offers: Offers::default(),
@@ -118,10 +118,14 @@ impl Border {
         Ok(())
     }
 
-    /// A message is given to a stream that will not be open.
-    pub(crate) fn lost(&mut self, msg: &Msg) {
-        self.answers.lost(msg);
-        self.patience.lost(msg);
+    /// A message is given to a stream that will never be open.
+    pub(crate) fn unheard(&mut self, exit: &Exit<'_>) -> Verdict {
+        self.answers.exit(exit)?;
+        self.retransmissions.waits(exit);
+        self.acks.exit(exit);
+        self.requests.left(exit);
+        self.patience.lost(exit.msg);
+        Ok(())
     }
 
     /// Time passes.
@@ -142,8 +146,16 @@ impl Border {
     pub(crate) fn restarted(&mut self, plan: &Plan) {
         let mut fresh = Self::new(plan);
         std::mem::swap(&mut fresh.registrar, &mut self.registrar);
+        std::mem::swap(&mut fresh.access, &mut self.access);
         fresh.registrar.restarted();
+        fresh.access.restarted();
         *self = fresh;
+    }
+
+    /// These passwords are good from now on, by extension.
+    pub(crate) fn secrets(&mut self, secrets: &std::collections::BTreeMap<String, String>) {
+        self.access.secrets(secrets);
+        self.registrar.reconfigured(secrets);
     }
 
     /// Everything should be over.

@@ -1,5 +1,7 @@
 //! Both sides of a call agree about it.
 
+use std::collections::BTreeSet;
+
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
@@ -8,15 +10,15 @@ use crate::expect;
 use crate::phone::{Book, Leg, Phone, State};
 use crate::plan::Plan;
 
-/// Parties of a call hear each other at least this often.
-const ALONE: Duration = Duration::from_secs(3);
+/// Says of a leg whether the exchange has ended its call and the phone cannot know.
+pub(crate) type LeftAlone<'a> = &'a dyn Fn(&Phone, &Leg) -> bool;
 
 /// `settled`: no phone is still calling, ringing or hanging up.
-pub(crate) fn settled(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+pub(crate) fn settled(now: Instant, phones: &[Phone], left_alone: LeftAlone<'_>) -> Verdict {
     for (phone, leg) in every_leg(phones) {
         // A phone that was left alone finds that out at any time, and says a BYE that nobody may answer.
-        let late = leg.state == State::Ending && expect::may_lose_touch(plan, phone.index);
-        if !matches!(leg.state, State::Up | State::Ended) && !late {
+        let late = || leg.state == State::Ending && left_alone(phone, leg);
+        if !matches!(leg.state, State::Up | State::Ended) && !late() {
             let reason = format!("phone {} is {:?} since {}", phone.index, leg.state, leg.began);
             return Err(Broken { call: Some(leg.call), ..broken("settled", now, reason) });
         }
@@ -26,12 +28,12 @@ pub(crate) fn settled(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
 
 /// `ends_agree`: a caller that is up has exactly one called phone that is up, and the other way about. A
 /// service of the exchange has no called phone.
-pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone], left_alone: LeftAlone<'_>) -> Verdict {
     let mut up = vec![(0, 0); plan.calls.len()];
+    let mut alone = BTreeSet::new();
     for (phone, leg) in every_leg(phones).filter(|(_, leg)| leg.state == State::Up) {
-        // It is alone, and will find out.
-        if leg.is_deaf(now, ALONE) && expect::may_lose_touch(plan, phone.index) {
-            continue;
+        if left_alone(phone, leg) {
+            alone.insert(leg.call);
         }
         match leg.side {
             Side::Caller => up[leg.call].0 += 1,
@@ -40,7 +42,7 @@ pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict
     }
     for (call, sides) in up.iter().enumerate() {
         let service = plan.calls[call].dial.starts_with('*');
-        if lost_while_held(phones, call) {
+        if alone.contains(&call) || lost_while_held(phones, call) {
             continue;
         }
         if !matches!((sides, service), ((0, 0), _) | ((1, 1), false) | ((1, 0), true)) {

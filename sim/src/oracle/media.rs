@@ -3,6 +3,7 @@
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use super::dialogs::LeftAlone;
 use super::{Broken, Verdict, broken};
 use crate::net::Network;
 use crate::phone::{Leg, Phone, State};
@@ -66,12 +67,20 @@ pub(crate) fn port_is_open(now: Instant, phone: &Phone, port: u16) -> Verdict {
 }
 
 /// `media_both_ways`, at rest: whoever is up and not held hears the other side now.
-pub(crate) fn flows_at_rest(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+pub(crate) fn flows_at_rest(
+    now: Instant,
+    plan: &Plan,
+    phones: &[Phone],
+    left_alone: LeftAlone<'_>,
+) -> Verdict {
     for (caller, callee) in pairs(plan, phones) {
         let services = callee.is_none() && plan.calls[caller.call].dial.starts_with('*');
         let both = [Some(caller), callee].into_iter().flatten();
         let quiet = both.clone().any(|l| l.state != State::Up || l.has_hold());
         if quiet || (callee.is_none() && !services) {
+            continue;
+        }
+        if both.clone().any(|leg| left_alone(&phones[leg.id.phone()], leg)) {
             continue;
         }
         for leg in both {

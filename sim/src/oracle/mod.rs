@@ -147,6 +147,16 @@ pub const ORACLES: &[(&str, &str)] = &[
     ("media_ports_closed", "a packet to a phone that has no call there wakes nobody but wastes and leaks"),
     ("wakes_bounded", "a machine that wakes without progress burns a core"),
     ("no_panic", "an invariant of the engine, asserted by itself, does not hold"),
+    ("registration_is_kept", "a registration that is not handed to the store is forgotten by a restart"),
+    (
+        "registrar_is_the_store",
+        "after a restart phones are reached as if nothing had happened, as far as the store knows them",
+    ),
+    ("control_answered", "an operator's question has one answer, at once, and it is true"),
+    (
+        "stops_in_time",
+        "a stop refuses new calls, lets the others end, is over when it was to be, and says so once",
+    ),
     ("no_error_event", "an event of error severity means that the engine found itself wrong"),
 ];
 

@@ -7,7 +7,7 @@ use telex_engine::border::Transport;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
-use crate::phone::{LIFE, T1, T2};
+use crate::plan::Plan;
 use crate::text::Msg;
 
 /// What is sent again, and until what happens.
@@ -36,7 +36,9 @@ struct Owed {
     cseq: u32,
     first: Instant,
     interval: Duration,
+    /// Not before, and not after.
     due: Instant,
+    latest: Instant,
     /// A provisional response came: intervals are T2 from now on (§17.1.2.2).
     proceeding: bool,
 }
@@ -47,9 +49,26 @@ pub(super) type Name = (String, String, String);
 /// Branch, method, and whether it is a response.
 type Key = (String, String, bool);
 
+/// The times that the exchange is to keep.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    t1: Duration,
+    t2: Duration,
+    /// The host wakes the exchange up to this late.
+    late: Duration,
+}
+
+impl Times {
+    /// 64 T1: how long anything is sent again.
+    fn life(self) -> Duration {
+        self.t1 * 64
+    }
+}
+
 /// All messages that are owed.
 #[derive(Debug, Default)]
 pub(crate) struct Retransmissions {
+    times: Times,
     owed: BTreeMap<Key, Owed>,
     by_due: BTreeSet<(Instant, Key)>,
     /// Requests that were settled: sending them again is wrong.
@@ -64,6 +83,11 @@ pub(crate) struct Retransmissions {
 const TOLERANCE: Duration = Duration::from_millis(1);
 
 impl Retransmissions {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let times = Times { t1: plan.exchange.t1, t2: plan.exchange.t2, late: plan.host.late };
+        Self { times, ..Self::default() }
+    }
+
     /// A message leaves the exchange.
     pub(crate) fn exit(&mut self, exit: &Exit<'_>) -> Verdict {
         let msg = exit.msg;
@@ -80,7 +104,7 @@ impl Retransmissions {
             return Ok(());
         }
         if let Some(owed) = self.owed.get_mut(&key) {
-            return again(owed, &mut self.by_due, &key, exit);
+            return again(self.times, owed, &mut self.by_due, &key, exit);
         }
         if let Some(bytes) = self.settled.get(&key) {
             if msg.is_request() {
@@ -100,8 +124,9 @@ impl Retransmissions {
             }
             return Ok(());
         };
-        let due = exit.now + T1;
-        self.by_due.insert((due, key.clone()));
+        let due = exit.now + self.times.t1;
+        let latest = due + self.times.late;
+        self.by_due.insert((latest, key.clone()));
         let cseq = msg.cseq().map_or(0, |(number, _)| number);
         if kind == Kind::Success {
             self.unacknowledged.insert(dialog(msg), (cseq, exit.now));
@@ -113,8 +138,9 @@ impl Retransmissions {
             dialog: dialog(msg),
             cseq,
             first: exit.now,
-            interval: T1,
+            interval: self.times.t1,
             due,
+            latest,
             proceeding: false,
         };
         self.owed.insert(key, owed);
@@ -179,8 +205,13 @@ impl Retransmissions {
                 self.by_due.pop_first();
                 continue;
             };
-            if due >= owed.first + LIFE {
+            if due >= owed.first + self.times.life() {
+                let last = owed.due < owed.first + self.times.life();
                 self.settle(&key);
+                if last {
+                    // It was to be sent just before its end, and a late host may have been later than that.
+                    self.open.insert(key);
+                }
                 continue;
             }
             let reason = format!("{} of {} was due again at {due} and not sent", owed.summary, owed.first);
@@ -202,11 +233,15 @@ impl Retransmissions {
             self.open.insert(key);
         }
         self.unacknowledged.retain(|(call_id, ..), _| call_id != msg.call_id());
+        if msg.is_request() {
+            // A refusal of what cannot be read may be a stateless one (§8.2.7).
+            self.open.insert((msg.branch().to_owned(), msg.method().to_owned(), true));
+        }
     }
 
     fn settle(&mut self, key: &Key) {
         if let Some(owed) = self.owed.remove(key) {
-            self.by_due.remove(&(owed.due, key.clone()));
+            self.by_due.remove(&(owed.latest, key.clone()));
             self.settled.insert(key.clone(), owed.bytes);
         }
     }
@@ -223,7 +258,7 @@ impl Retransmissions {
     fn bye_after_ack(&mut self, exit: &Exit<'_>) -> Verdict {
         let dialog = dialog(exit.msg);
         if let Some((_, since)) = self.unacknowledged.remove(&dialog)
-            && exit.now + TOLERANCE < since + LIFE
+            && exit.now + TOLERANCE < since + self.times.life()
         {
             let reason = format!("{}, but the 2xx of {since} is not acknowledged", exit.msg.summary());
             return Err(broken("bye_after_ack", exit.now, reason));
@@ -271,28 +306,36 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
 }
 
 /// A message leaves that left before: at its time, or because its request came again.
-fn again(owed: &mut Owed, by_due: &mut BTreeSet<(Instant, Key)>, key: &Key, exit: &Exit<'_>) -> Verdict {
+fn again(
+    times: Times,
+    owed: &mut Owed,
+    by_due: &mut BTreeSet<(Instant, Key)>,
+    key: &Key,
+    exit: &Exit<'_>,
+) -> Verdict {
     same(&owed.bytes, exit)?;
     let now = exit.now;
     if matches!(owed.kind, Kind::Refusal | Kind::Success | Kind::Reliable) && exit.is_provoked() {
         return Ok(());
     }
-    if now + TOLERANCE < owed.due || owed.due + TOLERANCE < now {
+    if now + TOLERANCE < owed.due || owed.latest + TOLERANCE < now {
         let reason = format!("{} of {} was due again at {}", owed.summary, owed.first, owed.due);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    if now > owed.first + LIFE + TOLERANCE {
+    if now > owed.first + times.life() + TOLERANCE + times.late {
         let reason = format!("{} of {} is still sent", owed.summary, owed.first);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    by_due.remove(&(owed.due, key.clone()));
+    by_due.remove(&(owed.latest, key.clone()));
     owed.interval = match owed.kind {
         Kind::Invite | Kind::Reliable => owed.interval * 2,
-        _ if owed.proceeding => T2,
-        _ => (owed.interval * 2).min(T2),
+        _ if owed.proceeding => times.t2,
+        _ => (owed.interval * 2).min(times.t2),
     };
+    // The next interval may be counted from when this one ended, or from when the exchange was woken.
     owed.due += owed.interval;
-    by_due.insert((owed.due, key.clone()));
+    owed.latest = now.max(owed.due - owed.interval) + owed.interval + times.late;
+    by_due.insert((owed.latest, key.clone()));
     Ok(())
 }
 

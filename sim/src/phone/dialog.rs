@@ -6,7 +6,7 @@ use telex_engine::time::Duration;
 
 use super::leg::{LegTimer, State};
 use super::sdp::{Remote, Way};
-use super::transaction::{Answer, Progress, Purpose};
+use super::transaction::{Answer, LIFE, Progress, Purpose};
 use super::{Phone, Scene};
 use crate::plan::Habit;
 use crate::text::Msg;
@@ -225,8 +225,13 @@ impl Phone {
         match method {
             "BYE" => {
                 self.respond(scene, server, 200, &[], "");
-                if self.legs[leg].state == State::Ringing {
-                    self.respond(scene, self.legs[leg].invite, 487, &[], "");
+                match self.legs[leg].state {
+                    State::Ringing => {
+                        self.respond(scene, self.legs[leg].invite, 487, &[], "");
+                    }
+                    // The answer was lost, again and again.
+                    State::Calling => self.limit(self.legs[leg].invite, scene.now + LIFE),
+                    State::Up | State::Ending | State::Ended => {}
                 }
                 self.end_leg(scene, leg);
             }

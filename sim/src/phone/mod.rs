@@ -24,7 +24,7 @@ use telex_engine::time::Instant;
 
 pub(crate) use digits::Pressed;
 pub(crate) use leg::{Leg, LegTimer, State};
-pub(crate) use transaction::{LIFE, T1, T2};
+pub(crate) use transaction::LIFE;
 pub(crate) use waits::Awaited;
 
 use crate::luck::Draw;
@@ -229,7 +229,10 @@ impl Phone {
             Start::Request { .. } => {
                 if msg.method() == "ACK" {
                     // An ACK opens no transaction.
-                    let known = self.servers.iter().any(|s| s.request.branch() == msg.branch());
+                    let known = self
+                        .servers
+                        .iter()
+                        .any(|s| s.request.branch() == msg.branch() && s.request.method() == "INVITE");
                     if known {
                         self.receive_request(scene, &msg, stream);
                     } else {

@@ -79,12 +79,11 @@ impl Phone {
             Timer::Register => ("registering again", false),
             Timer::Connect => ("connecting again", false),
             Timer::KeepAlive => ("keep-alive", false),
-            Timer::Post(_) => ("slowness", true),
-            Timer::Power(_) => ("", true),
             Timer::Leg(_, LegTimer::Repeat) => ("timer of the repeated 2xx", false),
             Timer::Leg(_, LegTimer::AskAgain) => ("asking again", false),
             Timer::Leg(_, LegTimer::Refresh) => ("session refresh", false),
-            Timer::Leg(..) => ("", true),
+            Timer::Post(_) => ("the phone's own delay", false),
+            Timer::Leg(..) | Timer::Power(_) => ("", true),
         }
     }
 }

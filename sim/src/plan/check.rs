@@ -3,7 +3,7 @@
 use telex_engine::time::{Duration, Instant};
 
 use super::words::Word as _;
-use super::{EMPTY, PhonePlan, Plan};
+use super::{PhonePlan, Plan};
 
 /// The most phones a plan has: each has an address of its own in 10.0.0.0/8.
 pub const MOST_PHONES: usize = 10_000;
@@ -39,13 +39,13 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Wrong> {
     wrong_if(calls > MOST_CALLS, &[Key("calls")], || {
         format!("there are {calls} calls; at most {MOST_CALLS} can be")
     })?;
-    let calm = plan.exchange.calm();
+    let (calm, empty) = (plan.exchange.calm(), plan.exchange.empty());
     // Sooner, rules would be broken only because nothing has had the time to settle.
     wrong_if(plan.empty < plan.calm + calm, &[Key("empty")], || {
         format!("empty comes at least {} after calm", calm.write())
     })?;
-    wrong_if(plan.end < plan.empty + EMPTY, &[Key("end")], || {
-        format!("end comes at least {} after empty", EMPTY.write())
+    wrong_if(plan.end < plan.empty + empty, &[Key("end")], || {
+        format!("end comes at least {} after empty", empty.write())
     })?;
     let shards = plan.exchange.shards;
     wrong_if(!(1..=MOST_SHARDS).contains(&shards), &[Key("exchange"), Key("shards")], || {

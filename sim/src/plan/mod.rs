@@ -16,7 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use telex_engine::border::Transport;
-use telex_engine::config::Config;
+use telex_engine::config::{Config, SipTimers};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
@@ -332,6 +332,18 @@ pub struct ExchangePlan {
     /// The shortest session interval it accepts.
     #[serde(with = "words::word")]
     pub min_session: Duration,
+    /// T1 of RFC 3261 §17.1.1.1. Phones keep to the RFC's 500 ms.
+    #[serde(with = "words::word")]
+    pub t1: Duration,
+    /// T2.
+    #[serde(with = "words::word")]
+    pub t2: Duration,
+    /// T4.
+    #[serde(with = "words::word")]
+    pub t4: Duration,
+    /// Timer C.
+    #[serde(with = "words::word")]
+    pub timer_c: Duration,
     /// Digest realm.
     pub realm: String,
     /// The shortest registration it accepts.
@@ -367,8 +379,8 @@ pub enum BrokenTimer {
 const CALM: Duration = Duration::from_secs(120);
 /// What remains of [`CALM`] after two lives of a transaction.
 const PATIENT: Duration = Duration::from_secs(50);
-/// Every table is empty this long after all hung up: a BYE may live 32 s and its transaction another 32 s.
-pub const EMPTY: Duration = Duration::from_secs(120);
+/// Every table is empty this long after all hung up, with the T1 of the RFC.
+const EMPTY: Duration = Duration::from_secs(120);
 /// Faults last this long after the last call was dialled.
 pub const TAIL: Duration = Duration::from_secs(20);
 
@@ -384,7 +396,7 @@ impl Plan {
         let seconds = last.since(Instant::ZERO).as_nanos().div_ceil(1_000_000_000);
         self.calm = self.calm.min(Instant::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX) * 1000));
         self.empty = self.calm + self.exchange.calm();
-        self.end = self.empty + EMPTY;
+        self.end = self.empty + self.exchange.empty();
     }
 
     /// The name that the luck of phone `index` has.
@@ -459,7 +471,17 @@ impl ExchangePlan {
     /// Everything is at rest this long after the last fault: two lives of a transaction, the longest ring and
     /// the media timeout fit into it.
     pub fn calm(&self) -> Duration {
-        CALM + (self.ring + self.media_timeout).saturating_sub(PATIENT)
+        CALM + (self.ring + self.media_timeout).saturating_sub(PATIENT) + self.slow()
+    }
+
+    /// Every table is empty this long after all hung up: a BYE may live 64 T1 and its transaction as long.
+    pub fn empty(&self) -> Duration {
+        EMPTY + self.slow()
+    }
+
+    /// How much longer two lives of a transaction are than with the T1 of the RFC.
+    fn slow(&self) -> Duration {
+        self.t1.saturating_sub(SipTimers::default().t1) * 128
     }
 
     /// The times and limits of a configuration.
@@ -471,6 +493,10 @@ impl ExchangePlan {
             media_timeout: config.media_timeout.unwrap_or(Duration::from_secs(60)),
             session: config.session.expires,
             min_session: config.session.min_se,
+            t1: config.sip.t1,
+            t2: config.sip.t2,
+            t4: config.sip.t4,
+            timer_c: config.sip.timer_c,
             realm: config.realm.to_string(),
             min_expires: config.registrar.min_expires,
             max_expires: config.registrar.max_expires,

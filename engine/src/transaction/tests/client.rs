@@ -402,9 +402,14 @@ fn a_long_request_does_not_wait_long_for_a_stream_nor_twice() {
 }
 
 #[test]
-fn a_long_request_on_an_established_stream_has_all_its_time() {
+fn a_long_request_on_an_established_stream_of_ours_has_all_its_time() {
     let mut world = World::new();
-    let flow = stream(&mut world);
+    // One that was opened from there may be another phone's behind the same address.
+    stream(&mut world);
+    let (local, remote) = ("192.0.2.1:44444".parse().unwrap(), PEER.parse().unwrap());
+    let flow = world.transport.connection(&mut world.bench.cx(), remote).unwrap();
+    let opened = StreamEvent::Opened { listener: None, local, remote };
+    world.transport.stream_event(&mut world.bench.cx(), StreamId(2), opened);
     world.bench.out.clear();
     world.request(sized_draft(Method::Message, 1300), datagrams(PEER));
     assert_eq!(world.bench.sent_one().0, flow);
@@ -429,4 +434,23 @@ fn requests_that_fit_and_hosts_without_streams_stay_with_datagrams() {
     let mut world = World::with(with_listeners(&[border::Transport::Udp]), 10);
     world.request(sized_draft(Method::Message, 5000), datagrams(PEER));
     assert_eq!(world.bench.sent_one().0, datagrams(PEER));
+}
+
+#[test]
+fn a_cancel_requires_nothing_though_its_invite_does() {
+    let mut world = World::new();
+    let text = String::from_utf8(
+        draft(Method::Invite).with_via(border::Transport::Udp, PEER.parse().unwrap(), "b").to_vec(),
+    );
+    let text = text.unwrap().replace("Max-Forwards", "Require: 100rel\r\nProxy-Require: x\r\nMax-Forwards");
+    let via = text.find("Via").unwrap();
+    let end = text[via..].find("\r\n").unwrap() + 2;
+    let text = text[..via].to_owned() + &text[via + end..];
+    let txn = world.request(Draft::new(Method::Invite, text.into()), datagrams(PEER));
+    let invite = world.bench.sent_one().1;
+    assert!(invite.contains("Require: 100rel"));
+    world.hear(&response_to(&invite, "180 Ringing", "z"));
+    world.cancel(txn);
+    let cancel = world.bench.sent_one().1;
+    assert!(cancel.starts_with("CANCEL ") && !cancel.contains("Require"), "{cancel}");
 }

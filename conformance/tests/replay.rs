@@ -1,0 +1,125 @@
+//! The flight recorder of the real program under real clients: what is cut replays to the last octet.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+use telex_conformance::exchange::{Exchange, PASSWORD, Plan, binary};
+use telex_conformance::ground::Ground;
+use telex_conformance::peers;
+use telex_conformance::sipp::{Sipp, on};
+use telex_engine::border::Transport::{self, Tcp, Udp};
+use telex_engine::config::Credentials;
+
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Calls from `alice` to `bob` at a SIPp, over one transport, with digest.
+fn calls(
+    ground: &Ground,
+    exchange: &Exchange,
+    [alice, bob]: [SocketAddr; 2],
+    transport: Transport,
+    count: u32,
+) {
+    let name = |who: &str| format!("{who}-{}", transport.as_str());
+    let callee = Sipp::new(ground, &name("bob"), "answer", bob, transport)
+        .options(&["-m", &count.to_string()])
+        .hold(Duration::ZERO)
+        .listen();
+    let caller = Sipp::new(ground, &name("alice"), "call", alice, transport)
+        .server(exchange.server())
+        .users(["alice".to_owned()])
+        .options(&["-s", if transport == Udp { "bob" } else { "rob" }])
+        .calls(count, 50, 50)
+        .hold(Duration::from_millis(200))
+        .start();
+    assert_eq!(caller.finish(LIMIT).successful, u64::from(count));
+    callee.finish(LIMIT);
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn replay(file: &Path, more: &[&str]) -> (i32, String) {
+    let output = Command::new(binary()).arg("replay").arg(file).args(more).output().unwrap();
+    (output.status.code().unwrap_or(-1), text(&output))
+}
+
+fn cut(exchange: &Exchange, ground: &Ground, what: &[&str], name: &str) -> PathBuf {
+    let file = ground.path(name);
+    let shown = file.display().to_string();
+    let mut arguments = vec!["record", "cut", "-o", shown.as_str()];
+    arguments.extend(what);
+    let output = exchange.command(&arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+    file
+}
+
+#[test]
+fn what_sipp_did_is_cut_and_replays_identical() {
+    if !peers::installed(&["sipp"]) {
+        return;
+    }
+    let ground = Ground::new("replay-sipp");
+    let [alice, bob, tcp_alice, rob] = std::array::from_fn(|_| on(ground.address()));
+    let exchange = Plan::new(&ground)
+        .with("[record]\nmemory = \"64 MiB\"\n")
+        .phone("alice")
+        .phone("secretive")
+        .fixed("bob", &format!("sip:bob@{bob};transport=udp"))
+        .fixed("rob", &format!("sip:rob@{rob};transport=tcp"))
+        .start(&ground);
+    calls(&ground, &exchange, [alice, bob], Udp, 200);
+    calls(&ground, &exchange, [tcp_alice, rob], Tcp, 200);
+
+    let all = cut(&exchange, &ground, &["--all"], "all.tlx");
+    let (code, said) = replay(&all, &["--json"]);
+    let document: Value = serde_json::from_str(said.trim()).unwrap_or_else(|e| panic!("{said}: {e}"));
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(document["outputs"], document["identical"], "{said}");
+    assert_eq!(document["first_difference"], Value::Null, "{said}");
+    let count = |kind: &str| document["kinds"][kind].as_u64().unwrap_or(0);
+    assert!(count("datagrams") > 1500 && count("stream") > 1500 && count("media") > 400, "{said}");
+
+    // For this user only, and without anything that a password could be tried against.
+    assert_eq!(fs::metadata(&all).unwrap().permissions().mode() & 0o777, 0o600);
+    let octets = fs::read(&all).unwrap();
+    let has = |needle: &[u8]| octets.windows(needle.len()).any(|window| window == needle);
+    assert!(has(b"Authorization: Digest"));
+    for user in ["alice", "secretive"] {
+        let secret = Credentials::from_password(user, "telex", PASSWORD);
+        assert!(!has(&secret.ha1_md5) && !has(&secret.ha1_sha256.unwrap()) && !has(PASSWORD.as_bytes()));
+    }
+
+    // Whoever was registered goes on under the new randomness, and one call can be had alone.
+    calls(&ground, &exchange, [on(ground.address()), bob], Udp, 20);
+    let one = cut(&exchange, &ground, &["--call", "410"], "one.tlx");
+    let (code, said) = replay(&one, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("first difference: none"), "{said}");
+    assert!(fs::metadata(&one).unwrap().len() < fs::metadata(&all).unwrap().len() / 4);
+
+    // Another timer constant is found by the packet that it moves.
+    let (code, said) = replay(&all, &["--set", "ring=1s", "--set", "t1=50ms"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("timers part after input #"), "{said}");
+
+    // There and back.
+    let (_, there) = replay(&all, &["--at", "#100"]);
+    let (_, back) = replay(&all, &["--at", "#150", "--back", "50"]);
+    assert!(there.contains("before input #100 of"), "{there}");
+    assert_eq!(there.lines().last(), back.lines().last());
+
+    let nothing = exchange.command(&["record", "cut", "--call", "nobody@nowhere", "-o", "none.tlx"]);
+    assert!(
+        !nothing.status.success() && text(&nothing).contains("there is nothing of call"),
+        "{}",
+        text(&nothing)
+    );
+    exchange.finish();
+}

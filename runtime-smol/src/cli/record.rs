@@ -1,0 +1,112 @@
+//! `telex record`: what the flight recorder of a running exchange holds, as a file.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use telex_replay::{Recording, Replayer, words};
+
+use super::{Failure, Running, print};
+use crate::control::{self, CutRequest};
+
+/// `telex record …`
+#[derive(Debug, Subcommand)]
+pub(super) enum Record {
+    Cut(Cut),
+}
+
+/// Write a call, or everything there is, to a file that `telex replay` runs again.
+///
+/// The file holds the state of the exchange before the call and everything that it was told until the call had ended,
+/// other calls included: they share its tables and its randomness. Passwords and what is computed from them are replaced
+/// by stand-ins; numbers, addresses and the texts of messages are not. After a cut the exchange draws new randomness, so
+/// that the file tells nothing about what comes: phones are challenged once more.
+///
+/// Exit status: 0 written; 1 not.
+#[derive(Debug, Args)]
+pub(super) struct Cut {
+    /// A call: its number, as `telex calls` or the log shows it, or a Call-ID.
+    #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    call: Option<String>,
+    /// Everything there is.
+    #[arg(long)]
+    all: bool,
+    /// How long before the call the recording begins, at least.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
+    before: Duration,
+    /// Where to write [default: call-ID.tlx, or all.tlx].
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    running: Running,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    crate::config::duration(text).ok_or_else(|| "write a time as in 500ms, 30s or 5m".to_owned())
+}
+
+/// Runs `telex record cut`.
+pub(super) fn cut(options: &Cut) -> Result<(), Failure> {
+    let before = u64::try_from(options.before.as_millis()).unwrap_or(u64::MAX);
+    let request = CutRequest { call: options.call.clone(), before };
+    let (cut, octets) = control::cut(&options.running.socket(), request)?;
+    let path = options.output.clone().unwrap_or_else(|| default_name(options.call.as_deref()));
+    write(&path, &octets)?;
+    let mut recording = Recording::read(&mut octets.as_slice()).map_err(|e| e.to_string())?;
+    recording
+        .header
+        .notes
+        .extend(cut.notes.into_iter().filter(|n| !recording.header.notes.contains(n)).collect::<Vec<_>>());
+    report(&path, &recording, options.running.json)
+}
+
+/// A name without anything that means something to a shell or a file system.
+fn default_name(call: Option<&str>) -> PathBuf {
+    let Some(call) = call else { return PathBuf::from("all.tlx") };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let name: String = call.chars().take(64).map(plain).collect();
+    PathBuf::from(format!("call-{name}.tlx"))
+}
+
+/// For this user only: it says who called whom.
+fn write(path: &Path, octets: &[u8]) -> Result<(), String> {
+    let shown = path.display();
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
+            match e.kind() {
+                std::io::ErrorKind::AlreadyExists => {
+                    format!("{shown} is there already: name another file with -o")
+                }
+                _ => format!("cannot write {shown}: {e}"),
+            }
+        })?;
+    file.write_all(octets).map_err(|e| format!("cannot write {shown}: {e}"))
+}
+
+/// Says what was written, after running it once.
+fn report(path: &Path, recording: &Recording, json: bool) -> Result<(), Failure> {
+    let mut replayer = Replayer::new(recording, &[]).map_err(|e| e.to_string())?;
+    let tally = replayer.run().map_err(|e| e.to_string())?.clone();
+    let (began, ended) = (words::clock(recording.wall()), words::clock(replayer.wall()));
+    let notes = &recording.header.notes;
+    if json {
+        let document = serde_json::json!({
+            "file": path, "inputs": tally.inputs, "outputs": tally.outputs, "identical": tally.identical,
+            "began": began, "ended": ended, "notes": notes,
+        });
+        print(&format!("{document}\n"));
+    } else {
+        let (shown, inputs, outputs) = (path.display(), tally.inputs, tally.outputs);
+        print(&format!("{shown}: {inputs} inputs, {outputs} outputs, {began} to {ended} UTC\n"));
+        notes.iter().for_each(|note| print(&format!("{note}\n")));
+    }
+    if !tally.is_identical() {
+        return Err(
+            format!("the recording does not replay identical; this is a mistake in telex\n{tally}").into()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! The recorder beside the engine: what it keeps, and how a piece of it is handed out.
+
+use telex_engine::time::Instant;
+use telex_engine::{Action, Input, Signalling};
+use telex_replay::{Kept, Recorder, SecretKey};
+
+/// The ring, if there is one, and what stand-ins are made with.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    recorder: Option<Recorder>,
+    key: SecretKey,
+}
+
+/// What was kept, on its way to whoever makes a file of it.
+#[derive(Debug)]
+pub(crate) struct Cutting {
+    /// What was kept.
+    pub(crate) kept: Kept,
+    /// What stand-ins are made with.
+    pub(crate) key: SecretKey,
+}
+
+impl Tape {
+    /// Keeps up to so many octets, or nothing. `key` is secret.
+    pub(crate) fn new(memory: Option<usize>, key: Seed32) -> Self {
+        Self { recorder: memory.map(Recorder::new), key: SecretKey::from_bytes(key) }
+    }
+
+    /// Follows a change of the configuration: what was kept stays as far as it fits.
+    pub(crate) fn resize(&mut self, memory: Option<usize>) {
+        match (&mut self.recorder, memory) {
+            (Some(recorder), Some(memory)) => recorder.resize(memory),
+            (recorder, memory) => *recorder = memory.map(Recorder::new),
+        }
+    }
+
+    /// The machine is about to be handed `input`.
+    pub(crate) fn before(&mut self, machine: &Signalling, now: Instant, input: &Input) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.before(machine, now, input);
+        }
+    }
+
+    /// This came of it.
+    pub(crate) fn after(&mut self, machine: &Signalling, actions: &[Action]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.after(actions, machine.deadline().map(|deadline| deadline.at));
+        }
+    }
+
+    /// What there is. Whoever hands it out tells the machine new randomness at once.
+    pub(crate) fn cut(&mut self, now: Instant) -> Result<Cutting, String> {
+        let Some(recorder) = &mut self.recorder else {
+            return Err(
+                "nothing is recorded: set [record] memory in the configuration, as in memory = \"16 MiB\""
+                    .to_owned(),
+            );
+        };
+        if let Some(refusal) = recorder.refusal() {
+            return Err(format!("nothing is recorded: {refusal}"));
+        }
+        Ok(Cutting { kept: recorder.kept(now), key: self.key })
+    }
+}
+
+/// As many random octets as a seed has.
+pub(crate) type Seed32 = [u8; 32];
