@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_least_promising_go_first() {
         assert_eq!(shares(15), [0, 0, 0]);
-        assert_eq!(shares(20), [20, 0, 0]);
+        assert_eq!(shares(20), [19, 0, 0]);
         assert_eq!(shares(40), [100, 0, 0]);
         assert_eq!(shares(60), [100, 50, 0]);
         assert_eq!(shares(80), [100, 100, 0]);
