@@ -161,6 +161,11 @@ impl Transport {
         if bytes.len() <= 4 {
             return None;
         }
+        if self.load.is_high(cx.now) && !self.gate.crowd(cx.now, remote.ip()) {
+            self.received += 1;
+            self.limited += 1;
+            return None;
+        }
         let message = match Message::parse(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -425,7 +430,7 @@ impl Transport {
         self.overload(cx, what);
     }
 
-    /// A request of this source was accepted: it is no stranger any more.
+    /// A request of this source was accepted, or it answered one of ours: it is no stranger any more.
     pub(crate) fn know(&mut self, source: SocketAddr) {
         self.gate.know(source.ip());
     }
@@ -467,13 +472,13 @@ impl Transport {
         self.full
     }
 
-    /// How many new requests were over the rate of their source.
+    /// How many new requests and unread datagrams were over the rate of their source.
     pub(crate) const fn limited(&self) -> u64 {
         self.limited
     }
 
-    /// How many sources are remembered.
-    pub(crate) fn sources(&self) -> usize {
+    /// How many strangers are remembered, and how many known sources.
+    pub(crate) fn sources(&self) -> (usize, usize) {
         self.gate.len()
     }
 

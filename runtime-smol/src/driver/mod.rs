@@ -6,6 +6,7 @@ mod listeners;
 mod resolver;
 mod streams;
 mod udp;
+mod waiting;
 
 use std::io::{self, Write as _};
 use std::net::TcpStream;

@@ -124,7 +124,7 @@ fn half_open_invites_of_strangers_leave_nothing() {
         (after.transactions, after.timers, after.calls),
         (before.transactions, before.timers, before.calls)
     );
-    assert_eq!(after.sources, before.sources + 10_000);
+    assert_eq!(after.strangers, before.strangers + 10_000);
     world.send(ALICE, &inside(&answered, "BYE", 2, ""));
     assert!(world.lines().contains("alice: SIP/2.0 200 OK"));
 }
@@ -151,5 +151,5 @@ fn one_caller_cannot_take_all_ports() {
     assert!(world.lines().contains("bob: SIP/2.0 200 OK"));
     world.pass(Duration::from_secs(64));
     assert_eq!(world.telex.stats().calls, 0, "what nobody acknowledged has ended");
-    assert!(world.telex.stats().sources <= limits::SOURCES);
+    assert!(world.telex.stats().strangers <= limits::SOURCES);
 }
