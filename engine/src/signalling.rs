@@ -9,6 +9,8 @@ mod recorded;
 mod requests;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "serde")]
+mod view;
 
 use std::sync::Arc;
 

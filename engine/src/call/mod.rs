@@ -11,6 +11,8 @@ mod orders;
 mod party;
 mod ports;
 mod route;
+#[cfg(feature = "serde")]
+mod view;
 
 use std::collections::BTreeMap;
 

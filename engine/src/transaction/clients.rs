@@ -1,5 +1,8 @@
 //! Client transactions: requests that we sent.
 
+#[cfg(feature = "serde")]
+mod view;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
@@ -355,7 +358,7 @@ impl Clients {
         if self.streamless.iter().any(|(peer, _)| *peer == remote) {
             return None;
         }
-        transport.stream_beside(cx, remote)
+        transport.connection(cx, remote)
     }
 
     /// The stream for a request that is too long failed before any answer: it goes as a datagram all the same.

@@ -35,6 +35,8 @@ use crate::rng::Rng;
 use crate::sip::{Frame, HeaderName, Message, Method, ParseError, Status};
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
+#[cfg(feature = "serde")]
+use crate::view::{Armed, StreamView};
 
 /// A message that is whole and well formed, and where it came from.
 #[derive(Clone, Debug)]
@@ -127,6 +129,12 @@ impl Transport {
     /// Takes new keys for everything that is hashed. O(n).
     pub(crate) fn rekey(&mut self, rng: &mut Rng) {
         self.gate.rekey(rng);
+    }
+
+    /// All streams in words.
+    #[cfg(feature = "serde")]
+    pub(crate) fn views(&self, armed: &Armed) -> Vec<StreamView> {
+        self.streams.views(armed)
     }
 
     /// Octets of messages that are not whole yet.
@@ -302,14 +310,11 @@ impl Transport {
         }
     }
 
-    /// A stream to where datagrams of a peer go: one that we opened, or a new one. A stream that was opened from there
-    /// is nobody's: behind a NAT another phone may have the same port number for its streams.
-    pub(crate) fn stream_beside(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
+    /// A stream to where datagrams go: one that we opened, or a new one. One that was opened from there need not be the
+    /// same peer's: a NAT box gives the same port number to one phone for its datagrams and to another for a stream.
+    pub(crate) fn connection(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
         let ours = self.streams.to(remote).filter(|stream| stream.0.is_multiple_of(2));
-        let stream = match ours {
-            Some(stream) => stream,
-            None => self.connect(cx, remote)?,
-        };
+        let stream = ours.or_else(|| self.connect(cx, remote))?;
         Some(Flow::Stream { stream })
     }
 

@@ -423,6 +423,18 @@ fn a_target_reuses_the_stream_that_is_there_and_opens_one_otherwise() {
     ));
 }
 
+/// Two phones behind one NAT box: the port of one phone's datagrams may be that of the other's stream. Whatever is too
+/// long for a datagram went to the wrong phone.
+#[test]
+fn a_stream_that_came_from_where_datagrams_go_is_somebody_elses() {
+    let mut world = World::new();
+    let remote = address("192.0.2.7:40001");
+    world.accept(1, "192.0.2.7:40001");
+    let first = world.transport.connection(&mut world.bench.cx(), remote);
+    assert_eq!(first, Some(Flow::Stream { stream: StreamId(2) }));
+    assert_eq!(world.transport.connection(&mut world.bench.cx(), remote), first);
+}
+
 #[test]
 fn a_connection_that_takes_too_long_is_given_up() {
     let mut world = World::new();

@@ -407,7 +407,7 @@ fn a_long_request_on_an_established_stream_of_ours_has_all_its_time() {
     // One that was opened from there may be another phone's behind the same address.
     stream(&mut world);
     let (local, remote) = ("192.0.2.1:44444".parse().unwrap(), PEER.parse().unwrap());
-    let flow = world.transport.stream_beside(&mut world.bench.cx(), remote).unwrap();
+    let flow = world.transport.connection(&mut world.bench.cx(), remote).unwrap();
     let opened = StreamEvent::Opened { listener: None, local, remote };
     world.transport.stream_event(&mut world.bench.cx(), StreamId(2), opened);
     world.bench.out.clear();

@@ -4,6 +4,7 @@ use telex_engine::border::StreamEvent;
 use telex_engine::{Action, Input};
 use telex_replay::{Entry, Place, Recording, ReplayError, Replayer, words};
 
+use super::show::show;
 use super::{Replay, print};
 use crate::log::Escaped;
 
@@ -15,17 +16,29 @@ pub(super) fn visit(
     options: &Replay,
 ) -> Result<(), ReplayError> {
     let at = replayer.find(place);
-    let (from, to) = (at.saturating_sub(options.back), (at + options.step).min(recording.entries.len()));
+    let last = recording.entries.len();
+    let (from, to) = (at.saturating_sub(options.back), at.saturating_add(options.step).min(last));
     replayer.go(from)?;
     while replayer.position() < to {
-        let position = replayer.position();
-        replayer.step()?;
-        if let Some(entry) = recording.entries.get(position) {
-            print(&event(position, entry, replayer, options.messages));
-        }
+        on(recording, replayer, options.messages)?;
     }
     replayer.go(if options.step > 0 { to } else { from })?;
     print(&where_it_is(recording, replayer));
+    print(&show(replayer.machine(), &options.show));
+    Ok(())
+}
+
+/// Goes one input on and prints it.
+pub(super) fn on(
+    recording: &Recording,
+    replayer: &mut Replayer<'_>,
+    messages: bool,
+) -> Result<(), ReplayError> {
+    let position = replayer.position();
+    replayer.step()?;
+    if let Some(entry) = recording.entries.get(position) {
+        print(&event(position, entry, replayer, messages));
+    }
     Ok(())
 }
 
