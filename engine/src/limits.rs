@@ -1,5 +1,4 @@
-//! Every bound of the engine in one place. What is over a bound is refused with the answer SIP has for it, counted
-//! and reported; nothing grows by a length that a peer told.
+#![doc = include_str!("../LIMITS.md")]
 
 use std::time::Duration;
 

@@ -103,9 +103,10 @@ impl Calls {
             Destination::Phone(extension, _) => targets(config, registrar, extension),
             Destination::Echo | Destination::Tone => Vec::new(),
         };
-        let full = match self.all.len() >= limits::CALLS {
+        let most = config.max_calls.min(limits::CALLS);
+        let full = match self.all.len() >= most {
             true => Some("calls"),
-            false => self.is_greedy(&incoming.caller).then_some("calls of one caller"),
+            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
         };
         if let Some(what) = full {
             below.stack.transport.no_room(cx, what);
