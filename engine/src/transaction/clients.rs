@@ -1,5 +1,8 @@
 //! Client transactions: requests that we sent.
 
+#[cfg(feature = "serde")]
+mod view;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
@@ -215,6 +218,7 @@ impl Clients {
     ) -> Option<Up> {
         let message = arrival.message;
         let txn = self.find(&message, cx.planted)?;
+        transport.know(arrival.source);
         let class = class(message.status()?);
         if let Some(fallback) = self.live.get_mut(txn).and_then(|client| client.fallback.take()) {
             cx.timers.cancel(fallback.timer);

@@ -260,7 +260,7 @@ fn a_malformed_request_is_answered_with_the_reason_when_it_can_be() {
         SIP/2.0 400 bad Max-Forwards: not a number
         Via: SIP/2.0/UDP 192.0.2.7:5062;branch=z9hG4bK1;rport=5062;received=192.0.2.7
         From: <sip:100@192.0.2.1>;tag=a
-        To: <sip:192.0.2.1>;tag=4e04b4a100cf8a1f
+        To: <sip:192.0.2.1>;tag=1d2df91e0d5c5b94
         Call-ID: 1@192.0.2.7
         CSeq: 1 OPTIONS
         Content-Length: 0

@@ -27,8 +27,8 @@ impl Ports {
     /// be heard in the calls of the next one.
     pub(super) fn new(bind: IpAddr, range: PortRange, index: usize, shards: usize, start: u32) -> Self {
         let mut untried: Vec<u16> = range.pairs().skip(index).step_by(shards.max(1)).collect();
-        let start = usize::try_from(start).unwrap_or(0);
-        untried.rotate_left(start.checked_rem(untried.len()).unwrap_or(0));
+        let start = usize::try_from(start).unwrap_or(0).checked_rem(untried.len()).unwrap_or(0);
+        untried.rotate_left(start);
         let mut sockets = Vec::new();
         sockets.resize_with(usize::from(range.last - range.first) + 1, || None);
         Self { bind, first: range.first, sockets, untried: untried.into_iter() }

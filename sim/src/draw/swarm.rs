@@ -72,6 +72,8 @@ const STORMS: &[&str] = &[
     "long-partition",
     "vanish",
     "tear",
+    "outage",
+    "attack",
     "late",
     "wall",
     "store",
@@ -80,8 +82,6 @@ const STORMS: &[&str] = &[
     "hangup",
     "reload",
     "drain",
-    "outage",
-    "attack",
 ];
 
 /// The set of one seed.
