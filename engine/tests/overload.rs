@@ -231,6 +231,7 @@ fn at_twice_and_four_times_the_capacity_it_does_nearly_what_it_can() {
 /// `cargo test --release -p telex-engine --test overload -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a measurement of real time")]
 fn what_a_refusal_costs() {
     let mut world = World::new(10);
     let sdp = "v=0\r\no=- 1 1 IN IP4 10.1.0.0\r\ns=-\r\nc=IN IP4 10.1.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
@@ -249,7 +250,7 @@ fn what_a_refusal_costs() {
             for (n, bytes) in (0u64..).zip(messages) {
                 let now = Instant::from_nanos(n * 1_000_000);
                 let waiting = Duration::from_millis(waiting);
-                self::load(&mut world.telex, now, waiting, n);
+                tell_load(&mut world.telex, now, waiting, n);
                 let remote = source(n % 1000);
                 let input = Input::Datagram { listener: ListenerId(0), local: US.ip(), remote, bytes };
                 world.telex.handle(now, input, &mut out);
@@ -261,7 +262,7 @@ fn what_a_refusal_costs() {
 }
 
 /// Tells the load now and then, as a driver does.
-fn load(telex: &mut Signalling, now: Instant, waiting: Duration, n: u64) {
+fn tell_load(telex: &mut Signalling, now: Instant, waiting: Duration, n: u64) {
     if n.is_multiple_of(100) {
         telex.handle(now, Input::Load { waiting }, &mut Actions::new());
     }

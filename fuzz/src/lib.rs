@@ -31,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("control", t::control::check),
     ("capture", t::capture::check),
     ("plan", t::plan::check),
+    ("recording", t::recording::check),
     ("conversation", conversation::check),
 ];
 

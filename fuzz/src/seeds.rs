@@ -25,6 +25,9 @@ pub fn write(folder: &Path) -> std::io::Result<()> {
     for (options, steps) in (0..).zip(CONVERSATIONS) {
         seeds.put("conversation", &[&[options % 2 * 9], steps.concat().as_slice()].concat())?;
     }
+    for recording in targets::recording::seeds() {
+        seeds.put("recording", &recording)?;
+    }
     let sample = fs::read(home.join("../runtime-smol/src/config/sample.toml"))?;
     seeds.put("config", &sample)?;
     for line in ["{\"do\":\"calls\"}\n", "{\"do\":\"hangup\",\"call\":7}\n", "{\"do\":\"stats\"}"] {

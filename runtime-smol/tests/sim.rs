@@ -111,7 +111,10 @@ fn every_fault_in_a_scenario_is_tried_and_the_longest_wait_named() {
     assert_eq!((messages, &report["single_faults"], &report["pairs"]), (10, &20.into(), &40.into()));
     assert_eq!((&report["all_terminate"], &report["endless"]), (&true.into(), &0.into()));
     let longest = &report["longest_pair"];
-    assert!(longest["seconds"].as_f64() > Some(1.0) && longest["faults"].as_array().unwrap().len() == 2, "{longest}");
+    assert!(
+        longest["seconds"].as_f64() > Some(1.0) && longest["faults"].as_array().unwrap().len() == 2,
+        "{longest}"
+    );
     assert!(longest["until"].as_str().unwrap().contains("timer E"), "{longest}");
     for (arguments, remedy) in [
         ("--faults-every tea", "no scenario"),

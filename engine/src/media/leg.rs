@@ -120,6 +120,10 @@ impl Leg {
         if self.spec.latch != old.latch {
             self.latch.reopen();
         }
+        if (self.spec.remote, self.spec.remote_rtcp) != (old.remote, old.remote_rtcp) {
+            // Where its RTCP came from says nothing about where it has moved to.
+            self.control.learnt = None;
+        }
         if self.spec.receive != old.receive {
             self.reception.pause();
             self.latch.refresh(now);

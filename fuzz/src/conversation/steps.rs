@@ -257,6 +257,7 @@ impl World {
                 self.tell(Input::Stop { by });
             }
             6 => self.tell(Input::Load { waiting: Duration::from_millis(u64::from(how) * 4) }),
+            7 if how & 1 == 1 => self.copy(),
             _ => self.grant(u16::from(how % 8)),
         }
     }

@@ -15,6 +15,7 @@ use telex_engine::rng::Seed;
 use telex_engine::sip::Message;
 use telex_engine::time::{Duration, Instant, WallTime};
 use telex_engine::{Action, Actions, Boot, Input, Signalling};
+use telex_replay::{Checkpoint, state_hash};
 
 use super::judge::Judge;
 use super::media::Media;
@@ -57,6 +58,8 @@ pub(super) struct World {
     /// Octets of a piece of a message on a stream; 0 sends it whole.
     pub(super) piece: usize,
     actions: Actions,
+    /// A copy that was made from the written state: it must go on doing the same.
+    twin: Option<Signalling>,
 }
 
 /// Keeps the latest.
@@ -161,6 +164,7 @@ impl World {
             twist: None,
             piece: 0,
             actions: Actions::new(),
+            twin: None,
         };
         let few = options & 128 != 0;
         world.grant(if few { 3 } else { 40 });
@@ -177,8 +181,15 @@ impl World {
         tally::count(|| format!("input {}", name(&input)));
         let mut actions = std::mem::take(&mut self.actions);
         let wake = matches!(input, Input::Wake);
+        let copy = self.twin.is_some().then(|| input.clone());
         self.machine.handle(self.now, input, &mut actions);
         self.machine.check();
+        if let (Some(twin), Some(input)) = (&mut self.twin, copy) {
+            let mut same = Actions::new();
+            twin.handle(self.now, input, &mut same);
+            assert_eq!(same, actions, "a copy of the state does something else");
+            assert_eq!(twin.deadline(), self.machine.deadline());
+        }
         self.judge.number_of_actions(actions.len(), wake);
         for action in actions.drain(..) {
             self.judge.action(&action);
@@ -197,6 +208,15 @@ impl World {
             assert!(wakes < WAKES, "busy with nothing: {deadline:?} at {}", self.now);
             self.one(Input::Wake);
         }
+    }
+
+    /// From now on there is a copy, as the flight recorder makes it.
+    pub(super) fn copy(&mut self) {
+        let checkpoint = Checkpoint::of(&self.machine, 0, self.now);
+        let twin = checkpoint.machine().expect("our own state can be read");
+        assert_eq!(state_hash(&twin), state_hash(&self.machine));
+        twin.check();
+        self.twin = Some(twin);
     }
 
     /// What media and signalling told each other arrives.

@@ -9,6 +9,7 @@ pub(crate) mod header;
 pub(crate) mod message;
 pub(crate) mod peer;
 pub(crate) mod plan;
+pub(crate) mod recording;
 pub(crate) mod rtcp;
 pub(crate) mod rtp;
 pub(crate) mod sdp;

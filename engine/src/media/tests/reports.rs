@@ -221,3 +221,19 @@ fn a_leg_without_address_says_nothing() {
     w.drop_leg(1);
     assert_eq!(w.sent, []);
 }
+
+#[test]
+fn reports_follow_a_party_that_moves_and_never_speaks() {
+    let mut w = call(1);
+    let (mut report, mut bob) = (Vec::new(), Voice::new(2));
+    RtcpWriter::new(&mut report).report(7, None, None);
+    w.packet(A + 1, "192.0.2.1:4001", &report);
+    let moved = "192.0.2.77:4000";
+    w.put(1, 2, LegSpec { latch: 2, ..leg(A, moved) });
+    for _ in 0..1000 {
+        w.run(Duration::from_millis(20));
+        w.packet(B, BOB, &bob.next());
+    }
+    let to: Vec<String> = w.sent.iter().filter(|s| s.port == A + 1).map(|s| s.to.to_string()).collect();
+    assert!(to.len() > 2 && to.iter().all(|to| to == "192.0.2.77:4001"), "{to:?}");
+}
