@@ -199,7 +199,7 @@ fn a_capture_cut_anywhere_is_read_as_far_as_it_goes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn damage_anywhere_is_survived(
