@@ -240,7 +240,8 @@ impl Analyser {
         let mut hasher = DefaultHasher::new();
         (message.source, message.destination, &message.raw).hash(&mut hasher);
         let first = *self.known.entry(hasher.finish()).or_insert(message.number);
-        message.repeats = (first != message.number).then_some(first);
+        let same = first.checked_sub(1).and_then(|at| self.messages.get(at));
+        message.repeats = same.filter(|same| same.raw == message.raw).map(|same| same.number);
         self.announce(&message);
         self.messages.push(message);
     }

@@ -200,7 +200,7 @@ pub(crate) fn find(report: &mut Report) {
     for (call_id, numbers) in groups {
         let of_call = |m: &Message| matches!(m.method(), "INVITE" | "ACK" | "BYE" | "CANCEL" | "PRACK");
         if !call_id.is_empty() && numbers.iter().any(|n| report.message(*n).is_some_and(of_call)) {
-            calls.push(call(report, calls.len() + 1, call_id.to_owned(), numbers));
+            calls.extend(call(report, calls.len() + 1, call_id.to_owned(), numbers));
         } else {
             others.extend(numbers);
         }
@@ -212,9 +212,9 @@ pub(crate) fn find(report: &mut Report) {
     remarks::find(report);
 }
 
-fn call(report: &Report, number: usize, call_id: String, numbers: Vec<usize>) -> Call {
+fn call(report: &Report, number: usize, call_id: String, numbers: Vec<usize>) -> Option<Call> {
     let messages: Vec<&Message> = numbers.iter().filter_map(|n| report.message(*n)).collect();
-    let first = messages[0];
+    let first = *messages.first()?;
     let is_first_invite = |m: &&Message| m.is("INVITE") && m.tag("To").is_empty();
     let invite = messages.iter().copied().find(is_first_invite);
     let opening = invite.unwrap_or(first);
@@ -259,7 +259,7 @@ fn call(report: &Report, number: usize, call_id: String, numbers: Vec<usize>) ->
         call.state = state(&messages, &responses, answered.is_some());
         call.began = invite.at;
     }
-    call
+    Some(call)
 }
 
 /// How a call with an opening INVITE went.
@@ -344,7 +344,7 @@ fn exchanges(report: &Report, numbers: &[usize]) -> Vec<Exchange> {
             exchange.unanswered.extend(transaction.requests.first());
         }
         let responses = transaction.responses.iter().filter_map(|n| report.message(*n)?.status());
-        if let Some(status) = responses.filter(|s| *s >= 200).last() {
+        if let Some(status) = responses.rev().find(|s| *s >= 200) {
             *exchange.outcomes.entry(status).or_default() += 1;
         }
     }

@@ -6,21 +6,23 @@
 //!   `seconds`, `stopped` (list of `file`, `offset`, `why`: empty when all files were read to their ends).
 //! - `sip_requests`, `sip_responses`, `sdp_bodies`, `sip_over_tcp`, `messages_not_kept`: counts of messages.
 //! - `rtp_packets`, `rtp_streams`, `rtp_how` (`announced`, `both`, `guessed`), `rtcp_packets`, `dtmf_events`,
-//!   `stun_packets`, `ip_fragments`, `suspected_streams`: counts of packets.
+//!   `stun_packets`, `ip_fragments`, `suspected_streams`: counts of packets. `mos_assumes`: what the estimates of
+//!   opinion take for granted.
 //! - `messages`: each with `number`, `frame`, `time` (seconds since 1970), `source`, `destination`, `transport`, `kind`
 //!   (`request` or `response`), `method`, `uri`, `status`, `reason`, `from`, `to`, `call_id`, `cseq`, `via`, `contact`,
 //!   `content_type`, `headers` (list of name and value), `body` (null when it is not text), `sdp` (list of media:
 //!   `kind`, `address`, `port`, `proto`, `direction`, `codecs`, `words`), `repeats`, `defects`.
 //! - `streams`: each with `number`, `ssrc` (hexadecimal), `source`, `destination`, `codec`, `payload_type`, `clock`,
 //!   `payload_types`, `packets`, `octets`, `expected`, `lost`, `duplicates`, `reordered`, `jitter_ms`,
-//!   `jitter_max_ms`, `jitter_last_ms`, `max_gap_ms`, `began`, `seconds`, `mos`, `digits`, `dtmf_events`, `how`,
-//!   `announced_in`, `call`, `direction` (`to caller`, `to callee`).
+//!   `jitter_max_ms`, `jitter_last_ms`, `max_gap_ms`, `began`, `seconds`, `mos`, `digits`, `keys` (list of
+//!   `key`, `time`, `ms`), `dtmf_events`, `how`, `announced_in`, `call`, `direction` (`to caller`, `to callee`).
 //! - `calls`: each with `number`, `call_id`, `from`, `to`, `state`, `status`, `reason`, `setup_seconds`,
 //!   `ringing_seconds`, `seconds`, `ended_by`, `messages`, `streams`, `retransmissions`, `wrong` (list of `text` and
 //!   `messages`).
-//! - `exchanges`: requests outside calls: `method`, `to`, `source`, `destination`, `requests`, `outcomes`, `unanswered`,
-//!   `retransmissions`, `wrong`.
+//! - `exchanges`: requests outside calls: `method`, `to`, `source`, `destination`, `requests`, `outcomes` (how often
+//!   each final status came), `unanswered`, `retransmissions`, `wrong`.
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use crate::analysis::{Report, Search};
@@ -30,47 +32,91 @@ use crate::message::{Message, Start};
 use crate::streams::{How, Stream};
 use crate::time::Time;
 
-/// The document. With chosen calls, the lists hold only what belongs to them; the counts are of the whole capture.
+/// The document, made while it is written: a large capture is not held twice.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    /// What it shows.
+    pub report: &'a Report,
+    /// Files that could not be read to their ends.
+    pub stopped: &'a [(String, &'a Stopped)],
+    /// The calls to which the lists are limited; empty for everything. The counts are of the whole capture.
+    pub chosen: &'a [&'a Call],
+}
+
+/// The document as a value, for who goes on with it.
 pub fn document(report: &Report, stopped: &[(String, &Stopped)], chosen: &[&Call]) -> Value {
+    // Nothing in it can fail: keys are texts.
+    serde_json::to_value(Document { report, stopped, chosen }).unwrap_or_default()
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { report, stopped, chosen } = *self;
+        let all = chosen.is_empty();
+        let is_chosen = |number: Option<usize>| all || chosen.iter().any(|call| Some(call.number) == number);
+        let shown = |m: &&Message| all || chosen.iter().any(|call| call.call_id == m.call_id);
+        let mut map = serializer.serialize_map(None)?;
+        let stopped = stopped
+            .iter()
+            .map(|(file, s)| json!({ "file": file, "offset": s.offset, "why": s.why.to_string() }));
+        for (key, value) in head(report) {
+            map.serialize_entry(key, &value)?;
+        }
+        map.serialize_entry("stopped", &List(stopped))?;
+        map.serialize_entry("messages", &List(report.messages.iter().filter(shown).map(message)))?;
+        map.serialize_entry(
+            "streams",
+            &List(report.streams.iter().filter(|s| is_chosen(s.call)).map(stream)),
+        )?;
+        let calls = report.calls.iter().filter(|c| is_chosen(Some(c.number)));
+        map.serialize_entry("calls", &List(calls.map(call)))?;
+        map.serialize_entry("exchanges", &List(report.exchanges.iter().filter(|_| all).map(exchange)))?;
+        map.end()
+    }
+}
+
+/// A list whose elements are made one by one.
+struct List<I>(I);
+
+impl<I: Iterator<Item = Value> + Clone> Serialize for List<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone())
+    }
+}
+
+/// What is assumed where a capture cannot tell.
+const MOS: &str = "E-model (ITU-T G.107): 50 ms of network delay, 20 ms of coder, a jitter buffer of twice the jitter and \
+    at least 40 ms that loses nothing, no echo, losses that come singly";
+
+/// Everything that is a single value.
+fn head(report: &Report) -> Vec<(&'static str, Value)> {
     let c = report.counts;
-    let all = chosen.is_empty();
-    let is_chosen = |number: Option<usize>| all || chosen.iter().any(|call| Some(call.number) == number);
-    let shown = |m: &&Message| all || chosen.iter().any(|call| call.call_id == m.call_id);
-    let messages: Vec<Value> = report.messages.iter().filter(shown).map(message).collect();
-    let streams = report.streams.iter().filter(|s| is_chosen(s.call));
-    let calls = report.calls.iter().filter(|c| is_chosen(Some(c.number)));
-    let exchanges = report.exchanges.iter().filter(|_| all);
-    let stopped =
-        stopped.iter().map(|(file, s)| json!({ "file": file, "offset": s.offset, "why": s.why.to_string() }));
-    json!({
-        "format": report.format.map(|f| f.to_string()),
-        "frames": c.frames,
-        "octets": c.octets,
-        "began": report.began.map(seconds),
-        "seconds": report.began.map_or(0.0, |began| report.ended.seconds_since(began)),
-        "stopped": stopped.collect::<Vec<_>>(),
-        "sip_requests": c.requests,
-        "sip_responses": c.responses,
-        "sdp_bodies": c.sdp,
-        "sip_over_tcp": c.over_tcp,
-        "messages_not_kept": c.not_kept,
-        "rtp_packets": c.rtp,
-        "rtp_streams": report.streams.len(),
-        "rtp_how": match report.search {
-            Search::Announced => "announced",
-            Search::Both => "both",
-            Search::Guessed => "guessed",
-        },
-        "rtcp_packets": c.rtcp,
-        "dtmf_events": c.events,
-        "stun_packets": c.stun,
-        "ip_fragments": c.fragments,
-        "suspected_streams": report.suspects.len(),
-        "messages": messages,
-        "streams": streams.map(stream).collect::<Vec<_>>(),
-        "calls": calls.map(call).collect::<Vec<_>>(),
-        "exchanges": exchanges.map(exchange).collect::<Vec<_>>(),
-    })
+    let how = match report.search {
+        Search::Announced => "announced",
+        Search::Both => "both",
+        Search::Guessed => "guessed",
+    };
+    vec![
+        ("format", json!(report.format.map(|f| f.to_string()))),
+        ("frames", c.frames.into()),
+        ("octets", c.octets.into()),
+        ("began", json!(report.began.map(seconds))),
+        ("seconds", report.began.map_or(0.0, |began| report.ended.seconds_since(began)).into()),
+        ("sip_requests", c.requests.into()),
+        ("sip_responses", c.responses.into()),
+        ("sdp_bodies", c.sdp.into()),
+        ("sip_over_tcp", c.over_tcp.into()),
+        ("messages_not_kept", c.not_kept.into()),
+        ("rtp_packets", c.rtp.into()),
+        ("rtp_streams", report.streams.len().into()),
+        ("rtp_how", how.into()),
+        ("rtcp_packets", c.rtcp.into()),
+        ("dtmf_events", c.events.into()),
+        ("stun_packets", c.stun.into()),
+        ("ip_fragments", c.fragments.into()),
+        ("mos_assumes", MOS.into()),
+        ("suspected_streams", report.suspects.len().into()),
+    ]
 }
 
 fn seconds(at: Time) -> f64 {
@@ -134,6 +180,11 @@ fn stream(s: &Stream) -> Value {
     let types = s.types.iter().map(|t| {
         json!({ "payload_type": t.codec.payload_type, "codec": t.codec.name, "packets": t.packets, "expected": t.expected })
     });
+    let clock = s.codec.clock.max(8000);
+    let keys = s.digits.iter().map(|digit| {
+        let ms = u64::from(digit.duration) * 1000 / u64::from(clock);
+        json!({ "key": digit.key, "time": seconds(digit.at), "ms": ms })
+    });
     json!({
         "number": s.number,
         "ssrc": format!("{:08x}", s.ssrc),
@@ -158,6 +209,7 @@ fn stream(s: &Stream) -> Value {
         "seconds": s.duration().as_secs_f64(),
         "mos": s.mos.map(rounded),
         "digits": s.keys(),
+        "keys": keys.collect::<Vec<_>>(),
         "dtmf_events": s.events,
         "encrypted": s.secure,
         "how": how,

@@ -52,8 +52,8 @@ pub struct Row {
 /// One diagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ladder {
-    /// What it shows.
-    pub title: String,
+    /// What it shows: a line for each call.
+    pub titles: Vec<String>,
     /// Addresses, in the order in which they appear.
     pub columns: Vec<SocketAddr>,
     /// Arrows, in the order of time.
@@ -71,7 +71,7 @@ pub fn of(report: &Report, chosen: &[&Call]) -> Vec<Ladder> {
     if report.calls.is_empty() {
         let all = report.messages.iter().collect::<Vec<_>>();
         let title = format!("{} messages outside calls", all.len());
-        return vec![draw(report, title, &all, &[])];
+        return vec![draw(report, vec![title], &all, &[])];
     }
     report.calls.iter().map(|call| ladder(report, &[call])).collect()
 }
@@ -83,10 +83,10 @@ fn ladder(report: &Report, calls: &[&Call]) -> Ladder {
     numbers.sort_unstable();
     numbers.dedup();
     let messages: Vec<&Message> = numbers.iter().filter_map(|n| report.message(*n)).collect();
-    draw(report, titles.join("; "), &messages, calls)
+    draw(report, titles, &messages, calls)
 }
 
-fn draw(report: &Report, title: String, messages: &[&Message], calls: &[&Call]) -> Ladder {
+fn draw(report: &Report, titles: Vec<String>, messages: &[&Message], calls: &[&Call]) -> Ladder {
     let mut columns = Vec::new();
     for address in messages.iter().flat_map(|m| [m.source, m.destination]) {
         if !columns.contains(&address) && columns.len() < COLUMNS {
@@ -125,7 +125,7 @@ fn draw(report: &Report, title: String, messages: &[&Message], calls: &[&Call]) 
     let omitted =
         messages.len() + calls.iter().map(|c| c.streams.len()).sum::<usize>() - rows.len().min(ROWS);
     rows.truncate(ROWS);
-    Ladder { title, columns, rows, omitted }
+    Ladder { titles, columns, rows, omitted }
 }
 
 /// The method of a request, with what it is about; status and method of a response.
@@ -157,7 +157,9 @@ pub fn text(report: &Report, chosen: &[&Call]) -> String {
         if n > 0 {
             text.push('\n');
         }
-        let _ = writeln!(text, "{}", visible(&ladder.title));
+        for title in &ladder.titles {
+            let _ = writeln!(text, "{}", visible(title));
+        }
         let names = ladder.columns.iter().map(|c| format!("{:<GAP$}", c.to_string()));
         let _ = writeln!(text, "{:MARGIN$}{}", "", names.collect::<String>().trim_end());
         for row in &ladder.rows {

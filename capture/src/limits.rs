@@ -51,5 +51,7 @@ pub const AUDIO_SECONDS: u64 = 6 * 3600;
 pub const SDP_LINES: usize = 4096;
 /// Media descriptions of one session description.
 pub const SDP_MEDIA: usize = 256;
+/// Candidates of one media description that are looked at.
+pub const CANDIDATES: usize = 64;
 /// Distinct remarks that are kept of one call.
 pub const REMARKS: usize = 64;

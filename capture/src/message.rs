@@ -172,7 +172,7 @@ impl Message {
     /// Its header fields in order. Octets that are not UTF-8 are replaced.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
         let (head, _) = split(&self.raw);
-        Lines { rest: head }.skip(1).filter_map(|line| field(line))
+        Lines { rest: head }.skip(1).filter_map(field)
     }
 
     /// The value of the first field of this name, long or compact.

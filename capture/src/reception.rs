@@ -189,7 +189,11 @@ impl Jitter {
         let (last, sum, most) = *self.values.get(index)?;
         let scale = 1000.0 / f64::from(clock);
         let mean = sum / self.count as f64;
-        (self.count > 0).then(|| JitterFigures { last: last * scale, mean: mean * scale, most: most * scale })
+        (self.count > 0).then_some(JitterFigures {
+            last: last * scale,
+            mean: mean * scale,
+            most: most * scale,
+        })
     }
 }
 

@@ -1,5 +1,5 @@
-//! Datagrams that may be RTP, gathered by source, destination and synchronisation source. Which of them are RTP is known
-//! at the end only: a capture may hold the media before the signalling that announces it.
+//! Datagrams that may be RTP, gathered by source, destination and synchronisation source. Which of them are RTP is
+//! known at the end only: a capture may hold the media before the signalling that announces it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -8,7 +8,7 @@ use memchr::memmem;
 use telex_engine::sdp::{Address, Attribute, Connection, Fmtp, MediaLine, Rtcp, Rtpmap, Session};
 
 use crate::codec::{self, Codec};
-use crate::limits::{SDP_LINES, SDP_MEDIA};
+use crate::limits::{CANDIDATES, SDP_LINES, SDP_MEDIA};
 
 /// A session description: its lines, and what could be made of them.
 #[derive(Clone, Debug)]
@@ -89,6 +89,8 @@ pub struct Media {
     pub codecs: Vec<Codec>,
     /// Milliseconds of audio in a packet, when that is said.
     pub ptime: Option<u32>,
+    /// Other places where RTP may be received: ICE candidates over UDP (RFC 8839 §5.1).
+    pub candidates: Vec<SocketAddr>,
 }
 
 impl Media {
@@ -163,6 +165,7 @@ fn media(lines: &[(char, Cow<'_, str>)]) -> Vec<Media> {
                     direction,
                     codecs: line.formats().filter_map(codec::of_format).collect(),
                     ptime: None,
+                    candidates: Vec::new(),
                 });
             }
             continue;
@@ -215,10 +218,21 @@ fn attribute(media: &mut Media, attribute: Attribute<'_>) {
                 media.rtcp = address.map(|address| SocketAddr::new(address, rtcp.port));
             }
         }
+        "candidate" if media.candidates.len() < CANDIDATES => {
+            media.candidates.extend(candidate(attribute.value))
+        }
         "rtcp-mux" => media.mux = true,
         "ptime" => media.ptime = attribute.value.trim().parse().ok(),
         _ => {}
     }
+}
+
+/// The address of a candidate for RTP: `1 1 UDP 2130706431 10.0.0.1 8998 typ host` (RFC 8839 §5.1).
+fn candidate(value: &str) -> Option<SocketAddr> {
+    let mut words = value.split_ascii_whitespace().skip(1);
+    let (component, transport) = (words.next()?, words.next()?);
+    let (address, port) = (words.nth(1)?.parse().ok()?, words.next()?.parse().ok()?);
+    (component == "1" && transport.eq_ignore_ascii_case("UDP")).then_some(SocketAddr::new(address, port))
 }
 
 /// `audio to 10.0.0.1:49170, both ways: PCMU 8000 Hz (0), telephone-event (101); 20 ms packets`.
@@ -268,6 +282,8 @@ mod tests {
         b"v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\na=sendonly\r\n\
         m=audio 49170 RTP/AVP 8 96 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n\
         a=fmtp:101 0-15\r\na=ptime:20\r\na=rtcp:53020\r\na=sendrecv\r\n\
+        a=candidate:1 1 UDP 2130706431 10.9.9.9 8998 typ host\r\n\
+        a=candidate:1 2 UDP 2130706430 10.9.9.9 8999 typ host\r\n\
         m=video 51372 RTP/SAVPF 31\r\nc=IN IP6 2001:db8::1\r\na=rtcp-mux\r\n\
         m=image 0 udptl t38\r\nm=image 4000 udptl t38\r\n";
 
@@ -284,6 +300,7 @@ mod tests {
         let rtp: Vec<Option<SocketAddr>> = description.media.iter().map(Media::rtp).collect();
         assert_eq!(rtp[0], Some("10.0.0.1:49170".parse().unwrap()));
         assert_eq!((rtp[2], rtp[3]), (None, None));
+        assert_eq!(description.media[0].candidates, ["10.9.9.9:8998".parse().unwrap()]);
     }
 
     #[test]

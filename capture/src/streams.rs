@@ -139,14 +139,23 @@ impl<'a> Directory<'a> {
         Self { all, by_address }
     }
 
-    /// All announcements of an address up to a time, the newest first; if there are none, those after it.
+    /// The announcements of an address up to a time, the newest first; if there are none, those after it. No more
+    /// than matter.
     pub(crate) fn of(&self, address: SocketAddr, at: Time) -> Vec<&'a Announcement> {
         let known = self.by_address.get(&address).map(Vec::as_slice).unwrap_or_default();
-        let known: Vec<&Announcement> = known.iter().filter_map(|index| self.all.get(*index)).collect();
-        let before: Vec<&Announcement> = known.iter().copied().filter(|a| a.at <= at).rev().collect();
-        if before.is_empty() { known } else { before }
+        // They stand in the order of messages, which is that of time but for clocks that were set back.
+        let before = known.partition_point(|index| self.all.get(*index).is_some_and(|a| a.at <= at));
+        let (before, after) = known.split_at(before);
+        let get = |index: &usize| self.all.get(*index);
+        match before.is_empty() {
+            true => after.iter().take(RECENT).filter_map(get).collect(),
+            false => before.iter().rev().take(RECENT).filter_map(get).collect(),
+        }
     }
 }
+
+/// Announcements of one address that are looked at for one stream.
+const RECENT: usize = 32;
 
 /// Parts the sources into streams that signalling announces and others that look like RTP.
 pub(crate) fn part(sources: Vec<Source>, directory: &Directory<'_>) -> (Vec<Stream>, Vec<Stream>) {

@@ -8,22 +8,26 @@ use crate::ladder::{self, Kind, Ladder, Row};
 use crate::text::clock;
 
 // In pixels.
-const MARGIN: usize = 110;
+const MARGIN: usize = 100;
 const GAP: usize = 260;
 const ROW: usize = 30;
-const HEAD: usize = 70;
-const FOOT: usize = 24;
+const TITLE: usize = 22;
+const HEAD: usize = 56;
+const FOOT: usize = 28;
+/// A character of a label, and of a remark.
+const LABEL: usize = 7;
+const REMARK: usize = 6;
 
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}.t{font-size:15px;font-weight:600}\
     .c{font-weight:600;text-anchor:middle}.w{fill:#777;text-anchor:end;font-variant-numeric:tabular-nums}\
-    .l{text-anchor:middle}.b{stroke:#c8c8c8;stroke-width:1}.a{stroke-width:1.6;fill:none}.m{stroke-width:7;opacity:.35}\
-    .r{fill:#777;font-size:11px}.again{stroke-dasharray:5 3}";
+    .l{text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:3px}.b{stroke:#c8c8c8;stroke-width:1}\
+    .a{stroke-width:1.6;fill:none}.m{stroke-width:7;opacity:.35}.r{fill:#777;font-size:11px}\
+    .again{stroke-dasharray:5 3}";
 
 /// The diagrams of a report, below each other: see [`ladder::of`].
 pub fn picture(report: &Report, chosen: &[&Call]) -> String {
     let ladders = ladder::of(report, chosen);
-    let most = ladders.iter().map(|l| l.columns.len()).max().unwrap_or(1).max(1);
-    let width = MARGIN + GAP * most + 160;
+    let width = ladders.iter().map(width).max().unwrap_or(MARGIN);
     let total: usize = ladders.iter().map(height).sum();
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {total}\" width=\"{width}\" height=\"{total}\">\n\
@@ -39,27 +43,51 @@ pub fn picture(report: &Report, chosen: &[&Call]) -> String {
 }
 
 fn height(ladder: &Ladder) -> usize {
-    HEAD + ROW * ladder.rows.len() + FOOT
+    head(ladder) + ROW * ladder.rows.len() + FOOT
+}
+
+fn head(ladder: &Ladder) -> usize {
+    HEAD + TITLE * ladder.titles.len()
+}
+
+fn width(ladder: &Ladder) -> usize {
+    let remark = ladder.rows.iter().map(|row| remark(row).chars().count()).max().unwrap_or(0);
+    let title = ladder.titles.iter().map(|title| title.chars().count()).max().unwrap_or(0);
+    (beside(ladder) + REMARK * remark.min(200) + 16).max(9 * title.min(200) + 32)
 }
 
 fn column(at: usize) -> usize {
     MARGIN + GAP / 2 + GAP * at
 }
 
+/// Where remarks begin.
+fn beside(ladder: &Ladder) -> usize {
+    column(ladder.columns.len().max(1) - 1) + GAP / 3
+}
+
+fn remark(row: &Row) -> String {
+    let again = if row.again { "again " } else { "" };
+    format!("{again}{}", row.remark).trim().to_owned()
+}
+
 fn section(svg: &mut String, report: &Report, ladder: &Ladder, top: usize) {
-    let _ = writeln!(svg, "<text class=\"t\" x=\"16\" y=\"{}\">{}</text>", top + 26, escaped(&ladder.title));
-    let bottom = top + HEAD + ROW * ladder.rows.len();
+    for (n, title) in ladder.titles.iter().enumerate() {
+        let y = top + 26 + TITLE * n;
+        let _ = writeln!(svg, "<text class=\"t\" x=\"16\" y=\"{y}\">{}</text>", escaped(title));
+    }
+    let first = top + head(ladder);
+    let bottom = first + ROW * ladder.rows.len();
     for (at, address) in ladder.columns.iter().enumerate() {
         let x = column(at);
         let _ = writeln!(
             svg,
             "<text class=\"c\" x=\"{x}\" y=\"{}\">{address}</text><line class=\"b\" x1=\"{x}\" y1=\"{}\" x2=\"{x}\" y2=\"{bottom}\"/>",
-            top + 52,
-            top + 58
+            first - 14,
+            first - 8
         );
     }
     for (n, row) in ladder.rows.iter().enumerate() {
-        arrow(svg, report, row, top + HEAD + ROW * n + ROW / 2, column(ladder.columns.len()) - GAP / 2 + 12);
+        arrow(svg, report, row, first + ROW * n + ROW / 2, beside(ladder));
     }
     if ladder.omitted > 0 {
         let y = bottom + 16;
@@ -74,13 +102,8 @@ fn section(svg: &mut String, report: &Report, ladder: &Ladder, top: usize) {
 fn arrow(svg: &mut String, report: &Report, row: &Row, y: usize, beside: usize) {
     let (from, to) = (column(row.from), column(row.to));
     let colour = colour(row.kind);
-    let _ = write!(
-        svg,
-        "<g><text class=\"w\" x=\"{}\" y=\"{}\">{} s</text>",
-        MARGIN - 20,
-        y + 4,
-        clock(report, row.at)
-    );
+    let time = clock(report, row.at);
+    let _ = write!(svg, "<g><text class=\"w\" x=\"{}\" y=\"{}\">{time} s</text>", MARGIN - 20, y + 4);
     let again = if row.again { " again" } else { "" };
     let (x, label) = match from == to {
         true => (from, format!("{} (to itself)", row.label)),
@@ -94,16 +117,22 @@ fn arrow(svg: &mut String, report: &Report, row: &Row, y: usize, beside: usize) 
             tip(to, y, from < to, colour)
         );
     }
-    let above = if row.kind == Kind::Media { y + 4 } else { y - 4 };
+    // A label that does not fit is cut; the pointer shows all of it.
+    let room = (from.abs_diff(to).max(GAP) - 24) / LABEL;
+    let short = match label.char_indices().nth(room) {
+        Some((end, _)) => format!("{}…", label.get(..end).unwrap_or_default()),
+        None => label.clone(),
+    };
+    let above = if row.kind == Kind::Media { y - 7 } else { y - 4 };
     let _ = write!(
         svg,
-        "<text class=\"l\" x=\"{x}\" y=\"{above}\" style=\"fill:{colour}\">{}</text>",
+        "<text class=\"l\" x=\"{x}\" y=\"{above}\" style=\"fill:{colour}\">{}<title>{}</title></text>",
+        escaped(&short),
         escaped(&label)
     );
-    let remark = if row.again { format!("again {}", row.remark) } else { row.remark.clone() };
+    let remark = remark(row);
     if !remark.is_empty() {
-        let _ =
-            write!(svg, "<text class=\"r\" x=\"{beside}\" y=\"{}\">{}</text>", y + 4, escaped(remark.trim()));
+        let _ = write!(svg, "<text class=\"r\" x=\"{beside}\" y=\"{}\">{}</text>", y + 4, escaped(&remark));
     }
     svg.push_str("</g>\n");
 }

@@ -108,13 +108,14 @@ impl Flows {
         messages.into_iter().map(found).collect()
     }
 
-    /// Gives up the direction that has been silent for longest.
+    /// Gives up a quarter of the directions, those that have been silent for longest.
     fn forget(&mut self) {
-        let oldest =
-            self.flows.iter().min_by_key(|(key, flow)| (flow.last.frame, **key)).map(|(key, _)| *key);
-        if let Some(flow) = oldest.and_then(|key| self.flows.remove(&key)) {
-            self.held -= flow.held();
-        }
+        let mut last: Vec<u64> = self.flows.values().map(|flow| flow.last.frame).collect();
+        let quarter = last.len() / 4;
+        let (_, limit, _) = last.select_nth_unstable(quarter);
+        let limit = *limit;
+        self.flows.retain(|_, flow| flow.last.frame > limit);
+        self.held = self.flows.values().map(Flow::held).sum();
     }
 
     /// The capture has ended: what is left of each direction, in the order of its last segments.

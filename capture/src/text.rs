@@ -27,7 +27,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// One message: its kind, its start line, where it went, each header field, its body.
-pub fn message(report: &Report, message: &Message) -> String {
+fn message(report: &Report, message: &Message) -> String {
     let mut text = String::new();
     let kind = if message.is_request() { "Request" } else { "Response" };
     let began = report.began.unwrap_or(message.at);
@@ -355,19 +355,18 @@ fn numbers(report: &Report) -> String {
     text
 }
 
-/// Everything: messages, streams, calls, other exchanges, numbers; or what belongs to the chosen calls.
-pub fn report(report: &Report, chosen: &[&Call]) -> String {
-    let mut text = String::new();
+/// Every message, or those of the chosen calls, a text for each.
+pub fn messages<'a>(report: &'a Report, chosen: &'a [&'a Call]) -> impl Iterator<Item = String> + 'a {
     let shown = |m: &&Message| chosen.is_empty() || chosen.iter().any(|c| c.call_id == m.call_id);
-    for m in report.messages.iter().filter(shown) {
-        text.push_str(&message(report, m));
-        text.push('\n');
-    }
-    text.push_str(&summary(report, chosen));
-    text
+    report.messages.iter().filter(shown).map(|m| message(report, m) + "\n")
 }
 
-/// The same without the messages.
+/// Everything, or what belongs to the chosen calls.
+pub fn report(report: &Report, chosen: &[&Call]) -> String {
+    messages(report, chosen).collect::<String>() + &summary(report, chosen)
+}
+
+/// Streams, calls, other exchanges and numbers, or what of these belongs to the chosen calls.
 pub fn summary(report: &Report, chosen: &[&Call]) -> String {
     let all = chosen.is_empty();
     let of_call = |s: &&Stream| all || chosen.iter().any(|c| s.call == Some(c.number));

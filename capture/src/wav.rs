@@ -9,6 +9,9 @@ use crate::streams::Stream;
 
 /// Samples in a second of what can be decoded.
 const RATE: u32 = 8000;
+/// From an octet to a sample.
+type Decode = fn(u8) -> i16;
+
 /// A timestamp this far from where the packet's arrival would put it, in samples, has begun anew.
 const BREAK: i64 = 10 * RATE as i64;
 
@@ -21,7 +24,7 @@ pub fn file(stream: &Stream) -> Result<Vec<u8>, String> {
     if stream.secure {
         return Err(format!("{name} is encrypted"));
     }
-    let known: Vec<(u8, fn(u8) -> i16)> =
+    let known: Vec<(u8, Decode)> =
         stream.types.iter().filter_map(|t| Some((t.codec.payload_type, decoder(&t.codec)?))).collect();
     if known.is_empty() {
         return Err(format!("{name} carries {}: only PCMU and PCMA can be decoded", stream.codec.title()));
@@ -39,7 +42,7 @@ pub fn name(stream: &Stream) -> String {
     format!("stream-{}-{}-to-{}.wav", stream.number, place(stream.source), place(stream.destination))
 }
 
-fn decoder(codec: &Codec) -> Option<fn(u8) -> i16> {
+fn decoder(codec: &Codec) -> Option<Decode> {
     match (codec.is("PCMU", RATE), codec.is("PCMA", RATE), codec.channels) {
         (true, _, 1) => Some(g711::mu_decode),
         (_, true, 1) => Some(g711::a_decode),
@@ -47,7 +50,7 @@ fn decoder(codec: &Codec) -> Option<fn(u8) -> i16> {
     }
 }
 
-fn samples(sounds: &[Sound], known: &[(u8, fn(u8) -> i16)]) -> Vec<i16> {
+fn samples(sounds: &[Sound], known: &[(u8, Decode)]) -> Vec<i16> {
     let mut sounds: Vec<&Sound> = sounds.iter().collect();
     sounds.sort_by_key(|sound| sound.place);
     let Some(first) = sounds.first() else { return Vec::new() };

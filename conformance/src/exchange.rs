@@ -156,6 +156,11 @@ impl Exchange {
         self.server
     }
 
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
     /// What it has told so far: standard output and log.
     pub fn log(&self) -> String {
         self.program.output()

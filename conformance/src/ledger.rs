@@ -1,8 +1,8 @@
 //! The ledger of clauses (`ledger.tsv`): what the standards demand, and the tests that show it.
 //!
-//! A row is: RFC, section, level of demand, the clause in short, and what shows it: tests as `file::name`, `open` at
-//! the end when something is not shown yet, or `not applicable: ` with the reason. `LEDGER.md` is made from it for
-//! people.
+//! A row is: RFC, section, level of demand, the clause in short, and what shows it: tests as `file::name`, `open` or
+//! `open: ` with the reason at the end when something is not shown yet, or `not applicable: ` with the reason.
+//! `LEDGER.md` is made from it for people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,6 +42,8 @@ pub enum Shown<'a> {
         tests: Vec<(&'a str, &'a str)>,
         /// Whether they show all of it.
         whole: bool,
+        /// Why not, when there is a reason.
+        because: Option<&'a str>,
     },
     /// Nothing has to be shown, for this reason.
     NotApplicable(&'a str),
@@ -55,16 +57,23 @@ pub fn shown(text: &str) -> Result<Shown<'_>, String> {
     if let Some(reason) = text.strip_prefix("not applicable: ") {
         return if reason.len() > 10 { Ok(Shown::NotApplicable(reason)) } else { Err("no reason".into()) };
     }
-    let mut words: Vec<&str> = text.split(' ').collect();
-    let whole = words.last() != Some(&"open");
-    if !whole {
-        words.pop();
-    }
+    let (named, whole, because) = match text.split_once("open: ") {
+        Some((tests, reason)) if reason.len() > 10 => (tests, false, Some(reason)),
+        Some(_) => return Err("no reason".into()),
+        None if text == "open" => ("", false, None),
+        None => match text.strip_suffix(" open") {
+            Some(tests) => (tests, false, None),
+            None => (text, true, None),
+        },
+    };
     let mut tests = Vec::new();
-    for word in words {
+    for word in named.split_ascii_whitespace() {
         tests.push(word.split_once("::").ok_or(format!("{word:?} is not file::name"))?);
     }
-    Ok(Shown::By { tests, whole })
+    if whole && tests.is_empty() {
+        return Err("no test".into());
+    }
+    Ok(Shown::By { tests, whole, because })
 }
 
 /// One clause.
@@ -200,10 +209,12 @@ fn open_ones(out: &mut String, clauses: &[Clause<'_>]) {
     let mut any = false;
     for clause in clauses.iter().filter(open) {
         any = true;
-        line(
-            out,
-            format_args!("- RFC {} §{}, {}: {}", clause.rfc, clause.section, clause.level, clause.text),
-        );
+        let because = match shown(clause.by) {
+            Ok(Shown::By { because: Some(reason), .. }) => format!(" ({reason})"),
+            _ => String::new(),
+        };
+        let Clause { rfc, section, level, text, .. } = clause;
+        line(out, format_args!("- RFC {rfc} §{section}, {level}: {text}{because}"));
     }
     if !any {
         line(out, format_args!("Nothing."));
@@ -214,9 +225,10 @@ fn open_ones(out: &mut String, clauses: &[Clause<'_>]) {
 fn by(text: &str) -> String {
     match shown(text) {
         Ok(Shown::NotApplicable(reason)) => format!("*not applicable:* {}", cell(reason)),
-        Ok(Shown::By { tests, whole }) => {
+        Ok(Shown::By { tests, whole, because }) => {
             let named = tests.iter().map(|(file, name)| format!("`{name}` in `{file}`"));
-            named.chain((!whole).then(|| "**open**".to_owned())).collect::<Vec<_>>().join("<br>")
+            let open = because.map_or("**open**".to_owned(), |reason| format!("**open:** {}", cell(reason)));
+            named.chain((!whole).then_some(open)).collect::<Vec<_>>().join("<br>")
         }
         Err(error) => error,
     }

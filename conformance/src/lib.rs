@@ -14,6 +14,7 @@ pub mod ground;
 pub mod ledger;
 pub mod linphone;
 pub mod peers;
+pub mod phone;
 pub mod program;
 pub mod recorded;
 pub mod sipp;

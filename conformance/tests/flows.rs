@@ -105,3 +105,56 @@ fn the_exchange_plays_its_part_in_every_flow() {
     assert!(wrong.is_empty(), "{wrong}");
     assert!(compared >= 74, "only {compared} messages compared");
 }
+
+/// Each rule has teeth: a record that says something else than the engine is reported under the right name.
+#[test]
+fn what_differs_from_the_record_is_reported() {
+    let steps = "a>F1 b<F1 b>F2 a<F2 b>F3 a<F3 a>F4 b<F4 b>F5 a<F5 a>F6 b<F6";
+    let changes = [
+        ("a<F2", "180 Ringing", "183 Session Progress", "missing"),
+        ("a<F3", "200 OK", "488 Not Acceptable Here", "start line"),
+        ("a<F3", "RTP/AVP 0", "RTP/AVP 8", "body"),
+        ("a<F3", "a=rtpmap:0 PCMU/8000", "a=sendonly", "body"),
+        ("a<F2", "bob@biloxi.example.com>;tag", "eve@biloxi.example.com>;tag", ""),
+        ("a<F5", "bob@biloxi.example.com>;tag", "eve@biloxi.example.com>;tag", "From"),
+        ("a<F5", "sip:alice@client", "sip:eve@client", "start line"),
+        (
+            "a<F3",
+            "To: Bob <sip:bob@biloxi.example.com>;tag=8321234356",
+            "To: Bob <sip:bob@biloxi.example.com>;tag=1",
+            "",
+        ),
+        ("b<F4", "ACK sip:bob@client", "ACK sip:bob@server", "start line"),
+    ];
+    for (label, old, new, header) in changes {
+        let mut script = script("3665", "3.1", steps);
+        let step = script.steps.iter_mut().find(|step| step.label == label).unwrap();
+        let text = String::from_utf8(step.message.raw().to_vec()).unwrap();
+        assert!(text.contains(old), "{label} has no {old}");
+        step.message = Message::parse(text.replace(old, new).into()).unwrap();
+        let report = run(&script, &Config::default());
+        let complaints = complaints(&report, "");
+        if header.is_empty() {
+            // What the response repeats is judged by what was said here, and a tag is anybody's choice.
+            assert_eq!(complaints, "", "{label} {new}");
+        } else {
+            assert!(
+                complaints.contains(label) && complaints.contains(header),
+                "{label} {new}: {complaints:?}"
+            );
+        }
+    }
+}
+
+/// What the engine chose once it must keep to: a record in which our tag or Call-ID stays the same wants the same of us.
+#[test]
+fn an_identity_that_changes_is_reported() {
+    let steps = "a>F1 b<F1 b>F2 a<F2 b>F3 a<F3";
+    let mut script = script("3665", "3.1", steps);
+    // The record has one tag for two of the engine's: the peer's own and ours.
+    let step = script.steps.iter_mut().find(|step| step.label == "a<F2").unwrap();
+    let text = String::from_utf8(step.message.raw().to_vec()).unwrap();
+    step.message = Message::parse(text.replace("8321234356", "9fxced76sl").into()).unwrap();
+    let complaints = complaints(&run(&script, &Config::default()), "");
+    assert!(complaints.contains("a<F2 To the same as before another one"), "{complaints}");
+}

@@ -60,9 +60,10 @@ fn every_test_named_exists() {
 }
 
 #[test]
-fn no_must_that_applies_is_open() {
+fn no_must_is_open_without_a_reason() {
     let open = |clause: &&Clause<'_>| {
-        clause.level.starts_with("MUST") && matches!(shown(clause.by), Ok(Shown::By { whole: false, .. }))
+        clause.level.starts_with("MUST")
+            && matches!(shown(clause.by), Ok(Shown::By { whole: false, because: None, .. }))
     };
     let all = clauses();
     let open: Vec<String> =
@@ -83,9 +84,13 @@ fn what_is_not_a_test_is_noticed() {
     let source = "/// Text.\n#[test]\n#[ignore]\nfn a() {}\n\n    #[test]\n    /// In a macro.\n    fn b(x in 0..1) {}\nfn c() {}\n";
     assert!(has_test(source, "a") && has_test(source, "b"));
     assert!(!has_test(source, "c") && !has_test(source, "d"));
-    let by = |tests, whole| Ok(Shown::By { tests, whole });
+    let by = |tests, whole| Ok(Shown::By { tests, whole, because: None });
     assert_eq!(shown("x.rs::a y.rs::b open"), by(vec![("x.rs", "a"), ("y.rs", "b")], false));
     assert_eq!(shown("x.rs::a"), by(vec![("x.rs", "a")], true));
     assert_eq!(shown("open"), by(vec![], false));
+    assert_eq!(shown("x.rs::to_open"), by(vec![("x.rs", "to_open")], true));
+    let because = Some("for a good reason");
+    assert_eq!(shown("open: for a good reason"), Ok(Shown::By { tests: vec![], whole: false, because }));
+    assert!(shown("open: no").is_err());
     assert!(shown("tested").is_err() && shown("").is_err() && shown("not applicable: ").is_err());
 }

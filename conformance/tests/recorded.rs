@@ -97,6 +97,7 @@ fn captures_are_answered_as_the_table_says() {
             corpus().display()
         );
     }
+    assert!(captures >= 21 && compared >= 129, "{captures} captures, {compared} messages");
     println!("{captures} captures, {compared} messages of the exchange compared");
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -120,4 +121,37 @@ fn the_program_says_by_its_status_what_it_found() {
         let one = status(&["pcap", call, "--as", "uac", "--call", "11894297-4432a9f8@192.168.1.2"]);
         assert!(one.0 == 0 && one.1.contains("INVITE sip:35104724@sip.cybercity.dk: ok"), "{}", one.1);
     }
+}
+
+/// A capture can hold anything. Whatever it holds, it is read as far as it goes and said to the engine, whose invariants
+/// are checked at every step.
+#[test]
+fn damaged_captures_break_nothing() {
+    let mut luck = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut draw = |below: usize| {
+        luck = luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(luck >> 33).unwrap() % below
+    };
+    let mut said = 0;
+    for name in ["cancelled.pcap", "declined.pcap", "absent.pcap", "register-tcp.pcap", "late-ack.pcap"] {
+        let whole = fs::read(here().join("captures").join(name)).unwrap();
+        for _ in 0..25 {
+            let mut octets = whole.clone();
+            for _ in 0..1 + draw(12) {
+                let at = draw(octets.len());
+                octets[at] = [0, b' ', b'\r', b'\n', b'<', b';', b'9', 0xff][draw(8)];
+            }
+            if draw(4) == 0 {
+                octets.truncate(draw(octets.len()));
+            }
+            let Ok(found) = pcap::conversations(octets.as_slice()) else { continue };
+            for (_, conversation) in &found {
+                for place in [Place::Uas, Place::Uac, Place::Registrar] {
+                    let script = pcap::script(conversation, place);
+                    said += script.map_or(0, |script| run(&script, &Config::default()).outcomes.len());
+                }
+            }
+        }
+    }
+    assert!(said > 1000, "only {said} messages");
 }

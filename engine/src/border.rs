@@ -467,10 +467,12 @@ pub struct Stats {
     pub shed: u64,
     /// New requests that were refused because a table was full or nearly.
     pub full: u64,
-    /// New requests over the rate of their source.
+    /// New requests and unread datagrams over the rate of their source.
     pub limited: u64,
-    /// Sources whose rate is remembered.
-    pub sources: usize,
+    /// Strangers whose rates are remembered.
+    pub strangers: usize,
+    /// Known sources.
+    pub known: usize,
     /// Entries of the fullest table of those who gave wrong credentials.
     pub guessers: usize,
     /// Credentials that were not looked at, because there had been too many wrong ones.

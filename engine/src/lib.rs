@@ -23,6 +23,8 @@ pub mod rng;
 pub mod slots;
 pub mod time;
 pub mod timers;
+#[cfg(feature = "serde")]
+pub mod view;
 // syntax
 pub mod rtp;
 pub mod sdp;

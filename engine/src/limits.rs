@@ -1,5 +1,4 @@
-//! Every bound of the engine in one place. What is over a bound is refused with the answer SIP has for it, counted
-//! and reported; nothing grows by a length that a peer told.
+#![doc = include_str!("../LIMITS.md")]
 
 use std::time::Duration;
 
@@ -67,8 +66,12 @@ pub const TIMER_D: Duration = Duration::from_secs(32);
 pub const RETRY_AFTER: u32 = 10;
 /// Retry-After of a 503 to a call that found no room, in seconds: calls end all the time.
 pub const RETRY_CALL_AFTER: u32 = 5;
-/// Source addresses whose rate is remembered; the oldest is forgotten for a new one.
+/// Strangers whose rates are remembered; the oldest is forgotten for a new one.
 pub const SOURCES: usize = 16_384;
+/// Known sources, of which a request was accepted or that answered one of ours; the oldest is forgotten for a new one.
+pub const KNOWN_ADDRESSES: usize = 65_536;
+/// Datagrams of one stranger that are read while input waits for [`SHED_STRANGERS`]: 50 at once, then 50 in a second.
+pub const CROWD: Rate = Rate::new(50, Duration::from_millis(20));
 /// New requests that a source of which none was accepted yet may send: 10,000 at once, then 2,000 in a second.
 pub const STRANGERS: Rate = Rate::new(10_000, Duration::from_micros(500));
 /// Malformed requests of one source that are answered: 50 at once, then 10 in a second.
@@ -94,11 +97,13 @@ pub const GUESSERS: usize = 16_384;
 pub const GUESS_REPORTS: Rate = Rate::new(10, Duration::from_secs(10));
 /// New requests of strangers without credentials are refused when input waits so long: from the first, some, from the
 /// second, all.
-pub const SHED_STRANGERS: (Duration, Duration) = (Duration::from_millis(15), Duration::from_millis(40));
-/// The same for new requests from known sources, and for those with credentials.
-pub const SHED_PROMISING: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(80));
+pub const SHED_STRANGERS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(25));
+/// The same for new requests of strangers with credentials.
+pub const SHED_CLAIMANTS: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(45));
+/// The same for new requests from known sources without credentials.
+pub const SHED_KNOWN: (Duration, Duration) = (Duration::from_millis(45), Duration::from_millis(80));
 /// The same for new requests from known sources with credentials.
-pub const SHED_PROVING: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(150));
+pub const SHED_PROVING: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(130));
 /// How long it counts what the driver said about waiting.
 pub const LOAD_LASTS: Duration = Duration::from_secs(1);
 /// Retry-After, in seconds, of a request refused for lack of time: at least this ...

@@ -9,6 +9,8 @@ mod recorded;
 mod requests;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "serde")]
+mod view;
 
 use std::sync::Arc;
 
@@ -348,7 +350,8 @@ impl Tables {
             shed: stack.transport.shed(),
             full: stack.transport.full(),
             limited: stack.transport.limited(),
-            sources: stack.transport.sources(),
+            strangers: stack.transport.sources().0,
+            known: stack.transport.sources().1,
             guessers: self.auth.guessers(),
             slowed: self.auth.slowed(),
         }

@@ -68,6 +68,14 @@ impl<T> Timers<T> {
         Some((at, self.live.get(key)?))
     }
 
+    /// All armed timers, the next first. O(n log n): for people, not for production.
+    #[cfg(feature = "serde")]
+    pub fn armed(&self) -> Vec<(Instant, &T)> {
+        let mut armed: Vec<_> = self.heap.iter().map(|Reverse(entry)| *entry).collect();
+        armed.sort_unstable();
+        armed.into_iter().filter_map(|(at, _, key)| Some((at, self.live.get(key)?))).collect()
+    }
+
     /// Whether this timer is still to fire.
     pub fn is_armed(&self, key: TimerKey) -> bool {
         self.live.contains_key(key)

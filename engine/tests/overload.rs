@@ -227,3 +227,43 @@ fn at_twice_and_four_times_the_capacity_it_does_nearly_what_it_can() {
     assert!(four * 10 >= CAPACITY * 4, "{four} of {CAPACITY}");
     assert!(worst < Duration::from_millis(150), "{worst:?}");
 }
+
+/// `cargo test --release -p telex-engine --test overload -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a measurement of real time")]
+fn what_a_refusal_costs() {
+    let mut world = World::new(10);
+    let sdp = "v=0\r\no=- 1 1 IN IP4 10.1.0.0\r\ns=-\r\nc=IN IP4 10.1.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
+               a=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n";
+    let length = sdp.len();
+    let more = format!("Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{sdp}");
+    let messages = |method: &str| -> Vec<Bytes> {
+        let more = if method == "INVITE" { more.as_str() } else { "" };
+        (0..50_000).map(|cseq| request(1, method, "sip:2@telex", cseq, "", more)).collect()
+    };
+    let mut out = Actions::new();
+    for (what, waiting) in [("refused", 70), ("challenged", 0)] {
+        for method in ["INVITE", "ACK", "REGISTER"] {
+            let messages = messages(method);
+            let began = std::time::Instant::now();
+            for (n, bytes) in (0u64..).zip(messages) {
+                let now = Instant::from_nanos(n * 1_000_000);
+                let waiting = Duration::from_millis(waiting);
+                tell_load(&mut world.telex, now, waiting, n);
+                let remote = source(n % 1000);
+                let input = Input::Datagram { listener: ListenerId(0), local: US.ip(), remote, bytes };
+                world.telex.handle(now, input, &mut out);
+                out.clear();
+            }
+            println!("{method} {what}: {} ns", began.elapsed().as_nanos() / 50_000);
+        }
+    }
+}
+
+/// Tells the load now and then, as a driver does.
+fn tell_load(telex: &mut Signalling, now: Instant, waiting: Duration, n: u64) {
+    if n.is_multiple_of(100) {
+        telex.handle(now, Input::Load { waiting }, &mut Actions::new());
+    }
+}

@@ -99,3 +99,31 @@ fn wrong_usage_is_status_two_and_says_what_would_be_right() {
         assert!(said.contains(remedy), "{arguments}: {said}");
     }
 }
+
+#[test]
+fn every_fault_in_a_scenario_is_tried_and_the_longest_wait_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = sim(folder.path(), "--faults-every register --kinds lose,delay --pairs 40 --json");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let report = &json(&output)[0];
+    let messages = report["messages"].as_array().unwrap().len();
+    // Four to register, two for each of two refreshes, two to leave.
+    assert_eq!((messages, &report["single_faults"], &report["pairs"]), (10, &20.into(), &40.into()));
+    assert_eq!((&report["all_terminate"], &report["endless"]), (&true.into(), &0.into()));
+    let longest = &report["longest_pair"];
+    assert!(
+        longest["seconds"].as_f64() > Some(1.0) && longest["faults"].as_array().unwrap().len() == 2,
+        "{longest}"
+    );
+    assert!(longest["until"].as_str().unwrap().contains("timer E"), "{longest}");
+    for (arguments, remedy) in [
+        ("--faults-every tea", "no scenario"),
+        ("--faults-every basic --seed 1", "cannot be used with"),
+        ("--faults-every basic --loss 5%", "cannot be used with"),
+        ("--kinds lose", "--faults-every"),
+    ] {
+        let output = sim(folder.path(), arguments);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(remedy), "{arguments}: {said}");
+    }
+}

@@ -56,6 +56,8 @@ fn octets(raw: &Bytes) -> Result<(), String> {
         let fine = match byte {
             b'\r' => head.get(at + 1) == Some(&b'\n'),
             b'\n' => at > 0 && head[at - 1] == b'\r',
+            // What a phone wrote between words comes back as it was (§25.1 LWS).
+            b'\t' => true,
             0..=31 | 127 => false,
             _ => true,
         };

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use smol_str::SmolStr;
-use telex_engine::border::{ControlReply, Interface, Listener, ListenerId, Stats, Transport};
+use telex_engine::border::{Flow, Interface, Listener, ListenerId, Stats, StreamId, Transport};
 use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
 use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
 use telex_engine::rng::Seed;
-use telex_engine::time::{Duration, Instant, WallTime};
+use telex_engine::time::{Duration, Instant};
 use telex_engine::{Action, Actions, Boot, Input, Signalling};
 
 use crate::luck::{Kind, below, luck};
@@ -35,8 +35,6 @@ const FIRST_PAIRS: u16 = 8;
 const HANDOVER: Duration = Duration::from_micros(500);
 /// A socket is bound, and a record safe, after this.
 const HOST_WORK: Duration = Duration::from_millis(2);
-/// The wall clock at the beginning: 2026-01-01 00:00 UTC.
-const WALL: WallTime = WallTime::from_unix_millis(1_767_225_600_000);
 /// Steps between two looks at the engine's own invariants once its tables are large.
 const CHECK_EVERY: u64 = 16;
 /// Tables are large from so many transactions on.
@@ -60,23 +58,32 @@ pub(crate) struct Exchange {
     handovers: u64,
     steps: u64,
     next_lsn: u64,
+    /// When it was started. Its own time begins there.
+    epoch: Instant,
+    /// Streams that it opens have this added to their names, so that those of an earlier life are not meant.
+    stream_base: u64,
+}
+
+/// The sockets.
+pub(crate) fn listeners() -> Vec<Listener> {
+    let listener = |id, transport| Listener { id, transport, local: EXCHANGE_SIP };
+    vec![listener(UDP, Transport::Udp), listener(TCP, Transport::Tcp)]
 }
 
 impl Exchange {
-    pub(crate) fn new(plan: &Plan) -> Self {
-        let seed = Seed::from_number(plan.seed);
-        let listener = |id, transport| Listener { id, transport, local: EXCHANGE_SIP };
+    /// An exchange with what `boot` says about clock and store.
+    pub(crate) fn new(plan: &Plan, seed: u64, config: Arc<Config>, boot: Boot) -> Self {
+        let seed = Seed::from_number(seed);
         let boot = Boot {
-            wall: WALL,
-            listeners: vec![listener(UDP, Transport::Udp), listener(TCP, Transport::Tcp)],
+            listeners: listeners(),
             interfaces: vec![Interface { address: EXCHANGE, prefix: 8 }],
             shards: plan.exchange.shards,
-            ..Boot::default()
+            ..boot
         };
         let shards: Vec<MediaShard> =
             (0..plan.exchange.shards).map(|n| MediaShard::new(ShardId(n), seed)).collect();
         Self {
-            signalling: Signalling::new(Arc::new(config(plan)), seed, boot),
+            signalling: Signalling::new(config, seed, boot),
             wake_at: None,
             tick_at: vec![None; shards.len()],
             shards,
@@ -89,7 +96,41 @@ impl Exchange {
             handovers: 0,
             steps: 0,
             next_lsn: 0,
+            epoch: Instant::ZERO,
+            stream_base: 0,
         }
+    }
+
+    /// It begins at `epoch`, for the how manieth time after the first.
+    /// A driver begins somewhere in its range of ports: here always after those of its life before.
+    pub(crate) fn begins(&mut self, epoch: Instant, life: u64, first_port: u16) {
+        (self.epoch, self.stream_base) = (epoch, life * STREAMS_PER_LIFE);
+        self.next_port = first_port;
+    }
+
+    /// The port that would be bound next.
+    pub(crate) fn next_port(&self) -> u16 {
+        self.next_port
+    }
+
+    /// A moment by the exchange's own count.
+    pub(crate) fn inside(&self, at: Instant) -> Instant {
+        Instant::ZERO + at.since(self.epoch)
+    }
+
+    /// A moment of the exchange's own count.
+    fn outside(&self, at: Instant) -> Instant {
+        self.epoch + at.since(Instant::ZERO)
+    }
+
+    /// When signalling wants to be woken, and why.
+    fn deadline(&self) -> Option<(Instant, &'static str)> {
+        self.signalling.deadline().map(|d| (self.outside(d.at), d.why))
+    }
+
+    /// The world's name for a stream of the exchange.
+    fn named(&self, stream: StreamId) -> StreamId {
+        if stream.0.is_multiple_of(2) { StreamId(stream.0 + self.stream_base) } else { stream }
     }
 
     /// Makes every machine do this wrong.
@@ -101,7 +142,7 @@ impl Exchange {
 
     /// The name of the timer of signalling that is due.
     pub(crate) fn timer_due(&self, now: Instant) -> Option<&'static str> {
-        self.signalling.deadline().filter(|deadline| deadline.at <= now).map(|deadline| deadline.why)
+        self.deadline().filter(|(at, _)| *at <= now).map(|(_, why)| why)
     }
 
     /// The even RTP ports that are bound.
@@ -127,8 +168,18 @@ impl Exchange {
     }
 }
 
+/// Names of streams that the exchange opens in one life: even numbers, fewer than these.
+const STREAMS_PER_LIFE: u64 = 1 << 40;
+
+/// A phone of the configuration.
+pub(crate) fn credentials(realm: &str, extension: &str, secret: &str) -> Phone {
+    let text = format!("{extension}:{realm}:{secret}");
+    let credentials = Credentials { ha1_md5: Md5::digest(text.as_bytes()).into(), ha1_sha256: None };
+    Phone { credentials: Some(credentials), contact: None }
+}
+
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
-fn config(plan: &Plan) -> Config {
+pub(crate) fn config(plan: &Plan) -> Config {
     let x = &plan.exchange;
     let mut sip = SipTimers { t1: x.t1, t2: x.t2, t4: x.t4, timer_c: x.timer_c };
     match x.broken {
@@ -152,10 +203,8 @@ fn config(plan: &Plan) -> Config {
         ..Config::default()
     };
     for phone in &plan.phones {
-        let secret = format!("{}:{}:{}", phone.extension, config.realm, phone.secret());
-        let credentials = Credentials { ha1_md5: Md5::digest(secret.as_bytes()).into(), ha1_sha256: None };
-        let extension = SmolStr::new(&phone.extension);
-        config.phones.insert(extension, Phone { credentials: Some(credentials), contact: None });
+        let known = credentials(&config.realm, &phone.extension, &phone.secret());
+        config.phones.insert(SmolStr::new(&phone.extension), known);
     }
     config
 }
@@ -169,7 +218,8 @@ impl World<'_> {
         if let Some(watch) = &mut self.watch {
             watch.begin(&mut self.exchange.signalling);
         }
-        self.tell(Input::Wall(WALL), None)
+        let wall = self.wall();
+        self.tell(Input::Wall(wall), None)
     }
 
     /// The engine's deadline may have come.
@@ -177,9 +227,9 @@ impl World<'_> {
         if self.exchange.wake_at == Some(self.now) {
             self.exchange.wake_at = None;
         }
-        match self.exchange.signalling.deadline() {
-            Some(deadline) if deadline.at <= self.now => {
-                self.wakes.wake(self.now, deadline.why)?;
+        match self.exchange.deadline() {
+            Some((at, why)) if at <= self.now => {
+                self.wakes.wake(self.now, why)?;
                 self.step(Input::Wake, Cause::Wake)
             }
             _ => {
@@ -201,41 +251,50 @@ impl World<'_> {
     }
 
     fn step(&mut self, input: Input, cause: Cause<'_>) -> Verdict {
-        let now = self.now;
+        if self.host.away {
+            return Ok(());
+        }
+        let (now, inside) = (self.now, self.exchange.inside(self.now));
+        let woken = matches!(input, Input::Wake);
+        let input = self.exchange.renamed(input);
         self.exchange.steps += 1;
         self.tell_trace("->", &input);
         let mut actions = std::mem::take(&mut self.exchange.actions);
         let machine = &mut self.exchange.signalling;
         let seen = self.watch.as_mut().map(|watch| {
-            watch.before_signalling(machine, now, &input);
+            watch.before_signalling(machine, inside, &input);
             input.clone()
         });
-        guarded(now, "handle", || machine.handle(now, input, &mut actions))?;
+        guarded(now, "handle", || machine.handle(inside, input, &mut actions))?;
         if let (Some(watch), Some(input)) = (&mut self.watch, seen) {
-            watch.signalling(machine, now, &input, &actions);
+            watch.signalling(machine, inside, &input, &actions);
         }
+        host::registrations_are_kept(now, &actions)?;
         for action in actions.drain(..) {
             self.act(action, cause)?;
         }
         self.exchange.actions = actions;
         let stats = self.exchange.signalling.stats();
+        self.bounds.look(now, &stats, self.exchange.ports.len(), self.plan.phones.len())?;
         if stats.transactions < LARGE || self.exchange.steps.is_multiple_of(CHECK_EVERY) {
             let machine = &self.exchange.signalling;
             guarded(now, "check", || machine.check())?;
         }
-        let deadline = self.exchange.signalling.deadline();
-        host::deadline_ahead(now, deadline.map(|d| (d.at, d.why)))?;
+        // A host that wakes late has something else come first.
+        if woken || self.plan.host.late.is_zero() {
+            host::deadline_ahead(now, self.exchange.deadline())?;
+        }
         self.look_ahead();
         Ok(())
     }
 
     /// Schedules the wake that signalling asks for, unless an earlier one will look again.
     fn look_ahead(&mut self) {
-        if let Some(deadline) = self.exchange.signalling.deadline()
-            && self.exchange.wake_at.is_none_or(|at| deadline.at < at)
-        {
-            self.exchange.wake_at = Some(deadline.at);
-            self.schedule(deadline.at, Event::Wake);
+        let Some((at, _)) = self.exchange.deadline() else { return };
+        let at = at.max(self.now) + self.lateness(at);
+        if self.exchange.wake_at.is_none_or(|known| at < known) {
+            self.exchange.wake_at = Some(at);
+            self.schedule(at, Event::Wake);
         }
     }
 
@@ -245,9 +304,13 @@ impl World<'_> {
             self.note(&action);
         }
         match action {
+            Action::Transmit { flow: Flow::Stream { stream }, bytes } => {
+                let flow = Flow::Stream { stream: self.exchange.named(stream) };
+                self.transmit(flow, &bytes, cause)?;
+            }
             Action::Transmit { flow, bytes } => self.transmit(flow, &bytes, cause)?,
-            Action::Connect { stream, remote, .. } => self.connect(stream, remote),
-            Action::Disconnect { stream } => self.close(stream, false),
+            Action::Connect { stream, remote, .. } => self.connect(self.exchange.named(stream), remote),
+            Action::Disconnect { stream } => self.close(self.exchange.named(stream), false),
             Action::Resolve { query, .. } => {
                 let answer = Err(telex_engine::border::ResolveError::NotFound);
                 self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Resolved { query, answer })));
@@ -256,19 +319,20 @@ impl World<'_> {
                 let at = self.handover(shard, true);
                 self.schedule(at, Event::Command(shard, command));
             }
-            Action::Store { lsn, .. } => {
+            Action::Store { lsn, record } => {
                 if lsn.0 < self.exchange.next_lsn {
                     let reason = format!("record {} after {}", lsn.0, self.exchange.next_lsn);
                     return Err(broken("no_error_event", self.now, reason));
                 }
                 self.exchange.next_lsn = lsn.0 + 1;
-                self.schedule(self.now + HOST_WORK, Event::Tell(Box::new(Input::Stored { through: lsn })));
+                self.store(lsn, record);
             }
+            // A store that is full is not the engine's fault.
+            Action::Report(telex_engine::event::Event::StoreFailed { .. })
+                if !self.plan.host.store.full.is_empty() => {}
             Action::Report(event) => host::no_error_event(self.now, &event)?,
-            Action::Reply { reply: ControlReply::Registrations(all), .. } => {
-                self.border.listed(self.now, &all)?
-            }
-            Action::Reply { .. } | Action::Stopped => {}
+            Action::Reply { id, reply } => self.replies.push((id, reply)),
+            Action::Stopped => self.stopped()?,
         }
         Ok(())
     }
@@ -289,7 +353,7 @@ impl World<'_> {
         if self.exchange.tick_at[n] == Some(self.now) {
             self.exchange.tick_at[n] = None;
         }
-        if self.exchange.shards[n].deadline().is_some_and(|at| at <= self.now) {
+        if self.exchange.shards[n].deadline().is_some_and(|at| at <= self.exchange.inside(self.now)) {
             return self.media_step(shard, MediaInput::Tick);
         }
         self.look_ahead_media(n);
@@ -321,14 +385,18 @@ impl World<'_> {
     }
 
     fn media_step(&mut self, shard: ShardId, input: MediaInput<'_>) -> Verdict {
+        if self.host.away {
+            return Ok(());
+        }
         let (now, n) = (self.now, usize::from(shard.0));
+        let inside = self.exchange.inside(now);
         let rare = !matches!(input, MediaInput::Packet { .. } | MediaInput::Tick);
         let mut out = std::mem::take(&mut self.exchange.media);
         let machine = &mut self.exchange.shards[n];
         if let Some(watch) = &mut self.watch {
-            watch.before_media(shard, machine, now, &input);
+            watch.before_media(shard, machine, inside, &input);
         }
-        guarded(now, "media handle", || machine.handle(now, input, &mut out))?;
+        guarded(now, "media handle", || machine.handle(inside, input, &mut out))?;
         if let Some(watch) = &mut self.watch {
             watch.after_media(shard, machine, &out);
         }
@@ -355,10 +423,23 @@ impl World<'_> {
 
     fn look_ahead_media(&mut self, n: usize) {
         let Some(at) = self.exchange.shards[n].deadline() else { return };
-        let at = at.max(self.now);
+        let at = self.exchange.outside(at);
+        let at = at.max(self.now) + self.lateness(at);
         if self.exchange.tick_at[n].is_none_or(|known| at < known) {
             self.exchange.tick_at[n] = Some(at);
             self.schedule(at, Event::Tick(ShardId(u8::try_from(n).unwrap_or(0))));
+        }
+    }
+}
+
+impl Exchange {
+    /// An input with the exchange's own names in it.
+    fn renamed(&self, input: Input) -> Input {
+        match input {
+            Input::Stream { stream, event } if stream.0.is_multiple_of(2) => {
+                Input::Stream { stream: StreamId(stream.0.saturating_sub(self.stream_base)), event }
+            }
+            other => other,
         }
     }
 }

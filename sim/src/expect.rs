@@ -1,12 +1,15 @@
 //! What a plan lets people expect of the exchange, however good it is.
 
 use telex_engine::border::Transport;
-use telex_engine::time::Duration;
+use telex_engine::time::{Duration, Instant};
 
 use crate::plan::{Act, Alg, Nat, PhonePlan, Plan};
 
 /// A phone that is cut off for longer is given up by the exchange, and is not told.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(20);
+
+/// Last words, going and coming back.
+const AROUND_A_STOP: Duration = Duration::from_secs(8);
 
 /// Messages are damaged and delivered all the same: any of them may say anything, in the name of anybody. Then the
 /// exchange has to survive and to forget it all, and nothing more can be asked of it.
@@ -38,14 +41,35 @@ fn loses_packets(plan: &Plan, phone: usize) -> bool {
         || faults.clogs.iter().any(|c| c.phone == phone)
 }
 
+/// Whether the exchange has forgotten all calls at some time after `since`.
+pub(crate) fn forgets(plan: &Plan, since: Instant) -> bool {
+    let restarted = plan.host.restarts.iter().any(|restart| restart.at >= since);
+    restarted || drains(plan).any(|(_, until)| until >= since)
+}
+
+/// When the exchange is asked to stop, and when it is surely back.
+pub(crate) fn drains(plan: &Plan) -> impl Iterator<Item = (Instant, Instant)> {
+    plan.operators.iter().filter_map(|o| match o.act {
+        Act::Drain(patience) => Some((o.at, o.at + patience + AROUND_A_STOP)),
+        _ => None,
+    })
+}
+
 /// How many bindings of a phone may stay when it leaves: it hears no answer, or its box writes another Contact every
 /// time it gives it another port.
 pub(crate) fn bindings_that_stay(plan: &Plan, phone: usize) -> usize {
     let alg = nat_of(plan, phone).and_then(|nat| nat.alg);
     let contact = matches!(alg, Some(Alg::Good | Alg::ForgetsLength | Alg::ContactOnly));
     let renamed = contact && may_lose_touch(plan, phone);
+    // It cannot prove who it is any more, or could not store that it left.
+    let extension = &plan.phones[phone].extension;
+    let shut_out = plan.operators.iter().any(|o| match &o.act {
+        Act::Password(changed, told) => !told && changed == extension,
+        _ => false,
+    });
     match alg {
         Some(Alg::StripsRport) => 1,
+        _ if shut_out => 1,
         _ if renamed => telex_engine::limits::BINDINGS_PER_AOR,
         _ => 0,
     }
@@ -64,4 +88,12 @@ fn is_kept_open(nat: &Nat, phone: &PhonePlan) -> bool {
     let often = silence.is_some_and(|silence| silence + Duration::from_secs(2) < nat.timeout);
     let broken = matches!(nat.alg, Some(Alg::ForgetsLength | Alg::BreaksPort | Alg::StripsRport));
     nat.reboots.is_empty() && (phone.transport == Transport::Tcp || (often && !broken))
+}
+
+/// Whether every packet of media arrives, in order, as far as phone and exchange are there.
+pub(crate) fn loses_nothing(plan: &Plan) -> bool {
+    let f = &plan.faults;
+    let none = f.loss + f.burst + f.corrupt + f.garble + f.duplicate + f.reorder == 0;
+    let whole = f.partitions.is_empty() && f.clogs.is_empty() && f.exact.is_empty();
+    none && whole && plan.nats.is_empty() && plan.operators.is_empty() && plan.host.restarts.is_empty()
 }

@@ -1,10 +1,14 @@
 //! A simulated world for the Telex engine: scripted telephones, a network that loses, doubles and delays, and
 //! a clock that jumps from one event to the next.
 //!
-//! A seed draws a [`Plan`]: phones, calls and faults, as data. [`run()`] executes it against a whole
-//! exchange, with rules ([`ORACLES`]) checked at every step. Storm comes first, then calm, in which
-//! everything has to settle, then everybody hangs up and nothing may be left. Two runs of a plan do the same,
-//! octet for octet, and end with the same [`Outcome::state_hash`].
+//! A seed draws a [`Plan`]: phones, calls and faults, as data, which is TOML when it is written down.
+//! [`run()`] executes it against a whole exchange, with rules ([`ORACLES`]) checked at every step. Storm comes
+//! first, then calm, in which everything has to settle, then everybody hangs up and nothing may be left. Two
+//! runs of a plan do the same, octet for octet, and end with the same [`Outcome::state_hash`].
+//!
+//! [`shrink`] takes out of a plan that breaks a rule whatever the failure does not need. [`faults_every`] runs one
+//! scenario with every single message lost, doubled, delayed or swapped, and tells who was stuck for how long.
+//! `telex sim` is all this on the command line; bugs that were found are kept in `plans/`.
 //!
 //! ```
 //! let plan = telex_sim::draw(42, &telex_sim::Settings { calls: 3, loss: Some(50_000), ..Default::default() });
@@ -20,11 +24,13 @@ mod draw;
 mod exchange;
 mod expect;
 mod faults_every;
+mod host;
 mod ladder;
 mod luck;
 mod many;
 mod nat;
 mod net;
+mod operators;
 mod oracle;
 mod phone;
 pub mod plan;
@@ -32,6 +38,7 @@ mod record;
 mod report;
 mod run;
 mod shrink;
+mod store;
 mod streams;
 mod text;
 mod voice;

@@ -7,6 +7,7 @@ use telex_engine::time::{Duration, Instant};
 
 pub(crate) use fate::{Fate, Why, damaged};
 
+use crate::expect;
 use crate::luck::{Kind, below, happens, luck};
 use crate::plan::{ExactFault, ExactKind, Faults, Plan, Way};
 
@@ -274,6 +275,9 @@ impl Network {
 /// in sequence from a phone that may send only one in a second.
 const RELEARNT: Duration = Duration::from_secs(12);
 
+/// A process takes this long to start.
+const PROCESS_STARTS: Duration = Duration::from_secs(1);
+
 /// When phones cannot be relied on although the network is fine.
 fn gaps(plan: &Plan) -> Vec<Gap> {
     let mut gaps = Vec::new();
@@ -283,7 +287,8 @@ fn gaps(plan: &Plan) -> Vec<Gap> {
         gaps.extend(reboots.iter().map(|at| Gap { phone: Some(index), from: *at, until: *at + RELEARNT }));
     }
     let restarts = plan.host.restarts.iter();
-    gaps.extend(restarts.map(|r| Gap { phone: None, from: r.at, until: r.at + r.away }));
+    gaps.extend(restarts.map(|r| Gap { phone: None, from: r.at, until: r.at + r.away + PROCESS_STARTS }));
+    gaps.extend(expect::drains(plan).map(|(from, until)| Gap { phone: None, from, until }));
     gaps
 }
 

@@ -74,6 +74,19 @@ impl Streams {
         self.all.insert(stream, fresh);
     }
 
+    /// The host of the exchange ends every stream: those of which a phone has to be told.
+    pub(crate) fn end_all(&mut self) -> Vec<(usize, StreamId)> {
+        let mut told = Vec::new();
+        for (id, stream) in &mut self.all {
+            if stream.phone_open || stream.exchange_open {
+                told.push((stream.phone, *id));
+            }
+            (stream.phone_open, stream.exchange_open, stream.waiting) = (false, false, None);
+            stream.broken = true;
+        }
+        told
+    }
+
     pub(crate) fn get(&mut self, stream: StreamId) -> Option<&mut Stream> {
         self.all.get_mut(&stream)
     }
@@ -201,6 +214,13 @@ impl World<'_> {
             return Ok(());
         }
         let ours = id.0.is_multiple_of(2);
+        if inward && self.host.away {
+            // Nobody listens.
+            stream.broken = true;
+            let at = self.network.handshake(self.now, phone);
+            self.schedule(at, Event::Phone(phone, Stimulus::Closed(id.0)));
+            return Ok(());
+        }
         if !inward {
             stream.phone_open = true;
             let stimulus = if ours { Stimulus::Accepted(id.0) } else { Stimulus::Opened(id.0) };

@@ -14,7 +14,7 @@ use crate::expect;
 use crate::ladder::Row;
 use crate::nat::sites::Place;
 use crate::net::{Channel, Fate, LinkId, Why};
-use crate::oracle::{Broken, Cause, Entry, Exit, Verdict, broken, grammar, media};
+use crate::oracle::{Broken, Cause, Entry, Exit, Verdict, broken, dialogs, grammar, media, rtp};
 use crate::phone::{SIP_PORT, Stimulus};
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
@@ -34,6 +34,10 @@ impl World<'_> {
     }
 
     pub(crate) fn datagram_in(&mut self, remote: SocketAddr, bytes: Bytes) -> Verdict {
+        if self.host.away {
+            self.network.stopped(Why::Away);
+            return Ok(());
+        }
         let msg = Msg::read(&bytes);
         self.digest.octets(&bytes);
         self.border.received(remote, bytes.len());
@@ -120,7 +124,7 @@ impl World<'_> {
     fn unheard(&mut self, msg: &Msg, raw: &Bytes, cause: Cause<'_>) -> Verdict {
         let (transport, remote) = (Transport::Tcp, SocketAddr::new(EXCHANGE, 0));
         let exit = Exit { now: self.now, msg, raw, transport, waits: true, remote, cause };
-        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.exit(&exit) }
+        if expect::anything_goes(self.plan) { Ok(()) } else { self.border.unheard(&exit) }
     }
 
     /// The phone that a message is for. Behind a box it need not be the one that gets it: a port may have been
@@ -141,6 +145,7 @@ impl World<'_> {
     fn judge(&mut self, phone: usize, exit: &Exit<'_>) -> Verdict {
         self.correlate(phone, exit.msg, exit.cause)?;
         let named = |b: Broken| Broken { call: self.book.get(exit.msg.call_id()).copied(), ..b };
+        dialogs::nobody_else_hangs_up(exit, &self.book).map_err(named)?;
         self.border.exit(exit).map_err(named)
     }
 
@@ -172,6 +177,10 @@ impl World<'_> {
                 .find(|call| plan.calls[*call].at <= self.now && fits(call) && calling(call))
         };
         match by_cause.or_else(begun) {
+            Some(call) if self.stopping.is_some_and(|stopping| plan.calls[call].at > stopping.since) => {
+                let reason = format!("call {call} is begun while the exchange stops");
+                Err(broken("stops_in_time", self.now, reason))
+            }
             Some(call) => {
                 self.book.insert(msg.call_id().to_owned(), call);
                 Ok(())
@@ -236,6 +245,9 @@ impl World<'_> {
     pub(crate) fn media_out(&mut self, from: u16, remote: SocketAddr, bytes: &[u8]) -> Verdict {
         let place = self.sites.arrive(self.now, remote, SocketAddr::new(EXCHANGE, from));
         let sure = !expect::anything_goes(self.plan);
+        if sure {
+            self.rtp.exit(self.now, from, remote, bytes)?;
+        }
         let (phone, port) = match place {
             Place::Phone(phone, port) => (phone, port),
             Place::Closed(_) => {
@@ -277,6 +289,7 @@ impl World<'_> {
         if expect::anything_goes(self.plan) {
             return Ok(());
         }
+        rtp::payload_type(self.now, &self.phones[phone], port, bytes)?;
         let quiet = |since| !self.network.is_clogged(phone, since, self.now);
         media::heard(self.now, self.plan, &self.phones, &self.phones[phone], port, bytes, &quiet)
     }

@@ -2,12 +2,14 @@
 //! next.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use telex_engine::border::{Control, ControlId, Input, Stats, StreamId};
+use telex_engine::border::{Boot, ControlId, ControlReply, Input, Stats, StreamId};
+use telex_engine::config::Config;
 use telex_engine::mediactl::{MediaCommand, MediaReport, ShardId};
 use telex_engine::time::{Duration, Instant};
 
@@ -15,14 +17,17 @@ use crate::attacker::Loot;
 use crate::digest::Digest;
 use crate::exchange::Exchange;
 use crate::expect;
+use crate::host::Host;
 use crate::ladder::Row;
 use crate::nat::sites::Sites;
 use crate::net::Network;
+use crate::operators::Stopping;
 use crate::oracle::border::Border;
+use crate::oracle::bounds::Bounds;
 use crate::oracle::host::Wakes;
-use crate::oracle::{Verdict, dialogs, leftovers, media};
+use crate::oracle::{Verdict, dialogs, digits, leftovers, media, rtp};
 use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
-use crate::plan::Plan;
+use crate::plan::{Plan, Restart};
 use crate::streams::Streams;
 use crate::waits::{Trigger, Waits};
 use crate::watch::Watch;
@@ -74,6 +79,22 @@ pub(crate) enum Event {
     Report(ShardId, Box<MediaReport>),
     /// Anything else that the host tells the engine.
     Tell(Box<Input>),
+    /// The store says what became of a record.
+    Stored(Box<Input>),
+    /// The wall clock is set by so many seconds.
+    SetWall(i64),
+    /// The exchange stops dead.
+    StopDead(Restart),
+    /// It starts again.
+    Back,
+    /// An operator does something of the plan.
+    Operate(usize),
+    /// An operator looks who is registered.
+    Look,
+    /// The driver of an exchange that has stopped goes, in this life of it.
+    Gone(u64),
+    /// An exchange that was asked to stop has stopped, in this life of it.
+    MustBeStopped(u64),
     /// Everybody hangs up.
     Empty,
     /// Everybody leaves.
@@ -84,6 +105,22 @@ pub(crate) enum Event {
 
 /// Events are moved about in a heap, a million of them in a run.
 const _: () = assert!(size_of::<Event>() <= 96);
+
+impl Event {
+    /// Whether it is nobody's business once the exchange has stopped dead.
+    pub(crate) fn is_of_the_exchange(&self) -> bool {
+        matches!(
+            self,
+            Self::Wake
+                | Self::Tick(_)
+                | Self::Command(..)
+                | Self::Ports(..)
+                | Self::Report(..)
+                | Self::Tell(_)
+                | Self::Stored(_)
+        )
+    }
+}
 
 struct Scheduled {
     at: Instant,
@@ -121,11 +158,21 @@ pub(crate) struct World<'a> {
     pub(crate) network: Network,
     pub(crate) streams: Streams,
     pub(crate) exchange: Exchange,
+    pub(crate) host: Host,
+    /// What the exchange is configured with now, and the passwords behind it.
+    pub(crate) config: Arc<Config>,
+    pub(crate) secrets: BTreeMap<String, String>,
+    /// Questions that operators asked, and answers that nobody has looked at.
+    pub(crate) asked: u64,
+    pub(crate) replies: Vec<(ControlId, ControlReply)>,
+    pub(crate) stopping: Option<Stopping>,
     pub(crate) book: Book,
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
     pub(crate) loot: Loot,
+    pub(crate) rtp: rtp::Streams,
+    pub(crate) bounds: Bounds,
     pub(crate) wakes: Wakes,
     pub(crate) digest: Digest,
     /// SIP messages that left the exchange.
@@ -153,6 +200,8 @@ impl<'a> World<'a> {
         let sites = Sites::new(plan);
         let phone = |i| Phone::new(i, plan, sites.address(i), EXCHANGE_SIP);
         let phones = (0..plan.phones.len()).map(phone).collect();
+        let config = Arc::new(crate::exchange::config(plan));
+        let boot = Boot { wall: crate::host::wall_at_first(), ..Boot::default() };
         let mut world = Self {
             plan,
             now: Instant::ZERO,
@@ -162,12 +211,20 @@ impl<'a> World<'a> {
             sites,
             network: Network::new(plan),
             streams: Streams::default(),
-            exchange: Exchange::new(plan),
+            exchange: Exchange::new(plan, plan.seed, config.clone(), boot),
+            host: Host::default(),
+            config,
+            secrets: plan.phones.iter().map(|p| (p.extension.clone(), p.secret())).collect(),
+            asked: 0,
+            replies: Vec::new(),
+            stopping: None,
             book: Book::new(),
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
             border: Border::new(plan),
             loot: Loot::default(),
+            rtp: rtp::Streams::default(),
+            bounds: Bounds::default(),
             wakes: Wakes::default(),
             digest: Digest::default(),
             messages: 0,
@@ -207,8 +264,16 @@ impl<'a> World<'a> {
         let mut at = Instant::ZERO;
         while at + LOOK_EVERY < plan.end {
             at += LOOK_EVERY;
-            let look = Input::Control { id: ControlId(0), request: Control::Registrations };
-            self.schedule(at, Event::Tell(Box::new(look)));
+            self.schedule(at, Event::Look);
+        }
+        for restart in &plan.host.restarts {
+            self.schedule(restart.at, Event::StopDead(*restart));
+        }
+        for step in &plan.host.wall_steps {
+            self.schedule(step.at, Event::SetWall(step.seconds));
+        }
+        for (n, act) in plan.operators.iter().enumerate() {
+            self.schedule(act.at, Event::Operate(n));
         }
         self.schedule(plan.empty, Event::Empty);
         self.schedule(plan.empty + LEAVE_AFTER, Event::Leave);
@@ -219,6 +284,11 @@ impl<'a> World<'a> {
         self.order += 1;
         let (at, order, trigger) = (at.max(self.now), self.order, self.trigger);
         self.events.push(Reverse(Scheduled { at, order, trigger, event }));
+    }
+
+    /// Takes back what was to happen.
+    pub(crate) fn forget_events(&mut self, which: impl Fn(&Event) -> bool) {
+        self.events.retain(|Reverse(scheduled)| !which(&scheduled.event));
     }
 
     /// Runs the plan to its end, or to the first broken rule.
@@ -256,6 +326,20 @@ impl<'a> World<'a> {
             Event::Ports(shard, count) => self.bind(shard, count),
             Event::Report(shard, report) => self.tell(Input::Media { shard, report: *report }, None),
             Event::Tell(input) => self.tell(*input, None),
+            Event::Stored(answer) => self.stored(*answer),
+            Event::SetWall(seconds) => self.set_wall(seconds),
+            Event::StopDead(restart) => self.stop_dead(restart),
+            Event::Back => self.back(),
+            Event::Operate(n) => self.operate(&self.plan.operators[n].act),
+            Event::Look => {
+                if self.host.away {
+                    Ok(())
+                } else {
+                    self.look()
+                }
+            }
+            Event::Gone(life) => self.gone(life),
+            Event::MustBeStopped(life) => self.must_be_stopped(life),
             Event::Empty => self.empty(),
             Event::Leave => self.everybody(&Stimulus::Leave),
             Event::End => Ok(()),
@@ -290,7 +374,7 @@ impl<'a> World<'a> {
                 && row.text.starts_with("BYE")
         };
         let ended = || self.rows.iter().rfind(bye).is_some();
-        let forgotten = || self.plan.host.restarts.iter().any(|restart| restart.at >= leg.began);
+        let forgotten = || expect::forgets(self.plan, leg.began);
         expect::may_lose_touch(self.plan, phone.index) && (forgotten() || ended())
     }
 
@@ -304,6 +388,8 @@ impl<'a> World<'a> {
         leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
         self.exchange.shards_are_empty(self.now)?;
         self.border.end(self.now)?;
+        dialogs::nobody_rings_in_vain(self.now, self.plan, &self.phones)?;
+        digits::digits_arrive_once(self.now, self.plan, &self.phones)?;
         media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
     }
 

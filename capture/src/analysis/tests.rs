@@ -12,11 +12,16 @@ fn whole() -> Pcap {
     pcap
 }
 
-/// Reads octets as a capture and shows it in every way; gives where it stopped.
-fn show(octets: &[u8]) -> (Report, Option<Stopped>) {
+/// Reads octets as a capture; gives where it stopped.
+fn read(octets: &[u8]) -> (Report, Option<Stopped>) {
     let mut analyser = Analyser::new(Options { guess: true, audio: true });
     let stopped = analyser.read(octets).err();
-    let report = analyser.finish();
+    (analyser.finish(), stopped)
+}
+
+/// The same, and shows it in every way.
+fn show(octets: &[u8]) -> (Report, Option<Stopped>) {
+    let (report, stopped) = read(octets);
     text::report(&report, &[]);
     json::document(&report, &[], &[]);
     ladder::text(&report, &[]);
@@ -30,8 +35,7 @@ fn show(octets: &[u8]) -> (Report, Option<Stopped>) {
 #[test]
 fn a_call_as_text() {
     let report = whole().report(Options::default());
-    let shown = text::report(&report, &[]);
-    let (first, _) = shown.split_once("\n\n").unwrap();
+    let first = text::messages(&report, &[]).next().unwrap();
     insta::assert_snapshot!(first, @r"
     Message 1: SIP Request
       Time: 2001-09-09 01:46:40.000000 UTC (+0.000000 s)
@@ -102,7 +106,7 @@ fn a_call_as_a_ladder() {
 #[test]
 fn a_call_as_json_has_the_keys_that_are_promised() {
     let report = whole().report(Options::default());
-    let document = json::document(&report, &[], &[]);
+    let all = json::document(&report, &[], &[]);
     for (key, count) in [
         ("sip_requests", 3),
         ("sip_responses", 3),
@@ -110,14 +114,14 @@ fn a_call_as_json_has_the_keys_that_are_promised() {
         ("rtp_streams", 2),
         ("sdp_bodies", 2),
     ] {
-        assert_eq!(document[key], count, "{key}");
+        assert_eq!(all[key], count, "{key}");
     }
-    assert_eq!(document["messages"].as_array().map(Vec::len), Some(6));
-    assert_eq!(document["messages"][0]["method"], "INVITE");
-    assert_eq!(document["messages"][1]["status"], 180);
-    assert_eq!(document["streams"][0]["lost"], 1);
-    assert_eq!(document["streams"][0]["direction"], "to callee");
-    assert_eq!(document["calls"][0]["state"], "answered");
+    assert_eq!(all["messages"].as_array().map(Vec::len), Some(6));
+    assert_eq!(all["messages"][0]["method"], "INVITE");
+    assert_eq!(all["messages"][1]["status"], 180);
+    assert_eq!(all["streams"][0]["lost"], 1);
+    assert_eq!(all["streams"][0]["direction"], "to callee");
+    assert_eq!(all["calls"][0]["state"], "answered");
     // One call only.
     let call = report.call_named("all-1").unwrap();
     assert_eq!(json::document(&report, &[], &[call])["messages"].as_array().map(Vec::len), Some(6));
@@ -180,19 +184,22 @@ fn a_capture_cut_anywhere_is_read_as_far_as_it_goes() {
     let all = show(&octets).0.counts.frames;
     let mut before = 0;
     for cut in 0..octets.len() {
-        let (report, stopped) = show(&octets[..cut]);
+        let (report, stopped) = read(&octets[..cut]);
+        if report.counts.frames > before {
+            show(&octets[..cut]);
+        }
         assert!(report.counts.frames >= before && report.counts.frames < all);
         before = report.counts.frames;
         match stopped {
             Some(stopped) => assert!(stopped.offset <= cut as u64),
             // Between two records a cut cannot be seen.
-            None => assert_eq!(show(&octets[..cut + 1]).1.map(|s| s.offset), Some(cut as u64)),
+            None => assert_eq!(read(&octets[..cut + 1]).1.map(|s| s.offset), Some(cut as u64)),
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn damage_anywhere_is_survived(
@@ -204,5 +211,39 @@ proptest! {
             octets[at] = value;
         }
         show(&octets);
+    }
+}
+
+/// `cargo test --release -p telex-capture speed -- --ignored --nocapture` says how fast captures are read.
+#[test]
+#[ignore = "measures; of use in a release build only"]
+fn speed() {
+    let mut calls = Pcap::new(101);
+    open(&mut calls);
+    for n in 0..400_000_u32 {
+        let ends = if n % 2 == 0 { (ALICE_MEDIA, BOB_MEDIA) } else { (BOB_MEDIA, ALICE_MEDIA) };
+        let packet = crate::testing::rtp(0, (n / 2) as u16, n / 2 * 160, n % 2, &[0x55; 160]);
+        calls.rtp(400 + u64::from(n) * 10, ends, &packet);
+    }
+    let mut messages = Pcap::new(101);
+    while messages.octets.len() < 100_000_000 {
+        open(&mut messages);
+        close(&mut messages, 3300);
+    }
+    let mut stream = Pcap::new(101);
+    let (from, to) = (address("10.0.0.1:80"), address("10.0.0.2:40000"));
+    for n in 0..70_000_u32 {
+        stream.add(u64::from(n), &tcp(from, to, n.wrapping_mul(1400), 0, &[0; 1400]));
+    }
+    for (name, pcap) in [("media", calls), ("SIP", messages), ("other TCP", stream)] {
+        let start = std::time::Instant::now();
+        let report = pcap.report(Options::default());
+        let (megabytes, seconds) = (pcap.octets.len() as f64 / 1e6, start.elapsed().as_secs_f64());
+        let c = report.counts;
+        let (sip, rtp) = (c.requests + c.responses, c.rtp);
+        println!(
+            "{name}: {megabytes:.0} MB in {seconds:.2} s, {:.0} MB/s; {sip} SIP, {rtp} RTP",
+            megabytes / seconds
+        );
     }
 }

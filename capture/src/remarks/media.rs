@@ -1,12 +1,13 @@
 //! What looks wrong in the media of a call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Remarks, named};
+use super::{Remarks, named, times};
 use crate::analysis::Report;
 use crate::calls::{Call, State};
+use crate::limits::REMARKS;
 use crate::message::Message;
 use crate::sdp::{Direction, Media};
 use crate::streams::Stream;
@@ -46,7 +47,7 @@ impl Side {
     }
 }
 
-pub(super) fn of_call(report: &Report, call: &Call, remarks: &mut Remarks) {
+pub(super) fn of_call(report: &Report, call: &Call, strays: &Strays<'_>, remarks: &mut Remarks) {
     let streams: Vec<&Stream> = call.streams.iter().filter_map(|n| report.stream(*n)).collect();
     let [caller, callee] = sides(report, call);
     if call.state == State::Answered && call.duration() >= Some(SHORT) {
@@ -62,7 +63,7 @@ pub(super) fn of_call(report: &Report, call: &Call, remarks: &mut Remarks) {
         origin(stream, from, remarks);
     }
     let places: BTreeSet<SocketAddr> = caller.places.union(&callee.places).copied().collect();
-    unannounced(report, call, &places, remarks);
+    unannounced(strays, call, &places, remarks);
     undelivered(report, call, &places, remarks);
 }
 
@@ -241,23 +242,38 @@ fn origin(stream: &Stream, sender: &Side, remarks: &mut Remarks) {
     }
 }
 
+/// Streams of no call, by the hosts they go between.
+pub(super) type Strays<'a> = BTreeMap<IpAddr, Vec<&'a Stream>>;
+
+/// What looks like RTP and belongs to no call.
+pub(super) fn strays(report: &Report) -> Strays<'_> {
+    let mut strays = Strays::new();
+    let others = report.streams.iter().filter(|s| s.call.is_none());
+    for stream in report.suspects.iter().chain(others) {
+        let (from, to) = (stream.source.ip(), stream.destination.ip());
+        strays.entry(from).or_default().push(stream);
+        if to != from {
+            strays.entry(to).or_default().push(stream);
+        }
+    }
+    strays
+}
+
 /// What looks like RTP between the hosts of this call and was not announced.
-fn unannounced(report: &Report, call: &Call, places: &BTreeSet<SocketAddr>, remarks: &mut Remarks) {
+fn unannounced(strays: &Strays<'_>, call: &Call, places: &BTreeSet<SocketAddr>, remarks: &mut Remarks) {
     let hosts: BTreeSet<IpAddr> = places.iter().map(SocketAddr::ip).collect();
     let within = |at: Time| at >= call.began && at <= call.ended.unwrap_or(call.last);
-    let others = report.streams.iter().filter(|s| s.call.is_none());
-    for stream in report.suspects.iter().chain(others).filter(|s| within(s.began)) {
-        if hosts.contains(&stream.source.ip()) || hosts.contains(&stream.destination.ip()) {
-            let text = format!(
-                "media to a port never announced: {} packets of {} from {} to {}, from frame {} on",
-                stream.packets,
-                stream.codec.title(),
-                stream.source,
-                stream.destination,
-                stream.frame
-            );
-            remarks.add(text, []);
-        }
+    let streams = hosts.iter().filter_map(|host| strays.get(host)).flatten();
+    for stream in streams.filter(|s| within(s.began)).take(REMARKS) {
+        let text = format!(
+            "media to a port never announced: {} packets of {} from {} to {}, from frame {} on",
+            stream.packets,
+            stream.codec.title(),
+            stream.source,
+            stream.destination,
+            stream.frame
+        );
+        remarks.add(text, []);
     }
 }
 
@@ -267,9 +283,9 @@ fn undelivered(report: &Report, call: &Call, places: &BTreeSet<SocketAddr>, rema
         let media = places.contains(&told.destination);
         if media || told.destination == call.callee || told.destination == call.caller {
             let text = format!(
-                "{} says {} times that {} cannot be reached (ICMP): {}",
+                "{} says {} that {} cannot be reached (ICMP): {}",
                 told.by,
-                told.count,
+                times(told.count as usize),
                 told.destination,
                 if media { "nobody listens where media was announced" } else { "nobody listens there" }
             );

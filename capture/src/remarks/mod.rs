@@ -15,7 +15,8 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Looks at every call and every other exchange of a report.
 pub(crate) fn find(report: &mut Report) {
-    let calls: Vec<Vec<Remark>> = report.calls.iter().map(|call| of_call(report, call)).collect();
+    let strays = media::strays(report);
+    let calls: Vec<Vec<Remark>> = report.calls.iter().map(|call| of_call(report, call, &strays)).collect();
     for (call, remarks) in report.calls.iter_mut().zip(calls) {
         call.remarks = remarks;
     }
@@ -26,10 +27,10 @@ pub(crate) fn find(report: &mut Report) {
     }
 }
 
-fn of_call(report: &Report, call: &Call) -> Vec<Remark> {
+fn of_call(report: &Report, call: &Call, strays: &media::Strays<'_>) -> Vec<Remark> {
     let mut remarks = Remarks::default();
     signalling::of_call(report, call, &mut remarks);
-    media::of_call(report, call, &mut remarks);
+    media::of_call(report, call, strays, &mut remarks);
     remarks.0
 }
 

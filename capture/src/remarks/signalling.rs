@@ -79,7 +79,7 @@ fn unanswered(report: &Report, transaction: &Transaction, remarks: &mut Remarks)
 fn failed(report: &Report, call: &Call, transaction: &Transaction, remarks: &mut Remarks) {
     let Some(request) = transaction.requests.first().and_then(|n| report.message(*n)) else { return };
     let finals = transaction.responses.iter().filter_map(|n| report.message(*n));
-    let Some(last) = finals.filter(|m| m.status() >= Some(300)).last() else { return };
+    let Some(last) = finals.rev().find(|m| m.status() >= Some(300)) else { return };
     let opening = request.is("INVITE") && request.tag("To").is_empty();
     let told = opening && matches!(call.state, State::Refused(..) | State::Cancelled);
     let status = last.status().unwrap_or_default();
@@ -238,6 +238,11 @@ pub(super) fn of_exchange(report: &Report, exchange: &Exchange) -> Vec<Remark> {
     if !silent.is_empty() {
         let Exchange { method, destination, .. } = exchange;
         remarks.add(format!("{method} to {destination} was never answered ({})", named(&silent)), silent);
+    }
+    for told in report.undelivered.iter().filter(|told| told.destination == exchange.destination) {
+        let times = times(told.count as usize);
+        let text = format!("{} says {times} that {} cannot be reached (ICMP)", told.by, told.destination);
+        remarks.add(text, []);
     }
     let messages: Vec<&Message> = exchange.messages.iter().filter_map(|n| report.message(*n)).collect();
     credentials(&messages, &mut remarks);

@@ -235,7 +235,7 @@ fn what_icmp_says_of_announced_media() {
             pcap.add(500, &ip([198, 51, 100, 2].into(), [192, 0, 2, 1].into(), 1, &icmp));
             close(pcap, 3300);
         },
-        "198.51.100.2 says 1 times that 198.51.100.2:6000 cannot be reached (ICMP): nobody listens where media was announced",
+        "198.51.100.2 says once that 198.51.100.2:6000 cannot be reached (ICMP): nobody listens where media was announced",
     );
 }
 

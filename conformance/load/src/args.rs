@@ -21,6 +21,7 @@ const HELP: &str = "telex-load <register|call> --server IP:PORT [options]
   --users N --first N  how many distinct users, from which number (1000, 0)
   --count N --rate R   registrations in all, and per second (users, 100)
   --max-inflight N     (2000)   --timeout S (10)   --expires S (3600)
+  --retry              come again after a 503 with Retry-After
   --keep-nonce         later registrations of a user send the earlier answer at once
  call                  caller -> server -> callee in this process
   --uas IP:PORT        local SIP address of the callee (127.0.0.1:6070)
@@ -40,7 +41,7 @@ const HELP: &str = "telex-load <register|call> --server IP:PORT [options]
 The report is one JSON object on standard output.
 ";
 
-const FLAGS: &[&str] = &["media", "rt", "verbose", "allow-nonloopback", "keep-nonce"];
+const FLAGS: &[&str] = &["media", "rt", "verbose", "allow-nonloopback", "keep-nonce", "retry"];
 const OPTIONS: &str = "server domain uac server-pid label table user pass auth-user users first count rate \
     max-inflight timeout expires uas target targets from from-users uas-reg-user uas-reg-pass uas-reg-count calls \
     hold steady warmup teardown-rate ring-ms answer-ms invite-timeout codec uas-codec probe rtp-port";

@@ -95,6 +95,7 @@ fn register_mode(common: &Common) -> std::io::Result<()> {
         expires: args.number("expires", 3600),
         run_id: common.run_id.clone(),
         keep_nonce: args.has("keep-nonce"),
+        retry: args.has("retry"),
     };
     let yardstick = procstat::yardstick();
     let before = procstat::snap(common.pid);
@@ -134,6 +135,7 @@ fn register_callees(common: &Common, socket: &UdpSocket) -> std::io::Result<()> 
         expires: 3600,
         run_id: format!("{}u", common.run_id),
         keep_nonce: false,
+        retry: false,
     };
     let out = register::run(socket, &plan)?;
     if out.ok != count {

@@ -28,6 +28,8 @@ pub struct Plan {
     pub expires: u32,
     pub run_id: String,
     pub keep_nonce: bool,
+    /// Come again after a 503 that says when.
+    pub retry: bool,
 }
 
 /// What came of it.
@@ -39,6 +41,11 @@ pub struct Outcome {
     pub challenge_us: Hist,
     pub total_us: Hist,
     pub retransmissions: u64,
+    /// Refusals that were obeyed.
+    pub put_off: u64,
+    /// Registrations done while new ones were still being started, and how long that took.
+    pub ok_in_ramp: usize,
+    pub ramp: f64,
     pub wall: f64,
     /// How often `max_inflight` held the next one back.
     pub stalled: u64,
@@ -51,6 +58,8 @@ struct Attempt {
     cseq: u32,
     start: Instant,
     authed: bool,
+    /// Refused for now: `again` is when to start anew.
+    put_off: bool,
     last: Vec<u8>,
     again: Instant,
     interval: Duration,
@@ -89,6 +98,9 @@ pub fn run(socket: &UdpSocket, plan: &Plan) -> std::io::Result<Outcome> {
     while run.out.attempted < plan.count || !run.live.is_empty() {
         let now = Instant::now();
         run.launch(now);
+        if run.out.attempted < plan.count {
+            (run.out.ok_in_ramp, run.out.ramp) = (run.out.ok, start.elapsed().as_secs_f64());
+        }
         // About every 10 ms.
         if run.out.attempted.is_multiple_of(16) || run.next > now {
             run.look_after(now);
@@ -127,6 +139,7 @@ impl Run<'_> {
                 cseq: 1,
                 start: now,
                 authed: false,
+                put_off: false,
                 last,
                 again: now + T1,
                 interval: T1,
@@ -163,8 +176,13 @@ impl Run<'_> {
             return;
         }
         let mut gone = Vec::new();
+        let mut anew = Vec::new();
         for (number, attempt) in &mut self.live {
-            if now >= attempt.dead {
+            if attempt.put_off {
+                if now >= attempt.again {
+                    anew.push(*number);
+                }
+            } else if now >= attempt.dead {
                 let why = if attempt.authed { "timeout_after_auth" } else { "timeout_no_response" };
                 gone.push((*number, why));
             } else if now >= attempt.again {
@@ -178,6 +196,39 @@ impl Run<'_> {
             self.live.remove(&number);
             self.fail(why);
         }
+        for number in anew {
+            self.start_anew(number, now);
+        }
+    }
+
+    /// Registers after the wait that was asked for.
+    fn start_anew(&mut self, number: usize, now: Instant) {
+        let Some((user, cseq)) = self.live.get(&number).map(|attempt| (attempt.user, attempt.cseq + 1)) else {
+            return;
+        };
+        let last = self.message(user, cseq, "", &self.call_id(number));
+        let _ = self.socket.send_to(&last, self.plan.server);
+        if let Some(attempt) = self.live.get_mut(&number) {
+            attempt.put_off = false;
+            attempt.authed = false;
+            attempt.cseq = cseq;
+            attempt.last = last;
+            attempt.interval = T1;
+            attempt.again = now + T1;
+            attempt.dead = now + self.plan.timeout;
+        }
+    }
+
+    /// Obeys a 503 that says when to come again. False when it does not, or the plan is not to.
+    fn put_off(&mut self, m: &Msg, number: usize, now: Instant) -> bool {
+        let after = m.get("Retry-After").and_then(|after| after.trim().parse::<u64>().ok());
+        let Some((after, attempt)) = after.filter(|_| self.plan.retry).zip(self.live.get_mut(&number)) else {
+            return false;
+        };
+        attempt.put_off = true;
+        attempt.again = now + Duration::from_secs(after);
+        self.out.put_off += 1;
+        true
     }
 
     fn fail(&mut self, why: &str) {
@@ -207,7 +258,7 @@ impl Run<'_> {
         else {
             return;
         };
-        if code < 200 || m.cseq().0 != attempt.cseq {
+        if code < 200 || m.cseq().0 != attempt.cseq || attempt.put_off {
             return;
         }
         let now = Instant::now();
@@ -225,6 +276,7 @@ impl Run<'_> {
                 self.out.ok += 1;
                 self.out.total_us.add(took);
             }
+            503 if self.put_off(&m, number, now) => return,
             code => self.fail(&format!("sip_{code}")),
         }
         self.live.remove(&number);
@@ -233,15 +285,17 @@ impl Run<'_> {
     /// Registers again with the answer to a challenge; whether there is one.
     fn answer(&mut self, m: &Msg, number: usize, id: &str, now: Instant) -> bool {
         let plan = self.plan;
-        let Some(user) = self.live.get(&number).map(|attempt| attempt.user) else { return false };
+        let Some((user, cseq)) = self.live.get(&number).map(|attempt| (attempt.user, attempt.cseq + 1)) else {
+            return false;
+        };
         let (name, pass) = (numbered(&plan.auth_user, user), numbered(&plan.pass, user));
         let uri = format!("sip:{}", plan.domain);
         let Some(auth) = sip::answer_challenge(m, &name, &pass, "REGISTER", &uri, 1) else { return false };
-        let last = self.message(user, 2, &auth, id);
+        let last = self.message(user, cseq, &auth, id);
         let _ = self.socket.send_to(&last, plan.server);
         if let Some(attempt) = self.live.get_mut(&number) {
             attempt.authed = true;
-            attempt.cseq = 2;
+            attempt.cseq = cseq;
             attempt.last = last;
             attempt.interval = T1;
             attempt.again = now + T1;

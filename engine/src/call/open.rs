@@ -19,7 +19,8 @@ use crate::limits;
 use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
-use crate::sip::{EscapedUser, HeaderName, Host, Message, NameAddr, Status, Uri};
+use crate::sip::{EscapedUser, HeaderName, Host, Message, Status, Uri};
+use crate::time::Duration;
 use crate::transaction::Reply;
 
 /// An INVITE outside any dialog, from somebody who may call.
@@ -102,9 +103,10 @@ impl Calls {
             Destination::Phone(extension, _) => targets(config, registrar, extension),
             Destination::Echo | Destination::Tone => Vec::new(),
         };
-        let full = match self.all.len() >= limits::CALLS {
+        let most = config.max_calls.min(limits::CALLS);
+        let full = match self.all.len() >= most {
             true => Some("calls"),
-            false => self.is_greedy(&incoming.caller).then_some("calls of one caller"),
+            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
         };
         if let Some(what) = full {
             below.stack.transport.no_room(cx, what);
@@ -242,7 +244,8 @@ impl Calls {
             }
         }
         let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { cx.config.ring };
-        let ring = cx.now + patience;
+        let expires = expiry(incoming.invite);
+        let ring = cx.now + patience.min(expires);
         let call = &mut self.all[key];
         call.timer = Some(cx.timers.arm(ring, Timer::Call(key, CallTimer::NoAnswer)));
         // A hunt that could ask nobody at all is refused like one whose last callee failed.
@@ -250,7 +253,7 @@ impl Calls {
             asked.push(CALLER);
             failed.push(CALLER);
         }
-        call.app = App::Hunt(Hunt::among(asked));
+        call.app = App::Hunt(Hunt::among(asked).expiring(expires < patience));
         for party in failed {
             self.decide(cx, below, key, AppEvent::Refused { party, status: None });
         }
@@ -316,6 +319,12 @@ impl Calls {
     }
 }
 
+/// How long an INVITE is good by its own word (RFC 3261 §13.3.1).
+fn expiry(invite: &Message) -> Duration {
+    let seconds = invite.expires().and_then(Result::ok);
+    seconds.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()))
+}
+
 /// The session description of an INVITE; `None` when it asks for our offer.
 fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
     if invite.body().is_empty() || is_optional(invite) && !is_sdp(invite) {
@@ -348,8 +357,7 @@ fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<T
     for binding in registrar.lookup(extension) {
         let (reach, uri) = (binding.reach(), Uri::parse(&binding.contact));
         if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
-            let routes = binding.route_set().filter_map(|hop| NameAddr::parse(hop).ok());
-            let routes = routes.map(|hop| SmolStr::new(hop.uri_text)).collect();
+            let routes = binding.route_set().map(SmolStr::new).collect();
             targets.push(Target { uri: SmolStr::new(uri.without_headers()), reach, routes });
         }
     }

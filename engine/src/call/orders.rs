@@ -17,7 +17,12 @@ impl Calls {
         match order {
             Order::Ring { status } => {
                 call.state = CallState::Ringing;
-                if let Some(leg) = call.leg(CALLER) {
+                // What goes reliably to who made no offer would have to bring ours, before anybody has answered
+                // (RFC 3262 §5): such a caller waits for the answer.
+                let offered = call.parties[CALLER].has_spoken();
+                if let Some(leg) = call.leg(CALLER)
+                    && (offered || !below.sessions.is_reliable(leg))
+                {
                     below.sessions.progress(cx, &mut below.stack, leg, status, bytes::Bytes::new());
                 }
             }

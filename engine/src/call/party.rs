@@ -1,5 +1,8 @@
 //! One party of a call: its session, its media leg and what was agreed with it.
 
+#[cfg(feature = "serde")]
+mod view;
+
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;

@@ -8,6 +8,8 @@ use crate::mediactl::{LegId, MediaCommand, PortId, RoomId, ShardId};
 
 /// When fewer port pairs than this are free, or than a quarter of what was granted, more are asked for.
 const LOW_WATER: usize = 32;
+/// The last free pairs are not for callers who have most of the calls.
+const RESERVE: usize = 16;
 /// Port pairs asked for at a time, at least.
 const GRANT: usize = 64;
 
@@ -85,10 +87,13 @@ impl Ports {
         port
     }
 
-    /// Whether no more pairs are to be had and three quarters of those granted are in use.
+    /// Whether what is left should go to those who have little: only few pairs are free at the moment, or no more are to
+    /// be had and three quarters are in use.
     pub(crate) fn tight(&self) -> bool {
         let granted: usize = self.pools.iter().map(|pool| pool.granted).sum();
-        self.pools.iter().all(|pool| pool.exhausted) && self.used >= granted / 4 * 3
+        let free: usize = self.pools.iter().map(|pool| pool.free.len()).sum();
+        let last = self.pools.iter().all(|pool| pool.exhausted);
+        free < RESERVE || (last && self.used >= granted / 4 * 3)
     }
 
     /// Gives a pair back.

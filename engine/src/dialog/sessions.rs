@@ -1,5 +1,8 @@
 //! The table of sessions, and what comes to it from transactions and timers.
 
+#[cfg(feature = "serde")]
+mod view;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

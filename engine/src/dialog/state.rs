@@ -56,6 +56,12 @@ fn record_routes(message: &Message) -> Vec<SmolStr> {
 }
 
 impl Dialog {
+    /// CSeq of the peer's last request.
+    #[cfg(feature = "serde")]
+    pub(crate) const fn remote_cseq(&self) -> Option<u32> {
+        self.remote_cseq
+    }
+
     /// The dialog that our 1xx or 2xx to this INVITE establishes (§12.1.1).
     pub(crate) fn as_uas(invite: &Message, flow: Flow, local_tag: SmolStr) -> Result<Self, ParseError> {
         let (from, to) = (invite.from()?, invite.to()?);

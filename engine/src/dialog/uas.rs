@@ -45,6 +45,12 @@ impl Sessions {
         Ok(leg)
     }
 
+    /// Whether the caller takes provisional responses only reliably.
+    pub(crate) fn is_reliable(&self, leg: LegKey) -> bool {
+        let role = self.all.get(leg).map(|session| &session.role);
+        matches!(role, Some(Role::Uas { reliable: true, .. }))
+    }
+
     /// Gives a provisional response (101 to 199), reliably when the caller requires it.
     pub(crate) fn progress(
         &mut self,

@@ -141,8 +141,8 @@ impl Sessions {
         self.heard(leg, event)
     }
 
-    /// Accepts what the party asked for by re-INVITE, UPDATE or PRACK. `body` is our answer, or our offer when it asked for
-    /// one.
+    /// Accepts what the party asked for by re-INVITE, UPDATE or PRACK. `body` is our answer, or our offer when it asked
+    /// for one.
     pub(crate) fn accept_offer(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, body: Bytes) {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Some(theirs) = session.theirs.take() else { return };

@@ -245,6 +245,20 @@ mod tests {
     }
 
     #[test]
+    fn each_source_begins_anywhere() {
+        let mut rng = Rng::new(Seed::from_number(1), Purpose::Media);
+        let mut first = || {
+            let mut out = Egress::new(Instant::ZERO, &mut rng, None);
+            out.generate(Instant::ZERO, 0, 160)
+        };
+        let starts: Vec<Header> = (0..8).map(|_| first()).collect();
+        let count = |numbers: Vec<u32>| numbers.into_iter().collect::<std::collections::BTreeSet<_>>().len();
+        assert_eq!(count(starts.iter().map(|h| h.ssrc).collect()), 8);
+        assert_eq!(count(starts.iter().map(|h| u32::from(h.sequence)).collect()), 8);
+        assert_eq!(count(starts.iter().map(|h| h.timestamp).collect()), 8);
+    }
+
+    #[test]
     fn the_marker_of_an_event_is_its_own() {
         let mut out = egress();
         let event = Feed { event: true, ..feed(1, 1, 1) };

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use smol_str::SmolStr;
 
-use crate::border::{Listener, ListenerId, StoredBinding, StreamId, Transport};
+use super::reach::Reach;
+use crate::border::{Flow, Listener, ListenerId, RegistrationInfo, StoredBinding, StreamId, Transport};
 use crate::sip::{NameAddr, elements};
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
@@ -52,6 +53,21 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
+    /// For people.
+    pub(super) fn info(&self, now: Instant) -> RegistrationInfo {
+        RegistrationInfo {
+            extension: self.aor.clone(),
+            contact: self.contact.clone(),
+            transport: self.transport,
+            source: match self.reach() {
+                Reach::Address { remote, .. } | Reach::Flow(Flow::Datagram { remote, .. }) => remote,
+                _ => self.source,
+            },
+            expires_in: self.expires.since(now),
+            user_agent: self.user_agent.clone(),
+        }
+    }
+
     /// The route set of a request for it (RFC 3327 §5.4): the URIs of its Path, next hop first; empty without a path.
     pub(crate) fn route_set(&self) -> impl Iterator<Item = &str> {
         elements(&self.path).filter_map(|hop| NameAddr::parse(hop).ok()).map(|hop| hop.uri_text)

@@ -8,6 +8,8 @@ mod date;
 mod plan;
 mod reach;
 mod request;
+#[cfg(feature = "serde")]
+mod view;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -150,18 +152,7 @@ impl Registrar {
     /// All bindings for people, by extension.
     pub(crate) fn registrations(&self, now: Instant) -> Vec<RegistrationInfo> {
         let all = self.aors.values().flatten().filter_map(|key| self.bindings.get(*key));
-        let info = |b: &Binding| RegistrationInfo {
-            extension: b.aor.clone(),
-            contact: b.contact.clone(),
-            transport: b.transport,
-            source: match b.reach() {
-                Reach::Address { remote, .. } | Reach::Flow(Flow::Datagram { remote, .. }) => remote,
-                _ => b.source,
-            },
-            expires_in: b.expires.since(now),
-            user_agent: b.user_agent.clone(),
-        };
-        all.map(info).collect()
+        all.map(|binding| binding.info(now)).collect()
     }
 
     /// A binding has run out: [`Timer::Binding`] fired.

@@ -39,7 +39,7 @@ impl Tables {
             return self.heard(cx, heard);
         }
         if let Some(reply) = screen::unreachable(message) {
-            return self.below.stack.respond(cx, txn, &reply);
+            return self.below.stack.refuse(cx, txn, &reply);
         }
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
@@ -55,7 +55,7 @@ impl Tables {
         }
         if self.stopping != Stopping::No {
             let reply = Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, 30);
-            return stack.respond(cx, txn, &reply);
+            return stack.refuse(cx, txn, &reply);
         }
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
             let incoming = Incoming { txn, invite, flow, source, caller };

@@ -4,6 +4,7 @@ mod clauses;
 mod dialogs;
 mod offers;
 mod rules;
+mod strangers;
 mod streams;
 
 use std::fmt::Write as _;
@@ -89,6 +90,21 @@ impl World {
         let local = US.parse::<SocketAddr>().unwrap().ip();
         let remote = from.parse().unwrap();
         self.input(Input::Datagram { listener: ListenerId(0), local, remote, bytes });
+    }
+
+    /// The same without a look at all tables, for many.
+    fn telex_only(&mut self, from: &str, text: &str) {
+        let bytes = Bytes::from(text.replace('\n', "\r\n"));
+        let (local, remote) = (US.parse::<SocketAddr>().unwrap().ip(), from.parse().unwrap());
+        let input = Input::Datagram { listener: ListenerId(0), local, remote, bytes };
+        let mut out = Vec::new();
+        self.telex.handle(self.now, input, &mut out);
+        for action in out {
+            match action {
+                Action::Report(event) => self.events.push(event),
+                action => self.out.push(action),
+            }
+        }
     }
 
     fn pass(&mut self, time: Duration) {

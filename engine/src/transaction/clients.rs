@@ -1,5 +1,8 @@
 //! Client transactions: requests that we sent.
 
+#[cfg(feature = "serde")]
+mod view;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
@@ -215,6 +218,7 @@ impl Clients {
     ) -> Option<Up> {
         let message = arrival.message;
         let txn = self.find(&message, cx.planted)?;
+        transport.know(arrival.source);
         let class = class(message.status()?);
         if let Some(fallback) = self.live.get_mut(txn).and_then(|client| client.fallback.take()) {
             cx.timers.cancel(fallback.timer);
@@ -354,7 +358,7 @@ impl Clients {
         if self.streamless.iter().any(|(peer, _)| *peer == remote) {
             return None;
         }
-        transport.stream_beside(cx, remote)
+        transport.connection(cx, remote)
     }
 
     /// The stream for a request that is too long failed before any answer: it goes as a datagram all the same.

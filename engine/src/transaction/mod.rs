@@ -32,6 +32,8 @@ use crate::sip::{Message, Method};
 use crate::timers::TimerKey;
 pub(crate) use crate::transport::Reply;
 use crate::transport::{Arrival, Transport};
+#[cfg(feature = "serde")]
+use crate::view::{Armed, TransactionView};
 
 /// What the transaction layer tells the one above.
 #[derive(Debug)]
@@ -77,6 +79,10 @@ pub(crate) enum Up {
     },
 }
 
+/// Client and server transactions in words.
+#[cfg(feature = "serde")]
+pub(crate) type Views = (Vec<(ClientKey, TransactionView)>, Vec<(ServerKey, TransactionView)>);
+
 /// All transactions. Each ends by its own timers; nobody can remove one.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -93,6 +99,12 @@ impl Transactions {
 
     fn with_room(rng: &mut Rng, room: usize) -> Self {
         Self { servers: Servers::new(rng, room), clients: Clients::new(rng) }
+    }
+
+    /// All transactions in words.
+    #[cfg(feature = "serde")]
+    pub(crate) fn views(&self, armed: &Armed) -> Views {
+        (self.clients.views(armed), self.servers.views(armed))
     }
 
     /// Takes new keys for everything that is hashed. O(n).

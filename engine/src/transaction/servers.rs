@@ -1,5 +1,8 @@
 //! Server transactions: requests that others sent.
 
+#[cfg(feature = "serde")]
+mod view;
+
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 

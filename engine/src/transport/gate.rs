@@ -5,6 +5,9 @@
 //! source of which a request was accepted once is known, and may go as fast as the machine. *Room*: a source that
 //! holds most of the transactions may not take the last of them. Messages inside a transaction are never counted, so
 //! that what was let in can end. Sources are IPv4 addresses and IPv6 /64 networks.
+//!
+//! While there is more to do than time, datagrams of strangers over a small rate are dropped unread: then a flood from
+//! some addresses costs hardly more than the kernel's part of it, whatever it consists of.
 
 use std::net::IpAddr;
 
@@ -18,14 +21,17 @@ use crate::time::Instant;
 struct Source {
     noise: Bucket,
     requests: Bucket,
-    known: bool,
+    /// Datagrams while there is more to do than time.
+    crowd: Bucket,
 }
 
-/// What is known of the sources heard lately. The oldest is forgotten for a new one.
+/// What is known of the sources heard lately. The oldest is forgotten for a new one, but no stranger makes a known
+/// source be forgotten.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Gate {
     sources: Recent<IpAddr, Source>,
+    known: Recent<IpAddr, bool>,
     reports: Bucket,
     load_reports: Bucket,
 }
@@ -34,6 +40,7 @@ impl Gate {
     pub(super) fn new(rng: &mut Rng) -> Self {
         Self {
             sources: Recent::new(rng, limits::SOURCES),
+            known: Recent::new(rng, limits::KNOWN_ADDRESSES),
             reports: Bucket::default(),
             load_reports: Bucket::default(),
         }
@@ -41,6 +48,7 @@ impl Gate {
 
     pub(super) fn rekey(&mut self, rng: &mut Rng) {
         self.sources.rekey(rng);
+        self.known.rekey(rng);
     }
 
     /// Whether something that cannot be understood may be answered.
@@ -50,23 +58,27 @@ impl Gate {
 
     /// Whether one more request may open a transaction.
     pub(super) fn request(&mut self, now: Instant, source: IpAddr) -> bool {
-        let source = self.source(source);
-        source.known || source.requests.take(now, limits::STRANGERS)
+        self.knows(source) || self.source(source).requests.take(now, limits::STRANGERS)
+    }
+
+    /// Whether a datagram is worth a look while there is more to do than time.
+    pub(super) fn crowd(&mut self, now: Instant, source: IpAddr) -> bool {
+        self.knows(source) || self.source(source).crowd.take(now, limits::CROWD)
     }
 
     /// Whether a request of this source was accepted before.
     pub(super) fn knows(&self, source: IpAddr) -> bool {
-        self.sources.get(&network(source)).is_some_and(|source| source.known)
+        self.known.get(&network(source)).is_some()
     }
 
-    /// From now on a source is known: a request of its was accepted.
+    /// From now on a source is known: a request of its was accepted, or it answered one of ours.
     pub(super) fn know(&mut self, source: IpAddr) {
-        self.source(source).known = true;
+        *self.known.of(&network(source)) = true;
     }
 
-    /// How many sources are remembered.
-    pub(super) fn len(&self) -> usize {
-        self.sources.len()
+    /// How many strangers are remembered, and how many known sources.
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.sources.len(), self.known.len())
     }
 
     /// Whether people may be told one more time.
@@ -129,7 +141,21 @@ mod tests {
         for n in 0..u32::try_from(limits::SOURCES).unwrap() + 10 {
             gate.request(Instant::ZERO, address(n));
         }
-        assert_eq!(gate.sources.len(), limits::SOURCES);
-        assert!(!gate.source(address(0)).known);
+        assert_eq!(gate.len(), (limits::SOURCES, 1));
+        assert!(gate.knows(address(0)), "strangers do not make it be forgotten");
+        for n in 0..=u32::try_from(limits::KNOWN_ADDRESSES).unwrap() {
+            gate.know(address(n));
+        }
+        assert_eq!(gate.len(), (limits::SOURCES, limits::KNOWN_ADDRESSES));
+        assert!(!gate.knows(address(0)));
+    }
+
+    #[test]
+    fn in_a_crowd_a_stranger_gets_little_and_a_known_source_everything() {
+        let mut gate = gate();
+        gate.know(address(1));
+        assert!((0..1000).all(|_| gate.crowd(Instant::ZERO, address(1))));
+        let looks = (0..1000).filter(|_| gate.crowd(Instant::ZERO, address(2))).count();
+        assert_eq!(looks, limits::CROWD.burst as usize);
     }
 }

@@ -3,21 +3,22 @@
 //! The driver says how long input waits before it gets here. What belongs to a dialog or a transaction is always taken:
 //! turning that away would only waste what was spent on it and make it come again. Of requests that would begin
 //! something new a share is refused, the larger the longer input waits, so that the waiting settles where what is taken
-//! is what can be done. The least promising go first: those of strangers without credentials; then those of known
-//! sources without, and of strangers with credentials; last the second half of what was let in before: known sources that
-//! bring credentials. A refusal costs no transaction and no digest.
+//! is what can be done. The least promising go first ([`Rank`]), the second half of what was let in before goes last. A
+//! refusal costs no transaction and no digest.
 
 use crate::limits;
 use crate::time::{Duration, Instant};
 
-/// How promising a new request is.
+/// How promising a new request is, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rank {
     /// From a source of which nothing was accepted yet, without credentials.
     Stranger,
-    /// From a known source or with credentials.
-    Promising,
-    /// Both.
+    /// From such a source, with credentials, whatever they are worth.
+    Claimant,
+    /// From a known source.
+    Known,
+    /// From a known source with credentials.
     Proving,
 }
 
@@ -25,8 +26,9 @@ impl Rank {
     pub(super) const fn new(known: bool, credentials: bool) -> Self {
         match (known, credentials) {
             (false, false) => Self::Stranger,
+            (false, true) => Self::Claimant,
+            (true, false) => Self::Known,
             (true, true) => Self::Proving,
-            _ => Self::Promising,
         }
     }
 
@@ -34,7 +36,8 @@ impl Rank {
     const fn ramp(self) -> (Duration, Duration) {
         match self {
             Self::Stranger => limits::SHED_STRANGERS,
-            Self::Promising => limits::SHED_PROMISING,
+            Self::Claimant => limits::SHED_CLAIMANTS,
+            Self::Known => limits::SHED_KNOWN,
             Self::Proving => limits::SHED_PROVING,
         }
     }
@@ -61,6 +64,11 @@ impl Load {
         if old { Duration::ZERO } else { self.waiting }
     }
 
+    /// Whether so much waits that strangers are refused.
+    pub(super) fn is_high(&self, now: Instant) -> bool {
+        self.waiting(now) >= limits::SHED_STRANGERS.0
+    }
+
     /// How many in 65,536 requests of this rank are to be refused.
     pub(super) fn share(&self, now: Instant, rank: Rank) -> u32 {
         let (from, to) = rank.ramp();
@@ -84,22 +92,24 @@ impl Load {
 mod tests {
     use super::*;
 
-    fn shares(waiting: u64) -> [u32; 3] {
+    fn shares(waiting: u64) -> [u32; 4] {
         let mut load = Load::default();
         load.tell(Instant::from_millis(1), Duration::from_millis(waiting));
-        [Rank::Stranger, Rank::Promising, Rank::Proving]
-            .map(|rank| (load.share(Instant::from_millis(2), rank) * 100) >> 16)
+        [Rank::Stranger, Rank::Claimant, Rank::Known, Rank::Proving]
+            .map(|rank| (load.share(Instant::from_millis(2), rank) * 1000) >> 16)
     }
 
     #[test]
     fn the_least_promising_go_first() {
-        assert_eq!(shares(15), [0, 0, 0]);
-        assert_eq!(shares(20), [20, 0, 0]);
-        assert_eq!(shares(40), [100, 0, 0]);
-        assert_eq!(shares(60), [100, 50, 0]);
-        assert_eq!(shares(80), [100, 100, 0]);
-        assert_eq!(shares(115), [100, 100, 50]);
-        assert_eq!(shares(100_000), [100, 100, 100]);
+        assert_eq!(shares(10), [0, 0, 0, 0]);
+        assert_eq!(shares(15), [333, 0, 0, 0]);
+        assert_eq!(shares(25), [1000, 0, 0, 0]);
+        assert_eq!(shares(40), [1000, 750, 0, 0]);
+        assert_eq!(shares(45), [1000, 1000, 0, 0]);
+        assert_eq!(shares(60), [1000, 1000, 428, 0]);
+        assert_eq!(shares(80), [1000, 1000, 1000, 0]);
+        assert_eq!(shares(105), [1000, 1000, 1000, 500]);
+        assert_eq!(shares(100_000), [1000, 1000, 1000, 1000]);
     }
 
     #[test]

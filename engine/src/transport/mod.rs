@@ -35,6 +35,8 @@ use crate::rng::Rng;
 use crate::sip::{Frame, HeaderName, Message, Method, ParseError, Status};
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
+#[cfg(feature = "serde")]
+use crate::view::{Armed, StreamView};
 
 /// A message that is whole and well formed, and where it came from.
 #[derive(Clone, Debug)]
@@ -129,6 +131,12 @@ impl Transport {
         self.gate.rekey(rng);
     }
 
+    /// All streams in words.
+    #[cfg(feature = "serde")]
+    pub(crate) fn views(&self, armed: &Armed) -> Vec<StreamView> {
+        self.streams.views(armed)
+    }
+
     /// Octets of messages that are not whole yet.
     #[cfg(feature = "serde")]
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
@@ -151,6 +159,11 @@ impl Transport {
     ) -> Option<Arrival> {
         // Keep-alives: CRLF once or twice, four zeros and the like (RFC 5626 §3.5.1). No message is that short.
         if bytes.len() <= 4 {
+            return None;
+        }
+        if self.load.is_high(cx.now) && !self.gate.crowd(cx.now, remote.ip()) {
+            self.received += 1;
+            self.limited += 1;
             return None;
         }
         let message = match Message::parse(bytes) {
@@ -297,14 +310,11 @@ impl Transport {
         }
     }
 
-    /// A stream to where datagrams of a peer go: one that we opened, or a new one. A stream that was opened from there
-    /// is nobody's: behind a NAT another phone may have the same port number for its streams.
-    pub(crate) fn stream_beside(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
+    /// A stream to where datagrams go: one that we opened, or a new one. One that was opened from there need not be the
+    /// same peer's: a NAT box gives the same port number to one phone for its datagrams and to another for a stream.
+    pub(crate) fn connection(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<Flow> {
         let ours = self.streams.to(remote).filter(|stream| stream.0.is_multiple_of(2));
-        let stream = match ours {
-            Some(stream) => stream,
-            None => self.connect(cx, remote)?,
-        };
+        let stream = ours.or_else(|| self.connect(cx, remote))?;
         Some(Flow::Stream { stream })
     }
 
@@ -420,7 +430,7 @@ impl Transport {
         self.overload(cx, what);
     }
 
-    /// A request of this source was accepted: it is no stranger any more.
+    /// A request of this source was accepted, or it answered one of ours: it is no stranger any more.
     pub(crate) fn know(&mut self, source: SocketAddr) {
         self.gate.know(source.ip());
     }
@@ -462,13 +472,13 @@ impl Transport {
         self.full
     }
 
-    /// How many new requests were over the rate of their source.
+    /// How many new requests and unread datagrams were over the rate of their source.
     pub(crate) const fn limited(&self) -> u64 {
         self.limited
     }
 
-    /// How many sources are remembered.
-    pub(crate) fn sources(&self) -> usize {
+    /// How many strangers are remembered, and how many known sources.
+    pub(crate) fn sources(&self) -> (usize, usize) {
         self.gate.len()
     }
 

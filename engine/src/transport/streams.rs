@@ -10,6 +10,8 @@ use crate::rate::network;
 use crate::sip::Framer;
 use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
+#[cfg(feature = "serde")]
+use crate::view::{Armed, Owner, StreamView};
 
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,24 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// All streams in words.
+    #[cfg(feature = "serde")]
+    pub(super) fn views(&self, armed: &Armed) -> Vec<StreamView> {
+        let view = |(id, stream): (&StreamId, &Stream)| StreamView {
+            stream: id.0,
+            transport: crate::border::Transport::Tcp,
+            remote: stream.remote,
+            state: match stream.stage {
+                Stage::Connecting => "connecting",
+                Stage::Silent => "silent",
+                Stage::Talking => "talking",
+            },
+            unfinished: stream.framer.waiting().len(),
+            timers: armed.timers(Owner::Stream(id.0)),
+        };
+        self.live.iter().map(view).collect()
+    }
+
     #[cfg(feature = "serde")]
     pub(super) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
         self.live.iter().map(|(id, stream)| (*id, stream.framer.waiting()))

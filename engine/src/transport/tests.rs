@@ -260,7 +260,7 @@ fn a_malformed_request_is_answered_with_the_reason_when_it_can_be() {
         SIP/2.0 400 bad Max-Forwards: not a number
         Via: SIP/2.0/UDP 192.0.2.7:5062;branch=z9hG4bK1;rport=5062;received=192.0.2.7
         From: <sip:100@192.0.2.1>;tag=a
-        To: <sip:192.0.2.1>;tag=4e04b4a100cf8a1f
+        To: <sip:192.0.2.1>;tag=1d2df91e0d5c5b94
         Call-ID: 1@192.0.2.7
         CSeq: 1 OPTIONS
         Content-Length: 0
@@ -421,6 +421,18 @@ fn a_target_reuses_the_stream_that_is_there_and_opens_one_otherwise() {
         world.transport.target(&mut world.bench.cx(), tcp, remote),
         Some(Flow::Stream { stream: StreamId(4) })
     ));
+}
+
+/// Two phones behind one NAT box: the port of one phone's datagrams may be that of the other's stream. Whatever is too
+/// long for a datagram went to the wrong phone.
+#[test]
+fn a_stream_that_came_from_where_datagrams_go_is_somebody_elses() {
+    let mut world = World::new();
+    let remote = address("192.0.2.7:40001");
+    world.accept(1, "192.0.2.7:40001");
+    let first = world.transport.connection(&mut world.bench.cx(), remote);
+    assert_eq!(first, Some(Flow::Stream { stream: StreamId(2) }));
+    assert_eq!(world.transport.connection(&mut world.bench.cx(), remote), first);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! `telex parse`: captures read and explained.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+use std::io::{self, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use telex_capture::{Analyser, Call, Options, Report, Stopped, json, ladder, svg, text, wav};
+use telex_capture::{Analyser, Call, Damage, Options, Report, Stopped, json, ladder, svg, text, wav};
 
 /// Exit status when a capture is damaged, or is none.
 const DAMAGED: u8 = 2;
@@ -16,8 +16,8 @@ const DAMAGED: u8 = 2;
 /// SIP is found on any port over UDP and TCP, media where session descriptions announce it. Several files are read as
 /// one capture, in the order given.
 ///
-/// Exit status: 0 all was read; 1 a file cannot be opened or written, or --call fits no call; 2 a capture is damaged,
-/// or is none: what could be read is shown, and where it stopped making sense is said on standard error.
+/// Exit status: 0 all was read; 1 a file cannot be opened, read or written, or --call fits no call; 2 a capture is
+/// damaged, or is none: what could be read is shown, and where it stopped making sense is said on standard error.
 #[derive(Debug, Args)]
 pub(super) struct Parse {
     /// Captures; - for standard input.
@@ -52,18 +52,14 @@ pub(super) struct Parse {
 
 /// Runs the command.
 pub(super) fn main(options: &Parse) -> ExitCode {
-    match run(options) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(DAMAGED),
-        Err(text) => {
-            tell(&text);
-            ExitCode::FAILURE
-        }
-    }
+    run(options).unwrap_or_else(|text| {
+        tell(&text);
+        ExitCode::FAILURE
+    })
 }
 
-/// Reads and shows; gives how many captures were damaged.
-fn run(options: &Parse) -> Result<usize, String> {
+/// Reads and shows.
+fn run(options: &Parse) -> Result<ExitCode, String> {
     let mut analyser = Analyser::new(Options { guess: options.guess, audio: options.wav.is_some() });
     let mut stopped: Vec<(String, Stopped)> = Vec::new();
     for path in &options.files {
@@ -72,15 +68,18 @@ fn run(options: &Parse) -> Result<usize, String> {
         }
     }
     let report = analyser.finish();
-    let unreadable =
-        stopped.len() == options.files.len() && stopped.iter().all(|(_, s)| s.why.is_no_capture());
-    if !unreadable || options.json {
+    let nothing = stopped.len() == options.files.len() && stopped.iter().all(|(_, s)| s.why.is_no_capture());
+    if !nothing || options.json {
         show(options, &report, &stopped)?;
     }
     for (file, damage) in &stopped {
         tell(&format!("{file}: {damage}"));
     }
-    Ok(stopped.len())
+    Ok(match stopped.iter().any(|(_, s)| matches!(s.why, Damage::Read(_))) {
+        true => ExitCode::FAILURE,
+        false if stopped.is_empty() => ExitCode::SUCCESS,
+        false => ExitCode::from(DAMAGED),
+    })
 }
 
 fn open(path: &Path) -> Result<Box<dyn Read>, String> {
@@ -100,17 +99,25 @@ fn show(options: &Parse, report: &Report, stopped: &[(String, Stopped)]) -> Resu
     if let Some(folder) = &options.wav {
         write_audio(report, &calls, folder)?;
     }
-    if options.json {
+    let mut out = BufWriter::new(io::stdout().lock());
+    // Whoever closed the output does not want to know.
+    let _ = if options.json {
         let stopped: Vec<(String, &Stopped)> = stopped.iter().map(|(file, s)| (file.clone(), s)).collect();
-        let document = json::document(report, &stopped, &calls);
-        print(&format!("{document:#}\n"));
+        let document = json::Document { report, stopped: &stopped, chosen: &calls };
+        serde_json::to_writer_pretty(&mut out, &document)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
     } else if options.ladder {
-        print(&ladder::text(report, &calls));
+        out.write_all(ladder::text(report, &calls).as_bytes())
     } else if options.summary {
-        print(&text::summary(report, &calls));
+        out.write_all(text::summary(report, &calls).as_bytes())
     } else if options.svg.is_none() && options.wav.is_none() {
-        print(&text::report(report, &calls));
-    }
+        let messages = text::messages(report, &calls).try_for_each(|m| out.write_all(m.as_bytes()));
+        messages.and_then(|()| out.write_all(text::summary(report, &calls).as_bytes()))
+    } else {
+        Ok(())
+    };
+    let _ = out.flush();
     Ok(())
 }
 
@@ -137,11 +144,6 @@ fn write(path: &Path, octets: &[u8]) -> Result<(), String> {
     fs::write(path, octets).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     tell(&format!("wrote {}", path.display()));
     Ok(())
-}
-
-/// Prints to standard output; whoever closed it does not want to know.
-fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 fn tell(text: &str) {

@@ -116,6 +116,20 @@ pub(crate) struct Stats {
     pub(crate) received: u64,
     /// Those that were dropped as malformed.
     pub(crate) malformed: u64,
+    /// Sources that proved to be somebody; they have no rate.
+    pub(crate) known: usize,
+    /// Other sources whose rates are remembered.
+    pub(crate) strangers: usize,
+    /// Entries of the fullest table of those who gave wrong credentials.
+    pub(crate) guessers: usize,
+    /// Since the start: credentials that were not looked at after too many wrong ones.
+    pub(crate) slowed: u64,
+    /// New requests over the rate of their source.
+    pub(crate) limited: u64,
+    /// New requests, calls and streams refused because a table was full or nearly.
+    pub(crate) full: u64,
+    /// New requests refused because there was more to do than time.
+    pub(crate) shed: u64,
 }
 
 impl Reply {
@@ -143,6 +157,13 @@ impl Reply {
                 timers: s.timers,
                 received: s.received,
                 malformed: s.malformed,
+                known: s.known,
+                strangers: s.strangers,
+                guessers: s.guessers,
+                slowed: s.slowed,
+                limited: s.limited,
+                full: s.full,
+                shed: s.shed,
             }),
         }
     }

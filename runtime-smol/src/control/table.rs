@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use telex_engine::limits;
+
 use super::{Call, Registration, Reply, Stats};
 use crate::log::{Escaped, Talked};
 
@@ -59,19 +61,27 @@ fn calls(all: &[Call]) -> String {
 }
 
 fn show_stats(s: &Stats) -> String {
+    let of = |n: usize, limit: usize| format!("{n} of {limit}");
     let rows = [
         ("version", s.version.clone()),
         ("uptime", Talked(Duration::from_secs(s.uptime)).to_string()),
-        ("calls", s.calls.to_string()),
+        ("calls", of(s.calls, limits::CALLS)),
         ("legs", s.legs.to_string()),
         ("dialogs", s.dialogs.to_string()),
-        ("transactions", s.transactions.to_string()),
+        ("transactions", of(s.transactions, limits::TRANSACTIONS)),
         ("registrations", s.registrations.to_string()),
-        ("TCP streams", s.streams.to_string()),
+        ("TCP streams", of(s.streams, limits::STREAMS)),
         ("media port pairs", s.ports.to_string()),
         ("timers", s.timers.to_string()),
+        ("known sources", of(s.known, limits::KNOWN_ADDRESSES)),
+        ("strangers", of(s.strangers, limits::SOURCES)),
+        ("password guessers", of(s.guessers, limits::GUESSERS)),
         ("messages received", s.received.to_string()),
-        ("of them malformed", s.malformed.to_string()),
+        ("  malformed", s.malformed.to_string()),
+        ("  over their rate", s.limited.to_string()),
+        ("refused: no room", s.full.to_string()),
+        ("refused: no time", s.shed.to_string()),
+        ("guesses slowed", s.slowed.to_string()),
     ];
     rows.into_iter().fold(String::new(), |mut out, (name, value)| {
         let _ = writeln!(out, "{name:<18} {value}");
@@ -139,12 +149,38 @@ mod tests {
     }
 
     #[test]
+    fn stats_show_how_full_the_tables_are() {
+        let stats = Stats { version: "1".into(), uptime: 75, calls: 3, shed: 7, ..Stats::default() };
+        insta::assert_snapshot!(render(&Reply::Stats(stats)), @r"
+        version            1
+        uptime             1:15
+        calls              3 of 50000
+        legs               0
+        dialogs            0
+        transactions       0 of 400000
+        registrations      0
+        TCP streams        0 of 60000
+        media port pairs   0
+        timers             0
+        known sources      0 of 65536
+        strangers          0 of 16384
+        password guessers  0 of 16384
+        messages received  0
+          malformed        0
+          over their rate  0
+        refused: no room   0
+        refused: no time   7
+        guesses slowed     0
+        ");
+    }
+
+    #[test]
     fn requests_and_replies_are_plain_json() {
         let json = |r| serde_json::to_string(&r).unwrap();
         assert_eq!(json(super::super::Request::Calls), r#"{"do":"calls"}"#);
         assert_eq!(json(super::super::Request::Hangup { call: 7 }), r#"{"do":"hangup","call":7}"#);
         assert_eq!(serde_json::to_string(&Reply::HungUp(7)).unwrap(), r#"{"hung_up":7}"#);
         let stats = serde_json::to_string(&Reply::Stats(Stats::default())).unwrap();
-        insta::assert_snapshot!(stats, @r#"{"stats":{"version":"","uptime":0,"calls":0,"legs":0,"dialogs":0,"transactions":0,"registrations":0,"streams":0,"ports":0,"timers":0,"received":0,"malformed":0}}"#);
+        insta::assert_snapshot!(stats, @r#"{"stats":{"version":"","uptime":0,"calls":0,"legs":0,"dialogs":0,"transactions":0,"registrations":0,"streams":0,"ports":0,"timers":0,"received":0,"malformed":0,"known":0,"strangers":0,"guessers":0,"slowed":0,"limited":0,"full":0,"shed":0}}"#);
     }
 }

@@ -25,6 +25,7 @@ use telex_engine::time::{Instant, WallTime};
 use super::listeners::{Listeners, describe};
 use super::resolver::Resolver;
 use super::streams::Streams;
+use super::waiting::Waiting;
 use super::{Arrival, Ending, Options};
 use crate::clock;
 use crate::config::{self, Refused, Settings};
@@ -37,11 +38,8 @@ use crate::record::Tape;
 
 /// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
-/// Arrivals handled before the sockets are looked at again: a millisecond or two of work, which the kernel's buffers
-/// bridge. Who waits, waits here, where it is seen.
+/// Arrivals handled before the sockets are looked at again: a millisecond or two of work.
 const SPELL: usize = 32;
-/// Arrivals that may wait here; more stay with the kernel, which drops datagrams and holds streams back.
-const QUEUE: usize = 16_384;
 /// Steps in which the engine is told how long arrivals wait.
 const LOAD_STEP: Duration = Duration::from_millis(5);
 /// How often it is told while they wait, even when that does not change.
@@ -85,10 +83,10 @@ pub(super) struct Exchange {
     actions: Actions,
     /// What performing an action brought about at once.
     consequences: VecDeque<Input>,
+    /// Datagrams that leave at the end of a turn.
+    leaving: Vec<(Flow, Bytes)>,
     /// What has arrived and was not handled yet.
-    waiting: VecDeque<Arrival>,
-    /// When each of these was taken in.
-    stamps: VecDeque<Instant>,
+    waiting: Waiting,
     /// How long arrivals waited when the engine was told last, and when that was.
     load: (Duration, Instant),
     questions: BTreeMap<ControlId, Sender<(ControlReply, u64)>>,
@@ -109,8 +107,8 @@ impl Exchange {
             parts,
             actions: Vec::new(),
             consequences: VecDeque::new(),
-            waiting: VecDeque::new(),
-            stamps: VecDeque::new(),
+            leaving: Vec::new(),
+            waiting: Waiting::default(),
             load: (Duration::ZERO, Instant::ZERO),
             questions: BTreeMap::new(),
             next_question: 1,
@@ -162,15 +160,13 @@ impl Exchange {
     /// Handles what has arrived; gives how long there will be nothing to do unless something arrives.
     fn work(&mut self, ready: &Ready) -> Duration {
         let now = self.parts.options.clock.now();
-        let before = self.waiting.len();
         let mut more = false;
-        if before < QUEUE {
+        if !self.waiting.is_full() {
             for &name in &ready.names {
-                self.parts.listeners.receive(ListenerId(name), QUEUE, &mut self.waiting);
+                self.receive(now, ListenerId(name));
             }
-            more = self.collect();
+            more = self.collect(now);
         }
-        self.stamps.extend(std::iter::repeat_n(now, self.waiting.len() - before));
         self.turn(now);
         match more || !self.waiting.is_empty() || self.ending.is_some() {
             true => Duration::ZERO,
@@ -178,13 +174,22 @@ impl Exchange {
         }
     }
 
+    /// Takes in what has arrived at a UDP socket.
+    fn receive(&mut self, now: Instant, id: ListenerId) {
+        let (waiting, listeners) = (&mut self.waiting, &mut self.parts.listeners);
+        while waiting.take_in(now, |all| listeners.receive(id, all)) && !waiting.is_full() {}
+    }
+
     /// Takes in a limited amount of what others have left for this thread. True when there may be more.
-    fn collect(&mut self) -> bool {
-        let before = self.waiting.len();
-        self.waiting.extend(self.parts.reported.try_iter().take(TURN).map(Arrival::Input));
-        let reported = self.waiting.len() - before;
-        self.waiting.extend(std::iter::from_fn(|| self.parts.arrivals.try_recv().ok()).take(TURN));
-        reported == TURN || self.waiting.len() - before - reported == TURN
+    fn collect(&mut self, now: Instant) -> bool {
+        let parts = &self.parts;
+        self.waiting.take_in(now, |all| {
+            let before = all.len();
+            all.extend(parts.reported.try_iter().take(TURN).map(Arrival::Input));
+            let reported = all.len() - before;
+            all.extend(std::iter::from_fn(|| parts.arrivals.try_recv().ok()).take(TURN));
+            reported == TURN || all.len() - before - reported == TURN
+        })
     }
 
     /// Handles what is due and a limited amount of what waits.
@@ -203,22 +208,20 @@ impl Exchange {
             if let Some(input) = self.consequences.pop_front() {
                 self.handle(input);
             } else if spell > 0
-                && let Some(arrival) = self.waiting.pop_front()
+                && let Some(arrival) = self.waiting.pop()
             {
-                self.stamps.pop_front();
                 spell -= 1;
                 self.take(arrival);
-            } else {
+            } else if !self.send_datagrams() {
                 break;
             }
         }
-        self.parts.shards.iter_mut().for_each(Shard::wake);
         self.blocked = self.parts.listeners.retry();
     }
 
     /// Tells the engine how long the next arrival has waited, when that has changed.
     fn tell_load(&mut self, now: Instant) {
-        let waited = self.stamps.front().map_or(Duration::ZERO, |since| now.since(*since));
+        let waited = self.waiting.waited(now);
         let steps = u32::try_from(waited.as_millis() / LOAD_STEP.as_millis()).unwrap_or(u32::MAX);
         let waiting = LOAD_STEP.saturating_mul(steps);
         let (told, at) = self.load;
@@ -346,13 +349,24 @@ impl Exchange {
             self.parts.desk.log(Entry::Trace(Heading { received: false, transport, remote }, bytes.clone()));
         }
         match flow {
-            Flow::Datagram { listener, .. } => {
-                if !self.parts.listeners.send(listener, flow, bytes) {
-                    self.consequences.push_back(Input::SendFailed { flow });
-                }
-            }
+            Flow::Datagram { .. } => self.leaving.push((flow, bytes)),
             Flow::Stream { stream } => self.consequences.extend(self.parts.streams.send(stream, bytes)),
         }
+    }
+
+    /// Sends the datagrams of this turn. One after the other they cost the kernel less than with work in between, since
+    /// whoever receives them is awake after the first. Media is told first what it will be sent by those who read them.
+    /// True when that brought something about.
+    fn send_datagrams(&mut self) -> bool {
+        self.parts.shards.iter_mut().for_each(Shard::wake);
+        for (flow, bytes) in self.leaving.drain(..) {
+            if let Flow::Datagram { listener, .. } = flow
+                && !self.parts.listeners.send(listener, flow, bytes)
+            {
+                self.consequences.push_back(Input::SendFailed { flow });
+            }
+        }
+        !self.consequences.is_empty()
     }
 
     fn trace_received(&self, input: &Input) {

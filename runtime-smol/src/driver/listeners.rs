@@ -85,13 +85,10 @@ impl Listeners {
         self.bound.iter().map(|b| b.listener).collect()
     }
 
-    /// Appends what has arrived at the UDP socket of this number, until nothing is left there or `arrivals` has `most`
-    /// entries or some more.
-    pub(super) fn receive(&mut self, id: ListenerId, most: usize, arrivals: &mut VecDeque<Arrival>) {
+    /// Appends what has arrived at the UDP socket of this number, one batch at most. True when there may be more.
+    pub(super) fn receive(&mut self, id: ListenerId, arrivals: &mut VecDeque<Arrival>) -> bool {
         let port = self.bound.iter().find(|b| b.listener.id == id).and_then(|b| b.udp.as_ref());
-        if let Some(port) = port {
-            while port.receive(&mut self.scratch, arrivals) && arrivals.len() < most {}
-        }
+        port.is_some_and(|port| port.receive(&mut self.scratch, arrivals))
     }
 
     /// Sends a datagram, or keeps it until the kernel has room, for which [`Listeners::retry`] asks. False when it

@@ -6,6 +6,7 @@ mod listeners;
 mod resolver;
 mod streams;
 mod udp;
+mod waiting;
 
 use std::io::{self, Write as _};
 use std::net::TcpStream;
@@ -82,7 +83,7 @@ pub(crate) enum Ending {
 ///
 /// Errors with the reason why it could not start, and a remedy.
 pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String> {
-    host::raise_file_limit();
+    let files = host::raise_file_limit();
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, arrivals) = bounded(INBOX);
     let poller = Poller::new().map_err(|e| format!("cannot wait for sockets: {e}"))?;
@@ -96,7 +97,9 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     listeners.become_(&settings.listen, &poller)?;
     // Media has randomness of its own: a recording of signalling says nothing about it.
     let (seed, media_seed) = (Seed::from_bytes(random()?), Seed::from_bytes(random()?));
-    let plan = plan(&settings, media_seed, options.clock, reports);
+    let [a, b, c, d, ..] = random()?;
+    let first_pair = u32::from_be_bytes([a, b, c, d]);
+    let plan = media::Plan { first_pair, ..plan(&settings, media_seed, options.clock, reports) };
     let shards = media::start(&plan).map_err(|e| {
         let (ports, bind) = (plan.ports, plan.bind);
         format!("cannot bind media ports {ports} on {bind}: {e}; choose others in [media] ports, or another [media] bind")
@@ -129,7 +132,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         reported,
         poller,
         bell,
-        streams: Streams::new(Rc::clone(&executor), inbox.clone()),
+        streams: Streams::new(Rc::clone(&executor), inbox.clone(), files / 2),
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,
         shards,
@@ -149,6 +152,7 @@ fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> 
         shards: u8::try_from(cores).unwrap_or(u8::MAX),
         bind: settings.media_bind,
         ports: settings.media_ports,
+        first_pair: 0,
         seed,
         clock,
         reports,

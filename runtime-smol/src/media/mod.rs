@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) bind: IpAddr,
     /// Which ports.
     pub(crate) ports: PortRange,
+    /// Where in the range binding begins, counted round and round.
+    pub(crate) first_pair: u32,
     /// Randomness of the machines.
     pub(crate) seed: Seed,
     /// The clock of all machines.
@@ -110,7 +112,13 @@ impl Worker {
         let worker = Self {
             id,
             machine: MediaShard::new(id, plan.seed),
-            ports: Ports::new(plan.bind, plan.ports, usize::from(index), usize::from(plan.shards)),
+            ports: Ports::new(
+                plan.bind,
+                plan.ports,
+                usize::from(index),
+                usize::from(plan.shards),
+                plan.first_pair,
+            ),
             poller,
             bell,
             commands,
@@ -241,6 +249,7 @@ mod tests {
         let plan = Plan {
             shards: 2,
             bind: IpAddr::from([127, 0, 0, 1]),
+            first_pair: 0,
             ports: PortRange { first, last: first + 599 },
             seed: Seed::from_number(1),
             clock: Clock::start(),

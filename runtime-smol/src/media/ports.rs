@@ -22,9 +22,13 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// The share of shard `index` of `shards` in `range`: every `shards`th pair.
-    pub(super) fn new(bind: IpAddr, range: PortRange, index: usize, shards: usize) -> Self {
-        let untried: Vec<u16> = range.pairs().skip(index).step_by(shards.max(1)).collect();
+    /// The share of shard `index` of `shards` in `range`: every `shards`th pair. The first pair to be bound is the one
+    /// at `start`, counted round and round: what phones still send to the ports of a run that was broken off must not
+    /// be heard in the calls of the next one.
+    pub(super) fn new(bind: IpAddr, range: PortRange, index: usize, shards: usize, start: u32) -> Self {
+        let mut untried: Vec<u16> = range.pairs().skip(index).step_by(shards.max(1)).collect();
+        let start = usize::try_from(start).unwrap_or(0).checked_rem(untried.len()).unwrap_or(0);
+        untried.rotate_left(start);
         let mut sockets = Vec::new();
         sockets.resize_with(usize::from(range.last - range.first) + 1, || None);
         Self { bind, first: range.first, sockets, untried: untried.into_iter() }
@@ -113,7 +117,7 @@ mod tests {
         let range = free_range();
         let held = UdpSocket::bind((local, range.first + 5)).unwrap();
         let ports = |index| {
-            let mut ports = Ports::new(local, range, index, 2);
+            let mut ports = Ports::new(local, range, index, 2, 0);
             let mut sockets = 0;
             let bound = ports.bind(100, |_, _| {
                 sockets += 1;
@@ -130,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_socket_for_both_families_shows_ipv4_addresses_as_such() {
-        let ports = Ports::new(Ipv6Addr::UNSPECIFIED.into(), PortRange { first: 2000, last: 2001 }, 0, 1);
+        let ports = Ports::new(Ipv6Addr::UNSPECIFIED.into(), PortRange { first: 2000, last: 2001 }, 0, 1, 7);
         let v4: SocketAddr = "192.0.2.1:4000".parse().unwrap();
         assert_eq!(ports.outward(v4), "[::ffff:192.0.2.1]:4000".parse().unwrap());
         assert_eq!(ports.inward(ports.outward(v4)), v4);

@@ -37,6 +37,10 @@ const BY_FEATURE: &[(&str, u32, &[Habit])] = &[
     ("digits", 40, &[Habit::OwnNumbers]),
 ];
 
+/// Habits that make messages longer.
+const LENGTHENING: [Habit; 6] =
+    [Habit::Verbose, Habit::Extras, Habit::Vias, Habit::Folds, Habit::Blanks, Habit::Routed];
+
 /// The numbers that phones have for telephone events.
 const EVENTS: [u8; 4] = [101, 101, 96, 110];
 
@@ -50,8 +54,9 @@ pub(super) fn add(plan: &mut Plan, swarm: Swarm<'_>) {
         let phone = &mut plan.phones[index];
         (phone.habits, phone.outages, phone.events) = (habits, outages, events);
         // A long message does not pass a narrow link, and would be lost for ever.
-        let narrow = phone.mtu.is_some();
-        phone.habits.retain(|habit| !narrow || *habit != Habit::Verbose);
+        if phone.mtu.is_some() {
+            phone.habits.retain(|habit| !LENGTHENING.contains(habit));
+        }
     }
     for index in 0..plan.calls.len() {
         if swarm.on("digits") {

@@ -3,8 +3,10 @@
 mod calls;
 mod characters;
 mod hazards;
+mod host;
 mod nat;
 mod network;
+mod operators;
 mod swarm;
 
 use telex_engine::border::Transport;
@@ -122,6 +124,8 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
     nat::add(&mut plan, swarm);
     hazards::add(&mut plan, swarm);
     characters::add(&mut plan, swarm);
+    host::add(&mut plan, swarm);
+    operators::add(&mut plan, swarm);
     plan
 }
 

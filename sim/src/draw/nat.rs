@@ -69,7 +69,6 @@ fn a_box(seed: u64, n: u64, calm: Instant, swarm: Swarm<'_>) -> Nat {
 #[cfg(test)]
 mod tests {
     use super::super::{Settings, draw};
-    use super::*;
 
     #[test]
     fn boxes_move_no_other_draw() {

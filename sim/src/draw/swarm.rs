@@ -46,6 +46,14 @@ pub const FEATURES: &[(&str, u32, &str)] = &[
     ("outage", 20, "phones that lose power"),
     ("attack", 30, "strangers who probe, guess, replay and flood"),
     ("tear", 30, "streams that break inside a message"),
+    ("late", 25, "a host that wakes the exchange late"),
+    ("wall", 25, "a wall clock that is set"),
+    ("store", 30, "a store that is slow, or full for a while"),
+    ("restart", 20, "an exchange that stops dead and starts again"),
+    ("query", 40, "operators who ask"),
+    ("hangup", 25, "operators who end calls"),
+    ("reload", 30, "configurations that are loaded"),
+    ("drain", 15, "a stop that lets calls end"),
 ];
 
 /// Those that are faults of the network: a plain run has none of them unless a setting asks for it.
@@ -66,6 +74,14 @@ const STORMS: &[&str] = &[
     "tear",
     "outage",
     "attack",
+    "late",
+    "wall",
+    "store",
+    "restart",
+    "query",
+    "hangup",
+    "reload",
+    "drain",
 ];
 
 /// The set of one seed.

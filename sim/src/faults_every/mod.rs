@@ -20,7 +20,7 @@ use crate::waits::Waited;
 pub use report::{FaultsReport, MessageReport};
 pub use stuck::Stuck;
 
-use stuck::{Usual, longest};
+use stuck::{Usual, stuck};
 
 /// Scenarios that come with the program: name and plan.
 pub const SCENARIOS: [(&str, &str); 8] = [

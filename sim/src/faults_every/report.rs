@@ -1,11 +1,12 @@
 //! What every fault came to, for people and as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use telex_engine::time::Duration;
 
-use super::{DELAY, Hit, Mishap, Stuck, Trial, Usual, longest};
+use super::{DELAY, Hit, Mishap, Stuck, Trial, Usual, stuck};
 use crate::plan::Plan;
 use crate::run::Failure;
 
@@ -22,10 +23,8 @@ pub struct FaultsReport {
     pub possible_pairs: usize,
     /// Runs in which a party waited until all hung up, or longer.
     pub endless: usize,
-    /// Who was stuck longest by a single fault.
-    pub longest_single: Option<Stuck>,
-    /// Who was stuck longest by a pair.
-    pub longest_pair: Option<Stuck>,
+    /// Who was stuck longest waiting for each thing, by a single fault and by a pair.
+    pub longest: BTreeMap<&'static str, [Option<Stuck>; 2]>,
     /// Plans that broke a rule.
     pub broken: Vec<(Plan, Box<Failure>)>,
     /// Runs whose calls came to something else than without faults.
@@ -69,31 +68,39 @@ impl FaultsReport {
     /// Adds a single fault.
     pub(super) fn single(&mut self, plan: &Plan, row: usize, trial: &Trial) {
         self.singles += 1;
-        let stuck = self.add(plan, trial);
+        let worst = self.add(plan, trial, 0);
         if let Some(message) = self.messages.iter_mut().find(|m| m.row == row) {
-            let time = stuck.as_ref().map_or(Duration::ZERO, |stuck| stuck.time);
-            message.stuck.push((trial.hits[0].mishap, time));
+            message.stuck.push((trial.hits[0].mishap, worst));
         }
-        keep_longer(&mut self.longest_single, stuck);
     }
 
     /// Adds a pair of faults.
     pub(super) fn pair(&mut self, plan: &Plan, trial: &Trial) {
         self.pairs += 1;
-        let stuck = self.add(plan, trial);
-        keep_longer(&mut self.longest_pair, stuck);
+        self.add(plan, trial, 1);
     }
 
-    fn add(&mut self, plan: &Plan, trial: &Trial) -> Option<Stuck> {
+    /// Adds a run to the single ones or the pairs: how long anybody was stuck.
+    fn add(&mut self, plan: &Plan, trial: &Trial, which: usize) -> Duration {
         self.broken.extend(trial.failure(plan));
-        if trial.outcome.broken.is_some() {
-            return None;
-        }
+        let (Some(usual), None) = (&self.usual, &trial.outcome.broken) else { return Duration::ZERO };
         self.other_outcomes += usize::from(results(trial) != self.outcome);
         let words: Vec<String> = trial.hits.iter().map(Hit::words).collect();
-        let stuck = longest(plan, self.usual.as_ref()?, &trial.waits, &words);
-        self.endless += usize::from(stuck.as_ref().is_some_and(|stuck| stuck.forever));
-        stuck
+        let all = stuck(plan, usual, &trial.waits, &words);
+        self.endless += usize::from(all.iter().any(|stuck| stuck.forever));
+        let worst = all.last().map_or(Duration::ZERO, |stuck| stuck.time);
+        for stuck in all {
+            let longest = &mut self.longest.entry(stuck.awaited).or_default()[which];
+            if longest.as_ref().is_none_or(|known| known.weight() < stuck.weight()) {
+                *longest = Some(stuck);
+            }
+        }
+        worst
+    }
+
+    /// Who was stuck longest by one fault (0) or two (1).
+    pub fn longest_by(&self, which: usize) -> Option<&Stuck> {
+        self.longest.values().filter_map(|both| both[which].as_ref()).max_by_key(|stuck| stuck.weight())
     }
 
     /// Whether every wait of every run came to an end by itself, and no rule was broken.
@@ -119,20 +126,26 @@ impl FaultsReport {
             self.broken.len()
         );
         let _ = writeln!(text, "  calls came to something else in {} runs", self.other_outcomes);
-        let tried = [
-            ("one fault", self.singles, &self.longest_single),
-            ("two faults", self.pairs, &self.longest_pair),
-        ];
-        for (title, _, stuck) in tried.into_iter().filter(|(_, runs, _)| *runs > 0) {
-            match stuck {
-                Some(stuck) => stuck.write(&mut text, title),
-                None => {
-                    let _ = writeln!(text, "  longest by {title}: nobody was stuck");
-                }
-            }
-        }
+        self.waits(&mut text);
         self.table(&mut text);
         text
+    }
+
+    /// For each thing that somebody waits for, the longest that anybody is stuck.
+    fn waits(&self, text: &mut String) {
+        let mut all: Vec<_> = self.longest.values().collect();
+        let weight = |stuck: &Option<Stuck>| stuck.as_ref().map(Stuck::weight);
+        all.sort_by_key(|both| std::cmp::Reverse(both.iter().map(weight).max()));
+        for both in all {
+            let first = both.iter().flatten().next();
+            let _ = writeln!(text, "  somebody waits {}", first.map_or("", |stuck| stuck.awaited));
+            for stuck in both.iter().flatten() {
+                stuck.write(text);
+            }
+        }
+        if self.longest.is_empty() {
+            text.push_str("  nobody waits longer than without faults\n");
+        }
     }
 
     /// For each message and what happens to it, how long anybody is stuck.
@@ -185,29 +198,20 @@ impl FaultsReport {
             "endless": self.endless,
             "other_outcomes": self.other_outcomes,
             "broken": self.broken.iter().map(broken).collect::<Vec<_>>(),
-            "longest_single": self.longest_single.as_ref().map(Stuck::json),
-            "longest_pair": self.longest_pair.as_ref().map(Stuck::json),
+            "longest_single": self.longest_by(0).map(Stuck::json),
+            "longest_pair": self.longest_by(1).map(Stuck::json),
+            "longest": self.longest.values().flatten().flatten().map(Stuck::json).collect::<Vec<_>>(),
         })
     }
 }
 
-fn keep_longer(longest: &mut Option<Stuck>, stuck: Option<Stuck>) {
-    let key = |s: &Option<Stuck>| s.as_ref().map(|s| (s.forever, s.time));
-    if key(&stuck) > key(longest) {
-        *longest = stuck;
-    }
-}
-
 impl Stuck {
-    fn write(&self, text: &mut String, title: &str) {
+    fn write(&self, text: &mut String) {
+        let (seconds, faults) = (self.time.as_secs_f64(), self.faults.join(" and "));
         let _ = writeln!(
             text,
-            "  longest by {title}: {:.1} s, {} waits {}\n    after {}\n    until {}",
-            self.time.as_secs_f64(),
-            self.extension,
-            self.awaited,
-            self.faults.join(" and "),
-            self.trigger
+            "    {seconds:>5.1} s  {}, after {faults}, until {}",
+            self.extension, self.trigger
         );
     }
 

@@ -52,22 +52,25 @@ fn sums(waits: &[Waited]) -> BTreeMap<Wait, (Duration, Option<Trigger>)> {
 /// Waits that are only as long as the way of a packet or two are not worth telling.
 const NOTHING: Duration = Duration::from_millis(50);
 
-/// Who waited longest beyond the usual time; a wait without end before all others.
-pub(super) fn longest(plan: &Plan, usual: &Usual, waits: &[Waited], faults: &[String]) -> Option<Stuck> {
-    let late = sums(waits).into_iter().map(|(wait, (time, trigger))| {
-        let forever = matches!(trigger, None | Some(Trigger::Empty));
-        (forever, time.saturating_sub(usual.time(&wait)), wait, trigger)
-    });
-    let (forever, time, (phone, _, awaited), trigger) = late
-        .filter(|(_, time, ..)| *time > NOTHING)
-        .max_by_key(|(forever, time, wait, _)| (*forever, *time, *wait))?;
-    Some(Stuck {
-        time,
+/// Who waited beyond the usual time, the longest last; a wait without end after all others.
+pub(super) fn stuck(plan: &Plan, usual: &Usual, waits: &[Waited], faults: &[String]) -> Vec<Stuck> {
+    let all = sums(waits).into_iter().map(|((phone, call, awaited), (time, trigger))| Stuck {
+        time: time.saturating_sub(usual.time(&(phone, call, awaited))),
         phone,
         extension: plan.phones[phone].extension.clone(),
         awaited: awaited.words(),
         trigger: trigger.map_or_else(|| "nothing".to_owned(), |trigger| trigger.to_string()),
-        forever,
+        forever: matches!(trigger, None | Some(Trigger::Empty)),
         faults: faults.to_vec(),
-    })
+    });
+    let mut late: Vec<Stuck> = all.filter(|stuck| stuck.time > NOTHING).collect();
+    late.sort_by_key(Stuck::weight);
+    late
+}
+
+impl Stuck {
+    /// What makes one worse than another.
+    pub(super) fn weight(&self) -> (bool, Duration) {
+        (self.forever, self.time)
+    }
 }

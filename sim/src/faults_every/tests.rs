@@ -76,7 +76,7 @@ fn the_loss_of_an_acknowledgement_and_of_its_repetitions_is_waited_out_by_the_ti
     plan.faults.exact = (first..first + 3).map(lost).collect();
     let (_, _, waits) = run_waiting(&plan);
     let usual = Usual::of(&run_waiting(&scenario("basic")).2);
-    let stuck = longest(&plan, &usual, &waits, &[]).expect("the called phone waits");
+    let stuck = stuck(&plan, &usual, &waits, &[]).pop().expect("the called phone waits");
     assert_eq!((stuck.extension.as_str(), stuck.awaited), ("102", "for the ACK of its answer"));
     assert_eq!(stuck.trigger, "timer of the repeated 2xx of a phone");
     // Sent again after 0.5, 1 and 2 seconds.
@@ -91,7 +91,7 @@ fn pairs_are_taken_evenly_and_counted() {
     let some = report(&plan, &[Mishap::Lose], 10);
     assert_eq!((all.pairs, some.pairs, some.possible_pairs), (all.possible_pairs, 10, all.possible_pairs));
     assert!(all.possible_pairs > 100 && all.all_ended(), "{}", all.text("busy"));
-    assert!(all.longest_pair.map(|s| s.time) >= all.longest_single.map(|s| s.time));
+    assert!(all.longest_by(1).map(|s| s.time) >= all.longest_by(0).map(|s| s.time));
     assert_eq!(evenly(7, 3), [0, 2, 4]);
     assert_eq!(evenly(2, 9), [0, 1]);
 }
@@ -108,7 +108,9 @@ fn who_waits_for_ever_is_found() {
     };
     let usual = Usual::of(&[waited(0, 12, Some(Trigger::People))]);
     let late = waited(0, 40, Some(Trigger::Exchange("timer H")));
-    let stuck = longest(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()]).expect("it is late");
+    let stuck = super::stuck(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()])
+        .pop()
+        .expect("it is late");
     assert_eq!((stuck.time, stuck.forever), (Duration::from_secs(28), false));
     assert_eq!(
         (stuck.trigger.as_str(), &stuck.faults[..]),
@@ -116,10 +118,11 @@ fn who_waits_for_ever_is_found() {
     );
     for (trigger, words) in [(None, "nothing"), (Some(Trigger::Empty), "nothing before all hung up")] {
         let endless = waited(1, 20, trigger);
-        let stuck = longest(&scenario("basic"), &usual, &[late, endless], &[]).expect("it is late");
+        let stuck =
+            super::stuck(&scenario("basic"), &usual, &[late, endless], &[]).pop().expect("it is late");
         assert_eq!((stuck.phone, stuck.forever, stuck.trigger.as_str()), (1, true, words));
     }
-    assert_eq!(longest(&scenario("basic"), &usual, &[waited(0, 12, None)], &[]), None);
+    assert_eq!(super::stuck(&scenario("basic"), &usual, &[waited(0, 12, None)], &[]), []);
 }
 
 #[test]

@@ -62,6 +62,19 @@ impl Access {
         }
     }
 
+    /// The exchange was started again. It knows no nonce; who has proved what stays.
+    pub(crate) fn restarted(&mut self) {
+        self.nonces.clear();
+        self.proofs.clear();
+        self.used.clear();
+        self.accepted.clear();
+    }
+
+    /// These passwords are good from now on.
+    pub(crate) fn secrets(&mut self, secrets: &BTreeMap<String, String>) {
+        self.secrets.clone_from(secrets);
+    }
+
     /// A message arrives, and is the first of its transaction or not.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>, first: bool) {
         if first && let Some(proof) = self.proof(entry.msg, entry.now) {

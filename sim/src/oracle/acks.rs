@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use telex_engine::time::{Duration, Instant};
 
 use super::requests::{Requests, Sent};
+use super::retransmissions::{Name, dialog, ordered};
 use super::{Entry, Exit, Verdict, broken};
 use crate::phone::LIFE;
 
@@ -33,8 +34,14 @@ struct Unacknowledged {
 #[derive(Debug, Default)]
 pub(crate) struct Acks {
     due: Vec<Due>,
-    /// Dialogs that somebody ended, by Call-ID.
-    over: BTreeSet<String>,
+    /// Dialogs that somebody ended: Call-ID and both tags in order.
+    over: BTreeSet<Name>,
+    /// Calls of which some dialog is over.
+    ended: BTreeSet<String>,
+    /// To tags of the 2xx to one INVITE, by branch: the first one is the call.
+    answers: BTreeMap<String, Vec<String>>,
+    /// Call-IDs and To tags of 2xx that were acknowledged.
+    acked: BTreeSet<(String, String)>,
     /// RSeq acknowledged last, by branch and To tag.
     reliable: BTreeMap<(String, String), u32>,
     /// 2xx of the exchange, by Call-ID and CSeq.
@@ -53,7 +60,7 @@ impl Acks {
         match (msg.code(), msg.method()) {
             (Some(200..), "INVITE") => self.finally(entry, requests),
             (Some(101..200), "INVITE") => self.reliably(entry, requests),
-            (None, "BYE") => self.ended(msg.call_id()),
+            (None, "BYE") => self.ended(dialog(msg)),
             (None, "ACK") => {
                 let number = msg.cseq().map_or(0, |(number, _)| number);
                 let key = (msg.call_id().to_owned(), number);
@@ -66,9 +73,11 @@ impl Acks {
         }
     }
 
-    fn ended(&mut self, call_id: &str) {
-        self.over.insert(call_id.to_owned());
-        self.unacknowledged.retain(|(other, _), _| other != call_id);
+    fn ended(&mut self, dialog: Name) {
+        let of = |call_id: &str, ok: &Unacknowledged| ordered(call_id, &ok.tags.0, &ok.tags.1);
+        self.unacknowledged.retain(|(call_id, _), ok| of(call_id, ok) != dialog);
+        self.ended.insert(dialog.0.clone());
+        self.over.insert(dialog);
     }
 
     /// `acknowledged`.
@@ -77,10 +86,16 @@ impl Acks {
         let success = entry.msg.code().is_some_and(|code| code < 300);
         let lingers = sent.done.is_none_or(|(_, at)| at + LIFE > entry.now);
         let expected = match sent.done {
-            None => !given_up(sent, entry.now),
+            // A stream that is gone takes its request with it (§17.1.4), even if the phone goes on by another.
+            None => !sent.reliable && !given_up(sent, entry.now),
             // A 2xx after a refusal, or the other way about, is for nobody.
             Some((first, _)) if (first < 300) != success => false,
-            Some(_) if success => lingers && !self.over.contains(entry.msg.call_id()),
+            // The call may have ended before its copies died out.
+            Some(_) if success => {
+                let taken = !sent.reliable
+                    || self.acked.contains(&(entry.msg.call_id().to_owned(), tag(entry.msg.tag("to"))));
+                lingers && taken && !self.ended.contains(entry.msg.call_id())
+            }
             Some(_) => lingers && !sent.reliable,
         };
         if expected {
@@ -93,13 +108,39 @@ impl Acks {
                 tag: entry.msg.tag("to").map(str::to_owned),
                 why: entry.msg.summary(),
             });
+            if success {
+                self.another(entry);
+            }
+        }
+    }
+
+    /// `second_answer_ended`: of two phones that answer one INVITE the later is let go (§13.2.2.4).
+    fn another(&mut self, entry: &Entry<'_>) {
+        let tags = self.answers.entry(entry.msg.branch().to_owned()).or_default();
+        let tag = tag(entry.msg.tag("to"));
+        if tags.contains(&tag) {
+            return;
+        }
+        tags.push(tag.clone());
+        if tags.len() > 1 {
+            self.due.push(Due {
+                at: entry.now,
+                oracle: "second_answer_ended",
+                method: "BYE",
+                branch: None,
+                call_id: entry.msg.call_id().to_owned(),
+                tag: Some(tag),
+                why: entry.msg.summary(),
+            });
         }
     }
 
     /// `reliable_acknowledged` (RFC 3262 §4).
     fn reliably(&mut self, entry: &Entry<'_>, requests: &Requests) {
         let msg = entry.msg;
-        let Some(sent) = requests.sent(msg).filter(|sent| sent.done.is_none() && sent.cancelled.is_none())
+        let Some(sent) = requests
+            .sent(msg)
+            .filter(|sent| sent.done.is_none() && sent.cancelled.is_none() && !sent.reliable)
         else {
             return;
         };
@@ -134,15 +175,18 @@ impl Acks {
                     let tag = due.tag.is_none() || due.tag.as_deref() == msg.tag("to");
                     !(due.method == method && due.call_id == msg.call_id() && branch && tag)
                 });
+                if method == "ACK" {
+                    self.acked.insert((msg.call_id().to_owned(), tag(msg.tag("to"))));
+                }
                 if method == "BYE" {
-                    self.ended(msg.call_id());
+                    self.ended(dialog(msg));
                 }
             }
             (Some(200..300), "INVITE") => {
                 let number = msg.cseq().map_or(0, |(number, _)| number);
                 let key = (msg.call_id().to_owned(), number);
                 let tags = (tag(msg.tag("to")), tag(msg.tag("from")));
-                if !self.over.contains(&key.0) {
+                if !self.over.contains(&dialog(msg)) {
                     self.unacknowledged.entry(key).or_insert(Unacknowledged { at: exit.now, tags });
                 }
             }

@@ -24,6 +24,7 @@ struct Asked {
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     asked: BTreeMap<(String, String), Asked>,
+    late: Duration,
     /// INVITEs without any response yet, by the time they must have one.
     trying: Vec<(Instant, (String, String))>,
 }
@@ -32,6 +33,11 @@ pub(crate) struct Answers {
 const TRYING: Duration = Duration::from_millis(210);
 
 impl Answers {
+    /// The host wakes the exchange up to `late` too late.
+    pub(crate) fn new(late: Duration) -> Self {
+        Self { late, ..Self::default() }
+    }
+
     /// A message arrives.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
         let method = entry.msg.method();
@@ -42,7 +48,7 @@ impl Answers {
         if self.asked.contains_key(&key) {
             return;
         }
-        let trying_due = (method == "INVITE" && entry.sound).then_some(entry.now + TRYING);
+        let trying_due = (method == "INVITE" && entry.sound).then_some(entry.now + TRYING + self.late);
         if let Some(due) = trying_due {
             self.trying.push((due, key.clone()));
         }
@@ -80,6 +86,8 @@ impl Answers {
             // A challenge may be stateless: made anew whenever its request comes, but with the same To tag
             // (§8.2.7).
             (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
+            // Who guesses passwords is told to wait before a challenge is made for the same request once more.
+            (Some(known), 503) if exit.is_provoked() && first_line(known).contains(" 401 ") => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());
                 return Err(broken("nothing_after_final", exit.now, reason));

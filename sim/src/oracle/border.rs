@@ -8,6 +8,7 @@ use super::acks::Acks;
 use super::answers::Answers;
 use super::mirror;
 use super::offers::Offers;
+use super::patience::Patience;
 use super::registrar::Model;
 use super::requests::Requests;
 use super::retransmissions::Retransmissions;
@@ -30,6 +31,7 @@ pub(crate) struct Border {
     access: Access,
     registrar: Model,
     strangers: Strangers,
+    patience: Patience,
     /// Nothing can be asked of the exchange.
     blind: bool,
 }
@@ -38,14 +40,15 @@ impl Border {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             requests: Requests::default(),
-            answers: Answers::default(),
-            retransmissions: Retransmissions::new(&plan.exchange),
+            answers: Answers::new(plan.host.late),
+            retransmissions: Retransmissions::new(plan),
             acks: Acks::default(),
             within: Within::default(),
             offers: Offers::default(),
             access: Access::new(plan),
             registrar: Model::default(),
             strangers: Strangers::default(),
+            patience: Patience::new(plan),
             blind: expect::anything_goes(plan),
         }
     }
@@ -58,6 +61,7 @@ impl Border {
         self.retransmissions.enter(entry);
         self.acks.enter(entry, &self.requests);
         self.within.enter(entry, first, &self.requests);
+        self.patience.enter(entry, first, &self.requests);
         self.requests.answered(entry);
     }
 
@@ -106,10 +110,21 @@ impl Border {
         mirror::answered_as_asked(exit, &self.requests)?;
         self.acks.exit(exit);
         self.within.exit(exit, &self.requests)?;
+        self.patience.exit(exit);
         self.offers.exit(exit, &self.requests)?;
         self.access.exit(exit, &self.requests)?;
         self.registrar.exit(exit, &self.requests)?;
         self.requests.left(exit);
+        Ok(())
+    }
+
+    /// A message is given to a stream that will never be open.
+    pub(crate) fn unheard(&mut self, exit: &Exit<'_>) -> Verdict {
+        self.answers.exit(exit)?;
+        self.retransmissions.waits(exit);
+        self.acks.exit(exit);
+        self.requests.left(exit);
+        self.patience.lost(exit.msg);
         Ok(())
     }
 
@@ -118,7 +133,8 @@ impl Border {
         self.answers.at(now)?;
         self.retransmissions.at(now)?;
         self.acks.at(now)?;
-        self.within.at(now)
+        self.within.at(now)?;
+        self.patience.at(now)
     }
 
     /// The exchange lists its bindings for an operator.
@@ -130,8 +146,16 @@ impl Border {
     pub(crate) fn restarted(&mut self, plan: &Plan) {
         let mut fresh = Self::new(plan);
         std::mem::swap(&mut fresh.registrar, &mut self.registrar);
+        std::mem::swap(&mut fresh.access, &mut self.access);
         fresh.registrar.restarted();
+        fresh.access.restarted();
         *self = fresh;
+    }
+
+    /// These passwords are good from now on, by extension.
+    pub(crate) fn secrets(&mut self, secrets: &std::collections::BTreeMap<String, String>) {
+        self.access.secrets(secrets);
+        self.registrar.reconfigured(secrets);
     }
 
     /// Everything should be over.

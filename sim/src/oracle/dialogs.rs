@@ -1,10 +1,13 @@
 //! Both sides of a call agree about it.
 
-use telex_engine::event::Side;
-use telex_engine::time::Instant;
+use std::collections::BTreeSet;
 
-use super::{Broken, Verdict, broken};
-use crate::phone::{Leg, Phone, State};
+use telex_engine::event::Side;
+use telex_engine::time::{Duration, Instant};
+
+use super::{Broken, Cause, Exit, Verdict, broken};
+use crate::expect;
+use crate::phone::{Book, Leg, Phone, State};
 use crate::plan::Plan;
 
 /// Says of a leg whether the exchange has ended its call and the phone cannot know.
@@ -27,9 +30,10 @@ pub(crate) fn settled(now: Instant, phones: &[Phone], left_alone: LeftAlone<'_>)
 /// service of the exchange has no called phone.
 pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone], left_alone: LeftAlone<'_>) -> Verdict {
     let mut up = vec![(0, 0); plan.calls.len()];
+    let mut alone = BTreeSet::new();
     for (phone, leg) in every_leg(phones).filter(|(_, leg)| leg.state == State::Up) {
         if left_alone(phone, leg) {
-            continue;
+            alone.insert(leg.call);
         }
         match leg.side {
             Side::Caller => up[leg.call].0 += 1,
@@ -38,7 +42,7 @@ pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone], left_alone
     }
     for (call, sides) in up.iter().enumerate() {
         let service = plan.calls[call].dial.starts_with('*');
-        if lost_while_held(phones, call) {
+        if alone.contains(&call) || lost_while_held(phones, call) {
             continue;
         }
         if !matches!((sides, service), ((0, 0), _) | ((1, 1), false) | ((1, 0), true)) {
@@ -55,6 +59,44 @@ fn lost_while_held(phones: &[Phone], call: usize) -> bool {
     legs().any(|leg| leg.cut_short) && legs().any(|leg| leg.ever_held)
 }
 
+/// A CANCEL may be repeated for so long before it arrives.
+const RINGS_ON: Duration = Duration::from_secs(35);
+
 fn every_leg(phones: &[Phone]) -> impl Iterator<Item = (&Phone, &Leg)> {
     phones.iter().flat_map(|phone| phone.legs.iter().map(move |leg| (phone, leg)))
+}
+
+/// `nobody_rings_in_vain`: a phone stops ringing when its caller is gone or somebody else has answered.
+pub(crate) fn nobody_rings_in_vain(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+    let legs = || every_leg(phones);
+    for (phone, leg) in legs().filter(|(_, leg)| leg.side == Side::Callee && leg.answered.is_none()) {
+        // What is said by a stream that breaks is lost for ever.
+        if leg.cut_short || phone.has_lost_a_stream() || expect::may_lose_touch(plan, phone.index) {
+            continue;
+        }
+        let others =
+            legs().map(|(_, other)| other).filter(|other| other.call == leg.call && other.id != leg.id);
+        let over = others.filter_map(|other| match other.side {
+            Side::Caller => other.ended,
+            Side::Callee => other.confirmed,
+        });
+        if let Some(over) = over.min().filter(|over| leg.ended.is_none_or(|ended| *over + RINGS_ON < ended)) {
+            let reason =
+                format!("phone {} rings until {:?}, the call was over at {over}", phone.index, leg.ended);
+            return Err(Broken { call: Some(leg.call), ..broken("nobody_rings_in_vain", now, reason) });
+        }
+    }
+    Ok(())
+}
+
+/// `nobody_else_hangs_up`: while a message is handled, a BYE leaves only in the call that it belongs to.
+pub(crate) fn nobody_else_hangs_up(exit: &Exit<'_>, book: &Book) -> Verdict {
+    let Cause::Messages(causes) = exit.cause else { return Ok(()) };
+    let call = book.get(exit.msg.call_id());
+    let ends = exit.msg.is_request() && exit.msg.method() == "BYE";
+    if !ends || causes.iter().any(|cause| book.get(cause.call_id()) == call) {
+        return Ok(());
+    }
+    let reason = format!("{} because of {}", exit.msg.summary(), causes[0].summary());
+    Err(broken("nobody_else_hangs_up", exit.now, reason))
 }

@@ -1,5 +1,7 @@
 //! The machine behaves towards its host.
 
+use telex_engine::Action;
+use telex_engine::border::Record;
 use telex_engine::event::{Event, Severity};
 use telex_engine::time::{Duration, Instant};
 
@@ -60,6 +62,17 @@ pub(crate) fn deadline_ahead(now: Instant, deadline: Option<(Instant, &str)>) ->
 pub(crate) fn no_error_event(now: Instant, event: &Event) -> Verdict {
     if event.severity() == Severity::Error {
         return Err(broken("no_error_event", now, format!("{event:?}")));
+    }
+    Ok(())
+}
+
+/// `registration_is_kept`: whoever is told that it is registered is also written down.
+pub(crate) fn registrations_are_kept(now: Instant, actions: &[Action]) -> Verdict {
+    let told = actions.iter().filter(|a| matches!(a, Action::Report(Event::Registered { .. }))).count();
+    let kept = actions.iter().filter(|a| matches!(a, Action::Store { record: Record::Bind(_), .. })).count();
+    if told > kept {
+        let reason = format!("{told} registrations are reported, {kept} handed to the store");
+        return Err(broken("registration_is_kept", now, reason));
     }
     Ok(())
 }

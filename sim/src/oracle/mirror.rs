@@ -46,9 +46,10 @@ fn difference(request: &Msg, response: &Msg) -> Option<(&'static str, String, St
     (!fine).then_some(("To", wanted, found))
 }
 
-/// With one blank where there are several.
+/// With one blank where there are several, and none around separators.
 fn even(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    [" ;", "; ", " =", "= "].iter().fold(words, |text, blank| text.replace(blank, blank.trim()))
 }
 
 fn without_stamp(via: &str) -> String {

@@ -6,16 +6,20 @@ pub(crate) mod access;
 pub(crate) mod acks;
 pub(crate) mod answers;
 pub(crate) mod border;
+pub(crate) mod bounds;
 pub(crate) mod dialogs;
+pub(crate) mod digits;
 pub(crate) mod grammar;
 pub(crate) mod host;
 pub(crate) mod leftovers;
 pub(crate) mod media;
 pub(crate) mod mirror;
 pub(crate) mod offers;
+pub(crate) mod patience;
 pub(crate) mod registrar;
 pub(crate) mod requests;
 pub(crate) mod retransmissions;
+pub(crate) mod rtp;
 pub(crate) mod strangers;
 pub(crate) mod within;
 
@@ -110,6 +114,27 @@ pub const ORACLES: &[(&str, &str)] = &[
         "existence_is_not_told",
         "whoever can tell which extensions exist needs to guess only passwords (RFC 3261 §22.1)",
     ),
+    ("ringing_ends", "a caller is told in the end that nobody answers (§16.7, §20.19)"),
+    (
+        "sessions_are_refreshed",
+        "a session that is not refreshed ends by itself, in the middle of the talk (RFC 4028 §10)",
+    ),
+    ("limits_hold", "a table without limit is taken by whoever asks often enough"),
+    (
+        "one_rtp_stream",
+        "a phone that is sent another source or a jump of numbers drops or delays what follows (RFC 3550 §5.1)",
+    ),
+    ("known_payload_types", "a payload type that a phone did not name is noise to it (RFC 3264 §6.1)"),
+    ("digits_arrive_once", "a key that comes twice or not at all is a wrong PIN (RFC 4733 §2.5)"),
+    (
+        "second_answer_ended",
+        "a phone whose answer came too late believes to be in a call until it is told (§13.2.2.4)",
+    ),
+    (
+        "nobody_rings_in_vain",
+        "a phone that rings on for a call that is over is answered into silence (§9, §16.7 step 10)",
+    ),
+    ("nobody_else_hangs_up", "only its own parties end a call"),
     ("registrar_as_modelled", "calls go where the registrar says, so that it has to be right (§10.3)"),
     ("bye_after_ack", "the called side may not end a dialog before its 2xx is acknowledged (§15)"),
     ("no_stranger_invited", "an INVITE that belongs to no call rings a phone for nothing"),
@@ -122,6 +147,16 @@ pub const ORACLES: &[(&str, &str)] = &[
     ("media_ports_closed", "a packet to a phone that has no call there wakes nobody but wastes and leaks"),
     ("wakes_bounded", "a machine that wakes without progress burns a core"),
     ("no_panic", "an invariant of the engine, asserted by itself, does not hold"),
+    ("registration_is_kept", "a registration that is not handed to the store is forgotten by a restart"),
+    (
+        "registrar_is_the_store",
+        "after a restart phones are reached as if nothing had happened, as far as the store knows them",
+    ),
+    ("control_answered", "an operator's question has one answer, at once, and it is true"),
+    (
+        "stops_in_time",
+        "a stop refuses new calls, lets the others end, is over when it was to be, and says so once",
+    ),
     ("no_error_event", "an event of error severity means that the engine found itself wrong"),
 ];
 

@@ -37,6 +37,11 @@ impl Model {
         self.restarted = true;
     }
 
+    /// Who is not in the configuration any more is not registered either.
+    pub(crate) fn reconfigured(&mut self, known: &BTreeMap<String, String>) {
+        self.bound.retain(|(aor, _), _| known.contains_key(aor));
+    }
+
     /// The model: what an accepted REGISTER does (RFC 3261 §10.3).
     fn register(&mut self, now: Instant, msg: &Msg) -> Result<(), String> {
         let (aor, call_id) = (msg.user("to").to_owned(), msg.call_id().to_owned());

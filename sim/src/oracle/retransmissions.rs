@@ -7,7 +7,7 @@ use telex_engine::border::Transport;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
-use crate::plan::ExchangePlan;
+use crate::plan::Plan;
 use crate::text::Msg;
 
 /// What is sent again, and until what happens.
@@ -21,6 +21,9 @@ enum Kind {
     Refusal,
     /// A 2xx to INVITE: until its ACK, over any transport (§13.3.1.4).
     Success,
+    /// A reliable provisional response: until its PRACK or the final one, over any transport; intervals double
+    /// without end (RFC 3262 §3).
+    Reliable,
 }
 
 /// A message that is owed again and again.
@@ -29,14 +32,19 @@ struct Owed {
     kind: Kind,
     bytes: Bytes,
     summary: String,
-    call_id: String,
+    dialog: Name,
     cseq: u32,
     first: Instant,
     interval: Duration,
+    /// Not before, and not after.
     due: Instant,
+    latest: Instant,
     /// A provisional response came: intervals are T2 from now on (§17.1.2.2).
     proceeding: bool,
 }
+
+/// A dialog: Call-ID and both tags in order.
+pub(super) type Name = (String, String, String);
 
 /// Branch, method, and whether it is a response.
 type Key = (String, String, bool);
@@ -46,6 +54,8 @@ type Key = (String, String, bool);
 struct Times {
     t1: Duration,
     t2: Duration,
+    /// The host wakes the exchange up to this late.
+    late: Duration,
 }
 
 impl Times {
@@ -65,16 +75,17 @@ pub(crate) struct Retransmissions {
     settled: BTreeMap<Key, Bytes>,
     /// What may be sent again or not: what would settle it is unclear, or whether it was sent at all.
     open: BTreeSet<Key>,
-    /// 2xx of INVITEs that still wait for their ACK, by Call-ID.
-    unacknowledged: BTreeMap<String, (u32, Instant)>,
+    /// 2xx of INVITEs that still wait for their ACK.
+    unacknowledged: BTreeMap<Name, (u32, Instant)>,
 }
 
 /// Wakes are exact in the simulated world; a millisecond covers timers that round.
 const TOLERANCE: Duration = Duration::from_millis(1);
 
 impl Retransmissions {
-    pub(crate) fn new(plan: &ExchangePlan) -> Self {
-        Self { times: Times { t1: plan.t1, t2: plan.t2 }, ..Self::default() }
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let times = Times { t1: plan.exchange.t1, t2: plan.exchange.t2, late: plan.host.late };
+        Self { times, ..Self::default() }
     }
 
     /// A message leaves the exchange.
@@ -83,7 +94,12 @@ impl Retransmissions {
         if msg.is_request() && msg.method() == "BYE" {
             self.bye_after_ack(exit)?;
         }
-        let key = (msg.branch().to_owned(), msg.method().to_owned(), !msg.is_request());
+        if msg.code().is_some_and(|code| code >= 200) && msg.method() == "INVITE" {
+            let of = |key: &Key| key.0 == msg.branch() && key.1.starts_with(RELIABLE);
+            let over: Vec<Key> = self.owed.keys().filter(|key| of(key)).cloned().collect();
+            over.iter().for_each(|key| self.settle(key));
+        }
+        let key = key_of(msg);
         if self.open.contains(&key) {
             return Ok(());
         }
@@ -109,20 +125,22 @@ impl Retransmissions {
             return Ok(());
         };
         let due = exit.now + self.times.t1;
-        self.by_due.insert((due, key.clone()));
+        let latest = due + self.times.late;
+        self.by_due.insert((latest, key.clone()));
         let cseq = msg.cseq().map_or(0, |(number, _)| number);
         if kind == Kind::Success {
-            self.unacknowledged.insert(msg.call_id().to_owned(), (cseq, exit.now));
+            self.unacknowledged.insert(dialog(msg), (cseq, exit.now));
         }
         let owed = Owed {
             kind,
             bytes: exit.raw.clone(),
             summary: msg.summary(),
-            call_id: msg.call_id().to_owned(),
+            dialog: dialog(msg),
             cseq,
             first: exit.now,
             interval: self.times.t1,
             due,
+            latest,
             proceeding: false,
         };
         self.owed.insert(key, owed);
@@ -131,7 +149,7 @@ impl Retransmissions {
 
     /// A message is given to a stream that is not open yet.
     pub(crate) fn waits(&mut self, exit: &Exit<'_>) {
-        let key = (exit.msg.branch().to_owned(), exit.msg.method().to_owned(), !exit.msg.is_request());
+        let key = key_of(exit.msg);
         self.settle(&key);
         self.open.insert(key);
     }
@@ -156,13 +174,23 @@ impl Retransmissions {
                 let refusal = (msg.branch().to_owned(), "INVITE".to_owned(), true);
                 self.settle(&refusal);
                 let number = msg.cseq().map_or(0, |(number, _)| number);
-                self.settle_success(msg.call_id(), |cseq| cseq == number);
-                if self.unacknowledged.get(msg.call_id()).is_some_and(|(cseq, _)| *cseq == number) {
-                    self.unacknowledged.remove(msg.call_id());
+                let dialog = dialog(msg);
+                self.settle_success(&dialog, |cseq| cseq == number);
+                if self.unacknowledged.get(&dialog).is_some_and(|(cseq, _)| *cseq == number) {
+                    self.unacknowledged.remove(&dialog);
                 }
             }
+            (None, "PRACK") => {
+                let number = msg.get("rack").and_then(|rack| rack.split(' ').next()).unwrap_or_default();
+                let (dialog, name) = (dialog(msg), format!("{RELIABLE}{number}"));
+                let of = |(key, owed): (&Key, &Owed)| {
+                    (owed.dialog == dialog && key.1 == name).then(|| key.clone())
+                };
+                let over: Vec<Key> = self.owed.iter().filter_map(of).collect();
+                over.iter().for_each(|key| self.settle(key));
+            }
             // The dialog is over, and with it the 2xx that opened it.
-            (None, "BYE") => self.settle_success(msg.call_id(), |_| true),
+            (None, "BYE") => self.settle_success(&dialog(msg), |_| true),
             _ => {}
         }
     }
@@ -178,7 +206,12 @@ impl Retransmissions {
                 continue;
             };
             if due >= owed.first + self.times.life() {
+                let last = owed.due < owed.first + self.times.life();
                 self.settle(&key);
+                if last {
+                    // It was to be sent just before its end, and a late host may have been later than that.
+                    self.open.insert(key);
+                }
                 continue;
             }
             let reason = format!("{} of {} was due again at {due} and not sent", owed.summary, owed.first);
@@ -190,7 +223,8 @@ impl Retransmissions {
     /// The exchange may take this message or not.
     fn release(&mut self, msg: &Msg) {
         let here = |(key, owed): (&Key, &Owed)| {
-            let same = key.0 == msg.branch() || (owed.kind == Kind::Success && owed.call_id == msg.call_id());
+            let same =
+                key.0 == msg.branch() || (owed.kind == Kind::Success && owed.dialog.0 == msg.call_id());
             same.then(|| key.clone())
         };
         let keys: Vec<Key> = self.owed.iter().filter_map(here).collect();
@@ -198,7 +232,7 @@ impl Retransmissions {
             self.settle(&key);
             self.open.insert(key);
         }
-        self.unacknowledged.remove(msg.call_id());
+        self.unacknowledged.retain(|(call_id, ..), _| call_id != msg.call_id());
         if msg.is_request() {
             // A refusal of what cannot be read may be a stateless one (§8.2.7).
             self.open.insert((msg.branch().to_owned(), msg.method().to_owned(), true));
@@ -207,13 +241,13 @@ impl Retransmissions {
 
     fn settle(&mut self, key: &Key) {
         if let Some(owed) = self.owed.remove(key) {
-            self.by_due.remove(&(owed.due, key.clone()));
+            self.by_due.remove(&(owed.latest, key.clone()));
             self.settled.insert(key.clone(), owed.bytes);
         }
     }
 
-    fn settle_success(&mut self, call_id: &str, cseq: impl Fn(u32) -> bool) {
-        let over = |o: &Owed| o.kind == Kind::Success && o.call_id == call_id && cseq(o.cseq);
+    fn settle_success(&mut self, dialog: &Name, cseq: impl Fn(u32) -> bool) {
+        let over = |o: &Owed| o.kind == Kind::Success && o.dialog == *dialog && cseq(o.cseq);
         let keys: Vec<Key> = self.owed.iter().filter(|(_, o)| over(o)).map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.settle(&key);
@@ -222,16 +256,38 @@ impl Retransmissions {
 
     /// `bye_after_ack`.
     fn bye_after_ack(&mut self, exit: &Exit<'_>) -> Verdict {
-        let call_id = exit.msg.call_id().to_owned();
-        if let Some((_, since)) = self.unacknowledged.remove(&call_id)
+        let dialog = dialog(exit.msg);
+        if let Some((_, since)) = self.unacknowledged.remove(&dialog)
             && exit.now + TOLERANCE < since + self.times.life()
         {
-            let reason = format!("BYE {}, but the 2xx of {since} is not acknowledged", call_id);
+            let reason = format!("{}, but the 2xx of {since} is not acknowledged", exit.msg.summary());
             return Err(broken("bye_after_ack", exit.now, reason));
         }
-        self.settle_success(&call_id, |_| true);
+        self.settle_success(&dialog, |_| true);
         Ok(())
     }
+}
+
+/// Begins the name of a reliable response, which its RSeq ends.
+const RELIABLE: &str = "INVITE, RSeq ";
+
+fn key_of(msg: &Msg) -> Key {
+    let method = match msg.get("rseq").filter(|_| matches!(msg.code(), Some(101..200))) {
+        Some(number) => format!("{RELIABLE}{number}"),
+        None => msg.method().to_owned(),
+    };
+    (msg.branch().to_owned(), method, !msg.is_request())
+}
+
+/// The dialog of a message, whoever sent it.
+pub(super) fn dialog(msg: &Msg) -> Name {
+    let tag = |header| msg.tag(header).unwrap_or_default();
+    ordered(msg.call_id(), tag("from"), tag("to"))
+}
+
+/// The name of a dialog, whichever way it is looked at.
+pub(super) fn ordered(call_id: &str, one: &str, two: &str) -> Name {
+    (call_id.to_owned(), one.min(two).to_owned(), one.max(two).to_owned())
 }
 
 fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
@@ -240,9 +296,10 @@ fn kind_of(exit: &Exit<'_>) -> Option<Kind> {
         (None, "ACK") => None,
         (None, "INVITE") => unreliable.then_some(Kind::Invite),
         (None, _) => unreliable.then_some(Kind::Request),
+        (Some(101..200), "INVITE") => exit.msg.has("require", "100rel").then_some(Kind::Reliable),
         (Some(200..300), "INVITE") => Some(Kind::Success),
-        // Challenges are stateless: nothing repeats them but their request (§8.2.7).
-        (Some(401 | 407), "INVITE") => None,
+        // What may be said to strangers is said without keeping anything: nothing repeats it but its request (§8.2.7).
+        (Some(401 | 406 | 407 | 416 | 420 | 422 | 481 | 482 | 483 | 503), "INVITE") => None,
         (Some(300..), "INVITE") => unreliable.then_some(Kind::Refusal),
         _ => None,
     }
@@ -258,25 +315,27 @@ fn again(
 ) -> Verdict {
     same(&owed.bytes, exit)?;
     let now = exit.now;
-    if matches!(owed.kind, Kind::Refusal | Kind::Success) && exit.is_provoked() {
+    if matches!(owed.kind, Kind::Refusal | Kind::Success | Kind::Reliable) && exit.is_provoked() {
         return Ok(());
     }
-    if now + TOLERANCE < owed.due || owed.due + TOLERANCE < now {
+    if now + TOLERANCE < owed.due || owed.latest + TOLERANCE < now {
         let reason = format!("{} of {} was due again at {}", owed.summary, owed.first, owed.due);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    if now > owed.first + times.life() + TOLERANCE {
+    if now > owed.first + times.life() + TOLERANCE + times.late {
         let reason = format!("{} of {} is still sent", owed.summary, owed.first);
         return Err(broken("retransmitted_on_time", now, reason));
     }
-    by_due.remove(&(owed.due, key.clone()));
+    by_due.remove(&(owed.latest, key.clone()));
     owed.interval = match owed.kind {
-        Kind::Invite => owed.interval * 2,
+        Kind::Invite | Kind::Reliable => owed.interval * 2,
         _ if owed.proceeding => times.t2,
         _ => (owed.interval * 2).min(times.t2),
     };
+    // The next interval may be counted from when this one ended, or from when the exchange was woken.
     owed.due += owed.interval;
-    by_due.insert((owed.due, key.clone()));
+    owed.latest = now.max(owed.due - owed.interval) + owed.interval + times.late;
+    by_due.insert((owed.latest, key.clone()));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Keys pressed during a call, as telephone events (RFC 4733).
 
-use telex_engine::time::Duration;
+use telex_engine::time::{Duration, Instant};
 
 use super::leg::{LegTimer, State};
 use super::{Effect, Phone, Scene};
@@ -28,6 +28,8 @@ pub(crate) struct Pressed {
     pub(crate) timestamp: u32,
     /// Which key.
     pub(crate) event: u8,
+    /// When its first packet was sent or heard.
+    pub(crate) at: Instant,
     /// Its packets by sequence number: marker, end, duration.
     pub(crate) packets: Vec<(u16, (bool, bool, u16))>,
 }
@@ -77,7 +79,7 @@ impl Phone {
         let packet = EventPacket { event: press.event, marker: first, end, duration };
         let (sequence, timestamp, bytes) = leg.speaker.event(number, packet);
         if first {
-            leg.pressed.push(Pressed { timestamp, event: press.event, packets: Vec::new() });
+            leg.pressed.push(Pressed { timestamp, event: press.event, at: scene.now, packets: Vec::new() });
         }
         if let Some(pressed) = leg.pressed.last_mut() {
             pressed.packets.push((sequence, (first, end, duration)));
@@ -93,10 +95,11 @@ impl Phone {
 
     /// A packet of a key that the other side presses.
     pub(super) fn hear_key(&mut self, n: usize, sequence: u16, timestamp: u32, packet: EventPacket) {
+        let at = self.now;
         let heard = &mut self.legs[n].digits;
         let place = heard.iter().position(|key| key.timestamp == timestamp && key.event == packet.event);
         let place = place.unwrap_or_else(|| {
-            heard.push(Pressed { timestamp, event: packet.event, packets: Vec::new() });
+            heard.push(Pressed { timestamp, event: packet.event, at, packets: Vec::new() });
             heard.len() - 1
         });
         let packets = &mut heard[place].packets;

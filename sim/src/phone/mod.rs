@@ -22,6 +22,7 @@ use bytes::Bytes;
 use telex_engine::border::Transport;
 use telex_engine::time::Instant;
 
+pub(crate) use digits::Pressed;
 pub(crate) use leg::{Leg, LegTimer, State};
 pub(crate) use transaction::LIFE;
 pub(crate) use waits::Awaited;

@@ -148,6 +148,8 @@ impl Phone {
                 self.registration.expires = least.unwrap_or(3600).max(self.registration.expires);
                 self.send_register(scene);
             }
+            // It is not wanted here any more.
+            _ if self.registration.leaving => self.close_streams(),
             _ => self.register_later(now + AGAIN),
         }
     }

@@ -337,3 +337,67 @@ fn an_offer_in_a_prack_is_answered_in_its_response() {
     let answered = world.sent().into_iter().map(|(_, m)| m).find(|m| !m.is_request()).unwrap();
     assert_eq!(answered.status().unwrap().code(), 200);
 }
+
+#[test]
+fn who_requires_reliability_and_offers_nothing_gets_the_offer_in_the_2xx() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "Require: 100rel\n", ""));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
+    assert_eq!(world.lines(), "", "the first reliable response would have to have the offer");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let answered = world.sent().into_iter().map(|(_, m)| m).find(|m| !m.is_request()).unwrap();
+    assert_eq!((answered.status().unwrap().code(), answered.header(HeaderName::RSeq)), (200, None));
+    assert!(!answered.body().is_empty());
+}
+
+#[test]
+fn who_can_do_reliability_but_does_not_require_it_gets_none() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "Supported: 100rel\n", OFFER));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "183 Session Progress", "", ANSWER));
+    let progress = world.only("SIP/2.0 183");
+    assert_eq!((progress.header(HeaderName::RSeq), progress.header(HeaderName::Require)), (None, None));
+}
+
+#[test]
+fn an_offer_in_an_update_is_answered_in_its_response() {
+    let mut world = World::new();
+    let (answered, _) = talking(&mut world);
+    let held = OFFER.replace("o=- 1 1", "o=- 1 2") + "a=sendonly\n";
+    world.send(ALICE, &inside(&answered, "UPDATE", 2, &held));
+    let ok = world.only("SIP/2.0 200");
+    assert!(String::from_utf8_lossy(ok.body()).contains("a=recvonly"));
+    let contact = ok.contact().unwrap().unwrap();
+    assert_eq!(contact.uri_text, answered.contact().unwrap().unwrap().uri_text);
+}
+
+#[test]
+fn a_call_id_in_other_letters_is_another_call() {
+    let mut world = World::new();
+    let (answered, _) = talking(&mut world);
+    world.send(ALICE, &inside(&answered, "BYE", 2, "").replace("Call-ID: c1", "Call-ID: C1"));
+    assert_eq!(world.lines(), "alice: SIP/2.0 481 Call/Transaction Does Not Exist\n");
+}
+
+#[test]
+fn an_invite_runs_out_when_it_says_so() {
+    for (expires, after, status) in
+        [(10, 10, "487 Request Terminated"), (90, 60, "480 Temporarily Unavailable")]
+    {
+        let mut world = World::new();
+        world.send(ALICE, &invite("bob", &format!("Expires: {expires}\n"), OFFER));
+        let asked = world.only("INVITE");
+        world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
+        world.sent();
+        world.pass(Duration::from_millis(after * 1000 - 1));
+        assert!(!world.lines().contains("CANCEL"));
+        world.pass(Duration::from_millis(1));
+        let lines = world.lines();
+        assert!(
+            lines.contains("bob: CANCEL") && lines.contains(&format!("alice: SIP/2.0 {status}")),
+            "{lines}"
+        );
+    }
+}

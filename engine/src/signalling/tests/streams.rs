@@ -120,3 +120,32 @@ fn a_stream_is_not_idle_while_a_dialog_needs_it() {
     world.pass(Duration::from_secs(700));
     assert_eq!(world.telex.stats().streams, 0, "and idle after it");
 }
+
+#[test]
+fn the_2xx_is_repeated_through_a_stream_too() {
+    let mut world = World::new();
+    world.open(1, "10.0.0.1:40001");
+    world.put(1, &invite("bob", "", OFFER));
+    let asked = world.sent_and_kept("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    world.pass(Duration::from_secs(4));
+    let through = |action: &&Action| {
+        matches!(action, Action::Transmit { flow: Flow::Stream { stream: StreamId(1) }, bytes }
+            if bytes.starts_with(b"SIP/2.0 200"))
+    };
+    assert_eq!(world.out.iter().filter(through).count(), 4, "at 0, 0.5, 1.5 and 3.5 s");
+}
+
+#[test]
+fn a_response_is_taken_from_another_stream_than_its_request_went_through() {
+    let mut world = World::new();
+    let (answered, asked) = talking_by_stream(&mut world, "sip:alice@10.0.0.1;transport=tcp");
+    world.send(BOB, &from_bob(&asked, "BYE", 9, "", ""));
+    let bye = world.through(1, "BYE").unwrap();
+    assert_eq!(bye.call_id(), answered.call_id());
+    world.open(3, "10.0.0.1:40003");
+    world.put(3, &respond(&bye, "200 OK", "", ""));
+    world.pass(Duration::from_secs(40));
+    let lost = |event: &Event| matches!(event, Event::NoResponse { .. });
+    assert!(!world.events.iter().any(lost), "the BYE is answered");
+}

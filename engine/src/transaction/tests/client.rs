@@ -402,9 +402,14 @@ fn a_long_request_does_not_wait_long_for_a_stream_nor_twice() {
 }
 
 #[test]
-fn a_long_request_on_an_established_stream_has_all_its_time() {
+fn a_long_request_on_an_established_stream_of_ours_has_all_its_time() {
     let mut world = World::new();
-    let flow = stream(&mut world);
+    // One that was opened from there may be another phone's behind the same address.
+    stream(&mut world);
+    let (local, remote) = ("192.0.2.1:44444".parse().unwrap(), PEER.parse().unwrap());
+    let flow = world.transport.connection(&mut world.bench.cx(), remote).unwrap();
+    let opened = StreamEvent::Opened { listener: None, local, remote };
+    world.transport.stream_event(&mut world.bench.cx(), StreamId(2), opened);
     world.bench.out.clear();
     world.request(sized_draft(Method::Message, 1300), datagrams(PEER));
     assert_eq!(world.bench.sent_one().0, flow);

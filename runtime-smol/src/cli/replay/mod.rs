@@ -1,6 +1,8 @@
 //! `telex replay`: a recording run again.
 
 mod events;
+mod show;
+mod walk;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -29,12 +31,18 @@ pub(super) struct Replay {
     /// Go to a moment: 14:03:22.417 (UTC, as in the log), +12.5s from the beginning, or #123 for an input.
     #[arg(long, value_name = "TIME")]
     at: Option<Place>,
+    /// Print the state at that moment.
+    #[arg(long, value_name = "WHAT", value_enum, requires = "at", value_delimiter = ',')]
+    show: Vec<show::What>,
     /// Go back so many inputs from there, and print them.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "at")]
     back: usize,
     /// Go on so many inputs from there, and print them.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "at")]
     step: usize,
+    /// Walk through it by hand: orders are read from standard input, n for the next input, h for help.
+    #[arg(short, long, conflicts_with = "json")]
+    interactive: bool,
     /// Print each SIP message with its direction.
     #[arg(long)]
     messages: bool,
@@ -72,6 +80,9 @@ fn run(options: &Replay) -> Result<ExitCode, String> {
     std::panic::set_hook(Box::new(|_| {}));
     let mut replayer = Replayer::new(&recording, &options.changes).map_err(|e| e.to_string())?;
     match options.at {
+        _ if options.interactive => {
+            walk::walk(&recording, &mut replayer, options).map_err(|e| e.to_string())?;
+        }
         Some(place) => {
             events::visit(&recording, &mut replayer, place, options).map_err(|e| e.to_string())?;
         }

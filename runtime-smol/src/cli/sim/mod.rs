@@ -3,7 +3,8 @@
 mod every;
 mod keep;
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use smol::stream::StreamExt as _;
 use telex_sim::plan::words::{Word as _, read_share};
 use telex_sim::plan::{BrokenTimer, LONGEST_TEXT, MOST_CALLS, MOST_PHONES};
 use telex_sim::{
-    FEATURES, Failure, Outcome, Plan, Settings, Site, Summary, draw, in_order, run, run_traced,
+    FEATURES, Failure, Outcome, Plan, Settings, Site, Summary, draw, in_order, run, run_recorded, run_traced,
     run_with_ladder,
 };
 
@@ -118,6 +119,9 @@ struct Output {
     /// Print every input and action of signalling.
     #[arg(long, conflicts_with = "json")]
     trace: bool,
+    /// Write everything that signalling was told and did to a file, for `telex replay`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["trace", "ladder"])]
+    record: Option<PathBuf>,
     /// Where plans that break a rule are written.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     keep: PathBuf,
@@ -205,8 +209,11 @@ fn simulate(options: &Sim) -> Result<bool, Wrong> {
         (0..source.len()).for_each(|n| print(&source.plan(n).to_toml()));
         return Ok(true);
     }
-    if (output.trace || output.ladder.is_some()) && source.len() > 1 {
-        return Err("--trace and --ladder show one run: choose it with --seed or --plan".to_owned());
+    if (output.trace || output.ladder.is_some() || output.record.is_some()) && source.len() > 1 {
+        return Err("--trace, --ladder and --record show one run: choose it with --seed or --plan".to_owned());
+    }
+    if let Some(path) = &output.record {
+        create(path)?;
     }
     keep::prepare(output)?;
     let (summary, broken, wall) = quietly(|| {
@@ -252,7 +259,22 @@ fn quietly<T>(run: impl FnOnce() -> T) -> T {
     result
 }
 
+fn create(path: &Path) -> Result<BufWriter<File>, Wrong> {
+    File::create(path).map(BufWriter::new).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
 fn run_one(plan: &Plan, output: &Output) -> Outcome {
+    if let Some(path) = &output.record {
+        let recorded = create(path).and_then(|file| {
+            run_recorded(plan, file).map_err(|e| format!("cannot write {}: {e}", path.display()))
+        });
+        match recorded {
+            Ok((outcome, _)) => return outcome,
+            Err(wrong) => {
+                let _ = writeln!(std::io::stderr(), "telex sim: {wrong}");
+            }
+        }
+    }
     if output.trace {
         return run_traced(plan, &mut |line| print(&format!("{line}\n")));
     }
