@@ -46,7 +46,7 @@ impl Border {
             within: Within::default(),
             offers: Offers::default(),
             access: Access::new(plan),
-            registrar: Model::default(),
+            registrar: Model::new(plan.host.late),
             strangers: Strangers::default(),
             patience: Patience::new(plan),
             blind: expect::anything_goes(plan),
