@@ -87,7 +87,10 @@ impl Answers {
             // (§8.2.7).
             (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
             // Who guesses passwords is told to wait before a challenge is made for the same request once more.
-            (Some(known), 503) if exit.is_provoked() && first_line(known).contains(" 401 ") => {}
+            // Meanwhile less is left of the time it has to wait.
+            (Some(known), 503)
+                if exit.is_provoked()
+                    && [" 401 ", " 503 "].iter().any(|code| first_line(known).contains(code)) => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());
                 return Err(broken("nothing_after_final", exit.now, reason));
