@@ -135,7 +135,7 @@ fn damaged_captures_break_nothing() {
     let mut said = 0;
     for name in ["cancelled.pcap", "declined.pcap", "absent.pcap", "register-tcp.pcap", "late-ack.pcap"] {
         let whole = fs::read(here().join("captures").join(name)).unwrap();
-        for _ in 0..60 {
+        for _ in 0..25 {
             let mut octets = whole.clone();
             for _ in 0..1 + draw(12) {
                 let at = draw(octets.len());
@@ -153,5 +153,5 @@ fn damaged_captures_break_nothing() {
             }
         }
     }
-    assert!(said > 3000, "only {said} messages");
+    assert!(said > 1000, "only {said} messages");
 }

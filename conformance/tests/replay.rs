@@ -46,7 +46,8 @@ fn text(output: &Output) -> String {
 }
 
 fn replay(file: &Path, more: &[&str]) -> (i32, String) {
-    let output = Command::new(binary()).arg("replay").arg(file).args(more).output().unwrap();
+    let output =
+        Command::new(binary()).arg("replay").arg(file).args(more).output().expect("the program can be run");
     (output.status.code().unwrap_or(-1), text(&output))
 }
 

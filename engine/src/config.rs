@@ -20,6 +20,8 @@ pub struct Config {
     pub media_timeout: Option<Duration>,
     /// Timers of the transaction layer.
     pub sip: SipTimers,
+    /// Calls at one time, at most [`crate::limits::CALLS`]: a new one over it is answered 503.
+    pub max_calls: usize,
     /// How long a phone rings before the caller is told that nobody answers.
     pub ring: Duration,
     /// Bounds of registrations.
@@ -38,6 +40,7 @@ impl Default for Config {
             media_address: None,
             media_timeout: Some(Duration::from_secs(60)),
             sip: SipTimers::default(),
+            max_calls: crate::limits::CALLS,
             ring: Duration::from_secs(60),
             registrar: RegistrarConfig::default(),
             session: SessionConfig::default(),

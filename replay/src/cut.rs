@@ -106,7 +106,7 @@ impl Kept {
             what: order.wanted.name(),
             notes,
         };
-        let mut recording = Recording { header, checkpoint, entries, torn: None };
+        let mut recording = Recording { header, checkpoint, entries, starts: Vec::new(), torn: None };
         StandIns::new(key).replace(&mut recording).map_err(unreadable)?;
         Ok(recording)
     }

@@ -45,8 +45,7 @@ impl fmt::Display for Parting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let after = |at: Instant| format!("after {}", words::exact(at.since(self.now)));
         let expected = self.expected.map_or_else(|| "never".to_owned(), after);
-        let got =
-            self.got.map_or_else(|| "never".to_owned(), |(at, why)| format!("{} for a {why}", after(at)));
+        let got = self.got.map_or_else(|| "never".to_owned(), |(at, why)| format!("{}: {why}", after(at)));
         writeln!(f, "timers part after input #{}: the next is due {got}; recorded: {expected}", self.step)
     }
 }
@@ -62,14 +61,11 @@ impl fmt::Display for Difference {
         let (step, now) = (self.step, words::seconds(self.now));
         writeln!(f, "first difference: input #{step} at +{now} s, {}", words::clock(self.wall))?;
         match (&self.input, self.due) {
-            (Some(Input::Wake), Some(due)) => writeln!(f, "  input     the deadline of a {due} has come")?,
+            (Some(Input::Wake), Some(due)) => writeln!(f, "  input     the deadline has come: {due}")?,
             (Some(input), _) => writeln!(f, "  input     {}", words::input(input))?,
             (None, due) => {
-                let due = due.unwrap_or("machine");
-                writeln!(
-                    f,
-                    "  before it the deadline of a {due} has come, which it had not when this was recorded"
-                )?;
+                let due = due.unwrap_or("a timer");
+                writeln!(f, "  before it the deadline has come: {due}; it had not when this was recorded")?;
             }
         }
         writeln!(f, "  output    number {} of this input", self.output + 1)?;
@@ -159,7 +155,7 @@ mod tests {
             now: Instant::from_millis(1500),
             wall: WallTime::from_unix_millis(1_767_225_601_500),
             input: Some(Input::Wake),
-            due: Some("client transaction"),
+            due: Some("timer B"),
             output: 0,
             expected: transmit("SIP/2.0 200 OK\r\nTo: <sip:a@b>;tag=1\r\nCall-ID: x\r\nCSeq: 1 BYE\r\n\r\n"),
             got: transmit(
@@ -168,7 +164,7 @@ mod tests {
         };
         insta::assert_snapshot!(difference, @r"
         first difference: input #12 at +1.500000 s, 00:00:01.500
-          input     the deadline of a client transaction has come
+          input     the deadline has come: timer B
           output    number 1 of this input
           recorded  TCP stream 1  200 OK  CSeq 1 BYE  Call-ID x
           now       TCP stream 1  200 OK  CSeq 1 BYE  Call-ID x

@@ -15,7 +15,7 @@ use std::io::{self, Read, Write};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use telex_engine::time::{Instant, WallTime};
+use telex_engine::time::{Duration, Instant, WallTime};
 use telex_engine::{Action, Input};
 
 use crate::entry::{Checkpoint, Entries, Entry, write_input, write_outcome};
@@ -55,6 +55,8 @@ pub struct Recording {
     pub checkpoint: Checkpoint,
     /// What followed.
     pub entries: Vec<Entry>,
+    /// Where another machine took the place of the one before, as after a restart: before the entry of this number.
+    pub starts: Vec<(usize, Checkpoint)>,
     /// Where the file stopped making sense, if it did.
     pub torn: Option<Torn>,
 }
@@ -126,6 +128,16 @@ impl<W: Write> FileWriter<W> {
         if self.run.len() >= RUN { self.flush() } else { Ok(()) }
     }
 
+    /// Another machine takes the place of the one before.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn start(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
+        self.flush()?;
+        let checkpoint = encode(checkpoint)?;
+        self.block(CHECKPOINT, &checkpoint)
+    }
+
     /// Ends the file and gives the writer back.
     ///
     /// # Errors
@@ -175,7 +187,10 @@ impl Recording {
     /// Those of the writer.
     pub fn write<W: Write>(&self, to: W) -> io::Result<W> {
         let mut writer = FileWriter::new(to, &self.header, &self.checkpoint)?;
-        for entry in &self.entries {
+        for (n, entry) in self.entries.iter().enumerate() {
+            if let Some((_, start)) = self.starts.iter().find(|(at, _)| *at == n) {
+                writer.start(start)?;
+            }
             writer.entry(entry.now, &entry.input, &entry.actions, entry.deadline)?;
         }
         writer.end()
@@ -199,7 +214,7 @@ impl Recording {
         }
         let header = blocks.decoded(HEADER)?;
         let checkpoint = blocks.decoded(CHECKPOINT)?;
-        let mut recording = Self { header, checkpoint, entries: Vec::new(), torn: None };
+        let mut recording = Self { header, checkpoint, entries: Vec::new(), starts: Vec::new(), torn: None };
         recording.torn = recording.read_entries(&mut blocks)?;
         Ok(recording)
     }
@@ -217,6 +232,10 @@ impl Recording {
                         return torn("an entry cannot be read; another version may have written it");
                     }
                 }
+                Ok((CHECKPOINT, payload)) => match postcard::from_bytes(&payload) {
+                    Ok(checkpoint) => self.starts.push((self.entries.len(), checkpoint)),
+                    Err(_) => return torn("a state cannot be read; another version may have written it"),
+                },
                 Ok((END, payload)) => {
                     let count: Result<u64, _> = postcard::from_bytes(&payload);
                     let all = count.is_ok_and(|count| u64::try_from(self.entries.len()) == Ok(count));
@@ -225,6 +244,24 @@ impl Recording {
                 Ok(_) => return torn("a block of unknown kind"),
             }
         }
+    }
+
+    /// The number of every entry, when it was, and what the wall clock said then: time goes on where a machine starts
+    /// anew.
+    pub fn times(&self) -> impl Iterator<Item = (Duration, WallTime)> {
+        let (mut told, mut at, mut before, mut began) =
+            (self.checkpoint.wall, self.checkpoint.now, Duration::ZERO, self.checkpoint.now);
+        let mut last = Duration::ZERO;
+        self.entries.iter().enumerate().map(move |(n, entry)| {
+            if let Some((_, start)) = self.starts.iter().find(|(at, _)| *at == n) {
+                (told, at, before, began) = (start.wall, start.now, last, start.now);
+            }
+            if let Input::Wall(wall) = entry.input {
+                (told, at) = (wall, entry.now);
+            }
+            last = before + entry.now.since(began);
+            (last, told + entry.now.since(at))
+        })
     }
 
     /// The wall clock at the beginning.

@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use telex_engine::config::Config;
-use telex_engine::time::{Instant, WallTime};
+use telex_engine::time::{Duration, Instant, WallTime};
 use telex_engine::{Actions, Input, Signalling};
 
 use crate::changes::Change;
 use crate::difference::{Difference, Parting, first};
-use crate::entry::{Entry, state_hash};
+use crate::entry::{Checkpoint, Entry, state_hash};
 use crate::file::Recording;
 use crate::place::Place;
 use crate::words;
@@ -20,7 +20,7 @@ const CHECKPOINTS: usize = 64;
 /// Steps between two of them at first.
 const EVERY: usize = 64;
 /// How often a machine whose timers have parted from the recording is woken between two of its inputs, at most.
-const WAKES: usize = 10_000;
+const WAKES: usize = 1000;
 
 /// A machine on its way through a recording.
 #[derive(Debug)]
@@ -86,15 +86,7 @@ impl<'a> Replayer<'a> {
     /// # Errors
     /// [`ReplayError::Checkpoint`].
     pub fn new(recording: &'a Recording, changes: &'a [Change]) -> Result<Self, ReplayError> {
-        let unreadable = |error| ReplayError::Checkpoint {
-            error,
-            made_by: recording.header.build.clone(),
-            this: crate::build(),
-        };
-        let mut machine = recording.checkpoint.machine().map_err(unreadable)?;
-        if let Some(config) = changed(machine.config(), changes) {
-            machine.assume_config(config);
-        }
+        let machine = begin(recording, &recording.checkpoint, changes)?;
         let mut checkpoints = BTreeMap::new();
         checkpoints.insert(0, postcard::to_stdvec(&machine).unwrap_or_default());
         Ok(Self {
@@ -116,6 +108,9 @@ impl<'a> Replayer<'a> {
     pub fn step(&mut self) -> Result<bool, ReplayError> {
         let recording = self.recording;
         let Some(entry) = recording.entries.get(self.done) else { return Ok(false) };
+        if let Some((_, start)) = recording.starts.iter().find(|(at, _)| *at == self.done) {
+            self.machine = begin(recording, start, self.changes)?;
+        }
         let mut input = entry.input.clone();
         if let Input::Config { config, .. } = &mut input
             && let Some(other) = changed(config, self.changes)
@@ -243,24 +238,27 @@ impl<'a> Replayer<'a> {
 
     /// Where the recording is at `place`: the number of the first input that comes later.
     pub fn find(&self, place: Place) -> usize {
-        let start = self.recording.checkpoint.now;
-        let entries = &self.recording.entries;
+        let last = self.recording.entries.len();
+        let wall = |time| Place::wall(self.recording.wall(), time);
+        let later = |(after, clock): (Duration, WallTime)| match place {
+            Place::Step(_) => false,
+            Place::After(time) => after > time,
+            Place::Clock(time) => clock > wall(time),
+        };
         match place {
-            Place::Step(step) => step.min(entries.len()),
-            Place::After(time) => entries.partition_point(|entry| entry.now <= start + time),
+            Place::Step(step) => step.min(last),
+            _ => self.recording.times().position(later).unwrap_or(last),
+        }
+    }
+
+    /// The moment at `place`; that of the last input before it when it is named by number.
+    pub fn moment(&self, place: Place) -> Instant {
+        match place {
+            Place::After(time) => self.now() + time.saturating_sub(self.elapsed()),
+            Place::Step(_) => self.now(),
             Place::Clock(time) => {
                 let wall = Place::wall(self.recording.wall(), time);
-                // The wall clock may have been set meanwhile: it is followed through what the machine was told.
-                let (mut told, mut at) = (self.recording.wall(), start);
-                entries
-                    .iter()
-                    .position(|entry| {
-                        if let Input::Wall(now) = entry.input {
-                            (told, at) = (now, entry.now);
-                        }
-                        told + entry.now.since(at) > wall
-                    })
-                    .unwrap_or(entries.len())
+                self.now() + wall.since(self.wall())
             }
         }
     }
@@ -286,6 +284,12 @@ impl<'a> Replayer<'a> {
         last.map_or(self.recording.checkpoint.now, |entry| entry.now)
     }
 
+    /// How long after the beginning of the recording that was.
+    pub fn elapsed(&self) -> Duration {
+        let last = self.done.checked_sub(1).and_then(|n| self.recording.times().nth(n));
+        last.map_or(Duration::ZERO, |(after, _)| after)
+    }
+
     /// The same by the wall clock.
     pub fn wall(&self) -> WallTime {
         self.machine.wall_at(self.now())
@@ -300,6 +304,23 @@ impl<'a> Replayer<'a> {
     pub fn actions(&self) -> &Actions {
         &self.actions
     }
+}
+
+fn begin(
+    recording: &Recording,
+    checkpoint: &Checkpoint,
+    changes: &[Change],
+) -> Result<Signalling, ReplayError> {
+    let unreadable = |error| ReplayError::Checkpoint {
+        error,
+        made_by: recording.header.build.clone(),
+        this: crate::build(),
+    };
+    let mut machine = checkpoint.machine().map_err(unreadable)?;
+    if let Some(config) = changed(machine.config(), changes) {
+        machine.assume_config(config);
+    }
+    Ok(machine)
 }
 
 fn changed(config: &Config, changes: &[Change]) -> Option<Arc<Config>> {

@@ -8,7 +8,7 @@ use telex_engine::{Action, Input, Signalling};
 /// Is told every input of the machines and what came of it. It may put an equal machine in the place of the present
 /// one; it must not do anything else to it.
 pub trait Watch {
-    /// Nothing has happened yet.
+    /// Nothing has happened yet, to this machine: an exchange that is started again has another.
     fn begin(&mut self, machine: &mut Signalling) {
         let _ = machine;
     }

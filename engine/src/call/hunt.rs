@@ -23,12 +23,19 @@ pub(crate) struct Hunt {
     best: Option<Status>,
     /// What the caller was told last.
     told: Option<Status>,
+    /// The INVITE itself runs out, before the exchange loses patience.
+    expires: bool,
 }
 
 impl Hunt {
     /// A hunt among these callees.
     pub(crate) fn among(asked: Vec<PartyId>) -> Self {
         Self { asked, ..Self::default() }
+    }
+
+    /// The same for an INVITE that runs out by its own word (RFC 3261 §13.3.1).
+    pub(crate) fn expiring(self, expires: bool) -> Self {
+        Self { expires, ..self }
     }
 
     /// One event in, the next app and what it wants done out.
@@ -51,7 +58,10 @@ impl Hunt {
             }
             AppEvent::NoAnswer => {
                 self.release_all(None, TOO_LONG, orders);
-                let status = Status::TEMPORARILY_UNAVAILABLE;
+                let status = match self.expires {
+                    true => Status::REQUEST_TERMINATED,
+                    false => Status::TEMPORARILY_UNAVAILABLE,
+                };
                 orders.push(Order::Refuse { status, cause: EndCause::NoAnswer });
                 return App::Done;
             }

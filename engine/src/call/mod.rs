@@ -29,7 +29,6 @@ use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Ending, Heard, Invitation, LegEvent, Sessions, Stack};
 use crate::event::{EndCause, Event};
-use crate::limits;
 use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
@@ -303,10 +302,10 @@ impl Calls {
         self.all.remove(key);
     }
 
-    /// Whether this caller has to leave what room there is to others: three quarters of all calls or of all media ports
-    /// are in use, and more than half of the calls are its own.
-    fn is_greedy(&self, caller: &str) -> bool {
-        let tight = self.all.len() >= limits::CALLS / 4 * 3 || self.ports.tight();
+    /// Whether this caller has to leave what room there is to others: three quarters of the calls there may be, or of
+    /// the media ports, are in use, and more than half of the calls are its own.
+    fn is_greedy(&self, caller: &str, most: usize) -> bool {
+        let tight = self.all.len() >= most - most / 4 || self.ports.tight();
         tight && self.shares.get(caller).is_some_and(|share| *share > self.all.len() / 2)
     }
 

@@ -20,6 +20,7 @@ use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
 use crate::sip::{EscapedUser, HeaderName, Host, Message, Status, Uri};
+use crate::time::Duration;
 use crate::transaction::Reply;
 
 /// An INVITE outside any dialog, from somebody who may call.
@@ -102,9 +103,10 @@ impl Calls {
             Destination::Phone(extension, _) => targets(config, registrar, extension),
             Destination::Echo | Destination::Tone => Vec::new(),
         };
-        let full = match self.all.len() >= limits::CALLS {
+        let most = config.max_calls.min(limits::CALLS);
+        let full = match self.all.len() >= most {
             true => Some("calls"),
-            false => self.is_greedy(&incoming.caller).then_some("calls of one caller"),
+            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
         };
         if let Some(what) = full {
             below.stack.transport.no_room(cx, what);
@@ -242,7 +244,8 @@ impl Calls {
             }
         }
         let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { cx.config.ring };
-        let ring = cx.now + patience;
+        let expires = expiry(incoming.invite);
+        let ring = cx.now + patience.min(expires);
         let call = &mut self.all[key];
         call.timer = Some(cx.timers.arm(ring, Timer::Call(key, CallTimer::NoAnswer)));
         // A hunt that could ask nobody at all is refused like one whose last callee failed.
@@ -250,7 +253,7 @@ impl Calls {
             asked.push(CALLER);
             failed.push(CALLER);
         }
-        call.app = App::Hunt(Hunt::among(asked));
+        call.app = App::Hunt(Hunt::among(asked).expiring(expires < patience));
         for party in failed {
             self.decide(cx, below, key, AppEvent::Refused { party, status: None });
         }
@@ -314,6 +317,12 @@ impl Calls {
             self.decide(cx, below, key, AppEvent::Refused { party, status: None });
         }
     }
+}
+
+/// How long an INVITE is good by its own word (RFC 3261 §13.3.1).
+fn expiry(invite: &Message) -> Duration {
+    let seconds = invite.expires().and_then(Result::ok);
+    seconds.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()))
 }
 
 /// The session description of an INVITE; `None` when it asks for our offer.

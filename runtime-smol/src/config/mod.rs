@@ -32,7 +32,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("control", &["path"]),
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
-    ("call", &["ring", "session", "min_session", "grace"]),
+    ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("record", &["memory"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact"]),
 ];
@@ -146,6 +146,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         media_address,
         media_timeout: media_timeout(reader, media),
         sip: timers(reader, sip),
+        max_calls: max_calls(reader, call),
         ring: call
             .and_then(|s| reader.time(s, "ring", SECOND, HOUR))
             .map_or(Config::default().ring, |t| t.value),
@@ -166,6 +167,11 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         record: record::memory(reader, root),
         engine: Arc::new(engine),
     }
+}
+
+fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {
+    let most = u32::try_from(limits::CALLS).unwrap_or(u32::MAX);
+    call.and_then(|s| reader.number(s, "most", 1..most + 1)).map_or(limits::CALLS, |n| n as usize)
 }
 
 fn beside(folder: &Path, file: &str) -> PathBuf {

@@ -36,12 +36,15 @@ pub(super) fn address_towards(remote: SocketAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// Allows this process as many open files as it may have: each call takes up to eight, each TCP phone one.
-pub(super) fn raise_file_limit() {
+/// Allows this process as many open files as it may have, and says how many that is: each call takes up to eight, each
+/// TCP phone one.
+pub(super) fn raise_file_limit() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // What stays low is met when a socket cannot be opened.
     let _ = setrlimit(Resource::Nofile, limit);
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(files).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

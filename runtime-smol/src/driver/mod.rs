@@ -83,7 +83,7 @@ pub(crate) enum Ending {
 ///
 /// Errors with the reason why it could not start, and a remedy.
 pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String> {
-    host::raise_file_limit();
+    let files = host::raise_file_limit();
     let executor = Rc::new(LocalExecutor::new());
     let (inbox, arrivals) = bounded(INBOX);
     let poller = Poller::new().map_err(|e| format!("cannot wait for sockets: {e}"))?;
@@ -132,7 +132,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         reported,
         poller,
         bell,
-        streams: Streams::new(Rc::clone(&executor), inbox.clone()),
+        streams: Streams::new(Rc::clone(&executor), inbox.clone(), files / 2),
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,
         shards,

@@ -53,6 +53,7 @@ pub(super) struct Streams {
     executor: Rc<LocalExecutor<'static>>,
     inbox: Sender<Arrival>,
     streams: BTreeMap<StreamId, Rc<Stream>>,
+    most: usize,
     /// Streams that peers open are odd.
     next: u64,
     /// Streams that were closed but have something left to write.
@@ -60,13 +61,15 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(executor: Rc<LocalExecutor<'static>>, inbox: Sender<Arrival>) -> Self {
-        Self { executor, inbox, streams: BTreeMap::new(), next: 1, lingering: Rc::default() }
+    /// Peers may open at most so many streams, so that descriptors are left for calls.
+    pub(super) fn new(executor: Rc<LocalExecutor<'static>>, inbox: Sender<Arrival>, most: usize) -> Self {
+        let most = most.min(limits::STREAMS);
+        Self { executor, inbox, streams: BTreeMap::new(), most, next: 1, lingering: Rc::default() }
     }
 
     /// Takes in a connection that a peer opened. `None` when there are too many, or the connection is gone already.
     pub(super) fn accepted(&mut self, listener: ListenerId, socket: Async<TcpStream>) -> Option<Input> {
-        if self.streams.len() >= limits::STREAMS {
+        if self.streams.len() >= self.most {
             return None;
         }
         let id = StreamId(self.next);
@@ -333,7 +336,7 @@ mod tests {
         fn new() -> Self {
             let executor = Rc::new(LocalExecutor::new());
             let (inbox, arrivals) = bounded(8);
-            Self { streams: Streams::new(Rc::clone(&executor), inbox), executor, arrivals }
+            Self { streams: Streams::new(Rc::clone(&executor), inbox, usize::MAX), executor, arrivals }
         }
 
         fn run<T>(&self, future: impl Future<Output = T>) -> T {

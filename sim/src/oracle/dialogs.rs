@@ -70,7 +70,8 @@ fn every_leg(phones: &[Phone]) -> impl Iterator<Item = (&Phone, &Leg)> {
 pub(crate) fn nobody_rings_in_vain(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
     let legs = || every_leg(phones);
     for (phone, leg) in legs().filter(|(_, leg)| leg.side == Side::Callee && leg.answered.is_none()) {
-        if leg.cut_short || expect::may_lose_touch(plan, phone.index) {
+        // What is said by a stream that breaks is lost for ever.
+        if leg.cut_short || phone.has_lost_a_stream() || expect::may_lose_touch(plan, phone.index) {
             continue;
         }
         let others =

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::requests::Requests;
 use super::{Exit, Verdict, broken};
-use crate::text::Msg;
 
 /// A session description, as far as the rules go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,11 +155,4 @@ fn fits(offer: &Description, answer: &Description) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The payload types of every description in a message.
-pub(crate) fn payload_types(msg: &Msg) -> Vec<u8> {
-    let said = Some(msg).filter(|msg| msg.has_description()).and_then(|msg| Description::read(&msg.body));
-    let formats = said.into_iter().flat_map(|said| said.media).flat_map(|media| media.formats);
-    formats.filter_map(|format| format.parse().ok()).collect()
 }

@@ -7,13 +7,12 @@ use std::net::IpAddr;
 use telex_engine::time::Instant;
 
 use super::{Entry, Exit};
+use crate::phone::LIFE;
 use crate::text::{Msg, Transaction};
 
 /// A request of somebody else's.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// When it came first.
-    pub(crate) at: Instant,
     /// The request.
     pub(crate) msg: Msg,
     /// Where it came from.
@@ -49,7 +48,7 @@ pub(crate) struct Requests {
 impl Requests {
     /// A message arrives. True when it is a request that was not there before.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) -> bool {
-        let (msg, at) = (entry.msg, entry.now);
+        let msg = entry.msg;
         let method = msg.method();
         if !msg.is_request() || method == "ACK" {
             return false;
@@ -58,7 +57,7 @@ impl Requests {
         if self.asked.contains_key(&key) {
             return false;
         }
-        self.asked.insert(key, Asked { at, msg: msg.clone(), from: entry.source.ip(), done: None });
+        self.asked.insert(key, Asked { msg: msg.clone(), from: entry.source.ip(), done: None });
         true
     }
 
@@ -95,7 +94,8 @@ impl Requests {
             if code >= 200 {
                 sent.done.get_or_insert((code, entry.now));
             } else {
-                sent.ringing = true;
+                // Later it has been given up.
+                sent.ringing |= sent.at + LIFE > entry.now;
             }
         }
     }

@@ -124,6 +124,11 @@ impl Phone {
         self.out.push(Effect::Disconnect(stream));
     }
 
+    /// Whether a stream of this phone broke.
+    pub(crate) fn has_lost_a_stream(&self) -> bool {
+        self.line.broke
+    }
+
     /// Closes everything and stays off.
     pub(super) fn close_streams(&mut self) {
         self.line.off = true;

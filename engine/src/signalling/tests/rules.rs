@@ -380,3 +380,24 @@ fn a_call_id_in_other_letters_is_another_call() {
     world.send(ALICE, &inside(&answered, "BYE", 2, "").replace("Call-ID: c1", "Call-ID: C1"));
     assert_eq!(world.lines(), "alice: SIP/2.0 481 Call/Transaction Does Not Exist\n");
 }
+
+#[test]
+fn an_invite_runs_out_when_it_says_so() {
+    for (expires, after, status) in
+        [(10, 10, "487 Request Terminated"), (90, 60, "480 Temporarily Unavailable")]
+    {
+        let mut world = World::new();
+        world.send(ALICE, &invite("bob", &format!("Expires: {expires}\n"), OFFER));
+        let asked = world.only("INVITE");
+        world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
+        world.sent();
+        world.pass(Duration::from_millis(after * 1000 - 1));
+        assert!(!world.lines().contains("CANCEL"));
+        world.pass(Duration::from_millis(1));
+        let lines = world.lines();
+        assert!(
+            lines.contains("bob: CANCEL") && lines.contains(&format!("alice: SIP/2.0 {status}")),
+            "{lines}"
+        );
+    }
+}

@@ -105,7 +105,7 @@ fn guesses_at_a_name_that_exists_and_one_that_does_not_end_alike() {
     assert_eq!(branch(&stories[0].2), branch(&stories[1].2));
     assert_eq!(stories[0].0, 14, "five are looked at");
     assert!(
-        stories[0].2[10][0].starts_with("SIP/2.0 503 ") && stories[0].2[10][0].contains("Retry-After: 1")
+        stories[0].2[10][0].starts_with("SIP/2.0 503 ") && stories[0].2[10][0].contains("Retry-After: 20\n")
     );
 }
 
@@ -152,4 +152,46 @@ fn one_caller_cannot_take_all_ports() {
     world.pass(Duration::from_secs(64));
     assert_eq!(world.telex.stats().calls, 0, "what nobody acknowledged has ended");
     assert!(world.telex.stats().strangers <= limits::SOURCES);
+}
+
+/// The table of calls is full: what is new is refused, a call in progress goes on, changes and ends.
+#[test]
+fn when_all_calls_are_taken_a_new_one_is_refused_and_the_others_go_on() {
+    let mut config = Config { max_calls: 4, ..Config::default() };
+    config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
+    config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
+    let mut world = World::with(config);
+    let (answered, _) = talking(&mut world);
+    let numbered = |who: &str, n: usize| {
+        let text =
+            invite("*43", "", OFFER).replace("bKa1", &format!("bKx{n}")).replace(": c1", &format!(": x{n}"));
+        if who == "alice" { text } else { text.replace("alice", "bob").replace("10.0.0.1", "10.0.0.2") }
+    };
+    for (n, (who, from, status)) in [
+        ("bob", BOB, "200"),
+        ("bob", BOB, "200"),
+        ("alice", ALICE, "200"),
+        ("bob", BOB, "503"),
+        ("alice", ALICE, "503"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.send(from, &numbered(who, n));
+        assert_eq!(
+            world.lines(),
+            format!(
+                "{who}: SIP/2.0 {status} {}\n",
+                if status == "200" { "OK" } else { "Service Unavailable" }
+            ),
+            "{n}"
+        );
+    }
+    assert!(world.events.contains(&Event::Overload { what: "calls".into() }));
+    assert_eq!((world.telex.stats().calls, world.telex.stats().full), (4, 2));
+    world.send(ALICE, &inside(&answered, "UPDATE", 2, ""));
+    assert!(world.lines().contains("alice: SIP/2.0 200 OK"));
+    world.send(ALICE, &inside(&answered, "BYE", 3, ""));
+    let lines = world.lines();
+    assert!(lines.contains("alice: SIP/2.0 200 OK") && lines.contains("bob: BYE"), "{lines}");
 }

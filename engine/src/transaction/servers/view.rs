@@ -1,5 +1,7 @@
 //! Server transactions in words.
 
+use smol_str::SmolStr;
+
 use super::{Machine, ServerInvite, ServerKey, ServerNonInvite, Servers};
 use crate::view::{Armed, Owner, TransactionView};
 
@@ -23,12 +25,21 @@ impl Servers {
                 server: true,
                 method: if matches!(server.machine, Machine::Invite(_)) { "INVITE" } else { method },
                 state,
-                branch: server.key.clone(),
+                branch: branch(&server.key),
                 remote: Some(server.path.source),
                 timers: armed.timers(Owner::Server(key)),
             };
             (key, view)
         };
         self.live.iter().map(view).collect()
+    }
+}
+
+/// The branch in a key, which is made of sent-by, branch and method (RFC 3261 §17.2.3). Other keys stay whole.
+fn branch(key: &str) -> SmolStr {
+    let mut parts = key.split('\n');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(branch), Some(_), None) => branch.into(),
+        _ => key.into(),
     }
 }

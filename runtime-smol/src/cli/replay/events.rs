@@ -1,6 +1,7 @@
 //! The events of a recording in lines.
 
 use telex_engine::border::StreamEvent;
+use telex_engine::time::Instant;
 use telex_engine::{Action, Input};
 use telex_replay::{Entry, Place, Recording, ReplayError, Replayer, words};
 
@@ -23,8 +24,10 @@ pub(super) fn visit(
         on(recording, replayer, options.messages)?;
     }
     replayer.go(if options.step > 0 { to } else { from })?;
-    print(&where_it_is(recording, replayer));
-    print(&show(replayer.machine(), &options.show));
+    // A moment is later than the input before it: so much less is left of the timers.
+    let now = if replayer.position() == at { replayer.moment(place) } else { replayer.now() };
+    print(&where_it_is(recording, replayer, now));
+    print(&show(replayer.machine(), &options.show, now));
     Ok(())
 }
 
@@ -43,10 +46,10 @@ pub(super) fn on(
 }
 
 /// Where a replay is, in a line.
-pub(super) fn where_it_is(recording: &Recording, replayer: &Replayer<'_>) -> String {
-    let after = replayer.now().since(recording.checkpoint.now);
+pub(super) fn where_it_is(recording: &Recording, replayer: &Replayer<'_>, now: Instant) -> String {
+    let after = replayer.elapsed() + now.since(replayer.now());
     let (position, last) = (replayer.position(), recording.entries.len());
-    let (wall, hash) = (words::clock(replayer.wall()), replayer.state_hash());
+    let (wall, hash) = (words::clock(replayer.machine().wall_at(now)), replayer.state_hash());
     format!("at {wall}, +{}, before input #{position} of {last}, state {hash:016x}\n", words::exact(after))
 }
 
@@ -73,12 +76,9 @@ pub(super) fn event(position: usize, entry: &Entry, replayer: &Replayer<'_>, mes
 
 /// Every SIP message of a recording, with its direction.
 pub(super) fn messages(recording: &Recording) {
-    let (mut told, mut at) = (recording.wall(), recording.checkpoint.now);
-    for (position, entry) in recording.entries.iter().enumerate() {
-        if let Input::Wall(wall) = entry.input {
-            (told, at) = (wall, entry.now);
-        }
-        let wall = words::clock(told + entry.now.since(at));
+    let times = recording.times();
+    for (position, (entry, (_, wall))) in recording.entries.iter().zip(times).enumerate() {
+        let wall = words::clock(wall);
         if let Some(bytes) = received(&entry.input) {
             let line = Escaped(&words::input(&entry.input)).to_string();
             print(&format!("#{position} {wall}  in   {line}\n{}", indented(bytes)));

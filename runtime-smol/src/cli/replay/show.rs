@@ -30,15 +30,21 @@ pub(super) enum What {
     All,
 }
 
-/// What the machine holds, as lines.
-pub(super) fn show(machine: &Signalling, what: &[What]) -> String {
-    let view = machine.view();
+/// What the machine holds at `now`, as lines.
+pub(super) fn show(machine: &Signalling, what: &[What], now: Instant) -> String {
+    if what.is_empty() {
+        return String::new();
+    }
+    let view = View { now, ..machine.view() };
     let mut out = String::new();
     let wants = |part| what.contains(&part) || what.contains(&What::All);
     if wants(What::Call) {
         calls(&mut out, &view, true);
     } else if wants(What::Media) {
         calls(&mut out, &view, false);
+    }
+    if wants(What::Media) {
+        out.push_str("media is shown as signalling wanted it: recordings of signalling hold no packets\n");
     }
     if wants(What::Transactions) {
         let _ = writeln!(out, "transactions of no call: {}", view.transactions.len());

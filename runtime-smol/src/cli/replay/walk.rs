@@ -25,7 +25,7 @@ pub(super) fn walk(
     let mut messages = options.messages;
     let mut last = "n".to_owned();
     loop {
-        print(&events::where_it_is(recording, replayer));
+        print(&events::where_it_is(recording, replayer, replayer.now()));
         print("> ");
         let _ = std::io::stdout().flush();
         let mut line = String::new();
@@ -47,7 +47,7 @@ pub(super) fn walk(
                 Err(wrong) => print(&format!("{wrong}\n")),
             },
             "s" => match What::from_str(if rest.is_empty() { "call" } else { rest }, true) {
-                Ok(what) => print(&show(replayer.machine(), &[what])),
+                Ok(what) => print(&show(replayer.machine(), &[what], replayer.now())),
                 Err(_) => print(HELP),
             },
             "m" => messages = !messages,
