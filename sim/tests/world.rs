@@ -42,7 +42,8 @@ fn a_restart_finds_who_was_registered() {
 fn what_the_store_has_not_written_is_gone_and_what_it_has_is_not() {
     let calls = call_in("20s");
     let with = |store: &str, restart: &str| {
-        let rest = format!("[host]\nstore = {{ {store} }}\nrestarts = [{{ at = '10s', away = '2s', {restart} }}]");
+        let rest =
+            format!("[host]\nstore = {{ {store} }}\nrestarts = [{{ at = '10s', away = '2s', {restart} }}]");
         answered(["", "expires = 60, refresh = '4s'"], &calls, &rest)
     };
     assert_eq!(with("delay = '20s'", "ahead = 0"), 0, "on its way");
@@ -65,7 +66,8 @@ fn a_clock_that_is_set_moves_no_timer_but_counts_over_a_restart() {
 #[test]
 fn calls_in_progress_do_not_survive_a_restart_and_leave_nothing() {
     let calls = "{ at = '5s', caller = 1, dial = '100', reactions = ['answers 1s'], talk = '1000s' }";
-    let outcome = play(["", "transport = 'tcp'"], calls, "[host]\nrestarts = [{ at = '10s', away = '500ms' }]");
+    let outcome =
+        play(["", "transport = 'tcp'"], calls, "[host]\nrestarts = [{ at = '10s', away = '500ms' }]");
     assert_eq!(outcome.two_way, 1);
 }
 
