@@ -111,7 +111,7 @@ fn who_waits_for_ever_is_found() {
     };
     let usual = Usual::of(&[waited(0, 12, Some(Trigger::People))]);
     let late = waited(0, 40, Some(Trigger::Exchange("timer H")));
-    let stuck = super::stuck(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()])
+    let stuck = stuck(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()])
         .pop()
         .expect("it is late");
     assert_eq!((stuck.time, stuck.forever), (Duration::from_secs(28), false));
