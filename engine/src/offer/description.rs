@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use super::codec::{self, Codec};
 use super::direction::Direction;
 use super::error::OfferError;
+use crate::limits;
 use crate::sdp::{Connection, Fmtp, Media, MediaLine, Rtcp, Rtpmap, Section, Session, Timing};
 
 /// One description, offer or answer: where its streams stand, and the audio stream that the exchange uses.
@@ -121,21 +122,24 @@ impl Layout {
         self.slots.is_empty()
     }
 
-    /// Makes sure that a stream for audio is there: one that was refused, or else a new one at the end
+    /// Makes sure that a stream for audio is there: one that was refused, or else a new one at the end, or in the place
+    /// of the last, which is refused like all but audio, when there are as many as a description may have
     /// (RFC 3264 §8.1).
     pub(super) fn open_audio(&mut self) {
         if self.audio.is_some() {
             return;
         }
-        let refused = self.slots.iter().position(|slot| is_plain_audio(&slot.kind, &slot.proto));
-        self.audio = Some(refused.unwrap_or(self.slots.len()));
-        if refused.is_none() {
-            self.slots.push(Slot {
-                kind: SmolStr::new_static("audio"),
-                proto: SmolStr::new_static("RTP/AVP"),
-                format: SmolStr::new_static("0"),
-            });
+        if let Some(refused) = self.slots.iter().position(|slot| is_plain_audio(&slot.kind, &slot.proto)) {
+            self.audio = Some(refused);
+            return;
         }
+        self.slots.truncate(limits::SDP_MEDIA - 1);
+        self.audio = Some(self.slots.len());
+        self.slots.push(Slot {
+            kind: SmolStr::new_static("audio"),
+            proto: SmolStr::new_static("RTP/AVP"),
+            format: SmolStr::new_static("0"),
+        });
     }
 }
 

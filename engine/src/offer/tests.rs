@@ -568,3 +568,17 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn audio_takes_the_place_of_a_refused_stream_when_there_are_too_many() {
+    let mut party = Negotiation::new(LOCAL);
+    let streams = vec!["m=video 6000 RTP/AVP 99"; crate::limits::SDP_MEDIA];
+    let heard = read(format!("{}c=IN IP4 198.51.100.7\r\n", body(&streams)).as_bytes()).unwrap();
+    party.take_offer(heard).unwrap();
+    let said = Said { codecs: default_codecs(), direction: Direction::SendRecv, ptime: Ptime::default() };
+    party.answer(said.clone()).unwrap();
+    let offer = text(&party.offer(said).unwrap());
+    let lines: Vec<&str> = offer.lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!(lines.len(), crate::limits::SDP_MEDIA);
+    assert_eq!((lines[30], lines[31]), ("m=video 0 RTP/AVP 99", "m=audio 10000 RTP/AVP 0 8 101"));
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use telex_engine::Input;
 use telex_engine::border::{Control, ControlId, ResolveError, StreamEvent};
+use telex_engine::rng::Seed;
 use telex_engine::sip::Message;
 use telex_engine::time::{Duration, WallTime};
 
@@ -258,6 +259,7 @@ impl World {
             }
             6 => self.tell(Input::Load { waiting: Duration::from_millis(u64::from(how) * 4) }),
             7 if how & 1 == 1 => self.copy(),
+            7 if how & 2 == 2 => self.tell(Input::Seed(Seed::from_number(u64::from(how)))),
             _ => self.grant(u16::from(how % 8)),
         }
     }

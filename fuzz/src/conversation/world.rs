@@ -422,6 +422,7 @@ fn name(input: &Input) -> &'static str {
         Input::Config { .. } => "Config",
         Input::Wall(_) => "Wall",
         Input::Load { .. } => "Load",
+        Input::Seed(_) => "Seed",
         Input::Stop { .. } => "Stop",
     }
 }
