@@ -96,8 +96,8 @@ fn the_ladder_shows_the_call() {
 /// Times come from the configuration of a site, and the rules go by them.
 #[test]
 fn a_site_with_slow_timers_holds() {
-    let mut config = Config::default();
-    config.sip = SipTimers { t1: Duration::from_secs(1), t2: Duration::from_secs(8), ..SipTimers::default() };
+    let sip = SipTimers { t1: Duration::from_secs(1), t2: Duration::from_secs(8), ..SipTimers::default() };
+    let mut config = Config { sip, ..Config::default() };
     for extension in ["21", "22", "23"] {
         config.phones.insert(extension.into(), Phone { credentials: None, contact: None });
     }
