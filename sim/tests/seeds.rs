@@ -44,7 +44,7 @@ fn many_calls_at_once_hold() {
 #[test]
 fn a_run_comes_to_something() {
     let outcome = run(&draw(5, &rough(40)));
-    assert!(outcome.answered > 12, "{outcome:?}");
+    assert!(outcome.answered > 10, "{outcome:?}");
     assert!(
         outcome.busy > 0 && outcome.refused > 0 && outcome.cancelled > 0 && outcome.lost > 0,
         "{outcome:?}"
@@ -96,8 +96,8 @@ fn the_ladder_shows_the_call() {
 /// Times come from the configuration of a site, and the rules go by them.
 #[test]
 fn a_site_with_slow_timers_holds() {
-    let mut config = Config::default();
-    config.sip = SipTimers { t1: Duration::from_secs(1), t2: Duration::from_secs(8), ..SipTimers::default() };
+    let sip = SipTimers { t1: Duration::from_secs(1), t2: Duration::from_secs(8), ..SipTimers::default() };
+    let mut config = Config { sip, ..Config::default() };
     for extension in ["21", "22", "23"] {
         config.phones.insert(extension.into(), Phone { credentials: None, contact: None });
     }
