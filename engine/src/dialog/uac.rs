@@ -155,7 +155,7 @@ impl Sessions {
         let to = message.to().ok()?;
         if let Some(dialog) = &session.dialog {
             if dialog.has_remote_tag(to.tag()) {
-                session.repeat_ack(cx, stack, cseq);
+                session.repeat_ack(cx, stack, cseq, flow);
             } else if !cx.planted.is(Fault::LateAnswerIgnored)
                 && let Ok(mut other) = Dialog::as_uac(message, flow, &invitation.uri, cseq)
             {
@@ -230,11 +230,14 @@ impl Sessions {
 }
 
 impl Session {
-    /// Sends our ACK again because the 2xx came again.
-    pub(super) fn repeat_ack(&self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32) {
+    /// Sends our ACK again because the 2xx came again, by `flow` if the way that the ACK took is gone.
+    pub(super) fn repeat_ack(&self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32, flow: Flow) {
         let ack = self.ack.as_ref().filter(|ack| ack.0 == cseq);
-        if let Some((_, flow, bytes)) = ack.filter(|_| !cx.planted.is(Fault::SuccessNotAcknowledgedAgain)) {
-            stack.transport.transmit(cx, *flow, bytes.clone());
+        if let Some((_, way, bytes)) = ack.filter(|_| !cx.planted.is(Fault::SuccessNotAcknowledgedAgain)) {
+            let sent = stack.transport.transmit(cx, *way, bytes.clone());
+            if !sent {
+                stack.transport.transmit(cx, flow, bytes.clone());
+            }
         }
     }
 }
