@@ -1,6 +1,6 @@
-//! A recording of the flight recorder: read to where it makes sense. With 0 as first octet it is the file as it is, with 1
-//! blocks that get their checksums here, and with 2 entries that follow the state of an exchange at rest: they are
-//! replayed, whatever inputs they hold.
+//! A recording of the flight recorder: read to where it makes sense. With 0 as first octet it is the file as it is,
+//! with 1 blocks that get their checksums here, and with 2 entries that follow the state of an exchange at rest: they
+//! are replayed, whatever inputs they hold.
 
 use std::sync::{Arc, LazyLock};
 
