@@ -88,8 +88,9 @@ impl Acks {
         let expected = match sent.done {
             // A stream that is gone takes its request with it (§17.1.4), even if the phone goes on by another.
             None => !sent.reliable && !given_up(sent, entry.now),
-            // A 2xx after a refusal, or the other way about, is for nobody.
+            // A 2xx after a refusal, or the other way about, is for nobody. Nor is a copy of what came too late.
             Some((first, _)) if (first < 300) != success => false,
+            Some((_, at)) if given_up(sent, at) => false,
             // The call may have ended before its copies died out.
             Some(_) if success => {
                 let taken = !sent.reliable
