@@ -250,11 +250,13 @@ impl Analyser {
     fn announce(&mut self, message: &Message) {
         let Some(description) = message.description() else { return };
         for media in description.media {
-            let Some(address) = media.rtp().filter(|_| self.announcements.len() < ANNOUNCED) else {
-                continue;
-            };
-            let (at, message) = (message.at, message.number);
-            self.announcements.push(Announcement { address, at, message, media: Arc::new(media) });
+            let Some(place) = media.rtp() else { continue };
+            let (at, message, media) = (message.at, message.number, Arc::new(media));
+            for address in [place].into_iter().chain(media.candidates.iter().copied()) {
+                if self.announcements.len() < ANNOUNCED {
+                    self.announcements.push(Announcement { address, at, message, media: media.clone() });
+                }
+            }
         }
     }
 

@@ -219,7 +219,7 @@ fn attribute(media: &mut Media, attribute: Attribute<'_>) {
             }
         }
         "candidate" if media.candidates.len() < CANDIDATES => {
-            media.candidates.extend(candidate(attribute.value))
+            media.candidates.extend(candidate(attribute.value));
         }
         "rtcp-mux" => media.mux = true,
         "ptime" => media.ptime = attribute.value.trim().parse().ok(),

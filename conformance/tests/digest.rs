@@ -41,7 +41,7 @@ fn judge(row: &[&str], response: &str) -> Verdict {
     );
     let request = Message::parse(text.into_bytes().into()).expect("a request");
     let mut authenticator = Authenticator::new(&mut Rng::new(Seed::from_number(1), Purpose::Nonce), &config);
-    let source = "192.0.2.1:5060".parse().unwrap();
+    let source = std::net::SocketAddr::from(([192, 0, 2, 1], 5060));
     authenticator.check(Instant::ZERO, &config, &request, source, Challenge::Www)
 }
 

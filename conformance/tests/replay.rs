@@ -99,7 +99,7 @@ fn what_sipp_did_is_cut_and_replays_identical() {
 
     // Whoever was registered goes on under the new randomness, and one call can be had alone.
     calls(&ground, &exchange, [on(ground.address()), bob], Udp, 20);
-    let one = cut(&exchange, &ground, &["--call", "410"], "one.tlx");
+    let one = cut(&exchange, &ground, &["--call", "410", "--before", "0s"], "one.tlx");
     let (code, said) = replay(&one, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("first difference: none"), "{said}");

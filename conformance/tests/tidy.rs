@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &[
         "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
-        "mediactl", "cx",
+        "mediactl", "cx", "view",
     ],
     &["sip", "sdp", "rtp"],
     &["auth", "offer"],

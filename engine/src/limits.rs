@@ -88,6 +88,9 @@ pub const GUESSES_OF_NAME: Rate = Rate::new(20, Duration::from_secs(1));
 /// Wrong credentials for one extension from a source that once had the right ones, and as many again from the very port
 /// that had them last: 20 at once, then one every two seconds. Strangers cannot use these up.
 pub const GUESSES_OF_KNOWN: Rate = Rate::new(20, Duration::from_secs(2));
+/// Retry-After, in seconds, of credentials that are not looked at: always the same, for they are answered without
+/// memory, and long enough for the slowest of these rates.
+pub const GUESS_RETRY_AFTER: u32 = 20;
 /// Sources known for one extension; that which proved itself the longest ago is forgotten for a new one.
 pub const KNOWN_SOURCES: usize = 16;
 /// Sources, extensions and pairs of them (each as many) whose wrong credentials are remembered; the oldest is forgotten

@@ -6,9 +6,9 @@
 //! block  = kind (u8), length (u32), checksum (u64), payload
 //! ```
 //!
-//! Numbers are little-endian. The checksum is the head of the SHA-256 of kind and payload; payloads are `postcard`. Blocks
-//! are a header, checkpoints, runs of entries, and an end with the number of entries. A file that stops early or is
-//! damaged gives what can be read up to there.
+//! Numbers are little-endian. The checksum is the head of the SHA-256 of kind and payload; payloads are `postcard`.
+//! Blocks are a header, checkpoints, runs of entries, and an end with the number of entries. A file that stops early or
+//! is damaged gives what can be read up to there.
 
 use std::io::{self, Read, Write};
 

@@ -1,8 +1,8 @@
 //! The flight recorder: keeps what the engine was told, cuts a piece out, and runs it again.
 //!
-//! The engine is a function of its state and its inputs. So a checkpoint of the state and every input since then are the
-//! whole truth about what happened: fed to the engine again they give the same outputs, octet for octet, on any machine.
-//! The outputs are kept as well, to be compared with.
+//! The engine is a function of its state and its inputs. So a checkpoint of the state and every input since then are
+//! the whole truth about what happened: fed to the engine again they give the same outputs, octet for octet, on any
+//! machine. The outputs are kept as well, to be compared with.
 //!
 //! - [`Recorder`] is a ring in memory: segments that begin with a checkpoint each, the oldest dropped whole.
 //! - [`Kept::cut`] takes out what concerns a call, or everything, with [`StandIns`] in the place of secrets.

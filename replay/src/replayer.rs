@@ -20,7 +20,7 @@ const CHECKPOINTS: usize = 64;
 /// Steps between two of them at first.
 const EVERY: usize = 64;
 /// How often a machine whose timers have parted from the recording is woken between two of its inputs, at most.
-const WAKES: usize = 10_000;
+const WAKES: usize = 1000;
 
 /// A machine on its way through a recording.
 #[derive(Debug)]

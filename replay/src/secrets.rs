@@ -1,9 +1,9 @@
 //! Stand-ins for secrets.
 //!
-//! A recording must replay without saying what a phone's password is. So every secret is replaced by another of the same
-//! length, the same one for the same secret: the digest secrets of the configuration, and with them the responses that
-//! phones computed: what was right stays right, what was wrong stays wrong. Passwords in SIP URIs are replaced wherever
-//! they stand. Lengths stay, so that no Content-Length, no framing and no place of anything changes.
+//! A recording must replay without saying what a phone's password is. So every secret is replaced by another of the
+//! same length, the same one for the same secret: the digest secrets of the configuration, and with them the responses
+//! that phones computed: what was right stays right, what was wrong stays wrong. Passwords in SIP URIs are replaced
+//! wherever they stand. Lengths stay, so that no Content-Length, no framing and no place of anything changes.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -116,8 +116,8 @@ impl StandIns {
         hasher.chain_update(purpose).chain_update(secret).finalize().into()
     }
 
-    /// Replaces what streams brought: a secret may lie across two pieces. Gives the octets that waited in the machine at
-    /// the beginning, before and after.
+    /// Replaces what streams brought: a secret may lie across two pieces. Gives the octets that waited in the machine
+    /// at the beginning, before and after.
     fn streams(&self, recording: &mut Recording, waiting: &[(StreamId, &[u8])]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut whole: BTreeMap<StreamId, Vec<u8>> =
             waiting.iter().map(|(stream, octets)| (*stream, octets.to_vec())).collect();

@@ -182,6 +182,12 @@ fn replayed(n: usize, k: u32, overheard: &Msg) -> Option<Bytes> {
     for (name, value) in &overheard.headers {
         match name.as_str() {
             "via" | "max-forwards" | "content-length" | "content-type" | "record-route" => {}
+            // Credentials do not cover these; with the old ones it would be the same call or registration.
+            "call-id" => build = build.header("Call-ID", &format!("replayed-{n}-{k}")),
+            "from" => {
+                let from = value.split(";tag=").next().unwrap_or(value);
+                build = build.header("From", &format!("{from};tag=replayed"));
+            }
             "contact" => build = build.header("Contact", &format!("<sip:thief@{}>", address(n))),
             name => build = build.header(name, value),
         }

@@ -160,6 +160,7 @@ impl World<'_> {
         let by = self.now + patience;
         self.stopping = Some(Stopping { since: self.now, by, said: false });
         self.schedule(by + LAST_WORDS + self.plan.host.late * 2, Event::MustBeStopped(self.host.lives));
+        self.border.stops();
         let by = self.exchange.inside(by);
         self.tell(Input::Stop { by }, None)
     }

@@ -110,7 +110,8 @@ impl World<'_> {
             Event::Wake => self.exchange.timer_due(self.now).map_or(before, Trigger::Exchange),
             Event::Phone(phone, Stimulus::Timer(timer)) => {
                 match self.phones[*phone].timer_name(self.now, *timer) {
-                    (_, true) => Trigger::People,
+                    // People answer, hold and hang up when it is time for them after what they saw.
+                    (_, true) => before,
                     (name, false) => Trigger::Phone(name),
                 }
             }

@@ -80,6 +80,7 @@ fn sides(report: &Report, call: &Call) -> [Side; 2] {
             }
             let Some(place) = media.rtp() else { continue };
             side.places.insert(place);
+            side.places.extend(media.candidates.iter().copied());
             side.sends |= media.direction.sends();
             side.receives |= media.direction.receives();
             side.messages.push(message.number);

@@ -203,7 +203,8 @@ impl Run<'_> {
 
     /// Registers after the wait that was asked for.
     fn start_anew(&mut self, number: usize, now: Instant) {
-        let Some((user, cseq)) = self.live.get(&number).map(|attempt| (attempt.user, attempt.cseq + 1)) else {
+        let Some((user, cseq)) = self.live.get(&number).map(|attempt| (attempt.user, attempt.cseq + 1))
+        else {
             return;
         };
         let last = self.message(user, cseq, "", &self.call_id(number));
@@ -285,7 +286,8 @@ impl Run<'_> {
     /// Registers again with the answer to a challenge; whether there is one.
     fn answer(&mut self, m: &Msg, number: usize, id: &str, now: Instant) -> bool {
         let plan = self.plan;
-        let Some((user, cseq)) = self.live.get(&number).map(|attempt| (attempt.user, attempt.cseq + 1)) else {
+        let Some((user, cseq)) = self.live.get(&number).map(|attempt| (attempt.user, attempt.cseq + 1))
+        else {
             return false;
         };
         let (name, pass) = (numbered(&plan.auth_user, user), numbered(&plan.pass, user));

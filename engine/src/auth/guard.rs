@@ -5,8 +5,8 @@
 //!
 //! A *stranger*, a source that never had the right credentials of the extension it names, is held to three rates: its
 //! own for that name, its own for all names, and that of the name for all strangers. The first two keep one source from
-//! using up the third. A source that had the right credentials before is *known* for the extension and is held to a rate
-//! of its own that no stranger can use up; and the very port which had them last to another one, so that its
+//! using up the third. A source that had the right credentials before is *known* for the extension and is held to a
+//! rate of its own that no stranger can use up; and the very port which had them last to another one, so that its
 //! neighbours behind the same address cannot shut it out either.
 
 use std::collections::BTreeMap;

@@ -40,7 +40,7 @@ use crate::config::{Config, Credentials, DigestOffer};
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::sip::{DigestCredentials, HeaderName, Message, Quoted, Status, Uri};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 /// In which role the exchange asks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +96,6 @@ pub enum Verdict {
     Slowed {
         /// The user name given, whether there is such a user or not.
         user: SmolStr,
-        /// When to come again; never zero.
-        wait: Duration,
         /// Whether people should be told.
         tell: bool,
     },
@@ -178,10 +176,9 @@ impl Authenticator {
         let Some(algorithm) = claim.algorithm.filter(|algorithm| self.offered.contains(algorithm)) else {
             return self.challenge(now, config, false, None);
         };
-        let wait = self.guard.wait(now, &claim.username, source);
-        if !wait.is_zero() {
+        if !self.guard.wait(now, &claim.username, source).is_zero() {
             let tell = self.guard.slowed(now);
-            return Verdict::Slowed { user: SmolStr::new(&claim.username), wait, tell };
+            return Verdict::Slowed { user: SmolStr::new(&claim.username), tell };
         }
         let Some(extension) = self.proven(config, algorithm, &claim) else {
             self.guard.failed(now, &claim.username, source);

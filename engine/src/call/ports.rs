@@ -87,8 +87,8 @@ impl Ports {
         port
     }
 
-    /// Whether what is left should go to those who have little: only few pairs are free at the moment, or no more are to
-    /// be had and three quarters are in use.
+    /// Whether what is left should go to those who have little: only few pairs are free at the moment, or no more are
+    /// to be had and three quarters are in use.
     pub(crate) fn tight(&self) -> bool {
         let granted: usize = self.pools.iter().map(|pool| pool.granted).sum();
         let free: usize = self.pools.iter().map(|pool| pool.free.len()).sum();

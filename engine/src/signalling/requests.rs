@@ -11,6 +11,7 @@ use crate::call::Incoming;
 use crate::cx::{Cx, ServerKey};
 use crate::dialog::screen;
 use crate::event::Event;
+use crate::limits;
 use crate::planted::Fault;
 use crate::registrar::{Origin, address_of_record};
 use crate::sip::{HeaderName, Message, Method, NameAddr, Status};
@@ -125,13 +126,12 @@ impl Tables {
                 return Some(extension);
             }
             Verdict::Malformed(reason) => Reply::new(Status::BAD_REQUEST).reason(reason),
-            Verdict::Slowed { user, wait, tell } => {
+            Verdict::Slowed { user, tell } => {
                 if tell {
                     cx.report(Event::GuessingSlowed { user, source });
                 }
-                // Rounded up: who comes back when told is looked at.
-                let seconds = wait.as_secs() + 1;
-                Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, seconds)
+                Reply::new(Status::SERVICE_UNAVAILABLE)
+                    .header(HeaderName::RetryAfter, limits::GUESS_RETRY_AFTER)
             }
             Verdict::Challenge { values, failed, .. } => {
                 if let Some(user) = failed {

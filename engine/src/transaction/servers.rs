@@ -360,8 +360,8 @@ impl Servers {
     }
 
     /// Whether a new transaction may be opened; the refusal has been sent when not. The last eighth of the room is for
-    /// what belongs to dialogs, so that calls can end. Once three quarters are taken, a source that holds more than half
-    /// of them gets no more, so that one address cannot take the room of all others.
+    /// what belongs to dialogs, so that calls can end. Once three quarters are taken, a source that holds more than
+    /// half of them gets no more, so that one address cannot take the room of all others.
     fn has_room(
         &mut self,
         cx: &mut Cx<'_>,

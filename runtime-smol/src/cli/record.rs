@@ -21,9 +21,9 @@ pub(super) enum Record {
 /// Write a call, or everything there is, to a file that `telex replay` runs again.
 ///
 /// The file holds the state of the exchange before the call and everything that it was told until the call had ended,
-/// other calls included: they share its tables and its randomness. Passwords and what is computed from them are replaced
-/// by stand-ins; numbers, addresses and the texts of messages are not. After a cut the exchange draws new randomness, so
-/// that the file tells nothing about what comes: phones are challenged once more.
+/// other calls included: they share its tables and its randomness. Passwords and what is computed from them are
+/// replaced by stand-ins; numbers, addresses and the texts of messages are not. After a cut the exchange draws new
+/// randomness, so that the file tells nothing about what comes: phones are challenged once more.
 ///
 /// Exit status: 0 written; 1 not.
 #[derive(Debug, Args)]

@@ -339,3 +339,15 @@ fn a_log_gets_one_line_per_problem() {
     let refused = parse(Path::new("telex.toml"), "\n[media]\n  prots = 1\n").expect_err("wrong");
     assert_eq!(refused.lines(), ["telex.toml:3:3: unknown key `prots` in [media]; did you mean `ports`?"]);
 }
+
+#[test]
+fn the_recorder_has_a_size_or_is_off() {
+    assert_eq!(accepted("").record, Some(16 << 20));
+    assert_eq!(accepted("[record]\nmemory = \"64 MiB\"").record, Some(64 << 20));
+    assert_eq!(accepted("[record]\nmemory = \"off\"").record, None);
+    let text = refused("[record]\nmemory = \"16\"");
+    assert!(text.contains("`memory` in [record] must be a size") && text.contains("16 MiB"), "{text}");
+    let text = refused("[record]\nmemory = \"4 KiB\"");
+    assert!(text.contains("must be from 1 MiB to 4 GiB") && text.contains("too little"), "{text}");
+    assert!(refused("[record]\nmemroy = \"1 MiB\"").contains("did you mean `memory`?"));
+}

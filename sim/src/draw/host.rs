@@ -21,7 +21,7 @@ pub(super) fn add(plan: &mut Plan, swarm: Swarm<'_>) {
         for _ in 0..d.between(1, 3) {
             let at = moment(&mut d);
             // Leap seconds, a wrong time zone, a clock that was never set.
-            let seconds = i64::try_from(d.pick(&[1, 30, 600, 3600, 86_400])).unwrap_or(1);
+            let seconds: i64 = d.pick(&[1, 30, 600, 3600, 86_400]);
             host.wall_steps.push(WallStep { at, seconds: if d.percent(50) { seconds } else { -seconds } });
         }
     }

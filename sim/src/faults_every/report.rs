@@ -210,7 +210,7 @@ impl Stuck {
         let (seconds, faults) = (self.time.as_secs_f64(), self.faults.join(" and "));
         let _ = writeln!(
             text,
-            "    {seconds:>5.1} s  {}, after {faults}, until {}",
+            "    {seconds:>5.1} s  {}, after {faults}, ended by {}",
             self.extension, self.trigger
         );
     }

@@ -30,9 +30,12 @@ fn what_the_loss_of_each_message_costs() {
     busy: 23 messages
       23 single faults, 0 of 288 pairs: 0 broke a rule, everybody's waiting ended
       calls came to something else in 0 runs
-      longest by one fault: 0.5 s, 101 waits to be registered
-        after loss of REGISTER 1 from 101
-        until timer E of a phone
+      somebody waits for the answer to a later REGISTER
+          0.5 s  101, after loss of REGISTER 3 from 101, ended by timer E of a phone
+      somebody waits for the call to be answered or refused
+          0.5 s  101, after loss of INVITE 1 +sdp from 101, ended by timer A of a phone
+      somebody waits to be registered
+          0.5 s  101, after loss of REGISTER 1 from 101, ended by timer E of a phone
 
       seconds stuck when it is (delay is 3 s)
                                                        lose
@@ -108,21 +111,19 @@ fn who_waits_for_ever_is_found() {
     };
     let usual = Usual::of(&[waited(0, 12, Some(Trigger::People))]);
     let late = waited(0, 40, Some(Trigger::Exchange("timer H")));
-    let stuck = super::stuck(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()])
-        .pop()
-        .expect("it is late");
-    assert_eq!((stuck.time, stuck.forever), (Duration::from_secs(28), false));
+    let found =
+        stuck(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()]).pop().expect("it is late");
+    assert_eq!((found.time, found.forever), (Duration::from_secs(28), false));
     assert_eq!(
-        (stuck.trigger.as_str(), &stuck.faults[..]),
+        (found.trigger.as_str(), &found.faults[..]),
         ("timer H of the exchange", &["loss of it".to_owned()][..])
     );
     for (trigger, words) in [(None, "nothing"), (Some(Trigger::Empty), "nothing before all hung up")] {
         let endless = waited(1, 20, trigger);
-        let stuck =
-            super::stuck(&scenario("basic"), &usual, &[late, endless], &[]).pop().expect("it is late");
-        assert_eq!((stuck.phone, stuck.forever, stuck.trigger.as_str()), (1, true, words));
+        let found = stuck(&scenario("basic"), &usual, &[late, endless], &[]).pop().expect("it is late");
+        assert_eq!((found.phone, found.forever, found.trigger.as_str()), (1, true, words));
     }
-    assert_eq!(super::stuck(&scenario("basic"), &usual, &[waited(0, 12, None)], &[]), []);
+    assert_eq!(stuck(&scenario("basic"), &usual, &[waited(0, 12, None)], &[]), []);
 }
 
 #[test]
@@ -134,6 +135,4 @@ fn swapped_messages_change_places() {
     let ExactKind::Delay(by) = hit.fault.kind else { panic!("{hit:?}") };
     // The exchange does not hear it ring and repeats its INVITE; the phone repeats the 180.
     assert_eq!(by, Duration::from_millis(500) + AFTER);
-    let last = rows.iter().rev().find(|r| r.phone == 1 && r.inward).expect("messages");
-    assert_eq!(super::hit(&plan, &[], last, Mishap::Swap), None);
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use telex_engine::time::{Duration, Instant};
 
-use super::requests::{Requests, Sent};
+use super::requests::Requests;
 use super::retransmissions::{Name, dialog, ordered};
 use super::{Entry, Exit, Verdict, broken};
 use crate::phone::LIFE;
@@ -48,8 +48,6 @@ pub(crate) struct Acks {
     unacknowledged: BTreeMap<(String, u32), Unacknowledged>,
 }
 
-/// How long timer C is (RFC 3261 §16.6).
-const TIMER_C: Duration = Duration::from_secs(180);
 /// Timers fire when they are due; this covers the rest.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -87,7 +85,9 @@ impl Acks {
         let lingers = sent.done.is_none_or(|(_, at)| at + LIFE > entry.now);
         let expected = match sent.done {
             // A stream that is gone takes its request with it (§17.1.4), even if the phone goes on by another.
-            None => !sent.reliable && !given_up(sent, entry.now),
+            None => !sent.reliable && !sent.given_up(entry.now),
+            // The first one came too late, and so do its copies.
+            Some(_) if sent.late => false,
             // A 2xx after a refusal, or the other way about, is for nobody.
             Some((first, _)) if (first < 300) != success => false,
             // The call may have ended before its copies died out.
@@ -145,7 +145,7 @@ impl Acks {
             return;
         };
         let number = msg.get("rseq").and_then(|text| text.parse::<u32>().ok());
-        let (Some(number), true, false) = (number, msg.has("require", "100rel"), given_up(sent, entry.now))
+        let (Some(number), true, false) = (number, msg.has("require", "100rel"), sent.given_up(entry.now))
         else {
             return;
         };
@@ -208,16 +208,6 @@ impl Acks {
         }
         Ok(())
     }
-}
-
-/// Whether the exchange no longer waits for an answer.
-fn given_up(sent: &Sent, now: Instant) -> bool {
-    let since = match (sent.cancelled, sent.ringing) {
-        (Some(cancelled), _) => cancelled + LIFE,
-        (None, true) => sent.at + TIMER_C,
-        (None, false) => sent.at + LIFE,
-    };
-    since <= now
 }
 
 fn tag(tag: Option<&str>) -> String {

@@ -87,7 +87,7 @@ impl Answers {
             // (§8.2.7).
             (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
             // Who guesses passwords is told to wait before a challenge is made for the same request once more.
-            (Some(known), 503) if exit.is_provoked() && first_line(known).contains(" 401 ") => {}
+            (Some(known), 503) if exit.is_provoked() && is_of(known, &[" 401 ", " 503 "]) => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());
                 return Err(broken("nothing_after_final", exit.now, reason));
@@ -129,6 +129,11 @@ impl Answers {
             None => Ok(()),
         }
     }
+}
+
+fn is_of(known: &Bytes, codes: &[&str]) -> bool {
+    let line = first_line(known);
+    codes.iter().any(|code| line.contains(code))
 }
 
 fn first_line(raw: &Bytes) -> String {

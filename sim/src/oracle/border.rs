@@ -46,7 +46,7 @@ impl Border {
             within: Within::default(),
             offers: Offers::default(),
             access: Access::new(plan),
-            registrar: Model::default(),
+            registrar: Model::new(plan.host.late),
             strangers: Strangers::default(),
             patience: Patience::new(plan),
             blind: expect::anything_goes(plan),
@@ -59,9 +59,14 @@ impl Border {
         self.access.enter(entry, first);
         self.answers.enter(entry);
         self.retransmissions.enter(entry);
-        self.acks.enter(entry, &self.requests);
+        // What a box has broken the exchange may refuse, and then nothing follows from it.
+        if entry.sound {
+            self.acks.enter(entry, &self.requests);
+        }
         self.within.enter(entry, first, &self.requests);
-        self.patience.enter(entry, first, &self.requests);
+        if entry.sound {
+            self.patience.enter(entry, first, &self.requests);
+        }
         self.requests.answered(entry);
     }
 
@@ -124,7 +129,7 @@ impl Border {
         self.retransmissions.waits(exit);
         self.acks.exit(exit);
         self.requests.left(exit);
-        self.patience.lost(exit.msg);
+        self.patience.exit(exit);
         Ok(())
     }
 
@@ -152,9 +157,15 @@ impl Border {
         *self = fresh;
     }
 
+    /// The exchange was asked to stop: it refuses new calls.
+    pub(crate) fn stops(&mut self) {
+        self.strangers.changed();
+    }
+
     /// These passwords are good from now on, by extension.
     pub(crate) fn secrets(&mut self, secrets: &std::collections::BTreeMap<String, String>) {
         self.access.secrets(secrets);
+        self.strangers.changed();
         self.registrar.reconfigured(secrets);
     }
 

@@ -85,13 +85,6 @@ impl Patience {
         }
     }
 
-    /// An answer was given to a stream that will not be open.
-    pub(crate) fn lost(&mut self, msg: &Msg) {
-        if msg.code().is_some_and(|code| code >= 200) {
-            self.pending.remove(&msg.transaction("INVITE"));
-        }
-    }
-
     /// Time passes. `ringing_ends` and `sessions_are_refreshed`.
     pub(crate) fn at(&self, now: Instant) -> Verdict {
         if let Some((invite, due)) = self.pending.iter().find(|(_, due)| **due < now) {

@@ -23,6 +23,8 @@ pub(crate) struct Model {
     bound: BTreeMap<(String, String), Bound>,
     /// What was restored by a restart is not known here.
     restarted: bool,
+    /// The host wakes the exchange up to so much too late.
+    late: Duration,
 }
 
 /// The longest expiry granted, and that of a phone which asks for none.
@@ -32,6 +34,11 @@ const USUAL: u64 = 3600;
 const EDGE: Duration = Duration::from_millis(2);
 
 impl Model {
+    /// No bindings, on a host that wakes the exchange up to `late` too late.
+    pub(crate) fn new(late: Duration) -> Self {
+        Self { late, ..Self::default() }
+    }
+
     /// The exchange was started again.
     pub(crate) fn restarted(&mut self) {
         self.restarted = true;
@@ -117,7 +124,8 @@ impl Model {
             return None;
         }
         let mut found = 0;
-        for ((aor, uri), bound) in self.bound.iter().filter(|((aor, _), _)| of(aor)) {
+        let live = |bound: &Bound| bound.until + self.late + EDGE > now;
+        for ((aor, uri), bound) in self.bound.iter().filter(|((aor, _), bound)| of(aor) && live(bound)) {
             let edge = bound.until <= now + EDGE;
             match told(aor, uri) {
                 None if edge => {}

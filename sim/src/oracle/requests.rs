@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use telex_engine::time::Instant;
+use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit};
 use crate::phone::LIFE;
@@ -36,6 +36,23 @@ pub(crate) struct Sent {
     pub(crate) cancelled: Option<Instant>,
     /// Status and time of its first final response.
     pub(crate) done: Option<(u16, Instant)>,
+    /// That came when nobody waited for it any more.
+    pub(crate) late: bool,
+}
+
+/// How long timer C is (RFC 3261 §16.6).
+const TIMER_C: Duration = Duration::from_secs(180);
+
+impl Sent {
+    /// Whether the exchange no longer waits for an answer.
+    pub(crate) fn given_up(&self, now: Instant) -> bool {
+        let since = match (self.cancelled, self.ringing) {
+            (Some(cancelled), _) => cancelled + LIFE,
+            (None, true) => self.at + TIMER_C,
+            (None, false) => self.at + LIFE,
+        };
+        since <= now
+    }
 }
 
 /// All of them.
@@ -81,7 +98,15 @@ impl Requests {
         }
         if method != "ACK" {
             let reliable = exit.transport.is_reliable();
-            let new = || Sent { at, msg: msg.clone(), reliable, ringing: false, cancelled: None, done: None };
+            let new = || Sent {
+                at,
+                msg: msg.clone(),
+                reliable,
+                ringing: false,
+                cancelled: None,
+                done: None,
+                late: false,
+            };
             self.sent.entry(key).or_insert_with(new);
         }
     }
@@ -92,6 +117,7 @@ impl Requests {
         let key = (entry.msg.branch().to_owned(), entry.msg.method().to_owned());
         if let Some(sent) = self.sent.get_mut(&key) {
             if code >= 200 {
+                sent.late |= sent.done.is_none() && sent.given_up(entry.now);
                 sent.done.get_or_insert((code, entry.now));
             } else {
                 // Later it has been given up.

@@ -15,6 +15,11 @@ pub(crate) struct Strangers {
 const OWN: [&str; 6] = ["via", "from", "to", "call-id", "cseq", "date"];
 
 impl Strangers {
+    /// The exchange answers in another way from now on: halves of one probe need not be answered alike.
+    pub(crate) fn changed(&mut self) {
+        self.answers.clear();
+    }
+
     /// `existence_is_not_told`: both halves of a probe get the same answers, but for the name that was asked for.
     pub(crate) fn exit(&mut self, exit: &Exit<'_>) -> Verdict {
         let call_id = exit.msg.call_id();

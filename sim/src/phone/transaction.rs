@@ -59,6 +59,8 @@ pub(crate) struct Client {
     interval: Duration,
     resend: Option<Instant>,
     end: Option<Instant>,
+    /// It ends then, whatever is still heard of it.
+    limit: Option<Instant>,
 }
 
 /// One request of the exchange.
@@ -119,6 +121,7 @@ impl Phone {
             interval: T1,
             resend: unreliable.then_some(now + T1),
             end: Some(now + LIFE),
+            limit: None,
         };
         self.arm_both(client.resend, client.end, Timer::Client(id));
         self.clients.push(client);
@@ -139,7 +142,7 @@ impl Phone {
     /// Gives an INVITE that was cancelled 64 T1 more (RFC 3261 §9.1).
     pub(super) fn limit(&mut self, id: u64, at: Instant) {
         if let Some(client) = self.clients.iter_mut().find(|c| c.id == id) {
-            client.end = Some(at);
+            (client.end, client.limit) = (Some(at), Some(at));
             self.arm(at, Timer::Client(id));
         }
     }
@@ -160,8 +163,8 @@ impl Phone {
             }
             client.progress = Progress::Proceeding;
             if invite {
-                (client.resend, client.end) =
-                    (None, if client.end > Some(now + LIFE) { client.end } else { None });
+                // It may ring as long as it likes, unless it was cancelled.
+                (client.resend, client.end) = (None, client.limit);
             } else {
                 client.interval = T2;
             }

@@ -261,10 +261,13 @@ exact = [{ phone = 0, way = "out", message = 3, kind = "delay 1.5s" }]
             refusal("seed = 7", "seed = -7"),
             refusal("calls = [", "calls = ]"),
         ];
+        // The list of all fields of a call grows.
+        let short = |line: &String| line.split(", expected one of").next().unwrap_or_default().to_owned();
+        let all: Vec<String> = all.iter().map(short).collect();
         insta::assert_snapshot!(all.join("\n"), @r#"
         line 11, column 26: there is no phone 2; the phones are 0 to 1
         line 16, column 19: there is no phone 9; the phones are 0 to 1
-        line 11, column 17: unknown field `calller`, expected one of `at`, `caller`, `dial`, `cancel`, `reactions`, `by`, `talk`, `hold`, `late_offer`
+        line 11, column 17: unknown field `calller`
         line 8, column 36: `sctp` is not known here; write udp or tcp
         line 15, column 8: `105%` is no percentage; write it like 5% or 0.25%, up to 100%
         line 11, column 78: `20` is no time; write it like 250ms, 1.5s or 2min

@@ -61,13 +61,13 @@ impl Session {
         let mut waiting = Vec::new();
         match (&self.role, self.phase) {
             (Role::Uac { cseq, .. }, Phase::Inviting) => {
-                waiting.push(format!("a final response to INVITE CSeq {cseq}"))
+                waiting.push(format!("a final response to INVITE CSeq {cseq}"));
             }
             (Role::Uac { cseq, .. }, Phase::Ending) if self.dialog.is_none() => {
                 waiting.push(format!("the end of INVITE CSeq {cseq}, which was cancelled or let go"));
             }
             (Role::Uas { cseq, .. }, Phase::Inviting) => {
-                waiting.push(format!("our answer to INVITE CSeq {cseq}"))
+                waiting.push(format!("our answer to INVITE CSeq {cseq}"));
             }
             _ => {}
         }

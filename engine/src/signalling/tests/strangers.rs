@@ -105,7 +105,7 @@ fn guesses_at_a_name_that_exists_and_one_that_does_not_end_alike() {
     assert_eq!(branch(&stories[0].2), branch(&stories[1].2));
     assert_eq!(stories[0].0, 14, "five are looked at");
     assert!(
-        stories[0].2[10][0].starts_with("SIP/2.0 503 ") && stories[0].2[10][0].contains("Retry-After: 1")
+        stories[0].2[10][0].starts_with("SIP/2.0 503 ") && stories[0].2[10][0].contains("Retry-After: 20\n")
     );
 }
 
