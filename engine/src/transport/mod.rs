@@ -129,6 +129,7 @@ impl Transport {
     /// Takes new keys for everything that is hashed. O(n).
     pub(crate) fn rekey(&mut self, rng: &mut Rng) {
         self.gate.rekey(rng);
+        self.tag_key = HashKey::new(rng);
     }
 
     /// All streams in words.

@@ -272,7 +272,12 @@ fn a_malformed_request_is_answered_with_the_reason_when_it_can_be() {
         world.bench.out.truncate(1);
         world.bench.sent_one().1
     };
-    assert_eq!(again(), again(), "the To tag of a stateless answer stays (RFC 3261 §8.2.7)");
+    let before = again();
+    assert_eq!(before, again(), "the To tag of a stateless answer stays (RFC 3261 §8.2.7)");
+    world.transport.rekey(&mut Rng::new(crate::rng::Seed::from_number(2), crate::rng::Purpose::Hash));
+    assert!(world.datagram("192.0.2.7:5062", wire(&bad)).is_none());
+    world.bench.out.truncate(1);
+    assert_ne!(before, world.bench.sent_one().1, "what was handed out does not say the tags to come");
 
     let method = OPTIONS.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE");
     assert!(world.datagram("192.0.2.7:5062", wire(&method)).is_none());
