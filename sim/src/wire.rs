@@ -256,7 +256,9 @@ impl World<'_> {
             }
             Place::Inside => {
                 self.network.stopped(Why::Unroutable);
-                let open = |phone| media::port_is_open(self.now, &self.phones[phone], remote.port()).is_ok();
+                let open = |phone| {
+                    media::port_is_open(self.now, self.plan, &self.phones[phone], remote.port()).is_ok()
+                };
                 let told = self.sites.inside(remote.ip()).any(open);
                 return if told || !sure { Ok(()) } else { Err(nobody_there(self.now, remote)) };
             }
@@ -264,7 +266,7 @@ impl World<'_> {
             Place::Nobody => return Ok(()),
         };
         if sure && !self.sites.is_ambiguous(phone) {
-            media::port_is_open(self.now, &self.phones[phone], port)?;
+            media::port_is_open(self.now, self.plan, &self.phones[phone], port)?;
         }
         let id = LinkId { phone, inward: false, channel: Channel::Media };
         let fate = self.network.datagram(self.now, id, bytes.len());

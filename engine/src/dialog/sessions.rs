@@ -287,7 +287,7 @@ impl Sessions {
             {
                 self.ours_answered(cx, stack, leg, message, flow)
             }
-            _ => self.other_answered(cx, stack, leg, message),
+            _ => self.other_answered(cx, stack, leg, message, flow),
         }
     }
 

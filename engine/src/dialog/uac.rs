@@ -155,7 +155,7 @@ impl Sessions {
         let to = message.to().ok()?;
         if let Some(dialog) = &session.dialog {
             if dialog.has_remote_tag(to.tag()) {
-                session.repeat_ack(cx, stack, cseq);
+                session.repeat_ack(cx, stack, cseq, flow);
             } else if !cx.planted.is(Fault::LateAnswerIgnored)
                 && let Ok(mut other) = Dialog::as_uac(message, flow, &invitation.uri, cseq)
             {
@@ -225,11 +225,15 @@ impl Sessions {
 }
 
 impl Session {
-    /// Sends our ACK again because the 2xx came again.
-    pub(super) fn repeat_ack(&self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32) {
-        let ack = self.ack.as_ref().filter(|ack| ack.0 == cseq);
-        if let Some((_, flow, bytes)) = ack.filter(|_| !cx.planted.is(Fault::SuccessNotAcknowledgedAgain)) {
-            stack.transport.transmit(cx, *flow, bytes.clone());
+    /// Sends our ACK again because the 2xx came again: the way it went before, or, if that was a stream that is gone, the
+    /// way the 2xx came now.
+    pub(super) fn repeat_ack(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32, came: Flow) {
+        let ack = self.ack.as_mut().filter(|ack| ack.0 == cseq);
+        if let Some((_, flow, bytes)) = ack.filter(|_| !cx.planted.is(Fault::SuccessNotAcknowledgedAgain))
+            && !stack.transport.transmit(cx, *flow, bytes.clone())
+        {
+            *flow = came;
+            stack.transport.transmit(cx, came, bytes.clone());
         }
     }
 }

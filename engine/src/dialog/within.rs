@@ -286,7 +286,7 @@ impl Sessions {
             self.place(cx, stack, leg, Some(old));
             let session = self.all.get_mut(leg)?;
             if ours.method == Method::Invite {
-                session.acknowledge(cx, stack, ours.cseq);
+                session.acknowledge(cx, stack, ours.cseq, flow);
             }
             session.learn(message);
             session.timer = Some(SessionTimer::for_uac(asked(message), &cx.config.session));
@@ -333,13 +333,14 @@ impl Sessions {
         stack: &mut Stack,
         leg: LegKey,
         message: &Message,
+        flow: Flow,
     ) -> Option<Heard> {
         let session = self.all.get_mut(leg)?;
         let status = message.status()?;
         let method = message.method();
         if method == Method::Invite && status.is_success() {
             // A 2xx that crossed our BYE is acknowledged all the same (§13.2.2.4).
-            session.acknowledge(cx, stack, message.cseq().ok()?.number);
+            session.acknowledge(cx, stack, message.cseq().ok()?.number, flow);
         } else if method == Method::Bye && !status.is_provisional() {
             self.remove(cx, stack, leg);
         }
@@ -349,9 +350,9 @@ impl Sessions {
 
 impl Session {
     /// Acknowledges a 2xx to a re-INVITE, for the first time or again.
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32) {
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32, came: Flow) {
         if self.ack.as_ref().is_some_and(|ack| ack.0 == cseq) {
-            self.repeat_ack(cx, stack, cseq);
+            self.repeat_ack(cx, stack, cseq, came);
         } else if let Some(dialog) = &mut self.dialog {
             let (flow, bytes) = acknowledge(cx, stack, dialog, cseq);
             self.ack = Some((cseq, flow, bytes));

@@ -26,6 +26,7 @@ static QUIET: LazyLock<Vec<u8>> = LazyLock::new(|| {
         header: Header { build: telex_replay::build(), ..Header::default() },
         checkpoint: Checkpoint::of(&machine, 0, Instant::ZERO),
         entries: Vec::new(),
+        starts: Vec::new(),
         torn: None,
     };
     let mut file = recording.write(Vec::new()).expect("memory takes all");

@@ -111,21 +111,19 @@ fn who_waits_for_ever_is_found() {
     };
     let usual = Usual::of(&[waited(0, 12, Some(Trigger::People))]);
     let late = waited(0, 40, Some(Trigger::Exchange("timer H")));
-    let stuck = stuck(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()])
-        .pop()
-        .expect("it is late");
-    assert_eq!((stuck.time, stuck.forever), (Duration::from_secs(28), false));
+    let found =
+        stuck(&scenario("basic"), &usual, &[late], &["loss of it".to_owned()]).pop().expect("it is late");
+    assert_eq!((found.time, found.forever), (Duration::from_secs(28), false));
     assert_eq!(
-        (stuck.trigger.as_str(), &stuck.faults[..]),
+        (found.trigger.as_str(), &found.faults[..]),
         ("timer H of the exchange", &["loss of it".to_owned()][..])
     );
     for (trigger, words) in [(None, "nothing"), (Some(Trigger::Empty), "nothing before all hung up")] {
         let endless = waited(1, 20, trigger);
-        let stuck =
-            super::stuck(&scenario("basic"), &usual, &[late, endless], &[]).pop().expect("it is late");
-        assert_eq!((stuck.phone, stuck.forever, stuck.trigger.as_str()), (1, true, words));
+        let found = stuck(&scenario("basic"), &usual, &[late, endless], &[]).pop().expect("it is late");
+        assert_eq!((found.phone, found.forever, found.trigger.as_str()), (1, true, words));
     }
-    assert_eq!(super::stuck(&scenario("basic"), &usual, &[waited(0, 12, None)], &[]), []);
+    assert_eq!(stuck(&scenario("basic"), &usual, &[waited(0, 12, None)], &[]), []);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::voice::{Heard, LegId, hear};
 const GRACE: Duration = Duration::from_millis(1500);
 /// Both sides up for this long have heard each other when nothing is lost.
 const SOON: Duration = Duration::from_secs(3);
-/// A BYE is repeated for 32 s; media to a phone that said or answered it has stopped by then.
+/// With the T1 of the RFC a BYE is repeated for 32 s; media to a phone that said or answered it has stopped by then.
 const AFTER_BYE: Duration = Duration::from_secs(40);
 
 /// A packet that a phone receives: `nobody_hears_a_stranger` and `held_party_is_silent`. `quiet` says whether
@@ -56,9 +56,10 @@ fn nobody_hears_a_stranger(now: Instant, plan: &Plan, phones: &[Phone], leg: &Le
 }
 
 /// `media_ports_closed`: a packet leaves the exchange for a phone's port.
-pub(crate) fn port_is_open(now: Instant, phone: &Phone, port: u16) -> Verdict {
+pub(crate) fn port_is_open(now: Instant, plan: &Plan, phone: &Phone, port: u16) -> Verdict {
+    let after = AFTER_BYE + plan.exchange.slow() / 2;
     let leg = phone.leg_of_port(port & !1);
-    let open = leg.is_some_and(|leg| leg.cut_short || leg.ended.is_none_or(|ended| ended + AFTER_BYE >= now));
+    let open = leg.is_some_and(|leg| leg.cut_short || leg.ended.is_none_or(|ended| ended + after >= now));
     if open {
         return Ok(());
     }

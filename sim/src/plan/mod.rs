@@ -480,7 +480,7 @@ impl ExchangePlan {
     }
 
     /// How much longer two lives of a transaction are than with the T1 of the RFC.
-    fn slow(&self) -> Duration {
+    pub(crate) fn slow(&self) -> Duration {
         self.t1.saturating_sub(SipTimers::default().t1) * 128
     }
 

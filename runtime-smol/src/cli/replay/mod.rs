@@ -46,7 +46,8 @@ pub(super) struct Replay {
     /// Print each SIP message with its direction.
     #[arg(long)]
     messages: bool,
-    /// What would have happened with another value: t1=400ms, ring=30s, session=10m and other times of the configuration.
+    /// What would have happened with another value: t1=400ms, ring=30s, session=10m and other times of the
+    /// configuration.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<Change>,
 }
