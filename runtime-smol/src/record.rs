@@ -49,8 +49,8 @@ impl Tape {
     }
 
     /// What there is. Whoever hands it out tells the machine new randomness at once.
-    pub(crate) fn cut(&mut self, now: Instant) -> Result<Cutting, String> {
-        let Some(recorder) = &mut self.recorder else {
+    pub(crate) fn cut(&self, now: Instant) -> Result<Cutting, String> {
+        let Some(recorder) = &self.recorder else {
             return Err(
                 "nothing is recorded: set [record] memory in the configuration, as in memory = \"16 MiB\""
                     .to_owned(),
