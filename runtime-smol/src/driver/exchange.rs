@@ -300,7 +300,9 @@ impl Exchange {
 
     fn handle(&mut self, input: Input) {
         let now = self.parts.options.clock.now();
-        self.parts.tape.before(&self.parts.machine, now, &input);
+        if let Some(refusal) = self.parts.tape.before(&self.parts.machine, now, &input) {
+            self.parts.desk.note(Severity::Warning, format!("nothing is recorded: {refusal}"));
+        }
         self.parts.machine.handle(now, input, &mut self.actions);
         self.parts.tape.after(&self.parts.machine, &self.actions);
         let mut actions = std::mem::take(&mut self.actions);
