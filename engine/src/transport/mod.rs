@@ -144,6 +144,12 @@ impl Transport {
         self.streams.unfinished()
     }
 
+    /// Puts other octets, as many, in the place of those that a stream has brought.
+    #[cfg(feature = "serde")]
+    pub(crate) fn assume_unfinished(&mut self, id: StreamId, octets: &[u8]) {
+        self.streams.assume_unfinished(id, octets);
+    }
+
     /// Other sockets are bound from now on.
     pub(crate) fn set_listeners(&mut self, listeners: Vec<Listener>) {
         self.listeners.replace(listeners);
