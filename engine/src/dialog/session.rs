@@ -276,6 +276,8 @@ pub(crate) struct Session {
     pub(crate) bye_after_ack: Option<SmolStr>,
     /// Tags of forks that answered after the one that counts, and were ended.
     pub(crate) late_forks: Vec<SmolStr>,
+    /// Forks that were sent requests before one of them answered: their tags, and the CSeq of the last request.
+    pub(crate) fork_cseqs: Vec<(SmolStr, u32)>,
     /// When its dialog goes through a stream: the Contact it is found by, and where that stream came from.
     pub(crate) placed: Option<(SmolStr, IpAddr)>,
 }

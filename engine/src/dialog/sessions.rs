@@ -388,6 +388,7 @@ impl Session {
             progress: None,
             bye_after_ack: None,
             late_forks: Vec::new(),
+            fork_cseqs: Vec::new(),
             placed: None,
         }
     }

@@ -165,6 +165,9 @@ impl Sessions {
                     return None;
                 }
                 acknowledge(cx, stack, &mut other, cseq);
+                if let Some((_, last)) = session.fork_cseqs.iter().find(|(tag, _)| *tag == other.remote_tag) {
+                    other.local_cseq = *last;
+                }
                 if !known {
                     bye_without_session(cx, stack, &mut other);
                     session.late_forks.push(other.remote_tag);
@@ -177,7 +180,9 @@ impl Sessions {
             Some(at) => early.remove(at).0,
             None => Dialog::as_uac(message, flow, &invitation.uri, cseq).ok()?,
         };
-        early.clear();
+        // Another fork may answer yet: what it was asked by PRACK counts in its dialog.
+        let spoken_to = early.drain(..).filter(|(fork, _)| fork.local_cseq > cseq);
+        session.fork_cseqs = spoken_to.map(|(fork, _)| (fork.remote_tag, fork.local_cseq)).collect();
         dialog.confirm(message, flow);
         if cx.planted.is(Fault::RoutesReversed) {
             dialog.reverse_routes();

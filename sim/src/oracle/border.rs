@@ -128,6 +128,7 @@ impl Border {
         self.answers.exit(exit)?;
         self.retransmissions.waits(exit);
         self.acks.exit(exit);
+        self.within.exit(exit, &self.requests)?;
         self.requests.left(exit);
         self.patience.exit(exit);
         Ok(())

@@ -334,6 +334,7 @@ impl Phone {
         self.talk(scene, leg);
         if self.has(Habit::ByeEarly) {
             self.legs[leg].unacknowledged = None;
+            self.legs[leg].cut_short = true;
             self.hang_up(scene, leg);
         }
     }

@@ -152,7 +152,7 @@ pub(crate) struct Leg {
     pub(crate) heard: Vec<(LegId, u64, Instant)>,
     /// Packets heard that the exchange made itself, and when last.
     pub(crate) generated: Option<(u64, Instant)>,
-    /// The phone lost power during it.
+    /// The phone lost power during it, or left it in a way that the exchange need not understand.
     pub(crate) cut_short: bool,
     /// Every payload type that this phone has named in it.
     pub(crate) described: BTreeSet<u8>,

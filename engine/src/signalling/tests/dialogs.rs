@@ -209,3 +209,20 @@ fn a_fork_that_answers_too_late_is_ended_once() {
     }
     assert_eq!(world.lines().matches("BYE").count(), 15, "nobody makes us keep more of them than we want");
 }
+
+/// A fork that was sent a PRACK while it rang: the BYE that ends it had the PRACK's CSeq, was refused for it, and the phone
+/// stayed in the call.
+#[test]
+fn the_bye_to_a_late_fork_counts_on_from_its_prack() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "180 Ringing", "Require: 100rel\nRSeq: 7\n", ""));
+    let prack = world.only("PRACK").cseq().unwrap().number;
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER).replace("tag=tb", "tag=tc"));
+    world.sent();
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let sent = world.sent();
+    let bye = sent.iter().find(|(_, message)| message.method() == crate::sip::Method::Bye).expect("a BYE");
+    assert_eq!(bye.1.cseq().unwrap().number, prack + 1);
+}
