@@ -27,7 +27,7 @@ pub const CALLS: usize = 50_000;
 pub const LEGS_PER_CALL: usize = 32;
 /// Early dialogs kept for one forked INVITE (RFC 3261 §12.1).
 pub const EARLY_DIALOGS: usize = 16;
-/// Open streams (TCP connections); a new one over it is closed at once.
+/// Open streams (TCP connections); a new one over it is closed at once, one of a stranger from seven eighths on.
 pub const STREAMS: usize = 60_000;
 /// Open streams of one source of which no request was accepted yet; a new one over it is closed at once.
 pub const STREAMS_OF_STRANGER: usize = 64;

@@ -126,7 +126,7 @@ impl Signalling {
         };
         let mut first = Actions::new();
         let (mut cx, tables) = machine.split(Instant::ZERO, &mut first);
-        let exists = |extension: &&StoredBinding| cx.config.phones.contains_key(&extension.aor);
+        let exists = |binding: &&StoredBinding| cx.config.phones.contains_key(&binding.aor);
         for binding in boot.bindings.iter().filter(exists) {
             tables.auth.know(&binding.aor, binding.source);
             tables.below.stack.transport.know(binding.source);

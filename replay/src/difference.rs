@@ -62,15 +62,16 @@ impl fmt::Display for Difference {
         writeln!(f, "first difference: input #{step} at +{now} s, {}", words::clock(self.wall))?;
         match (&self.input, self.due) {
             (Some(Input::Wake), Some(due)) => writeln!(f, "  input     the deadline has come: {due}")?,
-            (Some(input), _) => writeln!(f, "  input     {}", words::input(input))?,
+            (Some(input), _) => writeln!(f, "  input     {}", shown(&words::input(input)))?,
             (None, due) => {
                 let due = due.unwrap_or("a timer");
                 writeln!(f, "  before it the deadline has come: {due}; it had not when this was recorded")?;
             }
         }
         writeln!(f, "  output    number {} of this input", self.output + 1)?;
-        let say =
-            |action: &Option<Action>| action.as_ref().map_or_else(|| "nothing".to_owned(), words::action);
+        let say = |action: &Option<Action>| {
+            action.as_ref().map_or_else(|| "nothing".to_owned(), |a| shown(&words::action(a)))
+        };
         writeln!(f, "  recorded  {}", say(&self.expected))?;
         writeln!(f, "  now       {}", say(&self.got))?;
         match (&self.expected, &self.got) {

@@ -233,7 +233,12 @@ impl Recording {
                     }
                 }
                 Ok((CHECKPOINT, payload)) => match postcard::from_bytes(&payload) {
-                    Ok(checkpoint) => self.starts.push((self.entries.len(), checkpoint)),
+                    Ok(checkpoint) => {
+                        // One that was told nothing before the next took its place has left no trace.
+                        let at = self.entries.len();
+                        self.starts.pop_if(|(before, _)| *before == at);
+                        self.starts.push((at, checkpoint));
+                    }
                     Err(_) => return torn("a state cannot be read; another version may have written it"),
                 },
                 Ok((END, payload)) => {
@@ -316,5 +321,29 @@ impl Blocks<'_> {
             return Err(torn("another block belongs here"));
         }
         postcard::from_bytes(&payload).map_err(|_| torn("it cannot be decoded"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_starts_in_a_row_the_last_counts() {
+        let state = |step: u64| Checkpoint {
+            step,
+            now: Instant::ZERO,
+            wall: WallTime::from_unix_millis(0),
+            state: Vec::new(),
+        };
+        let mut writer = FileWriter::new(Vec::new(), &Header::default(), &state(0)).unwrap();
+        writer.entry(Instant::ZERO, &Input::Wake, &[], None).unwrap();
+        writer.start(&state(1)).unwrap();
+        writer.start(&state(2)).unwrap();
+        writer.entry(Instant::ZERO, &Input::Wake, &[], None).unwrap();
+        let octets = writer.end().unwrap();
+        let recording = Recording::read(&mut octets.as_slice()).unwrap();
+        assert_eq!((recording.entries.len(), &recording.torn), (2, &None));
+        assert_eq!(recording.starts, [(1, state(2))]);
     }
 }

@@ -30,7 +30,7 @@ pub struct Recorder {
 }
 
 /// A checkpoint and what followed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Segment {
     pub(crate) checkpoint: Checkpoint,
     /// Entries, one after the other.
@@ -96,10 +96,10 @@ impl Recorder {
         }
     }
 
-    /// What there is. The present segment is closed: the next input begins with a checkpoint.
-    pub fn kept(&mut self, now: Instant) -> Kept {
-        self.close();
-        Kept { segments: self.full.iter().cloned().collect(), now }
+    /// What there is. Nothing changes by it: whoever asks often must not push out what is kept.
+    pub fn kept(&self, now: Instant) -> Kept {
+        let current = self.current.clone().map(Arc::new);
+        Kept { segments: self.full.iter().cloned().chain(current).collect(), now }
     }
 
     /// Why nothing is being kept, if that is so.
@@ -184,5 +184,33 @@ impl Flavor for Bounded {
     fn finalize(mut self) -> postcard::Result<Vec<u8>> {
         self.out.shrink_to_fit();
         Ok(self.out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use telex_engine::Boot;
+    use telex_engine::config::Config;
+    use telex_engine::rng::Seed;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_often_pushes_nothing_out() {
+        let seed = Seed::from_number(1);
+        let mut machine = Signalling::new(Arc::new(Config::default()), seed, Boot::default());
+        let mut recorder = Recorder::new(1 << 20);
+        let mut actions = Vec::new();
+        for millis in 0..50 {
+            let now = Instant::from_millis(millis);
+            recorder.before(&machine, now, &Input::Wake);
+            machine.handle(now, Input::Wake, &mut actions);
+            recorder.after(&actions, None);
+            let before = recorder.octets();
+            let kept = recorder.kept(now);
+            assert_eq!(recorder.octets(), before);
+            assert_eq!(kept.segments.len(), 1);
+            assert_eq!(crate::entry::Entries::of(&kept.segments[0].log).count() as u64, millis + 1);
+        }
     }
 }

@@ -16,7 +16,7 @@ use telex_engine::auth::right_response;
 use telex_engine::border::{StreamEvent, StreamId};
 use telex_engine::config::{Config, Credentials};
 use telex_engine::sip::DigestCredentials;
-use telex_engine::{Actions, Input};
+use telex_engine::{Actions, Input, Signalling};
 
 use crate::entry::Checkpoint;
 use crate::file::Recording;
@@ -116,9 +116,9 @@ impl StandIns {
         hasher.chain_update(purpose).chain_update(secret).finalize().into()
     }
 
-    /// Replaces what streams brought: a secret may lie across two pieces. Gives the octets that waited in the machine
-    /// at the beginning, before and after.
-    fn streams(&self, recording: &mut Recording, waiting: &[(StreamId, &[u8])]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    /// Replaces what streams brought: a secret may lie across two pieces. Gives what shall stand for the octets that
+    /// waited in the machine at the beginning.
+    fn streams(&self, recording: &mut Recording, waiting: &[(StreamId, &[u8])]) -> Vec<(StreamId, Vec<u8>)> {
         let mut whole: BTreeMap<StreamId, Vec<u8>> =
             waiting.iter().map(|(stream, octets)| (*stream, octets.to_vec())).collect();
         for entry in &recording.entries {
@@ -133,7 +133,7 @@ impl StandIns {
         let mut prefixes = Vec::new();
         for (stream, old) in waiting {
             let new = whole.get(stream).and_then(|all| all.get(..old.len())).unwrap_or_default();
-            prefixes.push((old.to_vec(), new.to_vec()));
+            prefixes.push((*stream, new.to_vec()));
             done.insert(*stream, old.len());
         }
         for entry in &mut recording.entries {
@@ -151,27 +151,22 @@ impl StandIns {
     fn checkpoint(
         &self,
         checkpoint: &mut Checkpoint,
-        prefixes: &[(Vec<u8>, Vec<u8>)],
+        prefixes: &[(StreamId, Vec<u8>)],
     ) -> Result<(), postcard::Error> {
         let mut machine = checkpoint.machine()?;
         let config = self.config(machine.config());
         machine.assume_config(config);
-        checkpoint.state = postcard::to_stdvec(&machine)?;
         // What waits in a stream is replaced as its stream was; all else by itself.
-        let mut from = 0;
-        while let Some((start, new)) = next_of(&checkpoint.state, from, prefixes) {
-            let end = start + new.len();
-            if let Some(piece) = checkpoint.state.get_mut(from..start) {
-                self.octets(piece);
-            }
-            if let Some(place) = checkpoint.state.get_mut(start..end) {
-                place.copy_from_slice(new);
-            }
-            from = end;
+        for (stream, _) in prefixes {
+            machine.assume_unfinished(*stream, &[]);
         }
-        if let Some(rest) = checkpoint.state.get_mut(from..) {
-            self.octets(rest);
+        let mut state = postcard::to_stdvec(&machine)?;
+        self.octets(&mut state);
+        let mut machine: Signalling = postcard::from_bytes(&state)?;
+        for (stream, new) in prefixes {
+            machine.assume_unfinished(*stream, new);
         }
+        checkpoint.state = postcard::to_stdvec(&machine)?;
         checkpoint.machine().map(|_| ())
     }
 
@@ -179,7 +174,16 @@ impl StandIns {
         match input {
             // Done before.
             Input::Stream { .. } => {}
-            Input::Config { config, .. } => *config = self.config(config),
+            Input::Config { config, .. } => {
+                let mut replaced = Config::clone(&self.config(config));
+                for contact in replaced.phones.values_mut().filter_map(|phone| phone.contact.as_mut()) {
+                    let mut uri = contact.uri.as_bytes().to_vec();
+                    if self.octets(&mut uri) {
+                        contact.uri = String::from_utf8_lossy(&uri).into();
+                    }
+                }
+                *config = Arc::new(replaced);
+            }
             Input::Datagram { bytes, .. } => {
                 let mut octets = bytes.to_vec();
                 if self.octets(&mut octets) {
@@ -237,17 +241,21 @@ impl StandIns {
         while let Some(at) = find(octets, from, b"authorization") {
             from = at + b"authorization".len();
             let line = line_around(octets, at);
-            let Some(text) = octets.get(line.clone()).and_then(header_value) else { continue };
-            let Ok(given) = DigestCredentials::parse(text) else { continue };
-            if given.response().is_empty() {
-                continue;
-            }
+            // What cannot be read was computed from a secret all the same.
+            let text = octets.get(line.clone()).and_then(header_value);
+            let given = text.and_then(|text| DigestCredentials::parse(text).ok());
             from = line.end.max(from);
             // Every occurrence is replaced: a wrong one may stand beside the one that counts.
             for value in response_values(octets, &line) {
-                let same = octets.get(value.clone()) == Some(given.response().as_bytes());
-                let right = if same { self.right(octets, line.start, &given) } else { None };
+                let same = |given: &&DigestCredentials<'_>| {
+                    octets.get(value.clone()) == Some(given.response().as_bytes())
+                };
+                let given = given.as_ref().filter(same);
+                let right = given.and_then(|given| self.right(octets, line.start, given));
                 found.push(Response { line: line.clone(), value, right });
+            }
+            if let Some(value) = other_credentials(octets, &line) {
+                found.push(Response { line, value, right: None });
             }
         }
         found
@@ -268,16 +276,6 @@ impl StandIns {
         };
         known.iter().find(|(old, _)| is_right(old)).map(|(_, new)| (new.clone(), method.clone()))
     }
-}
-
-/// The first of these texts in `octets` at `from` or after, and what shall stand there.
-fn next_of<'p>(octets: &[u8], from: usize, texts: &'p [(Vec<u8>, Vec<u8>)]) -> Option<(usize, &'p [u8])> {
-    let found = texts.iter().filter_map(|(old, new)| {
-        let rest = octets.get(from..)?;
-        let at = rest.windows(old.len()).position(|window| window == old)?;
-        Some((from + at, new.as_slice()))
-    });
-    found.min_by_key(|(at, _)| *at)
 }
 
 /// Overwrites text with characters that its hash chooses.
@@ -327,13 +325,49 @@ fn response_values(octets: &[u8], line: &Range<usize>) -> Vec<Range<usize>> {
             continue;
         }
         skip += 1 + space(rest.get(skip + 1..).unwrap_or_default());
-        skip += usize::from(rest.get(skip) == Some(&b'"'));
+        let quoted = rest.get(skip) == Some(&b'"');
+        skip += usize::from(quoted);
         let value = rest.get(skip..).unwrap_or_default();
-        let length = value.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+        let length = match quoted {
+            true => quoted_length(value),
+            false => value.iter().take_while(|b| b.is_ascii_alphanumeric()).count(),
+        };
         found.push(from + skip..from + skip + length);
         from += skip + length;
     }
     found
+}
+
+/// Octets of a quoted string after its first quotation mark, up to its last or the end of what there is.
+fn quoted_length(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let within = |b: &u8| {
+        let goes_on = escaped || *b != b'"';
+        escaped = !escaped && *b == b'\\';
+        goes_on && !matches!(b, b'\r' | b'\n')
+    };
+    text.iter().copied().take_while(within).count()
+}
+
+/// Where credentials of another scheme than Digest stand: with Basic they are the password itself.
+fn other_credentials(octets: &[u8], line: &Range<usize>) -> Option<Range<usize>> {
+    let text = octets.get(line.clone())?;
+    let colon = text.iter().position(|&b| b == b':')?;
+    let name = text.get(..colon)?.trim_ascii_end();
+    if ![&b"authorization"[..], b"proxy-authorization"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    let is_space = |b: &&u8| b.is_ascii_whitespace();
+    let value = text.get(colon + 1..)?;
+    let scheme = value.trim_ascii_start();
+    let length = scheme.iter().take_while(|b| !is_space(b)).count();
+    if scheme.get(..length)?.eq_ignore_ascii_case(b"digest") {
+        return None;
+    }
+    let rest = scheme.get(length..)?.trim_ascii_start();
+    let end = line.start + text.trim_ascii_end().len();
+    let start = line.end - rest.len();
+    (start < end).then_some(start..end)
 }
 
 /// The method of the request whose header line begins at `line`.
@@ -361,7 +395,7 @@ fn uri_passwords(octets: &[u8]) -> Vec<Range<usize>> {
             continue;
         }
         let rest = octets.get(at + 1..).unwrap_or_default();
-        let user = rest.iter().take_while(|b| is_password(**b) || b";?/".contains(b)).count();
+        let user = rest.iter().take_while(|b| is_password(**b) || b";?/#".contains(b)).count();
         if user == 0 || rest.get(user) != Some(&b':') {
             continue;
         }
@@ -381,7 +415,7 @@ fn is_password(octet: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use telex_engine::config::Phone;
+    use telex_engine::config::{FixedContact, Phone};
 
     use super::*;
 
@@ -448,8 +482,54 @@ mod tests {
             found.into_iter().map(|range| text[range].to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(passwords("<sip:a:b@c>, SIPS:d;x=1:e%20f@g"), ["b", "e%20f"]);
+        assert_eq!(passwords("<sip:a#1:b@c>"), ["b"]);
         for none in ["sip:host:5060", "sip:a@b:5060", "<sip:h:1,sip:a@b>", "sip:[::1]:5060;x@y", "sip::x@y"] {
             assert!(passwords(none).is_empty(), "{none}");
         }
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_read_are_replaced_as_well() {
+        let (stand_ins, _) = stand_ins();
+        let secret = "0123456789abcdef0123456789abcdef";
+        let lines: [&[u8]; 7] = [
+            // The user name is Latin-1.
+            b"Authorization: Digest username=\"m\xfcller\", response=\"SECRET\"\r\n",
+            // A quotation mark is missing.
+            b"Authorization: Digest username=\"100, realm=\"t\", response=\"SECRET\"\r\n",
+            // The stream ends here.
+            b"Proxy-Authorization: Digest username=\"100\", response=\"SECRET",
+            b"Authorization: Digest username=\"100\", response=\"\\SECRET\"\r\n",
+            b"Authorization: Digest response=\"\", username=\"100\", response=SECRET\r\n",
+            b"Authorization: Basic SECRET\r\n",
+            b"proxy-authorization : Bearer\r\n  SECRET\r\n",
+        ];
+        for line in lines {
+            let line = [&b"REGISTER sip:telex SIP/2.0\r\n"[..], line, b"X: y"].concat();
+            let at = line.windows(6).position(|window| window == b"SECRET").unwrap();
+            let before = [&line[..at], secret.as_bytes(), &line[at + 6..]].concat();
+            let mut after = before.clone();
+            assert!(stand_ins.octets(&mut after));
+            assert_eq!(after.len(), before.len());
+            let shown = String::from_utf8_lossy(&after);
+            assert!(
+                !after.windows(8).any(|window| secret.as_bytes().windows(8).any(|s| s == window)),
+                "{shown}"
+            );
+            assert_eq!(after[..at - 1], before[..at - 1], "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_contact_of_the_configuration_is_replaced() {
+        let (stand_ins, mut config) = stand_ins();
+        let contact = FixedContact { uri: "sip:door:opensesame@192.0.2.7".into(), address: None };
+        config.phones.insert("door".into(), Phone { credentials: None, contact: Some(contact) });
+        let mut input = Input::Config { config: Arc::new(config), listeners: Vec::new() };
+        stand_ins.input(&mut input).unwrap();
+        let Input::Config { config, .. } = input else { unreachable!("it was one") };
+        let uri = &config.phones["door"].contact.as_ref().unwrap().uri;
+        assert!(uri.starts_with("sip:door:") && uri.ends_with("@192.0.2.7"), "{uri}");
+        assert!(!uri.contains("opensesame"), "{uri}");
     }
 }

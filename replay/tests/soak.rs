@@ -1,9 +1,11 @@
 //! Whole runs of the simulator, recorded and run again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use telex_engine::auth::right_response;
-use telex_engine::border::StreamEvent;
+use telex_engine::border::{Listener, ListenerId, StreamEvent, StreamId, Transport};
 use telex_engine::config::{Config, Credentials};
 use telex_engine::event::Event;
 use telex_engine::rng::Seed;
@@ -348,4 +350,46 @@ fn a_forged_state_is_refused_or_run_and_never_worse() {
     }
     let _ = std::panic::take_hook();
     assert!(refused > 0 && run > 0, "{refused} refused, {run} run");
+}
+
+/// One stream waits with an octet that stands everywhere, another with half of a secret.
+#[test]
+fn what_waits_in_streams_is_replaced_with_what_follows_it() {
+    let local: SocketAddr = "192.0.2.1:5060".parse().unwrap();
+    let listener = Listener { id: ListenerId(0), transport: Transport::Tcp, local };
+    let boot = Boot { listeners: vec![listener], ..Boot::default() };
+    let mut machine = Signalling::new(Arc::new(Config::default()), Seed::from_number(1), boot);
+    let mut recorder = Recorder::new(1 << 20);
+    let mut actions = Vec::new();
+    let now = Instant::from_millis(1);
+    let tell = |recorder: Option<&mut Recorder>, machine: &mut Signalling, actions: &mut Vec<_>, input| {
+        let Some(recorder) = recorder else { return machine.handle(now, input, actions) };
+        recorder.before(machine, now, &input);
+        actions.clear();
+        machine.handle(now, input, actions);
+        recorder.after(actions, machine.deadline().map(|deadline| deadline.at));
+    };
+    let stream = |id, event| Input::Stream { stream: StreamId(id), event };
+    let bytes = |id, text: &'static str| stream(id, StreamEvent::Bytes(Bytes::from_static(text.as_bytes())));
+    let (head, tail) = ("0123456789abcdef", "fedcba9876543210");
+    for id in [1, 3] {
+        let remote = SocketAddr::new([192, 0, 2, 7].into(), 4000 + id as u16);
+        let opened = StreamEvent::Opened { listener: Some(ListenerId(0)), local, remote };
+        tell(None, &mut machine, &mut actions, stream(id, opened));
+    }
+    tell(None, &mut machine, &mut actions, bytes(1, "s"));
+    let half = "REGISTER sip:telex SIP/2.0\r\nAuthorization: Digest username=\"100\",\r\n response=\"0123456789abcdef";
+    tell(None, &mut machine, &mut actions, bytes(3, half));
+    tell(Some(&mut recorder), &mut machine, &mut actions, bytes(3, "fedcba9876543210\"\r\nX: y"));
+    assert_eq!(machine.unfinished().count(), 2);
+
+    let order = Order { wanted: Wanted::All, before: Duration::ZERO };
+    let recording = recorder.kept(now).cut(&order, SecretKey::from_bytes([1; 32])).unwrap();
+    identical(&recording);
+    let octets = recording.write(Vec::new()).unwrap();
+    let has = |text: &str| octets.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!has(head) && !has(tail) && has("username=\"100\""));
+    let replaced = recording.checkpoint.machine().unwrap();
+    let lengths: Vec<_> = replaced.unfinished().map(|(id, waiting)| (id.0, waiting.len())).collect();
+    assert_eq!(lengths, [(1, 1), (3, half.len())]);
 }

@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets: what a stranger's octets reach in this crate, and nothing more. No part of any interface.
+//! Doors for the fuzz targets: what octets of strangers reach in this crate. No part of any interface.
 
 use std::path::Path;
 

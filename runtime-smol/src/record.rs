@@ -2,13 +2,15 @@
 
 use telex_engine::time::Instant;
 use telex_engine::{Action, Input, Signalling};
-use telex_replay::{Kept, Recorder, SecretKey};
+use telex_replay::{Kept, Recorder, Refusal, SecretKey};
 
 /// The ring, if there is one, and what stand-ins are made with.
 #[derive(Debug)]
 pub(crate) struct Tape {
     recorder: Option<Recorder>,
     key: SecretKey,
+    /// Whether it was told that nothing is being kept.
+    refused: bool,
 }
 
 /// What was kept, on its way to whoever makes a file of it.
@@ -23,7 +25,7 @@ pub(crate) struct Cutting {
 impl Tape {
     /// Keeps up to so many octets, or nothing. `key` is secret.
     pub(crate) fn new(memory: Option<usize>, key: Seed32) -> Self {
-        Self { recorder: memory.map(Recorder::new), key: SecretKey::from_bytes(key) }
+        Self { recorder: memory.map(Recorder::new), key: SecretKey::from_bytes(key), refused: false }
     }
 
     /// Follows a change of the configuration: what was kept stays as far as it fits.
@@ -34,11 +36,14 @@ impl Tape {
         }
     }
 
-    /// The machine is about to be handed `input`.
-    pub(crate) fn before(&mut self, machine: &Signalling, now: Instant, input: &Input) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.before(machine, now, input);
-        }
+    /// The machine is about to be handed `input`. Gives the reason when from now on nothing is kept: people should know
+    /// before they need it.
+    pub(crate) fn before(&mut self, machine: &Signalling, now: Instant, input: &Input) -> Option<Refusal> {
+        let recorder = self.recorder.as_mut()?;
+        recorder.before(machine, now, input);
+        let refusal = recorder.refusal();
+        let before = std::mem::replace(&mut self.refused, refusal.is_some());
+        refusal.filter(|_| !before)
     }
 
     /// This came of it.
@@ -49,8 +54,8 @@ impl Tape {
     }
 
     /// What there is. Whoever hands it out tells the machine new randomness at once.
-    pub(crate) fn cut(&mut self, now: Instant) -> Result<Cutting, String> {
-        let Some(recorder) = &mut self.recorder else {
+    pub(crate) fn cut(&self, now: Instant) -> Result<Cutting, String> {
+        let Some(recorder) = &self.recorder else {
             return Err(
                 "nothing is recorded: set [record] memory in the configuration, as in memory = \"16 MiB\""
                     .to_owned(),
@@ -65,3 +70,26 @@ impl Tape {
 
 /// As many random octets as a seed has.
 pub(crate) type Seed32 = [u8; 32];
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use telex_engine::Boot;
+    use telex_engine::config::Config;
+    use telex_engine::rng::Seed;
+
+    use super::*;
+
+    #[test]
+    fn that_nothing_is_kept_is_said_once() {
+        let machine = Signalling::new(Arc::new(Config::default()), Seed::from_number(1), Boot::default());
+        let mut tape = Tape::new(Some(64), [0; 32]);
+        let mut before = |millis| tape.before(&machine, Instant::from_millis(millis), &Input::Wake);
+        assert_eq!(before(1), Some(Refusal::TooSmall));
+        assert_eq!(before(2), None);
+        // It is tried again, and still does not fit.
+        assert_eq!(before(3_600_000), None);
+        assert!(tape.cut(Instant::from_millis(3_600_001)).is_err());
+    }
+}

@@ -302,8 +302,8 @@ impl Calls {
         self.all.remove(key);
     }
 
-    /// Whether this caller has to leave what room there is to others: three quarters of the calls there may be, or of
-    /// the media ports, are in use, and more than half of the calls are its own.
+    /// Whether this caller has to leave what room there is to others: three quarters of the calls there may be are in
+    /// use, or media ports are [`Ports::tight`], and more than half of the calls are its own.
     fn is_greedy(&self, caller: &str, most: usize) -> bool {
         let tight = self.all.len() >= most - most / 4 || self.ports.tight();
         tight && self.shares.get(caller).is_some_and(|share| *share > self.all.len() / 2)

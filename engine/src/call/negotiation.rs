@@ -90,7 +90,6 @@ impl Call {
         match self.consider(cx, party, body) {
             Ok(answer) => below.sessions.accept_offer(cx, &mut below.stack, leg, answer),
             Err(error) => {
-                self.parties[party].refuse();
                 let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
                 let warning = format!("{} telex \"{error}\"", error.warning());
                 below.sessions.reject_offer(cx, &mut below.stack, leg, status, &warning);
@@ -100,9 +99,10 @@ impl Call {
 
     fn consider(&mut self, cx: &mut Cx<'_>, id: PartyId, body: &[u8]) -> Result<bytes::Bytes, OfferError> {
         let held = self.parties[id].holds();
+        // An offer out of turn leaves the one that is open as it is.
         self.parties[id].offered(offer::read(body)?)?;
-        let chosen = self.chosen_for(id)?;
-        let answer = self.parties[id].answer(chosen, false)?;
+        let answer = self.chosen_for(id).and_then(|chosen| Ok(self.parties[id].answer(chosen, false)?));
+        let answer = answer.inspect_err(|_| self.parties[id].refuse())?;
         self.parties[id].tell_heard(cx, self.id, side(id), true);
         self.tell_hold(cx, id, held);
         self.put_media(cx);

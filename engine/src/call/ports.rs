@@ -8,7 +8,7 @@ use crate::mediactl::{LegId, MediaCommand, PortId, RoomId, ShardId};
 
 /// When fewer port pairs than this are free, or than a quarter of what was granted, more are asked for.
 const LOW_WATER: usize = 32;
-/// The last free pairs are not for callers who have most of the calls.
+/// The last free pairs are not for callers who have most of the calls; a quarter of what was granted when that is less.
 const RESERVE: usize = 16;
 /// Port pairs asked for at a time, at least.
 const GRANT: usize = 64;
@@ -88,12 +88,13 @@ impl Ports {
     }
 
     /// Whether what is left should go to those who have little: only few pairs are free at the moment, or no more are
-    /// to be had and three quarters are in use.
+    /// to be had and less than a quarter is free.
     pub(crate) fn tight(&self) -> bool {
         let granted: usize = self.pools.iter().map(|pool| pool.granted).sum();
         let free: usize = self.pools.iter().map(|pool| pool.free.len()).sum();
         let last = self.pools.iter().all(|pool| pool.exhausted);
-        free < RESERVE || (last && self.used >= granted / 4 * 3)
+        let quarter = granted.div_ceil(4);
+        free < if last { quarter } else { quarter.min(RESERVE) }
     }
 
     /// Gives a pair back.
@@ -150,5 +151,23 @@ mod tests {
         ports.pools[0].wanted = 64;
         ports.granted(ShardId(0), &pairs(2000, 3));
         assert!(ports.pools[0].exhausted);
+    }
+
+    #[test]
+    fn a_small_range_is_tight_only_at_its_end() {
+        for (count, left) in [(1, 0), (4, 0), (10, 2), (64, 15), (1000, 249)] {
+            for shards in [1, 2] {
+                let mut ports = Ports::new(shards);
+                ports.pools[0].wanted = usize::MAX;
+                ports.granted(ShardId(0), &pairs(1000, count));
+                let exhausted = shards == 1;
+                let left = if exhausted { left } else { left.min(RESERVE - 1) };
+                while ports.pools[0].free.len() > left {
+                    assert!(!ports.tight(), "{count} pairs, {shards} shards");
+                    ports.pools[0].free.pop_front();
+                }
+                assert!(ports.tight(), "{count} pairs, {shards} shards");
+            }
+        }
     }
 }

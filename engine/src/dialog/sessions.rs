@@ -346,7 +346,7 @@ impl Sessions {
         None
     }
 
-    /// Every leg, oldest slot first.
+    /// Whether there is such a session, and it has not begun to end.
     pub(crate) fn exists(&self, leg: LegKey) -> bool {
         self.all.get(leg).is_some_and(|s| s.phase != Phase::Ending)
     }

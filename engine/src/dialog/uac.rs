@@ -230,14 +230,15 @@ impl Sessions {
 }
 
 impl Session {
-    /// Sends our ACK again because the 2xx came again, by `flow` if the way that the ACK took is gone.
-    pub(super) fn repeat_ack(&self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32, flow: Flow) {
-        let ack = self.ack.as_ref().filter(|ack| ack.0 == cseq);
-        if let Some((_, way, bytes)) = ack.filter(|_| !cx.planted.is(Fault::SuccessNotAcknowledgedAgain)) {
-            let sent = stack.transport.transmit(cx, *way, bytes.clone());
-            if !sent {
-                stack.transport.transmit(cx, flow, bytes.clone());
-            }
+    /// Sends our ACK again because the 2xx came again: the way it went before, or, if that was a stream that is gone, the
+    /// way the 2xx came now.
+    pub(super) fn repeat_ack(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32, came: Flow) {
+        let ack = self.ack.as_mut().filter(|ack| ack.0 == cseq);
+        if let Some((_, flow, bytes)) = ack.filter(|_| !cx.planted.is(Fault::SuccessNotAcknowledgedAgain))
+            && !stack.transport.transmit(cx, *flow, bytes.clone())
+        {
+            *flow = came;
+            stack.transport.transmit(cx, came, bytes.clone());
         }
     }
 }

@@ -228,7 +228,8 @@ impl Sessions {
             cx.timers.cancel(reliable.again);
             cx.timers.cancel(reliable.give_up);
         }
-        if is_sdp(message) && session.theirs.is_none() {
+        // Of a session that ends the call knows nothing any more, and nobody would answer.
+        if is_sdp(message) && session.theirs.is_none() && session.phase != Phase::Ending {
             let cseq = message.cseq().ok()?.number;
             session.theirs = Some(Theirs { txn, method: Method::Prack, cseq, asked });
             return self.heard(leg, LegEvent::Offered { body: description(message) });

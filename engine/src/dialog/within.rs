@@ -350,12 +350,12 @@ impl Sessions {
 
 impl Session {
     /// Acknowledges a 2xx to a re-INVITE, for the first time or again.
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32, flow: Flow) {
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32, came: Flow) {
         if self.ack.as_ref().is_some_and(|ack| ack.0 == cseq) {
-            self.repeat_ack(cx, stack, cseq, flow);
+            self.repeat_ack(cx, stack, cseq, came);
         } else if let Some(dialog) = &mut self.dialog {
-            let (way, bytes) = acknowledge(cx, stack, dialog, cseq);
-            self.ack = Some((cseq, way, bytes));
+            let (flow, bytes) = acknowledge(cx, stack, dialog, cseq);
+            self.ack = Some((cseq, flow, bytes));
         }
     }
 

@@ -33,4 +33,10 @@ impl Signalling {
     pub fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
         self.tables.below.stack.transport.unfinished()
     }
+
+    /// Puts other octets, as many, in the place of those that a stream has brought. In between, for writing the state
+    /// without them, there may be none.
+    pub fn assume_unfinished(&mut self, stream: StreamId, octets: &[u8]) {
+        self.tables.below.stack.transport.assume_unfinished(stream, octets);
+    }
 }

@@ -58,6 +58,14 @@ impl Framer {
         self.buffer.extend_from_slice(octets);
     }
 
+    /// Puts other octets, as many, in the place of those that wait.
+    #[cfg(feature = "serde")]
+    pub(crate) fn assume_waiting(&mut self, octets: &[u8]) {
+        self.done = 0;
+        self.buffer.clear();
+        self.buffer.extend_from_slice(octets);
+    }
+
     /// Whether a message has begun and is not whole.
     pub fn is_within_message(&self) -> bool {
         self.waiting().iter().any(|b| !matches!(b, b'\r' | b'\n'))

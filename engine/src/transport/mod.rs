@@ -129,6 +129,7 @@ impl Transport {
     /// Takes new keys for everything that is hashed. O(n).
     pub(crate) fn rekey(&mut self, rng: &mut Rng) {
         self.gate.rekey(rng);
+        self.tag_key = HashKey::new(rng);
     }
 
     /// All streams in words.
@@ -141,6 +142,12 @@ impl Transport {
     #[cfg(feature = "serde")]
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
         self.streams.unfinished()
+    }
+
+    /// Puts other octets, as many, in the place of those that a stream has brought.
+    #[cfg(feature = "serde")]
+    pub(crate) fn assume_unfinished(&mut self, id: StreamId, octets: &[u8]) {
+        self.streams.assume_unfinished(id, octets);
     }
 
     /// Other sockets are bound from now on.
@@ -520,14 +527,16 @@ impl Transport {
         cx.report(Event::StreamOpened { remote });
     }
 
-    /// Why this peer may not open one more stream, if so.
+    /// Why this peer may not open one more stream, if so. The last eighth of the room is for known sources and for
+    /// streams of ours, which calls need.
     fn no_stream_for(&self, remote: SocketAddr) -> Option<&'static str> {
-        let source = remote.ip();
-        let stranger = self.streams.share(source) >= limits::STREAMS_OF_STRANGER && !self.gate.knows(source);
-        match self.streams.len() >= limits::STREAMS {
-            true => Some("streams"),
-            false => stranger.then_some("streams of one stranger"),
+        let (source, live) = (remote.ip(), self.streams.len());
+        if self.gate.knows(source) {
+            return (live >= limits::STREAMS).then_some("streams");
         }
+        let many = self.streams.share(source) >= limits::STREAMS_OF_STRANGER;
+        let full = live >= limits::STREAMS / 8 * 7;
+        if full { Some("streams of strangers") } else { many.then_some("streams of one stranger") }
     }
 
     fn connect(&mut self, cx: &mut Cx<'_>, remote: SocketAddr) -> Option<StreamId> {

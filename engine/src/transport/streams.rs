@@ -80,6 +80,13 @@ impl Streams {
         self.live.iter().map(|(id, stream)| (*id, stream.framer.waiting()))
     }
 
+    #[cfg(feature = "serde")]
+    pub(super) fn assume_unfinished(&mut self, id: StreamId, octets: &[u8]) {
+        if let Some(stream) = self.live.get_mut(&id) {
+            stream.framer.assume_waiting(octets);
+        }
+    }
+
     /// A stream begins. It has until the timer of its stage fires.
     pub(super) fn add(
         &mut self,

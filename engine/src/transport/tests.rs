@@ -272,7 +272,12 @@ fn a_malformed_request_is_answered_with_the_reason_when_it_can_be() {
         world.bench.out.truncate(1);
         world.bench.sent_one().1
     };
-    assert_eq!(again(), again(), "the To tag of a stateless answer stays (RFC 3261 §8.2.7)");
+    let before = again();
+    assert_eq!(before, again(), "the To tag of a stateless answer stays (RFC 3261 §8.2.7)");
+    world.transport.rekey(&mut Rng::new(crate::rng::Seed::from_number(2), crate::rng::Purpose::Hash));
+    assert!(world.datagram("192.0.2.7:5062", wire(&bad)).is_none());
+    world.bench.out.truncate(1);
+    assert_ne!(before, world.bench.sent_one().1, "what was handed out does not say the tags to come");
 
     let method = OPTIONS.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE");
     assert!(world.datagram("192.0.2.7:5062", wire(&method)).is_none());
@@ -447,17 +452,30 @@ fn a_connection_that_takes_too_long_is_given_up() {
 #[test]
 fn streams_over_the_limit_are_refused() {
     let mut world = World::new();
-    for n in 0..limits::STREAMS as u64 {
+    let open = |world: &mut World, n: usize| {
         let remote = SocketAddr::new(IpAddr::from([10, 1, (n >> 12) as u8, (n >> 6) as u8]), n as u16);
-        world.accept(2 * n + 1, &remote.to_string());
-    }
-    world.bench.out.clear();
-    let over = StreamId(2 * limits::STREAMS as u64 + 1);
-    world.accept(over.0, "10.9.9.9:9999");
-    let refused =
-        [Action::Disconnect { stream: over }, Action::Report(Event::Overload { what: "streams".into() })];
-    assert_eq!(world.bench.out, refused);
+        world.accept(2 * n as u64 + 1, &remote.to_string());
+    };
+    let refused = |world: &mut World, remote: &str, what: &'static str| {
+        let over = StreamId(2 * limits::STREAMS as u64 + 1);
+        world.bench.out.clear();
+        world.accept(over.0, remote);
+        let disconnect = Action::Disconnect { stream: over };
+        assert_eq!(world.bench.out, [disconnect, Action::Report(Event::Overload { what: what.into() })]);
+    };
+    let of_strangers = limits::STREAMS / 8 * 7;
+    (0..of_strangers).for_each(|n| open(&mut world, n));
+    assert_eq!(world.transport.streams(), of_strangers);
+    refused(&mut world, "10.9.9.9:9999", "streams of strangers");
+    // The rest is for who is known, and for us.
     let tcp = border::Transport::Tcp;
+    assert!(world.transport.target(&mut world.bench.cx(), tcp, address("192.0.2.9:5060")).is_some());
+    for n in of_strangers..limits::STREAMS - 1 {
+        world.transport.know(SocketAddr::from(([10, 1, (n >> 12) as u8, (n >> 6) as u8], 0)));
+        open(&mut world, n);
+    }
+    world.transport.know(address("10.9.9.9:9999"));
+    refused(&mut world, "10.9.9.9:9999", "streams");
     assert_eq!(world.transport.target(&mut world.bench.cx(), tcp, address("192.0.2.8:5060")), None);
     assert_eq!(world.transport.streams(), limits::STREAMS);
 }

@@ -1,9 +1,9 @@
 //! What must hold whatever is said to an exchange.
 //!
-//! - Nothing panics, `check()` of signalling and of every shard holds after every input, and no machine asks to be woken
-//!   again and again at one moment.
-//! - Every message sent is whole: it parses without defect, obeys its Content-Length, and validates; only a 400 or 505 may carry
-//!   back header fields that were broken when they came.
+//! - Nothing panics, `check()` of signalling and of every shard holds after every input, and no machine asks to be
+//!   woken again and again at one moment.
+//! - Every message sent is whole: it parses without defect, obeys its Content-Length, and validates; only a 400 or
+//!   505 may carry back header fields that were broken when they came.
 //! - A request goes out with a branch of RFC 3261, Max-Forwards and exactly one Via.
 //! - Nothing is sent through a stream that is closed; streams of ours have even numbers.
 //! - One input has a bounded number of effects.

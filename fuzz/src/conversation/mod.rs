@@ -1,10 +1,10 @@
-//! Whole conversations: octets, time and everything else that a driver may hand in, into a whole exchange, signalling and
-//! media, in any order.
+//! Whole conversations: octets, time and everything else that a driver may hand in, into a whole exchange, signalling
+//! and media, in any order.
 //!
-//! An input is one octet of options and then steps of four octets each. Steps speak of what was said before ("answer the
-//! third latest request", "send that message again, late and from elsewhere"), and phones fill in the tags, branches,
-//! nonces and session descriptions, so that any octets get deep into calls. What is asserted after every step and at the
-//! end stands in `judge.rs`.
+//! An input is one octet of options and then steps of four octets each. Steps speak of what was said before ("answer
+//! the third latest request", "send that message again, late and from elsewhere"), and phones fill in the tags,
+//! branches, nonces and session descriptions, so that any octets get deep into calls. What is asserted after every
+//! step and at the end stands in `judge.rs`.
 
 mod body;
 mod judge;

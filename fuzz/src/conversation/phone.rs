@@ -1,5 +1,5 @@
-//! What phones say: requests and responses with everything filled in from what was heard before. They are written by hand,
-//! without the engine's writer.
+//! What phones say: requests and responses with everything filled in from what was heard before. They are written by
+//! hand, without the engine's writer.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

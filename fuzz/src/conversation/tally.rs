@@ -1,4 +1,5 @@
-//! What conversations reached, counted by name. Only outside the fuzzer, where somebody asks: `cargo run -- tally PATH...`.
+//! What conversations reached, counted by name. Only outside the fuzzer, where somebody asks: `cargo run -- tally
+//! PATH...`.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,6 +1,6 @@
-//! A capture file: read to where it makes sense, understood, and shown in every way there is. With an odd first octet the
-//! rest is datagrams and segments that are put into a whole capture first, so that the fuzzer need not find out the formats
-//! around them.
+//! A capture file: read to where it makes sense, understood, and shown in every way there is. With an odd first octet
+//! the rest is datagrams and segments that are put into a whole capture first, so that the fuzzer need not find out
+//! the formats around them.
 
 use telex_capture::{Analyser, Options, json, ladder, svg, text, wav};
 

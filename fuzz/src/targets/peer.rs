@@ -5,7 +5,8 @@
 //! - heads that are not ASCII, have folds or bare line ends, or a header field without value: the peer trims and cuts
 //!   lines otherwise (RFC 3261 §7.3.1 allows ours);
 //! - a header field that may stand once and stands twice, or a list in several fields;
-//! - parameter names in capitals (the peer compares them with case), `%` (it unescapes), `"` and `\` (it keeps escapes);
+//! - parameter names in capitals (the peer compares them with case), `%` (it unescapes), `"` and `\` (it keeps
+//!   escapes);
 //! - methods that are not letters only: the peer cuts them short;
 //! - white space and odd characters in the sent-by of a Via;
 //! - tags and branches that are no tokens (RFC 3261 §25.1): both parsers take some of them, the peer cuts them short.

@@ -1,4 +1,5 @@
-//! The text of a simulator's plan: read, written and read again it is the same plan; what is refused is told with a place.
+//! The text of a simulator's plan: read, written and read again it is the same plan; what is refused is told with a
+//! place.
 
 use telex_sim::Plan;
 

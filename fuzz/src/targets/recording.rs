@@ -1,6 +1,6 @@
-//! A recording of the flight recorder: read to where it makes sense. With 0 as first octet it is the file as it is, with 1
-//! blocks that get their checksums here, and with 2 entries that follow the state of an exchange at rest: they are
-//! replayed, whatever inputs they hold.
+//! A recording of the flight recorder: read to where it makes sense. With 0 as first octet it is the file as it is,
+//! with 1 blocks that get their checksums here, and with 2 entries that follow the state of an exchange at rest: they
+//! are replayed, whatever inputs they hold.
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,6 +26,7 @@ static QUIET: LazyLock<Vec<u8>> = LazyLock::new(|| {
         header: Header { build: telex_replay::build(), ..Header::default() },
         checkpoint: Checkpoint::of(&machine, 0, Instant::ZERO),
         entries: Vec::new(),
+        starts: Vec::new(),
         torn: None,
     };
     let mut file = recording.write(Vec::new()).expect("memory takes all");

@@ -1,5 +1,6 @@
-//! A session description, and what offer and answer make of it: its lines written again read the same, the values that are
-//! understood too, our answer to an offer is a fitting answer, and a whole negotiation ends with both sides in agreement.
+//! A session description, and what offer and answer make of it: its lines written again read the same, the values
+//! that are understood too, our answer to an offer is a fitting answer, and a whole negotiation ends with both sides
+//! in agreement.
 
 use telex_engine::offer::{self, Description, Direction, Local, Negotiation, Said};
 use telex_engine::sdp::{Connection, Fmtp, MediaLine, Origin, Rtcp, Rtpmap, Section, Session, Writer};

@@ -52,8 +52,12 @@ fn time(text: &str) -> Result<Duration, String> {
 pub(super) fn cut(options: &Cut) -> Result<(), Failure> {
     let before = u64::try_from(options.before.as_millis()).unwrap_or(u64::MAX);
     let request = CutRequest { call: options.call.clone(), before };
-    let (cut, octets) = control::cut(&options.running.socket(), request)?;
     let path = options.output.clone().unwrap_or_else(|| default_name(options.call.as_deref()));
+    // Known before phones are challenged once more for nothing.
+    if path.symlink_metadata().is_ok() {
+        return Err(is_there(&path).into());
+    }
+    let (cut, octets) = control::cut(&options.running.socket(), request)?;
     write(&path, &octets)?;
     let mut recording = Recording::read(&mut octets.as_slice()).map_err(|e| e.to_string())?;
     recording
@@ -77,13 +81,19 @@ fn write(path: &Path, octets: &[u8]) -> Result<(), String> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
             match e.kind() {
-                std::io::ErrorKind::AlreadyExists => {
-                    format!("{shown} is there already: name another file with -o")
-                }
+                std::io::ErrorKind::AlreadyExists => is_there(path),
                 _ => format!("cannot write {shown}: {e}"),
             }
         })?;
-    file.write_all(octets).map_err(|e| format!("cannot write {shown}: {e}"))
+    file.write_all(octets).map_err(|e| {
+        // Half a recording would only stand in the way of the next.
+        let _ = std::fs::remove_file(path);
+        format!("cannot write {shown}: {e}")
+    })
+}
+
+fn is_there(path: &Path) -> String {
+    format!("{} is there already: name another file with -o", path.display())
 }
 
 /// Says what was written, after running it once.
@@ -109,4 +119,34 @@ fn report(path: &Path, recording: &Recording, json: bool) -> Result<(), Failure>
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_recording_is_for_its_owner_and_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.tlx");
+        write(&path, b"one").unwrap();
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let linked = directory.path().join("b.tlx");
+        symlink(directory.path().join("nowhere"), &linked).unwrap();
+        for taken in [&path, &linked] {
+            assert!(write(taken, b"two").unwrap_err().contains("is there already"));
+            assert!(taken.symlink_metadata().is_ok());
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert!(!directory.path().join("nowhere").exists());
+    }
+
+    #[test]
+    fn names_of_files_hold_nothing_of_a_shell() {
+        assert_eq!(default_name(Some("../a b;c@d")), PathBuf::from("call-.._a_b_c_d.tlx"));
+        assert_eq!(default_name(None), PathBuf::from("all.tlx"));
+    }
 }

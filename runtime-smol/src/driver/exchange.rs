@@ -276,10 +276,14 @@ impl Exchange {
             }
             Arrival::Asked(Question::Cut { answer }) => {
                 let cutting = self.parts.tape.cut(self.parts.options.clock.now());
-                let cut = cutting.is_ok();
+                // Nothing is handed out when there is no other randomness to go on with.
+                let cutting = cutting.and_then(|cutting| Ok((cutting, super::random()?)));
+                let seed = cutting.as_ref().ok().map(|(_, seed)| Seed::from_bytes(*seed));
                 // Who asked may have gone.
-                if answer.try_send(cutting).is_ok() && cut {
-                    self.reseed();
+                if answer.try_send(cutting.map(|(cutting, _)| cutting)).is_ok()
+                    && let Some(seed) = seed
+                {
+                    self.reseed(seed);
                 }
             }
             Arrival::Asked(Question::Engine { request, answer }) => {
@@ -296,7 +300,9 @@ impl Exchange {
 
     fn handle(&mut self, input: Input) {
         let now = self.parts.options.clock.now();
-        self.parts.tape.before(&self.parts.machine, now, &input);
+        if let Some(refusal) = self.parts.tape.before(&self.parts.machine, now, &input) {
+            self.parts.desk.note(Severity::Warning, format!("nothing is recorded: {refusal}"));
+        }
         self.parts.machine.handle(now, input, &mut self.actions);
         self.parts.tape.after(&self.parts.machine, &self.actions);
         let mut actions = std::mem::take(&mut self.actions);
@@ -307,11 +313,8 @@ impl Exchange {
     }
 
     /// What was handed out says what randomness came from; from now on it comes from elsewhere.
-    fn reseed(&mut self) {
-        match super::random() {
-            Ok(seed) => self.handle(Input::Seed(Seed::from_bytes(seed))),
-            Err(error) => self.parts.desk.note(Severity::Error, error),
-        }
+    fn reseed(&mut self, seed: Seed) {
+        self.handle(Input::Seed(seed));
         let note = "a recording was cut for an operator; nonces and tags come from new randomness now";
         self.parts.desk.note(Severity::Info, note);
     }

@@ -338,6 +338,49 @@ fn an_offer_in_a_prack_is_answered_in_its_response() {
     assert_eq!(answered.status().unwrap().code(), 200);
 }
 
+/// A PRACK of alice's for our first reliable response, with an offer.
+fn offering_prack(progress: &Message) -> String {
+    let held = OFFER.replace("o=- 1 1", "o=- 1 2") + "a=sendonly\n";
+    inside(progress, "PRACK", 2, &held).replace("Max-Forwards", "RAck: 1 1 INVITE\nMax-Forwards")
+}
+
+#[test]
+fn an_offer_in_a_prack_before_the_first_is_answered_costs_the_call_nothing() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "Require: 100rel\n", OFFER));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
+    let ringing = world.only("SIP/2.0 180");
+    world.send(ALICE, &offering_prack(&ringing));
+    world.only("SIP/2.0 500");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let answered = world.only("SIP/2.0 200");
+    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0\r\n"));
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    assert_eq!(world.lines(), "", "that was the answer, and no offer which her ACK would have to answer");
+    assert_eq!(world.telex.stats().calls, 1);
+}
+
+#[test]
+fn an_offer_in_a_prack_is_answered_even_when_the_call_is_over() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "Require: 100rel\n", OFFER));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
+    let ringing = world.only("SIP/2.0 180");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let answered = world.only("SIP/2.0 200");
+    world.send(BOB, &from_bob(&asked, "BYE", 1, "", ""));
+    world.sent();
+    world.send(ALICE, &offering_prack(&ringing));
+    assert_eq!(world.lines(), "alice: SIP/2.0 200 OK\n");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    let bye = world.only("BYE");
+    world.send(ALICE, &respond(&bye, "200 OK", "", ""));
+    world.pass(Duration::from_secs(40));
+    all_quiet(&world);
+}
+
 #[test]
 fn who_requires_reliability_and_offers_nothing_gets_the_offer_in_the_2xx() {
     let mut world = World::new();

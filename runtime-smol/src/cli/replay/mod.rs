@@ -13,13 +13,14 @@ use clap::Args;
 use telex_replay::{Change, Place, Recording, Replayer, Tally, words};
 
 use super::print;
+use crate::log::Escaped;
 
 /// Exit status when a recording cannot be read, or not to its end.
 const UNREADABLE: u8 = 2;
 
 /// Run a recording again and compare every output with what was recorded, octet for octet.
 ///
-/// Exit status: 0 all is identical; 1 something differs; 2 the recording cannot be read to its end: what can be is run.
+/// Exit status: 0 all that was run is identical, with --at up to there; 1 something differs; 2 the recording cannot be read to its end: what can be is run.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// A recording: what `telex record cut` or `telex sim --record` wrote.
@@ -54,7 +55,12 @@ pub(super) struct Replay {
 
 /// Runs the command.
 pub(super) fn main(options: &Replay) -> ExitCode {
-    match run(options) {
+    let broke = || {
+        Err("this recording breaks the exchange: it is damaged, or there is a mistake in telex".to_owned())
+    };
+    // What breaks is told in one line.
+    std::panic::set_hook(Box::new(|_| {}));
+    match std::panic::catch_unwind(|| run(options)).unwrap_or_else(|_| broke()) {
         Ok(code) => code,
         Err(text) => {
             tell(&text);
@@ -77,8 +83,6 @@ fn read(path: &Path) -> Result<Recording, String> {
 
 fn run(options: &Replay) -> Result<ExitCode, String> {
     let recording = read(&options.file)?;
-    // What breaks is told below, in one line.
-    std::panic::set_hook(Box::new(|_| {}));
     let mut replayer = Replayer::new(&recording, &options.changes).map_err(|e| e.to_string())?;
     match options.at {
         _ if options.interactive => {
@@ -95,12 +99,27 @@ fn run(options: &Replay) -> Result<ExitCode, String> {
             conclude(&recording, &tally, options);
         }
     }
+    let tally = replayer.tally();
+    if options.at.is_some() || options.interactive {
+        aside(tally);
+    }
     if let Some(torn) = &recording.torn {
         let shown = options.file.display();
         tell(&format!("{shown}: it stops making sense at octet {}: {}", torn.offset, torn.why));
         return Ok(ExitCode::from(UNREADABLE));
     }
     Ok(if replayer.tally().is_identical() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is shown of a moment is not what was when the replay has left the recording before.
+fn aside(tally: &Tally) {
+    let differs = tally.difference.as_ref().map(|difference| difference.step);
+    let parts = tally.parting.as_ref().map(|parting| parting.step);
+    if let Some(step) = differs.into_iter().chain(parts).min() {
+        tell(&format!(
+            "from input #{step} on this differs from the recording; replay it without --at to see how"
+        ));
+    }
 }
 
 fn conclude(recording: &Recording, tally: &Tally, options: &Replay) {
@@ -124,7 +143,7 @@ fn conclude(recording: &Recording, tally: &Tally, options: &Replay) {
         });
         print(&format!("{document}\n"));
     } else {
-        recording.header.notes.iter().for_each(|note| print(&format!("{note}\n")));
+        recording.header.notes.iter().for_each(|note| print(&format!("{}\n", Escaped(note))));
         print(&tally.to_string());
     }
 }

@@ -34,10 +34,10 @@ pub(super) fn walk(
         }
         let line = if line.trim().is_empty() { last.clone() } else { line.trim().to_owned() };
         let (order, rest) = line.split_once(' ').map_or((line.as_str(), ""), |(a, b)| (a, b.trim()));
-        let count = if rest.is_empty() { 1 } else { rest.parse().unwrap_or(1) };
+        let count: usize = if rest.is_empty() { 1 } else { rest.parse().unwrap_or(1) };
         match order {
             "n" => {
-                for _ in 0..count {
+                for _ in 0..count.min(recording.entries.len() - replayer.position()) {
                     events::on(recording, replayer, messages)?;
                 }
             }
