@@ -231,7 +231,9 @@ impl<'a> Uri<'a> {
                 let ours = self.param(name).flatten().unwrap_or_default();
                 same_escaped(ours, theirs.unwrap_or_default(), true)
             }
-            None => !["user", "ttl", "method", "maddr"].iter().any(|n| same_escaped(name, n, true)),
+            None => {
+                !["user", "ttl", "method", "maddr", "transport"].iter().any(|n| same_escaped(name, n, true))
+            }
         })
     }
 
@@ -684,6 +686,8 @@ mod tests {
             ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
             ("sip:bob@biloxi.com;transport=udp", "sip:bob@biloxi.com:5060;transport=udp"),
             ("sip:bob@biloxi.com:6000;transport=tcp", "sip:bob@biloxi.com"),
+            ("sip:bob@biloxi.com;transport=udp", "sip:bob@biloxi.com"),
+            ("sip:bob@192.0.2.1:5060", "sip:bob@192.0.2.1:5060;transport=tcp"),
             ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
             ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
             ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
+use crate::plan::Plan;
 
 /// A server transaction of the exchange as it can be seen from outside.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ struct Asked {
 pub(crate) struct Answers {
     asked: BTreeMap<(String, String), Asked>,
     late: Duration,
+    /// Passwords and extensions come and go.
+    reloads: bool,
     /// INVITEs without any response yet, by the time they must have one.
     trying: Vec<(Instant, (String, String))>,
 }
@@ -33,9 +36,9 @@ pub(crate) struct Answers {
 const TRYING: Duration = Duration::from_millis(210);
 
 impl Answers {
-    /// The host wakes the exchange up to `late` too late.
-    pub(crate) fn new(late: Duration) -> Self {
-        Self { late, ..Self::default() }
+    /// The host may wake the exchange too late, and its operators may change who is known.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self { late: plan.host.late, reloads: !plan.operators.is_empty(), ..Self::default() }
     }
 
     /// A message arrives.
@@ -88,6 +91,8 @@ impl Answers {
             (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
             // Who guesses passwords is told to wait before a challenge is made for the same request once more.
             (Some(known), 503) if exit.is_provoked() && is_of(known, &[" 401 ", " 503 "]) => {}
+            // What was challenged without keeping anything is judged anew when it comes again.
+            (Some(known), _) if self.reloads && exit.is_provoked() && is_of(known, &[" 401 "]) => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());
                 return Err(broken("nothing_after_final", exit.now, reason));

@@ -40,7 +40,7 @@ impl Border {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             requests: Requests::default(),
-            answers: Answers::new(plan.host.late),
+            answers: Answers::new(plan),
             retransmissions: Retransmissions::new(plan),
             acks: Acks::default(),
             within: Within::default(),
