@@ -101,7 +101,8 @@ impl Access {
         self.no_amplification(exit)
     }
 
-    /// `credentials_come_first` and `nonces_count_once`: what is accepted was asked for by somebody who knows the secret.
+    /// `credentials_come_first` and `nonces_count_once`: what is accepted was asked for by somebody who knows the
+    /// secret.
     fn accepts(&mut self, exit: &Exit<'_>, requests: &Requests) -> Verdict {
         let (msg, method) = (exit.msg, exit.msg.method());
         let Some(asked) = requests.asked(msg, method).filter(|_| !msg.is_request()) else { return Ok(()) };

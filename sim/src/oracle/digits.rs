@@ -8,8 +8,8 @@ use crate::expect;
 use crate::phone::{Leg, Phone, Pressed};
 use crate::plan::Plan;
 
-/// `digits_arrive_once`: what a party heard is what the other pressed, each key once and in order. When nothing was lost
-/// on the way nothing is missing either, and every packet is as it was sent (RFC 4733 §2.5).
+/// `digits_arrive_once`: what a party heard is what the other pressed, each key once and in order. When nothing was
+/// lost on the way nothing is missing either, and every packet is as it was sent (RFC 4733 §2.5).
 pub(crate) fn digits_arrive_once(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
     for leg in phones.iter().flat_map(|phone| &phone.legs).filter(|leg| !leg.digits.is_empty()) {
         let echo = plan.calls[leg.call].dial == "*43";

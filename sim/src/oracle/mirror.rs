@@ -4,8 +4,8 @@ use super::requests::Requests;
 use super::{Exit, Verdict, broken};
 use crate::text::Msg;
 
-/// `answered_as_asked`: Via, From, To, Call-ID and CSeq of a response are those of its request (RFC 3261 §8.2.6.2); only
-/// the topmost Via gains `received` and `rport`, and To a tag.
+/// `answered_as_asked`: Via, From, To, Call-ID and CSeq of a response are those of its request (RFC 3261 §8.2.6.2);
+/// only the topmost Via gains `received` and `rport`, and To a tag.
 pub(crate) fn answered_as_asked(exit: &Exit<'_>, requests: &Requests) -> Verdict {
     if exit.msg.is_request() {
         return Ok(());
