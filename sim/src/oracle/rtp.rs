@@ -42,7 +42,7 @@ impl Streams {
             *out = fresh;
             (voice.map(|v| v.0) == again.feed.map(|f| f.0))
                 .then(|| format!("source {:x} after {:x}", rtp.ssrc, again.ssrc))
-        } else if next || voice.is_none() || voice == out.feed {
+        } else if next || voice.is_none() || out.feed.is_none() || voice == out.feed {
             None
         } else {
             Some(format!("sequence number {} after {}", rtp.sequence, out.highest))
@@ -50,7 +50,8 @@ impl Streams {
         if rtp.sequence.wrapping_sub(out.highest) < 0x8000 {
             out.highest = rtp.sequence;
         }
-        out.feed = voice.or(out.feed);
+        // A key may begin a new feed, and does not say with which numbers.
+        out.feed = voice;
         match fault {
             Some(why) => Err(broken("one_rtp_stream", now, format!("{why} from port {from} to {to}"))),
             None => Ok(()),
