@@ -230,8 +230,8 @@ impl Sessions {
 }
 
 impl Session {
-    /// Sends our ACK again because the 2xx came again: the way it went before, or, if that was a stream that is gone, the
-    /// way the 2xx came now.
+    /// Sends our ACK again because the 2xx came again: the way it went before, or, if that was a stream that is gone,
+    /// the way the 2xx came now.
     pub(super) fn repeat_ack(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, cseq: u32, came: Flow) {
         let ack = self.ack.as_mut().filter(|ack| ack.0 == cseq);
         if let Some((_, flow, bytes)) = ack.filter(|_| !cx.planted.is(Fault::SuccessNotAcknowledgedAgain))

@@ -1,9 +1,9 @@
 //! A call in the simulated world, and its ladder.
 //!
-//! A plan says what people do and what the network does to them, as text: 100 calls 101, 101 rings and answers, holds for
-//! a while, and 100 hangs up; a quarter of all packets is lost. The seed decides which. Run it with another seed and other
-//! packets are lost; run it twice with the same one and nothing differs, not even a tag. `telex sim --plan FILE` runs such
-//! a plan from a file.
+//! A plan says what people do and what the network does to them, as text: 100 calls 101, 101 rings and answers, holds
+//! for a while, and 100 hangs up; a quarter of all packets is lost. The seed decides which. Run it with another seed
+//! and other packets are lost; run it twice with the same one and nothing differs, not even a tag. `telex sim --plan
+//! FILE` runs such a plan from a file.
 //!
 //! ```text
 //! cargo run -p telex-examples --bin sim_ladder [SEED]

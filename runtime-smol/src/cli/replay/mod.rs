@@ -20,7 +20,8 @@ const UNREADABLE: u8 = 2;
 
 /// Run a recording again and compare every output with what was recorded, octet for octet.
 ///
-/// Exit status: 0 all that was run is identical, with --at up to there; 1 something differs; 2 the recording cannot be read to its end: what can be is run.
+/// Exit status: 0 all that was run is identical, with --at up to there; 1 something differs; 2 the recording cannot
+/// be read to its end: what can be is run.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// A recording: what `telex record cut` or `telex sim --record` wrote.
