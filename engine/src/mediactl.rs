@@ -166,7 +166,8 @@ pub struct LegSpec {
     pub audio: Option<Payload>,
     /// The telephone-event payload in use, if agreed (RFC 4733).
     pub events: Option<Payload>,
-    /// Every payload type this party may send, and its number on the other leg of a relay room.
+    /// Every payload type this party may send, and its number on the other leg of a relay room, or towards the party
+    /// itself in an echo.
     pub accept: Vec<PayloadMap>,
     /// Milliseconds of audio per packet that we produce.
     pub ptime: u8,

@@ -190,7 +190,8 @@ impl Leg {
         let own = || [self.spec.audio, self.spec.events].iter().flatten().any(|p| p.number == number);
         let known = map.is_some() || own();
         let to = if self.listener == Listener::Itself {
-            Some(number).filter(|_| known)
+            // A party may send by our numbers and want its own (RFC 3264 §6.1).
+            map.map(|m| m.to).or(Some(number).filter(|_| known))
         } else {
             map.map(|m| if self.planted.is(Fault::PayloadTypeKept) { m.from } else { m.to })
         };
