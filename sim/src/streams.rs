@@ -80,6 +80,9 @@ impl Streams {
         for (id, stream) in &mut self.all {
             if stream.phone_open || stream.exchange_open {
                 told.push((stream.phone, *id));
+            } else if !id.0.is_multiple_of(2) {
+                // A phone may be opening it: it meets nobody, or the exchange that has started again.
+                continue;
             }
             (stream.phone_open, stream.exchange_open, stream.waiting) = (false, false, None);
             stream.broken = true;
