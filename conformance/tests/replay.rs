@@ -97,13 +97,12 @@ fn what_sipp_did_is_cut_and_replays_identical() {
         assert!(!has(&secret.ha1_md5) && !has(&secret.ha1_sha256.unwrap()) && !has(PASSWORD.as_bytes()));
     }
 
-    // Whoever was registered goes on under the new randomness, and one call can be had alone.
+    // Whoever was registered goes on under the new randomness, and one call can be had with what it began upon.
     calls(&ground, &exchange, [on(ground.address()), bob], Udp, 20);
     let one = cut(&exchange, &ground, &["--call", "410", "--before", "0s"], "one.tlx");
     let (code, said) = replay(&one, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("first difference: none"), "{said}");
-    assert!(fs::metadata(&one).unwrap().len() < fs::metadata(&all).unwrap().len() / 4);
 
     // Another timer constant is found by the packet that it moves.
     let (code, said) = replay(&all, &["--set", "ring=1s", "--set", "t1=50ms"]);
