@@ -171,8 +171,8 @@ impl World<'_> {
             let legs = &self.phones[plan.calls[*call].caller].legs;
             legs.iter().any(|l| l.call == *call && l.side == Side::Caller && l.ended.is_none())
         };
-        // Of several such calls the INVITEs that had to wait leave in the order of the calls; a second one to a phone goes
-        // to another contact of its.
+        // Of several such calls the INVITEs that had to wait leave in the order of the calls; a second one to a phone
+        // goes to another contact of its.
         let begun = || {
             let mut fitting =
                 (0..plan.calls.len()).filter(|c| plan.calls[*c].at <= self.now && fits(c) && calling(c));
