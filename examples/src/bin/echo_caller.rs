@@ -124,32 +124,50 @@ fn talk(socket: &UdpSocket, remote: SocketAddr) -> io::Result<BTreeMap<u16, Dura
     let start = Instant::now();
     let mut sent = Vec::new();
     let mut echoed = BTreeMap::new();
-    let mut buffer = [0; 2048];
-    // A few frames of patience for the last ones.
-    for frame in 0..PACKETS + 10 {
-        if frame < PACKETS {
-            let header = Header {
-                marker: frame == 0,
-                payload_type: 0,
-                sequence: frame,
-                timestamp: u32::from(frame) * 160,
-                ssrc: 0x7e1e_0043,
-            };
-            socket.send_to(&[&header.to_bytes()[..], &payload(frame)].concat(), remote)?;
-            sent.push(Instant::now());
-        }
+    for frame in 0..PACKETS {
+        let header = Header {
+            marker: frame == 0,
+            payload_type: 0,
+            sequence: frame,
+            timestamp: u32::from(frame) * 160,
+            ssrc: 0x7e1e_0043,
+        };
+        socket.send_to(&[&header.to_bytes()[..], &payload(frame)].concat(), remote)?;
+        sent.push(Instant::now());
         let next = start + Duration::from_millis(PTIME * u64::from(frame + 1));
-        while let Some(left) = next.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            socket.set_read_timeout(Some(left))?;
-            let Ok((length, _)) = socket.recv_from(&mut buffer) else { continue };
-            let Ok(packet) = Packet::parse(&buffer[..length]) else { continue };
-            let mut frames = (0..).zip(&sent);
-            if let Some((frame, at)) = frames.find(|&(frame, _)| packet.payload == payload(frame)) {
-                echoed.entry(frame).or_insert_with(|| at.elapsed());
-            }
+        listen(socket, next, &sent, &mut echoed)?;
+    }
+    // The last ones are still under way.
+    listen(socket, Instant::now() + Duration::from_secs(1), &sent, &mut echoed)?;
+    Ok(echoed)
+}
+
+/// Takes what comes back until then, or until everything that was sent has.
+fn listen(
+    socket: &UdpSocket,
+    until: Instant,
+    sent: &[Instant],
+    echoed: &mut BTreeMap<u16, Duration>,
+) -> io::Result<()> {
+    let mut buffer = [0; 2048];
+    while echoed.len() < sent.len() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        socket.set_read_timeout(Some(left))?;
+        let Ok((length, _)) = socket.recv_from(&mut buffer) else { continue };
+        let Ok(packet) = Packet::parse(&buffer[..length]) else { continue };
+        let mut frames = (0..).zip(sent);
+        if let Some((frame, at)) = frames.find(|&(frame, _)| packet.payload == payload(frame)) {
+            echoed.entry(frame).or_insert_with(|| at.elapsed());
         }
     }
-    Ok(echoed)
+    // Voice keeps its pace whatever comes back.
+    if sent.len() < usize::from(PACKETS) {
+        thread::sleep(until.saturating_duration_since(Instant::now()));
+    }
+    Ok(())
 }
 
 /// What only we say in this frame.
