@@ -171,15 +171,10 @@ impl World<'_> {
             let legs = &self.phones[plan.calls[*call].caller].legs;
             legs.iter().any(|l| l.call == *call && l.side == Side::Caller && l.ended.is_none())
         };
-        // Of several such calls the INVITEs that had to wait leave in the order of the calls; a second one to a phone
-        // goes to another contact of its.
         let begun = || {
-            let mut fitting =
-                (0..plan.calls.len()).filter(|c| plan.calls[*c].at <= self.now && fits(c) && calling(c));
-            fitting
-                .clone()
-                .find(|call| !self.invited.contains(&(*call, phone)))
-                .or_else(|| fitting.next_back())
+            (0..plan.calls.len())
+                .rev()
+                .find(|call| plan.calls[*call].at <= self.now && fits(call) && calling(call))
         };
         match by_cause.or_else(begun) {
             Some(call) if self.stopping.is_some_and(|stopping| plan.calls[call].at > stopping.since) => {
@@ -188,7 +183,6 @@ impl World<'_> {
             }
             Some(call) => {
                 self.book.insert(msg.call_id().to_owned(), call);
-                self.invited.insert((call, phone));
                 Ok(())
             }
             None => {

@@ -168,8 +168,6 @@ pub(crate) struct World<'a> {
     pub(crate) stopping: Option<Stopping>,
     pub(crate) book: Book,
     pub(crate) sent_before: BTreeSet<u64>,
-    /// Which phones the exchange has invited to which calls.
-    pub(crate) invited: BTreeSet<(usize, usize)>,
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
     pub(crate) loot: Loot,
@@ -222,7 +220,6 @@ impl<'a> World<'a> {
             stopping: None,
             book: Book::new(),
             sent_before: BTreeSet::new(),
-            invited: BTreeSet::new(),
             rows: Vec::new(),
             border: Border::new(plan),
             loot: Loot::default(),
