@@ -7,12 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use telex_engine::border::Transport;
 use telex_engine::rtp::{Kind, classify};
 
 use crate::calls::{self, Call, Exchange};
 use crate::file::{Capture, Format, Frame, Stopped};
 use crate::limits::{ANNOUNCED, MESSAGE_OCTETS, MESSAGES, MESSAGES_OCTETS};
-use crate::message::{self, Message, Transport};
+use crate::message::{self, Message};
 use crate::net::{Carried, Network};
 use crate::rtp::Sources;
 use crate::start::is_sip;

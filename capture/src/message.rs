@@ -5,30 +5,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use memchr::memchr;
+use telex_engine::border::Transport;
 use telex_engine::sip::{self, HeaderName};
 
 use crate::sdp::Description;
 use crate::start::without_breaks;
 use crate::time::Time;
-
-/// How a message travelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// In a datagram.
-    Udp,
-    /// In a stream.
-    Tcp,
-}
-
-impl Transport {
-    /// `UDP` or `TCP`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-        }
-    }
-}
 
 /// The first line of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
