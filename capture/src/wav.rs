@@ -1,6 +1,6 @@
 //! The audio of a stream as a WAV file: each packet where its timestamp says, silence where none came.
 
-use telex_engine::media::g711;
+use telex_audio::codec::g711;
 
 use crate::codec::Codec;
 use crate::limits::AUDIO_SECONDS;

@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use telex_engine::media::{MediaInput, MediaOut, MediaShard, g711};
+use telex_audio::codec::g711;
+use telex_engine::media::{MediaInput, MediaOut, MediaShard};
 use telex_engine::mediactl::{
     Encoding, LegId, LegSpec, MediaCommand, Payload, PayloadMap, Playing, PortId, RoomId, RoomMode, RoomSpec,
     Security, ShardId,

@@ -138,7 +138,7 @@ fn audio_lies_where_its_timestamps_say() {
     let file = wav::file(&report.streams[0]).unwrap();
     let samples: Vec<i16> = file[44..].as_chunks::<2>().0.iter().map(|s| i16::from_le_bytes(*s)).collect();
     assert_eq!(samples.len(), 21 * 160 + 8000);
-    let loud = telex_engine::media::g711::mu_decode(0x55);
+    let loud = telex_audio::codec::g711::mu_decode(0x55);
     assert!(samples[..480].iter().all(|s| *s == loud));
     assert!(samples[480..640].iter().all(|s| *s == 0), "a lost packet is silence");
     assert!(samples[640..3200].iter().all(|s| *s == loud));

@@ -11,7 +11,6 @@
 
 mod control;
 mod egress;
-pub mod g711;
 mod latch;
 mod leg;
 mod out;

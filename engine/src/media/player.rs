@@ -1,14 +1,16 @@
 //! Audio generated into a leg's ear, in step with the clock.
 
+use std::net::SocketAddr;
+
+use telex_audio::codec::g711;
+
 use super::egress::Egress;
 use super::out::PacketArena;
-use super::ring::{FRAME_MS, millis};
+use super::ring::{self, FRAME_MS, millis};
 use super::tone::{RATE, Tone};
-use super::{g711, ring};
 use crate::limits::{MEDIA_CATCH_UP, PTIME_MAX};
 use crate::mediactl::{Encoding, Playing};
 use crate::time::Instant;
-use std::net::SocketAddr;
 
 /// Samples of one frame of the ring.
 const FRAME_SAMPLES: u32 = RATE / 1000 * FRAME_MS as u32;

@@ -1,8 +1,8 @@
 //! Tones: right frequency, level and pace.
 
 use super::*;
-use crate::media::g711;
 use crate::mediactl::Playing;
+use telex_audio::codec::g711;
 
 const TONE: Option<Playing> = Some(Playing::Tone { hertz: 440, level: 8000 });
 

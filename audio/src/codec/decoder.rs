@@ -1,0 +1,80 @@
+//! The receiving direction of a stream.
+
+use super::{Encoding, g711};
+
+/// A payload that is none of its encoding. The decoder is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the payload is not of its encoding")]
+pub struct Malformed;
+
+/// The receiving direction of one stream.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Decoder {
+    rate: u32,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum State {
+    Pcmu,
+    Pcma,
+    L16,
+}
+
+impl Decoder {
+    /// A decoder that has heard nothing yet. Encodings that can be decoded at several rates (Opus) give samples at
+    /// `rate` if they can; the others at their own: see [`Decoder::rate`].
+    pub fn new(encoding: Encoding, _rate: u32) -> Self {
+        let state = match encoding {
+            Encoding::Pcmu => State::Pcmu,
+            Encoding::Pcma => State::Pcma,
+            Encoding::L16 { .. } => State::L16,
+        };
+        Self { rate: encoding.properties().rate, state }
+    }
+
+    /// Samples per second of what it gives.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// How many samples a payload stands for, without decoding it; `None` when it is malformed.
+    pub fn samples(&self, payload: &[u8]) -> Option<usize> {
+        match self.state {
+            State::Pcmu | State::Pcma => Some(payload.len()),
+            State::L16 => payload.len().is_multiple_of(2).then_some(payload.len() / 2),
+        }
+    }
+
+    /// Appends the samples of the next payload.
+    ///
+    /// # Errors
+    /// When the payload is malformed; nothing is appended.
+    pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) -> Result<(), Malformed> {
+        match self.state {
+            State::Pcmu => pcm.extend(payload.iter().map(|&code| g711::mu_decode(code))),
+            State::Pcma => pcm.extend(payload.iter().map(|&code| g711::a_decode(code))),
+            State::L16 => {
+                let (words, rest) = payload.as_chunks::<2>();
+                if !rest.is_empty() {
+                    return Err(Malformed);
+                }
+                pcm.extend(words.iter().map(|&word| i16::from_be_bytes(word)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends `samples` in place of a payload that never came, as like what was as can be.
+    pub fn conceal(&mut self, samples: usize, pcm: &mut Vec<i16>) {
+        pcm.resize(pcm.len() + samples, 0);
+    }
+
+    /// Appends `samples` of the payload before `next` from what `next` repeats of it (Opus in-band FEC, RFC 6716 §2.1.7).
+    /// False when it repeats nothing: nothing is appended.
+    pub fn recover(&mut self, _next: &[u8], _samples: usize, _pcm: &mut Vec<i16>) -> bool {
+        false
+    }
+}

@@ -1,0 +1,72 @@
+//! The sending direction of a stream.
+
+use super::{Encoding, g711};
+
+/// How to encode, where an encoding leaves a choice. The default is what a telephone call wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Settings {
+    /// Samples per second that will be handed in, for encodings that take several (Opus); 0 means their best.
+    pub rate: u32,
+    /// Bits per second; 0 means the usual for the rate.
+    pub bits: u32,
+    /// Nothing, or a description of the noise, is sent while there is no voice (Opus DTX, G.729 Annex B).
+    pub silence_suppressed: bool,
+    /// Packets repeat something of the one before, for a share of lost packets of so many percent (Opus FEC).
+    pub loss_percent: u8,
+}
+
+/// What came of a piece of sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoded {
+    /// A payload with sound.
+    Sound,
+    /// A payload that describes noise; the next ones may be left out.
+    Noise,
+    /// Nothing is to be sent.
+    Nothing,
+}
+
+/// The sending direction of one stream.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Encoder {
+    rate: u32,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum State {
+    Pcmu,
+    Pcma,
+    L16,
+}
+
+impl Encoder {
+    /// An encoder that has said nothing yet.
+    pub fn new(encoding: Encoding, _settings: Settings) -> Self {
+        let state = match encoding {
+            Encoding::Pcmu => State::Pcmu,
+            Encoding::Pcma => State::Pcma,
+            Encoding::L16 { .. } => State::L16,
+        };
+        Self { rate: encoding.properties().rate, state }
+    }
+
+    /// Samples per second of what it takes.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Appends the payload of the next piece of sound: a whole number of frames, and what one packet shall hold.
+    /// Samples beyond the last whole frame are ignored.
+    pub fn encode(&mut self, pcm: &[i16], payload: &mut Vec<u8>) -> Encoded {
+        match self.state {
+            State::Pcmu => payload.extend(pcm.iter().map(|&sample| g711::mu_encode(sample))),
+            State::Pcma => payload.extend(pcm.iter().map(|&sample| g711::a_encode(sample))),
+            State::L16 => payload.extend(pcm.iter().flat_map(|sample| sample.to_be_bytes())),
+        }
+        Encoded::Sound
+    }
+}

@@ -1,0 +1,61 @@
+//! Codecs: samples to octets and back behind one interface.
+//!
+//! An [`Encoding`] says what a payload is; its [`Properties`] are what a session description and a packetiser must know.
+//! A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
+//! caller lends, so that nothing is allocated once those have grown.
+
+mod decoder;
+mod encoder;
+pub mod g711;
+
+pub use decoder::{Decoder, Malformed};
+pub use encoder::{Encoded, Encoder, Settings};
+
+/// What a payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Encoding {
+    /// G.711 mu-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+    /// 16-bit linear samples, most significant octet first (RFC 3551 §4.5.11).
+    L16 {
+        /// Samples per second.
+        rate: u32,
+    },
+}
+
+/// What is fixed about an encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Name in `a=rtpmap`.
+    pub name: &'static str,
+    /// RTP clock rate in hertz, which for G.722 and Opus is not the rate of the samples (RFC 3551 §4.5.2, RFC 7587 §4.1).
+    pub clock: u32,
+    /// Samples per second of the sound it carries at best.
+    pub rate: u32,
+    /// Static payload type, if it has one (RFC 3551 §6).
+    pub payload_type: Option<u8>,
+    /// Samples at `rate` of the shortest piece that can be encoded. A packet holds a whole number of them.
+    pub frame: u32,
+    /// Bits per second of payload as we send it.
+    pub bits: u32,
+}
+
+impl Encoding {
+    /// What is fixed about it.
+    pub const fn properties(self) -> Properties {
+        match self {
+            Self::Pcmu => Properties::new("PCMU", 8000, Some(0), 1, 64_000),
+            Self::Pcma => Properties::new("PCMA", 8000, Some(8), 1, 64_000),
+            Self::L16 { rate } => Properties::new("L16", rate, None, 1, rate.saturating_mul(16)),
+        }
+    }
+}
+
+impl Properties {
+    const fn new(name: &'static str, rate: u32, payload_type: Option<u8>, frame: u32, bits: u32) -> Self {
+        Self { name, clock: rate, rate, payload_type, frame, bits }
+    }
+}
