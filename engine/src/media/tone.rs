@@ -5,9 +5,6 @@ const POINTS: usize = 1024;
 /// One period of a sine of amplitude 32767, and its first point again, so that interpolation needs no wrap.
 const SINE: &[i16; POINTS + 1] = &sine_table();
 
-/// Samples per second of everything generated here (RFC 3551 §4.5.14).
-pub(super) const RATE: u32 = 8000;
-
 /// A sine that goes on without a step in phase from one frame to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -19,10 +16,10 @@ pub(super) struct Tone {
 }
 
 impl Tone {
-    /// `hertz` up to 3999, `level` the peak of a 16-bit sample.
-    pub(super) fn new(hertz: u16, level: i16) -> Self {
+    /// `hertz` below half of the `rate`, `level` the peak of a 16-bit sample.
+    pub(super) fn new(hertz: u16, level: i16, rate: u32) -> Self {
         // To the nearest, so that it is off by one turn in ten days at most.
-        let step = ((u64::from(hertz) << 32) + u64::from(RATE / 2)) / u64::from(RATE);
+        let step = ((u64::from(hertz) << 32) + u64::from(rate / 2)) / u64::from(rate.max(1));
         Self { phase: 0, step: u32::try_from(step).unwrap_or(0), level }
     }
 
@@ -73,6 +70,8 @@ const fn sine_table() -> [i16; POINTS + 1] {
 mod tests {
     use super::*;
 
+    const RATE: u32 = 8000;
+
     #[test]
     fn the_table_is_a_sine() {
         for (i, &value) in SINE.iter().enumerate() {
@@ -83,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_tone_follows_its_formula() {
-        let mut tone = Tone::new(440, 8000);
+        let mut tone = Tone::new(440, 8000, RATE);
         for n in 0..10 * RATE {
             let exact = (std::f64::consts::TAU * 440.0 * f64::from(n) / f64::from(RATE)).sin() * 8000.0;
             let got = f64::from(tone.sample());
@@ -93,7 +92,7 @@ mod tests {
 
     #[test]
     fn skipping_is_taking_without_looking() {
-        let (mut a, mut b) = (Tone::new(1234, 1000), Tone::new(1234, 1000));
+        let (mut a, mut b) = (Tone::new(1234, 1000, RATE), Tone::new(1234, 1000, RATE));
         for _ in 0..777 {
             a.sample();
         }
