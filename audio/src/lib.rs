@@ -7,3 +7,4 @@
 
 pub mod codec;
 pub mod playout;
+pub mod stretch;
