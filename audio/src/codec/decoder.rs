@@ -1,6 +1,6 @@
 //! The receiving direction of a stream.
 
-use super::{Encoding, g711};
+use super::{Encoding, g711, g722};
 
 /// A payload that is none of its encoding. The decoder is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,7 @@ enum State {
     Pcmu,
     Pcma,
     L16,
+    G722(Box<g722::Decoder>),
 }
 
 impl Decoder {
@@ -31,6 +32,7 @@ impl Decoder {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
             Encoding::L16 { .. } => State::L16,
+            Encoding::G722 => State::G722(Box::new(g722::Decoder::new(g722::Mode::Bits64))),
         };
         Self { rate: encoding.properties().rate, state }
     }
@@ -42,8 +44,9 @@ impl Decoder {
 
     /// How many samples a payload stands for, without decoding it; `None` when it is malformed.
     pub fn samples(&self, payload: &[u8]) -> Option<usize> {
-        match self.state {
+        match &self.state {
             State::Pcmu | State::Pcma => Some(payload.len()),
+            State::G722(_) => Some(2 * payload.len()),
             State::L16 => payload.len().is_multiple_of(2).then_some(payload.len() / 2),
         }
     }
@@ -53,9 +56,10 @@ impl Decoder {
     /// # Errors
     /// When the payload is malformed; nothing is appended.
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) -> Result<(), Malformed> {
-        match self.state {
+        match &mut self.state {
             State::Pcmu => pcm.extend(payload.iter().map(|&code| g711::mu_decode(code))),
             State::Pcma => pcm.extend(payload.iter().map(|&code| g711::a_decode(code))),
+            State::G722(decoder) => decoder.decode(payload, pcm),
             State::L16 => {
                 let (words, rest) = payload.as_chunks::<2>();
                 if !rest.is_empty() {

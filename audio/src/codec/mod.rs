@@ -4,9 +4,11 @@
 //! A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
 //! caller lends, so that nothing is allocated once those have grown.
 
+pub mod cn;
 mod decoder;
 mod encoder;
 pub mod g711;
+pub mod g722;
 
 pub use decoder::{Decoder, Malformed};
 pub use encoder::{Encoded, Encoder, Settings};
@@ -24,6 +26,8 @@ pub enum Encoding {
         /// Samples per second.
         rate: u32,
     },
+    /// G.722 at 64 kbit/s. Its RTP clock counts half its samples (RFC 3551 §4.5.2).
+    G722,
 }
 
 /// What is fixed about an encoding.
@@ -50,6 +54,14 @@ impl Encoding {
             Self::Pcmu => Properties::new("PCMU", 8000, Some(0), 1, 64_000),
             Self::Pcma => Properties::new("PCMA", 8000, Some(8), 1, 64_000),
             Self::L16 { rate } => Properties::new("L16", rate, None, 1, rate.saturating_mul(16)),
+            Self::G722 => Properties {
+                name: "G722",
+                clock: 8000,
+                rate: 16_000,
+                payload_type: Some(9),
+                frame: 2,
+                bits: 64_000,
+            },
         }
     }
 }
