@@ -10,15 +10,21 @@
 //! (`control`) is answered leg by leg.
 
 mod control;
+mod converter;
 mod egress;
+mod frame;
+mod intake;
 mod latch;
 mod leg;
 mod out;
+mod outlet;
 mod player;
 mod reception;
 mod ring;
+mod room;
 mod shard;
 mod tone;
+mod voice;
 
 #[cfg(test)]
 mod tests;
@@ -29,4 +35,6 @@ pub use shard::{MediaInput, MediaShard, ShardStats};
 slotmap::new_key_type! {
     /// A leg's place in its shard.
     struct LegKey;
+    /// A room's place in its shard.
+    struct RoomKey;
 }

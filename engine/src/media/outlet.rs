@@ -2,6 +2,7 @@
 
 use telex_audio::codec::{Encoded, Encoder, Encoding};
 
+use super::converter::Converter;
 use crate::limits::PTIME_MAX;
 use crate::mediactl::Payload;
 
@@ -14,6 +15,8 @@ const USUAL_PTIME: u8 = 20;
 pub(super) struct Outlet {
     payload: Payload,
     ptime: u8,
+    /// From the rate of what it takes to the encoder's.
+    converter: Converter,
     encoder: Encoder,
     /// Samples of one packet, at the encoder's rate.
     samples: usize,
@@ -55,17 +58,18 @@ fn packet(encoding: Encoding, rate: u32, ptime: u8) -> usize {
 }
 
 impl Outlet {
-    /// A direction in which nothing was said yet; `None` for a payload that we cannot produce. The sound will come at
-    /// [`Outlet::rate`], which is `rate` if the encoding leaves a choice.
-    pub(super) fn new(payload: &Payload, ptime: u8, rate: u32) -> Option<Self> {
+    /// A direction in which nothing was said yet; `None` for a payload that we cannot produce. What is heard comes at
+    /// `source` samples per second; the encoder works at the same if its encoding leaves a choice.
+    pub(super) fn new(payload: &Payload, ptime: u8, source: u32) -> Option<Self> {
         let encoding = payload.encoding?;
-        let encoder = make(payload, encoding, rate);
+        let encoder = make(payload, encoding, source);
         let rate = encoder.rate().max(1);
         let samples = packet(encoding, rate, ptime);
         let units = samples as u64 * u64::from(payload.clock) / u64::from(rate);
         Some(Self {
             payload: *payload,
             ptime,
+            converter: Converter::new(source, rate),
             encoder,
             samples,
             units: u32::try_from(units).unwrap_or(u32::MAX),
@@ -73,7 +77,26 @@ impl Outlet {
         })
     }
 
-    /// Samples per second of what it takes.
+    /// What is heard comes at this rate from now on.
+    pub(super) fn set_source(&mut self, source: u32) {
+        if self.converter.from() == source {
+            return;
+        }
+        if let Some(other) = Self::new(&self.payload, self.ptime, source) {
+            if other.rate() == self.rate() {
+                self.converter = other.converter;
+            } else {
+                *self = other;
+            }
+        }
+    }
+
+    /// Appends what is heard to `pcm` at the encoder's rate.
+    pub(super) fn convert(&mut self, heard: &[i16], pcm: &mut Vec<i16>) {
+        self.converter.convert(heard, pcm);
+    }
+
+    /// Samples per second that the encoder takes.
     pub(super) fn rate(&self) -> u32 {
         self.encoder.rate()
     }
@@ -120,14 +143,14 @@ impl Outlet {
     }
 
     /// Units of the RTP clock in so many samples.
-    pub(super) fn units_of(&self, samples: usize) -> u32 {
-        let units = samples as u64 * u64::from(self.payload.clock) / u64::from(self.rate().max(1));
+    pub(super) fn units_of(&self, samples: u64) -> u32 {
+        let units = samples.saturating_mul(u64::from(self.payload.clock)) / u64::from(self.rate().max(1));
         u32::try_from(units & 0xffff_ffff).unwrap_or(0)
     }
 
     /// Forgets samples that wait for a packet to be full; gives their units.
     pub(super) fn forget(&mut self) -> u32 {
-        let units = self.units_of(self.pending.len());
+        let units = self.units_of(self.pending.len() as u64);
         self.pending.clear();
         units
     }

@@ -39,6 +39,19 @@ impl Player {
         }
     }
 
+    /// Whether it is this that plays, or has played.
+    pub(super) fn plays(&self, play: &Play) -> bool {
+        self.play == *play
+    }
+
+    /// Adds the next samples to what is there.
+    pub(super) fn add(&mut self, pcm: &mut [i16]) {
+        match &mut self.sound {
+            Sound::Tone(tone) => pcm.iter_mut().for_each(|s| *s = s.saturating_add(tone.sample())),
+            Sound::Ended => {}
+        }
+    }
+
     /// Whether there is more.
     pub(super) fn is_playing(&self) -> bool {
         !matches!(self.sound, Sound::Ended)
@@ -58,9 +71,10 @@ impl Player {
     }
 
     /// Goes on as if so many samples had been taken.
-    pub(super) fn skip(&mut self, samples: u32) {
+    pub(super) fn skip(&mut self, samples: u64) {
         match &mut self.sound {
-            Sound::Tone(tone) => tone.skip(samples),
+            // Phases wrap, and so may this.
+            Sound::Tone(tone) => tone.skip((samples & 0xffff_ffff) as u32),
             Sound::Ended => {}
         }
     }

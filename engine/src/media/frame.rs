@@ -1,0 +1,69 @@
+//! One frame of a room: what its parties say is decoded, what they hear is made.
+
+use super::LegKey;
+use super::leg::Leg;
+use super::out::MediaOut;
+use super::ring::{FRAME_MS, millis};
+use super::room::Room;
+use super::voice::Scratch;
+use crate::limits::MEDIA_CATCH_UP;
+use crate::mediactl::RoomMode;
+use crate::slots::Slots;
+use crate::time::Instant;
+
+impl Room {
+    /// Performs the frames that are due. Of a long delay only the last [`MEDIA_CATCH_UP`] are made up for; before them
+    /// the timestamps leap by what is skipped and a marker says so. True when something ended that was wanted.
+    pub(super) fn serve(
+        &mut self,
+        now: Instant,
+        legs: &mut Slots<LegKey, Leg>,
+        scratch: &mut Scratch,
+        out: &mut MediaOut,
+    ) -> bool {
+        let Some(late) = millis(now).checked_sub(self.next) else { return false };
+        let due = late / FRAME_MS + 1;
+        self.next += due * FRAME_MS;
+        let skipped = due.saturating_sub(MEDIA_CATCH_UP);
+        if skipped > 0 {
+            self.each(legs, |leg| leg.skip(now, skipped));
+        }
+        for _ in skipped..due {
+            self.each(legs, |leg| leg.pull(now));
+            match self.spec.mode {
+                RoomMode::Relay | RoomMode::Echo => self.relay(now, legs, scratch, out),
+                RoomMode::Mix => {}
+            }
+        }
+        false
+    }
+
+    fn each(&self, legs: &mut Slots<LegKey, Leg>, mut work: impl FnMut(&mut Leg)) {
+        for &key in &self.legs {
+            if let Some(leg) = legs.get_mut(key) {
+                work(leg);
+            }
+        }
+    }
+
+    /// Each leg hears its one source.
+    fn relay(&self, now: Instant, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch, out: &mut MediaOut) {
+        for &key in &self.legs {
+            let source = self.source(key);
+            let frame = match (source.and_then(|s| legs.get(s)), legs.get(key)) {
+                (Some(source), Some(leg)) => leg.outlet.is_some() && source.is_transcoded_for(leg),
+                _ => false,
+            };
+            // Lent, since the source may be the leg itself.
+            let intake = source.filter(|_| frame).and_then(|s| legs.get_mut(s)?.intake.as_deref_mut());
+            let lent = intake.filter(|i| i.heard).map(|i| std::mem::take(&mut i.frame));
+            if let Some(leg) = legs.get_mut(key) {
+                leg.speak(now, lent.as_deref(), scratch, &mut out.packets);
+            }
+            let intake = source.and_then(|s| legs.get_mut(s)?.intake.as_deref_mut());
+            if let (Some(intake), Some(lent)) = (intake, lent) {
+                intake.frame = lent;
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The sound of a leg: what of its party is decoded, and what is made for its ear.
+
+use telex_audio::codec::Encoding;
+
+use super::egress::Made;
+use super::intake::{Intake, Played};
+use super::leg::{Leg, Via};
+use super::out::PacketArena;
+use super::outlet::{Due, Outlet};
+use super::player::Player;
+use super::ring::FRAME_MS;
+use crate::mediactl::{DigitWay, Kind, Play};
+use crate::time::Instant;
+
+/// Memory lent to the work of one moment.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) pcm: Vec<i16>,
+    pub(super) payload: Vec<u8>,
+}
+
+/// Best samples per second of an encoding.
+fn rate(encoding: Encoding) -> u32 {
+    encoding.properties().rate
+}
+
+impl Leg {
+    /// Best samples per second that its party can be understood at; 0 when it cannot be decoded.
+    pub(super) fn speech_rate(&self) -> u32 {
+        let speech = self.spec.accept.iter().filter(|a| a.kind == Kind::Speech);
+        speech.filter_map(|a| a.payload.encoding).map(rate).max().unwrap_or(0)
+    }
+
+    /// Best samples per second that its party can be given; 0 when nothing can be produced for it.
+    pub(super) fn ear_rate(&self) -> u32 {
+        self.spec.audio.and_then(|audio| audio.encoding).map_or(0, rate)
+    }
+
+    /// Whether sound can be produced for the party now.
+    pub(super) fn can_speak(&self) -> bool {
+        self.ear_rate() > 0 && self.target().is_some()
+    }
+
+    /// Whether this leg's sound is encoded anew for the leg that hears it.
+    pub(super) fn is_transcoded_for(&self, listener: &Self) -> bool {
+        let below = listener.has_to_play() && listener.spec.playing.as_ref().is_some_and(|play| play.over);
+        let forwarded = self.via == Via::Forward && !self.hides_tones_from(listener);
+        (below || !forwarded) && listener.can_speak()
+    }
+
+    /// Whether keys are listened for in the party's sound.
+    pub(super) fn listens_for_tones(&self) -> bool {
+        self.spec.digits.tones
+    }
+
+    /// Whether the tones of keys become something else on their way to the listener, and shall not be heard there.
+    fn hides_tones_from(&self, listener: &Self) -> bool {
+        self.spec.digits.tones && listener.spec.digits.way != DigitWay::Tones
+    }
+
+    /// Whether there is something to do in each frame.
+    pub(super) fn is_served(&self) -> bool {
+        self.intake.is_some() || self.outlet.is_some()
+    }
+
+    /// Decodes at this rate, or not at all.
+    pub(super) fn settle_intake(&mut self, wanted: bool, rate: u32) {
+        match (&mut self.intake, wanted) {
+            (Some(intake), true) => intake.set_rate(rate),
+            (none @ None, true) => *none = Some(Box::new(Intake::new(rate))),
+            (Some(_), false) => {
+                self.played = self.played();
+                self.intake = None;
+            }
+            (None, false) => {}
+        }
+    }
+
+    /// Produces sound or not. `heard` says whether there is a source besides what is played; its rate is `rate`.
+    pub(super) fn settle_outlet(&mut self, heard: bool, rate: u32) {
+        let can = self.can_speak();
+        let ended = self.player.as_ref().is_some_and(|player| !player.is_playing());
+        match &self.spec.playing {
+            None => self.player = None,
+            // What has ended does not begin again when the party comes back from hold.
+            Some(_) if !can && !ended => self.player = None,
+            _ => {}
+        }
+        if !self.needs_outlet(heard) {
+            self.outlet = None;
+            return;
+        }
+        let (Some(audio), ptime) = (self.spec.audio, self.spec.ptime) else { return };
+        match &mut self.outlet {
+            Some(outlet) if outlet.makes(&audio, ptime) => outlet.set_source(rate),
+            other => *other = Outlet::new(&audio, ptime, rate).map(Box::new),
+        }
+        if let (Some(play), Some(outlet)) = (&self.spec.playing, &self.outlet) {
+            match &mut self.player {
+                Some(player) => player.change(play, outlet.rate()),
+                none => *none = Some(Player::new(play, outlet.rate())),
+            }
+        }
+    }
+
+    /// Whether sound must be produced for the party.
+    pub(super) fn needs_outlet(&self, heard: bool) -> bool {
+        self.can_speak() && (heard || self.has_to_play())
+    }
+
+    /// Whether something is to be played that has not ended.
+    fn has_to_play(&self) -> bool {
+        let is_new = |play: &Play| self.player.as_ref().is_none_or(|p| p.is_playing() || !p.plays(play));
+        self.spec.playing.as_ref().is_some_and(is_new)
+    }
+
+    /// Gets the party's next frame.
+    pub(super) fn pull(&mut self, now: Instant) {
+        if let Some(intake) = &mut self.intake {
+            intake.pull(now);
+        }
+    }
+
+    /// Gives up frames, in both directions.
+    pub(super) fn skip(&mut self, now: Instant, frames: u64) {
+        if let Some(intake) = &mut self.intake {
+            intake.skip(now, frames);
+        }
+        if let Some(outlet) = &mut self.outlet {
+            let samples = u64::from(outlet.rate()) * FRAME_MS / 1000 * frames;
+            self.egress.skip(outlet.units_of(samples));
+            if let Some(player) = &mut self.player {
+                player.skip(samples);
+            }
+        }
+    }
+
+    /// Says one frame to the party: what is played, and what it hears, if it hears anything. `heard` has the rate of
+    /// the room.
+    pub(super) fn speak(
+        &mut self,
+        now: Instant,
+        heard: Option<&[i16]>,
+        scratch: &mut Scratch,
+        out: &mut PacketArena,
+    ) {
+        let (Some(remote), Some(outlet)) = (self.target(), &mut self.outlet) else { return };
+        let samples = (u64::from(outlet.rate()) * FRAME_MS / 1000) as usize;
+        let pcm = &mut scratch.pcm;
+        pcm.clear();
+        let player = self.player.as_mut().filter(|player| player.is_playing());
+        match (player, heard) {
+            (Some(player), Some(heard)) if player.is_over() => {
+                outlet.convert(heard, pcm);
+                player.add(pcm);
+            }
+            (Some(player), _) => player.fill(samples, pcm),
+            (None, Some(heard)) => outlet.convert(heard, pcm),
+            (None, None) => {
+                let units = outlet.forget();
+                self.egress.skip(units.wrapping_add(outlet.units_of(samples as u64)));
+                return;
+            }
+        }
+        let payload = *outlet.payload();
+        outlet.say(pcm, &mut scratch.payload, |due| match due {
+            Due::Packet { units, payload: bytes } => {
+                let made = Made {
+                    payload_type: payload.number,
+                    clock: payload.clock,
+                    units,
+                    octets: bytes.len(),
+                };
+                let header = self.egress.generate(now, &made);
+                out.push(self.spec.port.0, remote, &header.to_bytes(), bytes);
+            }
+            Due::Nothing { units } => self.egress.skip(units),
+        });
+    }
+
+    /// What the playouts of this leg did so far.
+    pub(super) fn played(&self) -> Played {
+        match &self.intake {
+            Some(intake) => self.played.and(intake.played()),
+            None => self.played,
+        }
+    }
+}
