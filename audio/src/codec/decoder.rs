@@ -1,6 +1,6 @@
 //! The receiving direction of a stream.
 
-use super::{Encoding, g711};
+use super::{Encoding, g711, gsm};
 
 /// A payload that is none of its encoding. The decoder is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,7 @@ pub struct Decoder {
 enum State {
     Pcmu,
     Pcma,
+    Gsm(Box<gsm::Decoder>),
     L16,
 }
 
@@ -30,6 +31,7 @@ impl Decoder {
         let state = match encoding {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
+            Encoding::Gsm => State::Gsm(Box::default()),
             Encoding::L16 { .. } => State::L16,
         };
         Self { rate: encoding.properties().rate, state }
@@ -44,6 +46,9 @@ impl Decoder {
     pub fn samples(&self, payload: &[u8]) -> Option<usize> {
         match self.state {
             State::Pcmu | State::Pcma => Some(payload.len()),
+            State::Gsm(_) => {
+                whole(payload, gsm::OCTETS).then_some(payload.len() / gsm::OCTETS * gsm::SAMPLES)
+            }
             State::L16 => payload.len().is_multiple_of(2).then_some(payload.len() / 2),
         }
     }
@@ -53,9 +58,10 @@ impl Decoder {
     /// # Errors
     /// When the payload is malformed; nothing is appended.
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) -> Result<(), Malformed> {
-        match self.state {
+        match &mut self.state {
             State::Pcmu => pcm.extend(payload.iter().map(|&code| g711::mu_decode(code))),
             State::Pcma => pcm.extend(payload.iter().map(|&code| g711::a_decode(code))),
+            State::Gsm(decoder) => decoder.decode(payload, pcm)?,
             State::L16 => {
                 let (words, rest) = payload.as_chunks::<2>();
                 if !rest.is_empty() {
@@ -69,7 +75,10 @@ impl Decoder {
 
     /// Appends `samples` in place of a payload that never came, as like what was as can be.
     pub fn conceal(&mut self, samples: usize, pcm: &mut Vec<i16>) {
-        pcm.resize(pcm.len() + samples, 0);
+        match &mut self.state {
+            State::Gsm(decoder) => decoder.conceal(samples, pcm),
+            State::Pcmu | State::Pcma | State::L16 => pcm.resize(pcm.len() + samples, 0),
+        }
     }
 
     /// Appends `samples` of the payload before `next` from what `next` repeats of it (Opus in-band FEC, RFC 6716 §2.1.7).
@@ -77,4 +86,9 @@ impl Decoder {
     pub fn recover(&mut self, _next: &[u8], _samples: usize, _pcm: &mut Vec<i16>) -> bool {
         false
     }
+}
+
+/// Whether a payload is made of frames of so many octets, at least one.
+fn whole(payload: &[u8], frame: usize) -> bool {
+    !payload.is_empty() && payload.len().is_multiple_of(frame)
 }
