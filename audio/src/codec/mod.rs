@@ -6,8 +6,12 @@
 
 mod decoder;
 mod encoder;
+mod fixed;
 pub mod g711;
 pub mod g722;
+pub mod gsm;
+#[cfg(test)]
+mod test_sound;
 
 pub use decoder::{Decoder, Malformed};
 pub use encoder::{Encoded, Encoder, Settings};
@@ -20,6 +24,8 @@ pub enum Encoding {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// GSM full rate (RFC 3551 §4.5.8).
+    Gsm,
     /// 16-bit linear samples, most significant octet first (RFC 3551 §4.5.11).
     L16 {
         /// Samples per second.
@@ -52,6 +58,7 @@ impl Encoding {
         match self {
             Self::Pcmu => Properties::new("PCMU", 8000, Some(0), 1, 64_000),
             Self::Pcma => Properties::new("PCMA", 8000, Some(8), 1, 64_000),
+            Self::Gsm => Properties::new("GSM", 8000, Some(3), gsm::SAMPLES as u32, 13_200),
             Self::L16 { rate } => Properties::new("L16", rate, None, 1, rate.saturating_mul(16)),
             Self::G722 => Properties {
                 name: "G722",
