@@ -6,3 +6,5 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod emodel;
+pub mod wav;
