@@ -7,4 +7,5 @@
 
 pub mod codec;
 pub mod emodel;
+pub mod playout;
 pub mod wav;
