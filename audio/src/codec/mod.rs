@@ -10,6 +10,7 @@ mod fixed;
 pub mod g711;
 pub mod g722;
 pub mod gsm;
+pub mod names;
 #[cfg(test)]
 mod test_sound;
 
@@ -73,6 +74,11 @@ impl Encoding {
 }
 
 impl Properties {
+    /// Channels as `a=rtpmap` has them: two for Opus, whatever is sent (RFC 7587 §7).
+    pub fn channels(&self) -> u32 {
+        if self.name.eq_ignore_ascii_case("opus") { 2 } else { 1 }
+    }
+
     const fn new(name: &'static str, rate: u32, payload_type: Option<u8>, frame: u32, bits: u32) -> Self {
         Self { name, clock: rate, rate, payload_type, frame, bits }
     }
