@@ -4,6 +4,7 @@
 //! A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
 //! caller lends, so that nothing is allocated once those have grown.
 
+pub mod cn;
 mod decoder;
 mod encoder;
 mod fixed;

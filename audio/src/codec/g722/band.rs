@@ -131,7 +131,7 @@ impl Band {
         for lane in 0..LANES {
             let opposed = (difference ^ self.differences[lane]) >> 15;
             let towards = (step ^ opposed).wrapping_sub(opposed);
-            let kept = (i32::from(self.zeros[lane]) * 32_640 >> 15) as i16;
+            let kept = ((i32::from(self.zeros[lane]) * 32_640) >> 15) as i16;
             self.zeros[lane] = kept.wrapping_add(towards);
         }
         let [a, b, c, d, e, ..] = self.differences;
@@ -148,10 +148,10 @@ impl Band {
         let against_first = opposed(self.partials[0]);
         let pull = with(!against_first, first * 4).clamp(-32_768, 32_767) >> 7;
         let step = with(opposed(self.partials[1]), 128);
-        let second = (pull + step + (second * 32_512 >> 15)).clamp(-12_288, 12_288);
+        let second = (pull + step + ((second * 32_512) >> 15)).clamp(-12_288, 12_288);
 
         let bound = 15_360 - second;
-        let first = (with(against_first, 192) + (first * 32_640 >> 15)).clamp(-bound, bound);
+        let first = (with(against_first, 192) + ((first * 32_640) >> 15)).clamp(-bound, bound);
         self.poles = [first as i16, second as i16];
     }
 }
@@ -159,13 +159,13 @@ impl Band {
 /// The leak of the logarithmic scale factor, 1/128.
 #[inline(always)]
 fn leak(log_scale: i16) -> i16 {
-    (i32::from(log_scale) * 32_512 >> 15) as i16
+    ((i32::from(log_scale) * 32_512) >> 15) as i16
 }
 
 /// A product with 15 fraction bits.
 #[inline(always)]
 fn product(a: i16, b: i16) -> i16 {
-    (i32::from(a) * i32::from(b) >> 15).min(32_767) as i16
+    ((i32::from(a) * i32::from(b)) >> 15).min(32_767) as i16
 }
 
 /// Six products, each cut to 16 bits, added one by one, oldest first, with saturation.

@@ -81,10 +81,12 @@ impl Encoder {
         samples[2 * KEPT..filled].copy_from_slice(block.as_flattened());
         let (mut lower, mut higher) = (self.lower, self.higher);
         let windows = samples[..filled].windows(TAPS).step_by(2);
-        payload.extend(windows.map(|window| {
+        let start = payload.len();
+        payload.resize(start + block.len(), 0);
+        for (code, window) in payload[start..].iter_mut().zip(windows) {
             let (low, high) = split(window);
-            higher.encode_higher(high) << 6 | lower.encode_lower(low)
-        }));
+            *code = higher.encode_higher(high) << 6 | lower.encode_lower(low);
+        }
         (self.lower, self.higher) = (lower, higher);
         self.samples.copy_from_slice(&samples[filled - 2 * KEPT..filled]);
     }
@@ -117,11 +119,12 @@ impl Decoder {
         (self.lower, self.higher) = (lower, higher);
         let filled = KEPT + block.len();
         let windows = differences[..filled].windows(TAPS / 2).zip(sums[..filled].windows(TAPS / 2));
-        pcm.extend(windows.flat_map(|(differences, sums)| {
-            [(differences, &FIRST), (sums, &SECOND)].map(|(window, taps)| {
-                (dot(window, taps) >> 11).clamp(i16::MIN.into(), i16::MAX.into()) as i16
-            })
-        }));
+        let start = pcm.len();
+        pcm.resize(start + 2 * block.len(), 0);
+        for (pair, (differences, sums)) in pcm[start..].as_chunks_mut().0.iter_mut().zip(windows) {
+            *pair = [dot(differences, &FIRST), dot(sums, &SECOND)]
+                .map(|sum| (sum >> 11).clamp(i16::MIN.into(), i16::MAX.into()) as i16);
+        }
         self.differences.copy_from_slice(&differences[filled - KEPT..filled]);
         self.sums.copy_from_slice(&sums[filled - KEPT..filled]);
     }

@@ -129,7 +129,7 @@ pub(super) fn quantise_lower(difference: i16, scale: i16) -> u8 {
     let reached: u16 = LEVELS
         .iter()
         .map(|&level| {
-            let level = (u32::from(level << 4) * scale >> 16) as u16;
+            let level = ((u32::from(level << 4) * scale) >> 16) as u16;
             u16::from(magnitude.cast_signed() >= level.cast_signed())
         })
         .sum();
@@ -140,7 +140,7 @@ pub(super) fn quantise_lower(difference: i16, scale: i16) -> u8 {
 #[inline(always)]
 pub(super) fn quantise_higher(difference: i16, scale: i16) -> u8 {
     let sign = difference >> 15;
-    let level = 564 * 8 * i32::from(scale) >> 15;
+    let level = (564 * 8 * i32::from(scale)) >> 15;
     let large = i32::from(difference ^ sign) >= level;
     // 3 and 1 for small, 2 and 0 for large; the negative ones are below 2.
     (if sign == 0 { 3 } else { 1 }) - u8::from(large)
