@@ -4,6 +4,7 @@ mod abuse;
 mod calls;
 mod generated;
 mod reports;
+mod transcode;
 
 use std::net::SocketAddr;
 
