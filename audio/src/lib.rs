@@ -7,3 +7,6 @@
 
 pub mod codec;
 pub mod conceal;
+pub mod emodel;
+pub mod playout;
+pub mod wav;
