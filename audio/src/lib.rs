@@ -6,5 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod emodel;
 pub mod playout;
 pub mod stretch;
+pub mod wav;

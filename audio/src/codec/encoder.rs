@@ -1,6 +1,6 @@
 //! The sending direction of a stream.
 
-use super::{Encoding, g711, g722};
+use super::{Encoding, g711, g722, gsm};
 
 /// How to encode, where an encoding leaves a choice. The default is what a telephone call wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub struct Encoder {
 enum State {
     Pcmu,
     Pcma,
+    Gsm(Box<gsm::Encoder>),
     L16,
     G722(Box<g722::Encoder>),
 }
@@ -50,6 +51,7 @@ impl Encoder {
         let state = match encoding {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
+            Encoding::Gsm => State::Gsm(Box::default()),
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::default()),
         };
@@ -67,6 +69,11 @@ impl Encoder {
         match &mut self.state {
             State::Pcmu => payload.extend(pcm.iter().map(|&sample| g711::mu_encode(sample))),
             State::Pcma => payload.extend(pcm.iter().map(|&sample| g711::a_encode(sample))),
+            State::Gsm(encoder) => {
+                for frame in pcm.as_chunks().0 {
+                    payload.extend_from_slice(&encoder.encode(frame));
+                }
+            }
             State::L16 => payload.extend(pcm.iter().flat_map(|sample| sample.to_be_bytes())),
             State::G722(encoder) => encoder.encode(pcm, payload),
         }

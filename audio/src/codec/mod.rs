@@ -7,8 +7,13 @@
 pub mod cn;
 mod decoder;
 mod encoder;
+mod fixed;
 pub mod g711;
 pub mod g722;
+pub mod gsm;
+pub mod names;
+#[cfg(test)]
+mod test_sound;
 
 pub use decoder::{Decoder, Malformed};
 pub use encoder::{Encoded, Encoder, Settings};
@@ -21,6 +26,8 @@ pub enum Encoding {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// GSM full rate (RFC 3551 §4.5.8).
+    Gsm,
     /// 16-bit linear samples, most significant octet first (RFC 3551 §4.5.11).
     L16 {
         /// Samples per second.
@@ -53,6 +60,7 @@ impl Encoding {
         match self {
             Self::Pcmu => Properties::new("PCMU", 8000, Some(0), 1, 64_000),
             Self::Pcma => Properties::new("PCMA", 8000, Some(8), 1, 64_000),
+            Self::Gsm => Properties::new("GSM", 8000, Some(3), gsm::SAMPLES as u32, 13_200),
             Self::L16 { rate } => Properties::new("L16", rate, None, 1, rate.saturating_mul(16)),
             Self::G722 => Properties {
                 name: "G722",
@@ -67,6 +75,11 @@ impl Encoding {
 }
 
 impl Properties {
+    /// Channels as `a=rtpmap` has them: two for Opus, whatever is sent (RFC 7587 §7).
+    pub fn channels(&self) -> u32 {
+        if self.name.eq_ignore_ascii_case("opus") { 2 } else { 1 }
+    }
+
     const fn new(name: &'static str, rate: u32, payload_type: Option<u8>, frame: u32, bits: u32) -> Self {
         Self { name, clock: rate, rate, payload_type, frame, bits }
     }
