@@ -1,6 +1,11 @@
 //! The receiving direction of a stream.
 
+<<<<<<< HEAD
+use super::{Encoding, g711, g722};
+use crate::conceal::Concealment;
+=======
 use super::{Encoding, g711, g722, gsm};
+>>>>>>> main
 
 /// A payload that is none of its encoding. The decoder is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +18,8 @@ pub struct Malformed;
 pub struct Decoder {
     rate: u32,
     state: State,
+    /// For encodings that have no concealment of their own.
+    concealment: Option<Box<Concealment>>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +43,11 @@ impl Decoder {
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::new(g722::Decoder::new(g722::Mode::Bits64))),
         };
-        Self { rate: encoding.properties().rate, state }
+        let rate = encoding.properties().rate;
+        let concealment = match state {
+            State::Pcmu | State::Pcma | State::L16 | State::G722(_) => Some(Box::new(Concealment::new(rate))),
+        };
+        Self { rate, state, concealment }
     }
 
     /// Samples per second of what it gives.
@@ -61,6 +72,7 @@ impl Decoder {
     /// # Errors
     /// When the payload is malformed; nothing is appended.
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) -> Result<(), Malformed> {
+        let start = pcm.len();
         match &mut self.state {
             State::Pcmu => pcm.extend(payload.iter().map(|&code| g711::mu_decode(code))),
             State::Pcma => pcm.extend(payload.iter().map(|&code| g711::a_decode(code))),
@@ -74,14 +86,27 @@ impl Decoder {
                 pcm.extend(words.iter().map(|&word| i16::from_be_bytes(word)));
             }
         }
+        if let Some(concealment) = &mut self.concealment {
+            concealment.received(&mut pcm[start..]);
+        }
         Ok(())
     }
 
-    /// Appends `samples` in place of a payload that never came, as like what was as can be.
+    /// Appends `samples` in place of a payload that never came, as like what was as can be. The beginning of the next
+    /// payload is faded into it.
     pub fn conceal(&mut self, samples: usize, pcm: &mut Vec<i16>) {
+<<<<<<< HEAD
+        match &mut self.concealment {
+            Some(concealment) => concealment.conceal(samples, pcm),
+            None => pcm.resize(pcm.len() + samples, 0),
+        }
+        if let State::G722(decoder) = &mut self.state {
+            decoder.stand_by(samples);
+=======
         match &mut self.state {
             State::Gsm(decoder) => decoder.conceal(samples, pcm),
             State::Pcmu | State::Pcma | State::L16 | State::G722(_) => pcm.resize(pcm.len() + samples, 0),
+>>>>>>> main
         }
     }
 
