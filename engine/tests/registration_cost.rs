@@ -94,7 +94,7 @@ impl Site {
         let mut config = Config::default();
         for n in 0..phones {
             let credentials = Some(Credentials::from_password(&extension(n), "telex", "secret"));
-            config.phones.insert(extension(n).into(), Phone { credentials, contact: None });
+            config.phones.insert(extension(n).into(), Phone { credentials, ..Phone::default() });
         }
         let listeners = vec![Listener { id: ListenerId(0), transport: Transport::Udp, local: US }];
         let boot = Boot { listeners, shards: 1, ..Boot::default() };

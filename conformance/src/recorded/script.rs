@@ -67,7 +67,7 @@ impl Script {
         let dialled = said(Link::Caller, Method::Invite);
         if let Some(asked) = said(Link::Callee, Method::Invite).or(dialled) {
             let contact = FixedContact { uri: asked.request_uri().into(), address: Some(self.callee) };
-            let phone = Phone { credentials: None, contact: Some(contact) };
+            let phone = Phone { contact: Some(contact), ..Phone::default() };
             config.phones.insert(named(&user(dialled.unwrap_or(asked).request_uri())).into(), phone);
         }
         let opens = |m: &Message| m.is_request() && matches!(m.method(), Method::Invite | Method::Register);
@@ -76,7 +76,7 @@ impl Script {
             let name = named(&from.uri.user_unescaped()).to_owned();
             let contact = FixedContact { uri: from.uri_text.into(), address: Some(self.caller) };
             let credentials = challenged.then(|| Credentials::from_password(&name, &config.realm, PASSWORD));
-            let phone = Phone { contact: credentials.is_none().then_some(contact), credentials };
+            let phone = Phone { contact: credentials.is_none().then_some(contact), credentials, ..Phone::default() };
             config.phones.entry(name.into()).or_insert(phone);
         }
         config

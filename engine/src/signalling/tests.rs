@@ -37,7 +37,7 @@ struct World {
 
 fn device(uri: &str, address: &str) -> Phone {
     let contact = FixedContact { uri: SmolStr::new(uri), address: address.parse().ok() };
-    Phone { credentials: None, contact: Some(contact) }
+    Phone { contact: Some(contact), ..Phone::default() }
 }
 
 impl World {

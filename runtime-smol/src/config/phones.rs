@@ -91,7 +91,7 @@ fn phone(
     let credentials = from_password(reader, entry.value, &extension.value, realm);
     let credentials = credentials.or_else(|| from_hashes(reader, entry.value, digest));
     let contact = reader.text(entry.value, "contact").and_then(|text| fixed_contact(reader, &text));
-    Phone { credentials, contact }
+    Phone { credentials, contact, ..Phone::default() }
 }
 
 fn from_password(
