@@ -6,3 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod emodel;
+pub mod playout;
+pub mod wav;

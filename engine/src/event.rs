@@ -177,9 +177,9 @@ pub enum Event {
         /// From answer to end; `None` when it was not answered.
         duration: Option<Duration>,
         /// What the caller's media leg carried.
-        caller: LegStats,
+        caller: Box<LegStats>,
         /// What the callee's media leg carried.
-        callee: LegStats,
+        callee: Box<LegStats>,
     },
     /// A message could not be understood.
     Malformed {

@@ -412,8 +412,9 @@ impl World<'_> {
             self.schedule(at, Event::Report(shard, Box::new(report)));
         }
         for io in out.io.drain(..) {
-            let MediaIo::Bind { count } = io;
-            self.schedule(now + HOST_WORK, Event::Ports(shard, count));
+            if let MediaIo::Bind { count } = io {
+                self.schedule(now + HOST_WORK, Event::Ports(shard, count));
+            }
         }
         out.clear();
         self.exchange.media = out;

@@ -191,8 +191,13 @@ impl Calls {
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
         let (leg, event) = match report {
             MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
+            // Nothing of it is asked for yet.
+            MediaReport::Recorded { .. } => return,
             MediaReport::Latched { leg, .. }
             | MediaReport::Silent { leg, .. }
+            | MediaReport::Digit { leg, .. }
+            | MediaReport::Pressed { leg, .. }
+            | MediaReport::Played { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
         let Some(key) = self.ports.owner(leg) else { return };
@@ -213,7 +218,9 @@ impl Calls {
                 self.ports.forget(leg);
                 self.settle(cx, key);
             }
-            MediaReport::Silent { .. } | MediaReport::Ports { .. } => {}
+            // Nothing of it is asked for yet.
+            MediaReport::Digit { .. } | MediaReport::Pressed { .. } | MediaReport::Played { .. } => {}
+            MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
         }
     }
 
@@ -282,8 +289,8 @@ impl Calls {
             call: call.id,
             cause,
             duration: call.answered.map(|at| cx.now.since(at)),
-            caller: call.parties.get(CALLER).map_or(LegStats::default(), |p| p.media.stats),
-            callee: peer.map_or(LegStats::default(), |p| p.media.stats),
+            caller: Box::new(call.parties.get(CALLER).map_or(LegStats::default(), |p| p.media.stats)),
+            callee: Box::new(peer.map_or(LegStats::default(), |p| p.media.stats)),
         };
         cx.report(event);
         for at in 0..call.parties.len() {

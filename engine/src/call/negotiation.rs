@@ -6,13 +6,13 @@ use super::{Below, Call};
 use crate::border::Action;
 use crate::cx::{Cx, LegKey};
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, Playing, RoomMode, RoomSpec};
+use crate::mediactl::{MediaCommand, Play, RoomMode, RoomSpec};
 use crate::offer::{self, OfferError, Ptime};
 use crate::planted::Fault;
 use crate::sip::Status;
 
 /// The tone of `*60`: 440 Hz at about -12 dBm0.
-pub(super) const TONE: Playing = Playing::Tone { hertz: 440, level: 8000 };
+pub(super) const TONE: Play = Play::tone(440, 8000);
 
 /// Reason of a BYE to a party whose description cannot be used (RFC 3326).
 const NOT_ACCEPTABLE: &str = "SIP;cause=488;text=\"Session description not acceptable\"";
@@ -195,7 +195,7 @@ impl Call {
     }
 
     /// What a service plays.
-    pub(super) fn playing(&self) -> Option<Playing> {
+    pub(super) fn playing(&self) -> Option<Play> {
         (matches!(self.app, App::Service) && self.to == "*60").then_some(TONE)
     }
 
@@ -206,7 +206,7 @@ impl Call {
         if !self.room_put {
             self.room_put = true;
             let mode = if service { RoomMode::Echo } else { RoomMode::Relay };
-            let command = MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec { mode } };
+            let command = MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec::new(mode) };
             cx.out.push(Action::Media { shard, command });
         }
         let playing = self.playing();

@@ -12,7 +12,7 @@ use crate::border::Action;
 use crate::cx::{Cx, LegKey};
 use crate::event::{Event, Side};
 use crate::mediactl::{
-    LegId, LegSpec, LegStats, MediaCommand, PayloadMap, Playing, PortId, Revision, RoomId, Security, ShardId,
+    Accepted, LegId, LegSpec, LegStats, MediaCommand, Play, PortId, Revision, RoomId, ShardId,
 };
 use crate::offer::{
     self, Audio, Codec, Description, Direction, Local, Negotiation, OfferError, OutOfTurn, Ptime, Said,
@@ -62,10 +62,10 @@ pub(crate) struct MediaLeg {
 /// What a party's media leg shall do beside what was agreed with the party.
 #[derive(Debug, Default)]
 pub(crate) struct Wish {
-    /// Payload types it may send, and their numbers on the other leg.
-    pub(crate) accept: Vec<PayloadMap>,
+    /// Payload types it may send, and what can be done with them.
+    pub(crate) accept: Vec<Accepted>,
     /// What it hears from us.
-    pub(crate) playing: Option<Playing>,
+    pub(crate) playing: Option<Play>,
     /// How long it may be silent.
     pub(crate) silence: Option<Duration>,
 }
@@ -198,7 +198,7 @@ impl Party {
     }
 
     /// Payload types the party may send, and their numbers for `other`.
-    pub(crate) fn relay_to(&self, other: &Self) -> Vec<PayloadMap> {
+    pub(crate) fn relay_to(&self, other: &Self) -> Vec<Accepted> {
         self.session.relay_to(&other.session)
     }
 
@@ -207,8 +207,6 @@ impl Party {
         let stream = self.session.stream().unwrap_or(SILENT);
         let silence = wish.silence.filter(|_| stream.receive);
         let spec = LegSpec {
-            room,
-            port: self.media.port,
             remote: stream.remote,
             remote_rtcp: stream.remote_rtcp,
             near: self.near,
@@ -221,8 +219,7 @@ impl Party {
             playing: wish.playing,
             latch: self.session.changes(),
             silence,
-            security: Security::Plain,
-            resume: None,
+            ..LegSpec::new(room, self.media.port)
         };
         self.media.put = true;
         self.media.rev += 1;

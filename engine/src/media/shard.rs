@@ -13,8 +13,8 @@ use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
 use crate::limits::TIMERS_PER_WAKE;
 use crate::mediactl::{
-    LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, Resume, Revision, RoomId, RoomMode,
-    RoomSpec, ShardId,
+    LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, RecordingId, Resume, Revision, RoomId,
+    RoomMode, RoomSpec, ShardId,
 };
 use crate::planted::{Fault, Planted};
 use crate::rng::{Purpose, Rng, Seed};
@@ -41,6 +41,13 @@ pub enum MediaInput<'a> {
     Command(MediaCommand),
     /// These port pairs are bound; the even port of each.
     Ports(Vec<PortId>),
+    /// Pieces of a recording have been written.
+    Written {
+        /// Which recording.
+        recording: RecordingId,
+        /// How many pieces.
+        pieces: u32,
+    },
 }
 
 /// How much a shard holds.
@@ -132,6 +139,7 @@ impl MediaShard {
             MediaInput::Packet { port, remote, bytes } => self.packet(now, port, remote, bytes, out),
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
+            MediaInput::Written { .. } => {}
         }
     }
 
@@ -415,6 +423,7 @@ impl Room {
                 [a, b] => Listener::Other(if a == of { b } else { a }),
                 _ => Listener::Nobody,
             },
+            RoomMode::Mix => Listener::Nobody,
         }
     }
 }

@@ -193,8 +193,8 @@ mod tests {
             call: 7,
             cause,
             duration,
-            caller: LegStats::default(),
-            callee: LegStats::default(),
+            caller: Box::default(),
+            callee: Box::default(),
         };
         let description = |side, offer, received, address, direction| Event::Description {
             call: 7,
@@ -226,8 +226,8 @@ mod tests {
                 call: 7,
                 cause: EndCause::HungUp(Side::Callee),
                 duration: Some(Duration::from_millis(725_900)),
-                caller: leg,
-                callee: LegStats { received: 610, sent: 610, ..LegStats::default() },
+                caller: Box::new(leg),
+                callee: Box::new(LegStats { received: 610, sent: 610, ..LegStats::default() }),
             },
             end(EndCause::Cancelled, None),
             end(EndCause::Refused(486), None),
