@@ -200,6 +200,8 @@ pub(crate) fn config(plan: &Plan) -> Config {
             max_contacts: x.contacts,
             nonce_life: x.nonce,
         },
+        // Watermarks are octets of the payload: coding it anew would wash them out.
+        transcode: false,
         ..Config::default()
     };
     for phone in &plan.phones {

@@ -76,7 +76,8 @@ impl Script {
             let name = named(&from.uri.user_unescaped()).to_owned();
             let contact = FixedContact { uri: from.uri_text.into(), address: Some(self.caller) };
             let credentials = challenged.then(|| Credentials::from_password(&name, &config.realm, PASSWORD));
-            let phone = Phone { contact: credentials.is_none().then_some(contact), credentials, ..Phone::default() };
+            let phone =
+                Phone { contact: credentials.is_none().then_some(contact), credentials, ..Phone::default() };
             config.phones.entry(name.into()).or_insert(phone);
         }
         config

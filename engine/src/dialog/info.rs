@@ -51,7 +51,9 @@ impl Sessions {
 
     /// Tells the party of a digit.
     pub(crate) fn tell_digit(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, digit: Digit) {
-        let Some(session) = self.all.get_mut(leg).filter(|session| session.phase == Phase::Up) else { return };
+        let Some(session) = self.all.get_mut(leg).filter(|session| session.phase == Phase::Up) else {
+            return;
+        };
         let Some(dialog) = &mut session.dialog else { return };
         let hop = dialog.next_hop(cx, &mut stack.transport);
         let mut writer = dialog.request(Method::Info, None);
@@ -89,7 +91,8 @@ fn read(message: &Message) -> Info {
     }
     let Some(Ok(kind)) = message.content_type() else { return Info::Unknown };
     let Ok(body) = std::str::from_utf8(message.body()) else { return Info::Malformed };
-    let is = |subtype| kind.kind.eq_ignore_ascii_case("application") && kind.subtype.eq_ignore_ascii_case(subtype);
+    let is =
+        |subtype| kind.kind.eq_ignore_ascii_case("application") && kind.subtype.eq_ignore_ascii_case(subtype);
     let digit = match () {
         () if is("dtmf-relay") => relay(body),
         () if is("dtmf") => key(body.trim()).map(|key| Digit { key, length: DIGIT_USUAL }),
@@ -152,7 +155,10 @@ mod tests {
         assert_eq!(relayed("signal=11\nduration=80"), digit('#', 80));
         assert_eq!(relayed("Signal=d"), Info::Digit(Digit { key: 'D', length: DIGIT_USUAL }));
         assert_eq!(relayed("Duration=0\r\nSignal=1"), Info::Digit(Digit { key: '1', length: DIGIT_USUAL }));
-        assert_eq!(relayed("Signal=1\r\nDuration=99999999"), Info::Digit(Digit { key: '1', length: DIGIT_LONGEST }));
+        assert_eq!(
+            relayed("Signal=1\r\nDuration=99999999"),
+            Info::Digit(Digit { key: '1', length: DIGIT_LONGEST })
+        );
         let plain = "Content-Type: application/dtmf\r\n";
         assert_eq!(info(plain, "7\r\n"), Info::Digit(Digit { key: '7', length: DIGIT_USUAL }));
         assert_eq!(info(plain, "10"), Info::Digit(Digit { key: '*', length: DIGIT_USUAL }));
@@ -166,7 +172,10 @@ mod tests {
         assert_eq!(relayed("Duration=160"), Info::Malformed);
         assert_eq!(info("Content-Type: text/plain\r\n", "5"), Info::Unknown);
         assert_eq!(info("", "5"), Info::Unknown);
-        assert_eq!(info("Info-Package: dtmf\r\nContent-Type: application/dtmf-relay\r\n", "Signal=5"), Info::Package);
+        assert_eq!(
+            info("Info-Package: dtmf\r\nContent-Type: application/dtmf-relay\r\n", "Signal=5"),
+            Info::Package
+        );
     }
 
     #[test]

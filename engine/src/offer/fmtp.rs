@@ -53,7 +53,10 @@ mod tests {
         assert_eq!(opus(""), usual);
         assert_eq!(opus("minptime=10;useinbandfec=1"), Settings { loss_percent: LOSS, ..usual });
         assert_eq!(opus("useinbandfec=0; UseDTX = 1"), Settings { silence_suppressed: true, ..usual });
-        assert_eq!(opus("maxplaybackrate=16000;maxaveragebitrate=20000"), Settings { rate: 16_000, bits: 20_000, ..usual });
+        assert_eq!(
+            opus("maxplaybackrate=16000;maxaveragebitrate=20000"),
+            Settings { rate: 16_000, bits: 20_000, ..usual }
+        );
         assert_eq!(opus("maxplaybackrate=12000").rate, 8000);
     }
 
