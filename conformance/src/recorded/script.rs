@@ -54,7 +54,8 @@ impl Script {
     /// The configuration of an exchange that knows both parties: the caller by its address, or by [`PASSWORD`] where
     /// the record shows that it was asked for one. `site` decides everything else.
     pub fn config(&self, site: &Config) -> Config {
-        let mut config = site.clone();
+        // What the exchange could add to the codecs of a record would be a difference to all of them.
+        let mut config = Config { transcode: false, ..site.clone() };
         let said = |link, method: Method| {
             let of = move |step: &&Step| {
                 step.link == link && step.message.is_request() && step.message.method() == method
