@@ -120,7 +120,7 @@ fn key(text: &str) -> Option<char> {
         _ => {
             let mut chars = text.chars();
             let key = chars.next().filter(|_| chars.next().is_none())?.to_ascii_uppercase();
-            ('0'..='9').contains(&key).then_some(key).or(("*#ABCD".contains(key)).then_some(key))
+            (key.is_ascii_digit() || "*#ABCD".contains(key)).then_some(key)
         }
     }
 }
