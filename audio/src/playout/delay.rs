@@ -21,7 +21,7 @@ const PIECES: usize = 8;
 const PIECE: i64 = 500_000_000;
 /// Weight of a packet at first. One of at least [`HEAVY`] makes all lighter.
 const LIGHT: u32 = 1 << 12;
-const HEAVY: u32 = 1 << 24;
+const HEAVY: u32 = 1 << 18;
 /// Before anything is known, as if a few packets had come so late.
 const EXPECTED: (usize, u32) = (9, 3);
 
@@ -66,11 +66,6 @@ impl Delay {
     /// Transit of the fastest packets; 0 while unknown.
     pub(super) fn base(&self) -> i64 {
         self.base.unwrap_or(0)
-    }
-
-    /// Whether a packet has been seen.
-    pub(super) fn knows(&self) -> bool {
-        self.base.is_some()
     }
 
     /// How long to wait beyond the base, in nanoseconds.
@@ -128,8 +123,8 @@ impl Delay {
 
     /// Later packets weigh more, which is cheaper than making all earlier ones lighter.
     fn grow(&mut self, lasts: i64) {
-        // No packet makes others forgotten faster than a second of sound would.
-        let more = i64::from(self.weight) * lasts.clamp(0, 1_000_000_000) / FORGET;
+        // At least 5 ms, so that no class can outgrow its 32 bits: all together weigh FORGET / 5 ms of the heaviest.
+        let more = i64::from(self.weight) * lasts.clamp(5_000_000, 1_000_000_000) / FORGET;
         self.weight += u32::try_from(more).unwrap_or(0);
         if self.weight >= HEAVY {
             let shift = (HEAVY / LIGHT).ilog2();

@@ -68,25 +68,27 @@ impl Line {
         }
     }
 
-    /// The samples that wait.
-    pub(super) fn ahead(&self) -> &[i16] {
-        &self.samples[self.place..]
+    /// The last sample there is, heard or not.
+    pub(super) fn last(&self) -> i16 {
+        self.samples.last().copied().unwrap_or(0)
     }
 
-    /// The same, to be changed.
-    pub(super) fn ahead_mut(&mut self) -> &mut [i16] {
-        &mut self.samples[self.place..]
+    /// Leaves only so many samples waiting.
+    pub(super) fn cut(&mut self, count: usize) {
+        self.samples.truncate(self.place + count);
+        self.fill = self.fill.min(count);
     }
 
-    /// The sample heard last.
-    pub(super) fn last_heard(&self) -> i16 {
-        self.place.checked_sub(1).map_or(0, |last| self.samples[last])
+    /// What waits is now of this kind.
+    pub(super) fn call(&mut self, kind: Kind) {
+        self.kind = kind;
+        self.fill = self.waiting();
     }
 
     /// Lets sound follow what waits, joined where they are most alike; what waits behind the joint is gone.
     pub(super) fn follow(&mut self, sound: &[i16], fade: usize) {
         let fade = fade.min(sound.len()).min(self.waiting());
-        let Some(join) = stretch::find_meeting(self.ahead(), sound, fade.max(1)) else {
+        let Some(join) = stretch::find_meeting(&self.samples[self.place..], sound, fade.max(1)) else {
             return self.append(Kind::Sound, |samples| samples.extend_from_slice(sound));
         };
         stretch::meet(&mut self.samples, self.place, sound, join, fade);

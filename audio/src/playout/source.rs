@@ -90,7 +90,13 @@ impl Source {
     ///
     /// Timestamps are believed as long as they make sense: sound does not overlap the sound before it, and silence has
     /// passed before it is reported.
-    pub(super) fn time(&mut self, number: i64, (timestamp, clock): (u32, u32), lasts: i64, soonest: i64) -> i64 {
+    pub(super) fn time(
+        &mut self,
+        number: i64,
+        (timestamp, clock): (u32, u32),
+        lasts: i64,
+        soonest: i64,
+    ) -> i64 {
         let Some(newest) = self.newest else {
             self.newest = Some(Newest { number, timestamp, clock, at: soonest, lasts });
             return soonest;
