@@ -133,6 +133,10 @@ pub const DIGIT_USUAL: Duration = Duration::from_millis(160);
 pub const DIGIT_LONGEST: Duration = Duration::from_secs(10);
 /// Keys that wait to be pressed into one party's ear; more are not.
 pub const PRESSES: usize = 64;
+/// A key whose last packet was lost is up when nothing was heard of it for so long.
+pub const KEY_SILENCE: Duration = Duration::from_millis(200);
+/// Keys that wait to be pressed into one leg; more are not pressed.
+pub const KEYS_WAITING: usize = 64;
 /// Mean time between RTCP reports of one leg (RFC 3550 §6.2).
 pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
 /// A round trip by RTCP above this is a broken clock, not a distance.

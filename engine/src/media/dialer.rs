@@ -41,7 +41,8 @@ pub(super) struct Dialer {
     down: Option<Down>,
     /// Milliseconds until the next key may go down.
     gap: u32,
-    generator: Option<Generator>,
+    /// Makes tones at this rate.
+    generator: Option<(u32, Generator)>,
 }
 
 /// A key to press, or `None` for a pause.
@@ -80,7 +81,7 @@ impl Dialer {
     }
 
     fn is_sounding(&self) -> bool {
-        self.generator.as_ref().is_some_and(Generator::busy)
+        self.generator.as_ref().is_some_and(|(_, generator)| generator.busy())
     }
 
     /// Whether another key is taken.
@@ -114,9 +115,15 @@ impl Dialer {
         }
     }
 
-    /// What is down comes up, what waits is forgotten.
-    pub(super) fn stop(&mut self) {
-        *self = Self::default();
+    /// Whether a key is down, or goes down now.
+    pub(super) fn takes_line(&mut self) -> bool {
+        self.begin();
+        self.down.is_some()
+    }
+
+    /// Whether a key is down.
+    pub(super) fn is_down(&self) -> bool {
+        self.down.is_some()
     }
 
     /// The next key goes down when nothing is in its way.
@@ -173,7 +180,11 @@ impl Dialer {
     /// Spends a frame with tones, which take the place of what is in `pcm`.
     pub(super) fn sound(&mut self, rate: u32, pcm: &mut [i16]) {
         self.begin();
-        let generator = self.generator.get_or_insert_with(|| Generator::new(rate, Convention::COMMON));
+        if self.generator.as_ref().is_some_and(|(made, _)| *made != rate) {
+            self.generator = None;
+        }
+        let make = || (rate, Generator::new(rate, Convention::COMMON));
+        let (_, generator) = self.generator.get_or_insert_with(make);
         if let Some(down) = &mut self.down {
             if down.held == 0 {
                 // It waits for nothing: there is room.

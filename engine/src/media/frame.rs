@@ -1,6 +1,7 @@
 //! One frame of a room: what its parties say is decoded, what they hear is made.
 
 use super::LegKey;
+use super::keys;
 use super::leg::Leg;
 use super::out::MediaOut;
 use super::ring::{FRAME_MS, millis};
@@ -29,13 +30,28 @@ impl Room {
             self.each(legs, |leg| leg.skip(now, skipped));
         }
         for _ in skipped..due {
-            self.each(legs, |leg| leg.pull(now));
+            self.pull(now, legs, scratch, out);
             match self.spec.mode {
                 RoomMode::Relay | RoomMode::Echo => self.relay(now, legs, scratch, out),
                 RoomMode::Mix => {}
             }
         }
-        false
+        let mut ended = false;
+        self.each(legs, |leg| {
+            leg.dial(&mut out.reports);
+            ended |= std::mem::take(&mut leg.ended);
+        });
+        ended
+    }
+
+    /// Gets the next frame of each party that is decoded, and the keys in it.
+    fn pull(&self, now: Instant, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch, out: &mut MediaOut) {
+        for &key in &self.legs {
+            let Some(intake) = legs.get_mut(key).and_then(|leg| leg.intake.as_mut()) else { continue };
+            intake.pull(now, &mut scratch.events);
+            let rate = intake.tone_rate();
+            keys::heard_as_tones(legs, key, rate, &mut scratch.events, &mut out.reports);
+        }
     }
 
     fn each(&self, legs: &mut Slots<LegKey, Leg>, mut work: impl FnMut(&mut Leg)) {

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use telex_audio::codec::Encoding;
-use telex_audio::playout::Inserted;
+use telex_audio::playout::{Content, Inserted};
 
 use super::control::{Control, Speaker};
+use super::dialer::Dialer;
 use super::egress::{Egress, Feed};
 use super::intake::{Intake, Played};
+use super::keypad::Keypad;
 use super::latch::{Latch, Source, Stream};
 use super::out::PacketArena;
 use super::outlet::Outlet;
@@ -75,6 +77,16 @@ pub(super) struct Leg {
     pub(super) silent: bool,
     pub(super) silence_timer: Option<TimerKey>,
     pub(super) report_timer: Option<TimerKey>,
+    pub(super) key_timer: Option<TimerKey>,
+    /// The keys its party presses.
+    pub(super) keypad: Keypad,
+    /// The keys pressed into it, once there were any.
+    pub(super) dialer: Option<Box<Dialer>>,
+    /// Of [`LegSpec::presses`]: the next to be pressed, and the last that was said to be.
+    pub(super) next_press: u32,
+    pub(super) told_press: u32,
+    /// Something that was wanted has ended: what is decoded and produced is to be settled.
+    pub(super) ended: bool,
     /// The party's sound, while it is decoded.
     pub(super) intake: Option<Box<Intake>>,
     /// The sound for the party, while it is produced here. Nothing is forwarded to the party then.
@@ -136,6 +148,12 @@ impl Leg {
             silent: false,
             silence_timer: None,
             report_timer: None,
+            key_timer: None,
+            keypad: Keypad::default(),
+            dialer: None,
+            next_press: 0,
+            told_press: 0,
+            ended: false,
             intake: None,
             outlet: None,
             player: None,
@@ -202,7 +220,7 @@ impl Leg {
     }
 
     #[inline]
-    fn clock(&self) -> u32 {
+    pub(super) fn clock(&self) -> u32 {
         self.spec.audio.map_or(USUAL_CLOCK, |a| a.clock.max(1))
     }
 
@@ -279,8 +297,12 @@ impl Leg {
         if heard.restarted {
             intake.restart();
         }
-        let Some(encoding) = heard.fate.encoding else { return };
-        match intake.insert(now, &heard.header, encoding, heard.payload) {
+        let content = match (heard.fate.kind, heard.fate.encoding) {
+            (Kind::Speech, Some(encoding)) => Content::Sound(encoding),
+            (Kind::Noise, _) => Content::Noise { clock: heard.fate.clock },
+            _ => return,
+        };
+        match intake.insert(now, &heard.header, content, heard.payload) {
             Inserted::Malformed => self.faults.payload += 1,
             Inserted::Duplicate | Inserted::Astray => self.faults.sequence += 1,
             Inserted::Kept | Inserted::Late | Inserted::Full | Inserted::Restarted => {}
@@ -308,7 +330,7 @@ impl Leg {
     /// they were agreed with us (RFC 8285 §5), not between the parties.
     #[inline]
     pub(super) fn forward(&mut self, now: Instant, heard: &Heard<'_>, number: u8, out: &mut PacketArena) {
-        if self.outlet.is_some() {
+        if self.is_occupied() {
             return;
         }
         let Some(remote) = self.target() else { return };

@@ -11,9 +11,12 @@
 
 mod control;
 mod converter;
+mod dialer;
 mod egress;
 mod frame;
 mod intake;
+mod keypad;
+mod keys;
 mod latch;
 mod leg;
 mod out;

@@ -52,6 +52,11 @@ impl Player {
         }
     }
 
+    /// Whether it has come to its end since this was asked last.
+    pub(super) fn has_just_ended(&self) -> bool {
+        false
+    }
+
     /// Whether there is more.
     pub(super) fn is_playing(&self) -> bool {
         !matches!(self.sound, Sound::Ended)

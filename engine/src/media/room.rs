@@ -78,13 +78,20 @@ impl Room {
             let Some(&key) = self.legs.get(at) else { break };
             let Some(leg) = legs.get(key) else { continue };
             let (wanted, heard) = self.wants(key, leg, legs);
+            let listener = leg.listener.of(key).and_then(|heard_by| legs.get(heard_by));
+            let hides = self.hides_tones(leg, listener);
             if let Some(leg) = legs.get_mut(key) {
-                leg.settle_intake(wanted, self.rate);
+                leg.settle_intake(wanted, self.rate, hides);
                 leg.settle_outlet(heard, self.rate);
                 served |= leg.is_served();
             }
         }
         served
+    }
+
+    /// Whether the tones of a leg's keys are not to be heard: they are told otherwise.
+    fn hides_tones(&self, leg: &Leg, listener: Option<&Leg>) -> bool {
+        leg.listens_for_tones() && listener.is_none_or(|l| leg.hides_tones_from(l))
     }
 
     /// Whether a leg is to be decoded, and whether there is decoded sound for it to hear.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use super::control::Control;
 use super::latch::Stream;
+use super::keypad::Key;
+use super::keys;
 use super::leg::{Heard, Leg, Listener, Via};
 use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
@@ -95,6 +97,8 @@ enum Wake {
     Report(LegKey),
     /// The leg may have been silent for too long.
     Silence(LegKey),
+    /// The end of a key press may have been lost.
+    Key(LegKey),
 }
 
 impl MediaShard {
@@ -189,9 +193,15 @@ impl MediaShard {
             let room = leg.room;
             self.settle(now, room);
         }
+        if heard.fate.kind == Content::Events {
+            self.key_event(now, key, heard, out);
+        }
         let Some(leg) = self.legs.get_mut(key) else { return };
         leg.take_in(now, heard);
         let Some(number) = heard.fate.forward else { return };
+        if heard.fate.kind == Content::Events && leg.keypad.translated {
+            return;
+        }
         let to = match leg.listener {
             Listener::Nobody | Listener::All => return,
             Listener::Itself => key,
@@ -203,6 +213,50 @@ impl MediaShard {
         if let Some(leg) = self.legs.get_mut(to) {
             leg.forward(now, heard, number, &mut out.packets);
         }
+    }
+
+    /// A packet of a telephone event. It is forwarded as it is if that can be from its first packet on.
+    fn key_event(&mut self, now: Instant, key: LegKey, heard: &Heard<'_>, out: &mut MediaOut) {
+        let Some(leg) = self.legs.get(key) else { return };
+        let listener = leg.listener.of(key);
+        let occupied = listener.and_then(|l| self.legs.get(l)).is_some_and(|l| l.is_occupied());
+        let translated = heard.fate.forward.is_none() || occupied;
+        let room = leg.room;
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        let restarted = if heard.restarted { leg.keypad.restart() } else { None };
+        let keys = leg.keypad.hear(now, &heard.header, heard.fate.clock, heard.payload);
+        let mut busy = false;
+        for told in restarted.into_iter().chain(keys) {
+            if let (Some(leg), Key::Down { .. }) = (self.legs.get_mut(key), told) {
+                leg.keypad.translated = translated;
+            }
+            busy |= keys::heard_as_event(&mut self.legs, key, told, &mut out.reports);
+        }
+        if busy {
+            self.settle(now, room);
+        }
+        self.await_key(key);
+    }
+
+    /// Waits for the end of a key press.
+    fn await_key(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        if let (None, Some(at)) = (leg.key_timer, leg.keypad.deadline()) {
+            leg.key_timer = Some(self.timers.arm(at, Wake::Key(key)));
+        }
+    }
+
+    /// The end of a key press may have been lost.
+    fn key_fired(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        leg.key_timer = None;
+        let room = leg.room;
+        if let Some(up) = leg.keypad.expire(now)
+            && keys::heard_as_event(&mut self.legs, key, up, &mut out.reports)
+        {
+            self.settle(now, room);
+        }
+        self.await_key(key);
     }
 
     fn tick(&mut self, now: Instant, out: &mut MediaOut) {
@@ -220,6 +274,7 @@ impl MediaShard {
             match self.timers.pop(now) {
                 Some(Wake::Report(key)) => self.report(now, key, out),
                 Some(Wake::Silence(key)) => self.watch_fired(now, key, out),
+                Some(Wake::Key(key)) => self.key_fired(now, key, out),
                 None => break,
             }
         }
@@ -343,6 +398,7 @@ impl MediaShard {
         // A report under the old revision may have been ignored as out of date: say it again under the new one.
         let rewatch = watched(&leg.spec) != watched(&spec) || (leg.silent && rev > leg.rev);
         leg.put(now, rev, spec);
+        leg.take_presses(&mut out.reports);
         let room = leg.room;
         self.settle(now, room);
         if rewatch {
@@ -362,6 +418,7 @@ impl MediaShard {
         let last = self.last_heard.get(&spec.port).copied();
         let mut leg = Leg::new(now, id, rev, room_key, spec, &mut room.rng);
         leg.shun(last);
+        leg.take_presses(&mut out.reports);
         leg.planted = self.planted;
         let key = self.legs.insert(leg);
         room.legs.push(key);
@@ -383,7 +440,7 @@ impl MediaShard {
     fn drop_leg(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
         let Some(mut leg) = self.legs.remove(key) else { return };
         leg.report(now, true, &mut out.packets);
-        for timer in [leg.report_timer, leg.silence_timer].into_iter().flatten() {
+        for timer in [leg.report_timer, leg.silence_timer, leg.key_timer].into_iter().flatten() {
             self.timers.cancel(timer);
         }
         self.names.remove(&leg.id);
@@ -427,7 +484,7 @@ impl MediaShard {
             let watched = leg.spec.receive && leg.spec.silence.is_some();
             assert_eq!(leg.silence_timer.is_some(), watched && !leg.silent, "{:?} is watched", leg.id);
             assert!(leg.report_timer.is_some(), "{:?} reports", leg.id);
-            timers += 1 + usize::from(leg.silence_timer.is_some());
+            timers += 1 + usize::from(leg.silence_timer.is_some()) + usize::from(leg.key_timer.is_some());
         }
         assert_eq!(self.timers.len(), timers, "no timer outlives its leg");
         let mut served = 0;

@@ -1,7 +1,9 @@
 //! The sound of a leg: what of its party is decoded, and what is made for its ear.
 
 use telex_audio::codec::Encoding;
+use telex_audio::dtmf::Event;
 
+use super::dialer::{Sound, Way};
 use super::egress::Made;
 use super::intake::{Intake, Played};
 use super::leg::{Leg, Via};
@@ -17,6 +19,7 @@ use crate::time::Instant;
 pub(super) struct Scratch {
     pub(super) pcm: Vec<i16>,
     pub(super) payload: Vec<u8>,
+    pub(super) events: Vec<Event>,
 }
 
 /// Best samples per second of an encoding.
@@ -54,20 +57,31 @@ impl Leg {
     }
 
     /// Whether the tones of keys become something else on their way to the listener, and shall not be heard there.
-    fn hides_tones_from(&self, listener: &Self) -> bool {
+    pub(super) fn hides_tones_from(&self, listener: &Self) -> bool {
         self.spec.digits.tones && listener.spec.digits.way != DigitWay::Tones
     }
 
     /// Whether there is something to do in each frame.
     pub(super) fn is_served(&self) -> bool {
-        self.intake.is_some() || self.outlet.is_some()
+        self.intake.is_some() || self.outlet.is_some() || self.is_dialing()
     }
 
-    /// Decodes at this rate, or not at all.
-    pub(super) fn settle_intake(&mut self, wanted: bool, rate: u32) {
+    /// Whether the party is spoken to from here, so that nothing can be forwarded to it.
+    #[inline]
+    pub(super) fn is_occupied(&self) -> bool {
+        self.outlet.is_some() || self.dialer.as_ref().is_some_and(|dialer| dialer.is_down())
+    }
+
+    /// Decodes at this rate, or not at all. `hides` says whether tones of keys are not to be heard.
+    pub(super) fn settle_intake(&mut self, wanted: bool, rate: u32, hides: bool) {
+        let tones = self.listens_for_tones();
         match (&mut self.intake, wanted) {
-            (Some(intake), true) => intake.set_rate(rate),
-            (none @ None, true) => *none = Some(Box::new(Intake::new(rate))),
+            (Some(intake), true) => intake.set(rate, tones, hides),
+            (none @ None, true) => {
+                let mut intake = Box::new(Intake::new(rate));
+                intake.set(rate, tones, hides);
+                *none = Some(intake);
+            }
             (Some(_), false) => {
                 self.played = self.played();
                 self.intake = None;
@@ -105,20 +119,14 @@ impl Leg {
 
     /// Whether sound must be produced for the party.
     pub(super) fn needs_outlet(&self, heard: bool) -> bool {
-        self.can_speak() && (heard || self.has_to_play())
+        let dials = self.is_dialing() && self.way() == Some(Way::Tones);
+        self.can_speak() && (heard || dials || self.has_to_play())
     }
 
     /// Whether something is to be played that has not ended.
     fn has_to_play(&self) -> bool {
         let is_new = |play: &Play| self.player.as_ref().is_none_or(|p| p.is_playing() || !p.plays(play));
         self.spec.playing.as_ref().is_some_and(is_new)
-    }
-
-    /// Gets the party's next frame.
-    pub(super) fn pull(&mut self, now: Instant) {
-        if let Some(intake) = &mut self.intake {
-            intake.pull(now);
-        }
     }
 
     /// Gives up frames, in both directions.
@@ -144,7 +152,12 @@ impl Leg {
         scratch: &mut Scratch,
         out: &mut PacketArena,
     ) {
-        let (Some(remote), Some(outlet)) = (self.target(), &mut self.outlet) else { return };
+        let Some(remote) = self.target() else { return };
+        if self.send_events(now, remote, out) == Sound::LeftOut {
+            return;
+        }
+        let tones = self.is_dialing() && self.way() == Some(Way::Tones);
+        let Some(outlet) = &mut self.outlet else { return };
         let samples = (u64::from(outlet.rate()) * FRAME_MS / 1000) as usize;
         let pcm = &mut scratch.pcm;
         pcm.clear();
@@ -156,12 +169,17 @@ impl Leg {
             }
             (Some(player), _) => player.fill(samples, pcm),
             (None, Some(heard)) => outlet.convert(heard, pcm),
+            (None, None) if tones => pcm.resize(samples, 0),
             (None, None) => {
                 let units = outlet.forget();
                 self.egress.skip(units.wrapping_add(outlet.units_of(samples as u64)));
                 return;
             }
         }
+        if let Some(dialer) = self.dialer.as_mut().filter(|_| tones) {
+            dialer.sound(outlet.rate(), pcm);
+        }
+        self.ended |= self.player.as_ref().is_some_and(Player::has_just_ended);
         let payload = *outlet.payload();
         outlet.say(pcm, &mut scratch.payload, |due| match due {
             Due::Packet { units, payload: bytes } => {
