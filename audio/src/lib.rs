@@ -9,4 +9,5 @@ pub mod codec;
 pub mod conceal;
 pub mod emodel;
 pub mod playout;
+pub mod resample;
 pub mod wav;
