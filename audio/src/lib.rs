@@ -6,3 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod dtmf;
+pub mod mix;
+pub mod tone;
