@@ -29,23 +29,26 @@ impl Limiter {
     }
 
     /// Whether its gain is one, so that only a sum that does not fit concerns it.
-    #[inline]
     pub(super) fn at_rest(&self) -> bool {
         self.gain == UNITY
     }
 
     /// Writes the next frame of sums as samples.
-    pub(super) fn limit(&mut self, sums: impl Iterator<Item = i32> + Clone, out: &mut [i16]) {
+    pub(super) fn limit(&mut self, sums: &[i32], out: &mut [i16]) {
+        if self.at_rest() && fit(sums) {
+            out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = sum as i16);
+            return;
+        }
         let step = usize::from(self.step);
-        self.plan(sums.clone());
-        let mut sums = sums;
-        for (n, piece) in out.chunks_mut(step).enumerate() {
-            let from = i64::from(self.ends.get(n).copied().unwrap_or(self.gain));
-            let to = i64::from(self.ends.get(n + 1).copied().unwrap_or(self.gain));
-            for (i, (out, sum)) in (0..).zip(piece.iter_mut().zip(&mut sums)) {
-                let gain = from + (to - from) * i / step as i64;
-                let value = (i64::from(sum) * gain) >> 16;
+        self.plan(sums);
+        for ((out, sums), ends) in out.chunks_mut(step).zip(sums.chunks(step)).zip(self.ends.windows(2)) {
+            let (from, to) = (i64::from(ends[0]), i64::from(ends[1]));
+            // Sixteen more bits for the slope.
+            let (mut gain, slope) = (from << 16, ((to - from) << 16) / step as i64);
+            for (out, &sum) in out.iter_mut().zip(sums) {
+                let value = i64::from(sum).wrapping_mul(gain >> 16) >> 16;
                 *out = value.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16;
+                gain = gain.wrapping_add(slope);
             }
         }
         self.gain = self.ends.last().copied().unwrap_or(self.gain);
@@ -53,23 +56,16 @@ impl Limiter {
 
     /// The gains at the ends of the milliseconds: never above what both neighbours allow, falling early enough, rising
     /// slowly, the first being where the last frame ended.
-    fn plan(&mut self, mut sums: impl Iterator<Item = i32>) {
-        let step = usize::from(self.step);
+    fn plan(&mut self, sums: &[i32]) {
         self.ends.clear();
         self.ends.push(self.gain);
-        let mut allowed_before = UNITY;
-        loop {
-            let mut peak = None;
-            for sum in sums.by_ref().take(step) {
-                peak = Some(peak.unwrap_or(0).max(sum.unsigned_abs()));
-            }
-            let Some(peak) = peak else { break };
+        for (n, sums) in sums.chunks(usize::from(self.step)).enumerate() {
+            let peak = sums.iter().fold(0, |peak: u32, sum| peak.max(sum.unsigned_abs()));
             let allowed = if peak > 32_767 { ((32_767_u64 << 16) / u64::from(peak)) as i32 } else { UNITY };
-            if let Some(between) = self.ends.get_mut(1..).and_then(<[i32]>::last_mut) {
-                *between = allowed.min(allowed_before);
+            if let (Some(between), 1..) = (self.ends.last_mut(), n) {
+                *between = allowed.min(*between);
             }
             self.ends.push(allowed);
-            allowed_before = allowed;
         }
         let mut ahead = UNITY;
         for end in self.ends.iter_mut().skip(1).rev() {
@@ -84,6 +80,11 @@ impl Limiter {
     }
 }
 
+/// Whether all are samples.
+fn fit(sums: &[i32]) -> bool {
+    sums.iter().fold(0, |high, sum| high | sum.wrapping_add(1 << 15)) & !0xffff == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +96,7 @@ mod tests {
         let mut limiter = Limiter::new(8000);
         let mut out = vec![0; sums.len()];
         for (sums, out) in sums.chunks(160).zip(out.chunks_mut(160)) {
-            limiter.limit(sums.iter().copied(), out);
+            limiter.limit(sums, out);
         }
         out
     }
@@ -178,7 +179,7 @@ mod tests {
                 let rest = limiter.at_rest();
                 let fits = sums.iter().all(|&x| i16::try_from(x).is_ok());
                 let mut out = vec![0; sums.len()];
-                limiter.limit(sums.iter().copied(), &mut out);
+                limiter.limit(&sums, &mut out);
                 for (&out, &sum) in out.iter().zip(&sums) {
                     let right = out == 0 || (i32::from(out) < 0) == (sum < 0);
                     prop_assert!(right && i32::from(out).abs() <= sum.abs(), "{} {}", out, sum);

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn levels_are_decibels() {
         for tenths in -600..=31 {
-            let exact = 32_768.0 * 10f64.powf((f64::from(tenths) / 10.0 - 3.14) / 20.0);
+            let exact = 32_768.0 * 10f64.powf((f64::from(tenths) - 31.4) / 200.0);
             let got = f64::from(peak(tenths));
             assert!((got - exact.min(32_767.0)).abs() <= 1.0, "{tenths}: {got} {exact}");
         }
