@@ -33,7 +33,7 @@ impl Room {
             self.pull(now, legs, scratch, out);
             match self.spec.mode {
                 RoomMode::Relay | RoomMode::Echo => self.relay(now, legs, scratch, out),
-                RoomMode::Mix => {}
+                RoomMode::Mix => self.mix(now, legs, scratch, out),
             }
         }
         let mut ended = false;
@@ -59,6 +59,13 @@ impl Room {
             if let Some(leg) = legs.get_mut(key) {
                 work(leg);
             }
+        }
+    }
+
+    /// Each leg hears all others.
+    fn mix(&mut self, now: Instant, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch, out: &mut MediaOut) {
+        if let Some(conference) = &mut self.conference {
+            conference.frame(now, &self.legs, legs, scratch, out);
         }
     }
 

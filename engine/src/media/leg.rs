@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use telex_audio::codec::Encoding;
+use telex_audio::mix::Limiter;
 use telex_audio::playout::{Content, Inserted};
 
+use super::conference::Place;
 use super::control::{Control, Speaker};
 use super::dialer::Dialer;
 use super::egress::{Egress, Feed};
@@ -92,6 +94,10 @@ pub(super) struct Leg {
     /// The sound for the party, while it is produced here. Nothing is forwarded to the party then.
     pub(super) outlet: Option<Box<Outlet>>,
     pub(super) player: Option<Player>,
+    /// Who encodes what it hears in a conference.
+    pub(super) place: Place,
+    /// For what it hears in a conference while it is heard itself.
+    pub(super) limiter: Option<Limiter>,
     /// What former intakes did.
     pub(super) played: Played,
     latch: Latch,
@@ -157,6 +163,8 @@ impl Leg {
             intake: None,
             outlet: None,
             player: None,
+            place: Place::default(),
+            limiter: None,
             played: Played::default(),
             latch: Latch::default(),
             reception: Reception::default(),

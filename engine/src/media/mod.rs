@@ -9,6 +9,7 @@
 //! to [`MediaOut`]. Generated audio (`player`) leaves in one of twenty phases of a 20 ms frame (`ring`). RTCP
 //! (`control`) is answered leg by leg.
 
+mod conference;
 mod control;
 mod converter;
 mod dialer;
@@ -26,7 +27,6 @@ mod reception;
 mod ring;
 mod room;
 mod shard;
-mod tone;
 mod voice;
 
 #[cfg(test)]

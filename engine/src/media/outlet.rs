@@ -118,6 +118,13 @@ impl Outlet {
         kind(self) == kind(other)
     }
 
+    /// Goes on as another of the same kind would: what it makes can be told from the other's only by the number of its
+    /// payload type.
+    pub(super) fn continue_from(&mut self, other: &Self) {
+        let (payload, ptime) = (self.payload, self.ptime);
+        *self = Self { payload, ptime, ..other.clone() };
+    }
+
     /// Takes the next samples and tells each packet that is full. `payload` is scratch space.
     pub(super) fn say(&mut self, mut pcm: &[i16], payload: &mut Vec<u8>, mut tell: impl FnMut(Due<'_>)) {
         while self.pending.len() + pcm.len() >= self.samples {

@@ -1,6 +1,7 @@
 //! What is played into a leg's ear.
 
-use super::tone::Tone;
+use telex_audio::tone::sine::Sine;
+
 use crate::mediactl::{Play, Playing};
 
 /// What plays, and how far it is.
@@ -15,13 +16,13 @@ pub(super) struct Player {
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Sound {
-    Tone(Tone),
+    Tone(Sine),
     Ended,
 }
 
 fn start(play: &Play, rate: u32) -> Sound {
     match &play.sound {
-        &Playing::Tone { hertz, level } => Sound::Tone(Tone::new(hertz, level, rate)),
+        &Playing::Tone { hertz, level } => Sound::Tone(Sine::new(u32::from(hertz) * 1000, rate, level)),
         Playing::Clips { .. } => Sound::Ended,
     }
 }

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::LegKey;
+use super::conference::Conference;
 use super::leg::{Leg, Listener};
 use super::ring::{self, millis};
 use crate::mediactl::{Revision, RoomId, RoomMode, RoomSpec};
@@ -25,6 +26,8 @@ pub(super) struct Room {
     pub(super) next: u64,
     /// Samples per second of what is decoded in it.
     pub(super) rate: u32,
+    /// While it mixes.
+    pub(super) conference: Option<Box<Conference>>,
 }
 
 /// The rate of a room for sound of this rate: the next of the three that sound is handled at.
@@ -38,7 +41,7 @@ fn handled(rate: u32) -> u32 {
 
 impl Room {
     pub(super) fn new(id: RoomId, rev: Revision, spec: RoomSpec, rng: Rng, phase: u8) -> Self {
-        Self { id, rev, spec, legs: SmallVec::new(), rng, phase, next: 0, rate: 8000 }
+        Self { id, rev, spec, legs: SmallVec::new(), rng, phase, next: 0, rate: 8000, conference: None }
     }
 
     /// Who hears this leg's party.
@@ -72,7 +75,9 @@ impl Room {
 
     /// Brings what the legs decode and produce to what is wanted now. True when the room is to be served.
     pub(super) fn settle(&mut self, legs: &mut Slots<LegKey, Leg>) -> bool {
-        self.rate = self.best_rate(legs);
+        let rate = self.best_rate(legs);
+        self.settle_conference(rate, legs);
+        self.rate = rate;
         let mut served = false;
         for at in 0..self.legs.len() {
             let Some(&key) = self.legs.get(at) else { break };
@@ -92,6 +97,18 @@ impl Room {
     /// Whether the tones of a leg's keys are not to be heard: they are told otherwise.
     fn hides_tones(&self, leg: &Leg, listener: Option<&Leg>) -> bool {
         leg.listens_for_tones() && listener.is_none_or(|l| leg.hides_tones_from(l))
+    }
+
+    /// A conference begins, ends, or goes on at another rate.
+    fn settle_conference(&mut self, rate: u32, legs: &mut Slots<LegKey, Leg>) {
+        let mixes = self.spec.mode == RoomMode::Mix;
+        if let Some(mut former) = self.conference.take_if(|_| !mixes || rate != self.rate) {
+            former.disband(&self.legs, legs);
+        }
+        if mixes {
+            let conference = self.conference.get_or_insert_with(|| Box::new(Conference::new(rate)));
+            conference.seat(&self.legs);
+        }
     }
 
     /// Whether a leg is to be decoded, and whether there is decoded sound for it to hear.

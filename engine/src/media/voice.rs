@@ -2,16 +2,19 @@
 
 use telex_audio::codec::Encoding;
 use telex_audio::dtmf::Event;
+use telex_audio::mix::Mix;
 
 use super::dialer::{Sound, Way};
-use super::egress::Made;
+use super::conference::Place;
+use super::egress::{Egress, Made};
 use super::intake::{Intake, Played};
 use super::leg::{Leg, Via};
 use super::out::PacketArena;
 use super::outlet::{Due, Outlet};
 use super::player::Player;
 use super::ring::FRAME_MS;
-use crate::mediactl::{DigitWay, Kind, Play};
+use crate::mediactl::{DigitWay, Kind, Payload, Play};
+use crate::rtp::Header;
 use crate::time::Instant;
 
 /// Memory lent to the work of one moment.
@@ -20,11 +23,33 @@ pub(super) struct Scratch {
     pub(super) pcm: Vec<i16>,
     pub(super) payload: Vec<u8>,
     pub(super) events: Vec<Event>,
+    pub(super) mix: Mix,
+    /// What a listener hears, at the rate of its room.
+    pub(super) heard: Vec<i16>,
+    /// How loud each member is.
+    pub(super) levels: Vec<Option<u8>>,
 }
 
 /// Best samples per second of an encoding.
 fn rate(encoding: Encoding) -> u32 {
     encoding.properties().rate
+}
+
+fn send(
+    now: Instant,
+    egress: &mut Egress,
+    payload: &Payload,
+    due: Due<'_>,
+    packet: impl FnOnce(Header, &[u8]),
+) {
+    match due {
+        Due::Packet { units, payload: bytes } => {
+            let (payload_type, clock) = (payload.number, payload.clock);
+            let made = Made { payload_type, clock, units, octets: bytes.len() };
+            packet(egress.generate(now, &made), bytes);
+        }
+        Due::Nothing { units } => egress.skip(units),
+    }
 }
 
 impl Leg {
@@ -101,13 +126,16 @@ impl Leg {
             _ => {}
         }
         if !self.needs_outlet(heard) {
-            self.outlet = None;
+            (self.outlet, self.place) = (None, Place::default());
             return;
         }
         let (Some(audio), ptime) = (self.spec.audio, self.spec.ptime) else { return };
         match &mut self.outlet {
             Some(outlet) if outlet.makes(&audio, ptime) => outlet.set_source(rate),
-            other => *other = Outlet::new(&audio, ptime, rate).map(Box::new),
+            other => {
+                *other = Outlet::new(&audio, ptime, rate).map(Box::new);
+                self.place = Place::default();
+            }
         }
         if let (Some(play), Some(outlet)) = (&self.spec.playing, &self.outlet) {
             match &mut self.player {
@@ -180,20 +208,27 @@ impl Leg {
             dialer.sound(outlet.rate(), pcm);
         }
         self.ended |= self.player.as_ref().is_some_and(Player::has_just_ended);
-        let payload = *outlet.payload();
-        outlet.say(pcm, &mut scratch.payload, |due| match due {
-            Due::Packet { units, payload: bytes } => {
-                let made = Made {
-                    payload_type: payload.number,
-                    clock: payload.clock,
-                    units,
-                    octets: bytes.len(),
-                };
-                let header = self.egress.generate(now, &made);
-                out.push(self.spec.port.0, remote, &header.to_bytes(), bytes);
-            }
-            Due::Nothing { units } => self.egress.skip(units),
+        let (payload, port) = (*outlet.payload(), self.spec.port.0);
+        outlet.say(pcm, &mut scratch.payload, |due| {
+            send(now, &mut self.egress, &payload, due, |header, bytes| {
+                out.push(port, remote, &header.to_bytes(), bytes);
+            });
         });
+    }
+
+    /// Says to the party what was encoded for it and others.
+    pub(super) fn repeat(&mut self, now: Instant, due: Due<'_>, out: &mut PacketArena) {
+        let (Some(remote), Some(payload)) = (self.target(), self.spec.audio) else { return };
+        let port = self.spec.port.0;
+        send(now, &mut self.egress, &payload, due, |header, bytes| {
+            out.push(port, remote, &header.to_bytes(), bytes);
+        });
+    }
+
+    /// Whether the party hears exactly what others hear who say nothing.
+    pub(super) fn hears_only_others(&self) -> bool {
+        let plays = self.player.as_ref().is_some_and(Player::is_playing);
+        self.outlet.is_some() && !plays && !self.is_dialing()
     }
 
     /// What the playouts of this leg did so far.

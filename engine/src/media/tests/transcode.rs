@@ -23,7 +23,7 @@ pub(super) struct Singer {
     payload: Payload,
     encoder: Encoder,
     hertz: f64,
-    peak: f64,
+    pub(super) peak: f64,
     at: u64,
 }
 
@@ -36,9 +36,14 @@ impl Singer {
 
     /// The next 20 ms.
     pub(super) fn next(&mut self) -> Vec<u8> {
+        self.next_at(self.peak as i16)
+    }
+
+    /// The next 20 ms, as loud as this.
+    pub(super) fn next_at(&mut self, peak: i16) -> Vec<u8> {
         let rate = u64::from(self.encoder.rate());
         let pcm: Vec<i16> = (self.at..self.at + rate / 50)
-            .map(|n| ((TAU * self.hertz * n as f64 / rate as f64).sin() * self.peak) as i16)
+            .map(|n| ((TAU * self.hertz * n as f64 / rate as f64).sin() * f64::from(peak)) as i16)
             .collect();
         self.at += rate / 50;
         let mut payload = Vec::new();
@@ -61,13 +66,13 @@ pub(super) fn heard(sent: &[&Sent], port: u16, encoding: Encoding) -> Vec<i16> {
 
 /// Amplitude of a frequency in sound of `rate` samples per second.
 pub(super) fn amplitude(pcm: &[i16], rate: u32, hertz: u32) -> f64 {
-    let (mut re, mut im) = (0.0, 0.0);
-    for (n, &x) in pcm.iter().enumerate() {
-        let angle = TAU * f64::from(hertz) * n as f64 / f64::from(rate);
-        re += f64::from(x) * angle.cos();
-        im += f64::from(x) * angle.sin();
+    // Goertzel's recurrence.
+    let turn = 2.0 * (TAU * f64::from(hertz) / f64::from(rate)).cos();
+    let (mut s1, mut s2) = (0.0, 0.0);
+    for &x in pcm {
+        (s1, s2) = (f64::from(x) + turn * s1 - s2, s1);
     }
-    2.0 * re.hypot(im) / pcm.len() as f64
+    2.0 * (s1 * s1 + s2 * s2 - turn * s1 * s2).max(0.0).sqrt() / pcm.len() as f64
 }
 
 /// Numbers and times leave without a gap, a packet each 20 ms.
