@@ -10,4 +10,5 @@ pub mod conceal;
 pub mod emodel;
 pub mod playout;
 pub mod stretch;
+pub mod resample;
 pub mod wav;
