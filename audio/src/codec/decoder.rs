@@ -1,6 +1,7 @@
 //! The receiving direction of a stream.
 
 use super::{Encoding, g711, g722, gsm, opus};
+use crate::conceal::Concealment;
 
 /// A payload that is none of its encoding. The decoder is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +14,8 @@ pub struct Malformed;
 pub struct Decoder {
     rate: u32,
     state: State,
+    /// For encodings that have no concealment of their own.
+    concealment: Option<Box<Concealment>>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +45,11 @@ impl Decoder {
             State::Opus(decoder) => decoder.rate(),
             _ => encoding.properties().rate,
         };
-        Self { rate, state }
+        let concealment = match state {
+            State::Pcmu | State::Pcma | State::L16 | State::G722(_) => Some(Box::new(Concealment::new(rate))),
+            State::Gsm(_) | State::Opus(_) => None,
+        };
+        Self { rate, state, concealment }
     }
 
     /// Samples per second of what it gives.
@@ -68,6 +75,7 @@ impl Decoder {
     /// # Errors
     /// When the payload is malformed; nothing is appended.
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) -> Result<(), Malformed> {
+        let start = pcm.len();
         match &mut self.state {
             State::Pcmu => pcm.extend(payload.iter().map(|&code| g711::mu_decode(code))),
             State::Pcma => pcm.extend(payload.iter().map(|&code| g711::a_decode(code))),
@@ -82,15 +90,23 @@ impl Decoder {
                 pcm.extend(words.iter().map(|&word| i16::from_be_bytes(word)));
             }
         }
+        if let Some(concealment) = &mut self.concealment {
+            concealment.received(&mut pcm[start..]);
+        }
         Ok(())
     }
 
-    /// Appends `samples` in place of a payload that never came, as like what was as can be.
+    /// Appends `samples` in place of a payload that never came, as like what was as can be. The beginning of the next
+    /// payload is faded into it.
     pub fn conceal(&mut self, samples: usize, pcm: &mut Vec<i16>) {
+        if let Some(concealment) = &mut self.concealment {
+            concealment.conceal(samples, pcm);
+        }
         match &mut self.state {
             State::Gsm(decoder) => decoder.conceal(samples, pcm),
             State::Opus(decoder) => decoder.conceal(samples, pcm),
-            State::Pcmu | State::Pcma | State::L16 | State::G722(_) => pcm.resize(pcm.len() + samples, 0),
+            State::G722(decoder) => decoder.stand_by(samples),
+            State::Pcmu | State::Pcma | State::L16 => {}
         }
     }
 
