@@ -1,11 +1,7 @@
 //! The receiving direction of a stream.
 
-<<<<<<< HEAD
-use super::{Encoding, g711, g722};
-use crate::conceal::Concealment;
-=======
 use super::{Encoding, g711, g722, gsm};
->>>>>>> main
+use crate::conceal::Concealment;
 
 /// A payload that is none of its encoding. The decoder is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +42,7 @@ impl Decoder {
         let rate = encoding.properties().rate;
         let concealment = match state {
             State::Pcmu | State::Pcma | State::L16 | State::G722(_) => Some(Box::new(Concealment::new(rate))),
+            State::Gsm(_) => None,
         };
         Self { rate, state, concealment }
     }
@@ -95,18 +92,13 @@ impl Decoder {
     /// Appends `samples` in place of a payload that never came, as like what was as can be. The beginning of the next
     /// payload is faded into it.
     pub fn conceal(&mut self, samples: usize, pcm: &mut Vec<i16>) {
-<<<<<<< HEAD
-        match &mut self.concealment {
-            Some(concealment) => concealment.conceal(samples, pcm),
-            None => pcm.resize(pcm.len() + samples, 0),
+        if let Some(concealment) = &mut self.concealment {
+            concealment.conceal(samples, pcm);
         }
-        if let State::G722(decoder) = &mut self.state {
-            decoder.stand_by(samples);
-=======
         match &mut self.state {
             State::Gsm(decoder) => decoder.conceal(samples, pcm),
-            State::Pcmu | State::Pcma | State::L16 | State::G722(_) => pcm.resize(pcm.len() + samples, 0),
->>>>>>> main
+            State::G722(decoder) => decoder.stand_by(samples),
+            State::Pcmu | State::Pcma | State::L16 => {}
         }
     }
 
