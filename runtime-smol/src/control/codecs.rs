@@ -98,7 +98,7 @@ impl fmt::Display for CodecPlan {
                     writeln!(f, "{head:<24} {by} made into {into}: {to} does not name {by}")?;
                 }
                 Way::Nothing => {
-                    writeln!(f, "{head:<24} none: the call would be refused with 488{}", self.remedy())?
+                    writeln!(f, "{head:<24} none: the call would be refused with 488{}", self.remedy())?;
                 }
             }
         }
