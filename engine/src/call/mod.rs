@@ -5,6 +5,7 @@
 
 mod app;
 mod digits;
+mod foresee;
 mod hunt;
 mod negotiation;
 mod open;
@@ -12,6 +13,7 @@ mod orders;
 mod party;
 mod ports;
 mod route;
+mod spoken;
 #[cfg(feature = "serde")]
 mod view;
 
@@ -26,6 +28,7 @@ pub(crate) use self::open::Incoming;
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::party::Party;
 use self::ports::Ports;
+use self::spoken::Spoken;
 use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, Invitation, LegEvent, Sessions, Stack};
@@ -96,6 +99,7 @@ pub(crate) struct Calls {
     by_query: BTreeMap<QueryId, CallKey>,
     next_id: u64,
     next_query: u64,
+    spoken: Spoken,
 }
 
 impl Calls {
@@ -109,6 +113,7 @@ impl Calls {
             by_query: BTreeMap::new(),
             next_id: 1,
             next_query: 1,
+            spoken: Spoken::default(),
         }
     }
 
@@ -147,6 +152,8 @@ impl Calls {
     pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, below: &mut Below, heard: Heard) {
         let Some(call) = self.all.get_mut(heard.call) else { return };
         let Some(party) = call.parties.iter().position(|p| p.leg == Some(heard.leg)) else { return };
+        let offers = matches!(heard.event, LegEvent::Offered { .. });
+        let speaks = offers || matches!(heard.event, LegEvent::Answered { .. });
         let event = match heard.event {
             LegEvent::Progress { status, body } => {
                 let media = call.early_answer(cx, party, &body);
@@ -186,6 +193,10 @@ impl Calls {
                 })
             }
         };
+        if speaks {
+            let extension = if party == CALLER { &call.from } else { &call.to };
+            self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
+        }
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);

@@ -185,6 +185,7 @@ impl Calls {
         if let Some(offer) = offer {
             // Nothing was offered before, so that it is the caller's turn.
             let _ = caller.offered(offer);
+            self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
         self.all[key].parties.push(caller);

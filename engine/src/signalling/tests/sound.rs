@@ -1,6 +1,7 @@
 //! Codecs that the parties do not share, and keys that they press.
 
 use super::*;
+use crate::border::SoundWay;
 use crate::config::DigitsBy;
 use crate::event::{DigitBy, Side};
 use crate::mediactl::{DigitHeard, DigitWay, LegId, LegSpec, Press};
@@ -167,4 +168,36 @@ fn a_phone_that_wants_info_is_told_by_info() {
     world.send(BOB, &respond(&told.1, "200 OK", "", ""));
     world.send(ALICE, &inside(&answered, "BYE", 3, ""));
     world.pass(Duration::from_secs(40));
+}
+
+fn foreseen(world: &mut World, from: &str, to: &str) -> ControlReply {
+    let request = Control::Codecs { from: from.into(), to: to.into() };
+    world.input(Input::Control { id: ControlId(7), request });
+    match world.out.pop() {
+        Some(Action::Reply { reply, .. }) => reply,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_call_would_use_is_what_it_uses() {
+    let mut world = World::new();
+    let ControlReply::Codecs(plan) = foreseen(&mut world, "alice", "bob") else { panic!() };
+    assert_eq!((plan.caller.named, plan.callee.named), (None, None));
+    assert_eq!(plan.there, SoundWay::Untouched { codec: "PCMU/8000".into() });
+    world.send(ALICE, &invite("bob", "", PCMU));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", PCMA));
+    world.sent();
+    world.now += Duration::from_secs(30);
+    let ControlReply::Codecs(plan) = foreseen(&mut world, "alice", "bob") else { panic!() };
+    assert_eq!(plan.caller.named.as_deref(), Some("PCMU/8000 telephone-event/8000"));
+    assert_eq!(plan.callee.ago, Some(Duration::from_secs(30)));
+    assert_eq!(plan.offered, "PCMU/8000 telephone-event/8000 PCMA/8000");
+    assert_eq!((&*plan.answer, &*plan.answered), ("PCMA/8000", "PCMU/8000 telephone-event/8000"));
+    let turned = |from: &str, to: &str| SoundWay::Transcoded { from: from.into(), to: to.into() };
+    assert_eq!(plan.there, turned("PCMU/8000", "PCMA/8000"));
+    assert_eq!(plan.back, turned("PCMA/8000", "PCMU/8000"));
+    let carol = ControlReply::NoSuchPhone { extension: "carol".into() };
+    assert_eq!(foreseen(&mut world, "alice", "carol"), carol);
 }
