@@ -31,8 +31,9 @@ pub struct MediaRecorder {
     memory: usize,
     full: VecDeque<Arc<Segment>>,
     current: Option<Segment>,
-    /// Memory of a segment that went, to be used again.
+    /// Memory of a segment that went, to be used again, and what was around it.
     spare: Option<Segment>,
+    shell: Option<Arc<Segment>>,
     /// The number of the next input.
     step: u64,
     /// Something was told since [`MediaRecorder::after`].
@@ -113,6 +114,7 @@ impl MediaRecorder {
             full: VecDeque::new(),
             current: None,
             spare: None,
+            shell: None,
             step: 0,
             unsettled: false,
             refusal: None,
@@ -183,35 +185,48 @@ impl MediaRecorder {
     #[inline]
     fn is_due(&self, now: Instant) -> bool {
         match (&self.current, self.refusal) {
-            // States take no more room, and no more time, than what follows them.
-            (Some(segment), _) => segment.log.len() >= (self.memory / SEGMENTS).max(segment.state.len()),
+            // A state is no larger, so that it takes no more room, and no more time, than what follows it.
+            (Some(segment), _) => segment.log.len() >= self.size(),
             (None, None) => true,
             (None, Some((_, since))) => now.since(since) >= RETRY,
         }
     }
 
     fn close(&mut self) {
-        if let Some(segment) = self.current.take() {
-            self.full.push_back(Arc::new(segment));
+        let Some(segment) = self.current.take() else { return };
+        let mut shell = self.shell.take();
+        match shell.as_mut().and_then(Arc::get_mut) {
+            Some(empty) => *empty = segment,
+            None => shell = Some(Arc::new(segment)),
         }
+        self.full.extend(shell);
+    }
+
+    /// Octets of a log that is full.
+    const fn size(&self) -> usize {
+        self.memory / SEGMENTS
     }
 
     fn rotate(&mut self, machine: &MediaShard, now: Instant) {
         self.close();
         self.refusal = None;
-        let most = (self.memory / SEGMENTS).min(LARGEST);
-        // A vector doubles, and states grow.
-        let coming = 2 * (self.memory / SEGMENTS) + most;
-        let spare = |recorder: &Self| recorder.spare.as_ref().map_or(0, Segment::octets);
-        while self.octets() - spare(self) + coming.max(spare(self)) > self.memory
-            && let Some(oldest) = self.full.pop_front()
+        // What comes in one go may be more than fits, and states grow: one segment less leaves room for that.
+        let (size, most) = (self.size(), self.size().min(LARGEST));
+        let room = size + size / SEGMENTS;
+        let coming = |recorder: &Self| if recorder.spare.is_none() { room + most } else { 0 };
+        while self.octets() + coming(self) > self.memory - size
+            && let Some(mut oldest) = self.full.pop_front()
         {
-            // Somebody may be cutting from it.
-            self.spare = Arc::try_unwrap(oldest).ok().or(self.spare.take());
+            // Unless somebody is cutting from it.
+            if let Some(segment) = Arc::get_mut(&mut oldest) {
+                self.spare = Some(std::mem::take(segment));
+                self.shell = Some(oldest);
+            }
         }
         let Segment { mut state, mut log, .. } = self.spare.take().unwrap_or_default();
         state.clear();
         log.clear();
+        log.reserve_exact(room);
         match postcard::serialize_with_flavor(machine, Bounded { out: state, most }) {
             Ok(state) => {
                 self.current = Some(Segment { step: self.step, now, policy: self.policy, state, log });
