@@ -1,5 +1,6 @@
 //! The flight recorder of the real program under real clients: what is cut replays to the last octet.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,6 +15,8 @@ use telex_conformance::peers;
 use telex_conformance::sipp::{Sipp, on};
 use telex_engine::border::Transport::{self, Tcp, Udp};
 use telex_engine::config::Credentials;
+use telex_engine::rtp::{Kind, Packet, classify};
+use telex_replay::{Recording, Told, Track};
 
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -164,16 +167,16 @@ fn replayed_media(file: &Path) -> (i32, Value, [u64; 2]) {
     (code, document, sums)
 }
 
-/// A second of SIPp's tone as G.711 has it stands in a file.
+/// Whether sound stands in a file: octets of a payload that are not all alike, received or sent.
 fn has_sound(file: &Path) -> bool {
-    // RTP with 160 octets of PCMU: version 2, payload type 0. Silence and what was left out are one octet repeated.
-    let octets = fs::read(file).unwrap();
-    octets.windows(172).any(|packet| {
-        let payload = &packet[12..];
-        packet[0] == 0x80
-            && packet[1] & 0x7f == 0
-            && payload.iter().collect::<std::collections::BTreeSet<_>>().len() > 8
-            && payload.iter().filter(|octet| octet.is_ascii_graphic()).count() < 80
+    let recording = Recording::read(&mut fs::read(file).unwrap().as_slice()).unwrap();
+    let is_sound = |bytes: &[u8]| {
+        let packet = (classify(bytes) == Kind::Rtp).then(|| Packet::parse(bytes).ok()).flatten();
+        packet.is_some_and(|packet| packet.payload.iter().collect::<BTreeSet<_>>().len() > 1)
+    };
+    recording.media.iter().flat_map(Track::entries).any(|entry| {
+        matches!(entry.told, Told::Packet { bytes, .. } if is_sound(bytes))
+            || entry.packets.iter().any(|packet| is_sound(packet.bytes))
     })
 }
 
