@@ -6,3 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod conceal;
+pub mod emodel;
+pub mod playout;
+pub mod stretch;
+pub mod wav;

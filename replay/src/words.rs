@@ -201,6 +201,14 @@ pub(crate) fn media_report(report: &MediaReport) -> String {
         MediaReport::Ports { ports } => format!("{} pairs of ports are bound", ports.len()),
         MediaReport::Latched { leg, remote, .. } => format!("leg {} is heard from {remote}", leg.0),
         MediaReport::Silent { leg, .. } => format!("leg {} is silent", leg.0),
+        MediaReport::Digit { leg, digit, duration_ms, how, .. } => {
+            format!("leg {} pressed {digit} for {duration_ms} ms, heard {how:?}", leg.0)
+        }
+        MediaReport::Pressed { leg, next, .. } => format!("leg {} was pressed the keys before {next}", leg.0),
+        MediaReport::Played { leg, number, .. } => format!("leg {} has heard all of {number}", leg.0),
+        MediaReport::Recorded { recording, samples, missing, .. } => {
+            format!("recording {} has ended: {samples} samples, {missing} missing", recording.0)
+        }
         MediaReport::Dropped { leg, stats, .. } => {
             format!("leg {} has ended: {} packets received, {} sent", leg.0, stats.received, stats.sent)
         }

@@ -153,6 +153,12 @@ impl Msg {
         }
     }
 
+    /// The display name of a header, without its quotes. Names with quotes in them are not for phones here.
+    pub(crate) fn display(&self, name: &str) -> &str {
+        let named = self.get(name).and_then(|value| value.split_once('<'));
+        named.map_or("", |(display, _)| display.trim().trim_matches('"'))
+    }
+
     /// The user part of a header's URI.
     pub(crate) fn user(&self, name: &str) -> &str {
         let uri = self.uri(name).unwrap_or_default();
@@ -339,7 +345,7 @@ mod tests {
         assert_eq!(msg.method(), "INVITE");
         assert_eq!(msg.branch(), "z9hG4bKx");
         assert_eq!(msg.tag("from"), Some("yes"));
-        assert_eq!(msg.user("from"), "100");
+        assert_eq!((msg.user("from"), msg.display("from")), ("100", "A; tag=no"));
         assert_eq!(msg.cseq(), Some((7, "INVITE")));
         assert_eq!(&msg.body[..], b"v=0\r\n");
         assert_eq!(msg.summary(), "INVITE 7 +sdp");

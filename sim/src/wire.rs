@@ -101,6 +101,9 @@ impl World<'_> {
             };
             let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, waits, remote, cause };
             self.judge(phone, &exit)?;
+        } else {
+            // Calls come about on such a network too.
+            let _ = self.correlate(phone, &msg, cause);
         }
         if let Flow::Stream { stream } = flow {
             self.write(stream, false, bytes);
@@ -149,34 +152,33 @@ impl World<'_> {
         self.border.exit(exit).map_err(named)
     }
 
-    /// `no_stranger_invited`: finds the call that an INVITE of the exchange belongs to.
+    /// `no_stranger_invited`: finds the call that an INVITE of the exchange belongs to. Its caller's name tells it
+    /// from all others, however long the INVITE had to wait.
     fn correlate(&mut self, phone: usize, msg: &Msg, cause: Cause<'_>) -> Verdict {
         let opens = msg.is_request() && msg.method() == "INVITE" && msg.tag("to").is_none();
         if !opens || self.book.contains_key(msg.call_id()) {
             return Ok(());
         }
         let plan = self.plan;
-        let fits = |call: &usize| {
+        let meant = |call: &usize| {
             let planned = &plan.calls[*call];
-            planned.dial == plan.phones[phone].extension
+            planned.at <= self.now
+                && planned.dial == plan.phones[phone].extension
                 && plan.phones[planned.caller].extension == msg.user("from")
+                && plan.shown_name(*call) == msg.display("from")
         };
-        let by_cause = match cause {
+        let caused = |call: usize| match cause {
             Cause::Messages(causes) => {
-                causes.iter().find_map(|cause| self.book.get(cause.call_id()).copied().filter(fits))
+                causes.iter().any(|cause| self.book.get(cause.call_id()) == Some(&call))
             }
-            _ => None,
+            _ => false,
         };
-        let calling = |call: &usize| {
-            let legs = &self.phones[plan.calls[*call].caller].legs;
-            legs.iter().any(|l| l.call == *call && l.side == Side::Caller && l.ended.is_none())
+        let calling = |call: usize| {
+            let legs = &self.phones[plan.calls[call].caller].legs;
+            legs.iter().any(|l| l.call == call && l.side == Side::Caller && l.ended.is_none())
         };
-        let begun = || {
-            (0..plan.calls.len())
-                .rev()
-                .find(|call| plan.calls[*call].at <= self.now && fits(call) && calling(call))
-        };
-        match by_cause.or_else(begun) {
+        let call = (0..plan.calls.len()).find(meant).filter(|call| caused(*call) || calling(*call));
+        match call {
             Some(call) if self.stopping.is_some_and(|stopping| plan.calls[call].at > stopping.since) => {
                 let reason = format!("call {call} is begun while the exchange stops");
                 Err(broken("stops_in_time", self.now, reason))
@@ -186,7 +188,8 @@ impl World<'_> {
                 Ok(())
             }
             None => {
-                let reason = format!("INVITE from {} to phone {phone}", msg.user("from"));
+                let (name, user) = (msg.display("from"), msg.user("from"));
+                let reason = format!("INVITE from `{name}` {user} to phone {phone}");
                 Err(broken("no_stranger_invited", self.now, reason))
             }
         }

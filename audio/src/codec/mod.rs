@@ -4,9 +4,16 @@
 //! A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
 //! caller lends, so that nothing is allocated once those have grown.
 
+pub mod cn;
 mod decoder;
 mod encoder;
+mod fixed;
 pub mod g711;
+pub mod g722;
+pub mod gsm;
+pub mod names;
+#[cfg(test)]
+mod test_sound;
 
 pub use decoder::{Decoder, Malformed};
 pub use encoder::{Encoded, Encoder, Settings};
@@ -19,11 +26,15 @@ pub enum Encoding {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// GSM full rate (RFC 3551 §4.5.8).
+    Gsm,
     /// 16-bit linear samples, most significant octet first (RFC 3551 §4.5.11).
     L16 {
         /// Samples per second.
         rate: u32,
     },
+    /// G.722 at 64 kbit/s. Its RTP clock counts half its samples (RFC 3551 §4.5.2).
+    G722,
 }
 
 /// What is fixed about an encoding.
@@ -49,12 +60,26 @@ impl Encoding {
         match self {
             Self::Pcmu => Properties::new("PCMU", 8000, Some(0), 1, 64_000),
             Self::Pcma => Properties::new("PCMA", 8000, Some(8), 1, 64_000),
+            Self::Gsm => Properties::new("GSM", 8000, Some(3), gsm::SAMPLES as u32, 13_200),
             Self::L16 { rate } => Properties::new("L16", rate, None, 1, rate.saturating_mul(16)),
+            Self::G722 => Properties {
+                name: "G722",
+                clock: 8000,
+                rate: 16_000,
+                payload_type: Some(9),
+                frame: 2,
+                bits: 64_000,
+            },
         }
     }
 }
 
 impl Properties {
+    /// Channels as `a=rtpmap` has them: two for Opus, whatever is sent (RFC 7587 §7).
+    pub fn channels(&self) -> u32 {
+        if self.name.eq_ignore_ascii_case("opus") { 2 } else { 1 }
+    }
+
     const fn new(name: &'static str, rate: u32, payload_type: Option<u8>, frame: u32, bits: u32) -> Self {
         Self { name, clock: rate, rate, payload_type, frame, bits }
     }

@@ -4,6 +4,7 @@
 //! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
 mod app;
+mod digits;
 mod hunt;
 mod negotiation;
 mod open;
@@ -27,9 +28,9 @@ use self::party::Party;
 use self::ports::Ports;
 use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
-use crate::dialog::{Ending, Heard, Invitation, LegEvent, Sessions, Stack};
-use crate::event::{EndCause, Event};
-use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
+use crate::dialog::{Digit, Ending, Heard, Invitation, LegEvent, Sessions, Stack};
+use crate::event::{DigitBy, EndCause, Event};
+use crate::mediactl::{DigitHeard, LegStats, MediaReport, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
 use crate::slots::Slots;
@@ -173,6 +174,10 @@ impl Calls {
                 call.offer_wanted(cx, below, party, heard.leg);
                 None
             }
+            LegEvent::Digit(digit) => {
+                call.digit(cx, below, party, digit);
+                None
+            }
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
                 Some(match ending {
@@ -191,8 +196,13 @@ impl Calls {
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
         let (leg, event) = match report {
             MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
+            // Nothing of it is asked for yet.
+            MediaReport::Recorded { .. } => return,
             MediaReport::Latched { leg, .. }
             | MediaReport::Silent { leg, .. }
+            | MediaReport::Digit { leg, .. }
+            | MediaReport::Pressed { leg, .. }
+            | MediaReport::Played { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
         let Some(key) = self.ports.owner(leg) else { return };
@@ -213,7 +223,18 @@ impl Calls {
                 self.ports.forget(leg);
                 self.settle(cx, key);
             }
-            MediaReport::Silent { .. } | MediaReport::Ports { .. } => {}
+            MediaReport::Digit { digit, duration_ms, how, .. } => {
+                let length = Duration::from_millis(u64::from(*duration_ms));
+                let by = match how {
+                    DigitHeard::Event => DigitBy::Event,
+                    DigitHeard::InBand => DigitBy::Tones,
+                };
+                call.digit_heard(cx, below, at, Digit { key: *digit, length }, by);
+            }
+            MediaReport::Pressed { next, .. } => party.pressed(*next),
+            // Nothing of it is asked for yet.
+            MediaReport::Played { .. } => {}
+            MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
         }
     }
 
@@ -282,8 +303,8 @@ impl Calls {
             call: call.id,
             cause,
             duration: call.answered.map(|at| cx.now.since(at)),
-            caller: call.parties.get(CALLER).map_or(LegStats::default(), |p| p.media.stats),
-            callee: peer.map_or(LegStats::default(), |p| p.media.stats),
+            caller: Box::new(call.parties.get(CALLER).map_or(LegStats::default(), |p| p.media.stats)),
+            callee: Box::new(peer.map_or(LegStats::default(), |p| p.media.stats)),
         };
         cx.report(event);
         for at in 0..call.parties.len() {

@@ -131,7 +131,9 @@ impl Leg {
             self.last_received = now;
             self.silent = false;
         }
-        let ear = |s: &LegSpec| (s.send, s.remote, s.playing, s.audio);
+        fn ear(s: &LegSpec) -> impl PartialEq {
+            (s.send, s.remote, s.playing.clone(), s.audio)
+        }
         if ear(&self.spec) != ear(&old) {
             self.egress.cut();
         }
@@ -150,7 +152,7 @@ impl Leg {
 
     /// Makes the player what the wanted state says. What cannot be produced or sent does not play.
     fn settle_player(&mut self, now: Instant) {
-        match (self.spec.playing.filter(|_| self.way().is_some()), &mut self.player) {
+        match (self.spec.playing.as_ref().filter(|_| self.way().is_some()), &mut self.player) {
             (Some(playing), Some(player)) => player.change(playing),
             (Some(playing), none) => *none = Some(Player::new(now, self.phase, playing)),
             (None, player) => *player = None,
@@ -163,7 +165,7 @@ impl Leg {
         let remote = self.target()?;
         Some(Way {
             payload_type: audio.number,
-            encode: encoder(audio.encoding)?,
+            encode: encoder(audio.encoding?)?,
             samples: packet_samples(self.spec.ptime),
             port: self.spec.port.0,
             remote,
@@ -187,14 +189,15 @@ impl Leg {
     /// Whether the party may send this payload type, and under which number its listener knows it, if at all.
     #[inline]
     fn agreed(&self, number: u8) -> (bool, Option<u8>) {
-        let map = self.spec.accept.iter().find(|m| m.from == number);
+        let map = self.spec.accept.iter().find(|m| m.payload.number == number);
         let own = || [self.spec.audio, self.spec.events].iter().flatten().any(|p| p.number == number);
         let known = map.is_some() || own();
         let to = if self.listener == Listener::Itself {
             // A party may send by our numbers and want its own (RFC 3264 §6.1).
-            map.map(|m| m.to).or(Some(number).filter(|_| known))
+            map.and_then(|m| m.forward).or(Some(number).filter(|_| known))
         } else {
-            map.map(|m| if self.planted.is(Fault::PayloadTypeKept) { m.from } else { m.to })
+            let kept = self.planted.is(Fault::PayloadTypeKept);
+            map.and_then(|m| m.forward).map(|to| if kept { number } else { to })
         };
         (known, to)
     }
@@ -354,6 +357,7 @@ impl Leg {
             unknown: self.unknown,
             remote_fraction_lost: self.control.fraction_lost,
             round_trip_us: self.control.round_trip_us,
+            ..LegStats::default()
         }
     }
 

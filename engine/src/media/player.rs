@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use telex_audio::codec::g711;
+use telex_audio::codec::{Encoding, g711};
 
 use super::egress::Egress;
 use super::out::PacketArena;
 use super::ring::{self, FRAME_MS, millis};
 use super::tone::{RATE, Tone};
 use crate::limits::{MEDIA_CATCH_UP, PTIME_MAX};
-use crate::mediactl::{Encoding, Playing};
+use crate::mediactl::{Play, Playing};
 use crate::time::Instant;
 
 /// Samples of one frame of the ring.
@@ -19,7 +19,7 @@ const FRAME_SAMPLES: u32 = RATE / 1000 * FRAME_MS as u32;
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Player {
-    playing: Playing,
+    playing: Play,
     tone: Tone,
     /// The millisecond of the next frame.
     next: u64,
@@ -44,7 +44,7 @@ pub(super) fn encoder(encoding: Encoding) -> Option<fn(i16) -> u8> {
     match encoding {
         Encoding::Pcmu => Some(g711::mu_encode),
         Encoding::Pcma => Some(g711::a_encode),
-        Encoding::Opaque => None,
+        _ => None,
     }
 }
 
@@ -54,18 +54,24 @@ pub(super) fn packet_samples(ptime: u8) -> u32 {
     u32::from(ms) * (RATE / 1000)
 }
 
+fn tone(play: &Play) -> Tone {
+    match play.sound {
+        Playing::Tone { hertz, level } => Tone::new(hertz, level),
+        Playing::Clips { .. } => Tone::new(0, 0),
+    }
+}
+
 impl Player {
     /// Starts at the next millisecond of `phase`.
-    pub(super) fn new(now: Instant, phase: u8, playing: Playing) -> Self {
-        let Playing::Tone { hertz, level } = playing;
-        Self { playing, tone: Tone::new(hertz, level), next: ring::next(millis(now), phase), pending: 0 }
+    pub(super) fn new(now: Instant, phase: u8, playing: &Play) -> Self {
+        let tone = tone(playing);
+        Self { playing: playing.clone(), tone, next: ring::next(millis(now), phase), pending: 0 }
     }
 
     /// Plays this from now on; the same goes on undisturbed.
-    pub(super) fn change(&mut self, playing: Playing) {
-        if self.playing != playing {
-            let Playing::Tone { hertz, level } = playing;
-            (self.playing, self.tone) = (playing, Tone::new(hertz, level));
+    pub(super) fn change(&mut self, playing: &Play) {
+        if self.playing != *playing {
+            (self.playing, self.tone) = (playing.clone(), tone(playing));
         }
     }
 

@@ -14,8 +14,8 @@ use super::ring::{PHASES, Ring};
 use super::view::LegView;
 use crate::limits::TIMERS_PER_WAKE;
 use crate::mediactl::{
-    LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, Resume, Revision, RoomId, RoomMode,
-    RoomSpec, ShardId,
+    LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, RecordingId, Resume, Revision, RoomId,
+    RoomMode, RoomSpec, ShardId,
 };
 use crate::planted::{Fault, Planted};
 use crate::rng::{Purpose, Rng, Seed};
@@ -45,6 +45,13 @@ pub enum MediaInput<'a> {
     /// Random numbers come from here from now on, those of the rooms that there are included: what was known of them
     /// tells nothing about what comes.
     Seed(Seed),
+    /// Pieces of a recording have been written.
+    Written {
+        /// Which recording.
+        recording: RecordingId,
+        /// How many pieces.
+        pieces: u32,
+    },
 }
 
 /// How much a shard holds.
@@ -137,6 +144,7 @@ impl MediaShard {
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
             MediaInput::Seed(seed) => self.reseed(seed),
+            MediaInput::Written { .. } => {}
         }
     }
 
@@ -440,6 +448,7 @@ impl Room {
                 [a, b] => Listener::Other(if a == of { b } else { a }),
                 _ => Listener::Nobody,
             },
+            RoomMode::Mix => Listener::Nobody,
         }
     }
 }

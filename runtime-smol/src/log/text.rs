@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use telex_engine::event::{EndCause, Event, Side};
+use telex_engine::event::{DigitBy, EndCause, Event, Side};
 use telex_engine::mediactl::LegStats;
 
 use super::Escaped as E;
@@ -19,6 +19,7 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Answered { .. }
         | Event::Hold { .. }
         | Event::MediaFrom { .. }
+        | Event::Digit { .. }
         | Event::CallEnded { .. } => call(event, out),
         _ => exchange(event, out),
     };
@@ -50,6 +51,15 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
         }
         Event::MediaFrom { call, side, remote } => {
             write!(out, "call {call}: media of {} arrives from {remote}", Party(*side))
+        }
+        // Which key is not told: it may belong to a card number or a PIN.
+        Event::Digit { call, side, length, by, .. } => {
+            let how = match by {
+                DigitBy::Event => "as a telephone event",
+                DigitBy::Tones => "as tones",
+                DigitBy::Info => "by INFO",
+            };
+            write!(out, "call {call}: {} pressed a key for {} ms, {how}", Party(*side), length.as_millis())
         }
         Event::CallEnded { call, cause, duration, caller, callee } => {
             write!(out, "call {call}: ended, {}", Cause(cause))?;
@@ -193,8 +203,8 @@ mod tests {
             call: 7,
             cause,
             duration,
-            caller: LegStats::default(),
-            callee: LegStats::default(),
+            caller: Box::default(),
+            callee: Box::default(),
         };
         let description = |side, offer, received, address, direction| Event::Description {
             call: 7,
@@ -226,8 +236,8 @@ mod tests {
                 call: 7,
                 cause: EndCause::HungUp(Side::Callee),
                 duration: Some(Duration::from_millis(725_900)),
-                caller: leg,
-                callee: LegStats { received: 610, sent: 610, ..LegStats::default() },
+                caller: Box::new(leg),
+                callee: Box::new(LegStats { received: 610, sent: 610, ..LegStats::default() }),
             },
             end(EndCause::Cancelled, None),
             end(EndCause::Refused(486), None),

@@ -281,8 +281,12 @@ impl Worker {
         for report in self.out.reports.drain(..) {
             self.reports.send(Input::Media { shard: self.id, report });
         }
-        for MediaIo::Bind { count } in self.out.io.drain(..) {
-            self.wanted = self.wanted.saturating_add(count);
+        for io in self.out.io.drain(..) {
+            match io {
+                MediaIo::Bind { count } => self.wanted = self.wanted.saturating_add(count),
+                // Signalling asks for no recording yet.
+                MediaIo::Record { .. } | MediaIo::Finish { .. } => {}
+            }
         }
         self.out.clear();
     }

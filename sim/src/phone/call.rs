@@ -29,7 +29,7 @@ impl Phone {
             call_id: format!("call{call}-{}", self.name("c")),
             local_tag: self.name("f"),
             remote_tag: String::new(),
-            local_uri: match self.plan.display.as_str() {
+            local_uri: match &*scene.plan.shown_name(call) {
                 "" => format!("<sip:{}@{domain}>", self.plan.extension),
                 name => format!("\"{name}\" <sip:{}@{domain}>", self.plan.extension),
             },

@@ -11,6 +11,7 @@ mod nat;
 mod text;
 pub mod words;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -397,6 +398,21 @@ impl Plan {
         self.calm = self.calm.min(Instant::from_millis(u64::try_from(seconds).unwrap_or(u64::MAX) * 1000));
         self.empty = self.calm + self.exchange.calm();
         self.end = self.empty + self.exchange.empty();
+    }
+
+    /// The name that the caller of a call shows: its phone's, and the number of the call when who is called could not
+    /// tell it from another call of the plan.
+    pub(crate) fn shown_name(&self, call: usize) -> Cow<'_, str> {
+        let planned = &self.calls[call];
+        let name = self.phones[planned.caller].display.as_str();
+        let extension = |c: &CallPlan| &self.phones[c.caller].extension;
+        let alike = |c: &&CallPlan| c.dial == planned.dial && extension(c) == extension(planned);
+        let like = self.calls.iter().filter(alike).count();
+        match (like, name) {
+            (..=1, _) => Cow::Borrowed(name),
+            (_, "") => Cow::Owned(format!("call {call}")),
+            _ => Cow::Owned(format!("{name} call {call}")),
+        }
     }
 
     /// The name that the luck of phone `index` has.

@@ -7,10 +7,12 @@ mod reports;
 
 use std::net::SocketAddr;
 
+use telex_audio::codec::Encoding;
+
 use super::{MediaInput, MediaOut, MediaShard};
 use crate::mediactl::{
-    Encoding, LegId, LegSpec, LegStats, MediaCommand, MediaReport, Payload, PayloadMap, PortId, RoomId,
-    RoomMode, RoomSpec, Security, ShardId,
+    Accepted, Kind, LegId, LegSpec, LegStats, MediaCommand, MediaReport, Payload, PortId, RoomId, RoomMode,
+    RoomSpec, ShardId,
 };
 use crate::rng::Seed;
 use crate::rtp::{Header, Packet};
@@ -23,8 +25,8 @@ pub(super) const THIEF: &str = "198.51.100.66:6000";
 pub(super) const A: u16 = 10_000;
 pub(super) const B: u16 = 10_002;
 
-pub(super) const PCMU: Payload = Payload { number: 0, encoding: Encoding::Pcmu, clock: 8000 };
-pub(super) const PCMA: Payload = Payload { number: 8, encoding: Encoding::Pcma, clock: 8000 };
+pub(super) const PCMU: Payload = Payload::of(0, Encoding::Pcmu);
+pub(super) const PCMA: Payload = Payload::of(8, Encoding::Pcma);
 
 /// A packet that left the shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl World {
     }
 
     pub(super) fn room(&mut self, mode: RoomMode) {
-        self.command(MediaCommand::PutRoom { room: RoomId(1), rev: 1, spec: RoomSpec { mode } });
+        self.command(MediaCommand::PutRoom { room: RoomId(1), rev: 1, spec: RoomSpec::new(mode) });
     }
 
     pub(super) fn put(&mut self, leg: u64, rev: u32, spec: LegSpec) {
@@ -125,23 +127,16 @@ pub(super) fn call(seed: u64) -> World {
 
 /// A leg in the middle of an ordinary call.
 pub(super) fn leg(port: u16, remote: &str) -> LegSpec {
+    let events = Accepted { payload: Payload::opaque(101, 8000), kind: Kind::Events, forward: Some(96) };
     LegSpec {
-        room: RoomId(1),
-        port: PortId(port),
         remote: Some(remote.parse().unwrap()),
-        remote_rtcp: None,
-        near: None,
         send: true,
         receive: true,
         audio: Some(PCMU),
-        events: Some(Payload { number: 101, encoding: Encoding::Opaque, clock: 8000 }),
-        accept: vec![PayloadMap { from: 0, to: 0 }, PayloadMap { from: 101, to: 96 }],
-        ptime: 20,
-        playing: None,
+        events: Some(Payload::opaque(101, 8000)),
+        accept: vec![Accepted { payload: PCMU, kind: Kind::Speech, forward: Some(0) }, events],
         latch: 1,
-        silence: None,
-        security: Security::Plain,
-        resume: None,
+        ..LegSpec::new(RoomId(1), PortId(port))
     }
 }
 
