@@ -1,5 +1,7 @@
 //! The flight recorder of the real program under real clients: what is cut replays to the last octet.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;

@@ -144,6 +144,9 @@ pub fn told(told: &Told<'_>) -> String {
         Told::Command(command) => media_command(command),
         Told::Ports(ports) => format!("{} pairs of ports are bound", ports.len()),
         Told::Seed(_) => "new randomness".to_owned(),
+        Told::Written { recording, pieces } => {
+            format!("{pieces} pieces of recording {} are written", recording.0)
+        }
     }
 }
 

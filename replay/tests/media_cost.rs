@@ -3,6 +3,8 @@
 //! The first test runs with the others. The measurement is asked for with
 //! `cargo test --release -p telex-replay --test media_cost -- --ignored --nocapture`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -10,8 +12,7 @@ use std::time::Duration;
 
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
 use telex_engine::mediactl::{
-    Encoding, LegId, LegSpec, MediaCommand, Payload, PayloadMap, PortId, RoomId, RoomMode, RoomSpec,
-    Security, ShardId,
+    Accepted, Kind, LegId, LegSpec, MediaCommand, Payload, PortId, RoomId, RoomMode, RoomSpec, ShardId,
 };
 use telex_engine::rng::Seed;
 use telex_engine::time::Instant;
@@ -41,7 +42,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const PCMU: Payload = Payload { number: 0, encoding: Encoding::Pcmu, clock: 8000 };
+const PCMU: Payload = Payload::opaque(0, 8000);
 
 fn remote(leg: u64) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 2000 + leg as u16))
@@ -69,7 +70,7 @@ impl Recorded {
         let out = MediaOut::new();
         let mut recorded = Self { machine, recorder, out, packet, number: 0, legs: 2 * calls };
         for call in 0..calls {
-            let spec = RoomSpec { mode: RoomMode::Relay };
+            let spec = RoomSpec::new(RoomMode::Relay);
             recorded.command(MediaCommand::PutRoom { room: RoomId(call), rev: 1, spec });
             for leg in [2 * call, 2 * call + 1] {
                 let spec = Box::new(spec_of(leg, call));
@@ -128,23 +129,18 @@ impl Recorded {
 }
 
 fn spec_of(leg: u64, room: u64) -> LegSpec {
+    let accepted =
+        |(number, kind)| Accepted { payload: Payload::opaque(number, 8000), kind, forward: Some(number) };
     LegSpec {
-        room: RoomId(room),
-        port: PortId(port(leg)),
         remote: Some(remote(leg)),
-        remote_rtcp: None,
-        near: None,
         send: true,
         receive: true,
         audio: Some(PCMU),
-        events: Some(Payload { number: 101, encoding: Encoding::Opaque, clock: 8000 }),
-        accept: [0, 8, 101].map(|n| PayloadMap { from: n, to: n }).to_vec(),
-        ptime: 20,
-        playing: None,
+        events: Some(Payload::opaque(101, 8000)),
+        accept: [(0, Kind::Speech), (8, Kind::Speech), (101, Kind::Events)].map(accepted).to_vec(),
         latch: 1,
         silence: Some(Duration::from_secs(60)),
-        security: Security::Plain,
-        resume: None,
+        ..LegSpec::new(RoomId(room), PortId(port(leg)))
     }
 }
 

@@ -231,7 +231,8 @@ impl Cutter {
                 Told::Tick => part.all || piece.deadline().is_some_and(|at| at <= now),
                 Told::Command(command) => part.concerns(command),
                 Told::Ports(_) => part.all,
-                Told::Seed(_) => true,
+                // To a machine without the recording it means nothing.
+                Told::Seed(_) | Told::Written { .. } => true,
                 Told::Packet { port, .. } | Told::Headers { port, .. } => self.ports.are_of(*port, part),
             };
             if wanted {
@@ -256,11 +257,18 @@ impl Cutter {
     /// Whether the piece just did what the whole machine did for its legs.
     fn is_same(&self) -> bool {
         let part = &self.part;
-        let of = |report: &&MediaReport| match report {
-            MediaReport::Ports { .. } => part.all,
-            MediaReport::Latched { leg, .. }
-            | MediaReport::Silent { leg, .. }
-            | MediaReport::Dropped { leg, .. } => part.all || part.legs.contains(leg),
+        let of = |report: &&MediaReport| {
+            part.all
+                || match report {
+                    MediaReport::Ports { .. } => false,
+                    MediaReport::Latched { leg, .. }
+                    | MediaReport::Silent { leg, .. }
+                    | MediaReport::Digit { leg, .. }
+                    | MediaReport::Pressed { leg, .. }
+                    | MediaReport::Played { leg, .. }
+                    | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),
+                    MediaReport::Recorded { room, .. } => part.rooms.contains(room),
+                }
         };
         let packets = self.out.packets.iter().filter(|packet| self.ports.are_of(packet.port, part));
         packets.eq(self.piece_out.packets.iter())

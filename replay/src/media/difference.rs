@@ -51,7 +51,7 @@ fn outputs<'a>(entry: &'a MediaEntry<'_>) -> impl Iterator<Item = Output> + use<
         Output::Packet { line, bytes: packet.bytes.to_vec() }
     });
     let reports = entry.reports.iter().cloned().map(Output::Report);
-    let io = entry.io.iter().copied().map(Output::Io);
+    let io = entry.io.iter().cloned().map(Output::Io);
     packets.chain(reports).chain(io).chain([Output::Deadline(entry.deadline)])
 }
 
@@ -90,6 +90,13 @@ impl fmt::Display for Output {
             Self::Packet { line, .. } => f.write_str(line),
             Self::Report(report) => write!(f, "report: {}", words::media_report(report)),
             Self::Io(MediaIo::Bind { count }) => write!(f, "bind {count} more pairs of ports"),
+            Self::Io(MediaIo::Record { recording, samples, missing, .. }) => {
+                let (recording, samples) = (recording.0, samples.len());
+                write!(f, "recording {recording}: {samples} samples, {missing} missing before them")
+            }
+            Self::Io(MediaIo::Finish { recording, missing }) => {
+                write!(f, "recording {} has ended, {missing} samples missing", recording.0)
+            }
             Self::Deadline(None) => write!(f, "wants not to be woken"),
             Self::Deadline(Some(at)) => write!(f, "wants to be woken at +{} s", words::seconds(*at)),
         }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use telex_engine::media::MediaOut;
+use telex_engine::media::{MediaIo, MediaOut};
 use telex_engine::rtp::{Header, Kind, classify};
 use telex_engine::time::Instant;
 
@@ -78,11 +78,31 @@ impl Sum {
                 self.packets.octets(packet.bytes);
             }
         }
-        if !(out.reports.is_empty() && out.io.is_empty()) {
+        for report in &out.reports {
             // They are few, and this takes longer.
-            let mut report = |octets: Result<Vec<u8>, _>| self.rest.octets(&octets.unwrap_or_default());
-            out.reports.iter().for_each(|one| report(postcard::to_stdvec(one)));
-            out.io.iter().for_each(|one| report(postcard::to_stdvec(one)));
+            self.rest.octets(&postcard::to_stdvec(report).unwrap_or_default());
+        }
+        out.io.iter().for_each(|io| self.io(io, policy));
+    }
+
+    fn io(&mut self, io: &MediaIo, policy: MediaPolicy) {
+        match io {
+            MediaIo::Bind { count } => self.rest.words(1, (*count).into()),
+            MediaIo::Record { recording, rate, channels, missing, samples } => {
+                self.rest.words(2, recording.0);
+                self.rest.words((*rate).into(), (*channels).into());
+                self.rest.words(*missing, samples.len() as u64);
+                if policy == MediaPolicy::All {
+                    for four in samples.chunks(4) {
+                        self.rest
+                            .word(four.iter().fold(0, |word, s| word << 16 | u64::from(s.cast_unsigned())));
+                    }
+                }
+            }
+            MediaIo::Finish { recording, missing } => {
+                self.rest.words(3, recording.0);
+                self.rest.word(*missing);
+            }
         }
     }
 

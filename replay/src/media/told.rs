@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize, Serializer};
 use telex_engine::media::MediaInput;
-use telex_engine::mediactl::{MediaCommand, PortId};
+use telex_engine::mediactl::{MediaCommand, PortId, RecordingId};
 use telex_engine::rng::Seed;
 use telex_engine::rtp::{Header, Kind, Packet, classify};
 
@@ -46,6 +46,13 @@ pub enum Told<'a> {
     Ports(Vec<PortId>),
     /// Random numbers come from here from now on.
     Seed(Seed),
+    /// Pieces of a recording have been written.
+    Written {
+        /// Which recording.
+        recording: RecordingId,
+        /// How many pieces.
+        pieces: u32,
+    },
 }
 
 /// As one run of octets instead of a list of numbers.
@@ -65,6 +72,9 @@ impl<'a> Told<'a> {
             MediaInput::Command(command) => Self::Command(command.clone()),
             MediaInput::Ports(ports) => Self::Ports(ports.clone()),
             MediaInput::Seed(seed) => Self::Seed(*seed),
+            MediaInput::Written { recording, pieces } => {
+                Self::Written { recording: *recording, pieces: *pieces }
+            }
         }
     }
 
@@ -103,6 +113,9 @@ impl<'a> Told<'a> {
             Self::Command(command) => MediaInput::Command(command.clone()),
             Self::Ports(ports) => MediaInput::Ports(ports.clone()),
             Self::Seed(seed) => MediaInput::Seed(*seed),
+            Self::Written { recording, pieces } => {
+                MediaInput::Written { recording: *recording, pieces: *pieces }
+            }
         }
     }
 
@@ -115,6 +128,7 @@ impl<'a> Told<'a> {
             Self::Command(_) => "commands",
             Self::Ports(_) => "ports",
             Self::Seed(_) => "seed",
+            Self::Written { .. } => "recordings",
         }
     }
 }

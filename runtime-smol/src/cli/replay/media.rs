@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use telex_engine::media::LegView;
-use telex_engine::mediactl::{Encoding, LegId, RoomMode};
+use telex_engine::mediactl::{LegId, RoomMode};
 use telex_engine::time::Instant;
 use telex_replay::{MediaEntry, MediaReplayError, MediaReplayer, MediaTally, Recording, Told, Track, words};
 
@@ -97,6 +97,7 @@ impl<'a> Media<'a> {
         let mode = match view.mode {
             Some(RoomMode::Relay) => "relay",
             Some(RoomMode::Echo) => "echo",
+            Some(RoomMode::Mix) => "mix",
             None => "gone",
         };
         let (room, ssrc) = (view.room.0, view.ssrc);
@@ -125,9 +126,19 @@ impl<'a> Media<'a> {
             s.refused,
             s.unknown
         );
-        if s.round_trip_us > 0 || s.remote_fraction_lost > 0 {
-            let (lost, trip) = (u32::from(s.remote_fraction_lost) * 100 / 256, millis(s.round_trip_us));
-            let _ = writeln!(out, "      it says of our packets: {lost} % lost, round trip {trip} ms");
+        if s.played_ms > 0 {
+            let (delay, played, concealed, late) = (s.playout_delay_ms, s.played_ms, s.concealed_ms, s.late);
+            let _ = writeln!(
+                out,
+                "      decoded: {played} ms played, {concealed} ms of it concealed, {late} packets too late, {delay} ms behind"
+            );
+        }
+        if s.round_trip_us > 0 || s.remote_lost > 0 || s.remote_jitter_us > 0 {
+            let (lost, jitter, trip) = (s.remote_lost, millis(s.remote_jitter_us), millis(s.round_trip_us));
+            let _ = writeln!(
+                out,
+                "      it says of our packets: {lost} lost, jitter {jitter} ms, round trip {trip} ms"
+            );
         }
         if let Some(track) = self.recording.media.get(known.track) {
             latest(&mut out, track, known, now);
@@ -139,11 +150,7 @@ impl<'a> Media<'a> {
 fn extras(view: &LegView) -> String {
     let mut text = String::new();
     if let Some(audio) = view.audio {
-        let name = match audio.encoding {
-            Encoding::Pcmu => "PCMU",
-            Encoding::Pcma => "PCMA",
-            _ => "relayed",
-        };
+        let name = audio.encoding.map_or("relayed", |encoding| encoding.properties().name);
         let _ = write!(text, ", payload type {} {name}/{}", audio.number, audio.clock);
     }
     if view.playing {
