@@ -11,9 +11,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use telex_engine::event::Severity;
+use telex_replay::MediaPolicy;
 
 use crate::clock::Clock;
-use crate::config::{self, Refused, Settings};
+use crate::config::{self, Record as Recorded, Refused, Settings};
 use crate::control::{self, Request};
 use crate::driver::{self, Ending, Options};
 use crate::{first_run, log};
@@ -187,6 +188,32 @@ fn check(settings: &Settings) {
     let phones = settings.engine.phones.len();
     let s = if phones == 1 { "" } else { "s" };
     print(&format!("{} is right: {phones} phone{s}\n", settings.path.display()));
+    print(&recorded(&settings.record));
+}
+
+/// What the flight recorder keeps and what that costs.
+fn recorded(record: &Recorded) -> String {
+    let size = |octets: usize| match octets >> 20 {
+        0 => format!("{} KiB", octets >> 10),
+        mebi => format!("{mebi} MiB"),
+    };
+    let Some(memory) = record.memory else { return "nothing is recorded\n".to_owned() };
+    let signalling = format!("recorded: signalling in {}", size(memory));
+    match record.media {
+        None => format!("{signalling}, no media\n"),
+        Some((policy, memory)) => {
+            // A call of two legs, 50 packets a second from each.
+            let (what, kilo) = match policy {
+                MediaPolicy::Headers => ("media without sound", 5),
+                MediaPolicy::All => ("media, the VOICES OF PEOPLE and the keys they press included,", 22),
+            };
+            let seconds = memory / (kilo * 1000);
+            format!(
+                "{signalling}, {what} in {}: some {seconds} seconds of one G.711 call, or of many together\n",
+                size(memory)
+            )
+        }
+    }
 }
 
 fn ask(running: &Running, request: &Request) -> Result<(), Failure> {
