@@ -4,6 +4,7 @@
 //! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
 mod app;
+mod digits;
 mod hunt;
 mod negotiation;
 mod open;
@@ -27,9 +28,9 @@ use self::party::Party;
 use self::ports::Ports;
 use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
-use crate::dialog::{Ending, Heard, Invitation, LegEvent, Sessions, Stack};
-use crate::event::{EndCause, Event};
-use crate::mediactl::{LegStats, MediaReport, RoomId, ShardId};
+use crate::dialog::{Digit, Ending, Heard, Invitation, LegEvent, Sessions, Stack};
+use crate::event::{DigitBy, EndCause, Event};
+use crate::mediactl::{DigitHeard, LegStats, MediaReport, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
 use crate::slots::Slots;
@@ -173,6 +174,10 @@ impl Calls {
                 call.offer_wanted(cx, below, party, heard.leg);
                 None
             }
+            LegEvent::Digit(digit) => {
+                call.digit(cx, below, party, digit);
+                None
+            }
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
                 Some(match ending {
@@ -218,8 +223,17 @@ impl Calls {
                 self.ports.forget(leg);
                 self.settle(cx, key);
             }
+            MediaReport::Digit { digit, duration_ms, how, .. } => {
+                let length = Duration::from_millis(u64::from(*duration_ms));
+                let by = match how {
+                    DigitHeard::Event => DigitBy::Event,
+                    DigitHeard::InBand => DigitBy::Tones,
+                };
+                call.digit_heard(cx, below, at, Digit { key: *digit, length }, by);
+            }
+            MediaReport::Pressed { next, .. } => party.pressed(*next),
             // Nothing of it is asked for yet.
-            MediaReport::Digit { .. } | MediaReport::Pressed { .. } | MediaReport::Played { .. } => {}
+            MediaReport::Played { .. } => {}
             MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
         }
     }
