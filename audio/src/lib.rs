@@ -9,6 +9,6 @@ pub mod codec;
 pub mod conceal;
 pub mod emodel;
 pub mod playout;
-pub mod stretch;
 pub mod resample;
+pub mod stretch;
 pub mod wav;
