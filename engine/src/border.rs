@@ -359,6 +359,13 @@ pub enum Control {
         /// [`CallInfo::id`].
         call: u64,
     },
+    /// What a call between two phones would use.
+    Codecs {
+        /// Who calls.
+        from: SmolStr,
+        /// Who is called.
+        to: SmolStr,
+    },
     /// Sizes of all tables.
     Stats,
 }
@@ -381,8 +388,71 @@ pub enum ControlReply {
         /// The number asked for.
         call: u64,
     },
+    /// What a call between two phones would use.
+    Codecs(Box<CodecPlan>),
+    /// There is no such phone.
+    NoSuchPhone {
+        /// The extension asked for.
+        extension: SmolStr,
+    },
     /// Sizes of all tables.
     Stats(Stats),
+}
+
+/// What a call between two phones would use. Codecs are written as in `PCMU/8000 opus/48000/2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct CodecPlan {
+    /// Who calls.
+    pub caller: PhoneCodecs,
+    /// Who is called.
+    pub callee: PhoneCodecs,
+    /// Whether the exchange turns one codec into another.
+    pub transcode: bool,
+    /// What the callee would be offered.
+    pub offered: SmolStr,
+    /// What it would take of that.
+    pub answer: SmolStr,
+    /// What the caller would be answered; empty when the call would fail.
+    pub answered: SmolStr,
+    /// How the caller's sound would reach the callee.
+    pub there: SoundWay,
+    /// How the callee's sound would reach the caller.
+    pub back: SoundWay,
+}
+
+/// What is known of a phone's codecs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PhoneCodecs {
+    /// Its extension.
+    pub extension: SmolStr,
+    /// What it named in its last call; `None` when there was none.
+    pub named: Option<SmolStr>,
+    /// How long ago that was.
+    pub ago: Option<Duration>,
+    /// Whether the configuration keeps it to some codecs.
+    pub restricted: bool,
+}
+
+/// How sound gets from one party to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum SoundWay {
+    /// As it was sent.
+    Untouched {
+        /// In this codec.
+        codec: SmolStr,
+    },
+    /// Turned from one codec into another.
+    Transcoded {
+        /// As it is sent.
+        from: SmolStr,
+        /// As it arrives.
+        to: SmolStr,
+    },
+    /// Not at all.
+    Nothing,
 }
 
 /// One binding, for people.

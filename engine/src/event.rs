@@ -53,6 +53,18 @@ pub enum EndCause {
     Stopping,
 }
 
+/// How a key press came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum DigitBy {
+    /// As a telephone event (RFC 4733).
+    Event,
+    /// As tones in the sound.
+    Tones,
+    /// In an INFO request.
+    Info,
+}
+
 /// Something worth telling. Strings are as the peer sent them: whoever prints them escapes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -168,6 +180,19 @@ pub enum Event {
         /// Its address.
         remote: SocketAddr,
     },
+    /// A party pressed a key, and signalling heard of it.
+    Digit {
+        /// The call's number.
+        call: u64,
+        /// The party.
+        side: Side,
+        /// `0` to `9`, `*`, `#`, `A` to `D`. It may belong to a secret.
+        key: char,
+        /// For how long.
+        length: Duration,
+        /// How it came.
+        by: DigitBy,
+    },
     /// The call is over.
     CallEnded {
         /// The call's number.
@@ -232,7 +257,10 @@ impl Event {
     /// How much a person should care.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::MediaFrom { .. } | Self::StreamOpened { .. } | Self::StreamClosed { .. } => Severity::Debug,
+            Self::MediaFrom { .. }
+            | Self::Digit { .. }
+            | Self::StreamOpened { .. }
+            | Self::StreamClosed { .. } => Severity::Debug,
             Self::Registered { refresh: true, .. } | Self::Asking { .. } => Severity::Debug,
             Self::Registered { .. }
             | Self::Unregistered { .. }

@@ -152,6 +152,7 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::Answered { call, .. }
         | Event::Hold { call, .. }
         | Event::MediaFrom { call, .. }
+        | Event::Digit { call, .. }
         | Event::CallEnded { call, .. } => Some(*call),
         _ => None,
     }

@@ -12,6 +12,7 @@ pub mod g711;
 pub mod g722;
 pub mod gsm;
 pub mod names;
+pub mod opus;
 #[cfg(test)]
 mod test_sound;
 
@@ -35,6 +36,8 @@ pub enum Encoding {
     },
     /// G.722 at 64 kbit/s. Its RTP clock counts half its samples (RFC 3551 §4.5.2).
     G722,
+    /// Opus. Its RTP clock is 48 kHz, whatever it was made from (RFC 7587 §4.1).
+    Opus,
 }
 
 /// What is fixed about an encoding.
@@ -70,6 +73,7 @@ impl Encoding {
                 frame: 2,
                 bits: 64_000,
             },
+            Self::Opus => Properties::new("opus", 48_000, None, 120, 40_000),
         }
     }
 }

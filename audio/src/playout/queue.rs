@@ -1,6 +1,6 @@
 //! Packets that wait, in the order of their numbers.
 
-use crate::codec::Encoding;
+use super::Content;
 
 /// Most packets that wait. A second of 10 ms packets and a little more.
 pub(super) const PACKETS: usize = 128;
@@ -17,8 +17,8 @@ pub(super) struct Waiting {
     pub(super) at: i64,
     /// How long it lasts, in nanoseconds; 0 for what has no length of its own.
     pub(super) lasts: i64,
-    /// What it is.
-    pub(super) encoding: Option<Encoding>,
+    /// What it is; never `None` while it waits.
+    pub(super) content: Option<Content>,
     pub(super) payload: Vec<u8>,
 }
 
@@ -40,6 +40,10 @@ impl Queue {
         self.waiting.first()
     }
 
+    pub(super) fn second(&self) -> Option<&Waiting> {
+        self.waiting.get(1)
+    }
+
     pub(super) fn last(&self) -> Option<&Waiting> {
         self.waiting.last()
     }
@@ -48,7 +52,7 @@ impl Queue {
     pub(super) fn insert(
         &mut self,
         (number, at, lasts): (i64, i64, i64),
-        encoding: Encoding,
+        content: Content,
         payload: &[u8],
     ) -> bool {
         let place = self.waiting.partition_point(|waiting| waiting.number < number);
@@ -58,7 +62,7 @@ impl Queue {
         let mut new = self.spare.pop().unwrap_or_default();
         new.payload.clear();
         new.payload.extend_from_slice(payload);
-        (new.number, new.at, new.lasts, new.encoding) = (number, at, lasts, Some(encoding));
+        (new.number, new.at, new.lasts, new.content) = (number, at, lasts, Some(content));
         self.waiting.insert(place, new);
         true
     }

@@ -13,10 +13,29 @@ pub struct Packet<'a> {
     pub timestamp: u32,
     /// RTP marker: the first packet after a silence (RFC 3551 §4.1). A hint only; nothing depends on it.
     pub marker: bool,
-    /// What its payload type stands for. Comfort noise is an encoding too.
-    pub encoding: Encoding,
+    /// What its payload type stands for.
+    pub content: Content,
     /// The payload, without padding.
     pub payload: &'a [u8],
+}
+
+/// What a payload type stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Content {
+    /// Sound in an encoding.
+    Sound(Encoding),
+    /// A description of the noise to be heard until the next packet (RFC 3389).
+    Noise {
+        /// RTP clock rate in hertz.
+        clock: u32,
+    },
+}
+
+impl From<Encoding> for Content {
+    fn from(encoding: Encoding) -> Self {
+        Self::Sound(encoding)
+    }
 }
 
 /// How much delay is allowed.
@@ -88,6 +107,8 @@ pub struct Stats {
     pub duplicates: u64,
     /// Packets that could not be decoded.
     pub malformed: u64,
+    /// Packets that were lost and found again in the one behind them (Opus FEC).
+    pub recovered: u64,
     /// Packets left out because too much had come at once.
     pub dropped: u64,
     /// How often the source began anew.

@@ -4,6 +4,7 @@ use super::app::{App, AppEvent, CALLER, PartyId, side};
 use super::party::Wish;
 use super::{Below, Call};
 use crate::border::Action;
+use crate::config::DigitsBy;
 use crate::cx::{Cx, LegKey};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, Play, RoomMode, RoomSpec};
@@ -101,7 +102,7 @@ impl Call {
         let held = self.parties[id].holds();
         // An offer out of turn leaves the one that is open as it is.
         self.parties[id].offered(offer::read(body)?)?;
-        let answer = self.chosen_for(id).and_then(|chosen| Ok(self.parties[id].answer(chosen, false)?));
+        let answer = self.chosen_for(cx, id).and_then(|chosen| Ok(self.parties[id].answer(chosen, false)?));
         let answer = answer.inspect_err(|_| self.parties[id].refuse())?;
         self.parties[id].tell_heard(cx, self.id, side(id), true);
         self.tell_hold(cx, id, held);
@@ -110,18 +111,21 @@ impl Call {
     }
 
     /// The codecs of our answer to a party's offer: those its peer understands; in a service those we produce, or all.
-    pub(super) fn chosen_for(&self, id: PartyId) -> Result<Vec<offer::Codec>, OfferError> {
-        let offered = self.parties[id].their_codecs();
+    pub(super) fn chosen_for(&self, cx: &Cx<'_>, id: PartyId) -> Result<Vec<offer::Codec>, OfferError> {
+        let (offered, repertoire) = (self.parties[id].their_codecs(), self.parties[id].repertoire(cx.config));
         if offer::speech(offered).is_none() {
             return Err(OfferError::NoAudio);
         }
         let chosen = match (&self.app, self.playing()) {
             (App::Service, None) => offered.to_vec(),
-            (App::Service, Some(_)) => offer::choose(offered, &offer::default_codecs()),
+            (App::Service, Some(_)) => offer::choose(offered, repertoire.codecs()),
             _ => {
                 let other = if id == CALLER { self.peer } else { Some(CALLER) };
                 let other = other.and_then(|other| self.parties.get(other));
-                other.map_or_else(|| offered.to_vec(), |other| offer::choose(offered, other.their_codecs()))
+                other.map_or_else(
+                    || offered.to_vec(),
+                    |other| repertoire.answer(offered, other.their_codecs()),
+                )
             }
         };
         if chosen.is_empty() { Err(OfferError::NoCommonCodec) } else { Ok(chosen) }
@@ -166,11 +170,13 @@ impl Call {
         let theirs = self.parties[callee].their_codecs().to_vec();
         let ptime = self.parties[callee].ptime();
         let caller = &mut self.parties[CALLER];
+        let repertoire = caller.repertoire(cx.config);
         let offer = !caller.has_spoken();
         let body = if offer {
-            caller.offer(offer::choose(&offer::default_codecs(), &theirs), ptime)
+            let shared = offer::choose(repertoire.codecs(), &theirs);
+            caller.offer(repertoire.offer_for(&shared), ptime)
         } else {
-            let mut chosen = offer::choose(caller.their_codecs(), &theirs);
+            let mut chosen = repertoire.answer(caller.their_codecs(), &theirs);
             if cx.planted.is(Fault::AnswerNotOffered) {
                 chosen.extend(offer::default_codecs());
             }
@@ -182,11 +188,12 @@ impl Call {
 
     /// Writes our offer to a callee: what the caller offered, in its order and with its numbers.
     pub(super) fn describe_to_callee(&mut self, cx: &mut Cx<'_>, callee: PartyId) -> bytes::Bytes {
-        let caller = &self.parties[CALLER];
+        let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
+        let repertoire = party.repertoire(cx.config);
         let (codecs, ptime) = if caller.has_spoken() {
-            (caller.their_codecs().to_vec(), caller.ptime())
+            (party.allowed(&repertoire.offer_for(caller.their_codecs())), caller.ptime())
         } else {
-            (offer::default_codecs(), Ptime::default())
+            (repertoire.codecs().to_vec(), Ptime::default())
         };
         let party = &mut self.parties[callee];
         let body = party.offer(codecs, ptime);
@@ -215,12 +222,14 @@ impl Call {
         if service {
             let caller = &mut self.parties[CALLER];
             let accept = if playing.is_none() { caller.relay_to(caller) } else { Vec::new() };
-            return caller.put(cx, shard, room, Wish { accept, playing, silence });
+            return caller.put(cx, shard, room, Wish { accept, playing, silence, ..Wish::default() });
         }
         let Some(peer) = self.peer else { return };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
             let accept = self.parties[party].relay_to(&self.parties[other]);
-            self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence });
+            let report = self.parties[other].digits == DigitsBy::Info;
+            let tones = report || self.parties[other].takes_events();
+            self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence, report, tones });
         }
     }
 }

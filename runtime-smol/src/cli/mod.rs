@@ -61,6 +61,15 @@ enum Command {
         #[command(flatten)]
         running: Running,
     },
+    /// Show which codecs a call from one phone to another would use, and why.
+    Codecs {
+        /// The phone that calls.
+        from: String,
+        /// The phone that is called.
+        to: String,
+        #[command(flatten)]
+        running: Running,
+    },
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
@@ -103,6 +112,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Registrations(running)) => ask(&running, &Request::Registrations),
         Some(Command::Calls(running)) => ask(&running, &Request::Calls),
         Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),
+        Some(Command::Codecs { from, to, running }) => ask(&running, &Request::Codecs { from, to }),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),

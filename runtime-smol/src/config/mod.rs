@@ -5,6 +5,7 @@ mod problem;
 mod reader;
 mod record;
 mod sample;
+mod sound;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
@@ -27,14 +28,14 @@ use reader::{At, Reader, Section};
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
     ("listen", &["udp", "tcp"]),
-    ("media", &["ports", "address", "bind", "timeout"]),
+    ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode"]),
     ("store", &["path"]),
     ("control", &["path"]),
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("record", &["memory"]),
-    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact"]),
+    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
 
 /// The path that means: keep nothing on disk.
@@ -152,6 +153,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
             .map_or(Config::default().ring, |t| t.value),
         registrar: registrar(reader, root),
         session: session(reader, call),
+        codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
+        transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
     };
     Settings {
         path: path.to_owned(),

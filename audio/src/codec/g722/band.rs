@@ -86,13 +86,19 @@ impl Band {
         limit(self.step_higher(code & 3))
     }
 
+    /// Makes steps smaller: 2048 is a factor of two.
+    pub(super) fn shrink(&mut self, by: i16, offset: usize) {
+        self.log_scale = self.log_scale.saturating_sub(by).max(0);
+        self.scale = tables::scale(self.log_scale, offset);
+    }
+
     /// INVQAL, LOGSCL, SCALEL: adaptation looks at the upper four bits only, so that the lower two may be stolen.
     #[inline(always)]
     fn step_lower(&mut self, code: u8) {
         let coarse = usize::from(code >> 2 & 15);
         let difference = product(self.scale, tables::LOWER_4[coarse]);
         self.log_scale = (leak(self.log_scale) + tables::LOWER_LOG[coarse]).clamp(0, 18_432);
-        self.scale = tables::scale(self.log_scale, 64);
+        self.scale = tables::scale(self.log_scale, tables::LOWER_OFFSET);
         self.adapt(difference);
     }
 
@@ -102,7 +108,7 @@ impl Band {
         let code = usize::from(code & 3);
         let difference = product(self.scale, tables::HIGHER_2[code]);
         self.log_scale = (leak(self.log_scale) + tables::HIGHER_LOG[code]).clamp(0, 22_528);
-        self.scale = tables::scale(self.log_scale, 0);
+        self.scale = tables::scale(self.log_scale, tables::HIGHER_OFFSET);
         self.adapt(difference)
     }
 

@@ -106,6 +106,17 @@ impl Decoder {
         }
     }
 
+    /// Stands by while octets for so many samples are missing and something else is played.
+    ///
+    /// Predictors and filters keep what they have learnt: measured on speech, the sound that comes next is nearer to the
+    /// right one than after a reset, or after adapting to the sound that was made up. Steps shrink by 1.4 dB in 20 ms,
+    /// since too large ones at the end of a word are a burst, and too small ones grow within a millisecond.
+    pub fn stand_by(&mut self, samples: usize) {
+        let by = i16::try_from(samples.saturating_mul(3) / 2).unwrap_or(i16::MAX);
+        self.lower.shrink(by, tables::LOWER_OFFSET);
+        self.higher.shrink(by, tables::HIGHER_OFFSET);
+    }
+
     fn decode_block(&mut self, block: &[u8], pcm: &mut Vec<i16>) {
         let (mut differences, mut sums) = ([0; KEPT + BLOCK], [0; KEPT + BLOCK]);
         differences[..KEPT].copy_from_slice(&self.differences);

@@ -88,6 +88,8 @@ const CODES: [[u8; 32]; 2] = {
 };
 
 /// Scale factors in 32nds of an octave; the lower band begins two octaves up.
+pub(super) const LOWER_OFFSET: usize = 64;
+pub(super) const HIGHER_OFFSET: usize = 0;
 const SCALES: [i16; 353] = {
     let mut table = [0; 353];
     let mut index = 0;
