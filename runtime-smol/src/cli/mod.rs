@@ -3,6 +3,7 @@
 mod parse;
 mod record;
 mod replay;
+mod rtp;
 mod sim;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -78,6 +79,8 @@ enum Command {
     #[command(subcommand)]
     Record(record::Record),
     Replay(replay::Replay),
+    #[command(subcommand)]
+    Rtp(rtp::Rtp),
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +119,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Parse(options)) => return parse::main(&options),
         Some(Command::Record(record::Record::Cut(cut))) => record::cut(&cut),
         Some(Command::Replay(options)) => return replay::main(&options),
+        Some(Command::Rtp(command)) => rtp::main(&command).map_err(Failure::from),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
