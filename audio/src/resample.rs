@@ -152,7 +152,7 @@ static RESPONSE: [i64; REACH * GRID + 1] = {
         let ideal = if at == 0 { CUT } else { sin * ONE / (PI * at as i128 / GRID as i128) };
         let place = (ONE * at as i128) / (REACH * GRID) as i128;
         let window = kaiser(ONE - place * place / ONE, ONE) * ONE / least;
-        table[at] = (ideal * window / ONE >> 10) as i64;
+        table[at] = ((ideal * window / ONE) >> 10) as i64;
         (sin, cos) = ((sin * cosine + cos * sine) / ONE, (cos * cosine - sin * sine) / ONE);
         at += 1;
     }
