@@ -56,6 +56,8 @@ pub struct Playout {
     end: i64,
     /// How much was made to fill the gap behind it, in nanoseconds.
     filled: i64,
+    /// Whether the packet to come was given up for lost, because later ones were there.
+    given_up: bool,
     /// How long the last packet lasts.
     lasts: i64,
     /// Samples to be heard before time may be scaled again.
@@ -101,6 +103,7 @@ impl Playout {
             next: i64::MIN,
             end: 0,
             filled: 0,
+            given_up: false,
             lasts: 0,
             rest: 0,
             loud: 0,
@@ -237,6 +240,7 @@ impl Playout {
         self.state = State::Idle;
         self.next = i64::MIN;
         self.filled = 0;
+        self.given_up = false;
     }
 
     /// What it did so far.

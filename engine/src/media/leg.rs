@@ -17,8 +17,11 @@ use super::out::PacketArena;
 use super::outlet::Outlet;
 use super::player::Player;
 use super::reception::{Reception, Verdict};
+use super::view::LegView;
 use super::{LegKey, RoomKey};
-use crate::mediactl::{Faults, Kind, LegId, LegSpec, LegStats, MediaReport, Payload, Resume, Revision};
+use crate::mediactl::{
+    Faults, Kind, LegId, LegSpec, LegStats, MediaReport, Payload, Resume, Revision, RoomMode,
+};
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::rtp::{Header, Packet};
@@ -434,6 +437,28 @@ impl Leg {
             concealed_ms: played.concealed_ms,
             late: played.late,
             ..LegStats::default()
+        }
+    }
+
+    /// What there is to know about it.
+    pub(super) fn view(&self, mode: Option<RoomMode>) -> LegView {
+        LegView {
+            leg: self.id,
+            rev: self.rev,
+            room: self.spec.room,
+            mode,
+            port: self.spec.port,
+            said: self.spec.remote,
+            sends_to: self.target(),
+            heard_from: self.latch.stream(),
+            send: self.spec.send,
+            receive: self.spec.receive,
+            audio: self.spec.audio,
+            playing: self.player.as_ref().is_some_and(Player::is_playing),
+            silent: self.silent,
+            last_received: self.last_received,
+            ssrc: self.egress.ssrc(),
+            stats: self.stats(),
         }
     }
 

@@ -27,6 +27,7 @@ mod reception;
 mod ring;
 mod room;
 mod shard;
+mod view;
 mod voice;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod tests;
 
 pub use out::{MediaIo, MediaOut, Outgoing, PacketArena};
 pub use shard::{MediaInput, MediaShard, ShardStats};
+pub use view::LegView;
 
 slotmap::new_key_type! {
     /// A leg's place in its shard.

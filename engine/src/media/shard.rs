@@ -11,6 +11,7 @@ use super::leg::{Heard, Leg, Listener, Via};
 use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
 use super::room::Room;
+use super::view::LegView;
 use super::voice::Scratch;
 use super::{LegKey, RoomKey};
 use crate::limits::TIMERS_PER_WAKE;
@@ -43,6 +44,9 @@ pub enum MediaInput<'a> {
     Command(MediaCommand),
     /// These port pairs are bound; the even port of each.
     Ports(Vec<PortId>),
+    /// Random numbers come from here from now on, those of the rooms that there are included: what was known of them
+    /// tells nothing about what comes.
+    Seed(Seed),
     /// Pieces of a recording have been written.
     Written {
         /// Which recording.
@@ -139,8 +143,31 @@ impl MediaShard {
             MediaInput::Packet { port, remote, bytes } => self.packet(now, port, remote, bytes, out),
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
+            MediaInput::Seed(seed) => self.reseed(seed),
             MediaInput::Written { .. } => {}
         }
+    }
+
+    fn reseed(&mut self, seed: Seed) {
+        self.seed = seed;
+        for (id, key) in &self.room_names {
+            if let Some(room) = self.rooms.get_mut(*key) {
+                room.rng = Rng::numbered(seed, Purpose::Media, id.0);
+            }
+        }
+    }
+
+    /// The rooms there are, in the order of their numbers.
+    pub fn rooms(&self) -> impl Iterator<Item = RoomId> {
+        self.room_names.keys().copied()
+    }
+
+    /// What there is to know about every leg, in the order of their numbers. For people who look into a recording.
+    pub fn views(&self) -> impl Iterator<Item = LegView> {
+        self.names.values().filter_map(|&key| self.legs.get(key)).map(|leg| {
+            let mode = self.rooms.get(leg.room).map(|room| room.spec.mode);
+            leg.view(mode)
+        })
     }
 
     /// When [`MediaInput::Tick`] is wanted next; `None` when nothing waits for time. O(1).

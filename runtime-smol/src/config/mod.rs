@@ -20,6 +20,7 @@ use toml::de::DeTable;
 
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
+pub(crate) use record::Record;
 pub(crate) use sample::sample;
 
 use problem::Problem;
@@ -34,7 +35,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
-    ("record", &["memory"]),
+    ("record", &["memory", "media", "media_memory"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
 
@@ -64,8 +65,8 @@ pub(crate) struct Settings {
     pub(crate) control: PathBuf,
     /// How long calls may go on after the order to stop.
     pub(crate) grace: Duration,
-    /// Octets of memory for the flight recorder; `None` when there is none.
-    pub(crate) record: Option<usize>,
+    /// What the flight recorder keeps.
+    pub(crate) record: Record,
 }
 
 /// A socket to listen on, as configured.
@@ -167,7 +168,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         grace: call
             .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
             .map_or(Duration::from_secs(10), |t| t.value),
-        record: record::memory(reader, root),
+        record: record::record(reader, root),
         engine: Arc::new(engine),
     }
 }
