@@ -2,6 +2,7 @@
 
 mod parse;
 mod record;
+mod recording;
 mod replay;
 mod rtp;
 mod sim;
@@ -62,6 +63,9 @@ enum Command {
         #[command(flatten)]
         running: Running,
     },
+    /// Record a call into a WAV file: start, pause, resume or stop.
+    #[command(subcommand)]
+    Recording(recording::Recording),
     /// Show which codecs a call from one phone to another would use, and why.
     Codecs {
         /// The phone that calls.
@@ -113,6 +117,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Registrations(running)) => ask(&running, &Request::Registrations),
         Some(Command::Calls(running)) => ask(&running, &Request::Calls),
         Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),
+        Some(Command::Recording(recording)) => recording.run(),
         Some(Command::Codecs { from, to, running }) => ask(&running, &Request::Codecs { from, to }),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),

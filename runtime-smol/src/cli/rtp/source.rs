@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use telex_audio::codec::{Decoder, Encoding};
 use telex_audio::emodel::{self, Conditions, Impairment};
-use telex_audio::playout::{Packet as Sound, Playout, Settings, Stats};
+use telex_audio::playout::{Content, Packet as Sound, Playout, Settings, Stats};
 use telex_engine::rtp::{Header, Packet};
 
 use super::control::tenths;
@@ -70,7 +70,8 @@ impl Source {
 
     fn insert(&mut self, now: Duration, encoding: Encoding, packet: &Packet<'_>) {
         let Header { sequence, timestamp, marker, .. } = packet.header;
-        let sound = Sound { sequence, timestamp, marker, encoding, payload: packet.payload };
+        let sound =
+            Sound { sequence, timestamp, marker, content: Content::Sound(encoding), payload: packet.payload };
         // What becomes of it is in the statistics.
         let _ = self.playout.insert(now, sound);
     }
