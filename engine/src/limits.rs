@@ -127,6 +127,14 @@ pub const LATCH_RELEARN: Duration = Duration::from_secs(5);
 pub const MEDIA_CATCH_UP: u64 = 3;
 /// Milliseconds of audio in the longest packet that is generated.
 pub const PTIME_MAX: u8 = 120;
+/// How long a digit is that came without its length.
+pub const DIGIT_USUAL: Duration = Duration::from_millis(160);
+/// The longest digit that is passed on.
+pub const DIGIT_LONGEST: Duration = Duration::from_secs(10);
+/// Different lists of codecs that phones are remembered by.
+pub const CODEC_LISTS: usize = 256;
+/// Keys that wait to be pressed into one party's ear; more are not.
+pub const PRESSES: usize = 64;
 /// Mean time between RTCP reports of one leg (RFC 3550 §6.2).
 pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
 /// A round trip by RTCP above this is a broken clock, not a distance.

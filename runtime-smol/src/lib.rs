@@ -21,6 +21,7 @@ mod log;
 mod media;
 mod poll;
 mod record;
+mod sound;
 mod store;
 
 /// Runs the program with the arguments of the process.

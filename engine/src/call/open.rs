@@ -149,6 +149,9 @@ impl Calls {
             shard,
             room,
             room_put: false,
+            room_rev: 0,
+            recording: None,
+            recordings: 0,
             parties: SmallVec::new(),
             peer: None,
             app: App::Done,
@@ -170,7 +173,8 @@ impl Calls {
         let local = below.stack.transport.local_of(&incoming.flow);
         let address = cx.config.media_address.unwrap_or(local.ip());
         let contact = format_smolstr!("{}", incoming.source);
-        let mut caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
+        let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
+        let mut caller = caller.configured(cx.config.phones.get(&incoming.caller));
         caller.leg = Some(leg);
         caller.near = Some(incoming.source.ip());
         let transport = below.stack.transport.transport_of(&incoming.flow);
@@ -184,6 +188,7 @@ impl Calls {
         if let Some(offer) = offer {
             // Nothing was offered before, so that it is the caller's turn.
             let _ = caller.offered(offer);
+            self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
         self.all[key].parties.push(caller);
@@ -195,7 +200,11 @@ impl Calls {
         let call = &mut self.all[key];
         call.app = App::Service;
         let offered = call.parties[CALLER].has_spoken();
-        let codecs = if offered { call.chosen_for(CALLER) } else { Ok(offer::default_codecs()) };
+        let codecs = if offered {
+            call.chosen_for(cx, CALLER)
+        } else {
+            Ok(call.parties[CALLER].repertoire(cx.config).codecs().to_vec())
+        };
         let Ok(codecs) = codecs else {
             let cause = crate::event::EndCause::Refused(488);
             let status = Status::NOT_ACCEPTABLE_HERE;
@@ -265,7 +274,7 @@ impl Calls {
         let address = self.all[key].parties[CALLER].address();
         let party = Party::new(uri.clone(), self.ports.leg(key), port, address, session_id(cx));
         let call = &mut self.all[key];
-        call.parties.push(party);
+        call.parties.push(party.configured(cx.config.phones.get(&call.to)));
         Some(call.parties.len() - 1)
     }
 

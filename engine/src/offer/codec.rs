@@ -6,6 +6,7 @@ use smol_str::{SmolStr, SmolStrBuilder};
 
 use telex_audio::codec::{Encoding, Settings};
 
+use super::fmtp;
 use crate::mediactl::{Accepted, Kind, Payload};
 
 /// A payload type of an audio stream: its number, what it stands for, and its parameters.
@@ -54,13 +55,24 @@ impl Codec {
 
     /// The encoding as media knows it; `None` when it can only be passed on.
     pub fn encoding(&self) -> Option<Encoding> {
-        if self.same_as(&PCMU) {
-            Some(Encoding::Pcmu)
-        } else if self.same_as(&PCMA) {
-            Some(Encoding::Pcma)
-        } else {
-            None
+        Encoding::from_rtpmap(&self.name, self.clock, self.channels.into())
+    }
+
+    /// An encoding as we write it, with the number it usually has.
+    pub fn of(encoding: Encoding) -> Self {
+        let properties = encoding.properties();
+        Self {
+            number: properties.payload_type.unwrap_or(USUAL_DYNAMIC),
+            name: SmolStr::new_static(properties.name),
+            clock: properties.clock,
+            channels: u8::try_from(properties.channels()).unwrap_or(1),
+            fmtp: SmolStr::new_static(fmtp::ours(encoding)),
         }
+    }
+
+    /// Telephone events as we write them: the keys and the flash (RFC 4733 §3.2).
+    pub fn events() -> Self {
+        Self { fmtp: SmolStr::new_static("0-16"), ..Self::new(101, "telephone-event", 8000) }
     }
 
     /// What it stands for, as media is told.
@@ -80,7 +92,7 @@ impl Codec {
             number: self.number,
             encoding: self.encoding(),
             clock: self.clock,
-            settings: Settings::default(),
+            settings: self.encoding().map_or(Settings::default(), |known| fmtp::settings(known, &self.fmtp)),
         }
     }
 
@@ -113,10 +125,12 @@ impl Codec {
 const PCMU: Codec = Codec::new(0, "PCMU", 8000);
 const PCMA: Codec = Codec::new(8, "PCMA", 8000);
 
-/// What the exchange can produce and understand itself: for tones, echo and late offers.
+/// The number that we give first to an encoding without one of its own; 101 is left to telephone events.
+const USUAL_DYNAMIC: u8 = 111;
+
+/// What every telephone understands: PCMU, PCMA, telephone events.
 pub fn default_codecs() -> Vec<Codec> {
-    let events = Codec { fmtp: SmolStr::new_static("0-16"), ..Codec::new(101, "telephone-event", 8000) };
-    vec![PCMU, PCMA, events]
+    vec![PCMU, PCMA, Codec::events()]
 }
 
 /// What an answerer who wants `wanted` answers to an offer of `offered`: the codecs that both name, in the offer's
@@ -139,16 +153,18 @@ pub fn choose(offered: &[Codec], wanted: &[Codec]) -> Vec<Codec> {
     if chosen.iter().any(Codec::is_speech) { chosen } else { Vec::new() }
 }
 
-/// How a relay renumbers what one party sends to the other.
+/// What may become of what one party sends to the other: by which number it goes on.
 ///
 /// `from` is what was last written to the sender, for a party sends by the numbers of the description it was given;
-/// `to` is what the receiver wrote (RFC 3264 §5.1). Codecs that the receiver does not name are left out, and media
-/// drops them.
+/// `to` is what the receiver wrote (RFC 3264 §5.1). What the receiver does not name is kept if it can be made into
+/// something else; the rest is left out, and media drops it.
 pub fn payload_map(from: &[Codec], to: &[Codec]) -> Vec<Accepted> {
     from.iter()
         .filter_map(|codec| {
-            let other = to.get(counterpart(codec, to)?)?;
-            Some(Accepted { payload: codec.payload(), kind: codec.kind(), forward: Some(other.number) })
+            let other = counterpart(codec, to).and_then(|place| to.get(place));
+            let forward = other.map(|other| other.number);
+            let useful = forward.is_some() || !codec.is_speech() || codec.encoding().is_some();
+            useful.then(|| Accepted { payload: codec.payload(), kind: codec.kind(), forward })
         })
         .collect()
 }
@@ -200,7 +216,7 @@ mod tests {
     }
 
     fn pairs(map: &[Accepted]) -> Vec<(u8, u8)> {
-        map.iter().map(|accepted| (accepted.payload.number, accepted.forward.unwrap())).collect()
+        map.iter().filter_map(|accepted| Some((accepted.payload.number, accepted.forward?))).collect()
     }
 
     fn numbers(codecs: &[Codec]) -> Vec<u8> {

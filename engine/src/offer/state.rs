@@ -60,12 +60,14 @@ impl Stream {
     pub fn of(said: &Said, heard: &Audio) -> Self {
         let common = choose(&heard.codecs, &said.codecs);
         let speech = speech(&common);
+        // It is produced as the party wants it, not as we want what we receive.
+        let theirs = speech.and_then(|codec| heard.codecs.iter().find(|other| other.number == codec.number));
         Self {
             remote: heard.remote(),
             remote_rtcp: heard.rtcp,
             send: said.direction.sends() && heard.direction.receives(),
             receive: said.direction.receives() && heard.direction.sends(),
-            audio: speech.map(Codec::payload),
+            audio: theirs.map(Codec::payload),
             events: speech.and_then(|speech| events(&common, speech)).map(Codec::payload),
             ptime: heard.ptime.produced(),
         }
@@ -497,7 +499,7 @@ mod tests {
         assert_eq!(stream.ptime, 30);
         // What the party sends as 101, or by its own 98, goes to a like one as 98.
         let map = caller.relay_to(&caller.clone());
-        let pairs: Vec<_> = map.iter().map(|a| (a.payload.number, a.forward.unwrap())).collect();
+        let pairs: Vec<_> = map.iter().filter_map(|a| Some((a.payload.number, a.forward?))).collect();
         assert_eq!(pairs, [(8, 8), (101, 98), (98, 98)]);
     }
 }

@@ -4,12 +4,15 @@
 //! answered `{"error":"…"}`. Times are whole seconds. The documents are what `--json` prints.
 
 mod client;
+mod codecs;
 mod cut;
 mod server;
 mod table;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};
+
+use crate::log::Escaped;
 
 pub(crate) use client::{ask, cut};
 pub(crate) use cut::{Cut, CutRequest};
@@ -28,6 +31,13 @@ pub(crate) enum Request {
         /// Its number.
         call: u64,
     },
+    /// What a call between two phones would use.
+    Codecs {
+        /// Who calls.
+        from: String,
+        /// Who is called.
+        to: String,
+    },
     /// Sizes of all tables.
     Stats,
     /// A recording of what has happened.
@@ -41,6 +51,7 @@ impl Request {
             Self::Registrations => Control::Registrations,
             Self::Calls => Control::Calls,
             Self::Hangup { call } => Control::Hangup { call },
+            Self::Codecs { from, to } => Control::Codecs { from: from.into(), to: to.into() },
             Self::Stats => Control::Stats,
             Self::RecordCut(cut) => return Err(cut),
         })
@@ -57,6 +68,8 @@ pub(crate) enum Reply {
     Calls(Vec<Call>),
     /// This call is being ended.
     HungUp(u64),
+    /// What a call between two phones would use.
+    Codecs(codecs::CodecPlan),
     /// Sizes of all tables.
     Stats(Stats),
     /// A recording follows.
@@ -144,6 +157,11 @@ impl Reply {
             ControlReply::NoSuchCall { call } => {
                 Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
             }
+            ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),
+            ControlReply::NoSuchPhone { extension } => Self::Error(format!(
+                "there is no phone {}; the configuration names those there are",
+                Escaped(&extension)
+            )),
             ControlReply::Stats(s) => Self::Stats(Stats {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 uptime,

@@ -99,7 +99,11 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let (seed, media_seed) = (Seed::from_bytes(random()?), Seed::from_bytes(random()?));
     let [a, b, c, d, ..] = random()?;
     let first_pair = u32::from_be_bytes([a, b, c, d]);
-    let plan = media::Plan { first_pair, ..plan(&settings, media_seed, options.clock, reports) };
+    let plan = media::Plan {
+        first_pair,
+        desk: Some(desk.clone()),
+        ..plan(&settings, media_seed, options.clock, reports)
+    };
     let shards = media::start(&plan).map_err(|e| {
         let (ports, bind) = (plan.ports, plan.bind);
         format!("cannot bind media ports {ports} on {bind}: {e}; choose others in [media] ports, or another [media] bind")
@@ -120,7 +124,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
     announce(&settings, &listeners, options.clock);
-    let tape = Tape::new(settings.record, random()?);
+    let tape = Tape::new(settings.record.memory, random()?);
     let exchange = Exchange::new(Parts {
         machine,
         settings,
@@ -156,6 +160,8 @@ fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> 
         seed,
         clock,
         reports,
+        record: settings.record.media,
+        desk: None,
     }
 }
 

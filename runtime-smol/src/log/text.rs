@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use telex_engine::event::{EndCause, Event, Side};
+use telex_engine::event::{DigitBy, EndCause, Event, Side};
 use telex_engine::mediactl::LegStats;
 
 use super::Escaped as E;
@@ -19,6 +19,8 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Answered { .. }
         | Event::Hold { .. }
         | Event::MediaFrom { .. }
+        | Event::Digit { .. }
+        | Event::RecordingStarted { .. }
         | Event::CallEnded { .. } => call(event, out),
         _ => exchange(event, out),
     };
@@ -51,6 +53,16 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
         Event::MediaFrom { call, side, remote } => {
             write!(out, "call {call}: media of {} arrives from {remote}", Party(*side))
         }
+        // Which key is not told: it may belong to a card number or a PIN.
+        Event::Digit { call, side, length, by, .. } => {
+            let how = match by {
+                DigitBy::Event => "as a telephone event",
+                DigitBy::Tones => "as tones",
+                DigitBy::Info => "by INFO",
+            };
+            write!(out, "call {call}: {} pressed a key for {} ms, {how}", Party(*side), length.as_millis())
+        }
+        Event::RecordingStarted { call, .. } => write!(out, "call {call}: is being recorded"),
         Event::CallEnded { call, cause, duration, caller, callee } => {
             write!(out, "call {call}: ended, {}", Cause(cause))?;
             if let Some(duration) = duration {
