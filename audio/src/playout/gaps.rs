@@ -74,8 +74,11 @@ impl Playout {
             }
             // It is late. Nothing else was there, so all of it is heard; or it was given up, and what was concealed is
             // left out of it, unless the longer wait is wanted anyway.
-            let wanted = self.spare(moment, at, lasts) <= lasts;
-            return Step::Play(if self.given_up && !wanted { self.filled } else { 0 });
+            if self.given_up && self.spare(moment, at, lasts) > lasts {
+                return Step::Play(self.filled);
+            }
+            self.stats.belated += u64::from(self.state == State::Filling && lasts > 0);
+            return Step::Play(0);
         }
         let overdue = self.filled > gap.saturating_add(LONG_WAIT);
         if missing == 0 || self.state == State::Noise || gap > LONG_GAP {
