@@ -162,7 +162,7 @@ pub enum MediaReport {
         /// Which leg.
         leg: LegId,
         /// What it carried.
-        stats: Box<LegStats>,
+        stats: LegStats,
     },
     /// The leg has ended; its port is free. Exactly one per leg.
     Dropped {

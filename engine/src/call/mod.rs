@@ -248,7 +248,7 @@ impl Calls {
                 };
                 call.digit_heard(cx, below, at, Digit { key: *digit, length }, by);
             }
-            MediaReport::Carried { stats, .. } => party.media.stats = **stats,
+            MediaReport::Carried { stats, .. } => party.media.stats = *stats,
             MediaReport::Pressed { next, .. } => party.pressed(*next),
             // Nothing of it is asked for yet.
             MediaReport::Played { .. } => {}
