@@ -131,6 +131,8 @@ pub const PTIME_MAX: u8 = 120;
 pub const DIGIT_USUAL: Duration = Duration::from_millis(160);
 /// The longest digit that is passed on.
 pub const DIGIT_LONGEST: Duration = Duration::from_secs(10);
+/// Different lists of codecs that phones are remembered by.
+pub const CODEC_LISTS: usize = 256;
 /// Keys that wait to be pressed into one party's ear; more are not.
 pub const PRESSES: usize = 64;
 /// Mean time between RTCP reports of one leg (RFC 3550 §6.2).

@@ -181,6 +181,7 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::Hold { call, .. }
         | Event::MediaFrom { call, .. }
         | Event::Digit { call, .. }
+        | Event::RecordingStarted { call, .. }
         | Event::CallEnded { call, .. } => Some(*call),
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! The receiving direction of a stream.
 
-use super::{Encoding, g711, g722, gsm};
+use super::{Encoding, g711, g722, gsm, opus};
 use crate::conceal::Concealment;
 
 /// A payload that is none of its encoding. The decoder is as it was.
@@ -26,23 +26,28 @@ enum State {
     Gsm(Box<gsm::Decoder>),
     L16,
     G722(Box<g722::Decoder>),
+    Opus(opus::Decoder),
 }
 
 impl Decoder {
     /// A decoder that has heard nothing yet. Encodings that can be decoded at several rates (Opus) give samples at
     /// `rate` if they can; the others at their own: see [`Decoder::rate`].
-    pub fn new(encoding: Encoding, _rate: u32) -> Self {
+    pub fn new(encoding: Encoding, rate: u32) -> Self {
         let state = match encoding {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
             Encoding::Gsm => State::Gsm(Box::default()),
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::new(g722::Decoder::new(g722::Mode::Bits64))),
+            Encoding::Opus => State::Opus(opus::Decoder::new(rate)),
         };
-        let rate = encoding.properties().rate;
+        let rate = match &state {
+            State::Opus(decoder) => decoder.rate(),
+            _ => encoding.properties().rate,
+        };
         let concealment = match state {
             State::Pcmu | State::Pcma | State::L16 | State::G722(_) => Some(Box::new(Concealment::new(rate))),
-            State::Gsm(_) => None,
+            State::Gsm(_) | State::Opus(_) => None,
         };
         Self { rate, state, concealment }
     }
@@ -60,6 +65,7 @@ impl Decoder {
             State::Gsm(_) => {
                 whole(payload, gsm::OCTETS).then_some(payload.len() / gsm::OCTETS * gsm::SAMPLES)
             }
+            State::Opus(decoder) => decoder.samples(payload),
             State::L16 => payload.len().is_multiple_of(2).then_some(payload.len() / 2),
         }
     }
@@ -75,6 +81,7 @@ impl Decoder {
             State::Pcma => pcm.extend(payload.iter().map(|&code| g711::a_decode(code))),
             State::G722(decoder) => decoder.decode(payload, pcm),
             State::Gsm(decoder) => decoder.decode(payload, pcm)?,
+            State::Opus(decoder) => decoder.decode(payload, pcm)?,
             State::L16 => {
                 let (words, rest) = payload.as_chunks::<2>();
                 if !rest.is_empty() {
@@ -97,15 +104,19 @@ impl Decoder {
         }
         match &mut self.state {
             State::Gsm(decoder) => decoder.conceal(samples, pcm),
+            State::Opus(decoder) => decoder.conceal(samples, pcm),
             State::G722(decoder) => decoder.stand_by(samples),
             State::Pcmu | State::Pcma | State::L16 => {}
         }
     }
 
-    /// Appends `samples` of the payload before `next` from what `next` repeats of it (Opus in-band FEC, RFC 6716 §2.1.7).
-    /// False when it repeats nothing: nothing is appended.
-    pub fn recover(&mut self, _next: &[u8], _samples: usize, _pcm: &mut Vec<i16>) -> bool {
-        false
+    /// Appends `samples` of the payload before `next` from what `next` repeats of it (Opus in-band FEC,
+    /// RFC 6716 §2.1.7). False when it repeats nothing: nothing is appended.
+    pub fn recover(&mut self, next: &[u8], samples: usize, pcm: &mut Vec<i16>) -> bool {
+        match &mut self.state {
+            State::Opus(decoder) => decoder.recover(next, samples, pcm),
+            _ => false,
+        }
     }
 }
 

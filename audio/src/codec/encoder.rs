@@ -1,6 +1,6 @@
 //! The sending direction of a stream.
 
-use super::{Encoding, g711, g722, gsm};
+use super::{Encoding, g711, g722, gsm, opus};
 
 /// How to encode, where an encoding leaves a choice. The default is what a telephone call wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,19 +43,25 @@ enum State {
     Gsm(Box<gsm::Encoder>),
     L16,
     G722(Box<g722::Encoder>),
+    Opus(opus::Encoder),
 }
 
 impl Encoder {
     /// An encoder that has said nothing yet.
-    pub fn new(encoding: Encoding, _settings: Settings) -> Self {
+    pub fn new(encoding: Encoding, settings: Settings) -> Self {
         let state = match encoding {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
             Encoding::Gsm => State::Gsm(Box::default()),
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::default()),
+            Encoding::Opus => State::Opus(opus::Encoder::new(settings)),
         };
-        Self { rate: encoding.properties().rate, state }
+        let rate = match &state {
+            State::Opus(encoder) => encoder.rate(),
+            _ => encoding.properties().rate,
+        };
+        Self { rate, state }
     }
 
     /// Samples per second of what it takes.
@@ -76,6 +82,7 @@ impl Encoder {
             }
             State::L16 => payload.extend(pcm.iter().flat_map(|sample| sample.to_be_bytes())),
             State::G722(encoder) => encoder.encode(pcm, payload),
+            State::Opus(encoder) => return encoder.encode(pcm, payload),
         }
         Encoded::Sound
     }

@@ -7,6 +7,7 @@ pub const ALL: &[Encoding] = &[
     Encoding::Pcmu,
     Encoding::Pcma,
     Encoding::G722,
+    Encoding::Opus,
     Encoding::Gsm,
     Encoding::L16 { rate: 8000 },
     Encoding::L16 { rate: 16_000 },

@@ -13,9 +13,9 @@ const CLASSES: usize = 256;
 /// Longest difference that is a delay. What is above is another route, or a source that paused.
 const RANGE: i64 = CLASS * CLASSES as i64;
 /// In nanoseconds of sound, after which a packet counts 1/e.
-const FORGET: i64 = 10_000_000_000;
+const FORGET: i64 = 20_000_000_000;
 /// What a percent of late packets costs, as nanoseconds of delay.
-const PERCENT: i64 = 25_000_000;
+const PERCENT: i64 = 50_000_000;
 /// Pieces of time whose fastest packets are remembered, and how long one is.
 const PIECES: usize = 8;
 const PIECE: i64 = 500_000_000;

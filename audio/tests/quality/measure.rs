@@ -148,62 +148,68 @@ fn run(
 fn compare(heard: &Heard, reference: &[i16], rate: u32, trace: &Trace) -> (f64, usize) {
     let piece = rate as usize / 50;
     let (mut voiced, mut damaged, mut clicks) = (0, 0, 0);
-    // Where the reference was found last.
-    let mut known = None;
+    // How far behind the last piece was found.
+    let mut known = 0;
     for (index, sound) in heard.pcm.chunks_exact(piece).enumerate().skip(50) {
-        // Said when this is heard, had it come by the shortest way; and as the source's clock counts.
+        // What was said when this is heard less the shortest way; the source's clock counts.
         let now = index as i64 * 20 * MS + 7 * MS - 40 * MS;
         let now = now + now / 1000 * trace.drift / 1000;
-        let place = now / 1000 * i64::from(rate) / 1_000_000;
-        let place_at = |delay: i64| usize::try_from(place - delay * i64::from(rate) / (1000 * MS)).ok();
-        let guess = place_at(heard.delays[index]);
-        let near = known.map(|lag: usize| (place as usize).saturating_sub(lag));
-        let around = rate as usize / 500;
-        let best = [guess, near]
-            .into_iter()
-            .flatten()
-            .flat_map(|guess| guess.saturating_sub(around)..=guess + around)
-            .filter_map(|start| Some((noise(sound, reference.get(start..start + piece)?), start)))
-            .min();
-        let best = match best {
-            Some((noise, start)) if noise * 100 <= energy(sound) => Some((noise, start)),
-            _ => {
-                let from = place_at(600 * MS).unwrap_or(0);
-                let to = place_at(0).unwrap_or(0).min(reference.len().saturating_sub(piece));
-                let step = 1;
-                (from..to)
-                    .step_by(step)
-                    .filter_map(|start| Some((noise(sound, reference.get(start..start + piece)?), start)))
-                    .min()
-            }
-        };
-        let Some((noise, start)) = best else { continue };
+        let place = (now / 1000 * i64::from(rate) / 1_000_000) as usize;
+        let told = (heard.delays[index] / 1000 * i64::from(rate) / 1_000_000) as usize;
+        let limit = energy(sound) / 100;
+        let found = find(sound, reference, place, (told, rate as usize / 500), limit)
+            .or_else(|| find(sound, reference, place, (known, rate as usize / 500), limit))
+            .or_else(|| find(sound, reference, place, (0, rate as usize * 6 / 10), limit));
+        let behind = found.unwrap_or(told);
+        let start = place.saturating_sub(behind).min(reference.len() - 2 * piece);
         let loud = |sound: &[i16]| energy(sound) > 300 * 300 * piece as u64;
         // Silence in place of speech counts as well.
-        let meant = guess.and_then(|start| reference.get(start..start + piece)).is_some_and(loud);
-        if !(loud(sound) || meant) {
-            continue;
+        if loud(sound) || loud(&reference[start..start + piece]) {
+            voiced += 1;
+            damaged += i32::from(found.is_none());
         }
-        voiced += 1;
-        if noise * 100 <= energy(sound) {
-            known = Some((place as usize).saturating_sub(start));
-        } else {
-            damaged += 1;
-        }
-        let near = &reference[start.saturating_sub(piece)..(start + 2 * piece).min(reference.len())];
+        known = behind;
+        let near = &reference[start.saturating_sub(3 * piece)..start + 2 * piece];
         let sharpest = bends(near).max().unwrap_or(0);
         let before = index * piece;
-        clicks +=
-            usize::from(bends(&heard.pcm[before - 2..before + piece]).any(|bend| bend > 2 * sharpest + 400));
+        let click = bends(&heard.pcm[before - 2..before + piece]).any(|bend| bend > 2 * sharpest + 400);
+        clicks += usize::from(click);
+        if click && std::env::var_os("CLICKS").is_some() {
+            println!(
+                "click {} {index} told {told} behind {behind} sharpest {sharpest} bend {:?}",
+                trace.name,
+                bends(&heard.pcm[before - 2..before + piece]).max()
+            );
+        }
     }
     (f64::from(damaged) * 100.0 / f64::from(voiced.max(1)), clicks)
+}
+
+/// How far behind the place, at so much more or less than expected, the reference is like the piece but for so much
+/// energy.
+fn find(
+    sound: &[i16],
+    reference: &[i16],
+    place: usize,
+    (expected, around): (usize, usize),
+    limit: u64,
+) -> Option<usize> {
+    (0..=around).flat_map(|off| [expected + off, expected.saturating_sub(off)]).find(|behind| {
+        let Some(start) = place.checked_sub(*behind) else { return false };
+        let Some(other) = reference.get(start..start + sound.len()) else { return false };
+        let mut noise = 0;
+        sound.chunks(16).zip(other.chunks(16)).all(|(sound, other)| {
+            noise += difference(sound, other);
+            noise <= limit
+        })
+    })
 }
 
 fn energy(sound: &[i16]) -> u64 {
     sound.iter().map(|&s| i64::from(s).pow(2) as u64).sum()
 }
 
-fn noise(one: &[i16], other: &[i16]) -> u64 {
+fn difference(one: &[i16], other: &[i16]) -> u64 {
     one.iter().zip(other).map(|(&a, &b)| (i64::from(a) - i64::from(b)).pow(2) as u64).sum()
 }
 

@@ -149,6 +149,9 @@ impl Calls {
             shard,
             room,
             room_put: false,
+            room_rev: 0,
+            recording: None,
+            recordings: 0,
             parties: SmallVec::new(),
             peer: None,
             app: App::Done,
@@ -185,6 +188,7 @@ impl Calls {
         if let Some(offer) = offer {
             // Nothing was offered before, so that it is the caller's turn.
             let _ = caller.offered(offer);
+            self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
         self.all[key].parties.push(caller);

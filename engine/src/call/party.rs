@@ -122,6 +122,11 @@ impl Party {
         Repertoire::new(self.codecs.as_ref().unwrap_or(&config.codecs), config.transcode)
     }
 
+    /// Whether it is kept to some encodings.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.codecs.is_some()
+    }
+
     /// Leaves out speech that the party is not to use.
     pub(crate) fn allowed(&self, codecs: &[Codec]) -> Vec<Codec> {
         let allowed = |codec: &Codec| {

@@ -4,12 +4,15 @@
 //! answered `{"error":"…"}`. Times are whole seconds. The documents are what `--json` prints.
 
 mod client;
+mod codecs;
 mod cut;
 mod server;
 mod table;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};
+
+use crate::log::Escaped;
 
 pub(crate) use client::{ask, cut};
 pub(crate) use cut::{Cut, CutRequest};
@@ -28,6 +31,20 @@ pub(crate) enum Request {
         /// Its number.
         call: u64,
     },
+    /// Record a call, or change how.
+    Recording {
+        /// Its number.
+        call: u64,
+        #[serde(flatten)]
+        order: RecordOrder,
+    },
+    /// What a call between two phones would use.
+    Codecs {
+        /// Who calls.
+        from: String,
+        /// Who is called.
+        to: String,
+    },
     /// Sizes of all tables.
     Stats,
     /// A recording of what has happened.
@@ -41,9 +58,59 @@ impl Request {
             Self::Registrations => Control::Registrations,
             Self::Calls => Control::Calls,
             Self::Hangup { call } => Control::Hangup { call },
+            Self::Recording { call, order } => Control::Record { call, order: order.into() },
+            Self::Codecs { from, to } => Control::Codecs { from: from.into(), to: to.into() },
             Self::Stats => Control::Stats,
             Self::RecordCut(cut) => return Err(cut),
         })
+    }
+}
+
+/// What becomes of the recording of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub(crate) enum RecordOrder {
+    /// Start one.
+    Start {
+        /// Of what.
+        what: RecordWhat,
+    },
+    /// Leave out what is said from now on.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// End it.
+    Stop,
+}
+
+/// What of a call is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecordWhat {
+    /// The caller in the left channel, the callee in the right.
+    #[default]
+    Stereo,
+    /// Both in one channel.
+    Mixed,
+    /// The caller alone.
+    Caller,
+    /// The callee alone.
+    Callee,
+}
+
+impl From<RecordOrder> for border::RecordOrder {
+    fn from(order: RecordOrder) -> Self {
+        match order {
+            RecordOrder::Start { what } => Self::Start(match what {
+                RecordWhat::Stereo => border::RecordWhat::Stereo,
+                RecordWhat::Mixed => border::RecordWhat::Mixed,
+                RecordWhat::Caller => border::RecordWhat::Caller,
+                RecordWhat::Callee => border::RecordWhat::Callee,
+            }),
+            RecordOrder::Pause => Self::Pause,
+            RecordOrder::Resume => Self::Resume,
+            RecordOrder::Stop => Self::Stop,
+        }
     }
 }
 
@@ -57,6 +124,10 @@ pub(crate) enum Reply {
     Calls(Vec<Call>),
     /// This call is being ended.
     HungUp(u64),
+    /// The recording of this call is as it was ordered.
+    Recorded(u64),
+    /// What a call between two phones would use.
+    Codecs(codecs::CodecPlan),
     /// Sizes of all tables.
     Stats(Stats),
     /// A recording follows.
@@ -144,6 +215,13 @@ impl Reply {
             ControlReply::NoSuchCall { call } => {
                 Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
             }
+            ControlReply::Recording { call, .. } => Self::Recorded(call),
+            ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),
+            ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),
+            ControlReply::NoSuchPhone { extension } => Self::Error(format!(
+                "there is no phone {}; the configuration names those there are",
+                Escaped(&extension)
+            )),
             ControlReply::Stats(s) => Self::Stats(Stats {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 uptime,
