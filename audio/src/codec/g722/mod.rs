@@ -2,7 +2,7 @@
 //!
 //! A quadrature mirror filter cuts 16,000 samples a second into two bands of 8,000. Each is coded by adaptive
 //! differences: six bits for the lower, two for the higher band. An octet stands for two samples. The state of a
-//! direction is about 170 octets.
+//! direction is 150 octets.
 
 mod band;
 mod tables;
@@ -108,9 +108,9 @@ impl Decoder {
 
     /// Stands by while octets for so many samples are missing and something else is played.
     ///
-    /// Predictors and filters keep what they have learnt: measured on speech, the sound that comes next is nearer to the
-    /// right one than after a reset, or after adapting to the sound that was made up. Steps shrink by 1.4 dB in 20 ms,
-    /// since too large ones at the end of a word are a burst, and too small ones grow within a millisecond.
+    /// Predictors and filters keep what they have learnt: measured on speech, what comes next is nearer to the right
+    /// sound than after a reset, or after adapting to what was made up. Steps shrink by 1.4 dB in 20 ms, since too
+    /// large ones at the end of a word are a burst, and too small ones grow within a millisecond.
     pub fn stand_by(&mut self, samples: usize) {
         let by = i16::try_from(samples.saturating_mul(3) / 2).unwrap_or(i16::MAX);
         self.lower.shrink(by, tables::LOWER_OFFSET);
