@@ -79,12 +79,14 @@ impl Encoder {
         let filled = 2 * (KEPT + block.len());
         samples[..2 * KEPT].copy_from_slice(&self.samples);
         samples[2 * KEPT..filled].copy_from_slice(block.as_flattened());
+        let mut bands = [(0, 0); BLOCK];
+        for (bands, window) in bands.iter_mut().zip(samples[..filled].windows(TAPS).step_by(2)) {
+            *bands = split(window);
+        }
         let (mut lower, mut higher) = (self.lower, self.higher);
-        let windows = samples[..filled].windows(TAPS).step_by(2);
         let start = payload.len();
         payload.resize(start + block.len(), 0);
-        for (code, window) in payload[start..].iter_mut().zip(windows) {
-            let (low, high) = split(window);
+        for (code, (low, high)) in payload[start..].iter_mut().zip(bands) {
             *code = higher.encode_higher(high) << 6 | lower.encode_lower(low);
         }
         (self.lower, self.higher) = (lower, higher);
