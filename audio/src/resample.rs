@@ -12,6 +12,9 @@ const GRID: usize = 240;
 /// Taps that one ratio may need: 44,100 to 48,000 Hz needs 7,680, the worst of usual rates (32,000 to 11,025) 62,000.
 const MAX_TAPS: usize = 1 << 16;
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
+/// What the taps of one output add up to. Their magnitudes add up to 2.4 times that, so that sums fit 32 bits.
+const UNITY: i64 = 26_624;
+const RECIPROCAL: i64 = (1 << 32) / UNITY + 1;
 /// Samples that are worked on at once.
 const BLOCK: usize = 960;
 
@@ -25,7 +28,7 @@ pub struct Resampler {
     /// The ratio: so many samples out for so many in.
     up: usize,
     down: usize,
-    /// `up` filters of `width` taps in Q15, for an output so many parts of a sample behind an input. Oldest first.
+    /// `up` filters of `width` taps, for an output so many parts of a sample behind an input. Oldest first.
     taps: Vec<i16>,
     width: usize,
     /// The last `width - 1` samples; while working, what comes after them as well.
@@ -46,7 +49,7 @@ impl Resampler {
         }
         let common = gcd(from, to);
         let (up, down) = ((to / common) as usize, (from / common) as usize);
-        let width = if up == down { 1 } else { (2 * REACH * up.max(down)).div_ceil(up).next_multiple_of(8) };
+        let width = if up == down { 1 } else { (2 * REACH * up.max(down)).div_ceil(up).next_multiple_of(16) };
         if up * width > MAX_TAPS {
             return None;
         }
@@ -72,6 +75,7 @@ impl Resampler {
             output.extend_from_slice(input);
             return;
         }
+        let (wholes, parts) = (self.down / self.up, self.down % self.up);
         for block in input.chunks(BLOCK) {
             let start = output.len();
             output.resize(start + self.outputs(block.len()), 0);
@@ -79,9 +83,10 @@ impl Resampler {
             for sample in &mut output[start..] {
                 let taps = &self.taps[self.part * self.width..][..self.width];
                 *sample = filter(&self.past[self.whole..][..self.width], taps);
-                self.part += self.down;
-                self.whole += self.part / self.up;
-                self.part %= self.up;
+                self.part += parts;
+                let carry = usize::from(self.part >= self.up);
+                self.part -= carry * self.up;
+                self.whole += wholes + carry;
             }
             self.whole -= block.len();
             self.past.drain(..block.len());
@@ -89,18 +94,13 @@ impl Resampler {
     }
 }
 
-/// One sample out. Either half of a filter's taps adds up to less than two in magnitude, so that sums fit 32 bits.
+/// One sample out.
 #[inline(always)]
 fn filter(samples: &[i16], taps: &[i16]) -> i16 {
-    let half = samples.len() / 2;
-    let (older, newer) = (samples.split_at(half), taps.split_at(half));
-    let sum = i64::from(dot(older.0, newer.0)) + i64::from(dot(older.1, newer.1));
-    ((sum + (1 << 14)) >> 15).clamp(i16::MIN.into(), i16::MAX.into()) as i16
-}
-
-#[inline(always)]
-fn dot(samples: &[i16], taps: &[i16]) -> i32 {
-    samples.iter().zip(taps).map(|(&sample, &tap)| i32::from(sample) * i32::from(tap)).sum()
+    let product = |(&sample, &tap): (&i16, &i16)| i32::from(sample) * i32::from(tap);
+    let sum = samples.iter().zip(taps).map(product).fold(0, i32::wrapping_add);
+    let scaled = (i64::from(sum) * RECIPROCAL + (1 << 31)) >> 32;
+    scaled.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -115,13 +115,13 @@ fn taps(up: usize, down: usize, width: usize) -> Vec<i16> {
         for (age, tap) in taps.iter_mut().rev().enumerate() {
             let at = (part + age * up).abs_diff(REACH * unit);
             // From a response with 30 fraction bits and a sum of one for each sample of the lower rate.
-            let value = response(at, unit) * up as i64 / unit as i64;
-            *tap = ((value + (1 << 14)) >> 15) as i16;
+            let value = response(at, unit) * UNITY * up as i64 / unit as i64;
+            *tap = ((value + (1 << 29)) >> 30) as i16;
         }
         // Rounding must not make one part louder than another: that would be heard as a tone.
-        let sum: i32 = taps.iter().map(|&tap| i32::from(tap)).sum();
+        let sum: i64 = taps.iter().map(|&tap| i64::from(tap)).sum();
         if let Some(most) = taps.iter_mut().max() {
-            *most += (32_768 - sum) as i16;
+            *most += (UNITY - sum) as i16;
         }
     }
     taps
@@ -152,7 +152,7 @@ static RESPONSE: [i64; REACH * GRID + 1] = {
         let ideal = if at == 0 { CUT } else { sin * ONE / (PI * at as i128 / GRID as i128) };
         let place = (ONE * at as i128) / (REACH * GRID) as i128;
         let window = kaiser(ONE - place * place / ONE, ONE) * ONE / least;
-        table[at] = (ideal * window / ONE >> 10) as i64;
+        table[at] = ((ideal * window / ONE) >> 10) as i64;
         (sin, cos) = ((sin * cosine + cos * sine) / ONE, (cos * cosine - sin * sine) / ONE);
         at += 1;
     }

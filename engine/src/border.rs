@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::config::Config;
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, MediaReport, ShardId};
+use crate::mediactl::{MediaCommand, MediaReport, RecordingId, ShardId};
 use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
 
@@ -359,6 +359,13 @@ pub enum Control {
         /// [`CallInfo::id`].
         call: u64,
     },
+    /// Record a call, or change how.
+    Record {
+        /// [`CallInfo::id`].
+        call: u64,
+        /// What to do.
+        order: RecordOrder,
+    },
     /// What a call between two phones would use.
     Codecs {
         /// Who calls.
@@ -368,6 +375,34 @@ pub enum Control {
     },
     /// Sizes of all tables.
     Stats,
+}
+
+/// What is to be recorded of a call, or what becomes of its recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum RecordOrder {
+    /// Start a recording. Any number may follow each other, one at a time.
+    Start(RecordWhat),
+    /// Leave out what is said from now on.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// End it.
+    Stop,
+}
+
+/// What of a call is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum RecordWhat {
+    /// Both parties in one channel.
+    Mixed,
+    /// The caller in the first channel, the callee in the second.
+    Stereo,
+    /// The caller alone.
+    Caller,
+    /// The callee alone.
+    Callee,
 }
 
 /// What an operator is told.
@@ -388,6 +423,20 @@ pub enum ControlReply {
         /// The number asked for.
         call: u64,
     },
+    /// The recording of a call is as it was ordered.
+    Recording {
+        /// The call's number.
+        call: u64,
+        /// The recording's, as `MediaIo::Record` names it.
+        recording: RecordingId,
+    },
+    /// It cannot be recorded so.
+    NotRecorded {
+        /// The call's number.
+        call: u64,
+        /// Why.
+        why: NotRecorded,
+    },
     /// What a call between two phones would use.
     Codecs(Box<CodecPlan>),
     /// There is no such phone.
@@ -397,6 +446,27 @@ pub enum ControlReply {
     },
     /// Sizes of all tables.
     Stats(Stats),
+}
+
+/// Why an order to record could not be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum NotRecorded {
+    /// Nobody has answered.
+    #[error("nobody has answered yet")]
+    NotAnswered,
+    /// It is recorded already.
+    #[error("it is being recorded; stop that first")]
+    Already,
+    /// It is not recorded.
+    #[error("it is not being recorded")]
+    NotRecording,
+    /// Its codec can be passed on only.
+    #[error("its codec cannot be decoded")]
+    Codec,
+    /// It was recorded too often.
+    #[error("it was recorded too often")]
+    TooOften,
 }
 
 /// What a call between two phones would use. Codecs are written as in `PCMU/8000 opus/48000/2`.

@@ -323,6 +323,7 @@ impl Tables {
         match request {
             Control::Registrations => ControlReply::Registrations(self.registrar.registrations(cx.now)),
             Control::Calls => ControlReply::Calls(self.calls.list(cx.now)),
+            &Control::Record { call, order } => self.calls.record(cx, call, order),
             Control::Codecs { from, to } => match self.calls.foresee(cx.now, cx.config, from, to) {
                 Ok(plan) => ControlReply::Codecs(Box::new(plan)),
                 Err(extension) => ControlReply::NoSuchPhone { extension },

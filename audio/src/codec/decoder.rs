@@ -110,8 +110,8 @@ impl Decoder {
         }
     }
 
-    /// Appends `samples` of the payload before `next` from what `next` repeats of it (Opus in-band FEC, RFC 6716 §2.1.7).
-    /// False when it repeats nothing: nothing is appended.
+    /// Appends `samples` of the payload before `next` from what `next` repeats of it (Opus in-band FEC,
+    /// RFC 6716 §2.1.7). False when it repeats nothing: nothing is appended.
     pub fn recover(&mut self, next: &[u8], samples: usize, pcm: &mut Vec<i16>) -> bool {
         match &mut self.state {
             State::Opus(decoder) => decoder.recover(next, samples, pcm),

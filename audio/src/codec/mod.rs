@@ -1,7 +1,7 @@
 //! Codecs: samples to octets and back behind one interface.
 //!
-//! An [`Encoding`] says what a payload is; its [`Properties`] are what a session description and a packetiser must know.
-//! A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
+//! An [`Encoding`] says what a payload is; its [`Properties`] are what a session description and a packetiser must
+//! know. A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
 //! caller lends, so that nothing is allocated once those have grown.
 
 pub mod cn;
@@ -45,7 +45,8 @@ pub enum Encoding {
 pub struct Properties {
     /// Name in `a=rtpmap`.
     pub name: &'static str,
-    /// RTP clock rate in hertz, which for G.722 and Opus is not the rate of the samples (RFC 3551 §4.5.2, RFC 7587 §4.1).
+    /// RTP clock rate in hertz, which for G.722 and Opus is not the rate of the samples (RFC 3551 §4.5.2,
+    /// RFC 7587 §4.1).
     pub clock: u32,
     /// Samples per second of the sound it carries at best.
     pub rate: u32,

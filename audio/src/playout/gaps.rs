@@ -72,16 +72,19 @@ impl Playout {
             if self.state == State::Playing {
                 return Step::Play(0);
             }
-            // It is late. If the wait for it is wanted it counts; else what was concealed is left out of it.
-            let wait = self.spare(moment, at, lasts);
-            let follower = self.queue.second().is_some_and(|second| second.at - at <= lasts + SLOPPY);
-            let keep = self.state == State::Noise || !follower || wait <= pace_step(lasts);
-            return if keep { Step::Play(0) } else { Step::Play(self.filled) };
+            // It is late. Nothing else was there, so all of it is heard; or it was given up, and what was concealed is
+            // left out of it, unless the longer wait is wanted anyway.
+            if self.given_up && self.spare(moment, at, lasts) > lasts {
+                return Step::Play(self.filled);
+            }
+            self.stats.belated += u64::from(self.state == State::Filling && lasts > 0);
+            return Step::Play(0);
         }
         let overdue = self.filled > gap.saturating_add(LONG_WAIT);
         if missing == 0 || self.state == State::Noise || gap > LONG_GAP {
             return if due || overdue { Step::Play(0) } else { Step::Noise };
         }
+        self.given_up = true;
         let left = gap - self.filled;
         if left < SLOPPY / 5 {
             return Step::Play(0);
@@ -129,16 +132,13 @@ impl Playout {
     fn play_rest(&mut self, concealed: i64) {
         let Some(packet) = self.take() else { return };
         if let Some(Content::Sound(encoding)) = packet.content {
-            let decoder = self.decoder(encoding);
+            self.extend();
+            self.current = self.decoder(encoding);
+            self.decode(&packet);
             if packet.lasts - concealed > 2 * FADE {
-                self.extend();
-                self.current = decoder;
-                self.decode(&packet);
                 self.deliver(&packet, samples(concealed, self.rate));
             } else {
-                // Its decoder is told all the same. What was concealed beyond it is missing from the next one.
-                self.current = decoder;
-                self.decode(&packet);
+                // Its decoder knows it now. What was concealed beyond it is left out of the next one.
                 self.stats.late += 1;
                 self.end = packet.at.saturating_add(packet.lasts);
                 self.filled = (concealed - packet.lasts).max(0);
@@ -195,8 +195,7 @@ impl Playout {
         self.scratch = sound;
         self.end = packet.at.saturating_add(packet.lasts);
         self.lasts = packet.lasts;
-        self.state = State::Playing;
-        self.filled = 0;
+        self.play_on();
     }
 
     /// Makes sure that enough waits on the line for other sound to be joined to it.
@@ -229,7 +228,12 @@ impl Playout {
             self.state = State::Noise;
         }
         self.end = packet.at;
-        self.filled = 0;
+        (self.filled, self.given_up) = (0, false);
+    }
+
+    fn play_on(&mut self) {
+        self.state = State::Playing;
+        (self.filled, self.given_up) = (0, false);
     }
 
     /// The packet before the first one, from what that repeats of it. False when it repeats nothing.
@@ -252,8 +256,7 @@ impl Playout {
         let sound = std::mem::take(&mut self.scratch);
         self.line.append(Kind::Sound, |line| line.extend_from_slice(&sound));
         self.scratch = sound;
-        self.state = State::Playing;
-        self.filled = 0;
+        self.play_on();
         true
     }
 
@@ -289,9 +292,4 @@ impl Playout {
         });
         self.filled = self.filled.saturating_add(length(count, self.rate));
     }
-}
-
-/// A wait that is longer than wanted by less than this is kept: it can only change in steps.
-fn pace_step(lasts: i64) -> i64 {
-    lasts.max(PIECE)
 }

@@ -14,6 +14,8 @@ mod line;
 mod pace;
 mod queue;
 mod source;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::time::Duration;
@@ -30,6 +32,8 @@ pub use types::{Content, Inserted, Packet, Pulled, Settings, Stats};
 
 /// Longest sound of one packet, in nanoseconds.
 const LONGEST: i64 = 1_000_000_000;
+/// Rates of sound that can be played.
+const RATES: std::ops::RangeInclusive<u32> = 4000..=192_000;
 /// Decoders kept, so that a source that changes between two encodings finds its own again.
 const DECODERS: usize = 2;
 
@@ -56,6 +60,8 @@ pub struct Playout {
     end: i64,
     /// How much was made to fill the gap behind it, in nanoseconds.
     filled: i64,
+    /// Whether the packet to come was given up for lost, because later ones were there.
+    given_up: bool,
     /// How long the last packet lasts.
     lasts: i64,
     /// Samples to be heard before time may be scaled again.
@@ -82,11 +88,11 @@ enum State {
 }
 
 impl Playout {
-    /// A playout that gives `rate` samples per second and has heard nothing yet.
+    /// A playout that gives `rate` samples per second, 4,000 to 192,000, and has heard nothing yet.
     pub fn new(rate: u32, settings: Settings) -> Self {
         let most = clock::since(settings.most).min(LONGEST);
         Self {
-            rate: rate.max(1),
+            rate: rate.clamp(*RATES.start(), *RATES.end()),
             least: clock::since(settings.least).min(most),
             most,
             queue: Queue::default(),
@@ -101,6 +107,7 @@ impl Playout {
             next: i64::MIN,
             end: 0,
             filled: 0,
+            given_up: false,
             lasts: 0,
             rest: 0,
             loud: 0,
@@ -156,6 +163,9 @@ impl Playout {
             Content::Noise { clock } => return Some((clock, 0)),
             Content::Sound(encoding) => encoding,
         };
+        if !RATES.contains(&encoding.properties().rate) {
+            return None;
+        }
         let decoder = self.decoder(encoding);
         let (_, decoder) = &self.decoders[decoder];
         let lasts = length(decoder.samples(packet.payload)?, decoder.rate());
@@ -213,10 +223,11 @@ impl Playout {
     /// Gives so many samples per second from now on. What was decoded and not yet pulled is left out, which is less
     /// than a packet.
     pub fn set_rate(&mut self, rate: u32) {
-        if self.rate == rate.max(1) {
+        let rate = rate.clamp(*RATES.start(), *RATES.end());
+        if self.rate == rate {
             return;
         }
-        self.rate = rate.max(1);
+        self.rate = rate;
         self.line.clear();
         self.decoders.clear();
         self.current = 0;
@@ -237,6 +248,7 @@ impl Playout {
         self.state = State::Idle;
         self.next = i64::MIN;
         self.filled = 0;
+        self.given_up = false;
     }
 
     /// What it did so far.

@@ -112,7 +112,7 @@ fn the_delay_is_as_stated() {
 }
 
 #[test]
-fn an_hour_does_not_drift() {
+fn nothing_drifts() {
     for (from, to) in [(8000, 48_000), (48_000, 8000), (44_100, 8000), (8000, 11_025), (16_000, 24_000)] {
         let mut resampler = Resampler::new(from, to).unwrap();
         let (mut inputs, mut outputs, mut sound) = (0_u64, 0_u64, Vec::new());
@@ -137,10 +137,7 @@ fn the_loudest_fits() {
     for (from, to) in pairs().filter(|(from, to)| from != to) {
         let resampler = Resampler::new(from, to).unwrap();
         for taps in resampler.taps.chunks(resampler.width) {
-            let (older, newer) = taps.split_at(resampler.width / 2);
-            for half in [older, newer] {
-                assert!(half.iter().map(|&tap| i32::from(tap).abs()).sum::<i32>() < 65_535, "{from} to {to}");
-            }
+            assert!(taps.iter().map(|&tap| i32::from(tap).abs()).sum::<i32>() < 65_535, "{from} to {to}");
         }
         let square: Vec<i16> =
             (0..2000).map(|at| if at / 7 % 2 == 0 { i16::MIN } else { i16::MAX }).collect();

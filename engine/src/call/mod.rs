@@ -12,6 +12,7 @@ mod open;
 mod orders;
 mod party;
 mod ports;
+mod recording;
 mod route;
 mod spoken;
 #[cfg(feature = "serde")]
@@ -33,7 +34,7 @@ use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, Invitation, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event};
-use crate::mediactl::{DigitHeard, LegStats, MediaReport, RoomId, ShardId};
+use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
 use crate::slots::Slots;
@@ -74,6 +75,10 @@ pub(crate) struct Call {
     room: RoomId,
     /// The shard knows the room.
     room_put: bool,
+    room_rev: Revision,
+    /// What is being recorded, and how many recordings there have been.
+    recording: Option<RecordingSpec>,
+    recordings: u64,
     /// The caller, then the callees in the order they were asked.
     parties: SmallVec<[Party; 2]>,
     /// The callee the caller hears.
@@ -207,7 +212,7 @@ impl Calls {
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
         let (leg, event) = match report {
             MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
-            // Nothing of it is asked for yet.
+            // Who writes the file tells of its end.
             MediaReport::Recorded { .. } => return,
             MediaReport::Latched { leg, .. }
             | MediaReport::Silent { leg, .. }

@@ -3,11 +3,10 @@
 use super::app::{App, AppEvent, CALLER, PartyId, side};
 use super::party::Wish;
 use super::{Below, Call};
-use crate::border::Action;
 use crate::config::DigitsBy;
 use crate::cx::{Cx, LegKey};
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, Play, RoomMode, RoomSpec};
+use crate::mediactl::Play;
 use crate::offer::{self, OfferError, Ptime};
 use crate::planted::Fault;
 use crate::sip::Status;
@@ -201,20 +200,23 @@ impl Call {
         body.unwrap_or_default()
     }
 
+    /// Whether the caller talks with the exchange itself.
+    pub(super) fn is_service(&self) -> bool {
+        matches!(self.app, App::Service)
+    }
+
     /// What a service plays.
     pub(super) fn playing(&self) -> Option<Play> {
-        (matches!(self.app, App::Service) && self.to == "*60").then_some(TONE)
+        (self.is_service() && self.to == "*60").then_some(TONE)
     }
 
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
     pub(super) fn put_media(&mut self, cx: &mut Cx<'_>) {
         let (shard, room) = (self.shard, self.room);
-        let service = matches!(self.app, App::Service);
+        let service = self.is_service();
         if !self.room_put {
             self.room_put = true;
-            let mode = if service { RoomMode::Echo } else { RoomMode::Relay };
-            let command = MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec::new(mode) };
-            cx.out.push(Action::Media { shard, command });
+            self.put_room(cx);
         }
         let playing = self.playing();
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));

@@ -9,7 +9,8 @@ use super::latch::{Latch, Source, Stream};
 use super::out::PacketArena;
 use super::player::{Player, Way, encoder, packet_samples};
 use super::reception::{Reception, Verdict};
-use crate::mediactl::{LegId, LegSpec, LegStats, MediaReport, Resume, Revision};
+use super::view::LegView;
+use crate::mediactl::{LegId, LegSpec, LegStats, MediaReport, Resume, Revision, RoomMode};
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::rtp::{Header, Packet};
@@ -357,6 +358,28 @@ impl Leg {
             remote_fraction_lost: self.control.fraction_lost,
             round_trip_us: self.control.round_trip_us,
             ..LegStats::default()
+        }
+    }
+
+    /// What there is to know about it.
+    pub(super) fn view(&self, mode: Option<RoomMode>) -> LegView {
+        LegView {
+            leg: self.id,
+            rev: self.rev,
+            room: self.spec.room,
+            mode,
+            port: self.spec.port,
+            said: self.spec.remote,
+            sends_to: self.target(),
+            heard_from: self.latch.stream(),
+            send: self.spec.send,
+            receive: self.spec.receive,
+            audio: self.spec.audio,
+            playing: self.player.is_some(),
+            silent: self.silent,
+            last_received: self.last_received,
+            ssrc: self.egress.ssrc(),
+            stats: self.stats(),
         }
     }
 

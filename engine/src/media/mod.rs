@@ -19,12 +19,14 @@ mod reception;
 mod ring;
 mod shard;
 mod tone;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use out::{MediaIo, MediaOut, Outgoing, PacketArena};
 pub use shard::{MediaInput, MediaShard, ShardStats};
+pub use view::LegView;
 
 slotmap::new_key_type! {
     /// A leg's place in its shard.

@@ -11,6 +11,7 @@ use super::latch::Stream;
 use super::leg::{Leg, Listener};
 use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
+use super::view::LegView;
 use crate::limits::TIMERS_PER_WAKE;
 use crate::mediactl::{
     LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, RecordingId, Resume, Revision, RoomId,
@@ -41,6 +42,9 @@ pub enum MediaInput<'a> {
     Command(MediaCommand),
     /// These port pairs are bound; the even port of each.
     Ports(Vec<PortId>),
+    /// Random numbers come from here from now on, those of the rooms that there are included: what was known of them
+    /// tells nothing about what comes.
+    Seed(Seed),
     /// Pieces of a recording have been written.
     Written {
         /// Which recording.
@@ -139,8 +143,29 @@ impl MediaShard {
             MediaInput::Packet { port, remote, bytes } => self.packet(now, port, remote, bytes, out),
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
+            MediaInput::Seed(seed) => self.reseed(seed),
             MediaInput::Written { .. } => {}
         }
+    }
+
+    fn reseed(&mut self, seed: Seed) {
+        self.seed = seed;
+        for (id, room) in &mut self.rooms {
+            room.rng = Rng::numbered(seed, Purpose::Media, id.0);
+        }
+    }
+
+    /// The rooms there are, in the order of their numbers.
+    pub fn rooms(&self) -> impl Iterator<Item = RoomId> {
+        self.rooms.keys().copied()
+    }
+
+    /// What there is to know about every leg, in the order of their numbers. For people who look into a recording.
+    pub fn views(&self) -> impl Iterator<Item = LegView> {
+        self.names.values().filter_map(|&key| self.legs.get(key)).map(|leg| {
+            let mode = self.rooms.get(&leg.spec.room).map(|room| room.spec.mode);
+            leg.view(mode)
+        })
     }
 
     /// When [`MediaInput::Tick`] is wanted next; `None` when nothing waits for time. O(1).

@@ -31,6 +31,13 @@ pub(crate) enum Request {
         /// Its number.
         call: u64,
     },
+    /// Record a call, or change how.
+    Recording {
+        /// Its number.
+        call: u64,
+        #[serde(flatten)]
+        order: RecordOrder,
+    },
     /// What a call between two phones would use.
     Codecs {
         /// Who calls.
@@ -51,10 +58,59 @@ impl Request {
             Self::Registrations => Control::Registrations,
             Self::Calls => Control::Calls,
             Self::Hangup { call } => Control::Hangup { call },
+            Self::Recording { call, order } => Control::Record { call, order: order.into() },
             Self::Codecs { from, to } => Control::Codecs { from: from.into(), to: to.into() },
             Self::Stats => Control::Stats,
             Self::RecordCut(cut) => return Err(cut),
         })
+    }
+}
+
+/// What becomes of the recording of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub(crate) enum RecordOrder {
+    /// Start one.
+    Start {
+        /// Of what.
+        what: RecordWhat,
+    },
+    /// Leave out what is said from now on.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// End it.
+    Stop,
+}
+
+/// What of a call is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecordWhat {
+    /// The caller in the left channel, the callee in the right.
+    #[default]
+    Stereo,
+    /// Both in one channel.
+    Mixed,
+    /// The caller alone.
+    Caller,
+    /// The callee alone.
+    Callee,
+}
+
+impl From<RecordOrder> for border::RecordOrder {
+    fn from(order: RecordOrder) -> Self {
+        match order {
+            RecordOrder::Start { what } => Self::Start(match what {
+                RecordWhat::Stereo => border::RecordWhat::Stereo,
+                RecordWhat::Mixed => border::RecordWhat::Mixed,
+                RecordWhat::Caller => border::RecordWhat::Caller,
+                RecordWhat::Callee => border::RecordWhat::Callee,
+            }),
+            RecordOrder::Pause => Self::Pause,
+            RecordOrder::Resume => Self::Resume,
+            RecordOrder::Stop => Self::Stop,
+        }
     }
 }
 
@@ -68,6 +124,8 @@ pub(crate) enum Reply {
     Calls(Vec<Call>),
     /// This call is being ended.
     HungUp(u64),
+    /// The recording of this call is as it was ordered.
+    Recorded(u64),
     /// What a call between two phones would use.
     Codecs(codecs::CodecPlan),
     /// Sizes of all tables.
@@ -157,6 +215,8 @@ impl Reply {
             ControlReply::NoSuchCall { call } => {
                 Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
             }
+            ControlReply::Recording { call, .. } => Self::Recorded(call),
+            ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),
             ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),
             ControlReply::NoSuchPhone { extension } => Self::Error(format!(
                 "there is no phone {}; the configuration names those there are",

@@ -16,6 +16,7 @@ pub(super) fn render(reply: &Reply) -> String {
         Reply::Calls(all) if all.is_empty() => "no calls\n".to_owned(),
         Reply::Calls(all) => calls(all),
         Reply::HungUp(call) => format!("call {call} is being ended\n"),
+        Reply::Recorded(call) => format!("call {call}: done\n"),
         Reply::Codecs(plan) => plan.to_string(),
         Reply::Stats(stats) => show_stats(stats),
         Reply::Recording(cut) => format!("a recording of {} octets\n", cut.octets),

@@ -20,6 +20,7 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Hold { .. }
         | Event::MediaFrom { .. }
         | Event::Digit { .. }
+        | Event::RecordingStarted { .. }
         | Event::CallEnded { .. } => call(event, out),
         _ => exchange(event, out),
     };
@@ -61,6 +62,7 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             };
             write!(out, "call {call}: {} pressed a key for {} ms, {how}", Party(*side), length.as_millis())
         }
+        Event::RecordingStarted { call, .. } => write!(out, "call {call}: is being recorded"),
         Event::CallEnded { call, cause, duration, caller, callee } => {
             write!(out, "call {call}: ended, {}", Cause(cause))?;
             if let Some(duration) = duration {

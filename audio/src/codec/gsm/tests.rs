@@ -148,7 +148,9 @@ proptest! {
     }
 
     #[test]
-    fn any_sound_is_encoded(pcm in prop::collection::vec(prop_oneof![any::<i16>(), Just(i16::MIN), Just(i16::MAX)], 800)) {
+    fn any_sound_is_encoded(
+        pcm in prop::collection::vec(prop_oneof![any::<i16>(), Just(i16::MIN), Just(i16::MAX)], 800)
+    ) {
         let octets = encode(&pcm);
         prop_assert_eq!(decode(&octets).len(), pcm.len());
     }

@@ -11,7 +11,7 @@ pub struct Decoder {
     rate: u32,
     #[cfg_attr(feature = "serde", serde(skip))]
     library: Library<opus_rs::OpusDecoder>,
-    /// Where the library puts its samples: it computes in floats, and so differs in last bits between kinds of processor.
+    /// Where the library puts its samples. It computes in floats: the last bits may differ between kinds of processor.
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Vec<f32>,
     /// The last payload had no SILK, so that the next cannot repeat it.

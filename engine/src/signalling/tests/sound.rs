@@ -1,10 +1,12 @@
 //! Codecs that the parties do not share, and keys that they press.
 
 use super::*;
-use crate::border::SoundWay;
+use crate::border::{NotRecorded, RecordOrder, RecordWhat, SoundWay};
 use crate::config::DigitsBy;
 use crate::event::{DigitBy, Side};
-use crate::mediactl::{DigitHeard, DigitWay, LegId, LegSpec, Press};
+use crate::mediactl::{
+    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingId, RecordingSpec, RoomSpec,
+};
 
 /// Alice has PCMU and events only, bob PCMA only.
 const PCMU: &str = "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 0 101\n\
@@ -200,4 +202,57 @@ fn what_a_call_would_use_is_what_it_uses() {
     assert_eq!(plan.back, turned("PCMA/8000", "PCMU/8000"));
     let carol = ControlReply::NoSuchPhone { extension: "carol".into() };
     assert_eq!(foreseen(&mut world, "alice", "carol"), carol);
+}
+
+impl World {
+    fn record(&mut self, order: RecordOrder) -> ControlReply {
+        self.input(Input::Control { id: ControlId(8), request: Control::Record { call: 1, order } });
+        let reply = self.out.iter().rposition(|action| matches!(action, Action::Reply { .. })).unwrap();
+        match self.out.remove(reply) {
+            Action::Reply { reply, .. } => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the room of the call is to be.
+    fn room(&self) -> RoomSpec {
+        let spec = self.out.iter().rev().find_map(|action| match action {
+            Action::Media { command: MediaCommand::PutRoom { spec, .. }, .. } => Some(spec.clone()),
+            _ => None,
+        });
+        spec.unwrap()
+    }
+}
+
+#[test]
+fn a_call_is_recorded_by_order() {
+    let mut world = World::new();
+    let start = RecordOrder::Start(RecordWhat::Stereo);
+    assert_eq!(world.record(start), ControlReply::NoSuchCall { call: 1 });
+    talking(&mut world);
+    let recording = RecordingId(256);
+    assert_eq!(world.record(start), ControlReply::Recording { call: 1, recording });
+    let what = Recorded::Stereo { left: LegId(1), right: LegId(2) };
+    let spec = RecordingSpec { id: recording, what, rate: 8000, paused: false };
+    assert_eq!(world.room().recordings, [spec]);
+    let refused = |why| ControlReply::NotRecorded { call: 1, why };
+    assert_eq!(world.record(start), refused(NotRecorded::Already));
+    world.record(RecordOrder::Pause);
+    assert_eq!(world.room().recordings, [RecordingSpec { paused: true, ..spec }]);
+    world.record(RecordOrder::Resume);
+    assert_eq!(world.room().recordings, [spec]);
+    assert_eq!(world.record(RecordOrder::Stop), ControlReply::Recording { call: 1, recording });
+    assert_eq!(world.room().recordings, []);
+    assert_eq!(world.record(RecordOrder::Stop), refused(NotRecorded::NotRecording));
+    let again = ControlReply::Recording { call: 1, recording: RecordingId(257) };
+    assert_eq!(world.record(RecordOrder::Start(RecordWhat::Callee)), again);
+}
+
+#[test]
+fn nothing_is_recorded_before_the_answer() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let why = NotRecorded::NotAnswered;
+    let reply = world.record(RecordOrder::Start(RecordWhat::Mixed));
+    assert_eq!(reply, ControlReply::NotRecorded { call: 1, why });
 }
