@@ -390,7 +390,10 @@ fn compressed_files_are_read_and_damage_is_survived() {
             fs::write(&broken, &octets[..length]).unwrap();
             let done = run(&["transcode", "--to", "pcm", &broken, &path("out.wav")]);
             let told = text(&done.stderr);
-            assert!(matches!(done.status.code(), Some(0 | 1)) && !told.contains("panicked"), "{ending} {length}: {told}");
+            assert!(
+                matches!(done.status.code(), Some(0 | 1)) && !told.contains("panicked"),
+                "{ending} {length}: {told}"
+            );
         }
     }
 }
