@@ -113,6 +113,11 @@ impl Line {
         stretch::lengthen(&mut self.samples, self.place, join, fade);
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.samples.capacity()
+    }
+
     /// Forgets everything, as when the rate changes.
     pub(super) fn clear(&mut self) {
         self.samples.clear();

@@ -332,6 +332,7 @@ impl MediaShard {
     fn report(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         leg.report(now, false, &mut out.packets);
+        out.reports.push(MediaReport::Carried { leg: leg.id, stats: leg.stats() });
         if let Some(room) = self.rooms.get_mut(leg.room) {
             let at = Control::next(now, &mut room.rng, false);
             leg.report_timer = Some(self.timers.arm(at, Wake::Report(key)));
