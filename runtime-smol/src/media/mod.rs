@@ -387,6 +387,7 @@ mod tests {
         let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
         let first = 56_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
         let plan = Plan {
+            recordings: None,
             shards: 2,
             bind: IpAddr::from([127, 0, 0, 1]),
             first_pair: 0,
