@@ -6,3 +6,12 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod conceal;
+pub mod dtmf;
+pub mod emodel;
+pub mod mix;
+pub mod playout;
+pub mod resample;
+pub mod stretch;
+pub mod tone;
+pub mod wav;

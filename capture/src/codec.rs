@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use telex_audio::emodel::Impairment;
+
 /// What a payload type stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Codec {
@@ -82,14 +84,14 @@ pub(crate) fn of_format(format: &str) -> Option<Codec> {
     format.parse().ok().filter(|number| *number < 128).map(of_payload_type)
 }
 
-/// Equipment impairment and robustness to loss of a narrowband codec: Ie and Bpl of G.113 appendix I. G.711 is taken
-/// to conceal loss as its own appendix I does, as telephones do.
-pub(crate) fn impairment(codec: &Codec) -> Option<(f64, f64)> {
+/// What the E-model knows of a narrowband codec. G.711 is taken to conceal loss as its own appendix I does, as telephones
+/// do.
+pub(crate) fn impairment(codec: &Codec) -> Option<Impairment> {
     let known = match codec.name.to_ascii_uppercase().as_str() {
-        "PCMU" | "PCMA" => (0.0, 25.1),
-        "G729" => (11.0, 19.0),
-        "G723" => (15.0, 16.1),
-        "GSM-EFR" => (5.0, 10.0),
+        "PCMU" | "PCMA" => Impairment::G711,
+        "G729" => Impairment::G729,
+        "G723" => Impairment::G723,
+        "GSM-EFR" => Impairment::GSM_EFR,
         _ => return None,
     };
     (codec.clock == 8000).then_some(known)

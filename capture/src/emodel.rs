@@ -1,4 +1,4 @@
-//! An estimate of what listeners would say: the E-model (ITU-T G.107) with its default values.
+//! What is put into the E-model for a stream of a capture.
 //!
 //! A capture shows loss and jitter, not delay and not what a telephone does with late packets. Assumed are 50 ms of
 //! network, a jitter buffer of twice the jitter but at least 40 ms that loses nothing, 20 ms of packet and coder,
@@ -6,36 +6,28 @@
 
 use std::time::Duration;
 
-/// Transmission rating of a perfect narrowband connection: R0 minus Is with the defaults of G.107.
-const PERFECT: f64 = 93.2;
+use telex_audio::emodel::{Conditions, Impairment, fine_opinion, rating};
+
 /// Network delay that is assumed, as none can be seen.
 pub const ASSUMED_DELAY: Duration = Duration::from_millis(50);
 /// Delay of packet and coder.
-const CODER: f64 = 20.0;
+const CODER: Duration = Duration::from_millis(20);
 /// Least depth of the jitter buffer in milliseconds.
 const BUFFER: f64 = 40.0;
 
-/// Mean opinion score, 1 to 4.5, for a codec with this impairment and robustness, a share of packets lost between 0
-/// and 1, and jitter in milliseconds.
-pub(crate) fn score((impairment, robustness): (f64, f64), lost: f64, jitter: f64) -> f64 {
-    let delay = ASSUMED_DELAY.as_secs_f64() * 1000.0 + CODER + (2.0 * jitter).max(BUFFER);
-    // The simplification of Cole and Rosenbluth for delay without echo.
-    let slow = 0.024 * delay + 0.11 * (delay - 177.3).max(0.0);
-    let percent = 100.0 * lost.clamp(0.0, 1.0);
-    let effective = impairment + (95.0 - impairment) * percent / (percent + robustness);
-    opinion(PERFECT - slow - effective)
-}
-
-/// From rating to opinion (G.107 annex B).
-fn opinion(rating: f64) -> f64 {
-    if rating <= 0.0 {
-        return 1.0;
-    }
-    if rating >= 100.0 {
-        return 4.5;
-    }
-    let opinion = 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6;
-    opinion.clamp(1.0, 4.5)
+/// Mean opinion score, 1 to 4.5, for a codec, `lost` of `expected` packets, and jitter in milliseconds.
+pub(crate) fn score(codec: Impairment, (lost, expected): (u64, u64), jitter: f64) -> f64 {
+    let buffer = (2.0 * jitter).max(BUFFER) * 1000.0;
+    let fixed = (ASSUMED_DELAY + CODER).as_micros() as u32;
+    let lost_ppm = u128::from(lost) * 1_000_000 / u128::from(expected.max(1));
+    let conditions = Conditions {
+        codec,
+        lost_ppm: u32::try_from(lost_ppm).unwrap_or(u32::MAX),
+        burst: 100,
+        // From float to integer saturates.
+        delay_us: fixed.saturating_add(buffer as u32),
+    };
+    f64::from(fine_opinion(rating(&conditions))) / 1000.0
 }
 
 #[cfg(test)]
@@ -43,22 +35,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opinions_are_those_of_the_recommendation() {
-        // G.107 table B.1: R 90, 80, 70, 60, 50.
-        for (rating, wanted) in [(90.0, 4.34), (80.0, 4.03), (70.0, 3.60), (60.0, 3.10), (50.0, 2.58)] {
-            assert!((opinion(rating) - wanted).abs() < 0.01, "{rating}: {}", opinion(rating));
-        }
-        assert!((opinion(-5.0) - 1.0).abs() < 1e-9 && (opinion(120.0) - 4.5).abs() < 1e-9);
-    }
-
-    #[test]
     fn loss_and_jitter_make_it_worse() {
-        let g711 = (0.0, 25.1);
-        let perfect = score(g711, 0.0, 0.0);
+        let g711 = Impairment::G711;
+        let perfect = score(g711, (0, 100), 0.0);
         assert!((4.3..4.4).contains(&perfect), "{perfect}");
-        assert!(score(g711, 0.05, 0.0) < perfect - 0.3);
-        assert!(score(g711, 0.0, 150.0) < perfect - 0.3);
-        assert!(score((11.0, 19.0), 0.0, 0.0) < perfect - 0.2);
-        assert!((score(g711, 1.0, 0.0) - 1.0).abs() < 1.0);
+        assert!(score(g711, (5, 100), 0.0) < perfect - 0.3);
+        assert!(score(g711, (0, 100), 150.0) < perfect - 0.3);
+        assert!(score(Impairment::G729, (0, 100), 0.0) < perfect - 0.2);
+        assert!(score(g711, (100, 100), 0.0) < 2.0);
+        assert!(score(g711, (u64::MAX, 1), f64::INFINITY) < 1.01);
     }
 }

@@ -199,9 +199,8 @@ fn stream(source: Source, how: How, to: &[&Announcement], from: &[&Announcement]
     let events = types.iter().filter(|t| t.codec.is_event()).map(|t| t.packets).sum();
     let (lost, expected) = (source.sequence.lost(), source.sequence.expected());
     let jitter = source.jitter.figures(codec.clock);
-    let mos = codec::impairment(&codec).map(|impairment| {
-        emodel::score(impairment, lost as f64 / expected as f64, jitter.map_or(0.0, |j| j.mean))
-    });
+    let mos = codec::impairment(&codec)
+        .map(|impairment| emodel::score(impairment, (lost, expected), jitter.map_or(0.0, |j| j.mean)));
     Stream {
         number: 0,
         source: source.source,

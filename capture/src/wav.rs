@@ -1,6 +1,7 @@
 //! The audio of a stream as a WAV file: each packet where its timestamp says, silence where none came.
 
 use telex_audio::codec::g711;
+use telex_audio::wav::Layout;
 
 use crate::codec::Codec;
 use crate::limits::AUDIO_SECONDS;
@@ -33,7 +34,7 @@ pub fn file(stream: &Stream) -> Result<Vec<u8>, String> {
     if samples.is_empty() {
         return Err(format!("{name} has no audio that was kept"));
     }
-    Ok(riff(&samples))
+    Ok(Layout::mono(RATE).file(&samples))
 }
 
 /// A name for that file: `stream-1-10.0.0.1-4000-to-10.0.0.2-5000.wav`.
@@ -80,24 +81,4 @@ fn samples(sounds: &[Sound], known: &[(u8, Decode)]) -> Vec<i16> {
         }
     }
     samples
-}
-
-/// A RIFF file with one channel of 16-bit samples.
-fn riff(samples: &[i16]) -> Vec<u8> {
-    let octets = 2 * samples.len() as u32;
-    let mut file = Vec::with_capacity(44 + octets as usize);
-    file.extend_from_slice(b"RIFF");
-    file.extend_from_slice(&(36 + octets).to_le_bytes());
-    file.extend_from_slice(b"WAVEfmt ");
-    file.extend_from_slice(&16_u32.to_le_bytes());
-    file.extend_from_slice(&1_u16.to_le_bytes()); // linear
-    file.extend_from_slice(&1_u16.to_le_bytes()); // channels
-    file.extend_from_slice(&RATE.to_le_bytes());
-    file.extend_from_slice(&(2 * RATE).to_le_bytes());
-    file.extend_from_slice(&2_u16.to_le_bytes()); // octets of a sample
-    file.extend_from_slice(&16_u16.to_le_bytes()); // bits of a sample
-    file.extend_from_slice(b"data");
-    file.extend_from_slice(&octets.to_le_bytes());
-    file.extend(samples.iter().flat_map(|s| s.to_le_bytes()));
-    file
 }

@@ -32,7 +32,7 @@ fn judge(row: &[&str], response: &str) -> Verdict {
     };
     let mut config = Config { realm: realm.into(), digest: DigestOffer::Sha256Md5, ..Config::default() };
     let credentials = Some(Credentials::from_password(user, realm, password));
-    config.phones.insert(user.into(), Phone { credentials, contact: None });
+    config.phones.insert(user.into(), Phone { credentials, ..Phone::default() });
     let auth =
         if qop.is_empty() { String::new() } else { format!(", qop={qop}, nc={nc}, cnonce=\"{cnonce}\"") };
     let text = format!(

@@ -30,7 +30,7 @@ fn exchange(sent: &[u8], sender: SocketAddr) -> VirtualExchange {
     let mut config = Config::default();
     let phone = |address: SocketAddr| {
         let contact = FixedContact { uri: format!("sip:phone@{address}").into(), address: Some(address) };
-        Phone { credentials: None, contact: Some(contact) }
+        Phone { contact: Some(contact), ..Phone::default() }
     };
     if let Ok(message) = Message::parse(sent.to_vec().into())
         && message.is_request()

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use smol_str::SmolStr;
+use telex_audio::codec::Encoding;
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub struct Config {
     pub session: SessionConfig,
     /// Which digest algorithms are offered, and in which order.
     pub digest: DigestOffer,
+    /// Encodings of speech that the exchange offers of its own, most wanted first.
+    pub codecs: Vec<Encoding>,
+    /// Whether one encoding is turned into another for parties that share none.
+    pub transcode: bool,
 }
 
 impl Default for Config {
@@ -45,6 +50,8 @@ impl Default for Config {
             registrar: RegistrarConfig::default(),
             session: SessionConfig::default(),
             digest: DigestOffer::default(),
+            codecs: vec![Encoding::Opus, Encoding::G722, Encoding::Pcmu, Encoding::Pcma, Encoding::Gsm],
+            transcode: true,
         }
     }
 }
@@ -70,13 +77,30 @@ pub enum DigestOffer {
 }
 
 /// One telephone, or one person's several.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Phone {
     /// How it proves who it is; `None` for a fixed contact that is known by its address.
     pub credentials: Option<Credentials>,
     /// Where it always is, instead of registering.
     pub contact: Option<FixedContact>,
+    /// The only encodings of speech it is to use, most wanted first; `None` leaves it to the phone and the site.
+    pub codecs: Option<Vec<Encoding>>,
+    /// How digits reach it.
+    pub digits: DigitsBy,
+}
+
+/// How digits reach a phone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum DigitsBy {
+    /// As telephone events when it takes them, else as tones in the sound.
+    #[default]
+    Auto,
+    /// As tones in the sound.
+    Tones,
+    /// In INFO requests.
+    Info,
 }
 
 /// Digest secrets, already bound to user name and realm (RFC 7616 §3.4.2).

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use smol_str::SmolStr;
 
 use crate::border::Transport;
-use crate::mediactl::LegStats;
+use crate::mediactl::{LegStats, RecordingId};
 use crate::time::Duration;
 
 /// How much a person should care.
@@ -51,6 +51,18 @@ pub enum EndCause {
     Operator,
     /// The exchange is stopping.
     Stopping,
+}
+
+/// How a key press came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum DigitBy {
+    /// As a telephone event (RFC 4733).
+    Event,
+    /// As tones in the sound.
+    Tones,
+    /// In an INFO request.
+    Info,
 }
 
 /// Something worth telling. Strings are as the peer sent them: whoever prints them escapes them.
@@ -168,6 +180,26 @@ pub enum Event {
         /// Its address.
         remote: SocketAddr,
     },
+    /// A party pressed a key, and signalling heard of it.
+    Digit {
+        /// The call's number.
+        call: u64,
+        /// The party.
+        side: Side,
+        /// `0` to `9`, `*`, `#`, `A` to `D`. It may belong to a secret.
+        key: char,
+        /// For how long.
+        length: Duration,
+        /// How it came.
+        by: DigitBy,
+    },
+    /// A call is being recorded.
+    RecordingStarted {
+        /// The call's number.
+        call: u64,
+        /// The recording's.
+        recording: RecordingId,
+    },
     /// The call is over.
     CallEnded {
         /// The call's number.
@@ -177,9 +209,9 @@ pub enum Event {
         /// From answer to end; `None` when it was not answered.
         duration: Option<Duration>,
         /// What the caller's media leg carried.
-        caller: LegStats,
+        caller: Box<LegStats>,
         /// What the callee's media leg carried.
-        callee: LegStats,
+        callee: Box<LegStats>,
     },
     /// A message could not be understood.
     Malformed {
@@ -232,7 +264,10 @@ impl Event {
     /// How much a person should care.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::MediaFrom { .. } | Self::StreamOpened { .. } | Self::StreamClosed { .. } => Severity::Debug,
+            Self::MediaFrom { .. }
+            | Self::Digit { .. }
+            | Self::StreamOpened { .. }
+            | Self::StreamClosed { .. } => Severity::Debug,
             Self::Registered { refresh: true, .. } | Self::Asking { .. } => Severity::Debug,
             Self::Registered { .. }
             | Self::Unregistered { .. }
@@ -241,6 +276,7 @@ impl Event {
             | Self::Ringing { .. }
             | Self::Answered { .. }
             | Self::Hold { .. }
+            | Self::RecordingStarted { .. }
             | Self::CallEnded { .. } => Severity::Info,
             Self::AuthenticationFailed { .. }
             | Self::GuessingSlowed { .. }

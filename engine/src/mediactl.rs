@@ -4,8 +4,17 @@
 //! changed, so nothing is lost when a step is skipped and no test needs history. Signalling allocates every id.
 //! A leg's key gets exactly one [`MediaReport::Dropped`], after which its port may be used again.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+mod leg;
+mod room;
+mod sound;
+mod stats;
+
+use std::net::SocketAddr;
+
+pub use leg::{Accepted, DigitWay, Digits, Kind, LegSpec, Payload, Press, Presses, Resume, Security};
+pub use room::{Recorded, RecordingId, RecordingSpec, RoomMode, RoomSpec};
+pub use sound::{Clip, Play, Playing};
+pub use stats::{Faults, LegStats};
 
 /// Which media machine; one per core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,156 +78,14 @@ pub enum MediaCommand {
     },
 }
 
-/// How the legs of a room hear each other.
+/// How a key press was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum RoomMode {
-    /// Packets go to the other leg as they arrive, payload untouched.
-    Relay,
-    /// Each leg hears itself.
-    Echo,
-}
-
-/// The wanted state of a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct RoomSpec {
-    /// How its legs hear each other.
-    pub mode: RoomMode,
-}
-
-/// An audio encoding the exchange can produce or pass on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Encoding {
-    /// G.711 mu-law, 8000 Hz.
-    Pcmu,
-    /// G.711 A-law, 8000 Hz.
-    Pcma,
-    /// Anything else: relayed, never decoded or produced.
-    Opaque,
-}
-
-/// A payload type as agreed for one leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Payload {
-    /// RTP payload type number, 0 to 127.
-    pub number: u8,
-    /// What it carries.
-    pub encoding: Encoding,
-    /// RTP clock rate in hertz.
-    pub clock: u32,
-}
-
-/// A payload type number as heard from this leg, and the number under which the other leg of a relay knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct PayloadMap {
-    /// Number on packets from this leg's party.
-    pub from: u8,
-    /// Number on the packets forwarded to the other leg.
-    pub to: u8,
-}
-
-/// Something generated into a leg's ear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Playing {
-    /// A sine.
-    Tone {
-        /// Frequency in hertz, 1 to 3999.
-        hertz: u16,
-        /// Peak amplitude as a 16-bit sample.
-        level: i16,
-    },
-}
-
-/// How a leg's media is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Security {
-    /// Plain RTP.
-    #[default]
-    Plain,
-}
-
-/// The wanted state of a leg.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct LegSpec {
-    /// The room it belongs to.
-    pub room: RoomId,
-    /// Our port.
-    pub port: PortId,
-    /// Where the party said it receives RTP. `None` before its SDP is known: nothing is sent.
-    pub remote: Option<SocketAddr>,
-    /// Where the party said it receives RTCP; `None` means the RTP port plus one (RFC 3550 §11).
-    pub remote_rtcp: Option<SocketAddr>,
-    /// The address the party's signalling comes from. A party behind a NAT most likely sends its media from there too,
-    /// whatever its SDP says; strangers must prove themselves. `None` when it says nothing about the party.
-    pub near: Option<IpAddr>,
-    /// Whether we may send to this party (its SDP direction seen from here).
-    pub send: bool,
-    /// Whether we accept media from this party.
-    pub receive: bool,
-    /// The audio payload in use; `None` before the answer.
-    pub audio: Option<Payload>,
-    /// The telephone-event payload in use, if agreed (RFC 4733).
-    pub events: Option<Payload>,
-    /// Every payload type this party may send, and its number on the other leg of a relay room, or towards the party
-    /// itself in an echo.
-    pub accept: Vec<PayloadMap>,
-    /// Milliseconds of audio per packet that we produce.
-    pub ptime: u8,
-    /// What is generated into this leg's ear. A changed value starts over, the same changes nothing.
-    pub playing: Option<Playing>,
-    /// A new count allows the source address to be learnt anew: signalling raises it after each offer/answer.
-    pub latch: u32,
-    /// Report [`MediaReport::Silent`] when nothing was received for this long while `receive` is set.
-    pub silence: Option<Duration>,
-    /// How packets are protected.
-    pub security: Security,
-    /// Outgoing RTP state to go on with, when the leg moved from another room.
-    pub resume: Option<Resume>,
-}
-
-/// Outgoing RTP state of a leg, to go on with after a move (RFC 3550 §5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Resume {
-    /// Synchronisation source.
-    pub ssrc: u32,
-    /// Next sequence number.
-    pub sequence: u16,
-    /// Next timestamp.
-    pub timestamp: u32,
-}
-
-/// What a leg carried, both ways.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct LegStats {
-    /// RTP packets received from the party and accepted.
-    pub received: u64,
-    /// Octets of RTP payload received.
-    pub received_octets: u64,
-    /// RTP packets sent to the party.
-    pub sent: u64,
-    /// Octets of RTP payload sent.
-    pub sent_octets: u64,
-    /// Packets the party sent that did not arrive, from its sequence numbers (RFC 3550 A.3); never negative.
-    pub lost: u64,
-    /// Interarrival jitter in microseconds (RFC 3550 A.8).
-    pub jitter_us: u32,
-    /// Packets refused because they came from an address that was not learnt.
-    pub refused: u64,
-    /// Packets that were no RTP or RTCP, or of a payload type not agreed.
-    pub unknown: u64,
-    /// What the party last said about our packets: fraction lost in 1/256 (RFC 3550 §6.4.1).
-    pub remote_fraction_lost: u8,
-    /// Round-trip time in microseconds by RTCP, 0 when unknown (RFC 3550 §6.4.1).
-    pub round_trip_us: u32,
+pub enum DigitHeard {
+    /// As a telephone event (RFC 4733).
+    Event,
+    /// As a pair of tones in the sound (ITU-T Q.23).
+    InBand,
 }
 
 /// From one shard to signalling.
@@ -246,6 +113,56 @@ pub enum MediaReport {
         leg: LegId,
         /// Revision of the leg when it happened.
         rev: Revision,
+    },
+    /// The party pressed a key. Once for each press, when it is over; only when [`Digits::report`] asks for it.
+    Digit {
+        /// Which leg.
+        leg: LegId,
+        /// Revision of the leg when it happened.
+        rev: Revision,
+        /// The key: `0` to `9`, `*`, `#`, `A` to `D`.
+        digit: char,
+        /// How long it was held, in milliseconds.
+        duration_ms: u32,
+        /// How it was heard.
+        how: DigitHeard,
+    },
+    /// The keys up to this number, without it, have been pressed into the leg: [`Presses`]. When the last that is known
+    /// has been pressed.
+    Pressed {
+        /// Which leg.
+        leg: LegId,
+        /// Revision of the leg when it happened.
+        rev: Revision,
+        /// Number of the key to be pressed next.
+        next: u32,
+    },
+    /// What the leg was to hear has been played to its end. Not for what was taken away or repeats for ever.
+    Played {
+        /// Which leg.
+        leg: LegId,
+        /// Revision of the leg when it happened.
+        rev: Revision,
+        /// [`Play::number`] of what ended.
+        number: u32,
+    },
+    /// A recording has ended: its specification or its room is gone.
+    Recorded {
+        /// Which room.
+        room: RoomId,
+        /// Which recording.
+        recording: RecordingId,
+        /// Samples per channel that were handed over.
+        samples: u64,
+        /// Samples per channel that were not, because the driver was behind.
+        missing: u64,
+    },
+    /// What the leg has carried so far. Every few seconds.
+    Carried {
+        /// Which leg.
+        leg: LegId,
+        /// What it carried.
+        stats: LegStats,
     },
     /// The leg has ended; its port is free. Exactly one per leg.
     Dropped {

@@ -8,11 +8,10 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use telex_audio::codec::g711;
+use telex_audio::codec::{Encoding, g711};
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
 use telex_engine::mediactl::{
-    Encoding, LegId, LegSpec, MediaCommand, Payload, PayloadMap, Playing, PortId, RoomId, RoomMode, RoomSpec,
-    Security, ShardId,
+    Accepted, Kind, LegId, LegSpec, MediaCommand, Payload, Play, PortId, RoomId, RoomMode, RoomSpec, ShardId,
 };
 use telex_engine::rng::Seed;
 use telex_engine::time::Instant;
@@ -44,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const PCMU: Payload = Payload { number: 0, encoding: Encoding::Pcmu, clock: 8000 };
+const PCMU: Payload = Payload::of(0, Encoding::Pcmu);
 
 fn remote(leg: u64) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 2000 + leg as u16))
@@ -54,24 +53,20 @@ fn port(leg: u64) -> u16 {
     10_000 + 2 * leg as u16
 }
 
-fn put(shard: &mut MediaShard, leg: u64, room: u64, playing: Option<Playing>, out: &mut MediaOut) {
+fn put(shard: &mut MediaShard, leg: u64, room: u64, playing: Option<Play>, out: &mut MediaOut) {
     let spec = Box::new(LegSpec {
-        room: RoomId(room),
-        port: PortId(port(leg)),
         remote: Some(remote(leg)),
-        remote_rtcp: None,
-        near: None,
         send: true,
         receive: true,
         audio: Some(PCMU),
-        events: Some(Payload { number: 101, encoding: Encoding::Opaque, clock: 8000 }),
-        accept: [0, 8, 101].map(|n| PayloadMap { from: n, to: n }).to_vec(),
-        ptime: 20,
+        events: Some(Payload::opaque(101, 8000)),
+        accept: [(0, Kind::Speech), (8, Kind::Speech), (101, Kind::Events)]
+            .map(|(n, kind)| Accepted { payload: Payload::opaque(n, 8000), kind, forward: Some(n) })
+            .to_vec(),
         playing,
         latch: 1,
         silence: Some(Duration::from_secs(60)),
-        security: Security::Plain,
-        resume: None,
+        ..LegSpec::new(RoomId(room), PortId(port(leg)))
     });
     shard.handle(
         Instant::ZERO,
@@ -80,15 +75,15 @@ fn put(shard: &mut MediaShard, leg: u64, room: u64, playing: Option<Playing>, ou
     );
 }
 
-fn shard(calls: u64, playing: Option<Playing>) -> MediaShard {
+fn shard(calls: u64, playing: &Option<Play>) -> MediaShard {
     let mut shard = MediaShard::new(ShardId(0), Seed::from_number(1));
     let mut out = MediaOut::default();
     for call in 0..calls {
-        let spec = RoomSpec { mode: RoomMode::Relay };
+        let spec = RoomSpec::new(RoomMode::Relay);
         let room = MediaCommand::PutRoom { room: RoomId(call), rev: 1, spec };
         shard.handle(Instant::ZERO, MediaInput::Command(room), &mut out);
-        put(&mut shard, 2 * call, call, playing, &mut out);
-        put(&mut shard, 2 * call + 1, call, playing, &mut out);
+        put(&mut shard, 2 * call, call, playing.clone(), &mut out);
+        put(&mut shard, 2 * call + 1, call, playing.clone(), &mut out);
     }
     shard
 }
@@ -124,8 +119,8 @@ fn frame(
 #[test]
 fn nothing_is_allocated_per_packet_once_warm() {
     const LEGS: u64 = 8;
-    let mut relay = shard(LEGS / 2, None);
-    let mut tones = shard(LEGS / 2, Some(Playing::Tone { hertz: 440, level: 8000 }));
+    let mut relay = shard(LEGS / 2, &None);
+    let mut tones = shard(LEGS / 2, &Some(Play::tone(440, 8000)));
     let mut out = MediaOut::default();
     let mut packet = [0x80; 172];
     packet[1] = 0;
@@ -166,7 +161,7 @@ fn cost() {
     packet[1] = 0;
     for calls in [1, 100, 2000] {
         let before = HELD.get();
-        let mut relay = shard(calls, None);
+        let mut relay = shard(calls, &None);
         let held = HELD.get() - before;
         let mut out = MediaOut::default();
         let legs = 2 * calls;
@@ -181,7 +176,7 @@ fn cost() {
         println!("relay, {calls:5} calls: {ns:6.1} ns per packet, {:5} octets per call", held / calls as i64);
     }
     let legs = 200;
-    let mut tones = shard(legs / 2, Some(Playing::Tone { hertz: 440, level: 8000 }));
+    let mut tones = shard(legs / 2, &Some(Play::tone(440, 8000)));
     let mut out = MediaOut::default();
     let mut now = 0;
     let ns = measure(legs, || {

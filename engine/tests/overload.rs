@@ -82,7 +82,7 @@ impl World {
         let mut config = Config::default();
         for n in 0..phones {
             let credentials = Credentials::from_ha1(&hex(&format!("{n}:telex:secret")));
-            config.phones.insert(n.to_string().into(), Phone { credentials, contact: None });
+            config.phones.insert(n.to_string().into(), Phone { credentials, ..Phone::default() });
         }
         let listeners = vec![Listener { id: ListenerId(0), transport: Transport::Udp, local: US }];
         let boot = Boot { listeners, shards: 1, ..Boot::default() };

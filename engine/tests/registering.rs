@@ -47,10 +47,10 @@ impl World {
         let mut config = Config::default();
         for user in ["100", "101"] {
             let credentials = Some(Credentials::from_password(user, "telex", "secret"));
-            config.phones.insert(user.into(), Phone { credentials, contact: None });
+            config.phones.insert(user.into(), Phone { credentials, ..Phone::default() });
         }
         let contact = FixedContact { uri: "sip:door@192.0.2.9".into(), address: Some(address(DOOR)) };
-        config.phones.insert("door".into(), Phone { credentials: None, contact: Some(contact) });
+        config.phones.insert("door".into(), Phone { contact: Some(contact), ..Phone::default() });
         let listener = |id, transport| Listener { id: ListenerId(id), transport, local: address(US) };
         let listeners = vec![listener(0, Transport::Udp), listener(1, Transport::Tcp)];
         let boot = Boot { listeners, shards: 1, bindings: bindings.clone(), ..Boot::default() };

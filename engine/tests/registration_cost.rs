@@ -94,7 +94,7 @@ impl Site {
         let mut config = Config::default();
         for n in 0..phones {
             let credentials = Some(Credentials::from_password(&extension(n), "telex", "secret"));
-            config.phones.insert(extension(n).into(), Phone { credentials, contact: None });
+            config.phones.insert(extension(n).into(), Phone { credentials, ..Phone::default() });
         }
         let listeners = vec![Listener { id: ListenerId(0), transport: Transport::Udp, local: US }];
         let boot = Boot { listeners, shards: 1, ..Boot::default() };
@@ -188,6 +188,25 @@ fn cost() {
         let registration = on_cpu() - start;
         let each = |time: u64| time / u64::from(phones);
         println!("challenge {} ns, registration {} ns of CPU", each(challenge), each(registration));
+    }
+}
+
+/// What it costs to turn a known phone away when there is more to do than time.
+#[test]
+#[ignore = "a measurement"]
+fn refusal_cost() {
+    let phones = 5000;
+    let mut site = Site::new(phones);
+    site.fill(phones);
+    for round in 1..8 {
+        site.pass(Duration::from_secs(40));
+        site.telex.handle(site.now, Input::Load { waiting: Duration::from_secs(5) }, &mut site.out);
+        let asked: Vec<_> = (0..phones).map(|n| register(n, 10 * round, "")).collect();
+        let start = on_cpu();
+        let answers: Vec<_> = (0..).zip(asked).map(|(n, bytes)| site.ask(n, bytes)).collect();
+        let time = on_cpu() - start;
+        assert!(answers.iter().all(|answer| answer.starts_with(b"SIP/2.0 503")));
+        println!("refusal {} ns of CPU", time / u64::from(phones));
     }
 }
 

@@ -172,7 +172,8 @@ impl Media {
         for report in self.out.reports.drain(..) {
             let _ = self.reports.send(Input::Media { shard: ShardId(0), report });
         }
-        let wanted: u16 = self.out.io.drain(..).map(|MediaIo::Bind { count }| count).sum();
+        let wanted: u16 =
+            self.out.io.drain(..).map(|io| if let MediaIo::Bind { count } = io { count } else { 0 }).sum();
         self.out.packets.clear();
         // Fewer ports than asked for will do: signalling counts what it is given, and asks again.
         if wanted > 0 && self.bind(wanted.min(PAIRS)).is_ok() {

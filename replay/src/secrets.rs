@@ -423,7 +423,7 @@ mod tests {
         let mut config = Config::default();
         for (user, password) in [("100", "secret"), ("101", "other")] {
             let credentials = Some(Credentials::from_password(user, "telex", password));
-            config.phones.insert(user.into(), Phone { credentials, contact: None });
+            config.phones.insert(user.into(), Phone { credentials, ..Phone::default() });
         }
         let mut stand_ins = StandIns::new(SecretKey::from_bytes([7; 32]));
         stand_ins.learn(&config);
@@ -524,7 +524,7 @@ mod tests {
     fn a_password_in_a_contact_of_the_configuration_is_replaced() {
         let (stand_ins, mut config) = stand_ins();
         let contact = FixedContact { uri: "sip:door:opensesame@192.0.2.7".into(), address: None };
-        config.phones.insert("door".into(), Phone { credentials: None, contact: Some(contact) });
+        config.phones.insert("door".into(), Phone { contact: Some(contact), ..Phone::default() });
         let mut input = Input::Config { config: Arc::new(config), listeners: Vec::new() };
         stand_ins.input(&mut input).unwrap();
         let Input::Config { config, .. } = input else { unreachable!("it was one") };

@@ -59,7 +59,7 @@ fn ten_thousand_registrations_are_kept_in_the_usual_memory() {
     for n in 10_000..20_000 {
         let user: SmolStr = n.to_string().into();
         let credentials = Some(Credentials::from_password(&user, "telex", "secret"));
-        config.phones.insert(user.clone(), Phone { credentials, contact: None });
+        config.phones.insert(user.clone(), Phone { credentials, ..Phone::default() });
         let source: SocketAddr = "198.51.100.7:5062".parse().unwrap();
         bindings.push(StoredBinding {
             contact: format!("<sip:{user}@198.51.100.7:5062;transport=udp;line=3c2b1a>;expires=3600").into(),

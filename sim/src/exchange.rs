@@ -175,7 +175,7 @@ const STREAMS_PER_LIFE: u64 = 1 << 40;
 pub(crate) fn credentials(realm: &str, extension: &str, secret: &str) -> Phone {
     let text = format!("{extension}:{realm}:{secret}");
     let credentials = Credentials { ha1_md5: Md5::digest(text.as_bytes()).into(), ha1_sha256: None };
-    Phone { credentials: Some(credentials), contact: None }
+    Phone { credentials: Some(credentials), ..Phone::default() }
 }
 
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
@@ -200,6 +200,8 @@ pub(crate) fn config(plan: &Plan) -> Config {
             max_contacts: x.contacts,
             nonce_life: x.nonce,
         },
+        // Watermarks are octets of the payload: coding it anew would wash them out.
+        transcode: false,
         ..Config::default()
     };
     for phone in &plan.phones {
@@ -212,11 +214,11 @@ pub(crate) fn config(plan: &Plan) -> Config {
 impl World<'_> {
     /// Binds the first ports, as a driver does before anything else.
     pub(crate) fn start_exchange(&mut self) -> Verdict {
-        for n in 0..self.plan.exchange.shards {
-            self.bind(ShardId(n), FIRST_PAIRS)?;
-        }
         if let Some(watch) = &mut self.watch {
             watch.begin(&mut self.exchange.signalling);
+        }
+        for n in 0..self.plan.exchange.shards {
+            self.bind(ShardId(n), FIRST_PAIRS)?;
         }
         let wall = self.wall();
         self.tell(Input::Wall(wall), None)
@@ -412,8 +414,9 @@ impl World<'_> {
             self.schedule(at, Event::Report(shard, Box::new(report)));
         }
         for io in out.io.drain(..) {
-            let MediaIo::Bind { count } = io;
-            self.schedule(now + HOST_WORK, Event::Ports(shard, count));
+            if let MediaIo::Bind { count } = io {
+                self.schedule(now + HOST_WORK, Event::Ports(shard, count));
+            }
         }
         out.clear();
         self.exchange.media = out;

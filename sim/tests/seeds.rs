@@ -107,7 +107,7 @@ fn a_site_with_slow_timers_holds() {
     let sip = SipTimers { t1: Duration::from_secs(1), t2: Duration::from_secs(8), ..SipTimers::default() };
     let mut config = Config { sip, ..Config::default() };
     for extension in ["21", "22", "23"] {
-        config.phones.insert(extension.into(), Phone { credentials: None, contact: None });
+        config.phones.insert(extension.into(), Phone::default());
     }
     let site = Site::of(&config);
     assert_eq!(site.as_ref().map(|s| s.extensions.len()), Some(3));

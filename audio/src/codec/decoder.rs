@@ -1,6 +1,7 @@
 //! The receiving direction of a stream.
 
-use super::{Encoding, g711};
+use super::{Encoding, g711, g722, gsm, opus};
+use crate::conceal::Concealment;
 
 /// A payload that is none of its encoding. The decoder is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +14,8 @@ pub struct Malformed;
 pub struct Decoder {
     rate: u32,
     state: State,
+    /// For encodings that have no concealment of their own.
+    concealment: Option<Box<Concealment>>,
 }
 
 #[derive(Clone, Debug)]
@@ -20,19 +23,33 @@ pub struct Decoder {
 enum State {
     Pcmu,
     Pcma,
+    Gsm(Box<gsm::Decoder>),
     L16,
+    G722(Box<g722::Decoder>),
+    Opus(opus::Decoder),
 }
 
 impl Decoder {
     /// A decoder that has heard nothing yet. Encodings that can be decoded at several rates (Opus) give samples at
     /// `rate` if they can; the others at their own: see [`Decoder::rate`].
-    pub fn new(encoding: Encoding, _rate: u32) -> Self {
+    pub fn new(encoding: Encoding, rate: u32) -> Self {
         let state = match encoding {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
+            Encoding::Gsm => State::Gsm(Box::default()),
             Encoding::L16 { .. } => State::L16,
+            Encoding::G722 => State::G722(Box::new(g722::Decoder::new(g722::Mode::Bits64))),
+            Encoding::Opus => State::Opus(opus::Decoder::new(rate)),
         };
-        Self { rate: encoding.properties().rate, state }
+        let rate = match &state {
+            State::Opus(decoder) => decoder.rate(),
+            _ => encoding.properties().rate,
+        };
+        let concealment = match state {
+            State::Pcmu | State::Pcma | State::L16 | State::G722(_) => Some(Box::new(Concealment::new(rate))),
+            State::Gsm(_) | State::Opus(_) => None,
+        };
+        Self { rate, state, concealment }
     }
 
     /// Samples per second of what it gives.
@@ -42,8 +59,13 @@ impl Decoder {
 
     /// How many samples a payload stands for, without decoding it; `None` when it is malformed.
     pub fn samples(&self, payload: &[u8]) -> Option<usize> {
-        match self.state {
+        match &self.state {
             State::Pcmu | State::Pcma => Some(payload.len()),
+            State::G722(_) => Some(2 * payload.len()),
+            State::Gsm(_) => {
+                whole(payload, gsm::OCTETS).then_some(payload.len() / gsm::OCTETS * gsm::SAMPLES)
+            }
+            State::Opus(decoder) => decoder.samples(payload),
             State::L16 => payload.len().is_multiple_of(2).then_some(payload.len() / 2),
         }
     }
@@ -53,9 +75,13 @@ impl Decoder {
     /// # Errors
     /// When the payload is malformed; nothing is appended.
     pub fn decode(&mut self, payload: &[u8], pcm: &mut Vec<i16>) -> Result<(), Malformed> {
-        match self.state {
+        let start = pcm.len();
+        match &mut self.state {
             State::Pcmu => pcm.extend(payload.iter().map(|&code| g711::mu_decode(code))),
             State::Pcma => pcm.extend(payload.iter().map(|&code| g711::a_decode(code))),
+            State::G722(decoder) => decoder.decode(payload, pcm),
+            State::Gsm(decoder) => decoder.decode(payload, pcm)?,
+            State::Opus(decoder) => decoder.decode(payload, pcm)?,
             State::L16 => {
                 let (words, rest) = payload.as_chunks::<2>();
                 if !rest.is_empty() {
@@ -64,17 +90,37 @@ impl Decoder {
                 pcm.extend(words.iter().map(|&word| i16::from_be_bytes(word)));
             }
         }
+        if let Some(concealment) = &mut self.concealment {
+            concealment.received(&mut pcm[start..]);
+        }
         Ok(())
     }
 
-    /// Appends `samples` in place of a payload that never came, as like what was as can be.
+    /// Appends `samples` in place of a payload that never came, as like what was as can be. The beginning of the next
+    /// payload is faded into it.
     pub fn conceal(&mut self, samples: usize, pcm: &mut Vec<i16>) {
-        pcm.resize(pcm.len() + samples, 0);
+        if let Some(concealment) = &mut self.concealment {
+            concealment.conceal(samples, pcm);
+        }
+        match &mut self.state {
+            State::Gsm(decoder) => decoder.conceal(samples, pcm),
+            State::Opus(decoder) => decoder.conceal(samples, pcm),
+            State::G722(decoder) => decoder.stand_by(samples),
+            State::Pcmu | State::Pcma | State::L16 => {}
+        }
     }
 
-    /// Appends `samples` of the payload before `next` from what `next` repeats of it (Opus in-band FEC, RFC 6716 §2.1.7).
-    /// False when it repeats nothing: nothing is appended.
-    pub fn recover(&mut self, _next: &[u8], _samples: usize, _pcm: &mut Vec<i16>) -> bool {
-        false
+    /// Appends `samples` of the payload before `next` from what `next` repeats of it (Opus in-band FEC,
+    /// RFC 6716 §2.1.7). False when it repeats nothing: nothing is appended.
+    pub fn recover(&mut self, next: &[u8], samples: usize, pcm: &mut Vec<i16>) -> bool {
+        match &mut self.state {
+            State::Opus(decoder) => decoder.recover(next, samples, pcm),
+            _ => false,
+        }
     }
+}
+
+/// Whether a payload is made of frames of so many octets, at least one.
+fn whole(payload: &[u8], frame: usize) -> bool {
+    !payload.is_empty() && payload.len().is_multiple_of(frame)
 }

@@ -1,6 +1,6 @@
 //! The sending direction of a stream.
 
-use super::{Encoding, g711};
+use super::{Encoding, g711, g722, gsm, opus};
 
 /// How to encode, where an encoding leaves a choice. The default is what a telephone call wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,18 +40,28 @@ pub struct Encoder {
 enum State {
     Pcmu,
     Pcma,
+    Gsm(Box<gsm::Encoder>),
     L16,
+    G722(Box<g722::Encoder>),
+    Opus(opus::Encoder),
 }
 
 impl Encoder {
     /// An encoder that has said nothing yet.
-    pub fn new(encoding: Encoding, _settings: Settings) -> Self {
+    pub fn new(encoding: Encoding, settings: Settings) -> Self {
         let state = match encoding {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
+            Encoding::Gsm => State::Gsm(Box::default()),
             Encoding::L16 { .. } => State::L16,
+            Encoding::G722 => State::G722(Box::default()),
+            Encoding::Opus => State::Opus(opus::Encoder::new(settings)),
         };
-        Self { rate: encoding.properties().rate, state }
+        let rate = match &state {
+            State::Opus(encoder) => encoder.rate(),
+            _ => encoding.properties().rate,
+        };
+        Self { rate, state }
     }
 
     /// Samples per second of what it takes.
@@ -62,10 +72,17 @@ impl Encoder {
     /// Appends the payload of the next piece of sound: a whole number of frames, and what one packet shall hold.
     /// Samples beyond the last whole frame are ignored.
     pub fn encode(&mut self, pcm: &[i16], payload: &mut Vec<u8>) -> Encoded {
-        match self.state {
+        match &mut self.state {
             State::Pcmu => payload.extend(pcm.iter().map(|&sample| g711::mu_encode(sample))),
             State::Pcma => payload.extend(pcm.iter().map(|&sample| g711::a_encode(sample))),
+            State::Gsm(encoder) => {
+                for frame in pcm.as_chunks().0 {
+                    payload.extend_from_slice(&encoder.encode(frame));
+                }
+            }
             State::L16 => payload.extend(pcm.iter().flat_map(|sample| sample.to_be_bytes())),
+            State::G722(encoder) => encoder.encode(pcm, payload),
+            State::Opus(encoder) => return encoder.encode(pcm, payload),
         }
         Encoded::Sound
     }

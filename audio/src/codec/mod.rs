@@ -1,12 +1,20 @@
 //! Codecs: samples to octets and back behind one interface.
 //!
-//! An [`Encoding`] says what a payload is; its [`Properties`] are what a session description and a packetiser must know.
-//! A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
+//! An [`Encoding`] says what a payload is; its [`Properties`] are what a session description and a packetiser must
+//! know. A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
 //! caller lends, so that nothing is allocated once those have grown.
 
+pub mod cn;
 mod decoder;
 mod encoder;
+mod fixed;
 pub mod g711;
+pub mod g722;
+pub mod gsm;
+pub mod names;
+pub mod opus;
+#[cfg(test)]
+mod test_sound;
 
 pub use decoder::{Decoder, Malformed};
 pub use encoder::{Encoded, Encoder, Settings};
@@ -19,11 +27,17 @@ pub enum Encoding {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// GSM full rate (RFC 3551 §4.5.8).
+    Gsm,
     /// 16-bit linear samples, most significant octet first (RFC 3551 §4.5.11).
     L16 {
         /// Samples per second.
         rate: u32,
     },
+    /// G.722 at 64 kbit/s. Its RTP clock counts half its samples (RFC 3551 §4.5.2).
+    G722,
+    /// Opus. Its RTP clock is 48 kHz, whatever it was made from (RFC 7587 §4.1).
+    Opus,
 }
 
 /// What is fixed about an encoding.
@@ -31,7 +45,8 @@ pub enum Encoding {
 pub struct Properties {
     /// Name in `a=rtpmap`.
     pub name: &'static str,
-    /// RTP clock rate in hertz, which for G.722 and Opus is not the rate of the samples (RFC 3551 §4.5.2, RFC 7587 §4.1).
+    /// RTP clock rate in hertz, which for G.722 and Opus is not the rate of the samples (RFC 3551 §4.5.2,
+    /// RFC 7587 §4.1).
     pub clock: u32,
     /// Samples per second of the sound it carries at best.
     pub rate: u32,
@@ -49,12 +64,27 @@ impl Encoding {
         match self {
             Self::Pcmu => Properties::new("PCMU", 8000, Some(0), 1, 64_000),
             Self::Pcma => Properties::new("PCMA", 8000, Some(8), 1, 64_000),
+            Self::Gsm => Properties::new("GSM", 8000, Some(3), gsm::SAMPLES as u32, 13_200),
             Self::L16 { rate } => Properties::new("L16", rate, None, 1, rate.saturating_mul(16)),
+            Self::G722 => Properties {
+                name: "G722",
+                clock: 8000,
+                rate: 16_000,
+                payload_type: Some(9),
+                frame: 2,
+                bits: 64_000,
+            },
+            Self::Opus => Properties::new("opus", 48_000, None, 120, 40_000),
         }
     }
 }
 
 impl Properties {
+    /// Channels as `a=rtpmap` has them: two for Opus, whatever is sent (RFC 7587 §7).
+    pub fn channels(&self) -> u32 {
+        if self.name.eq_ignore_ascii_case("opus") { 2 } else { 1 }
+    }
+
     const fn new(name: &'static str, rate: u32, payload_type: Option<u8>, frame: u32, bits: u32) -> Self {
         Self { name, clock: rate, rate, payload_type, frame, bits }
     }

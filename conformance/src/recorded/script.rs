@@ -54,7 +54,8 @@ impl Script {
     /// The configuration of an exchange that knows both parties: the caller by its address, or by [`PASSWORD`] where
     /// the record shows that it was asked for one. `site` decides everything else.
     pub fn config(&self, site: &Config) -> Config {
-        let mut config = site.clone();
+        // What the exchange could add to the codecs of a record would be a difference to all of them.
+        let mut config = Config { transcode: false, ..site.clone() };
         let said = |link, method: Method| {
             let of = move |step: &&Step| {
                 step.link == link && step.message.is_request() && step.message.method() == method
@@ -67,7 +68,7 @@ impl Script {
         let dialled = said(Link::Caller, Method::Invite);
         if let Some(asked) = said(Link::Callee, Method::Invite).or(dialled) {
             let contact = FixedContact { uri: asked.request_uri().into(), address: Some(self.callee) };
-            let phone = Phone { credentials: None, contact: Some(contact) };
+            let phone = Phone { contact: Some(contact), ..Phone::default() };
             config.phones.insert(named(&user(dialled.unwrap_or(asked).request_uri())).into(), phone);
         }
         let opens = |m: &Message| m.is_request() && matches!(m.method(), Method::Invite | Method::Register);
@@ -76,7 +77,8 @@ impl Script {
             let name = named(&from.uri.user_unescaped()).to_owned();
             let contact = FixedContact { uri: from.uri_text.into(), address: Some(self.caller) };
             let credentials = challenged.then(|| Credentials::from_password(&name, &config.realm, PASSWORD));
-            let phone = Phone { contact: credentials.is_none().then_some(contact), credentials };
+            let phone =
+                Phone { contact: credentials.is_none().then_some(contact), credentials, ..Phone::default() };
             config.phones.entry(name.into()).or_insert(phone);
         }
         config

@@ -19,7 +19,7 @@ use crate::auth::{Answers, Login};
 use crate::border::{Actions, Flow, Input, Interface, Listener, Stats, StreamEvent, StreamId, Transport};
 use crate::config::{Config, SessionConfig, SipTimers};
 use crate::cx::{CallKey, Cx, LegKey, Randomness, ServerKey, Timer};
-use crate::dialog::{Ending, Heard, Invitation, Invited, LegEvent, Sessions, Stack, screen};
+use crate::dialog::{Digit, Ending, Heard, Invitation, Invited, LegEvent, Sessions, Stack, screen};
 use crate::limits;
 use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
@@ -122,6 +122,15 @@ pub enum AgentEvent {
         call: CallHandle,
         /// Its offer; empty when it wants ours.
         body: Bytes,
+    },
+    /// The peer pressed a key and said so by INFO.
+    Digit {
+        /// Which call.
+        call: CallHandle,
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        key: char,
+        /// For how long.
+        length: Duration,
     },
     /// The call is over, and not by [`UserAgent::hang_up`].
     Ended {
@@ -524,6 +533,7 @@ impl Core {
             LegEvent::Confirmed { body } => AgentEvent::Confirmed { call, body },
             LegEvent::Offered { body } => AgentEvent::Offered { call, body },
             LegEvent::OfferWanted => AgentEvent::Offered { call, body: Bytes::new() },
+            LegEvent::Digit(Digit { key, length }) => AgentEvent::Digit { call, key, length },
             LegEvent::Cancelled => AgentEvent::Ended { call, by: Ended::Cancelled },
             LegEvent::Ended(Ending::Bye) => AgentEvent::Ended { call, by: Ended::HungUp },
             LegEvent::Ended(Ending::Lost) => AgentEvent::Ended { call, by: Ended::Lost },

@@ -51,7 +51,7 @@ impl World {
         let mut config = Config { digest, ..Config::default() };
         for user in ["100", "101"] {
             let credentials = Some(Credentials::from_password(user, "telex", "secret"));
-            config.phones.insert(user.into(), Phone { credentials, contact: None });
+            config.phones.insert(user.into(), Phone { credentials, ..Phone::default() });
         }
         let boot = Boot { listeners: listeners(TELEX), shards: 1, ..Boot::default() };
         let agent = |user, password, local, seed| {

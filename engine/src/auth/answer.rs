@@ -227,7 +227,7 @@ mod tests {
         fn new(digest: DigestOffer, password: &str) -> Self {
             let mut config = Config { digest, ..Config::default() };
             let credentials = Some(Credentials::from_password("10\"0", "telex", "secret"));
-            config.phones.insert("10\"0".into(), Phone { credentials, contact: None });
+            config.phones.insert("10\"0".into(), Phone { credentials, ..Phone::default() });
             let auth = Authenticator::new(&mut Rng::new(Seed::from_number(2), Purpose::Nonce), &config);
             let answers = Answers::new(login("10\"0", password));
             Self { config, auth, now: Instant::ZERO, answers }

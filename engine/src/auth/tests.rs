@@ -64,7 +64,7 @@ impl Site {
         let mut config = Config::default();
         for user in ["100", "101"] {
             let credentials = Some(Credentials::from_password(user, "telex", "secret"));
-            config.phones.insert(user.into(), Phone { credentials, contact: None });
+            config.phones.insert(user.into(), Phone { credentials, ..Phone::default() });
         }
         change(&mut config);
         let mut rng = Rng::new(Seed::from_number(1), Purpose::Nonce);
@@ -247,7 +247,7 @@ fn an_unknown_user_and_a_wrong_password_get_the_same_answer_for_the_same_work() 
 #[test]
 fn a_fixed_contact_without_a_secret_cannot_be_impersonated() {
     let mut site = Site::with(|config| {
-        config.phones.insert("door".into(), Phone { credentials: None, contact: None });
+        config.phones.insert("door".into(), Phone::default());
     });
     let nonce = site.nonce();
     let answer = Client::new("door", "").answer("REGISTER", "sip:telex", &nonce);

@@ -3,16 +3,16 @@
 use super::app::{App, AppEvent, CALLER, PartyId, side};
 use super::party::Wish;
 use super::{Below, Call};
-use crate::border::Action;
+use crate::config::DigitsBy;
 use crate::cx::{Cx, LegKey};
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, Playing, RoomMode, RoomSpec};
+use crate::mediactl::Play;
 use crate::offer::{self, OfferError, Ptime};
 use crate::planted::Fault;
 use crate::sip::Status;
 
 /// The tone of `*60`: 440 Hz at about -12 dBm0.
-pub(super) const TONE: Playing = Playing::Tone { hertz: 440, level: 8000 };
+pub(super) const TONE: Play = Play::tone(440, 8000);
 
 /// Reason of a BYE to a party whose description cannot be used (RFC 3326).
 const NOT_ACCEPTABLE: &str = "SIP;cause=488;text=\"Session description not acceptable\"";
@@ -101,7 +101,7 @@ impl Call {
         let held = self.parties[id].holds();
         // An offer out of turn leaves the one that is open as it is.
         self.parties[id].offered(offer::read(body)?)?;
-        let answer = self.chosen_for(id).and_then(|chosen| Ok(self.parties[id].answer(chosen, false)?));
+        let answer = self.chosen_for(cx, id).and_then(|chosen| Ok(self.parties[id].answer(chosen, false)?));
         let answer = answer.inspect_err(|_| self.parties[id].refuse())?;
         self.parties[id].tell_heard(cx, self.id, side(id), true);
         self.tell_hold(cx, id, held);
@@ -110,18 +110,21 @@ impl Call {
     }
 
     /// The codecs of our answer to a party's offer: those its peer understands; in a service those we produce, or all.
-    pub(super) fn chosen_for(&self, id: PartyId) -> Result<Vec<offer::Codec>, OfferError> {
-        let offered = self.parties[id].their_codecs();
+    pub(super) fn chosen_for(&self, cx: &Cx<'_>, id: PartyId) -> Result<Vec<offer::Codec>, OfferError> {
+        let (offered, repertoire) = (self.parties[id].their_codecs(), self.parties[id].repertoire(cx.config));
         if offer::speech(offered).is_none() {
             return Err(OfferError::NoAudio);
         }
         let chosen = match (&self.app, self.playing()) {
             (App::Service, None) => offered.to_vec(),
-            (App::Service, Some(_)) => offer::choose(offered, &offer::default_codecs()),
+            (App::Service, Some(_)) => offer::choose(offered, repertoire.codecs()),
             _ => {
                 let other = if id == CALLER { self.peer } else { Some(CALLER) };
                 let other = other.and_then(|other| self.parties.get(other));
-                other.map_or_else(|| offered.to_vec(), |other| offer::choose(offered, other.their_codecs()))
+                other.map_or_else(
+                    || offered.to_vec(),
+                    |other| repertoire.answer(offered, other.their_codecs()),
+                )
             }
         };
         if chosen.is_empty() { Err(OfferError::NoCommonCodec) } else { Ok(chosen) }
@@ -166,11 +169,13 @@ impl Call {
         let theirs = self.parties[callee].their_codecs().to_vec();
         let ptime = self.parties[callee].ptime();
         let caller = &mut self.parties[CALLER];
+        let repertoire = caller.repertoire(cx.config);
         let offer = !caller.has_spoken();
         let body = if offer {
-            caller.offer(offer::choose(&offer::default_codecs(), &theirs), ptime)
+            let shared = offer::choose(repertoire.codecs(), &theirs);
+            caller.offer(repertoire.offer_for(&shared, Some(&shared)), ptime)
         } else {
-            let mut chosen = offer::choose(caller.their_codecs(), &theirs);
+            let mut chosen = repertoire.answer(caller.their_codecs(), &theirs);
             if cx.planted.is(Fault::AnswerNotOffered) {
                 chosen.extend(offer::default_codecs());
             }
@@ -180,13 +185,20 @@ impl Call {
         body.unwrap_or_default()
     }
 
-    /// Writes our offer to a callee: what the caller offered, in its order and with its numbers.
-    pub(super) fn describe_to_callee(&mut self, cx: &mut Cx<'_>, callee: PartyId) -> bytes::Bytes {
-        let caller = &self.parties[CALLER];
+    /// Writes our offer to a callee: what the caller offered, in its order and with its numbers, and what can be turned
+    /// into that unless the callee, by what is `known` of it, has no need of it.
+    pub(super) fn describe_to_callee(
+        &mut self,
+        cx: &mut Cx<'_>,
+        callee: PartyId,
+        known: Option<&[offer::Codec]>,
+    ) -> bytes::Bytes {
+        let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
+        let repertoire = party.repertoire(cx.config);
         let (codecs, ptime) = if caller.has_spoken() {
-            (caller.their_codecs().to_vec(), caller.ptime())
+            (party.allowed(&repertoire.offer_for(caller.their_codecs(), known)), caller.ptime())
         } else {
-            (offer::default_codecs(), Ptime::default())
+            (repertoire.codecs().to_vec(), Ptime::default())
         };
         let party = &mut self.parties[callee];
         let body = party.offer(codecs, ptime);
@@ -194,20 +206,23 @@ impl Call {
         body.unwrap_or_default()
     }
 
+    /// Whether the caller talks with the exchange itself.
+    pub(super) fn is_service(&self) -> bool {
+        matches!(self.app, App::Service)
+    }
+
     /// What a service plays.
-    pub(super) fn playing(&self) -> Option<Playing> {
-        (matches!(self.app, App::Service) && self.to == "*60").then_some(TONE)
+    pub(super) fn playing(&self) -> Option<Play> {
+        (self.is_service() && self.to == "*60").then_some(TONE)
     }
 
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
     pub(super) fn put_media(&mut self, cx: &mut Cx<'_>) {
         let (shard, room) = (self.shard, self.room);
-        let service = matches!(self.app, App::Service);
+        let service = self.is_service();
         if !self.room_put {
             self.room_put = true;
-            let mode = if service { RoomMode::Echo } else { RoomMode::Relay };
-            let command = MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec { mode } };
-            cx.out.push(Action::Media { shard, command });
+            self.put_room(cx);
         }
         let playing = self.playing();
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));
@@ -215,12 +230,14 @@ impl Call {
         if service {
             let caller = &mut self.parties[CALLER];
             let accept = if playing.is_none() { caller.relay_to(caller) } else { Vec::new() };
-            return caller.put(cx, shard, room, Wish { accept, playing, silence });
+            return caller.put(cx, shard, room, Wish { accept, playing, silence, ..Wish::default() });
         }
         let Some(peer) = self.peer else { return };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
             let accept = self.parties[party].relay_to(&self.parties[other]);
-            self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence });
+            let report = self.parties[other].digits == DigitsBy::Info;
+            let tones = report || self.parties[other].takes_events();
+            self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence, report, tones });
         }
     }
 }

@@ -7,16 +7,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
+use telex_audio::codec::Encoding;
 
 use crate::border::Action;
+use crate::config::{Config, DigitsBy, Phone};
 use crate::cx::{Cx, LegKey};
+use crate::dialog::Digit;
 use crate::event::{Event, Side};
+use crate::limits;
 use crate::mediactl::{
-    LegId, LegSpec, LegStats, MediaCommand, PayloadMap, Playing, PortId, Revision, RoomId, Security, ShardId,
+    Accepted, DigitWay, Digits, LegId, LegSpec, LegStats, MediaCommand, Play, PortId, Press, Presses,
+    Revision, RoomId, ShardId,
 };
 use crate::offer::{
-    self, Audio, Codec, Description, Direction, Local, Negotiation, OfferError, OutOfTurn, Ptime, Said,
-    State, Stream,
+    self, Audio, Codec, Description, Direction, Local, Negotiation, OfferError, OutOfTurn, Ptime, Repertoire,
+    Said, State, Stream,
 };
 use crate::planted::Fault;
 use crate::time::Duration;
@@ -37,6 +42,14 @@ pub(crate) struct Party {
     session: Negotiation,
     /// The last answer, ours or its, came with a provisional response; the final one may be another.
     provisional: bool,
+    /// The only encodings of speech it is to use.
+    codecs: Option<Vec<Encoding>>,
+    /// It is the only phone of its extension that is asked.
+    pub(crate) alone: bool,
+    /// How digits reach it.
+    pub(crate) digits: DigitsBy,
+    /// Keys that the exchange presses into its ear.
+    presses: Presses,
 }
 
 /// The media side of a party.
@@ -62,12 +75,16 @@ pub(crate) struct MediaLeg {
 /// What a party's media leg shall do beside what was agreed with the party.
 #[derive(Debug, Default)]
 pub(crate) struct Wish {
-    /// Payload types it may send, and their numbers on the other leg.
-    pub(crate) accept: Vec<PayloadMap>,
+    /// Payload types it may send, and what can be done with them.
+    pub(crate) accept: Vec<Accepted>,
     /// What it hears from us.
-    pub(crate) playing: Option<Playing>,
+    pub(crate) playing: Option<Play>,
     /// How long it may be silent.
     pub(crate) silence: Option<Duration>,
+    /// Its key presses are told to signalling, which passes them on.
+    pub(crate) report: bool,
+    /// Its key presses are looked for in its sound if it does not send them as events.
+    pub(crate) tones: bool,
 }
 
 impl Party {
@@ -88,7 +105,38 @@ impl Party {
             },
             session: Negotiation::new(Local { address, port: port.0, session_id, version: 1 }),
             provisional: false,
+            codecs: None,
+            alone: false,
+            digits: DigitsBy::Auto,
+            presses: Presses::default(),
         }
+    }
+
+    /// Takes over what is configured for the phone.
+    pub(crate) fn configured(mut self, phone: Option<&Phone>) -> Self {
+        if let Some(phone) = phone {
+            (self.codecs, self.digits) = (phone.codecs.clone(), phone.digits);
+        }
+        self
+    }
+
+    /// What may be spoken with this party beside what another names.
+    pub(crate) fn repertoire(&self, config: &Config) -> Repertoire {
+        Repertoire::new(self.codecs.as_ref().unwrap_or(&config.codecs), config.transcode)
+    }
+
+    /// Whether it is kept to some encodings.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.codecs.is_some()
+    }
+
+    /// Leaves out speech that the party is not to use.
+    pub(crate) fn allowed(&self, codecs: &[Codec]) -> Vec<Codec> {
+        let allowed = |codec: &Codec| {
+            let Some(only) = self.codecs.as_ref().filter(|_| codec.is_speech()) else { return true };
+            codec.encoding().is_some_and(|known| only.contains(&known))
+        };
+        codecs.iter().filter(|codec| allowed(codec)).cloned().collect()
     }
 
     /// Our descriptions name this address from now on. Nothing must have been said yet.
@@ -102,7 +150,10 @@ impl Party {
     }
 
     /// Takes in an offer of the party's; [`Party::answer`] or [`Party::refuse`] must follow.
-    pub(crate) fn offered(&mut self, offer: Description) -> Result<(), OutOfTurn> {
+    pub(crate) fn offered(&mut self, mut offer: Description) -> Result<(), OutOfTurn> {
+        if let Some(only) = &self.codecs {
+            offer.restrict(only);
+        }
         self.session.take_offer(offer)
     }
 
@@ -198,7 +249,7 @@ impl Party {
     }
 
     /// Payload types the party may send, and their numbers for `other`.
-    pub(crate) fn relay_to(&self, other: &Self) -> Vec<PayloadMap> {
+    pub(crate) fn relay_to(&self, other: &Self) -> Vec<Accepted> {
         self.session.relay_to(&other.session)
     }
 
@@ -207,8 +258,6 @@ impl Party {
         let stream = self.session.stream().unwrap_or(SILENT);
         let silence = wish.silence.filter(|_| stream.receive);
         let spec = LegSpec {
-            room,
-            port: self.media.port,
             remote: stream.remote,
             remote_rtcp: stream.remote_rtcp,
             near: self.near,
@@ -219,10 +268,15 @@ impl Party {
             accept: wish.accept,
             ptime: stream.ptime,
             playing: wish.playing,
+            digits: Digits {
+                report: wish.report,
+                tones: wish.tones && stream.events.is_none(),
+                way: self.digit_way(stream.events.is_some()),
+            },
+            presses: self.presses.clone(),
             latch: self.session.changes(),
             silence,
-            security: Security::Plain,
-            resume: None,
+            ..LegSpec::new(room, self.media.port)
         };
         self.media.put = true;
         self.media.rev += 1;
@@ -230,6 +284,35 @@ impl Party {
         let (leg, rev) = (self.media.id, self.media.rev);
         let command = MediaCommand::PutLeg { leg, rev, spec: Box::new(spec) };
         cx.out.push(Action::Media { shard, command });
+    }
+
+    /// How digits reach the party, which takes events or not.
+    fn digit_way(&self, events: bool) -> DigitWay {
+        match self.digits {
+            DigitsBy::Auto if events => DigitWay::Events,
+            DigitsBy::Auto | DigitsBy::Tones => DigitWay::Tones,
+            DigitsBy::Info => DigitWay::Nothing,
+        }
+    }
+
+    /// Whether the party takes key presses as events.
+    pub(crate) fn takes_events(&self) -> bool {
+        self.session.stream().is_some_and(|stream| stream.events.is_some())
+    }
+
+    /// Presses a key into the party's ear with the next [`Party::put`]. What nobody could follow is not pressed.
+    pub(crate) fn press(&mut self, digit: Digit) {
+        if self.presses.keys.len() < limits::PRESSES {
+            let ms = u16::try_from(digit.length.as_millis()).unwrap_or(u16::MAX);
+            self.presses.keys.push(Press { digit: digit.key, ms });
+        }
+    }
+
+    /// The keys before this number have been pressed.
+    pub(crate) fn pressed(&mut self, next: u32) {
+        let done = next.saturating_sub(self.presses.first).min(self.presses.keys.len() as u32);
+        self.presses.keys.drain(..done as usize);
+        self.presses.first += done;
     }
 
     /// Tells people what the party said.

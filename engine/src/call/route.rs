@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn numbers_lead_to_phones_and_services() {
         let mut config = Config::default();
-        config.phones.insert(SmolStr::new("101"), Phone { credentials: None, contact: None });
+        config.phones.insert(SmolStr::new("101"), Phone::default());
         assert!(matches!(route(&config, "101"), Some(Destination::Phone(e, _)) if e == "101"));
         assert_eq!(route(&config, "*43"), Some(Destination::Echo));
         assert_eq!(route(&config, "*60"), Some(Destination::Tone));

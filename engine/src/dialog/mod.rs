@@ -4,6 +4,7 @@
 //! A [`Session`](session::Session) is one INVITE session. It turns SIP into [`session::LegEvent`]s, which go up as
 //! return values, and takes orders from the call above it. It reads no session description.
 
+mod info;
 pub(crate) mod screen;
 pub(crate) mod session;
 mod session_timer;
@@ -13,6 +14,7 @@ mod uac;
 mod uas;
 mod within;
 
+pub(crate) use info::Digit;
 pub(crate) use session::{
     ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use super::info::Digit;
 use super::session_timer::{Asked, SessionTimer};
 use super::state::Dialog;
 use crate::auth::Answers;
@@ -16,7 +17,7 @@ use crate::time::Duration;
 use crate::timers::TimerKey;
 
 /// Methods a request of ours may meet with in an `Allow`.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REGISTER";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER";
 /// Option tags we understand (RFC 3262, RFC 4028, RFC 3327).
 pub(crate) const SUPPORTED: &str = "100rel, timer, path";
 /// What we call ourselves.
@@ -72,6 +73,8 @@ pub(crate) enum LegEvent {
     },
     /// The party asks for our offer; `accept_offer` must follow with it, the answer comes as `Confirmed`.
     OfferWanted,
+    /// The party pressed a key and said so by INFO.
+    Digit(Digit),
     /// The session is over.
     Ended(Ending),
 }

@@ -46,6 +46,7 @@ impl Sessions {
             Method::Bye => self.bye_received(cx, stack, leg, txn),
             Method::Invite | Method::Update => self.change_received(cx, stack, leg, txn, message, flow, cseq),
             Method::Prack => self.pracked(cx, stack, leg, txn, message),
+            Method::Info => self.informed(cx, stack, leg, txn, message),
             Method::Options => {
                 let reply = capabilities(session.reply(Status::OK), &session.contact);
                 stack.respond(cx, txn, &reply.header(HeaderName::Accept, "application/sdp"));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::mediactl::MediaReport;
+use crate::mediactl::{MediaReport, RecordingId};
 
 /// Where a shard appends what it wants done. The driver empties it after each call and uses it again, so that nothing
 /// is allocated once it has grown to the size of the traffic.
@@ -18,6 +18,12 @@ pub struct MediaOut {
 }
 
 impl MediaOut {
+    /// With nothing in it.
+    pub const fn new() -> Self {
+        let packets = PacketArena { bytes: Vec::new(), packets: Vec::new() };
+        Self { packets, reports: Vec::new(), io: Vec::new() }
+    }
+
     /// Empties everything and keeps the memory.
     pub fn clear(&mut self) {
         self.packets.clear();
@@ -27,13 +33,34 @@ impl MediaOut {
 }
 
 /// What the driver must do besides sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MediaIo {
     /// Bind this many more pairs of UDP ports, the lower one even, and say so with `MediaInput::Ports`.
     Bind {
         /// How many pairs.
         count: u16,
+    },
+    /// Write this piece of a recording, and say so with `MediaInput::Written`. Pieces come in order, about five in a
+    /// second; with too many unwritten the next are left out, and the one after them says how much is missing.
+    Record {
+        /// Which recording.
+        recording: RecordingId,
+        /// Samples per second.
+        rate: u32,
+        /// Channels: 1 or 2.
+        channels: u8,
+        /// Samples per channel that were left out before this piece.
+        missing: u64,
+        /// Channels alternate.
+        samples: Vec<i16>,
+    },
+    /// A recording has ended: nothing more of it will come.
+    Finish {
+        /// Which recording.
+        recording: RecordingId,
+        /// Samples per channel that were left out at its end.
+        missing: u64,
     },
 }
 

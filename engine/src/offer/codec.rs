@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use smol_str::{SmolStr, SmolStrBuilder};
 
-use crate::mediactl::{Encoding, Payload, PayloadMap};
+use telex_audio::codec::{Encoding, Settings};
+
+use super::fmtp;
+use crate::mediactl::{Accepted, Kind, Payload};
 
 /// A payload type of an audio stream: its number, what it stands for, and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,20 +53,47 @@ impl Codec {
         !self.is_telephone_event() && !self.is_comfort_noise()
     }
 
-    /// The encoding as media knows it.
-    pub fn encoding(&self) -> Encoding {
-        if self.same_as(&PCMU) {
-            Encoding::Pcmu
-        } else if self.same_as(&PCMA) {
-            Encoding::Pcma
+    /// The encoding as media knows it; `None` when it can only be passed on.
+    pub fn encoding(&self) -> Option<Encoding> {
+        Encoding::from_rtpmap(&self.name, self.clock, self.channels.into())
+    }
+
+    /// An encoding as we write it, with the number it usually has.
+    pub fn of(encoding: Encoding) -> Self {
+        let properties = encoding.properties();
+        Self {
+            number: properties.payload_type.unwrap_or(USUAL_DYNAMIC),
+            name: SmolStr::new_static(properties.name),
+            clock: properties.clock,
+            channels: u8::try_from(properties.channels()).unwrap_or(1),
+            fmtp: SmolStr::new_static(fmtp::ours(encoding)),
+        }
+    }
+
+    /// Telephone events as we write them: the keys and the flash (RFC 4733 §3.2).
+    pub fn events() -> Self {
+        Self { fmtp: SmolStr::new_static("0-16"), ..Self::new(101, "telephone-event", 8000) }
+    }
+
+    /// What it stands for, as media is told.
+    pub fn kind(&self) -> Kind {
+        if self.is_telephone_event() {
+            Kind::Events
+        } else if self.is_comfort_noise() {
+            Kind::Noise
         } else {
-            Encoding::Opaque
+            Kind::Speech
         }
     }
 
     /// The payload type as media is told of it.
     pub fn payload(&self) -> Payload {
-        Payload { number: self.number, encoding: self.encoding(), clock: self.clock }
+        Payload {
+            number: self.number,
+            encoding: self.encoding(),
+            clock: self.clock,
+            settings: self.encoding().map_or(Settings::default(), |known| fmtp::settings(known, &self.fmtp)),
+        }
     }
 
     /// What a payload type number means without an rtpmap (RFC 3551 table 4).
@@ -95,10 +125,12 @@ impl Codec {
 const PCMU: Codec = Codec::new(0, "PCMU", 8000);
 const PCMA: Codec = Codec::new(8, "PCMA", 8000);
 
-/// What the exchange can produce and understand itself: for tones, echo and late offers.
+/// The number that we give first to an encoding without one of its own; 101 is left to telephone events.
+const USUAL_DYNAMIC: u8 = 111;
+
+/// What every telephone understands: PCMU, PCMA, telephone events.
 pub fn default_codecs() -> Vec<Codec> {
-    let events = Codec { fmtp: SmolStr::new_static("0-16"), ..Codec::new(101, "telephone-event", 8000) };
-    vec![PCMU, PCMA, events]
+    vec![PCMU, PCMA, Codec::events()]
 }
 
 /// What an answerer who wants `wanted` answers to an offer of `offered`: the codecs that both name, in the offer's
@@ -121,16 +153,18 @@ pub fn choose(offered: &[Codec], wanted: &[Codec]) -> Vec<Codec> {
     if chosen.iter().any(Codec::is_speech) { chosen } else { Vec::new() }
 }
 
-/// How a relay renumbers what one party sends to the other.
+/// What may become of what one party sends to the other: by which number it goes on.
 ///
 /// `from` is what was last written to the sender, for a party sends by the numbers of the description it was given;
-/// `to` is what the receiver wrote (RFC 3264 §5.1). Codecs that the receiver does not name are left out, and media
-/// drops them.
-pub fn payload_map(from: &[Codec], to: &[Codec]) -> Vec<PayloadMap> {
+/// `to` is what the receiver wrote (RFC 3264 §5.1). What the receiver does not name is kept if it can be made into
+/// something else; the rest is left out, and media drops it.
+pub fn payload_map(from: &[Codec], to: &[Codec]) -> Vec<Accepted> {
     from.iter()
         .filter_map(|codec| {
-            let other = to.get(counterpart(codec, to)?)?;
-            Some(PayloadMap { from: codec.number, to: other.number })
+            let other = counterpart(codec, to).and_then(|place| to.get(place));
+            let forward = other.map(|other| other.number);
+            let useful = forward.is_some() || !codec.is_speech() || codec.encoding().is_some();
+            useful.then(|| Accepted { payload: codec.payload(), kind: codec.kind(), forward })
         })
         .collect()
 }
@@ -170,6 +204,7 @@ fn counterpart(codec: &Codec, among: &[Codec]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::Kind::{Events, Speech};
     use super::*;
 
     fn with(codec: Codec, fmtp: &str) -> Codec {
@@ -178,6 +213,10 @@ mod tests {
 
     fn opus(number: u8) -> Codec {
         Codec { channels: 2, ..Codec::new(number, "opus", 48000) }
+    }
+
+    fn pairs(map: &[Accepted]) -> Vec<(u8, u8)> {
+        map.iter().filter_map(|accepted| Some((accepted.payload.number, accepted.forward?))).collect()
     }
 
     fn numbers(codecs: &[Codec]) -> Vec<u8> {
@@ -225,7 +264,7 @@ mod tests {
         assert_eq!(numbers(&choose(&offered, &[amr(97, "octet-align=1;mode-set=0")])), [97], "by number");
         assert_eq!(numbers(&choose(&offered, &[amr(100, "mode-set=7")])), [96], "by order");
         let map = payload_map(&offered, &[amr(100, "octet-align=1"), amr(101, "")]);
-        assert_eq!(map, [PayloadMap { from: 96, to: 101 }, PayloadMap { from: 97, to: 100 }]);
+        assert_eq!(pairs(&map), [(96, 101), (97, 100)]);
     }
 
     #[test]
@@ -238,17 +277,20 @@ mod tests {
     fn a_relay_renumbers_what_both_sides_know() {
         let a = [opus(111), PCMU, Codec::new(96, "telephone-event", 8000)];
         let b = [PCMU, opus(98), Codec::new(101, "telephone-event", 8000)];
-        let pairs: Vec<_> = payload_map(&a, &b).iter().map(|map| (map.from, map.to)).collect();
-        assert_eq!(pairs, [(111, 98), (0, 0), (96, 101)]);
-        assert_eq!(payload_map(&a, &[PCMU]), [PayloadMap { from: 0, to: 0 }]);
+        let map = payload_map(&a, &b);
+        assert_eq!(pairs(&map), [(111, 98), (0, 0), (96, 101)]);
+        assert_eq!(map.iter().map(|accepted| accepted.kind).collect::<Vec<_>>(), [Speech, Speech, Events]);
+        assert_eq!(pairs(&payload_map(&a, &[PCMU])), [(0, 0)]);
     }
 
     #[test]
-    fn media_knows_only_g711() {
-        assert_eq!(PCMU.payload(), Payload { number: 0, encoding: Encoding::Pcmu, clock: 8000 });
-        assert_eq!(Codec::new(8, "pcma", 8000).encoding(), Encoding::Pcma);
-        assert_eq!(opus(96).payload(), Payload { number: 96, encoding: Encoding::Opaque, clock: 48000 });
-        assert_eq!(Codec { channels: 2, ..PCMU }.encoding(), Encoding::Opaque);
+    fn media_knows_what_can_be_coded() {
+        assert_eq!(PCMU.payload(), Payload::of(0, Encoding::Pcmu));
+        assert_eq!(Codec::new(8, "pcma", 8000).encoding(), Some(Encoding::Pcma));
+        let settings = Settings { rate: 48_000, ..Settings::default() };
+        assert_eq!(opus(96).payload(), Payload { settings, ..Payload::of(96, Encoding::Opus) });
+        assert_eq!(Codec::new(96, "AMR", 8000).payload(), Payload::opaque(96, 8000));
+        assert_eq!(Codec { channels: 2, ..PCMU }.encoding(), None);
     }
 
     #[test]

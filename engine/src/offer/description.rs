@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
+use telex_audio::codec::Encoding;
 
 use super::codec::{self, Codec};
 use super::direction::Direction;
@@ -24,6 +25,14 @@ impl Description {
     /// The audio stream in use: the first over plain RTP whose port is not 0. `None` when there is none.
     pub fn audio(&self) -> Option<&Audio> {
         self.audio.as_ref()
+    }
+
+    /// Leaves out speech that is none of these encodings.
+    pub fn restrict(&mut self, encodings: &[Encoding]) {
+        if let Some(audio) = &mut self.audio {
+            let allowed = |codec: &Codec| codec.encoding().is_some_and(|known| encodings.contains(&known));
+            audio.codecs.retain(|codec| !codec.is_speech() || allowed(codec));
+        }
     }
 
     /// Its streams, for the answer and for later offers to this party.

@@ -9,6 +9,8 @@ mod codec;
 mod description;
 mod direction;
 mod error;
+mod fmtp;
+mod repertoire;
 mod state;
 mod write;
 
@@ -19,6 +21,7 @@ pub use codec::{Codec, choose, default_codecs, describe, events, payload_map, sp
 pub use description::{Audio, Description, Layout, Ptime, read, read_answer};
 pub use direction::Direction;
 pub use error::{OfferError, OutOfTurn};
+pub use repertoire::Repertoire;
 pub use state::{Negotiation, Said, State, Stream};
 pub use write::{Local, write_answer, write_offer, write_reoffer};
 

@@ -9,7 +9,7 @@ use super::description::{Audio, Description, Layout, Ptime, read, read_answer};
 use super::direction::Direction;
 use super::error::{OfferError, OutOfTurn};
 use super::write::{Local, write};
-use crate::mediactl::{Payload, PayloadMap};
+use crate::mediactl::{Accepted, Payload};
 
 /// Whose turn it is (RFC 3264 §4, RFC 3261 §13.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +60,14 @@ impl Stream {
     pub fn of(said: &Said, heard: &Audio) -> Self {
         let common = choose(&heard.codecs, &said.codecs);
         let speech = speech(&common);
+        // It is produced as the party wants it, not as we want what we receive.
+        let theirs = speech.and_then(|codec| heard.codecs.iter().find(|other| other.number == codec.number));
         Self {
             remote: heard.remote(),
             remote_rtcp: heard.rtcp,
             send: said.direction.sends() && heard.direction.receives(),
             receive: said.direction.receives() && heard.direction.sends(),
-            audio: speech.map(Codec::payload),
+            audio: theirs.map(Codec::payload),
             events: speech.and_then(|speech| events(&common, speech)).map(Codec::payload),
             ptime: heard.ptime.produced(),
         }
@@ -166,13 +168,13 @@ impl Negotiation {
 
     /// How a relay renumbers what this party sends for `other`: [`payload_map`]. A party that answered with numbers of
     /// its own should send by ours, but some send by their own, and those are taken where they are not ambiguous.
-    pub fn relay_to(&self, other: &Self) -> Vec<PayloadMap> {
+    pub fn relay_to(&self, other: &Self) -> Vec<Accepted> {
         let Some(to) = other.heard().and_then(Description::audio) else { return Vec::new() };
         let said = self.said().map_or(&[][..], |said| &said.codecs);
         let heard = self.heard().and_then(Description::audio).map_or(&[][..], |audio| &audio.codecs);
         let mut map = payload_map(said, &to.codecs);
         for own in payload_map(heard, &to.codecs) {
-            if said.iter().all(|codec| codec.number != own.from) {
+            if said.iter().all(|codec| codec.number != own.payload.number) {
                 map.push(own);
             }
         }
@@ -496,7 +498,8 @@ mod tests {
         assert_eq!(stream.remote_rtcp.map(|rtcp| rtcp.port()), Some(7001));
         assert_eq!(stream.ptime, 30);
         // What the party sends as 101, or by its own 98, goes to a like one as 98.
-        let pairs: Vec<_> = caller.relay_to(&caller.clone()).iter().map(|map| (map.from, map.to)).collect();
+        let map = caller.relay_to(&caller.clone());
+        let pairs: Vec<_> = map.iter().filter_map(|a| Some((a.payload.number, a.forward?))).collect();
         assert_eq!(pairs, [(8, 8), (101, 98), (98, 98)]);
     }
 }

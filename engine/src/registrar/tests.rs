@@ -77,7 +77,7 @@ impl Site {
     fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         for extension in ["100", "101"] {
-            config.phones.insert(extension.into(), Phone { credentials: None, contact: None });
+            config.phones.insert(extension.into(), Phone::default());
         }
         change(&mut config);
         Self {

@@ -4,6 +4,7 @@ mod clauses;
 mod dialogs;
 mod offers;
 mod rules;
+mod sound;
 mod strangers;
 mod streams;
 
@@ -37,7 +38,7 @@ struct World {
 
 fn device(uri: &str, address: &str) -> Phone {
     let contact = FixedContact { uri: SmolStr::new(uri), address: address.parse().ok() };
-    Phone { credentials: None, contact: Some(contact) }
+    Phone { contact: Some(contact), ..Phone::default() }
 }
 
 impl World {
@@ -242,7 +243,7 @@ fn a_call_from_invite_to_bye() {
     let starts: Vec<_> = sent.iter().map(|(_, m)| (m.is_request(), m.method().as_str())).collect();
     assert_eq!(starts, [(true, "ACK"), (false, "INVITE")]);
     let answered = &sent[1].1;
-    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0\r\n"));
+    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0 101\r\n"));
     world.send(ALICE, &inside(answered, "ACK", 1, ""));
     world.now += Duration::from_secs(10);
     world.send(ALICE, &inside(answered, "BYE", 2, ""));
@@ -362,7 +363,7 @@ fn hold_and_resume() {
     world.send(ALICE, &inside(&answered, "INVITE", 2, &held));
     let ok = world.only("SIP/2.0 200");
     let body = String::from_utf8_lossy(ok.body()).into_owned();
-    assert!(body.contains("a=recvonly") && body.contains("RTP/AVP 0\r\n"), "{body}");
+    assert!(body.contains("a=recvonly") && body.contains("RTP/AVP 0 101\r\n"), "{body}");
     world.send(ALICE, &inside(&answered, "ACK", 2, ""));
     assert!(matches!(
         world.events.iter().rev().find(|e| matches!(e, Event::Hold { .. })),
@@ -396,10 +397,10 @@ fn a_late_offer_is_answered_in_the_ack() {
     let mut world = World::new();
     world.send(ALICE, &invite("bob", "", ""));
     let asked = world.only("INVITE");
-    assert!(String::from_utf8_lossy(asked.body()).contains("RTP/AVP 0 8 101"));
+    assert!(String::from_utf8_lossy(asked.body()).contains("RTP/AVP 111 9 0 8 3 101 127"));
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let answered = world.only("SIP/2.0 200");
-    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0\r\n"));
+    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0 101 127\r\n"));
     let answer =
         OFFER.replace("RTP/AVP 8 0 101", "RTP/AVP 0").replace("a=rtpmap:101 telephone-event/8000\n", "");
     world.out.clear();

@@ -72,6 +72,7 @@ statuses! {
     BUSY_HERE 486 "Busy Here"
     REQUEST_TERMINATED 487 "Request Terminated"
     NOT_ACCEPTABLE_HERE 488 "Not Acceptable Here"
+    BAD_INFO_PACKAGE 469 "Bad Info Package"
     BAD_EVENT 489 "Bad Event"
     REQUEST_PENDING 491 "Request Pending"
     UNDECIPHERABLE 493 "Undecipherable"

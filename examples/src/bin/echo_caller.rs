@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         [] => {
             let mut config = Config::default();
             let credentials = Some(Credentials::from_password("100", &config.realm, "secret"));
-            config.phones.insert("100".into(), Known { credentials, contact: None });
+            config.phones.insert("100".into(), Known { credentials, ..Known::default() });
             let exchange = Exchange::start(config, ([127, 0, 0, 1], 0).into())?;
             let result = call(exchange.address, "100", "secret");
             exchange.stop();

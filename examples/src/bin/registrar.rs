@@ -39,7 +39,7 @@ fn serve<'a>(mut line: Line, accounts: impl Iterator<Item = (&'a str, &'a str)>)
     let mut config = Config::default();
     for (user, password) in accounts {
         let credentials = Some(Credentials::from_password(user, &config.realm, password));
-        config.phones.insert(user.into(), Known { credentials, contact: None });
+        config.phones.insert(user.into(), Known { credentials, ..Known::default() });
     }
     println!("listening on udp {}", line.listener().local);
     let boot = Boot { wall: wall(), listeners: vec![line.listener()], shards: 1, ..Boot::default() };

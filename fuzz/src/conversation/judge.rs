@@ -119,6 +119,10 @@ impl Judge {
             MediaReport::Dropped { leg, .. } => {
                 assert!(self.legs.remove(leg).is_some(), "{leg:?} was dropped twice");
             }
+            MediaReport::Digit { .. }
+            | MediaReport::Pressed { .. }
+            | MediaReport::Played { .. }
+            | MediaReport::Recorded { .. } => tally::count(|| "report of something done".to_owned()),
             MediaReport::Latched { .. } => tally::count(|| "report Latched".to_owned()),
             MediaReport::Silent { .. } => tally::count(|| "report Silent".to_owned()),
         }

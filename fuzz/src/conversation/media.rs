@@ -117,8 +117,10 @@ impl Media {
         let wanted: Vec<MediaIo> = out.io.drain(..).collect();
         out.clear();
         self.out = out;
-        for MediaIo::Bind { count } in wanted {
-            self.bind_for(now, n, count);
+        for io in wanted {
+            if let MediaIo::Bind { count } = io {
+                self.bind_for(now, n, count);
+            }
         }
     }
 

@@ -94,7 +94,7 @@ pub(super) fn config(how: u8) -> Config {
             ha1_md5: Md5::digest(secret.as_bytes()).into(),
             ha1_sha256: Some(Sha256::digest(secret.as_bytes()).into()),
         };
-        config.phones.insert(name.into(), Known { credentials: Some(credentials), contact: None });
+        config.phones.insert(name.into(), Known { credentials: Some(credentials), ..Known::default() });
     }
     for (name, uri, address) in [
         ("200", "sip:200@10.0.0.4", Some("10.0.0.4:5060")),

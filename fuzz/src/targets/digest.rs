@@ -16,7 +16,7 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     let mut config = Config { digest: DigestOffer::Md5Sha256, ..Config::default() };
     // Nobody knows a password that gives this.
     let credentials = Some(Credentials { ha1_md5: [7; 16], ha1_sha256: Some([9; 32]) });
-    config.phones.insert("100".into(), Phone { credentials, contact: None });
+    config.phones.insert("100".into(), Phone { credentials, ..Phone::default() });
     config
 });
 

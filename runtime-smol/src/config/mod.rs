@@ -5,6 +5,7 @@ mod problem;
 mod reader;
 mod record;
 mod sample;
+mod sound;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
@@ -19,6 +20,7 @@ use toml::de::DeTable;
 
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
+pub(crate) use record::Record;
 pub(crate) use sample::sample;
 
 use problem::Problem;
@@ -27,14 +29,15 @@ use reader::{At, Reader, Section};
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
     ("listen", &["udp", "tcp"]),
-    ("media", &["ports", "address", "bind", "timeout"]),
+    ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode"]),
     ("store", &["path"]),
     ("control", &["path"]),
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
-    ("record", &["memory"]),
-    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact"]),
+    ("recordings", &["folder"]),
+    ("record", &["memory", "media", "media_memory"]),
+    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
 
 /// The path that means: keep nothing on disk.
@@ -63,8 +66,10 @@ pub(crate) struct Settings {
     pub(crate) control: PathBuf,
     /// How long calls may go on after the order to stop.
     pub(crate) grace: Duration,
-    /// Octets of memory for the flight recorder; `None` when there is none.
-    pub(crate) record: Option<usize>,
+    /// Where recordings of calls are written.
+    pub(crate) recordings: PathBuf,
+    /// What the flight recorder keeps.
+    pub(crate) record: Record,
 }
 
 /// A socket to listen on, as configured.
@@ -152,6 +157,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
             .map_or(Config::default().ring, |t| t.value),
         registrar: registrar(reader, root),
         session: session(reader, call),
+        codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
+        transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
     };
     Settings {
         path: path.to_owned(),
@@ -164,7 +171,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         grace: call
             .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
             .map_or(Duration::from_secs(10), |t| t.value),
-        record: record::memory(reader, root),
+        recordings: recordings(reader, root).map_or(folder.join("recordings"), |f| folder.join(f)),
+        record: record::record(reader, root),
         engine: Arc::new(engine),
     }
 }
@@ -176,6 +184,15 @@ fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {
 
 fn beside(folder: &Path, file: &str) -> PathBuf {
     if file == NO_STORE { PathBuf::from(file) } else { folder.join(file) }
+}
+
+fn recordings(reader: &mut Reader, root: &DeTable<'_>) -> Option<String> {
+    let section = reader.section(root, "recordings")?;
+    let folder = reader.text(section, "folder")?;
+    if folder.value.is_empty() {
+        reader.wrong(&folder.span, "`folder` is empty", "no folder", "name a folder, or leave the key out");
+    }
+    Some(folder.value.to_owned())
 }
 
 fn file(reader: &mut Reader, root: &DeTable<'_>, section: &'static str) -> Option<String> {

@@ -9,6 +9,7 @@ use telex_engine::sip::{Scheme, Uri};
 use toml::de::DeTable;
 
 use super::reader::{At, Reader, Section};
+use super::sound;
 
 /// Numbers that the exchange answers itself.
 const SERVICES: &[(&str, &str)] = &[("*43", "the echo test"), ("*60", "the tone")];
@@ -91,7 +92,12 @@ fn phone(
     let credentials = from_password(reader, entry.value, &extension.value, realm);
     let credentials = credentials.or_else(|| from_hashes(reader, entry.value, digest));
     let contact = reader.text(entry.value, "contact").and_then(|text| fixed_contact(reader, &text));
-    Phone { credentials, contact }
+    Phone {
+        credentials,
+        contact,
+        codecs: sound::codecs(reader, entry.value),
+        digits: sound::digits(reader, entry.value),
+    }
 }
 
 fn from_password(

@@ -197,6 +197,16 @@ impl Reader {
         Some(At { value: texts, span: value.span() })
     }
 
+    /// Yes or no.
+    pub(crate) fn flag(&mut self, section: Section<'_>, key: &'static str) -> Option<bool> {
+        let value = section.table.get(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.refuse(section, key, value, "true or false", "write it without quotes");
+        }
+        flag
+    }
+
     /// A whole number from `range`.
     pub(crate) fn number(
         &mut self,

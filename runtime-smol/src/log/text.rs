@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use telex_engine::event::{EndCause, Event, Side};
+use telex_engine::event::{DigitBy, EndCause, Event, Side};
 use telex_engine::mediactl::LegStats;
 
 use super::Escaped as E;
@@ -19,6 +19,8 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Answered { .. }
         | Event::Hold { .. }
         | Event::MediaFrom { .. }
+        | Event::Digit { .. }
+        | Event::RecordingStarted { .. }
         | Event::CallEnded { .. } => call(event, out),
         _ => exchange(event, out),
     };
@@ -51,6 +53,16 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
         Event::MediaFrom { call, side, remote } => {
             write!(out, "call {call}: media of {} arrives from {remote}", Party(*side))
         }
+        // Which key is not told: it may belong to a card number or a PIN.
+        Event::Digit { call, side, length, by, .. } => {
+            let how = match by {
+                DigitBy::Event => "as a telephone event",
+                DigitBy::Tones => "as tones",
+                DigitBy::Info => "by INFO",
+            };
+            write!(out, "call {call}: {} pressed a key for {} ms, {how}", Party(*side), length.as_millis())
+        }
+        Event::RecordingStarted { call, .. } => write!(out, "call {call}: is being recorded"),
         Event::CallEnded { call, cause, duration, caller, callee } => {
             write!(out, "call {call}: ended, {}", Cause(cause))?;
             if let Some(duration) = duration {
@@ -115,6 +127,12 @@ fn carried(out: &mut String, side: Side, stats: &LegStats) -> fmt::Result {
     }
     if stats.jitter_us > 0 {
         write!(out, ", jitter {}.{} ms", stats.jitter_us / 1000, stats.jitter_us / 100 % 10)?;
+    }
+    if stats.concealed_ms > 0 {
+        write!(out, ", {} ms made up", stats.concealed_ms)?;
+    }
+    if stats.mos > 0 {
+        write!(out, ", MOS {}.{:02}", stats.mos / 100, stats.mos % 100)?;
     }
     Ok(())
 }
@@ -193,8 +211,8 @@ mod tests {
             call: 7,
             cause,
             duration,
-            caller: LegStats::default(),
-            callee: LegStats::default(),
+            caller: Box::default(),
+            callee: Box::default(),
         };
         let description = |side, offer, received, address, direction| Event::Description {
             call: 7,
@@ -226,8 +244,8 @@ mod tests {
                 call: 7,
                 cause: EndCause::HungUp(Side::Callee),
                 duration: Some(Duration::from_millis(725_900)),
-                caller: leg,
-                callee: LegStats { received: 610, sent: 610, ..LegStats::default() },
+                caller: Box::new(leg),
+                callee: Box::new(LegStats { received: 610, sent: 610, ..LegStats::default() }),
             },
             end(EndCause::Cancelled, None),
             end(EndCause::Refused(486), None),

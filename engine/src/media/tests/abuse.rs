@@ -1,7 +1,7 @@
 //! Thieves, garbage and repeatability.
 
 use super::*;
-use crate::mediactl::Playing;
+use crate::mediactl::Play;
 use proptest::prelude::*;
 
 #[test]
@@ -97,8 +97,8 @@ fn perform(steps: &[Step]) -> World {
             Step::Put { leg: n, send, receive, play, remote, latch, echo } => {
                 let mode = if *echo { RoomMode::Echo } else { RoomMode::Relay };
                 let room = RoomId(n / 2);
-                w.command(MediaCommand::PutRoom { room, rev, spec: RoomSpec { mode } });
-                let playing = play.then_some(Playing::Tone { hertz: 300, level: 3000 });
+                w.command(MediaCommand::PutRoom { room, rev, spec: RoomSpec::new(mode) });
+                let playing = play.then_some(Play::tone(300, 3000));
                 let silence = Some(Duration::from_secs(2));
                 let port = 10_000 + 2 * *n as u16;
                 let (send, receive, latch) = (*send, *receive, *latch);

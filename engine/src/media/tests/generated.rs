@@ -1,10 +1,10 @@
 //! Tones: right frequency, level and pace.
 
 use super::*;
-use crate::mediactl::Playing;
+use crate::mediactl::Play;
 use telex_audio::codec::g711;
 
-const TONE: Option<Playing> = Some(Playing::Tone { hertz: 440, level: 8000 });
+const TONE: Option<Play> = Some(Play::tone(440, 8000));
 
 /// Squared amplitude of one frequency (Goertzel), with 14 fractional bits: a quarter of the square of a sine's peak.
 fn power(samples: &[i16], hertz: u32) -> u64 {
@@ -121,7 +121,7 @@ fn a_tone_takes_the_place_of_the_other_party_and_gives_it_back() {
 
 #[test]
 fn what_cannot_be_produced_or_sent_keeps_nobody_awake() {
-    let opaque = Payload { number: 9, encoding: Encoding::Opaque, clock: 8000 };
+    let opaque = Payload::opaque(9, 8000);
     for spec in [
         LegSpec { audio: None, ..leg(A, ALICE) },
         LegSpec { audio: Some(opaque), ..leg(A, ALICE) },
@@ -140,7 +140,7 @@ fn many_tones_spread_over_the_frame() {
     let mut w = World::new(9);
     for n in 0..200u64 {
         let room = RoomId(n);
-        w.command(MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec { mode: RoomMode::Echo } });
+        w.command(MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec::new(RoomMode::Echo) });
         let port = A + 2 * n as u16;
         w.put(n, 1, LegSpec { room, playing: TONE, ..leg(port, ALICE) });
     }

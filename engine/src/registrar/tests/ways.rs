@@ -194,7 +194,7 @@ fn a_step_of_the_wall_clock_moves_no_timer() {
 #[test]
 fn a_restart_forgets_extensions_that_are_gone() {
     let mut before = Site::with(|config| {
-        config.phones.insert("102".into(), Phone { credentials: None, contact: None });
+        config.phones.insert("102".into(), Phone::default());
     });
     before.register_as("102", 1, phone(), "Call-ID: x\r\nContact: <sip:a@h>");
     let site = restarted(&before, Duration::ZERO);

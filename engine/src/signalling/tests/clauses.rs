@@ -12,7 +12,7 @@ fn head(message: &Message, names: &[&str]) -> String {
     text
 }
 
-const ALLOWED: &str = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REGISTER";
+const ALLOWED: &str = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER";
 const SUPPORTS: &str = "Supported: 100rel, timer, path";
 
 #[test]

@@ -41,7 +41,9 @@ fn events_are_sent_by_the_number_of_each_party() {
     let legs = world.legs();
     let events: Vec<_> = legs.iter().map(|leg| leg.events.map(|payload| payload.number)).collect();
     assert_eq!(events, [Some(101), Some(96)]);
-    let pairs = |leg: &LegSpec| leg.accept.iter().map(|map| (map.from, map.to)).collect::<Vec<_>>();
+    let pairs = |leg: &LegSpec| {
+        leg.accept.iter().filter_map(|map| Some((map.payload.number, map.forward?))).collect::<Vec<_>>()
+    };
     assert_eq!(pairs(&legs[0]), [(0, 0), (101, 96)]);
     assert!(pairs(&legs[1]).contains(&(96, 101)), "bob may send by his own number: {:?}", legs[1].accept);
 }

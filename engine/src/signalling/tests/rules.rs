@@ -355,7 +355,7 @@ fn an_offer_in_a_prack_before_the_first_is_answered_costs_the_call_nothing() {
     world.only("SIP/2.0 500");
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let answered = world.only("SIP/2.0 200");
-    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0\r\n"));
+    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0 101\r\n"));
     world.send(ALICE, &inside(&answered, "ACK", 1, ""));
     assert_eq!(world.lines(), "", "that was the answer, and no offer which her ACK would have to answer");
     assert_eq!(world.telex.stats().calls, 1);

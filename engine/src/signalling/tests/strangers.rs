@@ -11,7 +11,7 @@ fn site() -> World {
     let mut config = Config::default();
     for extension in ["1001", "1002"] {
         let credentials = Some(Credentials::from_password(extension, "telex", "secret"));
-        config.phones.insert(extension.into(), Phone { credentials, contact: None });
+        config.phones.insert(extension.into(), Phone { credentials, ..Phone::default() });
     }
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
     config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));

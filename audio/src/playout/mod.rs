@@ -1,0 +1,259 @@
+//! Playout: from the packets of one source, as the network delivers them, to an even stream of samples.
+//!
+//! Packets wait in order ([`queue`]); [`source`] counts their numbers and times on without end; [`delay`] learns how
+//! they come and says how long to wait. Samples are decoded onto a [`line`] when they are needed. Where packets are
+//! missing the decoder conceals ([`gaps`]); where the wait is not what it should be, time is scaled or silence is made
+//! longer or shorter ([`pace`]). Times are nanoseconds: arrival and pulls by the caller's clock, packets by the source's.
+//!
+//! Memory is bounded whatever arrives, and nothing is allocated once the buffers have grown.
+
+mod clock;
+mod delay;
+mod gaps;
+mod line;
+mod pace;
+mod queue;
+mod source;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::time::Duration;
+
+use crate::codec::cn::NoiseGenerator;
+use crate::codec::{Decoder, Encoding};
+use clock::{Clock, length};
+use delay::Delay;
+use line::{Kind, Line};
+use queue::Queue;
+use source::{Place, Source};
+
+pub use types::{Content, Inserted, Packet, Pulled, Settings, Stats};
+
+/// Longest sound of one packet, in nanoseconds.
+const LONGEST: i64 = 1_000_000_000;
+/// Rates of sound that can be played.
+const RATES: std::ops::RangeInclusive<u32> = 4000..=192_000;
+/// Decoders kept, so that a source that changes between two encodings finds its own again.
+const DECODERS: usize = 2;
+
+/// What is received from one source: insert packets as they come, pull samples as they are needed.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Playout {
+    rate: u32,
+    least: i64,
+    most: i64,
+    queue: Queue,
+    source: Source,
+    delay: Delay,
+    clock: Clock,
+    line: Line,
+    decoders: Vec<(Encoding, Decoder)>,
+    /// Which of the decoders made the sound on the line.
+    current: usize,
+    noise: NoiseGenerator,
+    state: State,
+    /// Number of the packet to come behind the line.
+    next: i64,
+    /// Time of the first sample behind the last packet on the line.
+    end: i64,
+    /// How much was made to fill the gap behind it, in nanoseconds.
+    filled: i64,
+    /// Whether the packet to come was given up for lost, because later ones were there.
+    given_up: bool,
+    /// How long the last packet lasts.
+    lasts: i64,
+    /// Samples to be heard before time may be scaled again.
+    rest: usize,
+    /// Mean square of the loudest sound lately.
+    loud: u32,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    scratch: Vec<i16>,
+    stats: Stats,
+}
+
+/// What is heard at the end of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum State {
+    /// Nothing, for want of packets.
+    Idle,
+    /// Packet after packet.
+    Playing,
+    /// Concealment of what is missing.
+    Filling,
+    /// Noise as the source described it.
+    Noise,
+}
+
+impl Playout {
+    /// A playout that gives `rate` samples per second, 4,000 to 192,000, and has heard nothing yet.
+    pub fn new(rate: u32, settings: Settings) -> Self {
+        let most = clock::since(settings.most).min(LONGEST);
+        Self {
+            rate: rate.clamp(*RATES.start(), *RATES.end()),
+            least: clock::since(settings.least).min(most),
+            most,
+            queue: Queue::default(),
+            source: Source::default(),
+            delay: Delay::default(),
+            clock: Clock::default(),
+            line: Line::default(),
+            decoders: Vec::new(),
+            current: 0,
+            noise: NoiseGenerator::new(0),
+            state: State::Idle,
+            next: i64::MIN,
+            end: 0,
+            filled: 0,
+            given_up: false,
+            lasts: 0,
+            rest: 0,
+            loud: 0,
+            scratch: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes a packet that arrived at `now`.
+    pub fn insert(&mut self, now: Duration, packet: Packet<'_>) -> Inserted {
+        let now = clock::since(now);
+        self.stats.packets += 1;
+        let Some((clock, lasts)) = self.measure(packet) else {
+            self.stats.malformed += 1;
+            return Inserted::Malformed;
+        };
+        let (number, restarted) = match self.source.place(packet.sequence) {
+            Place::New(number) => (number, false),
+            Place::Restart(number) => {
+                self.forget();
+                (number, true)
+            }
+            Place::Again => {
+                self.stats.duplicates += 1;
+                return Inserted::Duplicate;
+            }
+            Place::Astray => return Inserted::Astray,
+        };
+        let soonest = now.saturating_sub(self.delay.base());
+        let at = self.source.time(number, (packet.timestamp, clock), lasts, soonest);
+        self.delay.observe(now, at, lasts);
+        if number < self.next {
+            // It was given up, and counted so.
+            self.stats.lost = self.stats.lost.saturating_sub(1);
+            self.stats.late += 1;
+            return Inserted::Late;
+        }
+        self.queue.insert((number, at, lasts), packet.content, packet.payload);
+        if self.queue.len() > queue::PACKETS {
+            self.queue.drop_first();
+            self.stats.dropped += 1;
+            return Inserted::Full;
+        }
+        if restarted { Inserted::Restarted } else { Inserted::Kept }
+    }
+
+    /// The packet's clock rate and length in nanoseconds; `None` when it is none of its encoding.
+    fn measure(&mut self, packet: Packet<'_>) -> Option<(u32, i64)> {
+        if packet.payload.is_empty() || packet.payload.len() > queue::PAYLOAD {
+            return None;
+        }
+        let encoding = match packet.content {
+            Content::Noise { clock } => return Some((clock, 0)),
+            Content::Sound(encoding) => encoding,
+        };
+        if !RATES.contains(&encoding.properties().rate) {
+            return None;
+        }
+        let decoder = self.decoder(encoding);
+        let (_, decoder) = &self.decoders[decoder];
+        let lasts = length(decoder.samples(packet.payload)?, decoder.rate());
+        (1..=LONGEST).contains(&lasts).then_some((encoding.properties().clock, lasts))
+    }
+
+    /// Which decoder is for an encoding. There is one afterwards.
+    fn decoder(&mut self, encoding: Encoding) -> usize {
+        if let Some(found) = self.decoders.iter().position(|(known, _)| *known == encoding) {
+            return found;
+        }
+        let new = (encoding, Decoder::new(encoding, self.rate));
+        if self.decoders.len() < DECODERS {
+            self.decoders.push(new);
+            return self.decoders.len() - 1;
+        }
+        let other = (self.current + 1) % DECODERS;
+        self.decoders[other] = new;
+        other
+    }
+
+    /// Appends exactly `samples` to `pcm`, to be heard from `now` on.
+    pub fn pull(&mut self, now: Duration, samples: usize, pcm: &mut Vec<i16>) -> Pulled {
+        let now = self.clock.tick(clock::since(now), samples, self.rate);
+        self.skip(now);
+        self.pace(now, samples);
+        let mut pulled = Pulled::default();
+        let (mut done, memory) = (0, clock::samples(pace::MEMORY, self.rate));
+        while done < samples {
+            if self.line.waiting() == 0 {
+                self.supply(pace::Moment { now, done, samples });
+            }
+            let (count, kind) = self.line.take(samples - done, memory, pcm);
+            match kind {
+                Kind::Sound => pulled.sound += count,
+                Kind::Concealed => pulled.concealed += count,
+                Kind::Noise => pulled.noise += count,
+                Kind::Silence => pulled.silence += count,
+            }
+            done += count;
+        }
+        self.rest = self.rest.saturating_sub(samples);
+        self.account(pulled);
+        pulled
+    }
+
+    fn account(&mut self, pulled: Pulled) {
+        let stats = &mut self.stats;
+        stats.samples += (pulled.sound + pulled.concealed + pulled.noise + pulled.silence) as u64;
+        stats.concealed += pulled.concealed as u64;
+        stats.noise += pulled.noise as u64;
+        stats.silence += pulled.silence as u64;
+    }
+
+    /// Gives so many samples per second from now on. What was decoded and not yet pulled is left out, which is less
+    /// than a packet.
+    pub fn set_rate(&mut self, rate: u32) {
+        let rate = rate.clamp(*RATES.start(), *RATES.end());
+        if self.rate == rate {
+            return;
+        }
+        self.rate = rate;
+        self.line.clear();
+        self.decoders.clear();
+        self.current = 0;
+        self.rest = 0;
+    }
+
+    /// Another source speaks from now on (a new SSRC): its numbers and times have nothing to do with those before.
+    pub fn restart(&mut self) {
+        self.source = Source::default();
+        self.forget();
+    }
+
+    /// Forgets what belongs to a count that has ended. What waits on the line is still heard.
+    fn forget(&mut self) {
+        self.stats.restarts += 1;
+        self.queue.clear();
+        self.delay.restart();
+        self.state = State::Idle;
+        self.next = i64::MIN;
+        self.filled = 0;
+        self.given_up = false;
+    }
+
+    /// What it did so far.
+    pub fn stats(&self) -> Stats {
+        let micros = |nanoseconds: i64| u32::try_from(nanoseconds / 1000).unwrap_or(0);
+        Stats { target_us: micros(self.target()), ..self.stats }
+    }
+}

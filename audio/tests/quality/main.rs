@@ -1,0 +1,45 @@
+//! How playout sounds on networks that are not clean, beside the simplest buffer there is.
+
+mod fixed;
+mod measure;
+mod network;
+mod speech;
+
+use telex_audio::codec::Encoding;
+
+use network::{CLEAN, MS, Trace};
+
+const TRACES: &[Trace] = &[
+    CLEAN,
+    Trace { name: "jitter 20 ms", jitter: 20 * MS, ..CLEAN },
+    Trace { name: "jitter 60 ms", jitter: 60 * MS, ..CLEAN },
+    Trace { name: "jitter 100 ms", jitter: 100 * MS, ..CLEAN },
+    Trace { name: "reordering 50 ms", jitter: 50 * MS, ordered: false, ..CLEAN },
+    Trace { name: "loss 1 %", loss: 10, ..CLEAN },
+    Trace { name: "loss 5 %", loss: 50, ..CLEAN },
+    Trace { name: "loss 10 %", loss: 100, ..CLEAN },
+    Trace { name: "loss 20 %", loss: 200, ..CLEAN },
+    Trace { name: "loss 5 %, by 4", loss: 50, burst: 4, ..CLEAN },
+    Trace { name: "loss 5 %, jitter 40 ms", loss: 50, jitter: 40 * MS, ..CLEAN },
+    Trace { name: "wifi, calm", jitter: 5 * MS, holdups: Some((5000, 150)), ..CLEAN },
+    Trace { name: "wifi, busy", jitter: 10 * MS, holdups: Some((1000, 200)), ..CLEAN },
+    Trace { name: "silence not sent", jitter: 10 * MS, dtx: true, ..CLEAN },
+    Trace { name: "packets of 60 ms", jitter: 20 * MS, packet: 60, ..CLEAN },
+    Trace { name: "an hour, +200 ppm", seconds: 3600, jitter: 5 * MS, drift: 200, ..CLEAN },
+    Trace { name: "an hour, -200 ppm", seconds: 3600, jitter: 5 * MS, drift: -200, ..CLEAN },
+];
+
+#[test]
+fn table() {
+    let mut table = String::from(measure::HEAD);
+    for encoding in [Encoding::Pcmu, Encoding::G722] {
+        for trace in TRACES {
+            // Speech of an hour takes long to make; the codec makes no difference to the clocks.
+            if trace.seconds > 600 && encoding != Encoding::Pcmu {
+                continue;
+            }
+            table += &measure::row(encoding, trace);
+        }
+    }
+    println!("{table}");
+}

@@ -1,0 +1,261 @@
+//! Codecs that the parties do not share, and keys that they press.
+
+use telex_audio::codec::Encoding;
+
+use super::*;
+use crate::border::{NotRecorded, RecordOrder, RecordWhat, SoundWay};
+use crate::config::DigitsBy;
+use crate::event::{DigitBy, Side};
+use crate::mediactl::{
+    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingId, RecordingSpec, RoomSpec,
+};
+
+/// Alice has PCMU and events only, bob PCMA only.
+const PCMU: &str = "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 0 101\n\
+a=rtpmap:101 telephone-event/8000\n";
+const PCMA: &str = "v=0\no=- 2 2 IN IP4 10.0.0.2\ns=-\nc=IN IP4 10.0.0.2\nt=0 0\nm=audio 6000 RTP/AVP 8\n";
+
+fn configured(change: impl FnOnce(&mut Config)) -> World {
+    let mut config = Config::default();
+    config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
+    config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
+    config.codecs = vec![Encoding::Pcmu, Encoding::Pcma];
+    change(&mut config);
+    World::with(config)
+}
+
+fn info(answered: &Message, cseq: u32, kind: &str, body: &str) -> String {
+    let octets = body.len() + body.matches('\n').count();
+    let request = inside(answered, "INFO", cseq, "");
+    let head = request.trim_end();
+    format!("{head}\nContent-Type: {kind}\nContent-Length: {octets}\n\n{body}")
+}
+
+impl World {
+    /// The last wanted states of alice's leg and bob's.
+    fn both(&self) -> (LegSpec, LegSpec) {
+        let last = |wanted: u64| {
+            self.out.iter().rev().find_map(|action| match action {
+                Action::Media { command: MediaCommand::PutLeg { leg: LegId(id), spec, .. }, .. }
+                    if *id == wanted =>
+                {
+                    Some((**spec).clone())
+                }
+                _ => None,
+            })
+        };
+        let ids = self.out.iter().filter_map(|action| match action {
+            Action::Media { command: MediaCommand::PutLeg { leg, .. }, .. } => Some(leg.0),
+            _ => None,
+        });
+        let (first, second) = (ids.clone().min().unwrap(), ids.max().unwrap());
+        (last(first).unwrap(), last(second).unwrap())
+    }
+
+    fn digit(&mut self, leg: u64, digit: char) {
+        let (leg, how) = (LegId(leg), DigitHeard::InBand);
+        let report = MediaReport::Digit { leg, rev: 1, digit, duration_ms: 120, how };
+        self.input(Input::Media { shard: ShardId(0), report });
+    }
+}
+
+fn described(message: &Message) -> String {
+    let body = String::from_utf8_lossy(message.body()).into_owned();
+    body.lines().filter(|line| line.starts_with("m=")).map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[test]
+fn parties_without_a_common_codec_are_turned_into_each_other() {
+    let mut world = configured(|_| {});
+    world.send(ALICE, &invite("bob", "", PCMU));
+    let asked = world.only("INVITE");
+    assert_eq!(described(&asked), "m=audio 10002 RTP/AVP 0 101 8");
+    world.send(BOB, &respond(&asked, "200 OK", "", PCMA));
+    let (alice, bob) = world.both();
+    assert_eq!(described(&world.only("SIP/2.0 200")), "m=audio 10000 RTP/AVP 0 101");
+    assert_eq!((alice.audio.unwrap().number, bob.audio.unwrap().number), (0, 8));
+    assert!(alice.accept.iter().all(|accepted| accepted.forward.is_none()), "{:?}", alice.accept);
+    assert!(alice.accept.iter().any(|accepted| accepted.payload.number == 0));
+    assert_eq!((alice.digits.way, bob.digits.way), (DigitWay::Events, DigitWay::Tones));
+    assert!(bob.digits.tones, "bob's tones become events for alice");
+}
+
+#[test]
+fn without_transcoding_they_cannot_talk() {
+    let mut world = configured(|config| config.transcode = false);
+    world.send(ALICE, &invite("bob", "", PCMU));
+    let asked = world.only("INVITE");
+    assert_eq!(described(&asked), "m=audio 10002 RTP/AVP 0 101");
+    world.send(BOB, &respond(&asked, "200 OK", "", PCMA));
+    let alice = world.sent().into_iter().find(|(to, _)| to.to_string() == ALICE).unwrap().1;
+    assert!(alice.status().unwrap().code() >= 400);
+}
+
+#[test]
+fn a_phone_is_kept_to_its_codecs() {
+    let only = Some(vec![Encoding::Pcma]);
+    let mut world = configured(|config| {
+        config.phones.get_mut("bob").unwrap().codecs = only.clone();
+    });
+    world.send(ALICE, &invite("bob", "", OFFER));
+    assert_eq!(described(&world.only("INVITE")), "m=audio 10002 RTP/AVP 8 101");
+    let mut world = configured(|config| {
+        config.phones.get_mut("alice").unwrap().codecs = only;
+    });
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let asked = world.only("INVITE");
+    assert_eq!(described(&asked), "m=audio 10002 RTP/AVP 8 101 0");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    assert_eq!(described(&world.only("SIP/2.0 200")), "m=audio 10000 RTP/AVP 8 101");
+}
+
+#[test]
+fn a_digit_by_info_is_pressed_into_the_other_party() {
+    let mut world = World::new();
+    let (answered, _) = talking(&mut world);
+    world.send(ALICE, &info(&answered, 2, "application/dtmf-relay", "Signal=5\nDuration=120\n"));
+    let (_, bob) = world.both();
+    assert_eq!((bob.presses.first, &bob.presses.keys[..]), (0, &[Press { digit: '5', ms: 120 }][..]));
+    world.only("SIP/2.0 200");
+    let told = Event::Digit {
+        call: 1,
+        side: Side::Caller,
+        key: '5',
+        length: Duration::from_millis(120),
+        by: DigitBy::Info,
+    };
+    assert!(world.events.contains(&told));
+    let pressed = MediaReport::Pressed { leg: LegId(2), rev: 3, next: 1 };
+    world.input(Input::Media { shard: ShardId(0), report: pressed });
+    world.send(ALICE, &info(&answered, 3, "application/dtmf", "#"));
+    let (_, bob) = world.both();
+    assert_eq!((bob.presses.first, bob.presses.keys.len()), (1, 1));
+    assert_eq!(bob.presses.keys[0].digit, '#');
+}
+
+#[test]
+fn an_info_that_is_no_digit_is_answered_for_what_it_is() {
+    let mut world = World::new();
+    let (answered, _) = talking(&mut world);
+    world.send(ALICE, &inside(&answered, "INFO", 2, ""));
+    world.only("SIP/2.0 200");
+    world.send(ALICE, &info(&answered, 3, "text/plain", "5"));
+    let refused = world.only("SIP/2.0 415");
+    assert!(refused.has_token(crate::sip::HeaderName::Accept, "application/dtmf-relay"));
+    world.send(ALICE, &info(&answered, 4, "application/dtmf-relay", "Signal=x\n"));
+    world.only("SIP/2.0 400");
+    let package =
+        info(&answered, 5, "application/x", "5").replace("Content-Type", "Info-Package: x\nContent-Type");
+    world.send(ALICE, &package);
+    world.only("SIP/2.0 469");
+    assert!(!world.events.iter().any(|event| matches!(event, Event::Digit { .. })));
+}
+
+#[test]
+fn a_phone_that_wants_info_is_told_by_info() {
+    let mut world = configured(|config| config.phones.get_mut("bob").unwrap().digits = DigitsBy::Info);
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let (alice, bob) = world.both();
+    assert!(alice.digits.report && !bob.digits.report);
+    assert_eq!(bob.digits.way, DigitWay::Nothing);
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    world.digit(1, '7');
+    let told = world.only("INFO");
+    assert_eq!(told.body(), b"Signal=7\r\nDuration=120\r\n");
+    world.send(BOB, &respond(&told, "200 OK", "", ""));
+    world.send(ALICE, &info(&answered, 2, "application/dtmf-relay", "Signal=8\n"));
+    let sent = world.sent();
+    let told = sent.iter().find(|(to, _)| to.to_string() == BOB).unwrap();
+    assert!(told.1.body().starts_with(b"Signal=8\r\n"));
+    world.send(BOB, &respond(&told.1, "200 OK", "", ""));
+    world.send(ALICE, &inside(&answered, "BYE", 3, ""));
+    world.pass(Duration::from_secs(40));
+}
+
+fn foreseen(world: &mut World, from: &str, to: &str) -> ControlReply {
+    let request = Control::Codecs { from: from.into(), to: to.into() };
+    world.input(Input::Control { id: ControlId(7), request });
+    match world.out.pop() {
+        Some(Action::Reply { reply, .. }) => reply,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_call_would_use_is_what_it_uses() {
+    let mut world = configured(|_| {});
+    let ControlReply::Codecs(plan) = foreseen(&mut world, "alice", "bob") else { panic!() };
+    assert_eq!((plan.caller.named, plan.callee.named), (None, None));
+    assert_eq!(plan.there, SoundWay::Untouched { codec: "PCMU/8000".into() });
+    world.send(ALICE, &invite("bob", "", PCMU));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", PCMA));
+    world.sent();
+    world.now += Duration::from_secs(30);
+    let ControlReply::Codecs(plan) = foreseen(&mut world, "alice", "bob") else { panic!() };
+    assert_eq!(plan.caller.named.as_deref(), Some("PCMU/8000 telephone-event/8000"));
+    assert_eq!(plan.callee.ago, Some(Duration::from_secs(30)));
+    assert_eq!(plan.offered, "PCMU/8000 telephone-event/8000 PCMA/8000");
+    assert_eq!((&*plan.answer, &*plan.answered), ("PCMA/8000", "PCMU/8000 telephone-event/8000"));
+    let turned = |from: &str, to: &str| SoundWay::Transcoded { from: from.into(), to: to.into() };
+    assert_eq!(plan.there, turned("PCMU/8000", "PCMA/8000"));
+    assert_eq!(plan.back, turned("PCMA/8000", "PCMU/8000"));
+    let carol = ControlReply::NoSuchPhone { extension: "carol".into() };
+    assert_eq!(foreseen(&mut world, "alice", "carol"), carol);
+}
+
+impl World {
+    fn record(&mut self, order: RecordOrder) -> ControlReply {
+        self.input(Input::Control { id: ControlId(8), request: Control::Record { call: 1, order } });
+        let reply = self.out.iter().rposition(|action| matches!(action, Action::Reply { .. })).unwrap();
+        match self.out.remove(reply) {
+            Action::Reply { reply, .. } => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the room of the call is to be.
+    fn room(&self) -> RoomSpec {
+        let spec = self.out.iter().rev().find_map(|action| match action {
+            Action::Media { command: MediaCommand::PutRoom { spec, .. }, .. } => Some(spec.clone()),
+            _ => None,
+        });
+        spec.unwrap()
+    }
+}
+
+#[test]
+fn a_call_is_recorded_by_order() {
+    let mut world = World::new();
+    let start = RecordOrder::Start(RecordWhat::Stereo);
+    assert_eq!(world.record(start), ControlReply::NoSuchCall { call: 1 });
+    talking(&mut world);
+    let recording = RecordingId(256);
+    assert_eq!(world.record(start), ControlReply::Recording { call: 1, recording });
+    let what = Recorded::Stereo { left: LegId(1), right: LegId(2) };
+    let spec = RecordingSpec { id: recording, what, rate: 8000, paused: false };
+    assert_eq!(world.room().recordings, [spec]);
+    let refused = |why| ControlReply::NotRecorded { call: 1, why };
+    assert_eq!(world.record(start), refused(NotRecorded::Already));
+    world.record(RecordOrder::Pause);
+    assert_eq!(world.room().recordings, [RecordingSpec { paused: true, ..spec }]);
+    world.record(RecordOrder::Resume);
+    assert_eq!(world.room().recordings, [spec]);
+    assert_eq!(world.record(RecordOrder::Stop), ControlReply::Recording { call: 1, recording });
+    assert_eq!(world.room().recordings, []);
+    assert_eq!(world.record(RecordOrder::Stop), refused(NotRecorded::NotRecording));
+    let again = ControlReply::Recording { call: 1, recording: RecordingId(257) };
+    assert_eq!(world.record(RecordOrder::Start(RecordWhat::Callee)), again);
+}
+
+#[test]
+fn nothing_is_recorded_before_the_answer() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let why = NotRecorded::NotAnswered;
+    let reply = world.record(RecordOrder::Start(RecordWhat::Mixed));
+    assert_eq!(reply, ControlReply::NotRecorded { call: 1, why });
+}
