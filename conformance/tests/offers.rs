@@ -1,10 +1,11 @@
 //! The examples of RFC 4317 and of RFC 3264 section 10, with the exchange as one of the two.
 //!
 //! A row of `offers.tsv` is one description: who gives it and its streams as the RFC has them, or the file of RFC 3264
-//! that has it. The first of two rows is an offer, the second its answer. Ports of the exchange are its own, addresses are
-//! numbers, `nowhere` is 0.0.0.0. The exchange wants what the RFC's description names, and what it says must have the RFC's
-//! streams in the RFC's places, with the same formats and directions. It has media for one audio stream, and keeps the
-//! numbers of the offer. Where it therefore says something else, or the party has to, that stands in the last column.
+//! that has it. The first of two rows is an offer, the second its answer. Ports of the exchange are its own, addresses
+//! are numbers, `nowhere` is 0.0.0.0. The exchange wants what the RFC's description names, and what it says must have
+//! the RFC's streams in the RFC's places, with the same formats and directions. It has media for one audio stream, and
+//! keeps the numbers of the offer. Where it therefore says something else, or the party has to, that stands in the last
+//! column.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
