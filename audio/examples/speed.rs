@@ -44,7 +44,7 @@ fn codec(encoding: Encoding) {
     let frame = encoder.rate() as usize / 50;
     let (mut payload, mut back) = (Vec::new(), Vec::new());
     let (mut encode, mut decode, mut lost) = (f64::MAX, f64::MAX, f64::MAX);
-    let mut time = |least: &mut f64, work: &mut dyn FnMut()| {
+    let time = |least: &mut f64, work: &mut dyn FnMut()| {
         let start = Instant::now();
         work();
         *least = least.min(start.elapsed().as_secs_f64() * 1e9 / frame as f64);
