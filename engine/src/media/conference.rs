@@ -231,7 +231,8 @@ impl Conference {
         let group = match leg.place {
             Place::Shared { group } => group,
             Place::Own { alike } if alike >= SHARES_AFTER => {
-                let like = |shared: &Option<Shared>| shared.as_ref().is_some_and(|s| s.outlet.is_like(outlet));
+                let like =
+                    |shared: &Option<Shared>| shared.as_ref().is_some_and(|s| s.outlet.is_like(outlet));
                 match self.shared.iter().position(like) {
                     Some(group) => group,
                     None => self.open(outlet.as_ref().clone()),

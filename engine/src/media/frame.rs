@@ -63,7 +63,13 @@ impl Room {
     }
 
     /// Each leg hears all others.
-    fn mix(&mut self, now: Instant, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch, out: &mut MediaOut) {
+    fn mix(
+        &mut self,
+        now: Instant,
+        legs: &mut Slots<LegKey, Leg>,
+        scratch: &mut Scratch,
+        out: &mut MediaOut,
+    ) {
         if let Some(conference) = &mut self.conference {
             conference.frame(now, &self.legs, legs, scratch, out);
         }

@@ -51,7 +51,13 @@ impl Tones {
     fn new(rate: u32) -> Option<Self> {
         let to = if rate == 8000 { 8000 } else { 16_000 };
         let (pcm, held) = (Vec::new(), Vec::new());
-        Some(Self { converter: Converter::new(rate, to), detector: Detector::new(to)?, pcm, hides: false, held })
+        Some(Self {
+            converter: Converter::new(rate, to),
+            detector: Detector::new(to)?,
+            pcm,
+            hides: false,
+            held,
+        })
     }
 
     /// Looks at a frame, and takes out of it what shall not be heard.

@@ -16,6 +16,7 @@ use super::latch::{Latch, Source, Stream};
 use super::out::PacketArena;
 use super::outlet::Outlet;
 use super::player::Player;
+use super::quality;
 use super::reception::{Reception, Verdict};
 use super::view::LegView;
 use super::{LegKey, RoomKey};
@@ -420,7 +421,7 @@ impl Leg {
     /// What the leg carried so far.
     pub(super) fn stats(&self) -> LegStats {
         let played = self.played();
-        LegStats {
+        let mut stats = LegStats {
             received: self.reception.received(),
             received_octets: self.reception.octets(),
             sent: self.egress.sent(),
@@ -431,13 +432,17 @@ impl Leg {
             unknown: self.faults.protocol + self.faults.header + self.faults.payload_type,
             faults: self.faults,
             remote_fraction_lost: self.control.fraction_lost,
+            remote_lost: self.control.lost,
+            remote_jitter_us: self.control.jitter_us(self.clock()),
             round_trip_us: self.control.round_trip_us,
             playout_delay_ms: played.delay_ms,
             played_ms: played.ms,
             concealed_ms: played.concealed_ms,
             late: played.late,
             ..LegStats::default()
-        }
+        };
+        quality::score(&mut stats, self.spec.audio.and_then(|audio| audio.encoding));
+        stats
     }
 
     /// What there is to know about it.

@@ -23,6 +23,7 @@ mod leg;
 mod out;
 mod outlet;
 mod player;
+mod quality;
 mod reception;
 mod ring;
 mod room;

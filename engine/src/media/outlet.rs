@@ -30,10 +30,7 @@ pub(super) struct Outlet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due<'a> {
     /// A packet of so many units.
-    Packet {
-        units: u32,
-        payload: &'a [u8],
-    },
+    Packet { units: u32, payload: &'a [u8] },
     /// Nothing, for so many units.
     Nothing { units: u32 },
 }
@@ -114,7 +111,9 @@ impl Outlet {
     /// Whether it produces the same octets as another from the same samples, but for the number of the payload type, and
     /// at the same moments.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        let kind = |o: &Self| (o.payload.encoding, o.payload.settings, o.payload.clock, o.rate(), o.samples, o.pending.len());
+        let kind = |o: &Self| {
+            (o.payload.encoding, o.payload.settings, o.payload.clock, o.rate(), o.samples, o.pending.len())
+        };
         kind(self) == kind(other)
     }
 

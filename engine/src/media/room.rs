@@ -178,7 +178,12 @@ impl Room {
             let Some(leg) = legs.get(key) else { continue };
             let (wanted, heard) = self.wants(key, leg, legs);
             assert_eq!(leg.intake.is_some(), wanted, "{:?} is decoded when it must be", leg.id);
-            assert_eq!(leg.outlet.is_some(), leg.needs_outlet(heard), "{:?} is spoken to when it must be", leg.id);
+            assert_eq!(
+                leg.outlet.is_some(),
+                leg.needs_outlet(heard),
+                "{:?} is spoken to when it must be",
+                leg.id
+            );
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::control::Control;
-use super::latch::Stream;
 use super::keypad::Key;
 use super::keys;
+use super::latch::Stream;
 use super::leg::{Heard, Leg, Listener, Via};
 use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
@@ -214,7 +214,8 @@ impl MediaShard {
     fn pass_on(&mut self, now: Instant, key: LegKey, heard: &Heard<'_>, out: &mut MediaOut) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         let via = if heard.fate.forward.is_some() { Via::Forward } else { Via::Decode };
-        let sound = heard.fate.kind == Content::Speech && (via == Via::Forward || heard.fate.encoding.is_some());
+        let sound =
+            heard.fate.kind == Content::Speech && (via == Via::Forward || heard.fate.encoding.is_some());
         if sound && leg.via != via {
             leg.via = via;
             let room = leg.room;
@@ -331,6 +332,7 @@ impl MediaShard {
     fn report(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         leg.report(now, false, &mut out.packets);
+        out.reports.push(MediaReport::Carried { leg: leg.id, stats: leg.stats() });
         if let Some(room) = self.rooms.get_mut(leg.room) {
             let at = Control::next(now, &mut room.rng, false);
             leg.report_timer = Some(self.timers.arm(at, Wake::Report(key)));
@@ -519,7 +521,12 @@ impl MediaShard {
             assert_eq!(self.room_names.get(&room.id), Some(&key), "{:?} is found by name", room.id);
             room.check(&self.legs);
             let wanted = room.is_served(&self.legs);
-            assert_eq!(self.ring.serves(room.phase, key), wanted, "{:?} is served while it needs it", room.id);
+            assert_eq!(
+                self.ring.serves(room.phase, key),
+                wanted,
+                "{:?} is served while it needs it",
+                room.id
+            );
             served += usize::from(wanted);
         }
         assert_eq!(self.ring.check(), served, "no room is served after its end");

@@ -4,8 +4,8 @@ use telex_audio::codec::Encoding;
 use telex_audio::dtmf::Event;
 use telex_audio::mix::Mix;
 
-use super::dialer::{Sound, Way};
 use super::conference::Place;
+use super::dialer::{Sound, Way};
 use super::egress::{Egress, Made};
 use super::intake::{Intake, Played};
 use super::leg::{Leg, Via};
