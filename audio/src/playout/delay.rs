@@ -24,8 +24,8 @@ const PIECE: i64 = 500_000_000;
 /// Weight of a packet at first. One of at least [`HEAVY`] makes all lighter.
 const LIGHT: u32 = 1 << 12;
 const HEAVY: u32 = 1 << 18;
-/// Before anything is known, as if a few packets had come so late.
-const EXPECTED: (usize, u32) = (9, 3);
+/// Before anything is known, as if a packet had come so late.
+const EXPECTED: usize = 9;
 
 /// What is known about the way packets come.
 #[derive(Clone, Debug)]
@@ -46,16 +46,15 @@ pub(super) struct Delay {
 
 impl Default for Delay {
     fn default() -> Self {
-        let (class, packets) = EXPECTED;
         let mut classes = vec![0; CLASSES];
-        classes[class] = packets * LIGHT;
+        classes[EXPECTED] = LIGHT;
         let mut delay = Self {
             base: None,
             fastest: [i64::MAX; PIECES],
             piece: 0,
             piece_began: 0,
             classes,
-            total: u64::from(packets * LIGHT),
+            total: u64::from(LIGHT),
             weight: LIGHT,
             target: 0,
         };
