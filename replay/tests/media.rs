@@ -27,6 +27,7 @@ fn plan(seed: u64, calls: usize) -> Plan {
 /// Rings beside all machines.
 struct Rings {
     policy: MediaPolicy,
+    before: MediaPolicy,
     memory: usize,
     signalling: Recorder,
     media: BTreeMap<ShardId, MediaRecorder>,
@@ -34,6 +35,8 @@ struct Rings {
     now: Instant,
     /// Packets that were told.
     packets: usize,
+    /// After so many of them everything is kept.
+    loud_from: usize,
     /// Calls that have ended.
     ended: Vec<u64>,
     /// What was kept at the end.
@@ -42,14 +45,20 @@ struct Rings {
 
 impl Rings {
     fn run(plan: &Plan, policy: MediaPolicy, memory: usize) -> Self {
+        Self::run_changing(plan, policy, memory, usize::MAX)
+    }
+
+    fn run_changing(plan: &Plan, policy: MediaPolicy, memory: usize, loud_from: usize) -> Self {
         let mut rings = Self {
             policy,
+            before: policy,
             memory,
             signalling: Recorder::new(32 << 20),
             media: BTreeMap::new(),
             largest: 0,
             now: Instant::ZERO,
             packets: 0,
+            loud_from,
             ended: Vec::new(),
             kept: Vec::new(),
         };
@@ -93,11 +102,19 @@ impl Watch for Rings {
         let new = || MediaRecorder::new(self.policy, self.memory);
         self.media.entry(shard).or_insert_with(new).before(machine, now, input);
         self.packets += usize::from(matches!(input, MediaInput::Packet { .. }));
+        if self.packets == self.loud_from {
+            self.loud_from = usize::MAX;
+            self.policy = MediaPolicy::All;
+        }
     }
 
     fn after_media(&mut self, shard: ShardId, machine: &mut MediaShard, out: &MediaOut) {
         if let Some(recorder) = self.media.get_mut(&shard) {
             recorder.after(out, machine.deadline());
+            if self.policy != self.before {
+                recorder.change(self.policy, self.memory);
+                self.before = self.policy;
+            }
             self.largest = self.largest.max(recorder.octets());
         }
     }
@@ -210,6 +227,23 @@ fn the_ring_wraps_in_the_memory_it_has() {
     identical(&last);
     assert!(!last.media.is_empty());
     assert!(rings.cut(Wanted::Call(rings.ended[0])).media.is_empty());
+}
+
+#[test]
+fn a_change_of_the_policy_holds_from_then_on() {
+    let mut plan = plan(11, 12);
+    plan.exchange.shards = 1;
+    let rings = Rings::run_changing(&plan, MediaPolicy::Headers, 8 << 20, 400);
+    let all = rings.cut(Wanted::All);
+    assert!(all.header.notes.is_empty(), "{:?}", all.header.notes);
+    let tallies = identical(&all);
+    assert_eq!(count(&tallies, "packets") + count(&tallies, "packets without payload"), rings.packets as u64);
+    let mute = count(&tallies, "packets without payload");
+    assert!((100..=400).contains(&mute), "{mute}");
+    // Nothing is left out any more once everything is kept.
+    let kinds: Vec<_> = all.media[0].entries().map(|entry| entry.told.kind()).collect();
+    let last = kinds.iter().rposition(|kind| *kind == "packets without payload").unwrap();
+    assert!(kinds[last..].iter().filter(|kind| **kind == "packets").count() > 100);
 }
 
 /// The place of the first RTP packet that one leg sent with sound, in a file.

@@ -16,7 +16,7 @@ use telex_engine::mediactl::{
 };
 use telex_engine::rng::Seed;
 use telex_engine::time::Instant;
-use telex_replay::{MediaPolicy, MediaRecorder};
+use telex_replay::{MediaPolicy, MediaRecorder, MediaRefusal};
 
 /// Counts what this thread allocates.
 struct Counting;
@@ -170,8 +170,24 @@ fn nothing_is_allocated_but_for_states_once_the_ring_has_gone_round() {
     }
 }
 
+#[test]
+fn a_machine_with_too_many_calls_is_not_recorded_and_says_so() {
+    let refusal = |calls, memory| {
+        let mut recorded = Recorded::new(calls, Some(MediaRecorder::new(MediaPolicy::Headers, memory)));
+        // A state is written when the one before has been followed by enough.
+        while recorded.number < 2000 && recorded.recorder.as_ref().is_some_and(|r| r.refusal().is_none()) {
+            recorded.frame();
+        }
+        let recorder = recorded.recorder.take().unwrap();
+        assert!(recorder.octets() <= memory, "{}", recorder.octets());
+        recorder.refusal()
+    };
+    assert_eq!(refusal(20, 1 << 20), None);
+    assert_eq!(refusal(200, 256 << 10), Some(MediaRefusal::TooSmall));
+    assert_eq!(refusal(6000, 64 << 20), Some(MediaRefusal::TooMuch));
+}
+
 /// Nanoseconds of `work` per unit: the median of many rounds, and the longest.
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a measurement of real time")]
 fn measure(rounds: usize, units: f64, mut work: impl FnMut()) -> [f64; 2] {
     let mut rounds: Vec<f64> = (0..rounds)
         .map(|_| {

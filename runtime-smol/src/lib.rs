@@ -21,6 +21,7 @@ mod log;
 mod media;
 mod poll;
 mod record;
+mod recordings;
 mod sound;
 mod store;
 

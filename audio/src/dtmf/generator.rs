@@ -102,10 +102,11 @@ impl Generator {
     /// The key that is down goes up. It sounds as long as the convention says at least.
     pub fn release(&mut self) {
         let least = self.samples(u32::from(self.convention.on));
-        if let Some(key) = self.waiting.back_mut() {
+        for key in &mut self.waiting {
             key.length.get_or_insert(least);
-        } else if let Some(key) = &mut self.sounding {
-            key.length.get_or_insert(least.max(key.played + self.rate * EDGE_MS / 1000));
+        }
+        if let Some(key) = &mut self.sounding {
+            key.length.get_or_insert(least.max(key.played.saturating_add(self.rate * EDGE_MS / 1000)));
         }
     }
 

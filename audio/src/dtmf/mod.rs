@@ -2,6 +2,7 @@
 //! (RFC 4733).
 
 mod detector;
+pub mod events;
 mod generator;
 mod spectrum;
 

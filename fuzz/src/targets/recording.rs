@@ -51,6 +51,9 @@ pub(crate) fn check(octets: &[u8]) {
         }
     };
     assert!(recording.torn.as_ref().is_none_or(|torn| torn.offset <= file.len() as u64));
+    for track in &recording.media {
+        assert_eq!(track.entries().count(), track.len());
+    }
     // A state that was made up may be anything: that it can be read says nothing.
     let machine = recording.checkpoint.machine();
     if how != 2 {

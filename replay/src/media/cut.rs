@@ -266,6 +266,7 @@ impl Cutter {
                     | MediaReport::Digit { leg, .. }
                     | MediaReport::Pressed { leg, .. }
                     | MediaReport::Played { leg, .. }
+                    | MediaReport::Carried { leg, .. }
                     | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),
                     MediaReport::Recorded { room, .. } => part.rooms.contains(room),
                 }
@@ -296,5 +297,120 @@ impl Cutter {
             notes.push("media is kept from a later moment than the call's beginning".to_owned());
         }
         (self.track, notes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use telex_engine::mediactl::{Accepted, Kind, LegSpec, Payload, PortId, RoomMode, RoomSpec, ShardId};
+    use telex_engine::rng::Seed;
+
+    use super::super::{MediaPolicy, MediaRecorder, MediaReplayer};
+    use super::*;
+
+    /// A machine and its recorder.
+    struct Recorded {
+        machine: MediaShard,
+        recorder: MediaRecorder,
+        now: u64,
+    }
+
+    impl Recorded {
+        fn new() -> Self {
+            let machine = MediaShard::new(ShardId(0), Seed::from_number(1));
+            Self { machine, recorder: MediaRecorder::new(MediaPolicy::All, 1 << 20), now: 0 }
+        }
+
+        /// Tells the machine; the recorder learns of what came of it, or of nothing.
+        fn tell(&mut self, input: MediaInput<'_>, truly: bool) -> usize {
+            self.now += 20;
+            let (now, mut out) = (Instant::from_millis(self.now), MediaOut::new());
+            self.recorder.before(&self.machine, now, &input);
+            self.machine.handle(now, input, &mut out);
+            let sent = out.packets.len();
+            if !truly {
+                out.clear();
+            }
+            self.recorder.after(&out, self.machine.deadline());
+            sent
+        }
+
+        fn room(&mut self, room: u64) {
+            let spec = RoomSpec::new(RoomMode::Echo);
+            self.tell(MediaInput::Command(MediaCommand::PutRoom { room: RoomId(room), rev: 1, spec }), true);
+        }
+
+        fn leg(&mut self, leg: u64, room: u64, port: u16) {
+            let spec = Box::new(LegSpec {
+                remote: Some("192.0.2.1:4000".parse().unwrap()),
+                send: true,
+                receive: true,
+                accept: vec![Accepted {
+                    payload: Payload::opaque(0, 8000),
+                    kind: Kind::Speech,
+                    forward: Some(0),
+                }],
+                latch: 1,
+                ..LegSpec::new(RoomId(room), PortId(port))
+            });
+            self.tell(MediaInput::Command(MediaCommand::PutLeg { leg: LegId(leg), rev: 1, spec }), true);
+        }
+
+        /// A packet from near the party, in sequence.
+        fn packet(&mut self, port: u16, truly: bool) -> usize {
+            let remote: SocketAddr = "192.0.2.1:4002".parse().unwrap();
+            let sequence = (self.now / 20) as u8;
+            let mut bytes = [0x80, 0, 0, sequence, 0, 0, 0, sequence, 0, 0, 0, 7, 1, 2, 3];
+            self.tell(MediaInput::Packet { port, remote, bytes: &mut bytes }, truly)
+        }
+
+        /// Both legs named 1 and 2, cut out; it replays identical whatever the notes say.
+        fn cut(&self) -> (Track, Vec<String>) {
+            let wanted = [LegId(1), LegId(2)].into();
+            let (mut tracks, notes) = tracks(&[self.recorder.kept(ShardId(0))], Some(&wanted)).unwrap();
+            let track = tracks.pop().unwrap();
+            let mut replayer = MediaReplayer::new(&track);
+            let tally = replayer.run().unwrap();
+            assert!(tally.difference.is_none(), "{tally}");
+            (track, notes)
+        }
+    }
+
+    #[test]
+    fn what_was_not_sent_so_is_told() {
+        for truly in [true, false] {
+            let mut recorded = Recorded::new();
+            recorded.room(1);
+            recorded.leg(1, 1, 4);
+            assert_eq!(recorded.packet(4, true), 1);
+            assert_eq!(recorded.packet(4, truly), 1);
+            let (track, notes) = recorded.cut();
+            assert_eq!(track.len(), 4);
+            assert_eq!(notes.len(), usize::from(!truly), "{notes:?}");
+            assert!(truly || notes[0].contains("is not in every octet what was sent"), "{notes:?}");
+        }
+    }
+
+    /// Two calls in one machine are alone in a cut, unless one took over the port of the other.
+    #[test]
+    fn what_another_call_had_to_do_with_it_is_told() {
+        for same in [false, true] {
+            let mut recorded = Recorded::new();
+            recorded.room(1);
+            recorded.leg(1, 1, 4);
+            recorded.room(9);
+            recorded.leg(9, 9, 6);
+            assert_eq!(recorded.packet(6, true), 1);
+            recorded.tell(MediaInput::Command(MediaCommand::DropLeg { leg: LegId(9) }), true);
+            recorded.leg(2, 1, if same { 6 } else { 8 });
+            // What the last leg of a port heard is refused there.
+            assert_eq!(recorded.packet(if same { 6 } else { 8 }, true), usize::from(!same));
+            let (track, notes) = recorded.cut();
+            assert_eq!(track.entries().count(), 4, "room, leg, leg, packet");
+            assert_eq!(notes.len(), usize::from(same), "{notes:?}");
+            assert!(!same || notes[0].contains("depended on other calls"), "{notes:?}");
+        }
     }
 }

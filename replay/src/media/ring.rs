@@ -15,8 +15,8 @@ use crate::ring::Bounded;
 
 /// Segments that the ring is meant to hold.
 const SEGMENTS: usize = 8;
-/// Octets of state that are written down between two packets: more would be heard.
-const LARGEST: usize = 1 << 20;
+/// Octets of state that are written down between two packets, in some 4 ms: more would be heard.
+const LARGEST: usize = 2 << 20;
 /// The state is tried again this long after it was found too large to be kept.
 const RETRY: Duration = Duration::from_secs(60);
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use telex_engine::border::Input;
 use telex_engine::event::Severity;
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
-use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
+use telex_engine::mediactl::{MediaCommand, PortId, RecordingId, ShardId};
 use telex_engine::rng::Seed;
 use telex_engine::time::Instant;
 use telex_replay::{MediaKept, MediaPolicy, MediaRecorder};
@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::PortRange;
 use crate::desk::Desk;
 use crate::poll::{Bell, Poller, Post, Ready};
+use crate::recordings::{Piece, Recordings};
 use ports::Ports;
 
 /// Pairs of ports bound before the exchange is ready, over all shards.
@@ -52,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) record: Option<(MediaPolicy, usize)>,
     /// Where people are told something.
     pub(crate) desk: Option<Desk>,
+    /// Who writes recordings of calls.
+    pub(crate) recordings: Option<Recordings>,
 }
 
 impl Plan {
@@ -143,6 +146,9 @@ struct Worker {
     /// It was told that nothing is being kept.
     refused: bool,
     desk: Option<Desk>,
+    recordings: Option<Recordings>,
+    /// Whose piece was written. Apart from the orders, which end when nobody else can give any.
+    written: (Post<RecordingId>, Receiver<RecordingId>),
 }
 
 impl Worker {
@@ -151,6 +157,7 @@ impl Worker {
         let poller = Poller::new()?;
         let bell = Bell::of(&poller);
         let (post, orders) = Post::new(bell.clone());
+        let written = bell.clone();
         let worker = Self {
             id,
             machine: MediaShard::new(id, plan.seed),
@@ -173,6 +180,8 @@ impl Worker {
                 .map(|(policy, memory)| MediaRecorder::new(policy, memory)),
             refused: false,
             desk: plan.desk.clone(),
+            recordings: plan.recordings.clone(),
+            written: Post::new(written),
         };
         Ok((worker, post))
     }
@@ -228,6 +237,9 @@ impl Worker {
     /// Obeys all waiting orders. False when nobody can command any more.
     fn obey(&mut self) -> bool {
         self.bell.hush();
+        while let Ok(recording) = self.written.1.try_recv() {
+            self.tell(self.clock.now(), MediaInput::Written { recording, pieces: 1 });
+        }
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Command(command)) => self.tell(self.clock.now(), MediaInput::Command(command)),
@@ -284,8 +296,18 @@ impl Worker {
         for io in self.out.io.drain(..) {
             match io {
                 MediaIo::Bind { count } => self.wanted = self.wanted.saturating_add(count),
-                // Signalling asks for no recording yet.
-                MediaIo::Record { .. } | MediaIo::Finish { .. } => {}
+                MediaIo::Record { recording, rate, channels, missing, samples } => {
+                    let post = self.written.0.clone();
+                    let written = move || post.send(recording);
+                    if let Some(recordings) = &self.recordings {
+                        recordings.write(recording, Piece { rate, channels, missing, samples }, written);
+                    }
+                }
+                MediaIo::Finish { recording, missing } => {
+                    if let Some(recordings) = &self.recordings {
+                        recordings.finish(recording, missing);
+                    }
+                }
             }
         }
         self.out.clear();
@@ -337,6 +359,7 @@ mod tests {
         let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
         let first = 62_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
         let plan = Plan {
+            recordings: None,
             shards: 2,
             bind: IpAddr::from([127, 0, 0, 1]),
             first_pair: 0,
@@ -357,5 +380,36 @@ mod tests {
                 assert_eq!(next(&reported), (ShardId(index), expected));
             }
         }
+    }
+
+    #[test]
+    fn what_was_kept_is_handed_out_until_nothing_is_kept_any_more() {
+        let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
+        let first = 56_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
+        let plan = Plan {
+            recordings: None,
+            shards: 2,
+            bind: IpAddr::from([127, 0, 0, 1]),
+            first_pair: 0,
+            ports: PortRange { first, last: first + 599 },
+            seed: Seed::from_number(1),
+            clock: Clock::start(),
+            reports,
+            record: Some((MediaPolicy::Headers, 2 << 20)),
+            desk: None,
+        };
+        let mut shards = start(&plan).unwrap();
+        let patience = Duration::from_secs(20);
+        let kept = shards[1].cut(Seed::from_number(2)).recv_timeout(patience).unwrap();
+        assert!(format!("{kept:?}").contains("ShardId(1)") && format!("{kept:?}").contains("refusal: None"));
+        for (record, some) in [(None, false), (Some((MediaPolicy::All, 1 << 20)), true)] {
+            shards[1].record(record);
+            assert_eq!(shards[1].cut(Seed::from_number(3)).recv_timeout(patience).is_ok(), some);
+        }
+        // It goes on working.
+        let _ = [next(&reported), next(&reported)];
+        shards[1].command(MediaCommand::WantPorts { count: 2 });
+        shards[1].wake();
+        assert_eq!(next(&reported), (ShardId(1), 2));
     }
 }

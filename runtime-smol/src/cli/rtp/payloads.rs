@@ -16,6 +16,8 @@ pub(super) const DYNAMIC: u8 = 96;
 pub(super) enum Meaning {
     /// Sound.
     Sound(Encoding),
+    /// What silence sounds like (RFC 3389), with the clock rate.
+    Noise(u32),
     /// Keys pressed (RFC 4733), with the clock rate.
     Keys(u32),
     /// Something known by name only.
@@ -38,19 +40,23 @@ impl FromStr for Given {
         let number = number.parse().ok().filter(|n| *n < 128).ok_or("payload types are 0 to 127")?;
         let meaning = match Encoding::from_name(name) {
             Some(encoding) => Meaning::Sound(encoding),
-            None => match events(name) {
-                Some(clock) => Meaning::Keys(clock),
-                None => return Err(format!("{name:?} is not known; known are {}, telephone-event", names())),
-            },
+            None => special(name).ok_or_else(|| {
+                format!("{name:?} is not known; known are {}, cn, telephone-event", names())
+            })?,
         };
         Ok(Self { number, meaning })
     }
 }
 
-/// The clock rate of telephone events, if the name is theirs.
-fn events(name: &str) -> Option<u32> {
-    let (name, clock) = name.split_once('/').unwrap_or((name, "8000"));
-    name.eq_ignore_ascii_case("telephone-event").then(|| clock.parse().ok()).flatten()
+/// What is neither sound nor unknown: `telephone-event/8000`, `CN`.
+fn special(text: &str) -> Option<Meaning> {
+    let (name, clock) = text.split_once('/').unwrap_or((text, "8000"));
+    let clock = clock.parse().ok().filter(|clock| *clock > 0)?;
+    match name.to_ascii_lowercase().as_str() {
+        "telephone-event" => Some(Meaning::Keys(clock)),
+        "cn" => Some(Meaning::Noise(clock)),
+        _ => None,
+    }
 }
 
 /// All encodings as people write them: `pcmu, pcma, L16/16000`.
@@ -73,7 +79,7 @@ impl Payloads {
     /// Those of RFC 3551.
     pub(super) fn fixed() -> Self {
         let fixed = Encoding::all().filter_map(|e| Some((e.properties().payload_type?, Meaning::Sound(e))));
-        Self(fixed.collect())
+        Self(fixed.chain([(13, Meaning::Noise(8000))]).collect())
     }
 
     /// Adds what a session description says of its first audio; and where it expects packets.
@@ -85,8 +91,10 @@ impl Payloads {
         {
             let meaning = match Encoding::from_rtpmap(map.name, map.clock, map.channels.into()) {
                 Some(encoding) => Meaning::Sound(encoding),
-                None if map.name.eq_ignore_ascii_case("telephone-event") => Meaning::Keys(map.clock),
-                None => Meaning::Other(format!("{}/{}", map.name, map.clock)),
+                None => {
+                    let name = format!("{}/{}", map.name, map.clock);
+                    special(&name).unwrap_or(Meaning::Other(name))
+                }
             };
             self.0.insert(map.number, meaning);
         }

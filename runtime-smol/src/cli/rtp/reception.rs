@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_source_that_begins_anew_loses_nothing() {
         let mut r = fed(&[0, 1, 3]);
-        let anew = |n| Header { sequence: 20_000 + n, ..header(u32::from(n)) };
+        let anew = |n: u16| Header { sequence: 20_000 + n, ..header(u32::from(n)) };
         r.take(at(50), &anew(0), Some(8000));
         r.take(at(51), &anew(2), Some(8000));
         assert_eq!((r.received(), r.lost(), r.report(0, 0).lost), (5, 2, 1));

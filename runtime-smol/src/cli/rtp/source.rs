@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use telex_audio::codec::{Decoder, Encoding};
 use telex_audio::emodel::{self, Conditions, Impairment};
-use telex_audio::playout::{Packet as Sound, Playout, Settings, Stats};
+use telex_audio::playout::{Content, Packet as Sound, Playout, Settings, Stats};
 use telex_engine::rtp::{Header, Packet};
 
 use super::control::tenths;
@@ -50,16 +50,19 @@ impl Source {
             ticks: 0,
             sounding: false,
         };
-        source.insert(now, encoding, packet);
+        source.insert(now, encoding.into(), packet);
         source
     }
 
-    /// Takes a packet with sound.
-    pub(super) fn sound(&mut self, now: Duration, encoding: Encoding, packet: &Packet<'_>) {
+    /// Takes a packet with sound, or with what silence sounds like.
+    pub(super) fn sound(&mut self, now: Duration, content: Content, packet: &Packet<'_>) {
         self.last = now;
-        // The times of comfort noise say when silence began, which is no jitter, but they are on the clock all the same.
-        self.reception.take(now, &packet.header, Some(encoding.properties().clock));
-        self.insert(now, encoding, packet);
+        let clock = match content {
+            Content::Sound(encoding) => encoding.properties().clock,
+            Content::Noise { clock } => clock,
+        };
+        self.reception.take(now, &packet.header, Some(clock));
+        self.insert(now, content, packet);
     }
 
     /// Takes a packet with something else.
@@ -68,9 +71,9 @@ impl Source {
         self.reception.take(now, header, None);
     }
 
-    fn insert(&mut self, now: Duration, encoding: Encoding, packet: &Packet<'_>) {
+    fn insert(&mut self, now: Duration, content: Content, packet: &Packet<'_>) {
         let Header { sequence, timestamp, marker, .. } = packet.header;
-        let sound = Sound { sequence, timestamp, marker, encoding, payload: packet.payload };
+        let sound = Sound { sequence, timestamp, marker, content, payload: packet.payload };
         // What becomes of it is in the statistics.
         let _ = self.playout.insert(now, sound);
     }

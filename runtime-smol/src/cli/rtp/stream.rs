@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use telex_audio::codec::Encoding;
+use telex_audio::playout::Content;
 use telex_engine::rtp::{self, Compound, ControlPacket, Header, Kind, Packet, TelephoneEvent};
 
 use super::control;
@@ -98,14 +99,12 @@ impl Stream {
 
     fn packet(&mut self, now: Duration, packet: &Packet<'_>, from: SocketAddr, tell: &mut Tell) {
         let header = packet.header;
-        let meaning = match self.payloads.of(header.payload_type) {
-            Some(Meaning::Sound(encoding)) => Ok(*encoding),
-            Some(Meaning::Keys(clock)) => Err(*clock),
+        let content = match self.payloads.of(header.payload_type) {
+            Some(Meaning::Sound(encoding)) => Some(Content::Sound(*encoding)),
+            Some(Meaning::Noise(clock)) => Some(Content::Noise { clock: *clock }),
+            Some(Meaning::Keys(_)) => None,
             other => {
-                let name = match other {
-                    Some(Meaning::Other(name)) => name.as_str(),
-                    _ => "",
-                };
+                let name = if let Some(Meaning::Other(name)) = other { name.as_str() } else { "" };
                 if self.told.insert(header.payload_type) {
                     tell.warn(unknown(header.payload_type, name));
                 }
@@ -117,12 +116,12 @@ impl Stream {
             self.refused.other_source += 1;
             return;
         }
-        match (meaning, &mut self.source) {
-            (Ok(encoding), None) => self.begin(now, encoding, packet, from, tell),
-            (Ok(encoding), Some(source)) => source.sound(now, encoding, packet),
-            // Keys before any sound: there is no stream yet.
-            (Err(_), None) => {}
-            (Err(_), Some(source)) => {
+        match (content, &mut self.source) {
+            (Some(Content::Sound(encoding)), None) => self.begin(now, encoding, packet, from, tell),
+            // A stream begins with sound.
+            (_, None) => {}
+            (Some(content), Some(source)) => source.sound(now, content, packet),
+            (None, Some(source)) => {
                 source.other(now, &header);
                 self.key(packet, tell);
             }
