@@ -13,7 +13,7 @@ const CLASSES: usize = 256;
 /// Longest difference that is a delay. What is above is another route, or a source that paused.
 const RANGE: i64 = CLASS * CLASSES as i64;
 /// In nanoseconds of sound, after which a packet counts 1/e.
-const FORGET: i64 = 20_000_000_000;
+const FORGET: i64 = 15_000_000_000;
 /// What a percent of late packets costs, as nanoseconds of delay.
 const PERCENT: i64 = 50_000_000;
 /// Pieces of time whose fastest packets are remembered, and how long one is.

@@ -138,8 +138,12 @@ fn a_lost_packet_is_concealed_for_as_long_as_it_lasts() {
 fn a_hold_up_loses_nothing() {
     let mut talk = Talk::new(Settings::default());
     talk.go(0..50);
-    (0..3).for_each(|_| drop(talk.pull()));
-    (50..53).for_each(|number| drop(talk.packet(number, usize::from(number) * 160)));
+    (0..3).for_each(|_| {
+        let _ = talk.pull();
+    });
+    (50..53).for_each(|number| {
+        let _ = talk.packet(number, usize::from(number) * 160);
+    });
     talk.go(53..60);
     let stats = talk.playout.stats();
     assert_eq!((stats.lost, stats.late, stats.belated), (0, 0, 1), "{stats:?}");
@@ -257,7 +261,8 @@ fn packets_may_change_in_length_and_encoding() {
         talk.send(number, u32::from(number) * 160, encoding.into(), &[code; 160]);
         talk.pull();
     }
-    assert!(talk.sound().iter().all(|&s| (4900..=5100).contains(&s)));
+    let (least, most) = (talk.sound().iter().min(), talk.sound().iter().max());
+    assert!(least > Some(&4800) && most < Some(&5200), "{least:?} {most:?}");
     assert_eq!((talk.pulled.concealed, talk.playout.stats().lost), (0, 0));
 }
 
@@ -323,10 +328,10 @@ fn the_wait_follows_the_network() {
     // By the index of the packet: how late it is.
     let late = |index: u64| if (500..1000).contains(&index) { index * 37 % 80 } else { 0 };
     let mut events: Vec<(u64, u64)> =
-        (0..4000).map(|index| (index * 20 * MS + late(index) * MS, index)).collect();
+        (0..6000).map(|index| (index * 20 * MS + late(index) * MS, index)).collect();
     events.sort_unstable();
     let mut events = events.into_iter().peekable();
-    for pull in 0..4000 {
+    for pull in 0..6000 {
         let now = (pull * 20 + 10) * MS;
         while let Some((arrival, index)) = events.next_if(|(arrival, _)| *arrival <= now) {
             let packet = Packet {
@@ -349,7 +354,7 @@ fn the_wait_follows_the_network() {
         targets[560],
         targets[990]
     );
-    assert!(targets[3999] <= 12, "{}", targets[3999]);
+    assert!(targets[5999] <= 12, "{}", targets[5999]);
     assert!(playout.stats().delay_us < 40_000);
 }
 

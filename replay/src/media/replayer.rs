@@ -9,6 +9,7 @@ use telex_engine::mediactl::ShardId;
 use telex_engine::time::Instant;
 
 use super::difference::{MediaDifference, first};
+use super::told::Told;
 use super::track::{MediaEntry, MediaStart, Track};
 use crate::words;
 
@@ -190,6 +191,9 @@ impl fmt::Display for MediaTally {
         let kinds: Vec<String> = self.kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         let (shard, outputs, identical) = (self.shard.0, self.outputs, self.identical);
         writeln!(f, "media shard {shard}: inputs {} ({})", self.inputs, kinds.join(", "))?;
+        if self.kinds.contains_key(Told::WITHOUT) {
+            writeln!(f, "  payloads were not kept: zeros stand for them, received and sent")?;
+        }
         write!(f, "  outputs {outputs}  identical {identical}")?;
         match &self.difference {
             None => writeln!(f, "  first difference: none"),

@@ -61,6 +61,8 @@ pub(super) fn octets<S: Serializer>(octets: &&[u8], to: S) -> Result<S::Ok, S::E
 }
 
 impl<'a> Told<'a> {
+    pub(super) const WITHOUT: &'static str = "packets without payload";
+
     /// What shall be kept of an input.
     pub(crate) fn of(input: &'a MediaInput<'_>, policy: MediaPolicy) -> Self {
         match input {
@@ -124,7 +126,7 @@ impl<'a> Told<'a> {
         match self {
             Self::Tick => "ticks",
             Self::Packet { .. } => "packets",
-            Self::Headers { .. } => "packets without payload",
+            Self::Headers { .. } => Self::WITHOUT,
             Self::Command(_) => "commands",
             Self::Ports(_) => "ports",
             Self::Seed(_) => "seed",

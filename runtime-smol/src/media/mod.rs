@@ -381,4 +381,35 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_was_kept_is_handed_out_until_nothing_is_kept_any_more() {
+        let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
+        let first = 56_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
+        let plan = Plan {
+            recordings: None,
+            shards: 2,
+            bind: IpAddr::from([127, 0, 0, 1]),
+            first_pair: 0,
+            ports: PortRange { first, last: first + 599 },
+            seed: Seed::from_number(1),
+            clock: Clock::start(),
+            reports,
+            record: Some((MediaPolicy::Headers, 2 << 20)),
+            desk: None,
+        };
+        let mut shards = start(&plan).unwrap();
+        let patience = Duration::from_secs(20);
+        let kept = shards[1].cut(Seed::from_number(2)).recv_timeout(patience).unwrap();
+        assert!(format!("{kept:?}").contains("ShardId(1)") && format!("{kept:?}").contains("refusal: None"));
+        for (record, some) in [(None, false), (Some((MediaPolicy::All, 1 << 20)), true)] {
+            shards[1].record(record);
+            assert_eq!(shards[1].cut(Seed::from_number(3)).recv_timeout(patience).is_ok(), some);
+        }
+        // It goes on working.
+        let _ = [next(&reported), next(&reported)];
+        shards[1].command(MediaCommand::WantPorts { count: 2 });
+        shards[1].wake();
+        assert_eq!(next(&reported), (ShardId(1), 2));
+    }
 }

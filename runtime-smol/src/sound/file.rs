@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use telex_audio::wav::{self, Reader};
 
+#[cfg(feature = "compressed")]
+use super::compressed::Compressed;
+
 /// A file that is being played.
 #[derive(Debug)]
 pub(crate) struct SoundFile {
@@ -20,9 +23,17 @@ pub(crate) struct SoundFile {
 #[derive(Debug)]
 enum Kind {
     Wav(Box<Reader<BufReader<File>>>),
+    #[cfg(feature = "compressed")]
+    Compressed(Box<Compressed>),
 }
 
 impl SoundFile {
+    /// Whether a name is that of a file that says itself what it is.
+    pub(crate) fn is_named(path: &Path) -> bool {
+        let is = |ending: &&str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+        ["wav", "wave", "mp3", "flac", "ogg", "oga", "opus"].iter().any(is)
+    }
+
     /// Opens a file and looks what it is.
     ///
     /// # Errors
@@ -36,23 +47,24 @@ impl SoundFile {
     pub(crate) fn rate(&self) -> u32 {
         match &self.kind {
             Kind::Wav(reader) => reader.format().rate,
+            #[cfg(feature = "compressed")]
+            Kind::Compressed(reader) => reader.rate(),
         }
     }
 
     /// What it is, for people: `16-bit PCM, 44100 Hz, stereo`.
     pub(crate) fn describe(&self) -> String {
-        let (coding, rate, channels) = match &self.kind {
-            Kind::Wav(reader) => {
-                let format = reader.format();
-                (format.coding.to_string(), format.rate, format.channels)
-            }
+        let (coding, channels) = match &self.kind {
+            Kind::Wav(reader) => (reader.format().coding.to_string(), reader.format().channels),
+            #[cfg(feature = "compressed")]
+            Kind::Compressed(reader) => (reader.name().to_owned(), reader.channels()),
         };
         let channels = match channels {
             1 => "mono".to_owned(),
             2 => "stereo".to_owned(),
             more => format!("{more} channels"),
         };
-        format!("{coding}, {rate} Hz, {channels}")
+        format!("{coding}, {} Hz, {channels}", self.rate())
     }
 
     /// Samples given since its beginning.
@@ -65,14 +77,16 @@ impl SoundFile {
     /// # Errors
     /// A sentence that says why it cannot be read.
     pub(crate) fn read(&mut self, samples: usize, pcm: &mut Vec<i16>) -> Result<usize, String> {
-        let count = match &mut self.kind {
+        self.scratch.clear();
+        let (count, channels) = match &mut self.kind {
             Kind::Wav(reader) => {
-                self.scratch.clear();
                 let count = reader.read(samples, &mut self.scratch).map_err(|e| failed(&self.path, &e))?;
-                wav::mix_down(&self.scratch, reader.format().channels, pcm);
-                count
+                (count, reader.format().channels)
             }
+            #[cfg(feature = "compressed")]
+            Kind::Compressed(reader) => (reader.read(samples, &mut self.scratch), reader.channels()),
         };
+        wav::mix_down(&self.scratch, channels, pcm);
         self.position += count as u64;
         Ok(count)
     }
@@ -87,28 +101,41 @@ impl SoundFile {
         Ok(())
     }
 
-    /// What was wrong with it; complete when it has been played to its end.
+    /// What was wrong with it, with its name; complete when it has been played to its end.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        match &self.kind {
+        let found: Vec<String> = match &self.kind {
             Kind::Wav(reader) => reader.warnings().iter().map(ToString::to_string).collect(),
-        }
+            #[cfg(feature = "compressed")]
+            Kind::Compressed(reader) => reader.warnings(),
+        };
+        found.iter().map(|warning| format!("{}: {warning}", self.path.display())).collect()
     }
 }
 
 impl Kind {
     fn open(path: &Path) -> Result<Self, String> {
         let mut file = File::open(path).map_err(|e| format!("cannot open {}: {e}", path.display()))?;
-        let mut start = [0; 4];
-        let mut filled = 0;
-        while filled < start.len() {
-            match file.read(&mut start[filled..]).map_err(|e| failed(path, &e))? {
-                0 => break,
-                count => filled += count,
-            }
-        }
+        let mut start = Vec::new();
+        (&mut file).take(4).read_to_end(&mut start).map_err(|e| failed(path, &e))?;
         file.rewind().map_err(|e| failed(path, &e))?;
-        let reader = Reader::new(BufReader::new(file)).map_err(|e| format!("{}: {e}", path.display()))?;
-        Ok(Self::Wav(Box::new(reader)))
+        if matches!(&start[..], b"RIFF" | b"RIFX" | b"RF64" | b"BW64") {
+            let reader = Reader::new(BufReader::new(file)).map_err(|e| failed(path, &e))?;
+            return Ok(Self::Wav(Box::new(reader)));
+        }
+        Self::other(path, file)
+    }
+
+    #[cfg(feature = "compressed")]
+    fn other(path: &Path, file: File) -> Result<Self, String> {
+        Ok(Self::Compressed(Box::new(Compressed::open(file).map_err(|e| failed(path, &e))?)))
+    }
+
+    #[cfg(not(feature = "compressed"))]
+    fn other(path: &Path, _: File) -> Result<Self, String> {
+        Err(failed(
+            path,
+            &"this is no WAV file, and the program was built without the feature `compressed` for others",
+        ))
     }
 }
 

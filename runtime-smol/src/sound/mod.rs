@@ -1,10 +1,18 @@
 //! Sound from files, sound cards and nowhere, for the tools of the command line.
 
+#[cfg(feature = "sound")]
+mod card;
+#[cfg(not(feature = "sound"))]
+#[path = "no_card.rs"]
+mod card;
+#[cfg(feature = "compressed")]
+mod compressed;
 mod file;
 mod tone;
 
 use telex_audio::resample::Resampler;
 
+pub(crate) use card::{Microphone, Speaker};
 pub(crate) use file::SoundFile;
 pub(crate) use tone::Tone;
 
@@ -18,6 +26,8 @@ pub(crate) enum Source {
     File { file: SoundFile, again: bool },
     /// A sine.
     Tone(Tone),
+    /// Whoever speaks.
+    Microphone(Microphone),
 }
 
 impl Source {
@@ -26,6 +36,7 @@ impl Source {
         match self {
             Self::File { file, .. } => file.rate(),
             Self::Tone(tone) => tone.rate(),
+            Self::Microphone(microphone) => microphone.rate(),
         }
     }
 
@@ -33,7 +44,7 @@ impl Source {
     pub(crate) fn warnings(&self) -> Vec<String> {
         match self {
             Self::File { file, .. } => file.warnings(),
-            Self::Tone(_) => Vec::new(),
+            Self::Tone(_) | Self::Microphone(_) => Vec::new(),
         }
     }
 
@@ -42,6 +53,10 @@ impl Source {
         match self {
             Self::Tone(tone) => {
                 tone.read(samples, pcm);
+                Ok(samples)
+            }
+            Self::Microphone(microphone) => {
+                microphone.read(samples, pcm);
                 Ok(samples)
             }
             Self::File { file, again } => match file.read(samples, pcm)? {

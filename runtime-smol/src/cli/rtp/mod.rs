@@ -29,3 +29,8 @@ pub(super) fn main(command: &Rtp) -> Result<(), String> {
         Rtp::Send(options) => send::main(options),
     }
 }
+
+/// All encodings as people write them.
+pub(super) fn codec_names() -> String {
+    payloads::names()
+}

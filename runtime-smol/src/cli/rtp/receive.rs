@@ -34,7 +34,7 @@ pub(in crate::cli) struct Receive {
     /// Write what is heard to a WAV file, 16 bits, at the rate of the stream.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Play what is heard.
+    /// Play what is heard (in a build with the feature `sound`).
     #[arg(long)]
     playback: bool,
     /// Take port and payload types from a session description.
@@ -61,6 +61,9 @@ pub(super) fn main(options: &Receive) -> Result<(), String> {
     let port =
         options.port.or(described.map(|a| a.port())).ok_or("the session description has no port; use -p")?;
     let sink = Sink::open(options.output.as_deref(), options.playback)?;
+    if options.playback {
+        Tell::new(options.json).remark("Playing audio through default device...");
+    }
     let pair = Pair::at(SocketAddr::new(options.address, port))?;
     let mut tell = Tell::new(options.json);
     tell.event(

@@ -15,7 +15,7 @@ use super::payloads::{self, DYNAMIC};
 use super::ports::{self, Pair};
 use super::tell::{Tell, clock};
 use super::watch::{Watch, Woken};
-use crate::sound::{Feed, SoundFile, Source, Tone};
+use crate::sound::{Feed, Microphone, SoundFile, Source, Tone};
 
 /// Longest packet, as the IP datagram it becomes, that no network has to cut up.
 const MOST_OCTETS: usize = 1500 - 28;
@@ -63,6 +63,9 @@ struct What {
     /// Send a tone of this frequency.
     #[arg(long, value_name = "HERTZ")]
     tone: Option<f64>,
+    /// Send what the microphone hears (in a build with the feature `sound`).
+    #[arg(long)]
+    mic: bool,
 }
 
 /// Runs the command.
@@ -153,7 +156,12 @@ impl Plan {
             (None, Some(hertz)) => {
                 return Err(format!("a tone of {hertz} Hz does not fit into {rate} samples per second"));
             }
-            (None, None) => return Err("nothing to send".to_owned()),
+            (None, None) => {
+                let microphone = Microphone::open()?;
+                let own = microphone.rate();
+                tell.remark(format_args!("Capturing from default microphone ({own} Hz -> {rate} Hz)"));
+                Source::Microphone(microphone)
+            }
         };
         Feed::new(source, rate)
     }

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use telex_audio::wav::{Layout, Writer};
 
-/// Said where there is no sound card to be had.
-const NO_SOUND: &str = "this program was built without sound cards; build it with `cargo build --release --features sound` \
-    (on Debian and Ubuntu after `apt-get install libasound2-dev pkg-config`)";
+use crate::sound::Speaker;
 
 /// Where sound goes.
 #[derive(Debug)]
 pub(super) struct Sink {
     file: Option<Output>,
+    speaker: Option<Speaker>,
 }
 
 /// A file of sound.
@@ -45,18 +44,19 @@ pub(super) struct Saved {
 impl Sink {
     /// Makes the file at once, so that one that cannot be written is not found out about at the end.
     pub(super) fn open(output: Option<&Path>, playback: bool) -> Result<Self, String> {
-        if playback {
-            return Err(NO_SOUND.to_owned());
-        }
+        let speaker = playback.then(Speaker::open).transpose()?;
         let open = |path: &Path| -> Result<Output, String> {
             let file = File::create(path).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
             Ok(Output { path: path.to_owned(), state: State::Empty(file), keep: 0 })
         };
-        Ok(Self { file: output.map(open).transpose()? })
+        Ok(Self { file: output.map(open).transpose()?, speaker })
     }
 
     /// Takes sound at `rate`, which is the same every time; `real` says whether any of it was received.
     pub(super) fn write(&mut self, rate: u32, pcm: &[i16], real: bool) -> Result<(), String> {
+        if let Some(speaker) = &mut self.speaker {
+            speaker.play(rate, pcm)?;
+        }
         match &mut self.file {
             Some(output) => output.write(rate, pcm, real),
             None => Ok(()),
