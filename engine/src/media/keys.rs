@@ -91,9 +91,10 @@ impl Leg {
         }
     }
 
-    /// The other party presses a key.
+    /// The other party presses a key. Nothing of it comes through while something is played in its place.
     fn press(&mut self, key: Key) {
-        if self.way().is_none() || self.target().is_none() {
+        let drowned = self.has_to_play() && self.spec.playing.as_ref().is_some_and(|play| !play.over);
+        if (drowned && matches!(key, Key::Down { .. })) || self.way().is_none() || self.target().is_none() {
             return;
         }
         match key {

@@ -152,7 +152,7 @@ impl Leg {
     }
 
     /// Whether something is to be played that has not ended.
-    fn has_to_play(&self) -> bool {
+    pub(super) fn has_to_play(&self) -> bool {
         let is_new = |play: &Play| self.player.as_ref().is_none_or(|p| p.is_playing() || !p.plays(play));
         self.spec.playing.as_ref().is_some_and(is_new)
     }

@@ -3,6 +3,7 @@
 mod abuse;
 mod calls;
 mod conference;
+mod digits;
 mod generated;
 mod reports;
 mod transcode;
