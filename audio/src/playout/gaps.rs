@@ -182,10 +182,9 @@ impl Playout {
                 coder.conceal(packet.lasts, &mut self.scratch);
             }
         }
-        let count = self.scratch.len().max(1) as i64;
-        let power = self.scratch.iter().map(|&sample| i64::from(sample).pow(2)).sum::<i64>() / count;
-        self.loud = (self.loud - self.loud / 256).max(power as u32);
-        self.quiet = self.is_quiet(power as u32);
+        self.loud = (self.loud - self.loud / 256).max(power(&self.scratch));
+        let end = self.scratch.len().saturating_sub(samples(FADE, self.rate));
+        self.quiet = self.is_quiet(power(&self.scratch[end..]));
     }
 
     /// Puts what was decoded on the line, without the first samples. What waits there goes over into it.
@@ -297,4 +296,11 @@ impl Playout {
         });
         self.filled = self.filled.saturating_add(length(count, self.rate));
     }
+}
+
+/// Mean square.
+fn power(sound: &[i16]) -> u32 {
+    let sum: u64 = sound.iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+    // A sample's square has 31 bits.
+    (sum / sound.len().max(1) as u64) as u32
 }

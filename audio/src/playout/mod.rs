@@ -34,6 +34,8 @@ pub use types::{Content, Inserted, Packet, Pulled, Settings, Stats};
 
 /// Longest sound of one packet, in nanoseconds.
 const LONGEST: i64 = 1_000_000_000;
+/// What is on the line at most, usually, in nanoseconds.
+const LINE: i64 = 2 * pace::MEMORY + 120_000_000;
 /// Decoders kept, so that a source that changes between encodings finds each again.
 const DECODERS: usize = 4;
 
@@ -93,15 +95,16 @@ impl Playout {
     /// A playout that gives `rate` samples per second, 4,000 to 192,000, and has heard nothing yet.
     pub fn new(rate: u32, settings: Settings) -> Self {
         let most = clock::since(settings.most).min(LONGEST);
+        let rate = rate.clamp(*RATES.start(), *RATES.end());
         Self {
-            rate: rate.clamp(*RATES.start(), *RATES.end()),
+            rate,
             least: clock::since(settings.least).min(most),
             most,
             queue: Queue::default(),
             source: Source::default(),
             delay: Delay::default(),
             clock: Clock::default(),
-            line: Line::default(),
+            line: Line::new(clock::samples(LINE, rate)),
             coders: Vec::new(),
             current: 0,
             noise: NoiseGenerator::new(0),
@@ -228,7 +231,7 @@ impl Playout {
             return;
         }
         self.rate = rate;
-        self.line.clear();
+        self.line = Line::new(clock::samples(LINE, rate));
         self.coders.retain_mut(|coder| coder.set_rate(rate));
         self.current = self.current.min(self.coders.len().saturating_sub(1));
         self.rest = 0;
