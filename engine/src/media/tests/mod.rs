@@ -8,6 +8,7 @@ mod generated;
 mod played;
 mod recorded;
 mod reports;
+mod switches;
 mod transcode;
 
 use std::net::SocketAddr;
