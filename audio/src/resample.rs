@@ -1,8 +1,8 @@
 //! From one sample rate to another: a polyphase filter of finite response, in integers.
 //!
 //! The ratio of two rates is a fraction, so positions are counted and never drift: `n` samples in have given
-//! `n * to / from` out, rounded up. The filter is flat up to 86 % of half of the lower rate (3.4 of 4 kHz, 6.9 of 8 kHz)
-//! and 60 dB down from 103 % on. It delays by 24 samples of the lower rate: 3 ms at 8 kHz, 1.5 ms at 16 kHz.
+//! `n * to / from` out, rounded up. The filter is flat up to 86 % of half of the lower rate (3.4 of 4 kHz, 6.9 of
+//! 8 kHz) and 60 dB down from 103 % on. It delays by 24 samples of the lower rate: 3 ms at 8 kHz, 1.5 ms at 16 kHz.
 
 /// Half the length of the filter, in samples of the lower rate.
 const REACH: usize = 24;
@@ -136,22 +136,21 @@ fn response(at: usize, unit: usize) -> i64 {
     }
 }
 
-/// Half of the response, with 30 fraction bits: the ideal low-pass at 94.5 % of half of the lower rate under a window of
-/// Kaiser's with beta 6. Computed with 40 fraction bits at compile time.
+/// Half of the response, with 30 fraction bits: the ideal low-pass at 94.5 % of half of the lower rate under a window
+/// of Kaiser's with beta 6. Computed with 40 fraction bits at compile time.
 static RESPONSE: [i64; REACH * GRID + 1] = {
     const ONE: i128 = 1 << 40;
-    /// Pi and the cut-off, 0.945, of which the grid makes an angle whose sine is 0.012370 and cosine 0.999923.
     const PI: i128 = 3_454_217_652_358;
     const CUT: i128 = ONE * 945 / 1000;
     let (sine, cosine) = small_angle(PI * 945 / 1000 / GRID as i128, ONE);
     let (mut sin, mut cos) = (0, ONE);
-    let least = kaiser(ONE, ONE);
+    let top = kaiser(ONE, ONE);
     let mut table = [0; REACH * GRID + 1];
     let mut at = 0;
     while at < table.len() {
         let ideal = if at == 0 { CUT } else { sin * ONE / (PI * at as i128 / GRID as i128) };
         let place = (ONE * at as i128) / (REACH * GRID) as i128;
-        let window = kaiser(ONE - place * place / ONE, ONE) * ONE / least;
+        let window = kaiser(ONE - place * place / ONE, ONE) * ONE / top;
         table[at] = ((ideal * window / ONE) >> 10) as i64;
         (sin, cos) = ((sin * cosine + cos * sine) / ONE, (cos * cosine - sin * sine) / ONE);
         at += 1;

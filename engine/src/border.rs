@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::config::Config;
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, MediaReport, RecordingId, ShardId};
+use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingId, ShardId};
 use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
 
@@ -561,6 +561,10 @@ pub struct CallInfo {
     pub age: Duration,
     /// Time since the answer.
     pub talking: Option<Duration>,
+    /// What the caller's media leg carried, a few seconds ago at most.
+    pub caller: Box<LegStats>,
+    /// What the callee's media leg carried; nothing when there is none.
+    pub callee: Box<LegStats>,
 }
 
 /// How far a call is.

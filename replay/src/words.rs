@@ -212,6 +212,9 @@ pub(crate) fn media_report(report: &MediaReport) -> String {
         MediaReport::Recorded { recording, samples, missing, .. } => {
             format!("recording {} has ended: {samples} samples, {missing} missing", recording.0)
         }
+        MediaReport::Carried { leg, stats } => {
+            format!("leg {} so far: {} packets received, {} sent", leg.0, stats.received, stats.sent)
+        }
         MediaReport::Dropped { leg, stats, .. } => {
             format!("leg {} has ended: {} packets received, {} sent", leg.0, stats.received, stats.sent)
         }

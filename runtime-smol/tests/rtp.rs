@@ -268,7 +268,7 @@ fn mistakes_are_told_with_their_remedy() {
         (&["receive", "-p", "40000", "--sdp", text_file], "bad SDP at line 1"),
         (&["send", "-d", "nowhere", "--tone", "440"], "write it as HOST:PORT"),
         (&["send", "-d", "127.0.0.1:9", "-f", "missing.wav"], "cannot open missing.wav"),
-        (&["send", "-d", "127.0.0.1:9", "-f", text_file], "no WAV file"),
+        (&["send", "-d", "127.0.0.1:9", "-f", text_file], "no sound file of a known kind"),
         (&["send", "-d", "127.0.0.1:9", "--tone", "440", "--codec", "tetra"], "known are pcmu, pcma"),
         (
             &["send", "-d", "127.0.0.1:9", "--tone", "440", "--codec", "gsm", "--ptime", "30"],
@@ -280,5 +280,120 @@ fn mistakes_are_told_with_their_remedy() {
         let told = text(&output.stderr);
         assert!(told.contains(why), "{arguments:?}: {told}");
         assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+/// Half a second of a tone that rises, as a WAV file of 16 kHz.
+fn speech(path: &Path) -> Vec<i16> {
+    let sample = |n: i32| {
+        let at = f64::from(n) / 16_000.0;
+        (9000.0 * (std::f64::consts::TAU * (300.0 * at + 600.0 * at * at)).sin()) as i16
+    };
+    let pcm: Vec<i16> = (0..8000).map(sample).collect();
+    fs::write(path, Layout::mono(16_000).file(&pcm)).unwrap();
+    pcm
+}
+
+#[test]
+fn codec_test_shows_what_each_codec_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in.wav");
+    speech(&file);
+    let file = file.to_str().unwrap();
+    let shown = text(&run(&["codec", "test", file]).stdout);
+    assert!(shown.starts_with("Input: 16-bit PCM, 16000 Hz, mono, 0.50 seconds\n"), "{shown}");
+    let output = run(&["codec", "test", file, "--json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for codec in telex_audio::codec::Encoding::all() {
+        let name = codec.properties().name;
+        assert!(shown.contains(&format!("\n{name} ")), "{name} is missing in\n{shown}");
+        let of = |d: &&Value| d["codec"] == name;
+        let found = document["codecs"].as_array().unwrap().iter().find(of).unwrap();
+        assert!(
+            found["encode_us"].as_f64().unwrap() > 0.0 && found["ratio"].as_f64().unwrap() >= 1.0,
+            "{found}"
+        );
+    }
+    let of = |name: &str| {
+        document["codecs"].as_array().unwrap().iter().find(|d| d["codec"] == name).unwrap().clone()
+    };
+    assert_eq!((of("PCMU")["octets"].as_u64(), of("PCMU")["ratio"].as_f64()), (Some(4000), Some(2.0)));
+    assert!(of("PCMA")["snr_db"].as_f64().unwrap() > 33.0 && of("L16")["snr_db"].is_null());
+    let missing = run(&["codec", "test", "missing.wav"]);
+    assert!(text(&missing.stderr).contains("cannot open missing.wav"));
+}
+
+#[test]
+fn files_are_transcoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let all: Vec<u8> = (0..=255).cycle().take(8000).collect();
+    fs::write(path("in.raw"), &all).unwrap();
+    let done = run(&["transcode", "--from=pcmu", "--to=pcma", &path("in.raw"), &path("out.raw")]);
+    assert_eq!((text(&done.stdout).as_str(), done.status.code()), ("Transcoded 8000 samples\n", Some(0)));
+    let wanted: Vec<u8> = all
+        .iter()
+        .map(|&code| telex_audio::codec::g711::a_encode(telex_audio::codec::g711::mu_decode(code)))
+        .collect();
+    assert_eq!(fs::read(path("out.raw")).unwrap(), wanted);
+    // From WAV at another rate to a WAV of A-law, to linear samples, and to frames and back.
+    let pcm = speech(&folder.path().join("in.wav"));
+    let done = run(&["transcode", "--to", "pcma", &path("in.wav"), &path("law.wav")]);
+    assert_eq!(text(&done.stdout), "Transcoded 8000 samples (16000 Hz -> 8000 Hz)\n");
+    let law = decode(&fs::read(path("law.wav")).unwrap()).unwrap();
+    assert_eq!((law.format.rate, law.samples.len()), (8000, 4000));
+    run(&["transcode", "--to", "pcm", &path("in.wav"), &path("out.pcm")]);
+    let words: Vec<u8> = pcm.iter().flat_map(|s| s.to_le_bytes()).collect();
+    assert_eq!(fs::read(path("out.pcm")).unwrap(), words);
+    run(&["transcode", "--to", "gsm", &path("in.wav"), &path("out.gsm")]);
+    assert_eq!(fs::metadata(path("out.gsm")).unwrap().len(), 33 * 25);
+    let done = run(&["transcode", "--from", "gsm", "--to", "pcm", &path("out.gsm"), &path("back.wav")]);
+    assert_eq!(text(&done.stdout), "Transcoded 4000 samples\n");
+    for (arguments, why) in [
+        (&["--to", "pcma", &path("in.raw"), &path("x.raw")][..], "say what it is with --from"),
+        (&["--from", "opus", "--to", "pcma", &path("in.raw"), &path("x.raw")], "cannot be read raw"),
+        (&["--to", "opus", &path("in.wav"), &path("x.raw")], "cannot be written raw"),
+        (&["--to", "gsm", &path("in.wav"), &path("x.wav")], "a WAV file cannot hold GSM"),
+        (&["--from", "x", "--to", "pcm", &path("in.raw"), &path("x.raw")], "known are pcm, pcmu"),
+    ] {
+        let output = run(&[&["transcode"], arguments].concat());
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+/// 0.6 seconds of 500 Hz, made by `ffmpeg -f lavfi -i sine=frequency=500:sample_rate=22050:duration=0.6` with libmp3lame,
+/// flac and libvorbis, and at 48 kHz with libopus, at 32 kbit/s.
+#[test]
+#[cfg(feature = "compressed")]
+fn compressed_files_are_read_and_damage_is_survived() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (ending, rate) in [("mp3", 22_050), ("flac", 22_050), ("ogg", 22_050), ("opus", 48_000)] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sounds/tone").with_extension(ending);
+        let done = run(&["transcode", "--to", "pcm", file.to_str().unwrap(), &path("out.wav")]);
+        assert!(done.status.success(), "{ending}: {}", text(&done.stderr));
+        let sound = decode(&fs::read(path("out.wav")).unwrap()).unwrap();
+        assert_eq!(sound.format.rate, rate, "{ending}");
+        let seconds = sound.samples.len() as f64 / f64::from(rate);
+        // MP3 has no word for where its sound ends.
+        assert!((0.58..0.7).contains(&seconds), "{ending}: {seconds}");
+        let middle = &sound.samples[rate as usize / 5..rate as usize * 2 / 5];
+        assert!(share(middle, rate, 500.0) > 0.95, "{ending}");
+        // Octets changed, and an end that is missing: there may be less sound, or none.
+        let mut octets = fs::read(&file).unwrap();
+        for at in (octets.len() / 3..octets.len()).step_by(97) {
+            octets[at] ^= 0x5a;
+        }
+        let broken = path(&format!("broken.{ending}"));
+        for length in [octets.len(), octets.len() / 2, 40, 5, 0] {
+            fs::write(&broken, &octets[..length]).unwrap();
+            let done = run(&["transcode", "--to", "pcm", &broken, &path("out.wav")]);
+            let told = text(&done.stderr);
+            assert!(
+                matches!(done.status.code(), Some(0 | 1)) && !told.contains("panicked"),
+                "{ending} {length}: {told}"
+            );
+        }
     }
 }

@@ -394,8 +394,12 @@ impl<'a> World<'a> {
         }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
         let stay = (0..self.phones.len()).map(|phone| expect::bindings_that_stay(self.plan, phone)).sum();
-        leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
-        self.exchange.shards_are_empty(self.now)?;
+        // Only the session timer ends a call that is held and that both sides have forgotten.
+        let long = self.plan.end.since(self.plan.calm) < self.plan.exchange.session;
+        if !(long && dialogs::held_and_forgotten(self.plan, &self.phones)) {
+            leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
+            self.exchange.shards_are_empty(self.now)?;
+        }
         self.border.end(self.now)?;
         dialogs::nobody_rings_in_vain(self.now, self.plan, &self.phones)?;
         digits::digits_arrive_once(self.now, self.plan, &self.phones)?;

@@ -213,30 +213,3 @@ proptest! {
         prop_assert!(run(&[gap], &[400]) == run(&[cut, gap - cut], &[after, 400 - after]));
     }
 }
-
-/// Prints what a sample costs: `cargo test -p telex-audio --release -- --ignored --nocapture speed`.
-#[test]
-#[ignore = "prints a figure, proves nothing"]
-fn speed() {
-    for rate in [8000, 16_000, 48_000] {
-        let frame = rate as usize / 50;
-        let sound = voice(rate, frame);
-        let mut concealment = Concealment::new(rate);
-        let mut out = Vec::new();
-        let (mut good, mut bad) = (f64::MAX, f64::MAX);
-        for _ in 0..500 {
-            out.clear();
-            out.extend_from_slice(&sound);
-            let start = std::time::Instant::now();
-            concealment.received(&mut out);
-            let middle = std::time::Instant::now();
-            concealment.conceal(frame, &mut out);
-            bad = bad.min(middle.elapsed().as_secs_f64() * 1e9 / frame as f64);
-            concealment.received(&mut sound.clone());
-            good = good.min((middle - start).as_secs_f64() * 1e9 / frame as f64);
-        }
-        println!(
-            "concealment at {rate} Hz: {good:.2} ns a sample that came, {bad:.1} ns one that was lost first"
-        );
-    }
-}

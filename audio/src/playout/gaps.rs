@@ -52,8 +52,9 @@ impl Playout {
             Step::Silence => self.silence(wanted),
         }
         if self.line.waiting() == 0 {
-            // Nothing could be made of it.
-            self.silence(1);
+            // Nothing could be made of it, or less than a sample.
+            let last = self.line.last();
+            self.line.append(Kind::Concealed, |line| line.push(last));
         }
     }
 
@@ -104,6 +105,8 @@ impl Playout {
         match self.state {
             State::Idle => Step::Silence,
             State::Noise => Step::Noise,
+            // Most likely the source says nothing because there is nothing to say.
+            State::Playing | State::Filling if self.quiet => Step::Noise,
             State::Playing | State::Filling => Step::Conceal(PIECE),
         }
     }
@@ -113,13 +116,13 @@ impl Playout {
         let Some(packet) = self.take() else { return };
         match packet.content {
             Some(Content::Sound(encoding)) => {
-                let decoder = self.decoder(encoding);
+                let coder = self.coder(encoding).unwrap_or(self.current);
                 // Decoders fade by themselves from what they concealed into sound, if all of that was heard.
-                let own = matches!(self.state, State::Playing | State::Filling) && decoder == self.current;
+                let own = matches!(self.state, State::Playing | State::Filling) && coder == self.current;
                 if !own {
                     self.extend();
                 }
-                self.current = decoder;
+                self.current = coder;
                 self.decode(&packet);
                 self.deliver(&packet, 0);
             }
@@ -133,7 +136,7 @@ impl Playout {
         let Some(packet) = self.take() else { return };
         if let Some(Content::Sound(encoding)) = packet.content {
             self.extend();
-            self.current = self.decoder(encoding);
+            self.current = self.coder(encoding).unwrap_or(self.current);
             self.decode(&packet);
             if packet.lasts - concealed > 2 * FADE {
                 self.deliver(&packet, samples(concealed, self.rate));
@@ -169,16 +172,19 @@ impl Playout {
 
     /// Decodes into the scratch buffer.
     fn decode(&mut self, packet: &Waiting) {
-        let (_, decoder) = &mut self.decoders[self.current];
         self.scratch.clear();
-        if decoder.decode(&packet.payload, &mut self.scratch).is_err() || self.scratch.is_empty() {
-            self.stats.malformed += 1;
-            self.scratch.clear();
-            decoder.conceal(samples(packet.lasts, decoder.rate()), &mut self.scratch);
+        if let Some(coder) = self.coders.get_mut(self.current) {
+            // Another's, if the right one cannot give the listener's rate any more.
+            let right = packet.content == Some(Content::Sound(coder.encoding));
+            let decoded = right && coder.decode(&packet.payload, &mut self.scratch).is_ok();
+            if !decoded || self.scratch.is_empty() {
+                self.stats.malformed += 1;
+                coder.conceal(packet.lasts, &mut self.scratch);
+            }
         }
-        let count = self.scratch.len().max(1) as i64;
-        let power = self.scratch.iter().map(|&sample| i64::from(sample).pow(2)).sum::<i64>() / count;
-        self.loud = (self.loud - self.loud / 256).max(power as u32);
+        self.loud = (self.loud - self.loud / 256).max(power(&self.scratch));
+        let end = self.scratch.len().saturating_sub(samples(FADE, self.rate));
+        self.quiet = self.is_quiet(power(&self.scratch[end..]));
     }
 
     /// Puts what was decoded on the line, without the first samples. What waits there goes over into it.
@@ -240,12 +246,11 @@ impl Playout {
     fn recover(&mut self, lasts: i64) -> bool {
         let Some(first) = self.queue.first() else { return false };
         let Some(Content::Sound(encoding)) = first.content else { return false };
-        let Some((_, decoder)) = self.decoders.get_mut(self.current).filter(|(known, _)| *known == encoding)
-        else {
+        let Some(coder) = self.coders.get_mut(self.current).filter(|coder| coder.encoding == encoding) else {
             return false;
         };
         self.scratch.clear();
-        if !decoder.recover(&first.payload, samples(lasts, decoder.rate()), &mut self.scratch) {
+        if !coder.recover(&first.payload, lasts, &mut self.scratch) {
             return false;
         }
         let (number, at) = (first.number, first.at);
@@ -270,9 +275,8 @@ impl Playout {
             self.noise.fill(&mut sound);
             Kind::Noise
         } else {
-            if let Some((encoding, decoder)) = self.decoders.get_mut(self.current) {
-                let frame = encoding.properties().frame.max(1) as usize;
-                decoder.conceal(samples(lasts, decoder.rate()).max(1).next_multiple_of(frame), &mut sound);
+            if let Some(coder) = self.coders.get_mut(self.current) {
+                coder.conceal(lasts, &mut sound);
             }
             self.state = State::Filling;
             if sound.iter().all(|&sample| sample == 0) { Kind::Silence } else { kind }
@@ -292,4 +296,11 @@ impl Playout {
         });
         self.filled = self.filled.saturating_add(length(count, self.rate));
     }
+}
+
+/// Mean square.
+fn power(sound: &[i16]) -> u32 {
+    let sum: u64 = sound.iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+    // A sample's square has 31 bits.
+    (sum / sound.len().max(1) as u64) as u32
 }

@@ -8,6 +8,7 @@
 //! Memory is bounded whatever arrives, and nothing is allocated once the buffers have grown.
 
 mod clock;
+mod coder;
 mod delay;
 mod gaps;
 mod line;
@@ -20,9 +21,10 @@ mod types;
 
 use std::time::Duration;
 
+use crate::codec::Encoding;
 use crate::codec::cn::NoiseGenerator;
-use crate::codec::{Decoder, Encoding};
 use clock::{Clock, length};
+use coder::{Coder, RATES};
 use delay::Delay;
 use line::{Kind, Line};
 use queue::Queue;
@@ -32,10 +34,10 @@ pub use types::{Content, Inserted, Packet, Pulled, Settings, Stats};
 
 /// Longest sound of one packet, in nanoseconds.
 const LONGEST: i64 = 1_000_000_000;
-/// Rates of sound that can be played.
-const RATES: std::ops::RangeInclusive<u32> = 4000..=192_000;
-/// Decoders kept, so that a source that changes between two encodings finds its own again.
-const DECODERS: usize = 2;
+/// What is on the line at most, usually, in nanoseconds.
+const LINE: i64 = 2 * pace::MEMORY + 120_000_000;
+/// Decoders kept, so that a source that changes between encodings finds each again.
+const DECODERS: usize = 4;
 
 /// What is received from one source: insert packets as they come, pull samples as they are needed.
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ pub struct Playout {
     delay: Delay,
     clock: Clock,
     line: Line,
-    decoders: Vec<(Encoding, Decoder)>,
+    coders: Vec<Coder>,
     /// Which of the decoders made the sound on the line.
     current: usize,
     noise: NoiseGenerator,
@@ -68,6 +70,8 @@ pub struct Playout {
     rest: usize,
     /// Mean square of the loudest sound lately.
     loud: u32,
+    /// Whether the last packet was nearly silence.
+    quiet: bool,
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Vec<i16>,
     stats: Stats,
@@ -91,16 +95,17 @@ impl Playout {
     /// A playout that gives `rate` samples per second, 4,000 to 192,000, and has heard nothing yet.
     pub fn new(rate: u32, settings: Settings) -> Self {
         let most = clock::since(settings.most).min(LONGEST);
+        let rate = rate.clamp(*RATES.start(), *RATES.end());
         Self {
-            rate: rate.clamp(*RATES.start(), *RATES.end()),
+            rate,
             least: clock::since(settings.least).min(most),
             most,
             queue: Queue::default(),
             source: Source::default(),
             delay: Delay::default(),
             clock: Clock::default(),
-            line: Line::default(),
-            decoders: Vec::new(),
+            line: Line::new(clock::samples(LINE, rate)),
+            coders: Vec::new(),
             current: 0,
             noise: NoiseGenerator::new(0),
             state: State::Idle,
@@ -111,6 +116,7 @@ impl Playout {
             lasts: 0,
             rest: 0,
             loud: 0,
+            quiet: false,
             scratch: Vec::new(),
             stats: Stats::default(),
         }
@@ -163,28 +169,25 @@ impl Playout {
             Content::Noise { clock } => return Some((clock, 0)),
             Content::Sound(encoding) => encoding,
         };
-        if !RATES.contains(&encoding.properties().rate) {
-            return None;
-        }
-        let decoder = self.decoder(encoding);
-        let (_, decoder) = &self.decoders[decoder];
+        let coder = self.coder(encoding)?;
+        let decoder = &self.coders[coder].decoder;
         let lasts = length(decoder.samples(packet.payload)?, decoder.rate());
         (1..=LONGEST).contains(&lasts).then_some((encoding.properties().clock, lasts))
     }
 
-    /// Which decoder is for an encoding. There is one afterwards.
-    fn decoder(&mut self, encoding: Encoding) -> usize {
-        if let Some(found) = self.decoders.iter().position(|(known, _)| *known == encoding) {
-            return found;
+    /// Which decoder is for an encoding. There is one afterwards, if the encoding's rate can be made the listener's.
+    fn coder(&mut self, encoding: Encoding) -> Option<usize> {
+        if let Some(found) = self.coders.iter().position(|coder| coder.encoding == encoding) {
+            return Some(found);
         }
-        let new = (encoding, Decoder::new(encoding, self.rate));
-        if self.decoders.len() < DECODERS {
-            self.decoders.push(new);
-            return self.decoders.len() - 1;
+        let new = Coder::new(encoding, self.rate)?;
+        if self.coders.len() < DECODERS {
+            self.coders.push(new);
+            return Some(self.coders.len() - 1);
         }
         let other = (self.current + 1) % DECODERS;
-        self.decoders[other] = new;
-        other
+        self.coders[other] = new;
+        Some(other)
     }
 
     /// Appends exactly `samples` to `pcm`, to be heard from `now` on.
@@ -220,17 +223,17 @@ impl Playout {
         stats.silence += pulled.silence as u64;
     }
 
-    /// Gives so many samples per second from now on. What was decoded and not yet pulled is left out, which is less
-    /// than a packet.
+    /// Gives so many samples per second from now on, 4,000 to 192,000. What was decoded and not yet pulled is left out,
+    /// which is less than a packet.
     pub fn set_rate(&mut self, rate: u32) {
         let rate = rate.clamp(*RATES.start(), *RATES.end());
         if self.rate == rate {
             return;
         }
         self.rate = rate;
-        self.line.clear();
-        self.decoders.clear();
-        self.current = 0;
+        self.line = Line::new(clock::samples(LINE, rate));
+        self.coders.retain_mut(|coder| coder.set_rate(rate));
+        self.current = self.current.min(self.coders.len().saturating_sub(1));
         self.rest = 0;
     }
 

@@ -160,10 +160,15 @@ impl Playout {
         })
     }
 
+    /// Whether sound of this mean square is nearly silence.
+    pub(super) fn is_quiet(&self, power: u32) -> bool {
+        power < QUIET || power < self.loud / QUIETER
+    }
+
     /// Whether two pieces may be joined: if they are alike to so many percent, or in what is nearly silence. The next
     /// time is after so many lags, sooner in silence.
     fn may_join(&mut self, join: Join, percent: i64, lags: usize) -> bool {
-        let quiet = join.power < QUIET || join.power < self.loud / QUIETER;
+        let quiet = self.is_quiet(join.power);
         let alike = i64::from(join.likeness) * 100 >= percent * i64::from(ALIKE);
         self.rest = match (quiet, alike) {
             (true, _) => join.lag,

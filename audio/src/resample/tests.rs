@@ -170,35 +170,3 @@ proptest! {
         prop_assert_eq!(resampled(pair.0, pair.1, &input), parts);
     }
 }
-
-/// Prints what a sample costs: `cargo test -p telex-audio --release -- --ignored --nocapture speed`.
-#[test]
-#[ignore = "prints a figure, proves nothing"]
-fn speed() {
-    for (from, to) in [
-        (8000, 16_000),
-        (16_000, 8000),
-        (8000, 48_000),
-        (48_000, 8000),
-        (16_000, 48_000),
-        (48_000, 16_000),
-        (44_100, 8000),
-    ] {
-        let input = tone(from, 440.0, from as usize / 50);
-        let (mut resampler, mut output) = (Resampler::new(from, to).unwrap(), Vec::new());
-        let best = (0..500)
-            .map(|_| {
-                output.clear();
-                let start = std::time::Instant::now();
-                resampler.process(&input, &mut output);
-                start.elapsed().as_secs_f64()
-            })
-            .fold(f64::MAX, f64::min);
-        let longer = input.len().max(output.len()) as f64;
-        println!(
-            "{from} to {to}: {:.2} ns a sample of the higher rate, {:.2} us for 20 ms",
-            best * 1e9 / longer,
-            best * 1e6
-        );
-    }
-}

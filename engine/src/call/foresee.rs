@@ -28,11 +28,11 @@ impl Calls {
     ) -> Result<CodecPlan, SmolStr> {
         let (caller, callee) = (party(config, from)?, party(config, to)?);
         let ours = caller.repertoire(config);
-        let named = |extension: &str| self.spoken.of(extension).map(|(codecs, _)| codecs.to_vec());
-        let offers = caller.allowed(&named(from).unwrap_or_else(|| ours.codecs().to_vec()));
-        let offered = callee.allowed(&callee.repertoire(config).offer_for(&offers));
+        let named = |extension: &str| self.spoken.of(extension).map(|(codecs, _)| codecs);
+        let offers = caller.allowed(named(from).unwrap_or(ours.codecs()));
+        let offered = callee.allowed(&callee.repertoire(config).offer_for(&offers, named(to)));
         // A phone that nothing is known of is taken to have all that it is offered.
-        let answers = named(to).map_or_else(|| offered.clone(), |has| offer::choose(&offered, &has));
+        let answers = named(to).map_or_else(|| offered.clone(), |has| offer::choose(&offered, has));
         let answered = ours.answer(&offers, &answers);
         let phone = |extension: &str, party: &Party| PhoneCodecs {
             extension: extension.into(),

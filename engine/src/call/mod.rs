@@ -215,6 +215,7 @@ impl Calls {
             // Who writes the file tells of its end.
             MediaReport::Recorded { .. } => return,
             MediaReport::Latched { leg, .. }
+            | MediaReport::Carried { leg, .. }
             | MediaReport::Silent { leg, .. }
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
@@ -247,6 +248,7 @@ impl Calls {
                 };
                 call.digit_heard(cx, below, at, Digit { key: *digit, length }, by);
             }
+            MediaReport::Carried { stats, .. } => party.media.stats = *stats,
             MediaReport::Pressed { next, .. } => party.pressed(*next),
             // Nothing of it is asked for yet.
             MediaReport::Played { .. } => {}
@@ -365,6 +367,8 @@ impl Call {
     fn info(&self, now: Instant) -> CallInfo {
         let held = self.state == CallState::Up && self.parties.iter().any(|p| p.leg.is_some() && p.holds());
         let codec = self.parties.first().and_then(Party::codec);
+        let party = |id: Option<PartyId>| id.and_then(|id| self.parties.get(id));
+        let stats = |id| Box::new(party(id).map_or(LegStats::default(), |party| party.media.stats));
         CallInfo {
             id: self.id,
             from: self.from.clone(),
@@ -373,6 +377,8 @@ impl Call {
             codec: codec.filter(|_| self.room_put).map(|c| c.name).unwrap_or_default(),
             age: now.since(self.started),
             talking: self.answered.map(|at| now.since(at)),
+            caller: stats(Some(CALLER)),
+            callee: stats(self.peer),
         }
     }
 

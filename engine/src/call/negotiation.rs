@@ -173,7 +173,7 @@ impl Call {
         let offer = !caller.has_spoken();
         let body = if offer {
             let shared = offer::choose(repertoire.codecs(), &theirs);
-            caller.offer(repertoire.offer_for(&shared), ptime)
+            caller.offer(repertoire.offer_for(&shared, Some(&shared)), ptime)
         } else {
             let mut chosen = repertoire.answer(caller.their_codecs(), &theirs);
             if cx.planted.is(Fault::AnswerNotOffered) {
@@ -185,12 +185,18 @@ impl Call {
         body.unwrap_or_default()
     }
 
-    /// Writes our offer to a callee: what the caller offered, in its order and with its numbers.
-    pub(super) fn describe_to_callee(&mut self, cx: &mut Cx<'_>, callee: PartyId) -> bytes::Bytes {
+    /// Writes our offer to a callee: what the caller offered, in its order and with its numbers, and what can be turned
+    /// into that unless the callee, by what is `known` of it, has no need of it.
+    pub(super) fn describe_to_callee(
+        &mut self,
+        cx: &mut Cx<'_>,
+        callee: PartyId,
+        known: Option<&[offer::Codec]>,
+    ) -> bytes::Bytes {
         let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
         let repertoire = party.repertoire(cx.config);
         let (codecs, ptime) = if caller.has_spoken() {
-            (party.allowed(&repertoire.offer_for(caller.their_codecs())), caller.ptime())
+            (party.allowed(&repertoire.offer_for(caller.their_codecs(), known)), caller.ptime())
         } else {
             (repertoire.codecs().to_vec(), Ptime::default())
         };

@@ -44,6 +44,8 @@ pub(crate) struct Party {
     provisional: bool,
     /// The only encodings of speech it is to use.
     codecs: Option<Vec<Encoding>>,
+    /// It is the only phone of its extension that is asked.
+    pub(crate) alone: bool,
     /// How digits reach it.
     pub(crate) digits: DigitsBy,
     /// Keys that the exchange presses into its ear.
@@ -104,6 +106,7 @@ impl Party {
             session: Negotiation::new(Local { address, port: port.0, session_id, version: 1 }),
             provisional: false,
             codecs: None,
+            alone: false,
             digits: DigitsBy::Auto,
             presses: Presses::default(),
         }

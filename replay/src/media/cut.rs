@@ -266,6 +266,7 @@ impl Cutter {
                     | MediaReport::Digit { leg, .. }
                     | MediaReport::Pressed { leg, .. }
                     | MediaReport::Played { leg, .. }
+                    | MediaReport::Carried { leg, .. }
                     | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),
                     MediaReport::Recorded { room, .. } => part.rooms.contains(room),
                 }

@@ -11,6 +11,7 @@ mod table;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};
+use telex_engine::mediactl::LegStats;
 
 use crate::log::Escaped;
 
@@ -166,6 +167,47 @@ pub(crate) struct Call {
     pub(crate) age: u64,
     /// Seconds since the answer; null before.
     pub(crate) talking: Option<u64>,
+    /// What was carried, a few seconds ago.
+    pub(crate) caller: Sound,
+    pub(crate) callee: Sound,
+}
+
+/// What a party sent and heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sound {
+    /// Packets received from the party.
+    pub(crate) received: u64,
+    /// Packets of the party that were lost on the way to us, and those that came too late to be played.
+    pub(crate) lost: u64,
+    pub(crate) late: u64,
+    /// Microseconds.
+    pub(crate) jitter: u32,
+    /// Packets sent to the party.
+    pub(crate) sent: u64,
+    /// Packets that the party misses.
+    pub(crate) missed: u32,
+    /// Microseconds to the party and back; 0 when unknown.
+    pub(crate) round_trip: u32,
+    /// How the party was heard: mean opinion score in hundredths; 0 when unknown.
+    pub(crate) mos: u16,
+    /// How the party heard the other, by its own reports.
+    pub(crate) remote_mos: u16,
+}
+
+impl From<&LegStats> for Sound {
+    fn from(stats: &LegStats) -> Self {
+        Self {
+            received: stats.received,
+            lost: stats.lost,
+            late: stats.late,
+            jitter: stats.jitter_us,
+            sent: stats.sent,
+            missed: stats.remote_lost,
+            round_trip: stats.round_trip_us,
+            mos: stats.mos,
+            remote_mos: stats.remote_mos,
+        }
+    }
 }
 
 /// Sizes of all tables.
@@ -277,6 +319,8 @@ impl From<border::CallInfo> for Call {
             codec: info.codec.into(),
             age: info.age.as_secs(),
             talking: info.talking.map(|t| t.as_secs()),
+            caller: Sound::from(&*info.caller),
+            callee: Sound::from(&*info.callee),
         }
     }
 }

@@ -128,6 +128,12 @@ fn carried(out: &mut String, side: Side, stats: &LegStats) -> fmt::Result {
     if stats.jitter_us > 0 {
         write!(out, ", jitter {}.{} ms", stats.jitter_us / 1000, stats.jitter_us / 100 % 10)?;
     }
+    if stats.concealed_ms > 0 {
+        write!(out, ", {} ms made up", stats.concealed_ms)?;
+    }
+    if stats.mos > 0 {
+        write!(out, ", MOS {}.{:02}", stats.mos / 100, stats.mos % 100)?;
+    }
     Ok(())
 }
 

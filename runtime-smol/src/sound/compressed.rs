@@ -52,7 +52,7 @@ impl Compressed {
         let probe = symphonia::default::get_probe();
         let format = probe
             .probe(&Hint::new(), source, FormatOptions::default(), limits)
-            .map_err(|e| format!("no sound file of a known kind (WAV, MP3, FLAC, Ogg): {e}"))?;
+            .map_err(|_| "this is no sound file of a known kind (WAV, MP3, FLAC, Ogg)")?;
         let track = format.default_track(TrackType::Audio).ok_or("there is no sound in it")?;
         let parameters =
             track.codec_params.as_ref().and_then(|p| p.audio()).ok_or("there is no sound in it")?;

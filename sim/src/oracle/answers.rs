@@ -92,8 +92,8 @@ impl Answers {
             (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
             // Who guesses passwords is told to wait before a challenge is made for the same request once more.
             (Some(known), 503) if exit.is_provoked() && is_of(known, &[" 401 ", " 503 "]) => {}
-            // What was challenged without keeping anything is judged anew when it comes again.
-            (Some(known), _) if self.reloads && exit.is_provoked() && is_of(known, &[" 401 "]) => {}
+            // What was challenged or put off without keeping anything is judged anew when it comes again.
+            (Some(known), _) if self.reloads && exit.is_provoked() && is_of(known, &[" 401 ", " 503 "]) => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());
                 return Err(broken("nothing_after_final", exit.now, reason));

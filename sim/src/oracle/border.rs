@@ -56,7 +56,7 @@ impl Border {
     /// A SIP message has wholly reached the exchange.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
         let first = self.requests.enter(entry);
-        self.access.enter(entry, first);
+        self.access.enter(entry);
         self.answers.enter(entry);
         self.retransmissions.enter(entry);
         self.acks.enter(entry, &self.requests);
@@ -71,7 +71,7 @@ impl Border {
     /// A stranger's message has reached the exchange. It need not be answered, nor mean anything.
     pub(crate) fn enter_from_stranger(&mut self, entry: &Entry<'_>) {
         let first = self.requests.enter(entry);
-        self.access.enter(entry, first);
+        self.access.enter(entry);
         self.within.enter(entry, first, &self.requests);
     }
 

@@ -1,5 +1,7 @@
 //! Codecs that the parties do not share, and keys that they press.
 
+use telex_audio::codec::Encoding;
+
 use super::*;
 use crate::border::{NotRecorded, RecordOrder, RecordWhat, SoundWay};
 use crate::config::DigitsBy;
@@ -17,6 +19,7 @@ fn configured(change: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
     config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
+    config.codecs = vec![Encoding::Pcmu, Encoding::Pcma];
     change(&mut config);
     World::with(config)
 }
@@ -63,7 +66,7 @@ fn described(message: &Message) -> String {
 
 #[test]
 fn parties_without_a_common_codec_are_turned_into_each_other() {
-    let mut world = World::new();
+    let mut world = configured(|_| {});
     world.send(ALICE, &invite("bob", "", PCMU));
     let asked = world.only("INVITE");
     assert_eq!(described(&asked), "m=audio 10002 RTP/AVP 0 101 8");
@@ -90,7 +93,7 @@ fn without_transcoding_they_cannot_talk() {
 
 #[test]
 fn a_phone_is_kept_to_its_codecs() {
-    let only = Some(vec![telex_audio::codec::Encoding::Pcma]);
+    let only = Some(vec![Encoding::Pcma]);
     let mut world = configured(|config| {
         config.phones.get_mut("bob").unwrap().codecs = only.clone();
     });
@@ -183,7 +186,7 @@ fn foreseen(world: &mut World, from: &str, to: &str) -> ControlReply {
 
 #[test]
 fn what_a_call_would_use_is_what_it_uses() {
-    let mut world = World::new();
+    let mut world = configured(|_| {});
     let ControlReply::Codecs(plan) = foreseen(&mut world, "alice", "bob") else { panic!() };
     assert_eq!((plan.caller.named, plan.callee.named), (None, None));
     assert_eq!(plan.there, SoundWay::Untouched { codec: "PCMU/8000".into() });
