@@ -164,10 +164,23 @@ impl Playout {
     fn take(&mut self) -> Option<Waiting> {
         let packet = self.queue.take()?;
         if self.next != i64::MIN {
-            self.stats.lost += u64::try_from(packet.number - self.next).unwrap_or(0);
+            let missing = u64::try_from(packet.number - self.next).unwrap_or(0);
+            self.stats.lost += missing;
+            self.reveal(missing > 0);
         }
         self.next = packet.number + 1;
         Some(packet)
+    }
+
+    /// What was heard as noise or silence while nothing came was in place of lost packets after all, or was not.
+    fn reveal(&mut self, lost: bool) {
+        let samples = std::mem::take(&mut self.doubtful);
+        if lost {
+            let noise = samples.min(self.stats.noise);
+            self.stats.noise -= noise;
+            self.stats.silence = self.stats.silence.saturating_sub(samples - noise);
+            self.stats.concealed += samples;
+        }
     }
 
     /// Decodes into the scratch buffer.
@@ -256,6 +269,7 @@ impl Playout {
         let (number, at) = (first.number, first.at);
         self.stats.recovered += 1;
         self.stats.lost += u64::try_from(number - self.next).unwrap_or(0);
+        self.reveal(true);
         self.next = number;
         self.end = at;
         let sound = std::mem::take(&mut self.scratch);
@@ -279,7 +293,9 @@ impl Playout {
                 coder.conceal(lasts, &mut sound);
             }
             self.state = State::Filling;
-            if sound.iter().all(|&sample| sample == 0) { Kind::Silence } else { kind }
+            let kind = if sound.iter().all(|&sample| sample == 0) { Kind::Silence } else { kind };
+            self.doubtful += if kind == Kind::Concealed { 0 } else { sound.len() as u64 };
+            kind
         };
         self.filled = self.filled.saturating_add(length(sound.len(), self.rate));
         self.line.append(kind, |line| line.extend_from_slice(&sound));

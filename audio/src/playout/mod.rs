@@ -62,6 +62,8 @@ pub struct Playout {
     end: i64,
     /// How much was made to fill the gap behind it, in nanoseconds.
     filled: i64,
+    /// Samples of noise and silence in it that were made without knowing why nothing came.
+    doubtful: u64,
     /// Whether the packet to come was given up for lost, because later ones were there.
     given_up: bool,
     /// How long the last packet lasts.
@@ -112,6 +114,7 @@ impl Playout {
             next: i64::MIN,
             end: 0,
             filled: 0,
+            doubtful: 0,
             given_up: false,
             lasts: 0,
             rest: 0,
@@ -251,7 +254,7 @@ impl Playout {
         self.state = State::Idle;
         self.next = i64::MIN;
         self.filled = 0;
-        self.given_up = false;
+        (self.doubtful, self.given_up) = (0, false);
     }
 
     /// What it did so far.

@@ -461,6 +461,36 @@ fn an_hour_of_drift_adds_no_delay() {
     }
 }
 
+/// One that is written down and read back at every step goes on as if nothing had happened.
+#[cfg(feature = "serde")]
+#[test]
+fn a_copy_goes_on_alike() {
+    let mut talk = Talk::new(Settings::default());
+    let mut copy = Talk::new(Settings::default());
+    for number in 0..400_u16 {
+        for talk in [&mut talk, &mut copy] {
+            match number % 23 {
+                5 => {}
+                7 => drop(talk.send(
+                    number,
+                    u32::from(number) * 160,
+                    Content::Noise { clock: 8000 },
+                    &[50, 90],
+                )),
+                8..10 => {
+                    drop(talk.send(number, u32::from(number) * 160, Encoding::G722.into(), &[0x5a; 160]))
+                }
+                _ => drop(talk.packet(number, usize::from(number) * 160)),
+            }
+            talk.pull();
+        }
+        let written = postcard::to_stdvec(&copy.playout).unwrap();
+        copy.playout = postcard::from_bytes(&written).unwrap();
+    }
+    assert!(talk.heard == copy.heard);
+    assert_eq!(talk.playout.stats(), copy.playout.stats());
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Packet { sequence: u16, timestamp: u32, content: Content, length: usize },
