@@ -5,6 +5,7 @@ mod calls;
 mod conference;
 mod digits;
 mod generated;
+mod played;
 mod reports;
 mod transcode;
 
