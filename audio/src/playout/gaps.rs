@@ -59,9 +59,14 @@ impl Playout {
     }
 
     fn step(&mut self, moment: Moment) -> Step {
+        self.pass();
         let Some(first) = self.queue.first() else {
             return self.step_without();
         };
+        if first.content.is_none() {
+            self.given_up = true;
+            return Step::Conceal(PIECE);
+        }
         let (at, lasts) = (first.at, first.lasts);
         let missing = first.number.saturating_sub(self.next);
         let due = self.due(moment, at, lasts);
@@ -97,6 +102,20 @@ impl Playout {
         }
     }
 
+    /// Leaves out what is not heard, once what is missing before it has had its time.
+    fn pass(&mut self) {
+        while let Some(first) = self.queue.first().filter(|first| first.content.is_none()) {
+            let missing = first.number.saturating_sub(self.next);
+            let lost = self.state != State::Idle && missing > 0;
+            if lost && missing.saturating_mul(self.lasts) > self.filled && self.filled < LONG_GAP {
+                return;
+            }
+            if let Some(other) = self.take() {
+                self.queue.recycle(other);
+            }
+        }
+    }
+
     fn step_without(&mut self) -> Step {
         let gone = if self.state == State::Noise { GONE_IN_NOISE } else { GONE };
         if self.filled > gone {
@@ -126,7 +145,8 @@ impl Playout {
                 self.decode(&packet);
                 self.deliver(&packet, 0);
             }
-            _ => self.begin_noise(&packet),
+            Some(Content::Noise { .. }) => self.begin_noise(&packet),
+            None => {}
         }
         self.queue.recycle(packet);
     }
