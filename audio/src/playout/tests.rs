@@ -43,6 +43,11 @@ impl Talk {
         self.playout.insert(at(self.now), packet)
     }
 
+    /// A packet that is no sound.
+    fn other(&mut self, number: u16) -> Inserted {
+        self.playout.insert_other(at(self.now), number.wrapping_add(65_530))
+    }
+
     /// 20 ms pass, then 20 ms are pulled.
     fn pull(&mut self) -> Pulled {
         self.now += 20 * MS;
@@ -212,6 +217,30 @@ fn silence_that_was_not_sent_is_no_loss() {
     let stats = talk.playout.stats();
     assert_eq!((stats.lost, stats.late, stats.belated, stats.expanded + stats.compressed), (0, 0, 0, 0));
     assert_eq!(*talk.heard.last().unwrap(), sample(60 * 160 - 161));
+}
+
+/// A key is pressed for 200 ms: ten packets that are not sound.
+#[test]
+fn telephone_events_are_no_loss() {
+    let mut talk = Talk::new(Settings::default());
+    talk.go(0..20);
+    for number in 20..30 {
+        assert_eq!(talk.other(number), Inserted::Kept);
+        assert_eq!(talk.other(number), Inserted::Duplicate);
+        talk.pull();
+    }
+    talk.go(30..40);
+    let stats = talk.playout.stats();
+    assert_eq!((stats.lost, stats.late, stats.belated, stats.malformed), (0, 0, 0, 0), "{stats:?}");
+    assert!(*talk.heard.last().unwrap() >= sample(40 * 160 - 481));
+    // One before an event is lost, and one behind it.
+    talk.go(40..50);
+    talk.other(51);
+    talk.pull();
+    talk.pull();
+    talk.go(53..60);
+    assert_eq!(talk.playout.stats().lost, 2);
+    assert!(*talk.heard.last().unwrap() >= sample(60 * 160 - 481));
 }
 
 #[test]
@@ -461,6 +490,36 @@ fn an_hour_of_drift_adds_no_delay() {
     }
 }
 
+/// One that is written down and read back at every step goes on as if nothing had happened.
+#[cfg(feature = "serde")]
+#[test]
+fn a_copy_goes_on_alike() {
+    let mut talk = Talk::new(Settings::default());
+    let mut copy = Talk::new(Settings::default());
+    for number in 0..400_u16 {
+        for talk in [&mut talk, &mut copy] {
+            match number % 23 {
+                5 => {}
+                7 => drop(talk.send(
+                    number,
+                    u32::from(number) * 160,
+                    Content::Noise { clock: 8000 },
+                    &[50, 90],
+                )),
+                8..10 => {
+                    drop(talk.send(number, u32::from(number) * 160, Encoding::G722.into(), &[0x5a; 160]))
+                }
+                _ => drop(talk.packet(number, usize::from(number) * 160)),
+            }
+            talk.pull();
+        }
+        let written = postcard::to_stdvec(&copy.playout).unwrap();
+        copy.playout = postcard::from_bytes(&written).unwrap();
+    }
+    assert!(talk.heard == copy.heard);
+    assert_eq!(talk.playout.stats(), copy.playout.stats());
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Packet { sequence: u16, timestamp: u32, content: Content, length: usize },
@@ -469,6 +528,7 @@ enum Act {
     Wait(u64),
     Jump(u64),
     Restart,
+    Other,
     Rate(u32),
 }
 
@@ -493,6 +553,7 @@ fn acts() -> impl Strategy<Value = Act> {
         4 => (0_u64..100 * MS).prop_map(Act::Wait),
         1 => any::<u64>().prop_map(Act::Jump),
         1 => Just(Act::Restart),
+        2 => Just(Act::Other),
         1 => prop::sample::select(vec![0, 1, 8000, 16_000, 48_000]).prop_map(Act::Rate),
     ]
 }
@@ -537,6 +598,10 @@ proptest! {
                 Act::Wait(time) => now = now.saturating_add(time),
                 Act::Jump(time) => now = time,
                 Act::Restart => playout.restart(),
+                Act::Other => {
+                    number = number.wrapping_add(1);
+                    playout.insert_other(at(now), number);
+                }
                 Act::Rate(rate) => playout.set_rate(rate),
             }
             prop_assert!(playout.queue.len() <= queue::PACKETS);

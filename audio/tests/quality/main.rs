@@ -39,11 +39,11 @@ fn table(encoding: Encoding) -> String {
         if trace.seconds > 600 && encoding != Encoding::Pcmu {
             continue;
         }
-        if !materials.iter().any(|material| material.fits(trace)) {
+        let known = materials.iter().position(|material| material.fits(trace)).unwrap_or_else(|| {
             materials.push(Material::new(encoding, trace.seconds, trace.packet));
-        }
-        let material = materials.iter().find(|material| material.fits(trace)).unwrap();
-        table += &material.row(trace);
+            materials.len() - 1
+        });
+        table += &materials[known].row(trace);
     }
     table
 }

@@ -9,7 +9,6 @@
 //!   more than 6 dB. A hole in a word is; good concealment is not, nor a joint in time scaling. It is what is heard.
 //! - `clicks`: pieces in which the sound bends twice as sharply as anywhere in the reference near the place.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use telex_audio::codec::{Decoder, Encoder, Encoding, Settings as Coding};
@@ -47,7 +46,7 @@ impl Material {
             .map(|piece| {
                 let mut payload = Vec::new();
                 encoder.encode(piece, &mut payload);
-                decoder.decode(&payload, &mut reference).unwrap();
+                decoder.decode(&payload, &mut reference).expect("as encoded");
                 payload
             })
             .collect();
@@ -114,9 +113,7 @@ impl Material {
         let mut delays: Vec<i64> = ours.delays.iter().skip(50).map(|delay| delay / MS).collect();
         delays.sort_unstable();
         let percent = |part: u64, whole: u64| part as f64 * 100.0 / whole as f64;
-        let mut row = String::new();
-        write!(
-            row,
+        let row = format!(
             "{:5} {:24} | {:3} {:4} | {:5.2} {:5.2} {:6.2} {} | {:5.2} {:5.2} {}",
             self.encoding.properties().name,
             trace.name,
@@ -129,9 +126,7 @@ impl Material {
             percent(fixed.late, stats.packets),
             percent(fixed.silent, stats.samples),
             self.compare(&theirs, trace),
-        )
-        .unwrap();
-        row.truncate(row.trim_end().len());
+        );
         row + "\n"
     }
 

@@ -51,6 +51,9 @@ pub(in crate::cli) struct Receive {
     json: bool,
 }
 
+/// Datagrams taken from a socket before the clock is looked at again.
+const AT_ONCE: usize = 256;
+
 /// Runs the command.
 pub(super) fn main(options: &Receive) -> Result<(), String> {
     let wait = Duration::try_from_secs_f64(options.wait)
@@ -132,7 +135,7 @@ impl Receiver {
         let mut buffer = [0; 65_536];
         let since = now.saturating_duration_since(self.start);
         for socket in self.pair.sockets() {
-            loop {
+            for _ in 0..AT_ONCE {
                 match socket.recv_from(&mut buffer) {
                     Ok((length, from)) => {
                         let datagram = buffer.get(..length).unwrap_or_default();

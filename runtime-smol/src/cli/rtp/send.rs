@@ -344,7 +344,7 @@ impl Sender {
     fn refuse(&mut self) {
         if !self.refused {
             self.refused = true;
-            self.tell.warn("nobody listens there (yet): the host refuses the packets; sending goes on");
+            self.tell.warn("nobody listens there now: the host refuses the packets; sending goes on");
         }
     }
 
