@@ -147,3 +147,44 @@ fn what_is_wrong_is_counted_by_reason_and_not_heard() {
     let pcm = heard(&from_b(&w), B, Encoding::Pcma);
     assert_no_click(&pcm[800..], loudest_step(440.0, 6000.0));
 }
+
+/// A machine that is written down and read back at any moment goes on as the one that was not.
+#[cfg(feature = "serde")]
+#[test]
+fn decoded_sound_survives_being_written_down() {
+    use crate::mediactl::{Clip, Play, Playing, Recorded, RecordingId, RecordingSpec};
+
+    let run = |copied: bool| {
+        let mut w = World::new(1);
+        let recordings =
+            vec![RecordingSpec { id: RecordingId(1), what: Recorded::Mixed, rate: 16_000, paused: false }];
+        let mut singers = Vec::new();
+        for (n, payload) in [(0, PCMU), (1, G722), (2, PCMA), (3, PCMU), (4, PCMA)] {
+            let mode = if n < 3 { RoomMode::Mix } else { RoomMode::Relay };
+            let room = RoomId(1 + n / 3);
+            let spec = RoomSpec { recordings: if n == 0 { recordings.clone() } else { Vec::new() }, mode };
+            if n == 0 || n == 3 {
+                w.command(MediaCommand::PutRoom { room, rev: 1, spec });
+            }
+            let clip = Clip { rate: 11_025, samples: vec![500; 11_025].into() };
+            let sound = Playing::Clips { clips: vec![clip], repeat: false };
+            let playing = (n == 4).then_some(Play { number: 1, sound, over: true });
+            let port = A + 2 * n as u16;
+            w.put(n, 1, LegSpec { room, playing, ..speaks(payload, port, ALICE) });
+            singers.push((port, Singer::new(n as u32, payload, 400 + 70 * n as u32, 4000)));
+        }
+        for frame in 0..100 {
+            for (port, singer) in &mut singers {
+                let peak = if frame < 40 || *port == A { 4000 } else { 0 };
+                w.packet(*port, ALICE, &singer.next_at(peak));
+            }
+            w.run(Duration::from_millis(20));
+            if copied {
+                let bytes = postcard::to_stdvec(&w.shard).unwrap();
+                w.shard = postcard::from_bytes(&bytes).unwrap();
+            }
+        }
+        (w.sent, w.reports, w.io)
+    };
+    assert_eq!(run(true), run(false));
+}
