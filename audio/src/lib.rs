@@ -7,7 +7,12 @@
 
 pub mod codec;
 pub mod conceal;
+pub mod dtmf;
 pub mod emodel;
+pub mod mix;
 pub mod playout;
+pub mod resample;
 pub mod stretch;
+pub mod tone;
+pub mod voice;
 pub mod wav;

@@ -28,18 +28,42 @@ pub struct Plan {
     transport: Transport,
     hertz: u32,
     answers: bool,
+    codecs: String,
+    digits: &'static str,
 }
 
 impl Plan {
     /// A phone of `user` that plays `hertz` and answers by itself.
     pub fn new(user: &str, server: SocketAddr, transport: Transport, hertz: u32) -> Self {
-        Self { user: user.to_owned(), server, transport, hertz, answers: true }
+        Self {
+            user: user.to_owned(),
+            server,
+            transport,
+            hertz,
+            answers: true,
+            codecs: "PCMU/8000/1".to_owned(),
+            digits: "rtpevent",
+        }
     }
 
     /// It rings until [`Baresip::command`] says `accept` or `hangup`.
     #[must_use]
     pub fn rings(mut self) -> Self {
         self.answers = false;
+        self
+    }
+
+    /// It has these codecs only, as in `G722/16000/1,PCMA/8000/1`.
+    #[must_use]
+    pub fn codecs(mut self, codecs: &str) -> Self {
+        codecs.clone_into(&mut self.codecs);
+        self
+    }
+
+    /// It sends key presses by INFO instead of as telephone events.
+    #[must_use]
+    pub fn digits_by_info(mut self) -> Self {
+        self.digits = "info";
         self
     }
 
@@ -66,7 +90,9 @@ impl Plan {
             &format!("{name}/accounts"),
             format!(
                 "<sip:{user}@telex.test>;auth_user={user};auth_pass={PASSWORD};\
-                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs=PCMU/8000/1\n",
+                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs={codecs};dtmfmode={digits}\n",
+                codecs = self.codecs,
+                digits = self.digits,
                 user = self.user,
                 server = self.server,
                 answer = if self.answers { "auto" } else { "manual" },
@@ -112,7 +138,7 @@ fn configuration(dir: &str, port: u16, scheme: &str, hertz: u32) -> String {
          ctrl_tcp_listen 127.0.0.1:{control}\n\
          module_path /usr/lib/baresip/modules\n"
     );
-    for module in ["g711", "ausine", "aubridge", "sndfile", "uuid"] {
+    for module in ["g711", "g722", "opus", "gsm", "l16", "ausine", "aubridge", "sndfile", "uuid"] {
         let _ = writeln!(text, "module {module}.so");
     }
     for module in ["account", "contact", "menu", "ctrl_tcp", "debug_cmd"] {
@@ -171,6 +197,13 @@ impl Baresip {
     pub fn kinds(&mut self) -> Vec<String> {
         self.receive();
         self.events.iter().map(|e| e["type"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// What all events of this type so far say, in order.
+    pub fn params(&mut self, kind: &str) -> Vec<String> {
+        self.receive();
+        let of = self.events.iter().filter(|event| event["type"] == kind);
+        of.map(|event| event["param"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Reads what has come on the control connection: netstrings of JSON.

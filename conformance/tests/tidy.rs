@@ -54,7 +54,7 @@ const BANNED: &[(&str, &str)] = &[
 ];
 
 /// Where a banned word may stand, each with its reason in the file itself.
-const ALLOWED: &[(&str, &str)] = 
+const ALLOWED: &[(&str, &str)] =
     &[("engine/src/index.rs", "HashMap"), ("audio/src/codec/opus/decoder.rs", "f32")];
 
 const FUNCTION_LINES: usize = 70;

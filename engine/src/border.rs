@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::config::Config;
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, MediaReport, ShardId};
+use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingId, ShardId};
 use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
 
@@ -359,8 +359,50 @@ pub enum Control {
         /// [`CallInfo::id`].
         call: u64,
     },
+    /// Record a call, or change how.
+    Record {
+        /// [`CallInfo::id`].
+        call: u64,
+        /// What to do.
+        order: RecordOrder,
+    },
+    /// What a call between two phones would use.
+    Codecs {
+        /// Who calls.
+        from: SmolStr,
+        /// Who is called.
+        to: SmolStr,
+    },
     /// Sizes of all tables.
     Stats,
+}
+
+/// What is to be recorded of a call, or what becomes of its recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum RecordOrder {
+    /// Start a recording. Any number may follow each other, one at a time.
+    Start(RecordWhat),
+    /// Leave out what is said from now on.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// End it.
+    Stop,
+}
+
+/// What of a call is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum RecordWhat {
+    /// Both parties in one channel.
+    Mixed,
+    /// The caller in the first channel, the callee in the second.
+    Stereo,
+    /// The caller alone.
+    Caller,
+    /// The callee alone.
+    Callee,
 }
 
 /// What an operator is told.
@@ -381,8 +423,106 @@ pub enum ControlReply {
         /// The number asked for.
         call: u64,
     },
+    /// The recording of a call is as it was ordered.
+    Recording {
+        /// The call's number.
+        call: u64,
+        /// The recording's, as `MediaIo::Record` names it.
+        recording: RecordingId,
+    },
+    /// It cannot be recorded so.
+    NotRecorded {
+        /// The call's number.
+        call: u64,
+        /// Why.
+        why: NotRecorded,
+    },
+    /// What a call between two phones would use.
+    Codecs(Box<CodecPlan>),
+    /// There is no such phone.
+    NoSuchPhone {
+        /// The extension asked for.
+        extension: SmolStr,
+    },
     /// Sizes of all tables.
     Stats(Stats),
+}
+
+/// Why an order to record could not be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum NotRecorded {
+    /// Nobody has answered.
+    #[error("nobody has answered yet")]
+    NotAnswered,
+    /// It is recorded already.
+    #[error("it is being recorded; stop that first")]
+    Already,
+    /// It is not recorded.
+    #[error("it is not being recorded")]
+    NotRecording,
+    /// Its codec can be passed on only.
+    #[error("its codec cannot be decoded")]
+    Codec,
+    /// It was recorded too often.
+    #[error("it was recorded too often")]
+    TooOften,
+}
+
+/// What a call between two phones would use. Codecs are written as in `PCMU/8000 opus/48000/2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct CodecPlan {
+    /// Who calls.
+    pub caller: PhoneCodecs,
+    /// Who is called.
+    pub callee: PhoneCodecs,
+    /// Whether the exchange turns one codec into another.
+    pub transcode: bool,
+    /// What the callee would be offered.
+    pub offered: SmolStr,
+    /// What it would take of that.
+    pub answer: SmolStr,
+    /// What the caller would be answered; empty when the call would fail.
+    pub answered: SmolStr,
+    /// How the caller's sound would reach the callee.
+    pub there: SoundWay,
+    /// How the callee's sound would reach the caller.
+    pub back: SoundWay,
+}
+
+/// What is known of a phone's codecs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PhoneCodecs {
+    /// Its extension.
+    pub extension: SmolStr,
+    /// What it named in its last call; `None` when there was none.
+    pub named: Option<SmolStr>,
+    /// How long ago that was.
+    pub ago: Option<Duration>,
+    /// Whether the configuration keeps it to some codecs.
+    pub restricted: bool,
+}
+
+/// How sound gets from one party to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum SoundWay {
+    /// As it was sent.
+    Untouched {
+        /// In this codec.
+        codec: SmolStr,
+    },
+    /// Turned from one codec into another.
+    Transcoded {
+        /// As it is sent.
+        from: SmolStr,
+        /// As it arrives.
+        to: SmolStr,
+    },
+    /// Not at all.
+    Nothing,
 }
 
 /// One binding, for people.
@@ -421,6 +561,10 @@ pub struct CallInfo {
     pub age: Duration,
     /// Time since the answer.
     pub talking: Option<Duration>,
+    /// What the caller's media leg carried, a few seconds ago at most.
+    pub caller: Box<LegStats>,
+    /// What the callee's media leg carried; nothing when there is none.
+    pub callee: Box<LegStats>,
 }
 
 /// How far a call is.

@@ -50,7 +50,7 @@ impl Default for Config {
             registrar: RegistrarConfig::default(),
             session: SessionConfig::default(),
             digest: DigestOffer::default(),
-            codecs: vec![Encoding::Pcmu, Encoding::Pcma],
+            codecs: vec![Encoding::Opus, Encoding::G722, Encoding::Pcmu, Encoding::Pcma, Encoding::Gsm],
             transcode: true,
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use smol_str::SmolStr;
 
 use crate::border::Transport;
-use crate::mediactl::LegStats;
+use crate::mediactl::{LegStats, RecordingId};
 use crate::time::Duration;
 
 /// How much a person should care.
@@ -193,6 +193,13 @@ pub enum Event {
         /// How it came.
         by: DigitBy,
     },
+    /// A call is being recorded.
+    RecordingStarted {
+        /// The call's number.
+        call: u64,
+        /// The recording's.
+        recording: RecordingId,
+    },
     /// The call is over.
     CallEnded {
         /// The call's number.
@@ -269,6 +276,7 @@ impl Event {
             | Self::Ringing { .. }
             | Self::Answered { .. }
             | Self::Hold { .. }
+            | Self::RecordingStarted { .. }
             | Self::CallEnded { .. } => Severity::Info,
             Self::AuthenticationFailed { .. }
             | Self::GuessingSlowed { .. }

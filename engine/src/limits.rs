@@ -131,8 +131,18 @@ pub const PTIME_MAX: u8 = 120;
 pub const DIGIT_USUAL: Duration = Duration::from_millis(160);
 /// The longest digit that is passed on.
 pub const DIGIT_LONGEST: Duration = Duration::from_secs(10);
+/// Different lists of codecs that phones are remembered by.
+pub const CODEC_LISTS: usize = 256;
 /// Keys that wait to be pressed into one party's ear; more are not.
 pub const PRESSES: usize = 64;
+/// A key whose last packet was lost is up when nothing was heard of it for so long.
+pub const KEY_SILENCE: Duration = Duration::from_millis(200);
+/// Keys that wait to be pressed into one leg; more are not pressed.
+pub const KEYS_WAITING: usize = 64;
+/// Members of a conference who are heard at a time.
+pub const SPEAKERS: usize = 10;
+/// Frames of 20 ms after which one who was heard in a conference, and is not any more, hears what all others hear.
+pub const SHARES_AFTER: u16 = 50;
 /// Mean time between RTCP reports of one leg (RFC 3550 §6.2).
 pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
 /// A round trip by RTCP above this is a broken clock, not a distance.

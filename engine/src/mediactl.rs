@@ -157,6 +157,13 @@ pub enum MediaReport {
         /// Samples per channel that were not, because the driver was behind.
         missing: u64,
     },
+    /// What the leg has carried so far. Every few seconds.
+    Carried {
+        /// Which leg.
+        leg: LegId,
+        /// What it carried.
+        stats: LegStats,
+    },
     /// The leg has ended; its port is free. Exactly one per leg.
     Dropped {
         /// Which leg.

@@ -320,10 +320,15 @@ impl Tables {
     }
 
     fn control(&mut self, cx: &mut Cx<'_>, request: &Control) -> ControlReply {
-        match *request {
+        match request {
             Control::Registrations => ControlReply::Registrations(self.registrar.registrations(cx.now)),
             Control::Calls => ControlReply::Calls(self.calls.list(cx.now)),
-            Control::Hangup { call } => {
+            &Control::Record { call, order } => self.calls.record(cx, call, order),
+            Control::Codecs { from, to } => match self.calls.foresee(cx.now, cx.config, from, to) {
+                Ok(plan) => ControlReply::Codecs(Box::new(plan)),
+                Err(extension) => ControlReply::NoSuchPhone { extension },
+            },
+            &Control::Hangup { call } => {
                 if self.calls.stop(cx, &mut self.below, call, Outside::Operator) {
                     ControlReply::HungUp { call }
                 } else {
@@ -360,6 +365,7 @@ impl Tables {
     fn reconfigure(&mut self, cx: &mut Cx<'_>, listeners: &[Listener]) {
         self.auth.reconfigure(cx.config);
         self.registrar.reconfigure(cx, listeners);
+        self.calls.reconfigure(cx.config);
         self.below.stack.transport.set_listeners(listeners.to_vec());
     }
 

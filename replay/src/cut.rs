@@ -11,6 +11,8 @@ use telex_engine::{Action, Input};
 
 use crate::entry::{Entries, Entry};
 use crate::file::{Header, Recording};
+use crate::legs::legs;
+use crate::media::{MediaKept, tracks};
 use crate::ring::Kept;
 use crate::secrets::{SecretKey, StandIns};
 use crate::words;
@@ -65,6 +67,31 @@ impl Kept {
     /// # Errors
     /// When there is nothing of it.
     pub fn cut(&self, order: &Order, key: SecretKey) -> Result<Recording, CutError> {
+        self.cut_with(&[], order, key)
+    }
+
+    /// The same, with what media machines kept: of one call only its own media.
+    ///
+    /// # Errors
+    /// When there is nothing of it.
+    pub fn cut_with(
+        &self,
+        media: &[MediaKept],
+        order: &Order,
+        key: SecretKey,
+    ) -> Result<Recording, CutError> {
+        let mut recording = self.cut_signalling(order, key)?;
+        if !media.is_empty() {
+            let legs = legs(&recording, &order.wanted);
+            let (tracks, notes) =
+                tracks(media, legs.as_ref()).map_err(|e| CutError::Unreadable(e.to_string()))?;
+            recording.media = tracks;
+            recording.header.notes.extend(notes);
+        }
+        Ok(recording)
+    }
+
+    fn cut_signalling(&self, order: &Order, key: SecretKey) -> Result<Recording, CutError> {
         let unreadable = |e: postcard::Error| CutError::Unreadable(e.to_string());
         let run = self.latest_run();
         let (Some(first), Some(checkpoint)) = (run.first(), run.first().map(|s| &s.0)) else {
@@ -106,7 +133,8 @@ impl Kept {
             what: order.wanted.name(),
             notes,
         };
-        let mut recording = Recording { header, checkpoint, entries, starts: Vec::new(), torn: None };
+        let mut recording =
+            Recording { header, checkpoint, entries, starts: Vec::new(), media: Vec::new(), torn: None };
         StandIns::new(key).replace(&mut recording).map_err(unreadable)?;
         Ok(recording)
     }
@@ -153,6 +181,7 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::Hold { call, .. }
         | Event::MediaFrom { call, .. }
         | Event::Digit { call, .. }
+        | Event::RecordingStarted { call, .. }
         | Event::CallEnded { call, .. } => Some(*call),
         _ => None,
     }

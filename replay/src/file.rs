@@ -7,22 +7,28 @@
 //! ```
 //!
 //! Numbers are little-endian. The checksum is the head of the SHA-256 of kind and payload; payloads are `postcard`.
-//! Blocks are a header, checkpoints, runs of entries, and an end with the number of entries. A file that stops early or
-//! is damaged gives what can be read up to there.
+//! Blocks are a header, checkpoints, runs of entries, the same of media machines, and an end with the numbers of entries.
+//! A file that stops early or is damaged gives what can be read up to there. Format 1 was the same without media.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use telex_engine::media::{MediaInput, MediaOut};
+use telex_engine::mediactl::ShardId;
 use telex_engine::time::{Duration, Instant, WallTime};
 use telex_engine::{Action, Input};
 
 use crate::entry::{Checkpoint, Entries, Entry, write_input, write_outcome};
+use crate::media::{MediaCheckpoint, MediaEntry, MediaPolicy, MediaStart, Told, Track};
 
 const MAGIC: &[u8; 4] = b"TLX\x1a";
 /// Raised with every change of what is written, the engine's state included.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
+/// The oldest that can be read.
+const OLDEST: u16 = 1;
 /// Octets of entries gathered into one block.
 const RUN: usize = 64 << 10;
 /// Octets of the longest block: a checkpoint of the largest exchange.
@@ -32,6 +38,8 @@ const HEADER: u8 = 1;
 const CHECKPOINT: u8 = 2;
 const ENTRIES: u8 = 3;
 const END: u8 = 4;
+const MEDIA_CHECKPOINT: u8 = 5;
+const MEDIA_ENTRIES: u8 = 6;
 
 /// What a recording says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +65,8 @@ pub struct Recording {
     pub entries: Vec<Entry>,
     /// Where another machine took the place of the one before, as after a restart: before the entry of this number.
     pub starts: Vec<(usize, Checkpoint)>,
+    /// What media machines were told and did, one track each; none when media was not kept.
+    pub media: Vec<Track>,
     /// Where the file stopped making sense, if it did.
     pub torn: Option<Torn>,
 }
@@ -81,7 +91,7 @@ pub enum ReadError {
     NotOurs,
     /// Another version.
     #[error(
-        "this recording has format {0}, this program reads {FORMAT}: use the version of telex that made it"
+        "this recording has format {0}, this program reads {OLDEST} to {FORMAT}: use the version of telex that made it"
     )]
     Format(u16),
     /// The head is damaged.
@@ -95,6 +105,11 @@ pub struct FileWriter<W> {
     to: W,
     run: Vec<u8>,
     entries: u64,
+    /// Entries of media that are not written yet, by shard.
+    media_runs: BTreeMap<ShardId, Vec<u8>>,
+    media_entries: u64,
+    /// The first half of an entry.
+    told: Vec<u8>,
 }
 
 impl<W: Write> FileWriter<W> {
@@ -105,7 +120,14 @@ impl<W: Write> FileWriter<W> {
     pub fn new(mut to: W, header: &Header, checkpoint: &Checkpoint) -> io::Result<Self> {
         to.write_all(MAGIC)?;
         to.write_all(&FORMAT.to_le_bytes())?;
-        let mut writer = Self { to, run: Vec::new(), entries: 0 };
+        let mut writer = Self {
+            to,
+            run: Vec::new(),
+            entries: 0,
+            media_runs: BTreeMap::new(),
+            media_entries: 0,
+            told: Vec::new(),
+        };
         writer.block(HEADER, &encode(header)?)?;
         writer.block(CHECKPOINT, &encode(checkpoint)?)?;
         Ok(writer)
@@ -138,14 +160,73 @@ impl<W: Write> FileWriter<W> {
         self.block(CHECKPOINT, &checkpoint)
     }
 
+    /// A media machine begins, or another takes the place of the one before.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn media_start(&mut self, shard: ShardId, checkpoint: &MediaCheckpoint) -> io::Result<()> {
+        self.media_start_after(shard, self.entries, checkpoint)
+    }
+
+    fn media_start_after(
+        &mut self,
+        shard: ShardId,
+        after: u64,
+        checkpoint: &MediaCheckpoint,
+    ) -> io::Result<()> {
+        self.flush_media(shard)?;
+        self.block(MEDIA_CHECKPOINT, &encode(&(shard, after, checkpoint))?)
+    }
+
+    /// Call this before a media machine is handed `input`, and [`FileWriter::media_after`] afterwards.
+    ///
+    /// # Errors
+    /// None that is known of.
+    pub fn media_before(&mut self, now: Instant, input: &MediaInput<'_>) -> io::Result<()> {
+        self.told = encode(&(now, Told::of(input, MediaPolicy::All)))?;
+        Ok(())
+    }
+
+    /// Adds what came of it.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn media_after(
+        &mut self,
+        shard: ShardId,
+        out: &MediaOut,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        let (now, told) = postcard::from_bytes(&self.told).map_err(io::Error::other)?;
+        let entry = encode(&MediaEntry::new(now, told, out, deadline))?;
+        self.media_octets(shard, &entry)
+    }
+
+    fn media_octets(&mut self, shard: ShardId, entry: &[u8]) -> io::Result<()> {
+        let run = self.media_runs.entry(shard).or_insert_with(|| vec![shard.0]);
+        run.extend_from_slice(entry);
+        self.media_entries += 1;
+        if run.len() >= RUN { self.flush_media(shard) } else { Ok(()) }
+    }
+
+    fn flush_media(&mut self, shard: ShardId) -> io::Result<()> {
+        match self.media_runs.remove(&shard) {
+            Some(run) => self.block(MEDIA_ENTRIES, &run),
+            None => Ok(()),
+        }
+    }
+
     /// Ends the file and gives the writer back.
     ///
     /// # Errors
     /// Those of the writer.
     pub fn end(mut self) -> io::Result<W> {
         self.flush()?;
-        let entries = self.entries;
-        self.block(END, &encode(&entries)?)?;
+        while let Some((shard, _)) = self.media_runs.first_key_value() {
+            self.flush_media(*shard)?;
+        }
+        let counts = (self.entries, self.media_entries);
+        self.block(END, &encode(&counts)?)?;
         self.to.flush()?;
         Ok(self.to)
     }
@@ -193,6 +274,16 @@ impl Recording {
             }
             writer.entry(entry.now, &entry.input, &entry.actions, entry.deadline)?;
         }
+        for track in &self.media {
+            for n in 0..track.len().max(1) {
+                for start in track.starts.iter().filter(|start| start.at == n) {
+                    writer.media_start_after(track.shard, start.after, &start.checkpoint)?;
+                }
+                if n < track.len() {
+                    writer.media_octets(track.shard, track.octets(n))?;
+                }
+            }
+        }
         writer.end()
     }
 
@@ -206,7 +297,7 @@ impl Recording {
         match magic.split_first_chunk::<4>() {
             Some((start, version)) if start == MAGIC && version.len() == 2 => {
                 let version = version.iter().rev().fold(0, |n, octet| n << 8 | u16::from(*octet));
-                if version != FORMAT {
+                if !(OLDEST..=FORMAT).contains(&version) {
                     return Err(ReadError::Format(version));
                 }
             }
@@ -214,7 +305,14 @@ impl Recording {
         }
         let header = blocks.decoded(HEADER)?;
         let checkpoint = blocks.decoded(CHECKPOINT)?;
-        let mut recording = Self { header, checkpoint, entries: Vec::new(), starts: Vec::new(), torn: None };
+        let mut recording = Self {
+            header,
+            checkpoint,
+            entries: Vec::new(),
+            starts: Vec::new(),
+            media: Vec::new(),
+            torn: None,
+        };
         recording.torn = recording.read_entries(&mut blocks)?;
         Ok(recording)
     }
@@ -241,14 +339,49 @@ impl Recording {
                     }
                     Err(_) => return torn("a state cannot be read; another version may have written it"),
                 },
+                Ok((MEDIA_CHECKPOINT, payload)) => match postcard::from_bytes(&payload) {
+                    Ok((shard, after, checkpoint)) => {
+                        let track = self.track(shard);
+                        let at = track.len();
+                        track.starts.push(MediaStart { at, after, checkpoint });
+                    }
+                    Err(_) => {
+                        return torn("a state of media cannot be read; another version may have written it");
+                    }
+                },
+                Ok((MEDIA_ENTRIES, payload)) => {
+                    let whole = payload.split_first();
+                    if !whole.is_some_and(|(shard, entries)| self.track(ShardId(*shard)).extend(entries)) {
+                        return torn("an entry of media cannot be read; another version may have written it");
+                    }
+                }
                 Ok((END, payload)) => {
-                    let count: Result<u64, _> = postcard::from_bytes(&payload);
-                    let all = count.is_ok_and(|count| u64::try_from(self.entries.len()) == Ok(count));
-                    return if all { Ok(None) } else { torn("entries are missing before it") };
+                    return if self.is_all(&payload) {
+                        Ok(None)
+                    } else {
+                        torn("entries are missing before it")
+                    };
                 }
                 Ok(_) => return torn("a block of unknown kind"),
             }
         }
+    }
+
+    /// The track of a media machine.
+    fn track(&mut self, shard: ShardId) -> &mut Track {
+        let place = self.media.iter().position(|track| track.shard == shard).unwrap_or_else(|| {
+            self.media.push(Track::new(shard));
+            self.media.len() - 1
+        });
+        &mut self.media[place]
+    }
+
+    /// Whether there are as many entries as the end mark says. That of format 1 has no count of media.
+    fn is_all(&self, end: &[u8]) -> bool {
+        let Ok((entries, rest)) = postcard::take_from_bytes::<u64>(end) else { return false };
+        let media = if rest.is_empty() { Ok(0) } else { postcard::from_bytes::<u64>(rest) };
+        let tracks: usize = self.media.iter().map(Track::len).sum();
+        u64::try_from(self.entries.len()) == Ok(entries) && media == Ok(tracks as u64)
     }
 
     /// The number of every entry, when it was, and what the wall clock said then: time goes on where a machine starts

@@ -7,7 +7,9 @@
 //! - [`Recorder`] is a ring in memory: segments that begin with a checkpoint each, the oldest dropped whole.
 //! - [`Kept::cut`] takes out what concerns a call, or everything, with [`StandIns`] in the place of secrets.
 //! - [`Recording`] is what a file holds; [`FileWriter`] writes one as it goes.
-//! - [`Replayer`] steps through a recording, forwards and back, and finds the first difference.
+//! - [`MediaRecorder`] is the same beside a media machine, with the packets that it was told.
+//! - [`Replayer`] steps through a recording, forwards and back, and finds the first difference; [`MediaReplayer`] does so
+//!   with what it has of media.
 //!
 //! Nothing here opens files or reads clocks: the caller brings readers, writers and the time.
 
@@ -16,6 +18,8 @@ mod cut;
 mod difference;
 mod entry;
 mod file;
+mod legs;
+mod media;
 mod place;
 mod replayer;
 mod ring;
@@ -27,6 +31,10 @@ pub use cut::{CutError, Order, Wanted};
 pub use difference::{Difference, Parting};
 pub use entry::{Checkpoint, Entry, state_hash};
 pub use file::{FileWriter, Header, ReadError, Recording, Torn};
+pub use media::{
+    MediaCheckpoint, MediaDifference, MediaEntry, MediaKept, MediaPolicy, MediaRecorder, MediaRefusal,
+    MediaReplayError, MediaReplayer, MediaTally, Output, Sent, Told, Track,
+};
 pub use place::{Place, PlaceError};
 pub use replayer::{ReplayError, Replayer, Tally};
 pub use ring::{Kept, Recorder, Refusal};

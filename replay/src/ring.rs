@@ -137,7 +137,8 @@ impl Recorder {
         self.close();
         self.refusal = None;
         match postcard::serialize_with_flavor(machine, Bounded { out: Vec::new(), most: self.memory / 4 }) {
-            Ok(state) => {
+            Ok(mut state) => {
+                state.shrink_to_fit();
                 let wall = machine.wall_at(now);
                 let checkpoint = Checkpoint { step: self.step, now, wall, state };
                 self.current = Some(Segment { checkpoint, log: Vec::new() });
@@ -161,9 +162,9 @@ impl Recorder {
 }
 
 /// Writes into a vector that may not grow beyond a bound.
-struct Bounded {
-    out: Vec<u8>,
-    most: usize,
+pub(crate) struct Bounded {
+    pub(crate) out: Vec<u8>,
+    pub(crate) most: usize,
 }
 
 impl Flavor for Bounded {
@@ -181,8 +182,7 @@ impl Flavor for Bounded {
         Ok(())
     }
 
-    fn finalize(mut self) -> postcard::Result<Vec<u8>> {
-        self.out.shrink_to_fit();
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
         Ok(self.out)
     }
 }

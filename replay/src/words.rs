@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use telex_engine::border::{Control, Flow, StreamEvent, Transport};
 use telex_engine::mediactl::{MediaCommand, MediaReport};
+use telex_engine::rtp::{Compound, ControlPacket, Kind, Packet, classify};
 use telex_engine::sip::{HeaderName, Message};
 use telex_engine::time::{Instant, WallTime};
 use telex_engine::{Action, Input};
+
+use crate::media::Told;
 
 /// The time of day in UTC, as logs write it: `14:03:22.417`.
 pub fn clock(wall: WallTime) -> String {
@@ -126,6 +129,63 @@ pub fn message(bytes: &bytes::Bytes) -> String {
     line
 }
 
+/// An input of a media machine in one line.
+pub fn told(told: &Told<'_>) -> String {
+    match told {
+        Told::Tick => "the deadline has come".to_owned(),
+        Told::Packet { port, remote, bytes } => format!("{} from {remote} on port {port}", rtp(bytes)),
+        Told::Headers { port, remote, head, payload, .. } => {
+            // The head alone is a packet without payload, unless it says that there is padding.
+            let mut octets = head.to_vec();
+            octets.iter_mut().take(1).for_each(|first| *first &= !0x20);
+            octets.extend(std::iter::repeat_n(0, usize::from(*payload)));
+            format!("{} (not kept) from {remote} on port {port}", rtp(&octets))
+        }
+        Told::Command(command) => media_command(command),
+        Told::Ports(ports) => format!("{} pairs of ports are bound", ports.len()),
+        Told::Seed(_) => "new randomness".to_owned(),
+        Told::Written { recording, pieces } => {
+            format!("{pieces} pieces of recording {} are written", recording.0)
+        }
+    }
+}
+
+/// A datagram of a media port in a few words.
+pub fn rtp(bytes: &[u8]) -> String {
+    match classify(bytes) {
+        Kind::Rtp => Packet::parse(bytes).map_or_else(
+            |wrong| format!("no RTP, {wrong}, {} octets", bytes.len()),
+            |packet| {
+                let h = packet.header;
+                let marker = if h.marker { ", marker" } else { "" };
+                format!(
+                    "RTP payload type {}, sequence {}, timestamp {}, SSRC {:08x}{marker}, {} octets",
+                    h.payload_type,
+                    h.sequence,
+                    h.timestamp,
+                    h.ssrc,
+                    packet.payload.len()
+                )
+            },
+        ),
+        Kind::Rtcp => Compound::parse(bytes).map_or_else(
+            |wrong| format!("no RTCP, {wrong}, {} octets", bytes.len()),
+            |compound| {
+                let name = |packet| match packet {
+                    ControlPacket::SenderReport { .. } => "sender report",
+                    ControlPacket::ReceiverReport { .. } => "receiver report",
+                    ControlPacket::SourceDescription { .. } => "description",
+                    ControlPacket::Goodbye { .. } => "goodbye",
+                    ControlPacket::Other { .. } => "other",
+                };
+                let names: Vec<&str> = compound.packets().map(name).collect();
+                format!("RTCP {}", names.join(", "))
+            },
+        ),
+        kind => format!("{kind:?}, {} octets", bytes.len()),
+    }
+}
+
 fn media_command(command: &MediaCommand) -> String {
     match command {
         MediaCommand::WantPorts { count } => format!("bind {count} more pairs of ports"),
@@ -139,7 +199,7 @@ fn media_command(command: &MediaCommand) -> String {
     }
 }
 
-fn media_report(report: &MediaReport) -> String {
+pub(crate) fn media_report(report: &MediaReport) -> String {
     match report {
         MediaReport::Ports { ports } => format!("{} pairs of ports are bound", ports.len()),
         MediaReport::Latched { leg, remote, .. } => format!("leg {} is heard from {remote}", leg.0),
@@ -151,6 +211,9 @@ fn media_report(report: &MediaReport) -> String {
         MediaReport::Played { leg, number, .. } => format!("leg {} has heard all of {number}", leg.0),
         MediaReport::Recorded { recording, samples, missing, .. } => {
             format!("recording {} has ended: {samples} samples, {missing} missing", recording.0)
+        }
+        MediaReport::Carried { leg, stats } => {
+            format!("leg {} so far: {} packets received, {} sent", leg.0, stats.received, stats.sent)
         }
         MediaReport::Dropped { leg, stats, .. } => {
             format!("leg {} has ended: {} packets received, {} sent", leg.0, stats.received, stats.sent)

@@ -66,6 +66,12 @@ enum Job {
 }
 
 impl Desk {
+    /// One whose jobs nobody does.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        Self { jobs: channel().0, least: None, waiting: Arc::default(), dropped: Arc::default() }
+    }
+
     /// Starts the thread; `least` is the least severity that is shown.
     pub(crate) fn start(opening: Opening, least: Option<Severity>) -> std::io::Result<(Self, Running)> {
         let (jobs, incoming) = channel();

@@ -21,6 +21,8 @@ mod log;
 mod media;
 mod poll;
 mod record;
+mod recordings;
+mod sound;
 mod store;
 
 /// Runs the program with the arguments of the process.

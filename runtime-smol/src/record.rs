@@ -1,8 +1,11 @@
 //! The recorder beside the engine: what it keeps, and how a piece of it is handed out.
 
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
 use telex_engine::time::Instant;
 use telex_engine::{Action, Input, Signalling};
-use telex_replay::{Kept, Recorder, Refusal, SecretKey};
+use telex_replay::{CutError, Kept, MediaKept, Order, Recorder, Recording, Refusal, SecretKey};
 
 /// The ring, if there is one, and what stand-ins are made with.
 #[derive(Debug)]
@@ -20,6 +23,20 @@ pub(crate) struct Cutting {
     pub(crate) kept: Kept,
     /// What stand-ins are made with.
     pub(crate) key: SecretKey,
+    /// What media threads kept; each comes when its thread gets to it, or never when there is nothing.
+    pub(crate) media: Vec<Receiver<MediaKept>>,
+}
+
+/// How long a media thread may take to hand out what it kept.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Cutting {
+    /// Makes a recording of it. It takes a while: not on a thread that others wait for.
+    pub(crate) fn make(&self, order: &Order) -> Result<Recording, CutError> {
+        let media: Vec<MediaKept> =
+            self.media.iter().filter_map(|kept| kept.recv_timeout(PATIENCE).ok()).collect();
+        self.kept.cut_with(&media, order, self.key)
+    }
 }
 
 impl Tape {
@@ -64,7 +81,7 @@ impl Tape {
         if let Some(refusal) = recorder.refusal() {
             return Err(format!("nothing is recorded: {refusal}"));
         }
-        Ok(Cutting { kept: recorder.kept(now), key: self.key })
+        Ok(Cutting { kept: recorder.kept(now), key: self.key, media: Vec::new() })
     }
 }
 

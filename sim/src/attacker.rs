@@ -67,6 +67,7 @@ impl World<'_> {
             raw: bytes,
             transport: Transport::Udp,
             waits: false,
+            stream: None,
             remote,
             cause,
         };

@@ -214,11 +214,11 @@ pub(crate) fn config(plan: &Plan) -> Config {
 impl World<'_> {
     /// Binds the first ports, as a driver does before anything else.
     pub(crate) fn start_exchange(&mut self) -> Verdict {
-        for n in 0..self.plan.exchange.shards {
-            self.bind(ShardId(n), FIRST_PAIRS)?;
-        }
         if let Some(watch) = &mut self.watch {
             watch.begin(&mut self.exchange.signalling);
+        }
+        for n in 0..self.plan.exchange.shards {
+            self.bind(ShardId(n), FIRST_PAIRS)?;
         }
         let wall = self.wall();
         self.tell(Input::Wall(wall), None)

@@ -8,6 +8,9 @@ use crate::plan::{Act, Alg, Nat, PhonePlan, Plan};
 /// A phone that is cut off for longer is given up by the exchange, and is not told.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(20);
 
+/// A REGISTER with credentials is about as long.
+const REGISTER_OCTETS: u16 = 600;
+
 /// Last words, going and coming back.
 const AROUND_A_STOP: Duration = Duration::from_secs(8);
 
@@ -61,15 +64,16 @@ pub(crate) fn bindings_that_stay(plan: &Plan, phone: usize) -> usize {
     let alg = nat_of(plan, phone).and_then(|nat| nat.alg);
     let contact = matches!(alg, Some(Alg::Good | Alg::ForgetsLength | Alg::ContactOnly));
     let renamed = contact && may_lose_touch(plan, phone);
-    // It cannot prove who it is any more, or could not store that it left.
+    // It cannot prove who it is any more, or could not store that it left, or what it says does not pass.
     let extension = &plan.phones[phone].extension;
     let shut_out = plan.operators.iter().any(|o| match &o.act {
         Act::Password(changed, told) => !told && changed == extension,
         _ => false,
     });
+    let too_long = plan.phones[phone].mtu.is_some_and(|mtu| mtu <= REGISTER_OCTETS);
     match alg {
         Some(Alg::StripsRport) => 1,
-        _ if shut_out => 1,
+        _ if shut_out || too_long => 1,
         _ if renamed => telex_engine::limits::BINDINGS_PER_AOR,
         _ => 0,
     }

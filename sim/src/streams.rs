@@ -176,8 +176,10 @@ impl World<'_> {
     /// One end closes a stream; the other learns it after everything that was written.
     pub(crate) fn close(&mut self, id: StreamId, inward: bool) {
         let Some(stream) = self.streams.get(id) else { return };
+        let given_up = !inward && stream.waiting.take().is_some();
+        stream.broken |= given_up;
         let end = if inward { &mut stream.phone_open } else { &mut stream.exchange_open };
-        if !std::mem::replace(end, false) || stream.dead {
+        if !(std::mem::replace(end, false) || given_up && stream.phone_open) || stream.dead {
             return;
         }
         let link = LinkId { phone: stream.phone, inward, channel: Channel::Stream };
@@ -258,6 +260,7 @@ impl World<'_> {
         if inward {
             if std::mem::replace(&mut stream.exchange_open, false) {
                 let event = StreamEvent::Closed;
+                self.border.stream_gone(id);
                 return self.tell(Input::Stream { stream: id, event }, None);
             }
         } else if std::mem::replace(&mut stream.phone_open, false) || stream.broken {

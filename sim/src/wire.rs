@@ -15,7 +15,7 @@ use crate::ladder::Row;
 use crate::nat::sites::Place;
 use crate::net::{Channel, Fate, LinkId, Why};
 use crate::oracle::{Broken, Cause, Entry, Exit, Verdict, broken, dialogs, grammar, media, rtp};
-use crate::phone::{SIP_PORT, Stimulus};
+use crate::phone::{Leg, SIP_PORT, Stimulus};
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 
@@ -53,9 +53,15 @@ impl World<'_> {
             return;
         }
         let length = msg.get("content-length").and_then(|text| text.parse().ok());
-        let entry =
-            Entry { now: self.now, msg, source, sound: length.is_none_or(|n: usize| n == msg.body.len()) };
-        self.border.enter(&entry);
+        let sound = length.is_none_or(|n: usize| n == msg.body.len());
+        if sound
+            && matches!(msg.code(), Some(200..300))
+            && msg.method() == "INVITE"
+            && let Some(call) = self.book.get(msg.call_id())
+        {
+            self.answers.entry(*call).or_insert_with(|| msg.call_id().to_owned());
+        }
+        self.border.enter(&Entry { now: self.now, msg, source, sound });
     }
 
     /// A SIP message leaves the exchange.
@@ -99,7 +105,11 @@ impl World<'_> {
                     (SocketAddr::new(self.sites.outside(phone), SIP_PORT), !open)
                 }
             };
-            let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, waits, remote, cause };
+            let stream = match flow {
+                Flow::Datagram { .. } => None,
+                Flow::Stream { stream } => Some(stream),
+            };
+            let exit = Exit { now: self.now, msg: &msg, raw: bytes, transport, waits, stream, remote, cause };
             self.judge(phone, &exit)?;
         } else {
             // Calls come about on such a network too.
@@ -126,7 +136,7 @@ impl World<'_> {
     /// A message is given to a stream that will never be open.
     fn unheard(&mut self, msg: &Msg, raw: &Bytes, cause: Cause<'_>) -> Verdict {
         let (transport, remote) = (Transport::Tcp, SocketAddr::new(EXCHANGE, 0));
-        let exit = Exit { now: self.now, msg, raw, transport, waits: true, remote, cause };
+        let exit = Exit { now: self.now, msg, raw, transport, waits: true, stream: None, remote, cause };
         if expect::anything_goes(self.plan) { Ok(()) } else { self.border.unheard(&exit) }
     }
 
@@ -173,9 +183,11 @@ impl World<'_> {
             }
             _ => false,
         };
+        // A caller that lost power could not say so.
         let calling = |call: usize| {
             let legs = &self.phones[plan.calls[call].caller].legs;
-            legs.iter().any(|l| l.call == call && l.side == Side::Caller && l.ended.is_none())
+            let still = |l: &&Leg| l.ended.is_none() || l.cut_short;
+            legs.iter().filter(|l| l.call == call && l.side == Side::Caller).any(|l| still(&l))
         };
         let call = (0..plan.calls.len()).find(meant).filter(|call| caused(*call) || calling(*call));
         match call {

@@ -167,6 +167,8 @@ pub(crate) struct World<'a> {
     pub(crate) replies: Vec<(ControlId, ControlReply)>,
     pub(crate) stopping: Option<Stopping>,
     pub(crate) book: Book,
+    /// The Call-ID of the answer to each call that reached the exchange first: that phone was connected.
+    pub(crate) answers: BTreeMap<usize, String>,
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
@@ -219,6 +221,7 @@ impl<'a> World<'a> {
             replies: Vec::new(),
             stopping: None,
             book: Book::new(),
+            answers: BTreeMap::new(),
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
             border: Border::new(plan),
@@ -360,8 +363,12 @@ impl<'a> World<'a> {
         let left_alone = |phone: &Phone, leg: &Leg| self.left_alone(phone, leg);
         dialogs::settled(self.now, &self.phones, &left_alone)?;
         dialogs::ends_agree(self.now, self.plan, &self.phones, &left_alone)?;
-        media::flows_at_rest(self.now, self.plan, &self.phones, &left_alone)?;
+        media::flows_at_rest(self.now, &self.talks(), &left_alone)?;
         self.everybody(&Stimulus::HangUp)
+    }
+
+    fn talks(&self) -> media::Talks<'_> {
+        media::Talks { plan: self.plan, phones: &self.phones, answers: &self.answers }
     }
 
     /// Whether the exchange has ended a phone's call and the phone cannot know: it will find out by itself, at a time
@@ -373,7 +380,9 @@ impl<'a> World<'a> {
                 && row.phone == phone.index
                 && row.text.starts_with("BYE")
         };
-        let ended = || self.rows.iter().rfind(bye).is_some();
+        // A box may have given its port to a neighbour, which knows nothing of the call.
+        let denied = |row: &&Row| row.inward && row.call == Some(leg.call) && row.text.starts_with("481");
+        let ended = || self.rows.iter().rfind(|row| bye(row) || denied(row)).is_some();
         let forgotten = || expect::forgets(self.plan, leg.began);
         expect::may_lose_touch(self.plan, phone.index) && (forgotten() || ended())
     }
@@ -385,12 +394,16 @@ impl<'a> World<'a> {
         }
         leftovers::phones_are_quiet(self.now, &self.phones)?;
         let stay = (0..self.phones.len()).map(|phone| expect::bindings_that_stay(self.plan, phone)).sum();
-        leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
-        self.exchange.shards_are_empty(self.now)?;
+        // Only the session timer ends a call that is held and that both sides have forgotten.
+        let long = self.plan.end.since(self.plan.calm) < self.plan.exchange.session;
+        if !(long && dialogs::held_and_forgotten(self.plan, &self.phones)) {
+            leftovers::nothing_left(self.now, &self.exchange.stats(), stay)?;
+            self.exchange.shards_are_empty(self.now)?;
+        }
         self.border.end(self.now)?;
         dialogs::nobody_rings_in_vain(self.now, self.plan, &self.phones)?;
         digits::digits_arrive_once(self.now, self.plan, &self.phones)?;
-        media::everybody_was_heard(self.now, self.plan, &self.phones, &self.network)
+        media::everybody_was_heard(self.now, &self.talks(), &self.network)
     }
 
     fn everybody(&mut self, stimulus: &Stimulus) -> Verdict {

@@ -36,6 +36,14 @@ fn seeds_hold_on_a_bad_network() {
     hold(100..125, &rough(10));
 }
 
+/// In these, several calls of one caller to one number begin together, and INVITEs wait or are sent again.
+#[test]
+fn calls_that_look_alike_are_told_apart() {
+    for seed in [313, 1100, 1764] {
+        hold(seed..seed + 1, &Settings::default());
+    }
+}
+
 #[test]
 fn many_calls_at_once_hold() {
     hold(7..8, &rough(100));

@@ -7,9 +7,9 @@ use super::queue::Waiting;
 use super::source::SLOPPY;
 use super::{Content, Playout, State};
 
-/// Concealment is made in pieces of this length, in nanoseconds.
-const PIECE: i64 = 10_000_000;
-/// Over which sound fades in behind concealment, and how much of that is looked at for the best place.
+/// Gaps are filled in pieces no longer than this, in nanoseconds.
+const PIECE: i64 = 20_000_000;
+/// Over which sound fades into other sound, and how much more of that is looked at for the best place.
 const FADE: i64 = 5_000_000;
 const LOOK: i64 = 10_000_000;
 /// Concealed no longer than this; noise that was described lasts longer. Then the source is taken to be gone.
@@ -22,15 +22,11 @@ const LONG_WAIT: i64 = 1_500_000_000;
 
 /// What is to be put on the line.
 enum Step {
-    /// The first packet, behind the sound before it.
-    Continue,
-    /// The first packet, behind concealment, noise or silence.
-    Enter,
-    /// The first packet, of which so many nanoseconds have been concealed.
-    EnterLate(i64),
+    /// The first packet, without so many nanoseconds that have been concealed.
+    Play(i64),
     /// The packet before the first one, which repeats some of it; else so many nanoseconds of concealment.
     Recover(i64),
-    /// So many nanoseconds of concealment.
+    /// Up to so many nanoseconds of concealment.
     Conceal(i64),
     /// Noise, of the source or of the decoder.
     Noise,
@@ -41,22 +37,24 @@ enum Step {
 impl Playout {
     /// Puts at least one sample on the line, on which nothing waits.
     pub(super) fn supply(&mut self, moment: Moment) {
+        let wanted = moment.samples - moment.done;
+        let piece = length(wanted, self.rate).clamp(1, PIECE);
         match self.step(moment) {
-            Step::Continue => self.play(None),
-            Step::Enter => self.play(Some(0)),
-            Step::EnterLate(concealed) => self.play(Some(concealed)),
+            Step::Play(0) => self.play(),
+            Step::Play(concealed) => self.play_rest(concealed),
             Step::Recover(lasts) => {
                 if !self.recover(lasts) {
-                    self.conceal(lasts.min(PIECE), Kind::Concealed);
+                    self.conceal(lasts.min(piece), Kind::Concealed);
                 }
             }
-            Step::Conceal(lasts) => self.conceal(lasts, Kind::Concealed),
-            Step::Noise => self.conceal(PIECE, Kind::Noise),
-            Step::Silence => self.silence(moment.samples - moment.done),
+            Step::Conceal(lasts) => self.conceal(lasts.min(piece), Kind::Concealed),
+            Step::Noise => self.conceal(piece, Kind::Noise),
+            Step::Silence => self.silence(wanted),
         }
         if self.line.waiting() == 0 {
-            // Nothing could be made of it.
-            self.silence(1);
+            // Nothing could be made of it, or less than a sample.
+            let last = self.line.last();
+            self.line.append(Kind::Concealed, |line| line.push(last));
         }
     }
 
@@ -68,31 +66,34 @@ impl Playout {
         let missing = first.number.saturating_sub(self.next);
         let due = self.due(moment, at, lasts);
         if self.state == State::Idle {
-            return if due { Step::Enter } else { Step::Silence };
+            return if due { Step::Play(0) } else { Step::Silence };
         }
         let gap = at.saturating_sub(self.end).max(0);
         if missing == 0 && gap <= SLOPPY {
             if self.state == State::Playing {
-                return Step::Continue;
+                return Step::Play(0);
             }
-            // It is late. If the wait for it is wanted it counts; else what was concealed is left out of it.
-            let wait = self.spare(moment, at, lasts);
-            let follower = self.queue.second().is_some_and(|second| second.at - at <= lasts + SLOPPY);
-            let keep = self.state == State::Noise || !follower || wait <= pace_step(lasts);
-            return if keep { Step::Enter } else { Step::EnterLate(self.filled) };
+            // It is late. Nothing else was there, so all of it is heard; or it was given up, and what was concealed is
+            // left out of it, unless the longer wait is wanted anyway.
+            if self.given_up && self.spare(moment, at, lasts) > lasts {
+                return Step::Play(self.filled);
+            }
+            self.stats.belated += u64::from(self.state == State::Filling && lasts > 0);
+            return Step::Play(0);
         }
         let overdue = self.filled > gap.saturating_add(LONG_WAIT);
         if missing == 0 || self.state == State::Noise || gap > LONG_GAP {
-            return if due || overdue { Step::Enter } else { Step::Noise };
+            return if due || overdue { Step::Play(0) } else { Step::Noise };
         }
+        self.given_up = true;
         let left = gap - self.filled;
         if left < SLOPPY / 5 {
-            return Step::Enter;
+            return Step::Play(0);
         }
         match left - self.lasts {
-            more if more > SLOPPY => Step::Conceal(more.min(PIECE)),
+            more if more > SLOPPY => Step::Conceal(more),
             more if more > -SLOPPY => Step::Recover(left),
-            _ => Step::Conceal(left.min(PIECE)),
+            _ => Step::Conceal(left),
         }
     }
 
@@ -104,119 +105,152 @@ impl Playout {
         match self.state {
             State::Idle => Step::Silence,
             State::Noise => Step::Noise,
+            // Most likely the source says nothing because there is nothing to say.
+            State::Playing | State::Filling if self.quiet => Step::Noise,
             State::Playing | State::Filling => Step::Conceal(PIECE),
         }
     }
 
-    /// Takes the first packet and puts it on the line. Behind anything but the packet before it, it is joined on
-    /// smoothly, without the part that was concealed already.
-    pub(super) fn play(&mut self, enter: Option<i64>) {
-        let Some(packet) = self.queue.take() else { return };
-        if self.next != i64::MIN {
-            self.stats.lost += u64::try_from(packet.number - self.next).unwrap_or(0);
-        }
-        self.next = packet.number + 1;
+    /// Takes the first packet and puts it on the line.
+    pub(super) fn play(&mut self) {
+        let Some(packet) = self.take() else { return };
         match packet.content {
             Some(Content::Sound(encoding)) => {
-                if enter.is_some() {
-                    self.prepare();
+                let coder = self.coder(encoding).unwrap_or(self.current);
+                // Decoders fade by themselves from what they concealed into sound, if all of that was heard.
+                let own = matches!(self.state, State::Playing | State::Filling) && coder == self.current;
+                if !own {
+                    self.extend();
                 }
-                self.current = self.decoder(encoding);
+                self.current = coder;
                 self.decode(&packet);
-                self.deliver(&packet, enter);
+                self.deliver(&packet, 0);
             }
             _ => self.begin_noise(&packet),
         }
         self.queue.recycle(packet);
     }
 
+    /// The same for a packet of which so many nanoseconds were concealed, which are left out, or all if hardly any is left.
+    fn play_rest(&mut self, concealed: i64) {
+        let Some(packet) = self.take() else { return };
+        if let Some(Content::Sound(encoding)) = packet.content {
+            self.extend();
+            self.current = self.coder(encoding).unwrap_or(self.current);
+            self.decode(&packet);
+            if packet.lasts - concealed > 2 * FADE {
+                self.deliver(&packet, samples(concealed, self.rate));
+            } else {
+                // Its decoder knows it now. What was concealed beyond it is left out of the next one.
+                self.stats.late += 1;
+                self.end = packet.at.saturating_add(packet.lasts);
+                self.filled = (concealed - packet.lasts).max(0);
+                self.state = State::Filling;
+            }
+        }
+        self.queue.recycle(packet);
+    }
+
+    /// The first packet follows though it does not follow the line.
+    pub(super) fn jump(&mut self) {
+        let fade = samples(FADE, self.rate);
+        if self.line.waiting() < fade {
+            self.conceal(PIECE / 2, Kind::Concealed);
+        }
+        self.state = State::Filling;
+        self.play();
+    }
+
+    fn take(&mut self) -> Option<Waiting> {
+        let packet = self.queue.take()?;
+        if self.next != i64::MIN {
+            self.stats.lost += u64::try_from(packet.number - self.next).unwrap_or(0);
+        }
+        self.next = packet.number + 1;
+        Some(packet)
+    }
+
     /// Decodes into the scratch buffer.
     fn decode(&mut self, packet: &Waiting) {
-        let (_, decoder) = &mut self.decoders[self.current];
         self.scratch.clear();
-        if decoder.decode(&packet.payload, &mut self.scratch).is_err() || self.scratch.is_empty() {
-            self.stats.malformed += 1;
-            self.scratch.clear();
-            decoder.conceal(samples(packet.lasts, decoder.rate()), &mut self.scratch);
+        if let Some(coder) = self.coders.get_mut(self.current) {
+            // Another's, if the right one cannot give the listener's rate any more.
+            let right = packet.content == Some(Content::Sound(coder.encoding));
+            let decoded = right && coder.decode(&packet.payload, &mut self.scratch).is_ok();
+            if !decoded || self.scratch.is_empty() {
+                self.stats.malformed += 1;
+                coder.conceal(packet.lasts, &mut self.scratch);
+            }
         }
+        self.loud = (self.loud - self.loud / 256).max(power(&self.scratch));
+        let end = self.scratch.len().saturating_sub(samples(FADE, self.rate));
+        self.quiet = self.is_quiet(power(&self.scratch[end..]));
     }
 
-    /// Puts what was decoded on the line.
-    fn deliver(&mut self, packet: &Waiting, enter: Option<i64>) {
-        let count = self.scratch.len().max(1) as i64;
-        let power = self.scratch.iter().map(|&sample| i64::from(sample).pow(2)).sum::<i64>() / count;
-        self.loud = (self.loud - self.loud / 256).max(power as u32);
+    /// Puts what was decoded on the line, without the first samples. What waits there goes over into it.
+    fn deliver(&mut self, packet: &Waiting, without: usize) {
         let sound = std::mem::take(&mut self.scratch);
-        self.end = packet.at.saturating_add(packet.lasts);
-        self.lasts = packet.lasts;
-        match enter {
-            None => self.line.append(Kind::Sound, |line| line.extend_from_slice(&sound)),
-            Some(concealed) => {
-                let fade = samples(FADE, self.rate);
-                let left = sound.get(samples(concealed, self.rate)..).unwrap_or(&[]);
-                if concealed > 0 && left.len() < 2 * fade {
-                    // All of it was concealed. Its decoder knows it now; what was made too much is in the next one's.
-                    self.stats.late += 1;
-                    self.filled = (concealed - packet.lasts).max(0);
-                    self.scratch = sound;
-                    self.state = State::Filling;
-                    return;
-                }
-                self.line.follow(left, fade);
-            }
+        let rest = sound.get(without..).unwrap_or(&[]);
+        let fade = samples(FADE, self.rate);
+        if self.state == State::Playing || self.line.waiting() < fade {
+            self.line.append(Kind::Sound, |line| line.extend_from_slice(rest));
+        } else {
+            self.line.cut(samples(FADE + LOOK, self.rate));
+            self.line.follow(rest, fade);
         }
         self.scratch = sound;
-        self.state = State::Playing;
-        self.filled = 0;
+        self.end = packet.at.saturating_add(packet.lasts);
+        self.lasts = packet.lasts;
+        self.play_on();
     }
 
-    /// Makes sure that what waits on the line is enough to join sound to, and no more.
-    fn prepare(&mut self) {
-        let wanted = samples(FADE + LOOK, self.rate);
+    /// Makes sure that enough waits on the line for other sound to be joined to it.
+    fn extend(&mut self) {
+        let (fade, look) = (samples(FADE, self.rate), samples(FADE + LOOK, self.rate));
         let have = self.line.waiting();
-        if have >= wanted {
-            return self.line.cut(wanted);
+        if have >= fade {
+            return;
         }
         match self.state {
-            State::Idle => {
-                let fade = samples(FADE, self.rate);
-                if have < fade {
-                    self.silence(fade - have);
-                }
-            }
-            _ => {
-                let kind = if self.state == State::Noise { Kind::Noise } else { Kind::Concealed };
-                self.conceal(length(wanted - have, self.rate), kind);
+            State::Idle => self.silence(fade - have),
+            State::Noise => self.conceal(length(look - have, self.rate), Kind::Noise),
+            State::Playing | State::Filling => {
+                self.conceal(length(look - have, self.rate), Kind::Concealed);
             }
         }
     }
 
     fn begin_noise(&mut self, packet: &Waiting) {
         if self.noise.set(&packet.payload).is_ok() && self.state != State::Noise {
-            self.prepare();
+            self.extend();
             let mut sound = std::mem::take(&mut self.scratch);
             sound.clear();
             sound.resize(samples(FADE + LOOK, self.rate), 0);
             self.noise.fill(&mut sound);
+            self.line.cut(samples(FADE + LOOK, self.rate));
             self.line.follow(&sound, samples(FADE, self.rate));
             self.line.call(Kind::Noise);
             self.scratch = sound;
             self.state = State::Noise;
         }
         self.end = packet.at;
-        self.filled = 0;
+        (self.filled, self.given_up) = (0, false);
+    }
+
+    fn play_on(&mut self) {
+        self.state = State::Playing;
+        (self.filled, self.given_up) = (0, false);
     }
 
     /// The packet before the first one, from what that repeats of it. False when it repeats nothing.
     fn recover(&mut self, lasts: i64) -> bool {
         let Some(first) = self.queue.first() else { return false };
         let Some(Content::Sound(encoding)) = first.content else { return false };
-        let Some((_, decoder)) = self.decoders.get_mut(self.current).filter(|(known, _)| *known == encoding)
-        else {
+        let Some(coder) = self.coders.get_mut(self.current).filter(|coder| coder.encoding == encoding) else {
             return false;
         };
         self.scratch.clear();
-        if !decoder.recover(&first.payload, samples(lasts, decoder.rate()), &mut self.scratch) {
+        if !coder.recover(&first.payload, lasts, &mut self.scratch) {
             return false;
         }
         let (number, at) = (first.number, first.at);
@@ -225,15 +259,9 @@ impl Playout {
         self.next = number;
         self.end = at;
         let sound = std::mem::take(&mut self.scratch);
-        if self.state == State::Playing {
-            self.line.append(Kind::Sound, |line| line.extend_from_slice(&sound));
-        } else {
-            self.prepare();
-            self.line.follow(&sound, samples(FADE, self.rate));
-        }
+        self.line.append(Kind::Sound, |line| line.extend_from_slice(&sound));
         self.scratch = sound;
-        self.state = State::Playing;
-        self.filled = 0;
+        self.play_on();
         true
     }
 
@@ -241,13 +269,14 @@ impl Playout {
     fn conceal(&mut self, lasts: i64, kind: Kind) {
         let mut sound = std::mem::take(&mut self.scratch);
         sound.clear();
+        // Exactly as much as is wanted: what waits when sound comes again cannot be taken back from the decoder.
         let kind = if self.state == State::Noise {
             sound.resize(samples(lasts, self.rate).max(1), 0);
             self.noise.fill(&mut sound);
             Kind::Noise
         } else {
-            if let Some((_, decoder)) = self.decoders.get_mut(self.current) {
-                decoder.conceal(samples(lasts, decoder.rate()).max(1), &mut sound);
+            if let Some(coder) = self.coders.get_mut(self.current) {
+                coder.conceal(lasts, &mut sound);
             }
             self.state = State::Filling;
             if sound.iter().all(|&sample| sample == 0) { Kind::Silence } else { kind }
@@ -269,7 +298,9 @@ impl Playout {
     }
 }
 
-/// A wait that is longer than wanted by less than this is kept: it can only change in steps.
-fn pace_step(lasts: i64) -> i64 {
-    lasts.max(PIECE)
+/// Mean square.
+fn power(sound: &[i16]) -> u32 {
+    let sum: u64 = sound.iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+    // A sample's square has 31 bits.
+    (sum / sound.len().max(1) as u64) as u32
 }

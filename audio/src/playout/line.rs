@@ -30,6 +30,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// An empty line that seldom needs to grow beyond so many samples.
+    pub(super) fn new(samples: usize) -> Self {
+        Self { samples: Vec::with_capacity(samples), ..Self::default() }
+    }
+
     /// How many samples wait.
     pub(super) fn waiting(&self) -> usize {
         self.samples.len() - self.place
@@ -113,9 +118,8 @@ impl Line {
         stretch::lengthen(&mut self.samples, self.place, join, fade);
     }
 
-    /// Forgets everything, as when the rate changes.
-    pub(super) fn clear(&mut self) {
-        self.samples.clear();
-        (self.place, self.fill) = (0, 0);
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.samples.capacity()
     }
 }

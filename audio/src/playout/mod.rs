@@ -8,19 +8,23 @@
 //! Memory is bounded whatever arrives, and nothing is allocated once the buffers have grown.
 
 mod clock;
+mod coder;
 mod delay;
 mod gaps;
 mod line;
 mod pace;
 mod queue;
 mod source;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::time::Duration;
 
+use crate::codec::Encoding;
 use crate::codec::cn::NoiseGenerator;
-use crate::codec::{Decoder, Encoding};
 use clock::{Clock, length};
+use coder::{Coder, RATES};
 use delay::Delay;
 use line::{Kind, Line};
 use queue::Queue;
@@ -30,8 +34,10 @@ pub use types::{Content, Inserted, Packet, Pulled, Settings, Stats};
 
 /// Longest sound of one packet, in nanoseconds.
 const LONGEST: i64 = 1_000_000_000;
-/// Decoders kept, so that a source that changes between two encodings finds its own again.
-const DECODERS: usize = 2;
+/// What is on the line at most, usually, in nanoseconds.
+const LINE: i64 = 2 * pace::MEMORY + 120_000_000;
+/// Decoders kept, so that a source that changes between encodings finds each again.
+const DECODERS: usize = 4;
 
 /// What is received from one source: insert packets as they come, pull samples as they are needed.
 #[derive(Clone, Debug)]
@@ -45,7 +51,7 @@ pub struct Playout {
     delay: Delay,
     clock: Clock,
     line: Line,
-    decoders: Vec<(Encoding, Decoder)>,
+    coders: Vec<Coder>,
     /// Which of the decoders made the sound on the line.
     current: usize,
     noise: NoiseGenerator,
@@ -56,12 +62,16 @@ pub struct Playout {
     end: i64,
     /// How much was made to fill the gap behind it, in nanoseconds.
     filled: i64,
+    /// Whether the packet to come was given up for lost, because later ones were there.
+    given_up: bool,
     /// How long the last packet lasts.
     lasts: i64,
     /// Samples to be heard before time may be scaled again.
     rest: usize,
     /// Mean square of the loudest sound lately.
     loud: u32,
+    /// Whether the last packet was nearly silence.
+    quiet: bool,
     #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Vec<i16>,
     stats: Stats,
@@ -82,28 +92,31 @@ enum State {
 }
 
 impl Playout {
-    /// A playout that gives `rate` samples per second and has heard nothing yet.
+    /// A playout that gives `rate` samples per second, 4,000 to 192,000, and has heard nothing yet.
     pub fn new(rate: u32, settings: Settings) -> Self {
         let most = clock::since(settings.most).min(LONGEST);
+        let rate = rate.clamp(*RATES.start(), *RATES.end());
         Self {
-            rate: rate.max(1),
+            rate,
             least: clock::since(settings.least).min(most),
             most,
             queue: Queue::default(),
             source: Source::default(),
             delay: Delay::default(),
             clock: Clock::default(),
-            line: Line::default(),
-            decoders: Vec::new(),
+            line: Line::new(clock::samples(LINE, rate)),
+            coders: Vec::new(),
             current: 0,
             noise: NoiseGenerator::new(0),
             state: State::Idle,
             next: i64::MIN,
             end: 0,
             filled: 0,
+            given_up: false,
             lasts: 0,
             rest: 0,
             loud: 0,
+            quiet: false,
             scratch: Vec::new(),
             stats: Stats::default(),
         }
@@ -156,25 +169,25 @@ impl Playout {
             Content::Noise { clock } => return Some((clock, 0)),
             Content::Sound(encoding) => encoding,
         };
-        let decoder = self.decoder(encoding);
-        let (_, decoder) = &self.decoders[decoder];
+        let coder = self.coder(encoding)?;
+        let decoder = &self.coders[coder].decoder;
         let lasts = length(decoder.samples(packet.payload)?, decoder.rate());
         (1..=LONGEST).contains(&lasts).then_some((encoding.properties().clock, lasts))
     }
 
-    /// Which decoder is for an encoding. There is one afterwards.
-    fn decoder(&mut self, encoding: Encoding) -> usize {
-        if let Some(found) = self.decoders.iter().position(|(known, _)| *known == encoding) {
-            return found;
+    /// Which decoder is for an encoding. There is one afterwards, if the encoding's rate can be made the listener's.
+    fn coder(&mut self, encoding: Encoding) -> Option<usize> {
+        if let Some(found) = self.coders.iter().position(|coder| coder.encoding == encoding) {
+            return Some(found);
         }
-        let new = (encoding, Decoder::new(encoding, self.rate));
-        if self.decoders.len() < DECODERS {
-            self.decoders.push(new);
-            return self.decoders.len() - 1;
+        let new = Coder::new(encoding, self.rate)?;
+        if self.coders.len() < DECODERS {
+            self.coders.push(new);
+            return Some(self.coders.len() - 1);
         }
         let other = (self.current + 1) % DECODERS;
-        self.decoders[other] = new;
-        other
+        self.coders[other] = new;
+        Some(other)
     }
 
     /// Appends exactly `samples` to `pcm`, to be heard from `now` on.
@@ -210,16 +223,17 @@ impl Playout {
         stats.silence += pulled.silence as u64;
     }
 
-    /// Gives so many samples per second from now on. What was decoded and not yet pulled is left out, which is less
-    /// than a packet.
+    /// Gives so many samples per second from now on, 4,000 to 192,000. What was decoded and not yet pulled is left out,
+    /// which is less than a packet.
     pub fn set_rate(&mut self, rate: u32) {
-        if self.rate == rate.max(1) {
+        let rate = rate.clamp(*RATES.start(), *RATES.end());
+        if self.rate == rate {
             return;
         }
-        self.rate = rate.max(1);
-        self.line.clear();
-        self.decoders.clear();
-        self.current = 0;
+        self.rate = rate;
+        self.line = Line::new(clock::samples(LINE, rate));
+        self.coders.retain_mut(|coder| coder.set_rate(rate));
+        self.current = self.current.min(self.coders.len().saturating_sub(1));
         self.rest = 0;
     }
 
@@ -237,6 +251,7 @@ impl Playout {
         self.state = State::Idle;
         self.next = i64::MIN;
         self.filled = 0;
+        self.given_up = false;
     }
 
     /// What it did so far.

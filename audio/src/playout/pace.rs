@@ -8,6 +8,7 @@
 use super::clock::{length, samples};
 use super::source::SLOPPY;
 use super::{Playout, State};
+use crate::stretch::{ALIKE, Join};
 
 /// Samples heard are remembered so long, in nanoseconds: enough to look for a pitch period back from the line's place.
 pub(super) const MEMORY: i64 = 25_000_000;
@@ -20,6 +21,9 @@ const LONGER: i64 = 6_000_000;
 const SHORTER: i64 = 1_000_000;
 /// Between two looks for a place to join.
 const PATIENCE: i64 = 10_000_000;
+/// Mean square of what is nearly silence: -57 dBov, or 26 dB below the loudest lately.
+const QUIET: u32 = 2000;
+const QUIETER: u32 = 400;
 /// No pull counts as longer.
 const LONG_PULL: i64 = 100_000_000;
 
@@ -84,8 +88,10 @@ impl Playout {
         self.stats.dropped += dropped as u64;
         if let Some(first) = self.queue.first() {
             self.next = first.number;
-            if self.state != State::Idle {
-                self.play(Some(0));
+            match self.state {
+                State::Idle => {}
+                State::Playing => self.jump(),
+                State::Filling | State::Noise => self.play(),
             }
         }
     }
@@ -123,40 +129,28 @@ impl Playout {
             return;
         }
         while self.line.waiting() < most + fade && self.continues() {
-            self.play(None);
+            self.play();
         }
         let Some(join) = self.line.shorter((least, most), fade) else { return };
-        let excess = (spare / 1_000_000).max(0);
-        if !self.joins(join, excess) {
-            self.rest = samples(PATIENCE, self.rate);
-            return;
+        let excess = spare / 1_000_000;
+        let (speed, wanted) = if excess > 100 { (2, 73) } else { (5, 98 - excess.max(0) / 4) };
+        if self.may_join(join, wanted.max(50), speed) {
+            self.line.shorten(join, fade);
+            self.stats.compressed += join.lag as u64;
         }
-        self.line.shorten(join, fade);
-        self.stats.compressed += join.lag as u64;
-        self.rest = join.lag
-            * if excess > 100 {
-                1
-            } else if excess > 50 {
-                2
-            } else {
-                5
-            };
     }
 
     fn lengthen(&mut self, lack: i64) {
         let (least, fade) = (samples(SHORTEST, self.rate), samples(FADE, self.rate));
         while self.line.waiting() < fade && self.continues() {
-            self.play(None);
+            self.play();
         }
         let Some(join) = self.line.longer((least, samples(LONGEST, self.rate)), fade) else { return };
         let lack = lack / 1_000_000;
-        if !self.joins(join, 2 * lack) {
-            self.rest = samples(PATIENCE, self.rate);
-            return;
+        if self.may_join(join, (95 - lack).max(50), 2) {
+            self.line.lengthen(join, fade);
+            self.stats.expanded += join.lag as u64;
         }
-        self.line.lengthen(join, fade);
-        self.stats.expanded += join.lag as u64;
-        self.rest = join.lag * if lack > 20 { 1 } else { 2 };
     }
 
     /// Whether the first packet continues the line.
@@ -166,11 +160,22 @@ impl Playout {
         })
     }
 
-    /// Whether two pieces may be joined: in what is nearly silence always, else the more alike they are the sooner.
-    fn joins(&self, join: crate::stretch::Join, urgency: i64) -> bool {
-        let quiet = join.power < 2000 || join.power < self.loud / 400;
-        let wanted = (90 - urgency / 2).clamp(40, 90) as i32;
-        quiet || join.likeness >= crate::stretch::ALIKE / 100 * wanted
+    /// Whether sound of this mean square is nearly silence.
+    pub(super) fn is_quiet(&self, power: u32) -> bool {
+        power < QUIET || power < self.loud / QUIETER
+    }
+
+    /// Whether two pieces may be joined: if they are alike to so many percent, or in what is nearly silence. The next
+    /// time is after so many lags, sooner in silence.
+    fn may_join(&mut self, join: Join, percent: i64, lags: usize) -> bool {
+        let quiet = self.is_quiet(join.power);
+        let alike = i64::from(join.likeness) * 100 >= percent * i64::from(ALIKE);
+        self.rest = match (quiet, alike) {
+            (true, _) => join.lag,
+            (_, true) => join.lag * lags,
+            _ => samples(PATIENCE, self.rate),
+        };
+        quiet || alike
     }
 }
 

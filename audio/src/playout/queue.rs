@@ -40,10 +40,6 @@ impl Queue {
         self.waiting.first()
     }
 
-    pub(super) fn second(&self) -> Option<&Waiting> {
-        self.waiting.get(1)
-    }
-
     pub(super) fn last(&self) -> Option<&Waiting> {
         self.waiting.last()
     }

@@ -101,8 +101,10 @@ pub struct Stats {
     pub packets: u64,
     /// Packets that had not come when their time was over. A late one moves from here to `late`.
     pub lost: u64,
-    /// Packets that came when their time was over.
+    /// Packets that came when their time was over, and were of no more use.
     pub late: u64,
+    /// Packets that were concealed for a while before they came, and are heard all the same: the wait became longer.
+    pub belated: u64,
     /// Packets that came again.
     pub duplicates: u64,
     /// Packets that could not be decoded.

@@ -138,6 +138,11 @@ impl<W: Write + Seek> Writer<W> {
         self.octets / self.layout.frame_octets()
     }
 
+    /// What it writes.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// What it writes to.
     pub fn get_ref(&self) -> &W {
         &self.out

@@ -23,8 +23,8 @@ pub(crate) struct Fixed {
 }
 
 impl Fixed {
-    pub(crate) fn new(encoding: Encoding, packet: usize) -> Self {
-        let decoder = Decoder::new(encoding, encoding.properties().rate);
+    pub(crate) fn new(encoding: Encoding, rate: u32, packet: usize) -> Self {
+        let decoder = Decoder::new(encoding, rate);
         let (waiting, line) = (BTreeMap::new(), Vec::new());
         Self { decoder, waiting, next: None, first: None, dry: 0, line, packet, late: 0, silent: 0 }
     }

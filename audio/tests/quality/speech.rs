@@ -65,7 +65,8 @@ const VOWELS: [(f64, f64); 6] =
 pub(crate) fn speech(rate: u32, seconds: usize, seed: u64) -> Vec<i16> {
     let mut chance = Chance::new(seed);
     let per_second = f64::from(rate);
-    let total = rate as usize * seconds;
+    // An hour is a minute again and again.
+    let total = rate as usize * seconds.min(60);
     let mut sound: Vec<f64> = Vec::with_capacity(total + rate as usize);
     let mut phase = 0.0;
     while sound.len() < total {
@@ -78,10 +79,11 @@ pub(crate) fn speech(rate: u32, seconds: usize, seed: u64) -> Vec<i16> {
         }
     }
     sound.truncate(total);
-    sound
+    let minute: Vec<i16> = sound
         .iter()
         .map(|sample| (sample * 9000.0 + chance.noise() * 12.0).clamp(-30_000.0, 30_000.0) as i16)
-        .collect()
+        .collect();
+    minute.iter().copied().cycle().take(rate as usize * seconds).collect()
 }
 
 fn syllable(sound: &mut Vec<f64>, rate: f64, phase: &mut f64, chance: &mut Chance) {
@@ -95,12 +97,16 @@ fn syllable(sound: &mut Vec<f64>, rate: f64, phase: &mut f64, chance: &mut Chanc
         Resonance::new(2700.0, 180.0, rate),
     ];
     let begin = sound.len();
+    // Vocal cords close softly: 12 dB less per octave.
+    let (soft, mut cords) = (1.0 - 2.0 * PI * 200.0 / rate, [0.0; 2]);
     for index in 0..length {
         let share = index as f64 / length as f64;
         *phase += (from + (to - from) * share) / rate;
         let pulse = if *phase >= 1.0 { 1.0 } else { 0.0 };
         *phase -= pulse;
-        let input = pulse + chance.noise() * 0.01;
+        cords[0] = cords[0] * soft + pulse;
+        cords[1] = cords[1] * soft + cords[0];
+        let input = cords[1] + chance.noise() * 0.05;
         let out: f64 = formants.iter_mut().zip([1.0, 0.5, 0.25]).map(|(f, gain)| gain * f.next(input)).sum();
         // Rises in an eighth, falls in the last third.
         let envelope = (share * 8.0).min((1.0 - share) * 3.0).min(1.0);

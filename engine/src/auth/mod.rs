@@ -33,7 +33,7 @@ pub use answer::{Login, answer};
 pub use digest::Algorithm;
 use digest::{Hash, Proof, response};
 use guard::Guard;
-use nonce::{Nonces, Used};
+use nonce::{NonceId, Nonces, Used};
 pub use proof::right_response;
 
 use crate::config::{Config, Credentials, DigestOffer};
@@ -112,6 +112,9 @@ pub struct Authenticator {
     nobody: Credentials,
     offered: Vec<Algorithm>,
     used: BTreeMap<SmolStr, Used>,
+    /// The latest nonce that an extension may have used which was taken out: when it comes back, its old requests must
+    /// not be good again.
+    forgotten: NonceId,
     guard: Guard,
     pub(crate) planted: Planted,
 }
@@ -122,7 +125,8 @@ impl Authenticator {
         let nobody = nobody(rng);
         let (nonces, guard) = (Nonces::new(rng), Guard::new(rng));
         let planted = Planted::default();
-        Self { nonces, nobody, offered: offered(config).to_vec(), used: BTreeMap::new(), guard, planted }
+        let (offered, used, forgotten) = (offered(config).to_vec(), BTreeMap::new(), NonceId::default());
+        Self { nonces, nobody, offered, used, forgotten, guard, planted }
     }
 
     /// Draws new secrets: every nonce given out before is stale from now on.
@@ -135,7 +139,9 @@ impl Authenticator {
     /// Follows a change of the configuration.
     pub fn reconfigure(&mut self, config: &Config) {
         self.offered = offered(config).to_vec();
-        self.used.retain(|extension, _| config.phones.contains_key(extension));
+        for (_, used) in self.used.extract_if(.., |extension, _| !config.phones.contains_key(extension)) {
+            self.forgotten = self.forgotten.max(used.latest());
+        }
         self.guard.retain(|extension| config.phones.contains_key(extension));
     }
 
@@ -189,7 +195,8 @@ impl Authenticator {
             self.nonces.recognise(&claim.nonce).filter(|nonce| nonce.is_fresh(now, life)).is_some_and(
                 |nonce| {
                     let count = claim.auth.as_ref().map(|auth| auth.count);
-                    self.used.entry(extension.clone()).or_default().take(nonce, count, now, life)
+                    let used = self.used.entry(extension.clone());
+                    used.or_insert_with(|| Used::above(self.forgotten)).take(nonce, count, now, life)
                 },
             );
         if !fresh && !self.planted.is(Fault::ReplayAccepted) {

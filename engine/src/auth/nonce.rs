@@ -132,6 +132,16 @@ pub(super) struct Used {
 }
 
 impl Used {
+    /// Nothing is known but that `floor` and all before it may have been used.
+    pub(super) fn above(floor: NonceId) -> Self {
+        Self { uses: SmallVec::new(), floor }
+    }
+
+    /// The latest nonce that may have been used.
+    pub(super) fn latest(&self) -> NonceId {
+        self.uses.iter().map(|used| used.nonce).fold(self.floor, NonceId::max)
+    }
+
     /// Takes one count of a nonce, or the nonce as a whole when the phone does not count. `false` when it was taken
     /// before or is too old to know. Nonces that are no longer fresh are forgotten on the way.
     pub(super) fn take(&mut self, nonce: NonceId, count: Option<u32>, now: Instant, life: Duration) -> bool {

@@ -195,6 +195,23 @@ fn a_new_configuration_is_followed() {
     assert_eq!(site.authenticator.used.len(), 0, "what is gone is forgotten");
 }
 
+/// Whoever overheard a request may keep it until its extension is there again.
+#[test]
+fn what_an_extension_has_used_stays_used_when_it_is_taken_out_and_put_back() {
+    let mut site = Site::new();
+    let config = site.config.clone();
+    let nonce = site.nonce();
+    let old = Client::new("100", "secret").answer("REGISTER", "sip:telex", &nonce);
+    assert_eq!(site.register(Some(&old)), accepted("100"));
+    for around in [&Config::default(), &config] {
+        site.authenticator.reconfigure(around);
+    }
+    let verdict = site.register(Some(&old));
+    assert!(is_stale(&verdict), "{verdict:?}");
+    let new = Client::new("100", "secret").answer("REGISTER", "sip:telex", &nonce_in(&verdict));
+    assert_eq!(site.register(Some(&new)), accepted("100"), "the phone goes on by itself");
+}
+
 /// Time is stood for by what is hashed: the only work that depends on a secret.
 #[test]
 fn an_unknown_user_and_a_wrong_password_get_the_same_answer_for_the_same_work() {

@@ -5,13 +5,16 @@
 
 mod app;
 mod digits;
+mod foresee;
 mod hunt;
 mod negotiation;
 mod open;
 mod orders;
 mod party;
 mod ports;
+mod recording;
 mod route;
+mod spoken;
 #[cfg(feature = "serde")]
 mod view;
 
@@ -26,11 +29,12 @@ pub(crate) use self::open::Incoming;
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::party::Party;
 use self::ports::Ports;
+use self::spoken::Spoken;
 use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, Invitation, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event};
-use crate::mediactl::{DigitHeard, LegStats, MediaReport, RoomId, ShardId};
+use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
 use crate::slots::Slots;
@@ -71,6 +75,10 @@ pub(crate) struct Call {
     room: RoomId,
     /// The shard knows the room.
     room_put: bool,
+    room_rev: Revision,
+    /// What is being recorded, and how many recordings there have been.
+    recording: Option<RecordingSpec>,
+    recordings: u64,
     /// The caller, then the callees in the order they were asked.
     parties: SmallVec<[Party; 2]>,
     /// The callee the caller hears.
@@ -96,6 +104,7 @@ pub(crate) struct Calls {
     by_query: BTreeMap<QueryId, CallKey>,
     next_id: u64,
     next_query: u64,
+    spoken: Spoken,
 }
 
 impl Calls {
@@ -109,6 +118,7 @@ impl Calls {
             by_query: BTreeMap::new(),
             next_id: 1,
             next_query: 1,
+            spoken: Spoken::default(),
         }
     }
 
@@ -147,6 +157,8 @@ impl Calls {
     pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, below: &mut Below, heard: Heard) {
         let Some(call) = self.all.get_mut(heard.call) else { return };
         let Some(party) = call.parties.iter().position(|p| p.leg == Some(heard.leg)) else { return };
+        let offers = matches!(heard.event, LegEvent::Offered { .. });
+        let speaks = offers || matches!(heard.event, LegEvent::Answered { .. });
         let event = match heard.event {
             LegEvent::Progress { status, body } => {
                 let media = call.early_answer(cx, party, &body);
@@ -186,6 +198,10 @@ impl Calls {
                 })
             }
         };
+        if speaks {
+            let extension = if party == CALLER { &call.from } else { &call.to };
+            self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
+        }
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
@@ -196,9 +212,10 @@ impl Calls {
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
         let (leg, event) = match report {
             MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
-            // Nothing of it is asked for yet.
+            // Who writes the file tells of its end.
             MediaReport::Recorded { .. } => return,
             MediaReport::Latched { leg, .. }
+            | MediaReport::Carried { leg, .. }
             | MediaReport::Silent { leg, .. }
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
@@ -231,6 +248,7 @@ impl Calls {
                 };
                 call.digit_heard(cx, below, at, Digit { key: *digit, length }, by);
             }
+            MediaReport::Carried { stats, .. } => party.media.stats = *stats,
             MediaReport::Pressed { next, .. } => party.pressed(*next),
             // Nothing of it is asked for yet.
             MediaReport::Played { .. } => {}
@@ -349,6 +367,8 @@ impl Call {
     fn info(&self, now: Instant) -> CallInfo {
         let held = self.state == CallState::Up && self.parties.iter().any(|p| p.leg.is_some() && p.holds());
         let codec = self.parties.first().and_then(Party::codec);
+        let party = |id: Option<PartyId>| id.and_then(|id| self.parties.get(id));
+        let stats = |id| Box::new(party(id).map_or(LegStats::default(), |party| party.media.stats));
         CallInfo {
             id: self.id,
             from: self.from.clone(),
@@ -357,6 +377,8 @@ impl Call {
             codec: codec.filter(|_| self.room_put).map(|c| c.name).unwrap_or_default(),
             age: now.since(self.started),
             talking: self.answered.map(|at| now.since(at)),
+            caller: stats(Some(CALLER)),
+            callee: stats(self.peer),
         }
     }
 

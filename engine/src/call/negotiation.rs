@@ -3,11 +3,10 @@
 use super::app::{App, AppEvent, CALLER, PartyId, side};
 use super::party::Wish;
 use super::{Below, Call};
-use crate::border::Action;
 use crate::config::DigitsBy;
 use crate::cx::{Cx, LegKey};
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, Play, RoomMode, RoomSpec};
+use crate::mediactl::Play;
 use crate::offer::{self, OfferError, Ptime};
 use crate::planted::Fault;
 use crate::sip::Status;
@@ -174,7 +173,7 @@ impl Call {
         let offer = !caller.has_spoken();
         let body = if offer {
             let shared = offer::choose(repertoire.codecs(), &theirs);
-            caller.offer(repertoire.offer_for(&shared), ptime)
+            caller.offer(repertoire.offer_for(&shared, Some(&shared)), ptime)
         } else {
             let mut chosen = repertoire.answer(caller.their_codecs(), &theirs);
             if cx.planted.is(Fault::AnswerNotOffered) {
@@ -186,12 +185,18 @@ impl Call {
         body.unwrap_or_default()
     }
 
-    /// Writes our offer to a callee: what the caller offered, in its order and with its numbers.
-    pub(super) fn describe_to_callee(&mut self, cx: &mut Cx<'_>, callee: PartyId) -> bytes::Bytes {
+    /// Writes our offer to a callee: what the caller offered, in its order and with its numbers, and what can be turned
+    /// into that unless the callee, by what is `known` of it, has no need of it.
+    pub(super) fn describe_to_callee(
+        &mut self,
+        cx: &mut Cx<'_>,
+        callee: PartyId,
+        known: Option<&[offer::Codec]>,
+    ) -> bytes::Bytes {
         let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
         let repertoire = party.repertoire(cx.config);
         let (codecs, ptime) = if caller.has_spoken() {
-            (party.allowed(&repertoire.offer_for(caller.their_codecs())), caller.ptime())
+            (party.allowed(&repertoire.offer_for(caller.their_codecs(), known)), caller.ptime())
         } else {
             (repertoire.codecs().to_vec(), Ptime::default())
         };
@@ -201,20 +206,23 @@ impl Call {
         body.unwrap_or_default()
     }
 
+    /// Whether the caller talks with the exchange itself.
+    pub(super) fn is_service(&self) -> bool {
+        matches!(self.app, App::Service)
+    }
+
     /// What a service plays.
     pub(super) fn playing(&self) -> Option<Play> {
-        (matches!(self.app, App::Service) && self.to == "*60").then_some(TONE)
+        (self.is_service() && self.to == "*60").then_some(TONE)
     }
 
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
     pub(super) fn put_media(&mut self, cx: &mut Cx<'_>) {
         let (shard, room) = (self.shard, self.room);
-        let service = matches!(self.app, App::Service);
+        let service = self.is_service();
         if !self.room_put {
             self.room_put = true;
-            let mode = if service { RoomMode::Echo } else { RoomMode::Relay };
-            let command = MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec::new(mode) };
-            cx.out.push(Action::Media { shard, command });
+            self.put_room(cx);
         }
         let playing = self.playing();
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));

@@ -149,6 +149,9 @@ impl Calls {
             shard,
             room,
             room_put: false,
+            room_rev: 0,
+            recording: None,
+            recordings: 0,
             parties: SmallVec::new(),
             peer: None,
             app: App::Done,
@@ -185,6 +188,7 @@ impl Calls {
         if let Some(offer) = offer {
             // Nothing was offered before, so that it is the caller's turn.
             let _ = caller.offered(offer);
+            self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
         self.all[key].parties.push(caller);
@@ -223,9 +227,10 @@ impl Calls {
         let invitation = invitation(incoming, &self.all[key]);
         let mut asked = Vec::new();
         let mut failed = Vec::new();
+        let alone = targets.len() == 1;
         for target in targets.into_iter().take(limits::LEGS_PER_CALL - 1) {
             let invitation = Invitation { uri: target.uri, routes: target.routes, ..invitation.clone() };
-            let Some(party) = self.add_callee(cx, key, &invitation.uri) else {
+            let Some(party) = self.add_callee(cx, key, &invitation.uri, alone) else {
                 below.stack.transport.no_room(cx, "RTP ports");
                 break;
             };
@@ -264,13 +269,15 @@ impl Calls {
         }
     }
 
-    fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, uri: &SmolStr) -> Option<PartyId> {
+    fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, uri: &SmolStr, alone: bool) -> Option<PartyId> {
         let shard = self.all[key].shard;
         let port = self.ports.take(cx, shard)?;
         let address = self.all[key].parties[CALLER].address();
         let party = Party::new(uri.clone(), self.ports.leg(key), port, address, session_id(cx));
         let call = &mut self.all[key];
-        call.parties.push(party.configured(cx.config.phones.get(&call.to)));
+        let mut party = party.configured(cx.config.phones.get(&call.to));
+        party.alone = alone;
+        call.parties.push(party);
         Some(call.parties.len() - 1)
     }
 
@@ -289,7 +296,9 @@ impl Calls {
         let call = &mut self.all[key];
         call.parties[party].near = Some(below.stack.transport.remote_of(&flow).ip());
         call.parties[party].reached_at(cx.config.media_address.unwrap_or(local.ip()));
-        invitation.offer = call.describe_to_callee(cx, party);
+        // Several phones of one extension need not be alike.
+        let known = self.spoken.of(&call.to).filter(|_| call.parties[party].alone).map(|(codecs, _)| codecs);
+        invitation.offer = call.describe_to_callee(cx, party, known);
         let host = host_for_uri(local);
         invitation.from = format_smolstr!("{}<sip:{}@{host}>", invitation.from, EscapedUser(&call.from));
         invitation.flow = flow;

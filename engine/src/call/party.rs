@@ -44,6 +44,8 @@ pub(crate) struct Party {
     provisional: bool,
     /// The only encodings of speech it is to use.
     codecs: Option<Vec<Encoding>>,
+    /// It is the only phone of its extension that is asked.
+    pub(crate) alone: bool,
     /// How digits reach it.
     pub(crate) digits: DigitsBy,
     /// Keys that the exchange presses into its ear.
@@ -104,6 +106,7 @@ impl Party {
             session: Negotiation::new(Local { address, port: port.0, session_id, version: 1 }),
             provisional: false,
             codecs: None,
+            alone: false,
             digits: DigitsBy::Auto,
             presses: Presses::default(),
         }
@@ -120,6 +123,11 @@ impl Party {
     /// What may be spoken with this party beside what another names.
     pub(crate) fn repertoire(&self, config: &Config) -> Repertoire {
         Repertoire::new(self.codecs.as_ref().unwrap_or(&config.codecs), config.transcode)
+    }
+
+    /// Whether it is kept to some encodings.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.codecs.is_some()
     }
 
     /// Leaves out speech that the party is not to use.

@@ -32,6 +32,10 @@ pub(super) struct Control {
     spoke: bool,
     /// The party about us: fraction lost in 1/256.
     pub(super) fraction_lost: u8,
+    /// The party about us: packets missed in all.
+    pub(super) lost: u32,
+    /// The party about us: jitter in timestamp units.
+    jitter: u32,
     /// Round trip in microseconds, 0 when unknown.
     pub(super) round_trip_us: u32,
 }
@@ -56,8 +60,15 @@ impl Control {
             sent: [0; 2],
             spoke: false,
             fraction_lost: 0,
+            lost: 0,
+            jitter: 0,
             round_trip_us: 0,
         }
+    }
+
+    /// The jitter that the party sees, in microseconds by this clock.
+    pub(super) fn jitter_us(&self, clock: u32) -> u32 {
+        u32::try_from(u64::from(self.jitter) * 1_000_000 / u64::from(clock.max(1))).unwrap_or(u32::MAX)
     }
 
     /// When to report next: at half to one and a half of the interval, half of that the first time (RFC 3550 §6.2).
@@ -70,7 +81,8 @@ impl Control {
 
     /// Reads what the party says. False when it is no RTCP.
     pub(super) fn hear(&mut self, now: Instant, bytes: &[u8], ssrc: u32) -> bool {
-        let Ok(compound) = Compound::parse(bytes) else { return false };
+        // Whether it was agreed or not, some send a goodbye without the report that belongs before it.
+        let Ok(compound) = Compound::parse_reduced(bytes) else { return false };
         for packet in compound.packets() {
             match packet {
                 ControlPacket::SenderReport { info, blocks, .. } => {
@@ -88,6 +100,8 @@ impl Control {
     fn about_us(&mut self, now: Instant, blocks: ReportBlocks<'_>, ssrc: u32) {
         for block in blocks.iter().filter(|b| b.ssrc == ssrc) {
             self.fraction_lost = block.fraction_lost;
+            self.lost = u32::try_from(block.lost).unwrap_or(0);
+            self.jitter = block.jitter;
             if block.last_report == 0 {
                 continue;
             }

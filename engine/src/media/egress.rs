@@ -37,6 +37,17 @@ pub(super) struct Feed {
     pub(super) event: bool,
 }
 
+/// One packet that is made here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    pub(super) payload_type: u8,
+    pub(super) clock: u32,
+    /// How long it lasts, in units of the clock.
+    pub(super) units: u32,
+    /// Octets of payload.
+    pub(super) octets: usize,
+}
+
 /// Outgoing RTP state of one leg.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -156,23 +167,48 @@ impl Egress {
         Some(header)
     }
 
-    /// The header of a generated frame of `samples`, which are also its octets.
-    pub(super) fn generate(&mut self, now: Instant, payload_type: u8, samples: u32) -> Header {
+    /// The header of a generated packet.
+    #[inline]
+    pub(super) fn generate(&mut self, now: Instant, made: &Made) -> Header {
         let (timestamp, marker) = match self.feeding {
             Feeding::Generated { next, gap } => (next, gap),
-            _ => (self.start(now, super::tone::RATE), true),
+            _ => (self.start(now, made.clock), true),
         };
-        let header = Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc };
-        self.feeding = Feeding::Generated { next: timestamp.wrapping_add(samples), gap: false };
-        self.count(now, samples as usize, header);
+        let header = self.header(marker, made.payload_type, timestamp);
+        self.feeding = Feeding::Generated { next: timestamp.wrapping_add(made.units), gap: false };
+        self.count(now, made.octets, header);
         header
     }
 
-    /// Leaves out `samples` of generated audio.
-    pub(super) fn skip(&mut self, samples: u32) {
+    /// Leaves out so many timestamp units of generated audio.
+    pub(super) fn skip(&mut self, units: u32) {
         if let Feeding::Generated { next, gap } = &mut self.feeding {
-            (*next, *gap) = (next.wrapping_add(samples), true);
+            (*next, *gap) = (next.wrapping_add(units), true);
         }
+    }
+
+    /// The header of the first packet of a telephone event, which begins where generated audio has come to. Audio is to
+    /// be skipped while it lasts.
+    pub(super) fn begin_event(&mut self, now: Instant, made: &Made) -> Header {
+        let timestamp = match self.feeding {
+            Feeding::Generated { next, .. } => next,
+            _ => self.start(now, made.clock),
+        };
+        self.feeding = Feeding::Generated { next: timestamp, gap: true };
+        let header = self.header(true, made.payload_type, timestamp);
+        self.count(now, made.octets, header);
+        header
+    }
+
+    /// The header of another packet of the telephone event that began at `timestamp` (RFC 4733 §2.5.1.2).
+    pub(super) fn go_on_with_event(&mut self, now: Instant, made: &Made, timestamp: u32) -> Header {
+        let header = self.header(false, made.payload_type, timestamp);
+        self.count(now, made.octets, header);
+        header
+    }
+
+    fn header(&self, marker: bool, payload_type: u8, timestamp: u32) -> Header {
+        Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc }
     }
 
     /// The timestamp of the first packet of a feed: time has passed, and at least one frame.
@@ -202,6 +238,8 @@ mod tests {
     use super::*;
     use crate::rng::{Purpose, Rng, Seed};
     use proptest::prelude::*;
+
+    const MADE: Made = Made { payload_type: 0, clock: 8000, units: 160, octets: 160 };
 
     fn egress() -> Egress {
         let mut rng = Rng::new(Seed::from_number(1), Purpose::Media);
@@ -249,7 +287,7 @@ mod tests {
         let mut rng = Rng::new(Seed::from_number(1), Purpose::Media);
         let mut first = || {
             let mut out = Egress::new(Instant::ZERO, &mut rng, None);
-            out.generate(Instant::ZERO, 0, 160)
+            out.generate(Instant::ZERO, &MADE)
         };
         let starts: Vec<Header> = (0..8).map(|_| first()).collect();
         let count = |numbers: Vec<u32>| numbers.into_iter().collect::<std::collections::BTreeSet<_>>().len();
@@ -278,6 +316,24 @@ mod tests {
         assert_eq!(after.timestamp.wrapping_sub(start), 220 * 8);
     }
 
+    #[test]
+    fn an_event_has_one_time_and_audio_goes_on_behind_it() {
+        let mut out = egress();
+        let at = |frame: u64| Instant::from_millis(20 * frame);
+        let first = out.generate(at(0), &MADE);
+        let event = Made { payload_type: 101, octets: 4, ..MADE };
+        let begin = out.begin_event(at(1), &event);
+        assert_eq!((begin.marker, begin.timestamp), (true, first.timestamp.wrapping_add(160)));
+        for frame in 1..5 {
+            out.skip(160);
+            let again = out.go_on_with_event(at(frame), &event, begin.timestamp);
+            assert_eq!((again.marker, again.timestamp), (false, begin.timestamp));
+        }
+        let after = out.generate(at(5), &MADE);
+        assert_eq!((after.marker, after.timestamp), (true, first.timestamp.wrapping_add(5 * 160)));
+        assert_eq!(after.sequence, first.sequence.wrapping_add(6));
+    }
+
     proptest! {
         /// Any mixture of feeds, cuts and tones: sequence numbers leave without a gap or a double as long as each feed
         /// has none, and timestamps of successive packets never go back.
@@ -297,7 +353,7 @@ mod tests {
                 sequence = sequence.wrapping_add(1);
                 stamp = stamp.wrapping_add(160);
                 let header = if kind == 3 {
-                    out.generate(now, 0, 160)
+                    out.generate(now, &MADE)
                 } else {
                     out.forward(now, 8000, 160, &feed(ssrc, sequence, stamp)).unwrap()
                 };

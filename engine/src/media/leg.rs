@@ -1,15 +1,28 @@
-//! One party's media stream.
+//! One party's media stream: what comes from the network and what goes there.
 
 use std::net::SocketAddr;
 
-use super::LegKey;
+use telex_audio::codec::Encoding;
+use telex_audio::mix::Limiter;
+use telex_audio::playout::{Content, Inserted};
+
+use super::conference::Place;
 use super::control::{Control, Speaker};
+use super::dialer::Dialer;
 use super::egress::{Egress, Feed};
+use super::intake::{Intake, Played};
+use super::keypad::Keypad;
 use super::latch::{Latch, Source, Stream};
 use super::out::PacketArena;
-use super::player::{Player, Way, encoder, packet_samples};
+use super::outlet::Outlet;
+use super::player::Player;
+use super::quality;
 use super::reception::{Reception, Verdict};
-use crate::mediactl::{LegId, LegSpec, LegStats, MediaReport, Resume, Revision};
+use super::view::LegView;
+use super::{LegKey, RoomKey};
+use crate::mediactl::{
+    Faults, Kind, LegId, LegSpec, LegStats, MediaReport, Payload, Resume, Revision, RoomMode,
+};
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::rtp::{Header, Packet};
@@ -29,6 +42,29 @@ pub(super) enum Listener {
     Itself,
     /// The other leg of the room.
     Other(LegKey),
+    /// All others.
+    All,
+}
+
+impl Listener {
+    /// The one leg that hears `leg`, if it is one.
+    pub(super) fn of(self, leg: LegKey) -> Option<LegKey> {
+        match self {
+            Self::Nobody | Self::All => None,
+            Self::Itself => Some(leg),
+            Self::Other(other) => Some(other),
+        }
+    }
+}
+
+/// How a party's sound gets to the one leg that hears it, by the payload type it sends now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) enum Via {
+    /// As it is.
+    Forward,
+    /// Decoded and encoded anew.
+    Decode,
 }
 
 /// One party's media stream.
@@ -37,31 +73,65 @@ pub(super) enum Listener {
 pub(super) struct Leg {
     pub(super) id: LegId,
     pub(super) rev: Revision,
+    pub(super) room: RoomKey,
     pub(super) spec: LegSpec,
     pub(super) listener: Listener,
-    /// The ring phase of its room.
-    pub(super) phase: u8,
+    pub(super) via: Via,
     /// Last packet accepted, or when waiting for one began.
     pub(super) last_received: Instant,
     /// Silence was reported.
     pub(super) silent: bool,
     pub(super) silence_timer: Option<TimerKey>,
     pub(super) report_timer: Option<TimerKey>,
+    pub(super) key_timer: Option<TimerKey>,
+    /// The keys its party presses.
+    pub(super) keypad: Keypad,
+    /// The keys pressed into it, once there were any.
+    pub(super) dialer: Option<Box<Dialer>>,
+    /// Of [`LegSpec::presses`]: the next to be pressed, and the last that was said to be.
+    pub(super) next_press: u32,
+    pub(super) told_press: u32,
+    /// Something that was wanted has ended: what is decoded and produced is to be settled.
+    pub(super) ended: bool,
+    /// The party's sound, while it is decoded.
+    pub(super) intake: Option<Box<Intake>>,
+    /// The sound for the party, while it is produced here. Nothing is forwarded to the party then.
+    pub(super) outlet: Option<Box<Outlet>>,
     pub(super) player: Option<Player>,
+    /// Who encodes what it hears in a conference.
+    pub(super) place: Place,
+    /// For what it hears in a conference while it is heard itself.
+    pub(super) limiter: Option<Limiter>,
+    /// What former intakes did.
+    pub(super) played: Played,
     latch: Latch,
     reception: Reception,
-    egress: Egress,
+    pub(super) egress: Egress,
     control: Control,
     refused: u64,
-    unknown: u64,
+    faults: Faults,
     pub(super) planted: Planted,
 }
 
-/// A packet accepted from a party, on its way to a listener.
+/// A packet accepted from a party.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heard<'a> {
-    feed: Feed,
-    payload: &'a [u8],
+    pub(super) header: Header,
+    pub(super) payload: &'a [u8],
+    /// What can be done with it.
+    pub(super) fate: Fate,
+    /// The source began anew with it.
+    pub(super) restarted: bool,
+}
+
+/// What can be done with a payload type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fate {
+    pub(super) kind: Kind,
+    pub(super) clock: u32,
+    pub(super) encoding: Option<Encoding>,
+    /// The number under which the listener knows it.
+    pub(super) forward: Option<u8>,
 }
 
 /// Where a party receives; an unspecified address or port 0 is nowhere (RFC 3264 §8.4, the old way to hold).
@@ -74,31 +144,42 @@ impl Leg {
         now: Instant,
         id: LegId,
         rev: Revision,
+        room: RoomKey,
         spec: LegSpec,
-        phase: u8,
         rng: &mut Rng,
     ) -> Self {
         let mut leg = Self {
             id,
             rev,
+            room,
             listener: Listener::Nobody,
-            phase,
+            via: Via::Forward,
             last_received: now,
             silent: false,
             silence_timer: None,
             report_timer: None,
+            key_timer: None,
+            keypad: Keypad::default(),
+            dialer: None,
+            next_press: 0,
+            told_press: 0,
+            ended: false,
+            intake: None,
+            outlet: None,
             player: None,
+            place: Place::default(),
+            limiter: None,
+            played: Played::default(),
             latch: Latch::default(),
             reception: Reception::default(),
             egress: Egress::new(now, rng, spec.resume),
             control: Control::new(rng),
             refused: 0,
-            unknown: 0,
+            faults: Faults::default(),
             planted: Planted::default(),
             spec,
         };
         leg.latch.expect(somewhere(leg.spec.remote), leg.spec.near);
-        leg.settle_player(now);
         leg
     }
 
@@ -130,18 +211,10 @@ impl Leg {
             self.last_received = now;
             self.silent = false;
         }
-        fn ear(s: &LegSpec) -> impl PartialEq {
-            (s.send, s.remote, s.playing.clone(), s.audio)
-        }
+        let ear = |s: &LegSpec| (s.send, s.remote, s.audio);
         if ear(&self.spec) != ear(&old) {
             self.egress.cut();
         }
-        self.settle_player(now);
-    }
-
-    /// Changes who hears this leg's party.
-    pub(super) fn set_listener(&mut self, listener: Listener) {
-        self.listener = listener;
     }
 
     /// What this leg hears comes from somewhere else from now on.
@@ -149,31 +222,9 @@ impl Leg {
         self.egress.cut();
     }
 
-    /// Makes the player what the wanted state says. What cannot be produced or sent does not play.
-    fn settle_player(&mut self, now: Instant) {
-        match (self.spec.playing.as_ref().filter(|_| self.way().is_some()), &mut self.player) {
-            (Some(playing), Some(player)) => player.change(playing),
-            (Some(playing), none) => *none = Some(Player::new(now, self.phase, playing)),
-            (None, player) => *player = None,
-        }
-    }
-
-    /// How generated packets leave; `None` when none can.
-    fn way(&self) -> Option<Way> {
-        let audio = self.spec.audio?;
-        let remote = self.target()?;
-        Some(Way {
-            payload_type: audio.number,
-            encode: encoder(audio.encoding?)?,
-            samples: packet_samples(self.spec.ptime),
-            port: self.spec.port.0,
-            remote,
-        })
-    }
-
     /// Where media goes; `None` when nothing may be sent.
     #[inline]
-    fn target(&self) -> Option<SocketAddr> {
+    pub(super) fn target(&self) -> Option<SocketAddr> {
         if !self.spec.send || somewhere(self.spec.remote).is_none() {
             return None;
         }
@@ -181,27 +232,38 @@ impl Leg {
     }
 
     #[inline]
-    fn clock(&self) -> u32 {
+    pub(super) fn clock(&self) -> u32 {
         self.spec.audio.map_or(USUAL_CLOCK, |a| a.clock.max(1))
     }
 
-    /// Whether the party may send this payload type, and under which number its listener knows it, if at all.
+    /// What can be done with a payload type; `None` when the party may not send it.
     #[inline]
-    fn agreed(&self, number: u8) -> (bool, Option<u8>) {
-        let map = self.spec.accept.iter().find(|m| m.payload.number == number);
-        let own = || [self.spec.audio, self.spec.events].iter().flatten().any(|p| p.number == number);
-        let known = map.is_some() || own();
-        let to = if self.listener == Listener::Itself {
-            // A party may send by our numbers and want its own (RFC 3264 §6.1).
-            map.and_then(|m| m.forward).or(Some(number).filter(|_| known))
-        } else {
-            let kept = self.planted.is(Fault::PayloadTypeKept);
-            map.and_then(|m| m.forward).map(|to| if kept { number } else { to })
+    fn fate(&self, number: u8) -> Option<Fate> {
+        let Some(agreed) = self.spec.accept.iter().find(|a| a.payload.number == number) else {
+            return self.fate_of_our_own(number);
         };
-        (known, to)
+        let forward = if self.planted.is(Fault::PayloadTypeKept) && agreed.forward.is_some() {
+            Some(number)
+        } else {
+            agreed.forward
+        };
+        let (encoding, clock) = (agreed.payload.encoding, agreed.payload.clock);
+        Some(Fate { kind: agreed.kind, clock, encoding, forward })
     }
 
-    /// Takes an RTP packet from the network. `None` when it goes nowhere, whether it was accepted or not.
+    /// A party may send by our numbers and want its own (RFC 3264 §6.1). Only an echo can know what it wants.
+    fn fate_of_our_own(&self, number: u8) -> Option<Fate> {
+        let own = |payload: Option<Payload>| payload.filter(|p| p.number == number);
+        let forward = Some(number).filter(|_| self.listener == Listener::Itself);
+        let (payload, kind) = match (own(self.spec.events), own(self.spec.audio)) {
+            (Some(events), _) => (events, Kind::Events),
+            (None, Some(audio)) => (audio, Kind::Speech),
+            (None, None) => return None,
+        };
+        Some(Fate { kind, clock: payload.clock, encoding: None, forward })
+    }
+
+    /// Takes an RTP packet from the network. `None` when it is not accepted.
     #[inline]
     pub(super) fn hear<'a>(
         &mut self,
@@ -210,15 +272,14 @@ impl Leg {
         bytes: &'a [u8],
         reports: &mut Vec<MediaReport>,
     ) -> Option<Heard<'a>> {
-        let Ok(Packet { mut header, payload, .. }) = Packet::parse(bytes) else {
-            self.unknown += 1;
+        let Ok(Packet { header, payload, .. }) = Packet::parse(bytes) else {
+            self.faults.header += 1;
             return None;
         };
-        let (agreed, listeners) = self.agreed(header.payload_type);
-        if !agreed {
+        let Some(fate) = self.fate(header.payload_type) else {
             self.hear_unknown(now, from);
             return None;
-        }
+        };
         match self.latch.hear(now, from, &header, self.spec.receive) {
             Source::Known => {}
             Source::Learnt => self.learnt(from, reports),
@@ -231,20 +292,39 @@ impl Leg {
         if !self.spec.receive {
             return None;
         }
-        let event = self.spec.events.is_some_and(|e| e.number == header.payload_type);
-        let verdict = self.reception.take(now, self.clock(), payload.len(), &header, !event);
+        let steady = fate.kind != Kind::Events;
+        let verdict = self.reception.take(now, self.clock(), payload.len(), &header, steady);
         if verdict == Verdict::Refuse {
+            self.faults.sequence += 1;
             return None;
         }
         self.last_received = now;
-        header.payload_type = listeners?;
-        Some(Heard { feed: Feed { header, restarted: verdict == Verdict::Restart, event }, payload })
+        Some(Heard { header, payload, fate, restarted: verdict == Verdict::Restart })
+    }
+
+    /// Decodes a packet of sound, if the sound is decoded at all.
+    #[inline]
+    pub(super) fn take_in(&mut self, now: Instant, heard: &Heard<'_>) {
+        let Some(intake) = &mut self.intake else { return };
+        if heard.restarted {
+            intake.restart();
+        }
+        let content = match (heard.fate.kind, heard.fate.encoding) {
+            (Kind::Speech, Some(encoding)) => Content::Sound(encoding),
+            (Kind::Noise, _) => Content::Noise { clock: heard.fate.clock },
+            _ => return,
+        };
+        match intake.insert(now, &heard.header, content, heard.payload) {
+            Inserted::Malformed => self.faults.payload += 1,
+            Inserted::Duplicate | Inserted::Astray => self.faults.sequence += 1,
+            Inserted::Kept | Inserted::Late | Inserted::Full | Inserted::Restarted => {}
+        }
     }
 
     /// A payload type that was not agreed is no media, but it shows that the party is alive.
     fn hear_unknown(&mut self, now: Instant, from: SocketAddr) {
         if self.latch.is_known(from) {
-            self.unknown += 1;
+            self.faults.payload_type += 1;
             self.latch.refresh(now);
             self.last_received = now;
         } else {
@@ -261,13 +341,15 @@ impl Leg {
     /// Sends the party what another, or itself, said. Contributing sources, header extension and padding stay behind:
     /// they were agreed with us (RFC 8285 §5), not between the parties.
     #[inline]
-    pub(super) fn forward(&mut self, now: Instant, heard: &Heard<'_>, out: &mut PacketArena) {
-        if self.player.is_some() {
+    pub(super) fn forward(&mut self, now: Instant, heard: &Heard<'_>, number: u8, out: &mut PacketArena) {
+        if self.is_occupied() {
             return;
         }
         let Some(remote) = self.target() else { return };
         let clock = self.clock();
-        if let Some(header) = self.egress.forward(now, clock, heard.payload.len(), &heard.feed)
+        let header = Header { payload_type: number, ..heard.header };
+        let feed = Feed { header, restarted: heard.restarted, event: heard.fate.kind == Kind::Events };
+        if let Some(header) = self.egress.forward(now, clock, heard.payload.len(), &feed)
             && let Some(header) = self.spoil(header, heard)
         {
             out.push(self.spec.port.0, remote, &header.to_bytes(), heard.payload);
@@ -277,25 +359,18 @@ impl Leg {
     /// What becomes of a packet on its way out by what is planted: nothing is, but in tests of the simulator.
     #[inline]
     fn spoil(&self, mut header: Header, heard: &Heard<'_>) -> Option<Header> {
-        let ends = heard.feed.event && heard.payload.get(1).is_some_and(|flags| flags & 0x80 != 0);
+        let event = heard.fate.kind == Kind::Events;
+        let ends = event && heard.payload.get(1).is_some_and(|flags| flags & 0x80 != 0);
         if ends && self.planted.is(Fault::DigitEndDropped) {
             return None;
         }
-        if heard.feed.event && self.planted.is(Fault::DigitDoubled) {
+        if event && self.planted.is(Fault::DigitDoubled) {
             header.timestamp = header.timestamp.wrapping_add(header.sequence.into());
         }
         if header.sequence.is_multiple_of(8) && self.planted.is(Fault::SequenceJumps) {
             header.sequence = header.sequence.wrapping_add(5);
         }
         Some(header)
-    }
-
-    /// Sends the generated frames that are due.
-    pub(super) fn play(&mut self, now: Instant, out: &mut PacketArena) {
-        let way = self.way();
-        if let (Some(player), Some(way)) = (&mut self.player, way) {
-            player.run(now, &way, &mut self.egress, out);
-        }
     }
 
     /// Takes an RTCP datagram from the network; `shared` when it came on the RTP port (RFC 5761).
@@ -309,7 +384,7 @@ impl Leg {
         if !trusted {
             self.refused += 1;
         } else if !self.control.hear(now, bytes, self.egress.ssrc()) {
-            self.unknown += 1;
+            self.faults.protocol += 1;
         } else if !shared {
             self.control.learnt = Some(from);
         }
@@ -317,7 +392,7 @@ impl Leg {
 
     /// Counts a datagram that is neither RTP nor RTCP, or on the wrong port.
     pub(super) fn hear_other(&mut self) {
-        self.unknown += 1;
+        self.faults.protocol += 1;
     }
 
     /// Sends an RTCP report if there is somewhere to send it.
@@ -345,7 +420,8 @@ impl Leg {
 
     /// What the leg carried so far.
     pub(super) fn stats(&self) -> LegStats {
-        LegStats {
+        let played = self.played();
+        let mut stats = LegStats {
             received: self.reception.received(),
             received_octets: self.reception.octets(),
             sent: self.egress.sent(),
@@ -353,10 +429,41 @@ impl Leg {
             lost: self.reception.lost(),
             jitter_us: self.reception.jitter_us(self.clock()),
             refused: self.refused,
-            unknown: self.unknown,
+            unknown: self.faults.protocol + self.faults.header + self.faults.payload_type,
+            faults: self.faults,
             remote_fraction_lost: self.control.fraction_lost,
+            remote_lost: self.control.lost,
+            remote_jitter_us: self.control.jitter_us(self.clock()),
             round_trip_us: self.control.round_trip_us,
+            playout_delay_ms: played.delay_ms,
+            played_ms: played.ms,
+            concealed_ms: played.concealed_ms,
+            late: played.late,
             ..LegStats::default()
+        };
+        quality::score(&mut stats, self.spec.audio.and_then(|audio| audio.encoding));
+        stats
+    }
+
+    /// What there is to know about it.
+    pub(super) fn view(&self, mode: Option<RoomMode>) -> LegView {
+        LegView {
+            leg: self.id,
+            rev: self.rev,
+            room: self.spec.room,
+            mode,
+            port: self.spec.port,
+            said: self.spec.remote,
+            sends_to: self.target(),
+            heard_from: self.latch.stream(),
+            send: self.spec.send,
+            receive: self.spec.receive,
+            audio: self.spec.audio,
+            playing: self.player.as_ref().is_some_and(Player::is_playing),
+            silent: self.silent,
+            last_received: self.last_received,
+            ssrc: self.egress.ssrc(),
+            stats: self.stats(),
         }
     }
 

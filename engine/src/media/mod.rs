@@ -9,24 +9,38 @@
 //! to [`MediaOut`]. Generated audio (`player`) leaves in one of twenty phases of a 20 ms frame (`ring`). RTCP
 //! (`control`) is answered leg by leg.
 
+mod conference;
 mod control;
+mod converter;
+mod dialer;
 mod egress;
+mod frame;
+mod intake;
+mod keypad;
+mod keys;
 mod latch;
 mod leg;
 mod out;
+mod outlet;
 mod player;
+mod quality;
 mod reception;
 mod ring;
+mod room;
 mod shard;
-mod tone;
+mod view;
+mod voice;
 
 #[cfg(test)]
 mod tests;
 
 pub use out::{MediaIo, MediaOut, Outgoing, PacketArena};
 pub use shard::{MediaInput, MediaShard, ShardStats};
+pub use view::LegView;
 
 slotmap::new_key_type! {
     /// A leg's place in its shard.
     struct LegKey;
+    /// A room's place in its shard.
+    struct RoomKey;
 }

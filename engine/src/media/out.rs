@@ -18,6 +18,12 @@ pub struct MediaOut {
 }
 
 impl MediaOut {
+    /// With nothing in it.
+    pub const fn new() -> Self {
+        let packets = PacketArena { bytes: Vec::new(), packets: Vec::new() };
+        Self { packets, reports: Vec::new(), io: Vec::new() }
+    }
+
     /// Empties everything and keeps the memory.
     pub fn clear(&mut self) {
         self.packets.clear();

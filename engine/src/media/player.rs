@@ -1,102 +1,87 @@
-//! Audio generated into a leg's ear, in step with the clock.
+//! What is played into a leg's ear.
 
-use std::net::SocketAddr;
+use telex_audio::tone::sine::Sine;
 
-use telex_audio::codec::{Encoding, g711};
-
-use super::egress::Egress;
-use super::out::PacketArena;
-use super::ring::{self, FRAME_MS, millis};
-use super::tone::{RATE, Tone};
-use crate::limits::{MEDIA_CATCH_UP, PTIME_MAX};
 use crate::mediactl::{Play, Playing};
-use crate::time::Instant;
-
-/// Samples of one frame of the ring.
-const FRAME_SAMPLES: u32 = RATE / 1000 * FRAME_MS as u32;
 
 /// What plays, and how far it is.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Player {
-    playing: Play,
-    tone: Tone,
-    /// The millisecond of the next frame.
-    next: u64,
-    /// Samples that are due and not yet enough for a packet.
-    pending: u32,
+    play: Play,
+    rate: u32,
+    sound: Sound,
 }
 
-/// How the packets are made and where they go.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Way {
-    pub(super) payload_type: u8,
-    /// How a sample is written.
-    pub(super) encode: fn(i16) -> u8,
-    /// Samples per packet.
-    pub(super) samples: u32,
-    pub(super) port: u16,
-    pub(super) remote: SocketAddr,
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Sound {
+    Tone(Sine),
+    Ended,
 }
 
-/// How an encoding writes a sample; `None` when we cannot produce it.
-pub(super) fn encoder(encoding: Encoding) -> Option<fn(i16) -> u8> {
-    match encoding {
-        Encoding::Pcmu => Some(g711::mu_encode),
-        Encoding::Pcma => Some(g711::a_encode),
-        _ => None,
-    }
-}
-
-/// Samples in a packet of `ptime` milliseconds; 0 means the usual 20 ms (RFC 3551 §4.2).
-pub(super) fn packet_samples(ptime: u8) -> u32 {
-    let ms = if ptime == 0 { 20 } else { ptime.min(PTIME_MAX) };
-    u32::from(ms) * (RATE / 1000)
-}
-
-fn tone(play: &Play) -> Tone {
-    match play.sound {
-        Playing::Tone { hertz, level } => Tone::new(hertz, level),
-        Playing::Clips { .. } => Tone::new(0, 0),
+fn start(play: &Play, rate: u32) -> Sound {
+    match &play.sound {
+        &Playing::Tone { hertz, level } => Sound::Tone(Sine::new(u32::from(hertz) * 1000, rate, level)),
+        Playing::Clips { .. } => Sound::Ended,
     }
 }
 
 impl Player {
-    /// Starts at the next millisecond of `phase`.
-    pub(super) fn new(now: Instant, phase: u8, playing: &Play) -> Self {
-        let tone = tone(playing);
-        Self { playing: playing.clone(), tone, next: ring::next(millis(now), phase), pending: 0 }
+    /// Starts at `rate` samples per second.
+    pub(super) fn new(play: &Play, rate: u32) -> Self {
+        Self { play: play.clone(), rate, sound: start(play, rate) }
     }
 
     /// Plays this from now on; the same goes on undisturbed.
-    pub(super) fn change(&mut self, playing: &Play) {
-        if self.playing != *playing {
-            (self.playing, self.tone) = (playing.clone(), tone(playing));
+    pub(super) fn change(&mut self, play: &Play, rate: u32) {
+        if self.play != *play || self.rate != rate {
+            *self = Self::new(play, rate);
         }
     }
 
-    /// Sends what is due. Of a long delay only the last [`MEDIA_CATCH_UP`] frames are made up for; before them the
-    /// timestamp leaps by what is skipped and the marker says so.
-    pub(super) fn run(&mut self, now: Instant, way: &Way, egress: &mut Egress, out: &mut PacketArena) {
-        let Some(late) = millis(now).checked_sub(self.next) else { return };
-        let due = late / FRAME_MS + 1;
-        self.next += due * FRAME_MS;
-        let skipped = due.saturating_sub(MEDIA_CATCH_UP);
-        if skipped > 0 {
-            // Timestamps and phases wrap, and so may this.
-            let samples = u32::try_from(skipped & 0xffff_ffff).unwrap_or(0).wrapping_mul(FRAME_SAMPLES);
-            egress.skip(samples);
-            self.tone.skip(samples);
+    /// Whether it is this that plays, or has played.
+    pub(super) fn plays(&self, play: &Play) -> bool {
+        self.play == *play
+    }
+
+    /// Adds the next samples to what is there.
+    pub(super) fn add(&mut self, pcm: &mut [i16]) {
+        match &mut self.sound {
+            Sound::Tone(tone) => pcm.iter_mut().for_each(|s| *s = s.saturating_add(tone.sample())),
+            Sound::Ended => {}
         }
-        // At most three: the conversion cannot fail.
-        self.pending += u32::try_from(due - skipped).unwrap_or(0) * FRAME_SAMPLES;
-        while self.pending >= way.samples {
-            self.pending -= way.samples;
-            let header = egress.generate(now, way.payload_type, way.samples);
-            out.write(way.port, way.remote, |bytes| {
-                bytes.extend_from_slice(&header.to_bytes());
-                bytes.extend((0..way.samples).map(|_| (way.encode)(self.tone.sample())));
-            });
+    }
+
+    /// Whether it has come to its end since this was asked last.
+    pub(super) fn has_just_ended(&self) -> bool {
+        false
+    }
+
+    /// Whether there is more.
+    pub(super) fn is_playing(&self) -> bool {
+        !matches!(self.sound, Sound::Ended)
+    }
+
+    /// What the leg would hear without it goes on below it.
+    pub(super) fn is_over(&self) -> bool {
+        self.play.over
+    }
+
+    /// Appends so many samples, silence once it has ended.
+    pub(super) fn fill(&mut self, samples: usize, pcm: &mut Vec<i16>) {
+        match &mut self.sound {
+            Sound::Tone(tone) => pcm.extend((0..samples).map(|_| tone.sample())),
+            Sound::Ended => pcm.resize(pcm.len() + samples, 0),
+        }
+    }
+
+    /// Goes on as if so many samples had been taken.
+    pub(super) fn skip(&mut self, samples: u64) {
+        match &mut self.sound {
+            // Phases wrap, and so may this.
+            Sound::Tone(tone) => tone.skip((samples & 0xffff_ffff) as u32),
+            Sound::Ended => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who is to be served in which millisecond: twenty phases of one 20 ms frame.
 
-use super::LegKey;
+use super::RoomKey;
 use crate::time::Instant;
 
 /// Milliseconds of one frame.
@@ -19,11 +19,11 @@ pub(super) fn next(after: u64, phase: u8) -> u64 {
     from + (u64::from(phase) + FRAME_MS - from % FRAME_MS) % FRAME_MS
 }
 
-/// Legs by phase. Joining is O(1), the next deadline too.
+/// Rooms by phase. Joining is O(1), the next deadline too.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Ring {
-    phases: [Vec<LegKey>; PHASES as usize],
+    phases: [Vec<RoomKey>; PHASES as usize],
     /// Bit n: phase n has members.
     occupied: u32,
     /// The last millisecond that was served.
@@ -31,21 +31,21 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Serves `leg` in `phase` from now on.
-    pub(super) fn join(&mut self, now: Instant, phase: u8, leg: LegKey) {
+    /// Serves `room` in `phase` from now on.
+    pub(super) fn join(&mut self, now: Instant, phase: u8, room: RoomKey) {
         if self.occupied == 0 {
             self.served = self.served.max(millis(now));
         }
         if let Some(members) = self.phases.get_mut(usize::from(phase)) {
-            members.push(leg);
+            members.push(room);
             self.occupied |= 1 << phase;
         }
     }
 
-    /// Serves `leg` no more.
-    pub(super) fn leave(&mut self, phase: u8, leg: LegKey) {
+    /// Serves `room` no more.
+    pub(super) fn leave(&mut self, phase: u8, room: RoomKey) {
         if let Some(members) = self.phases.get_mut(usize::from(phase)) {
-            members.retain(|&m| m != leg);
+            members.retain(|&m| m != room);
             if members.is_empty() {
                 self.occupied &= !(1 << phase);
             }
@@ -74,12 +74,17 @@ impl Ring {
         }
     }
 
-    /// The members of a phase.
-    pub(super) fn members(&self, phase: u8) -> &[LegKey] {
-        self.phases.get(usize::from(phase)).map_or(&[], Vec::as_slice)
+    /// The member of a phase at a place, if there are so many.
+    pub(super) fn member(&self, phase: u8, place: usize) -> Option<RoomKey> {
+        self.phases.get(usize::from(phase))?.get(place).copied()
     }
 
-    /// How many legs are served in all; asserts that the marks of occupied phases are right.
+    /// Whether a room is served in its phase.
+    pub(super) fn serves(&self, phase: u8, room: RoomKey) -> bool {
+        self.phases.get(usize::from(phase)).is_some_and(|members| members.contains(&room))
+    }
+
+    /// How many rooms are served in all; asserts that the marks of occupied phases are right.
     pub(super) fn check(&self) -> usize {
         for (phase, members) in self.phases.iter().enumerate() {
             assert_eq!(self.occupied >> phase & 1 == 1, !members.is_empty(), "mark of phase {phase}");
@@ -104,8 +109,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn keys(n: usize) -> Vec<LegKey> {
-        let mut map = crate::slots::Slots::<LegKey, ()>::new();
+    fn keys(n: usize) -> Vec<RoomKey> {
+        let mut map = crate::slots::Slots::<RoomKey, ()>::new();
         (0..n).map(|_| map.insert(())).collect()
     }
 
@@ -115,8 +120,8 @@ mod tests {
         fn deadline_is_the_nearest_phase(phases in prop::collection::vec(0..PHASES, 1..5), now in 0..1000u64) {
             let mut ring = Ring::default();
             let at = Instant::from_millis(now);
-            for (&phase, leg) in phases.iter().zip(keys(5)) {
-                ring.join(at, phase, leg);
+            for (&phase, room) in phases.iter().zip(keys(5)) {
+                ring.join(at, phase, room);
             }
             let found = (now + 1..).find(|ms| phases.iter().any(|&p| u64::from(p) == ms % FRAME_MS));
             prop_assert_eq!(ring.deadline(), found.map(Instant::from_millis));
@@ -127,9 +132,9 @@ mod tests {
     #[test]
     fn phases_come_in_turn_and_once_after_a_long_sleep() {
         let mut ring = Ring::default();
-        let legs = keys(2);
-        ring.join(Instant::ZERO, 3, legs[0]);
-        ring.join(Instant::ZERO, 17, legs[1]);
+        let rooms = keys(2);
+        ring.join(Instant::ZERO, 3, rooms[0]);
+        ring.join(Instant::ZERO, 17, rooms[1]);
         let mut at = |ms| std::iter::from_fn(|| ring.advance(Instant::from_millis(ms))).collect::<Vec<_>>();
         assert_eq!(at(2), []);
         assert_eq!(at(3), [3]);
@@ -138,9 +143,9 @@ mod tests {
         assert_eq!(at(500), [3, 17]);
         assert_eq!(at(501), []);
         assert_eq!(ring.deadline(), Some(Instant::from_millis(503)));
-        ring.leave(3, legs[0]);
+        ring.leave(3, rooms[0]);
         assert_eq!(ring.deadline(), Some(Instant::from_millis(517)));
-        ring.leave(17, legs[1]);
+        ring.leave(17, rooms[1]);
         assert_eq!(ring.deadline(), None);
         assert_eq!(ring.check(), 0);
     }

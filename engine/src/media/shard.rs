@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use smallvec::SmallVec;
-
-use super::LegKey;
 use super::control::Control;
+use super::keypad::Key;
+use super::keys;
 use super::latch::Stream;
-use super::leg::{Leg, Listener};
+use super::leg::{Heard, Leg, Listener, Via};
 use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
+use super::room::Room;
+use super::view::LegView;
+use super::voice::Scratch;
+use super::{LegKey, RoomKey};
 use crate::limits::TIMERS_PER_WAKE;
 use crate::mediactl::{
-    LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, RecordingId, Resume, Revision, RoomId,
-    RoomMode, RoomSpec, ShardId,
+    Kind as Content, LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, RecordingId, Resume,
+    Revision, RoomId, RoomSpec, ShardId,
 };
 use crate::planted::{Fault, Planted};
 use crate::rng::{Purpose, Rng, Seed};
@@ -41,6 +44,9 @@ pub enum MediaInput<'a> {
     Command(MediaCommand),
     /// These port pairs are bound; the even port of each.
     Ports(Vec<PortId>),
+    /// Random numbers come from here from now on, those of the rooms that there are included: what was known of them
+    /// tells nothing about what comes.
+    Seed(Seed),
     /// Pieces of a recording have been written.
     Written {
         /// Which recording.
@@ -71,7 +77,8 @@ pub struct ShardStats {
 pub struct MediaShard {
     shard: ShardId,
     seed: Seed,
-    rooms: BTreeMap<RoomId, Room>,
+    rooms: Slots<RoomKey, Room>,
+    room_names: BTreeMap<RoomId, RoomKey>,
     legs: Slots<LegKey, Leg>,
     names: BTreeMap<LegId, LegKey>,
     /// By half the port number.
@@ -82,16 +89,9 @@ pub struct MediaShard {
     timers: Timers<Wake>,
     strays: u64,
     planted: Planted,
-}
-
-#[derive(Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Room {
-    rev: Revision,
-    spec: RoomSpec,
-    legs: SmallVec<[LegKey; 2]>,
-    rng: Rng,
-    phase: u8,
+    /// No state: nothing is in it between two inputs.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    scratch: Scratch,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +101,8 @@ enum Wake {
     Report(LegKey),
     /// The leg may have been silent for too long.
     Silence(LegKey),
+    /// The end of a key press may have been lost.
+    Key(LegKey),
 }
 
 impl MediaShard {
@@ -109,7 +111,8 @@ impl MediaShard {
         Self {
             shard,
             seed,
-            rooms: BTreeMap::new(),
+            rooms: Slots::new(),
+            room_names: BTreeMap::new(),
             legs: Slots::new(),
             names: BTreeMap::new(),
             ports: Vec::new(),
@@ -118,6 +121,7 @@ impl MediaShard {
             timers: Timers::default(),
             strays: 0,
             planted: Planted::default(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -139,8 +143,31 @@ impl MediaShard {
             MediaInput::Packet { port, remote, bytes } => self.packet(now, port, remote, bytes, out),
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
+            MediaInput::Seed(seed) => self.reseed(seed),
             MediaInput::Written { .. } => {}
         }
+    }
+
+    fn reseed(&mut self, seed: Seed) {
+        self.seed = seed;
+        for (id, key) in &self.room_names {
+            if let Some(room) = self.rooms.get_mut(*key) {
+                room.rng = Rng::numbered(seed, Purpose::Media, id.0);
+            }
+        }
+    }
+
+    /// The rooms there are, in the order of their numbers.
+    pub fn rooms(&self) -> impl Iterator<Item = RoomId> {
+        self.room_names.keys().copied()
+    }
+
+    /// What there is to know about every leg, in the order of their numbers. For people who look into a recording.
+    pub fn views(&self) -> impl Iterator<Item = LegView> {
+        self.names.values().filter_map(|&key| self.legs.get(key)).map(|leg| {
+            let mode = self.rooms.get(leg.room).map(|room| room.spec.mode);
+            leg.view(mode)
+        })
     }
 
     /// When [`MediaInput::Tick`] is wanted next; `None` when nothing waits for time. O(1).
@@ -170,21 +197,11 @@ impl MediaShard {
         match classify(bytes) {
             Kind::Rtp if shared => {
                 let heard = leg.hear(now, from, bytes, &mut out.reports);
-                let listener = leg.listener;
                 if leg.silent && leg.last_received == now {
                     self.watch(now, key);
                 }
-                let Some(heard) = heard else { return };
-                let to = match listener {
-                    Listener::Nobody => return,
-                    Listener::Itself => key,
-                    Listener::Other(_) if self.planted.is(Fault::MediaCrosses) => {
-                        self.legs.iter().last().map_or(key, |(last, _)| last)
-                    }
-                    Listener::Other(other) => other,
-                };
-                if let Some(leg) = self.legs.get_mut(to) {
-                    leg.forward(now, &heard, &mut out.packets);
+                if let Some(heard) = heard {
+                    self.pass_on(now, key, &heard, out);
                 }
             }
             Kind::Rtcp => leg.hear_control(now, from, bytes, shared),
@@ -192,11 +209,92 @@ impl MediaShard {
         }
     }
 
+    /// What a party sent goes to where it is heard.
+    #[inline]
+    fn pass_on(&mut self, now: Instant, key: LegKey, heard: &Heard<'_>, out: &mut MediaOut) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        let via = if heard.fate.forward.is_some() { Via::Forward } else { Via::Decode };
+        let sound =
+            heard.fate.kind == Content::Speech && (via == Via::Forward || heard.fate.encoding.is_some());
+        if sound && leg.via != via {
+            leg.via = via;
+            let room = leg.room;
+            self.settle(now, room);
+        }
+        if heard.fate.kind == Content::Events {
+            self.key_event(now, key, heard, out);
+        }
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        leg.take_in(now, heard);
+        let Some(number) = heard.fate.forward else { return };
+        if heard.fate.kind == Content::Events && leg.keypad.translated {
+            return;
+        }
+        let to = match leg.listener {
+            Listener::Nobody | Listener::All => return,
+            Listener::Itself => key,
+            Listener::Other(_) if self.planted.is(Fault::MediaCrosses) => {
+                self.legs.iter().last().map_or(key, |(last, _)| last)
+            }
+            Listener::Other(other) => other,
+        };
+        if let Some(leg) = self.legs.get_mut(to) {
+            leg.forward(now, heard, number, &mut out.packets);
+        }
+    }
+
+    /// A packet of a telephone event. It is forwarded as it is if that can be from its first packet on.
+    fn key_event(&mut self, now: Instant, key: LegKey, heard: &Heard<'_>, out: &mut MediaOut) {
+        let Some(leg) = self.legs.get(key) else { return };
+        let listener = leg.listener.of(key);
+        let occupied = listener.and_then(|l| self.legs.get(l)).is_some_and(|l| l.is_occupied());
+        let translated = heard.fate.forward.is_none() || occupied;
+        let room = leg.room;
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        let restarted = if heard.restarted { leg.keypad.restart() } else { None };
+        let keys = leg.keypad.hear(now, &heard.header, heard.fate.clock, heard.payload);
+        let mut busy = false;
+        for told in restarted.into_iter().chain(keys) {
+            if let (Some(leg), Key::Down { .. }) = (self.legs.get_mut(key), told) {
+                leg.keypad.translated = translated;
+            }
+            busy |= keys::heard_as_event(&mut self.legs, key, told, &mut out.reports);
+        }
+        if busy {
+            self.settle(now, room);
+        }
+        self.await_key(key);
+    }
+
+    /// Waits for the end of a key press.
+    fn await_key(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        if let (None, Some(at)) = (leg.key_timer, leg.keypad.deadline()) {
+            leg.key_timer = Some(self.timers.arm(at, Wake::Key(key)));
+        }
+    }
+
+    /// The end of a key press may have been lost.
+    fn key_fired(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        leg.key_timer = None;
+        let room = leg.room;
+        if let Some(up) = leg.keypad.expire(now)
+            && keys::heard_as_event(&mut self.legs, key, up, &mut out.reports)
+        {
+            self.settle(now, room);
+        }
+        self.await_key(key);
+    }
+
     fn tick(&mut self, now: Instant, out: &mut MediaOut) {
         while let Some(phase) = self.ring.advance(now) {
-            for &key in self.ring.members(phase) {
-                if let Some(leg) = self.legs.get_mut(key) {
-                    leg.play(now, &mut out.packets);
+            let mut place = 0;
+            while let Some(key) = self.ring.member(phase, place) {
+                if self.serve(now, key, out) {
+                    place += 1;
+                } else {
+                    self.ring.leave(phase, key);
                 }
             }
         }
@@ -204,15 +302,38 @@ impl MediaShard {
             match self.timers.pop(now) {
                 Some(Wake::Report(key)) => self.report(now, key, out),
                 Some(Wake::Silence(key)) => self.watch_fired(now, key, out),
+                Some(Wake::Key(key)) => self.key_fired(now, key, out),
                 None => break,
             }
+        }
+    }
+
+    /// Serves a room; false when it needs that no longer.
+    fn serve(&mut self, now: Instant, key: RoomKey, out: &mut MediaOut) -> bool {
+        let Some(room) = self.rooms.get_mut(key) else { return false };
+        let changed = room.serve(now, &mut self.legs, &mut self.scratch, out);
+        !changed || room.settle(&mut self.legs)
+    }
+
+    /// Brings a room to what its specifications say together, after one of them has changed.
+    fn settle(&mut self, now: Instant, key: RoomKey) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        let wanted = room.settle(&mut self.legs);
+        match (self.ring.serves(room.phase, key), wanted) {
+            (false, true) => {
+                room.begin(now);
+                self.ring.join(now, room.phase, key);
+            }
+            (true, false) => self.ring.leave(room.phase, key),
+            _ => {}
         }
     }
 
     fn report(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         leg.report(now, false, &mut out.packets);
-        if let Some(room) = self.rooms.get_mut(&leg.spec.room) {
+        out.reports.push(MediaReport::Carried { leg: leg.id, stats: leg.stats() });
+        if let Some(room) = self.rooms.get_mut(leg.room) {
             let at = Control::next(now, &mut room.rng, false);
             leg.report_timer = Some(self.timers.arm(at, Wake::Report(key)));
         }
@@ -248,35 +369,47 @@ impl MediaShard {
     fn command(&mut self, now: Instant, command: MediaCommand, out: &mut MediaOut) {
         match command {
             MediaCommand::WantPorts { count } => out.io.push(MediaIo::Bind { count }),
-            MediaCommand::PutRoom { room, rev, spec } => self.put_room(room, rev, spec),
+            MediaCommand::PutRoom { room, rev, spec } => self.put_room(now, room, rev, spec),
             MediaCommand::PutLeg { leg, rev, spec } => self.put_leg(now, leg, rev, *spec, out),
             MediaCommand::DropLeg { leg } => {
                 if let Some(key) = self.names.get(&leg).copied() {
                     self.drop_leg(now, key, out);
                 }
             }
-            MediaCommand::DropRoom { room } => {
-                let legs = self.rooms.get(&room).map(|r| r.legs.clone()).unwrap_or_default();
-                for key in legs {
-                    self.drop_leg(now, key, out);
-                }
-                self.rooms.remove(&room);
-            }
+            MediaCommand::DropRoom { room } => self.drop_room(now, room, out),
         }
     }
 
-    fn put_room(&mut self, id: RoomId, rev: Revision, spec: RoomSpec) {
-        let seed = self.seed;
-        let room = self.rooms.entry(id).or_insert_with(|| {
-            let mut rng = Rng::numbered(seed, Purpose::Media, id.0);
-            let phase = u8::try_from(rng.below(u32::from(PHASES))).unwrap_or(0);
-            Room { rev, spec: spec.clone(), legs: SmallVec::new(), rng, phase }
-        });
+    fn put_room(&mut self, now: Instant, id: RoomId, rev: Revision, spec: RoomSpec) {
+        let key = match self.room_names.get(&id) {
+            Some(&key) => key,
+            None => {
+                let mut rng = Rng::numbered(self.seed, Purpose::Media, id.0);
+                let phase = u8::try_from(rng.below(u32::from(PHASES))).unwrap_or(0);
+                let key = self.rooms.insert(Room::new(id, rev, spec.clone(), rng, phase));
+                self.room_names.insert(id, key);
+                key
+            }
+        };
+        let Some(room) = self.rooms.get_mut(key) else { return };
         if rev < room.rev {
             return;
         }
         (room.rev, room.spec) = (rev, spec);
-        self.link(id);
+        room.link(&mut self.legs);
+        self.settle(now, key);
+    }
+
+    fn drop_room(&mut self, now: Instant, id: RoomId, out: &mut MediaOut) {
+        let Some(key) = self.room_names.get(&id).copied() else { return };
+        let legs = self.rooms.get(key).map(|room| room.legs.clone()).unwrap_or_default();
+        for leg in legs {
+            self.drop_leg(now, leg, out);
+        }
+        if let Some(room) = self.rooms.remove(key) {
+            self.ring.leave(room.phase, key);
+        }
+        self.room_names.remove(&id);
     }
 
     fn put_leg(&mut self, now: Instant, id: LegId, rev: Revision, spec: LegSpec, out: &mut MediaOut) {
@@ -293,9 +426,10 @@ impl MediaShard {
         let watched = |s: &LegSpec| (s.receive, s.silence);
         // A report under the old revision may have been ignored as out of date: say it again under the new one.
         let rewatch = watched(&leg.spec) != watched(&spec) || (leg.silent && rev > leg.rev);
-        let played = leg.player.is_some();
         leg.put(now, rev, spec);
-        self.settle_ring(now, key, played);
+        leg.take_presses(&mut out.reports);
+        let room = leg.room;
+        self.settle(now, room);
         if rewatch {
             self.watch(now, key);
         }
@@ -304,14 +438,16 @@ impl MediaShard {
     fn add_leg(&mut self, now: Instant, id: LegId, rev: Revision, spec: LegSpec, out: &mut MediaOut) {
         let slot = usize::from(spec.port.0 >> 1);
         let free = spec.port.0 & 1 == 0 && self.ports.get(slot).is_none_or(Option::is_none);
-        let Some(room) = self.rooms.get_mut(&spec.room).filter(|_| free) else {
+        let named = self.room_names.get(&spec.room).copied().filter(|_| free);
+        let Some((room_key, room)) = named.and_then(|key| Some((key, self.rooms.get_mut(key)?))) else {
             let resume = spec.resume.unwrap_or(Resume { ssrc: 0, sequence: 0, timestamp: 0 });
             out.reports.push(MediaReport::Dropped { leg: id, stats: LegStats::default(), resume });
             return;
         };
-        let (room_id, last) = (spec.room, self.last_heard.get(&spec.port).copied());
-        let mut leg = Leg::new(now, id, rev, spec, room.phase, &mut room.rng);
+        let last = self.last_heard.get(&spec.port).copied();
+        let mut leg = Leg::new(now, id, rev, room_key, spec, &mut room.rng);
         leg.shun(last);
+        leg.take_presses(&mut out.reports);
         leg.planted = self.planted;
         let key = self.legs.insert(leg);
         room.legs.push(key);
@@ -326,19 +462,15 @@ impl MediaShard {
         if let Some(leg) = self.legs.get_mut(key) {
             leg.report_timer = Some(self.timers.arm(first_report, Wake::Report(key)));
         }
-        self.settle_ring(now, key, false);
         self.watch(now, key);
-        self.link(room_id);
+        self.link(now, room_key);
     }
 
     fn drop_leg(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
         let Some(mut leg) = self.legs.remove(key) else { return };
         leg.report(now, true, &mut out.packets);
-        for timer in [leg.report_timer, leg.silence_timer].into_iter().flatten() {
+        for timer in [leg.report_timer, leg.silence_timer, leg.key_timer].into_iter().flatten() {
             self.timers.cancel(timer);
-        }
-        if leg.player.is_some() {
-            self.ring.leave(leg.phase, key);
         }
         self.names.remove(&leg.id);
         if let Some(stream) = leg.stream() {
@@ -347,40 +479,18 @@ impl MediaShard {
         if let Some(place) = self.ports.get_mut(usize::from(leg.spec.port.0 >> 1)) {
             *place = None;
         }
-        if let Some(room) = self.rooms.get_mut(&leg.spec.room) {
+        if let Some(room) = self.rooms.get_mut(leg.room) {
             room.legs.retain(|k| *k != key);
         }
-        self.link(leg.spec.room);
+        self.link(now, leg.room);
         out.reports.push(MediaReport::Dropped { leg: leg.id, stats: leg.stats(), resume: leg.resume(now) });
     }
 
-    /// Keeps the ring in step with whether a leg plays.
-    fn settle_ring(&mut self, now: Instant, key: LegKey, played: bool) {
-        let Some(leg) = self.legs.get(key) else { return };
-        match (played, leg.player.is_some()) {
-            (false, true) => self.ring.join(now, leg.phase, key),
-            (true, false) => self.ring.leave(leg.phase, key),
-            _ => {}
-        }
-    }
-
-    /// Tells the legs of a room who hears them. A leg that hears somebody else than before starts a new feed.
-    fn link(&mut self, id: RoomId) {
-        let Some(room) = self.rooms.get(&id) else { return };
-        for &key in &room.legs {
-            let listener = room.listener(key);
-            let Some(leg) = self.legs.get_mut(key) else { continue };
-            if leg.listener == listener {
-                continue;
-            }
-            leg.set_listener(listener);
-            if let Some(leg) = match listener {
-                Listener::Nobody => None,
-                Listener::Itself => self.legs.get_mut(key),
-                Listener::Other(other) => self.legs.get_mut(other),
-            } {
-                leg.cut();
-            }
+    /// The legs of a room have changed.
+    fn link(&mut self, now: Instant, key: RoomKey) {
+        if let Some(room) = self.rooms.get(key) {
+            room.link(&mut self.legs);
+            self.settle(now, key);
         }
     }
 
@@ -389,41 +499,36 @@ impl MediaShard {
         assert_eq!(self.names.len(), self.legs.len(), "each leg has one name");
         let used = self.ports.iter().flatten().count();
         assert_eq!(used, self.legs.len(), "each leg has one port");
-        let housed: usize = self.rooms.values().map(|r| r.legs.len()).sum();
+        let housed: usize = self.rooms.iter().map(|(_, room)| room.legs.len()).sum();
         assert_eq!(housed, self.legs.len(), "each leg is in one room");
+        assert_eq!(self.room_names.len(), self.rooms.len(), "each room has one name");
         let mut timers = 0;
-        let mut players = 0;
         for (key, leg) in self.legs.iter() {
             assert_eq!(self.names.get(&leg.id), Some(&key), "{:?} is found by name", leg.id);
             let place = self.ports.get(usize::from(leg.spec.port.0 >> 1));
             assert_eq!(place, Some(&Some(key)), "{:?} is found by port", leg.id);
-            let room = self.rooms.get(&leg.spec.room).filter(|r| r.legs.contains(&key));
+            let room = self.rooms.get(leg.room).filter(|r| r.legs.contains(&key));
             let listener = room.map(|r| r.listener(key));
             assert_eq!(listener, Some(leg.listener), "{:?} is heard as its room says", leg.id);
-            let playing = self.ring.members(leg.phase).iter().filter(|&&m| m == key).count();
-            assert_eq!(playing, usize::from(leg.player.is_some()), "{:?} is served while it plays", leg.id);
             let watched = leg.spec.receive && leg.spec.silence.is_some();
             assert_eq!(leg.silence_timer.is_some(), watched && !leg.silent, "{:?} is watched", leg.id);
             assert!(leg.report_timer.is_some(), "{:?} reports", leg.id);
-            timers += 1 + usize::from(leg.silence_timer.is_some());
-            players += usize::from(leg.player.is_some());
+            timers += 1 + usize::from(leg.silence_timer.is_some()) + usize::from(leg.key_timer.is_some());
         }
         assert_eq!(self.timers.len(), timers, "no timer outlives its leg");
-        assert_eq!(self.ring.check(), players, "no leg plays after its end");
-    }
-}
-
-impl Room {
-    fn listener(&self, of: LegKey) -> Listener {
-        match self.spec.mode {
-            RoomMode::Echo => Listener::Itself,
-            // A leg may come before the one it replaces has gone. Until then it is not clear who is meant, and silence
-            // is safer than a guess.
-            RoomMode::Relay => match *self.legs {
-                [a, b] => Listener::Other(if a == of { b } else { a }),
-                _ => Listener::Nobody,
-            },
-            RoomMode::Mix => Listener::Nobody,
+        let mut served = 0;
+        for (key, room) in self.rooms.iter() {
+            assert_eq!(self.room_names.get(&room.id), Some(&key), "{:?} is found by name", room.id);
+            room.check(&self.legs);
+            let wanted = room.is_served(&self.legs);
+            assert_eq!(
+                self.ring.serves(room.phase, key),
+                wanted,
+                "{:?} is served while it needs it",
+                room.id
+            );
+            served += usize::from(wanted);
         }
+        assert_eq!(self.ring.check(), served, "no room is served after its end");
     }
 }

@@ -43,11 +43,16 @@ impl Repertoire {
     }
 
     /// What to offer on behalf of a party that named `theirs`: those first, in its order and with its numbers, then what
-    /// we can turn into one of them.
-    pub fn offer_for(&self, theirs: &[Codec]) -> Vec<Codec> {
+    /// we can turn into one of them. To one of whom it is `known` that it shares some speech with that party no other is
+    /// offered, lest it take what has to be turned.
+    pub fn offer_for(&self, theirs: &[Codec], known: Option<&[Codec]>) -> Vec<Codec> {
         let mut codecs = theirs.to_vec();
         if self.transcode && self.knows_one_of(theirs) {
-            for own in self.codecs.iter().filter(|own| theirs.iter().all(|codec| !codec.same_as(own))) {
+            let shares = known.is_some_and(|known| !choose(theirs, known).is_empty());
+            let wanted = |own: &&Codec| !shares || own.is_telephone_event();
+            for own in
+                self.codecs.iter().filter(wanted).filter(|own| theirs.iter().all(|codec| !codec.same_as(own)))
+            {
                 add(&mut codecs, own);
             }
         }
@@ -114,15 +119,15 @@ mod tests {
 
     #[test]
     fn what_the_caller_named_comes_first_and_keeps_its_numbers() {
-        let offer = ours(true).offer_for(&[PCMU, Codec::new(111, "iLBC", 8000), events(8)]);
+        let offer = ours(true).offer_for(&[PCMU, Codec::new(111, "iLBC", 8000), events(8)], None);
         assert_eq!(describe(&offer[3..]), "PCMA/8000 L16/16000 telephone-event/16000");
         assert_eq!(numbers(&offer), [0, 111, 8, 127, 126, 125]);
     }
 
     #[test]
     fn nothing_is_added_that_cannot_be_turned_into_what_was_named() {
-        assert_eq!(ours(true).offer_for(&[AMR]), [AMR]);
-        assert_eq!(ours(false).offer_for(&[PCMU]), [PCMU]);
+        assert_eq!(ours(true).offer_for(&[AMR], None), [AMR]);
+        assert_eq!(ours(false).offer_for(&[PCMU], None), [PCMU]);
     }
 
     #[test]
@@ -142,9 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn one_who_is_known_to_share_a_codec_is_offered_no_other() {
+        let numbers = |known: &[Codec]| numbers(&ours(true).offer_for(&[PCMU, events(96)], Some(known)));
+        assert_eq!(numbers(&[PCMA, PCMU]), [0, 96, 127]);
+        assert_eq!(numbers(&[PCMA]), [0, 96, 8, 111, 127]);
+    }
+
+    #[test]
     fn no_number_is_given_twice() {
         let all: Vec<Codec> = (96..=127).map(|n| Codec::new(n, "x", n.into())).chain([PCMU]).collect();
-        let offer = ours(true).offer_for(&all);
+        let offer = ours(true).offer_for(&all, None);
         assert_eq!(offer[..all.len()], all);
         assert_eq!(describe(&offer[all.len()..]), "PCMA/8000", "the others have no number");
     }

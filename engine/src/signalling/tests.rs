@@ -397,10 +397,10 @@ fn a_late_offer_is_answered_in_the_ack() {
     let mut world = World::new();
     world.send(ALICE, &invite("bob", "", ""));
     let asked = world.only("INVITE");
-    assert!(String::from_utf8_lossy(asked.body()).contains("RTP/AVP 0 8 101"));
+    assert!(String::from_utf8_lossy(asked.body()).contains("RTP/AVP 111 9 0 8 3 101 127"));
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let answered = world.only("SIP/2.0 200");
-    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0 8 101\r\n"));
+    assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0 101 127\r\n"));
     let answer =
         OFFER.replace("RTP/AVP 8 0 101", "RTP/AVP 0").replace("a=rtpmap:101 telephone-event/8000\n", "");
     world.out.clear();

@@ -11,7 +11,7 @@ use telex_engine::time::Instant;
 use telex_engine::{Boot, Signalling};
 use telex_replay::{Checkpoint, Header, Recording, Replayer};
 
-const MAGIC: &[u8] = b"TLX\x1a\x01\x00";
+const MAGIC: &[u8] = b"TLX\x1a\x02\x00";
 const ENTRIES: u8 = 3;
 const END: u8 = 4;
 
@@ -27,11 +27,12 @@ static QUIET: LazyLock<Vec<u8>> = LazyLock::new(|| {
         checkpoint: Checkpoint::of(&machine, 0, Instant::ZERO),
         entries: Vec::new(),
         starts: Vec::new(),
+        media: Vec::new(),
         torn: None,
     };
     let mut file = recording.write(Vec::new()).expect("memory takes all");
-    // A head of 13 octets and one of content.
-    file.truncate(file.len() - 14);
+    // A head of 13 octets and two of content.
+    file.truncate(file.len() - 15);
     file
 });
 
@@ -39,7 +40,7 @@ pub(crate) fn check(octets: &[u8]) {
     let Some((&how, octets)) = octets.split_first() else { return };
     let file = match how {
         1 => blocks(octets),
-        2 => [&QUIET[..], &block(ENTRIES, octets), &block(END, &[0])].concat(),
+        2 => [&QUIET[..], &block(ENTRIES, octets), &block(END, &[0, 0])].concat(),
         _ => octets.to_vec(),
     };
     let recording = match Recording::read(&mut &file[..]) {
@@ -50,6 +51,9 @@ pub(crate) fn check(octets: &[u8]) {
         }
     };
     assert!(recording.torn.as_ref().is_none_or(|torn| torn.offset <= file.len() as u64));
+    for track in &recording.media {
+        assert_eq!(track.entries().count(), track.len());
+    }
     // A state that was made up may be anything: that it can be read says nothing.
     let machine = recording.checkpoint.machine();
     if how != 2 {
@@ -85,7 +89,7 @@ fn block(kind: u8, payload: &[u8]) -> Vec<u8> {
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let mut whole = vec![0];
     whole.extend_from_slice(&QUIET);
-    whole.extend(block(END, &[0]));
+    whole.extend(block(END, &[0, 0]));
     let mut blocks = vec![1];
     let mut rest = &QUIET[MAGIC.len()..];
     while let Some((head, after)) = rest.split_first_chunk::<13>() {

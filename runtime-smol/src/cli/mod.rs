@@ -1,9 +1,13 @@
 //! The command line.
 
+mod codec;
 mod parse;
 mod record;
+mod recording;
 mod replay;
+mod rtp;
 mod sim;
+mod transcode;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,9 +15,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use telex_engine::event::Severity;
+use telex_replay::MediaPolicy;
 
 use crate::clock::Clock;
-use crate::config::{self, Refused, Settings};
+use crate::config::{self, Record as Recorded, Refused, Settings};
 use crate::control::{self, Request};
 use crate::driver::{self, Ending, Options};
 use crate::{first_run, log};
@@ -60,6 +65,18 @@ enum Command {
         #[command(flatten)]
         running: Running,
     },
+    /// Record a call into a WAV file: start, pause, resume or stop.
+    #[command(subcommand)]
+    Recording(recording::Recording),
+    /// Show which codecs a call from one phone to another would use, and why.
+    Codecs {
+        /// The phone that calls.
+        from: String,
+        /// The phone that is called.
+        to: String,
+        #[command(flatten)]
+        running: Running,
+    },
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
@@ -68,6 +85,11 @@ enum Command {
     #[command(subcommand)]
     Record(record::Record),
     Replay(replay::Replay),
+    #[command(subcommand)]
+    Rtp(rtp::Rtp),
+    #[command(subcommand)]
+    Codec(codec::Codec),
+    Transcode(transcode::Transcode),
 }
 
 #[derive(Debug, Args)]
@@ -100,11 +122,16 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Registrations(running)) => ask(&running, &Request::Registrations),
         Some(Command::Calls(running)) => ask(&running, &Request::Calls),
         Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),
+        Some(Command::Recording(recording)) => recording.run(),
+        Some(Command::Codecs { from, to, running }) => ask(&running, &Request::Codecs { from, to }),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),
         Some(Command::Record(record::Record::Cut(cut))) => record::cut(&cut),
         Some(Command::Replay(options)) => return replay::main(&options),
+        Some(Command::Rtp(command)) => rtp::main(&command).map_err(Failure::from),
+        Some(Command::Codec(command)) => codec::main(&command).map_err(Failure::from),
+        Some(Command::Transcode(options)) => transcode::main(&options).map_err(Failure::from),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -135,6 +162,11 @@ impl From<Refused> for Failure {
 /// Prints to standard output; whoever closed it does not want to know.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Says something on standard error that does not stop what is being done.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "telex: {text}");
 }
 
 fn load(path: &Path) -> Result<Settings, Failure> {
@@ -177,6 +209,33 @@ fn check(settings: &Settings) {
     let phones = settings.engine.phones.len();
     let s = if phones == 1 { "" } else { "s" };
     print(&format!("{} is right: {phones} phone{s}\n", settings.path.display()));
+    print(&recorded(&settings.record));
+}
+
+/// What the flight recorder keeps and what that costs.
+fn recorded(record: &Recorded) -> String {
+    let size = |octets: usize| match octets >> 20 {
+        0 => format!("{} KiB", octets >> 10),
+        mebi => format!("{mebi} MiB"),
+    };
+    let Some(memory) = record.memory else { return "nothing is recorded\n".to_owned() };
+    let signalling = format!("recorded: signalling in {}", size(memory));
+    match record.media {
+        None => format!("{signalling}, no media\n"),
+        Some((policy, memory)) => {
+            // A call of two legs, 50 packets a second from each.
+            let (what, kilo) = match policy {
+                MediaPolicy::Headers => ("media without sound", 5),
+                MediaPolicy::All => ("media, the VOICES OF PEOPLE and the keys they press included,", 22),
+            };
+            // An eighth or two is always being written anew.
+            let seconds = memory / 4 * 3 / (kilo * 1000);
+            format!(
+                "{signalling}, {what} in {}: some {seconds} seconds of one G.711 call, or of many together\n",
+                size(memory)
+            )
+        }
+    }
 }
 
 fn ask(running: &Running, request: &Request) -> Result<(), Failure> {

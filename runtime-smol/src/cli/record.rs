@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use telex_replay::{Recording, Replayer, words};
+use telex_engine::rtp::{Kind, Packet, classify};
+use telex_replay::{MediaEntry, MediaTally, Recording, Replayer, Told, Track, words};
 
+use super::replay::{run_media, tally_json};
 use super::{Failure, Running, print};
 use crate::control::{self, CutRequest};
 
@@ -22,8 +24,12 @@ pub(super) enum Record {
 ///
 /// The file holds the state of the exchange before the call and everything that it was told until the call had ended,
 /// other calls included: they share its tables and its randomness. Passwords and what is computed from them are
-/// replaced by stand-ins; numbers, addresses and the texts of messages are not. After a cut the exchange draws new
-/// randomness, so that the file tells nothing about what comes: phones are challenged once more.
+/// replaced by stand-ins; numbers, addresses, tags, Call-IDs and the texts of messages are not. After a cut the exchange
+/// draws new randomness, so that the file tells nothing about what comes: phones are challenged once more.
+///
+/// With `media = "headers"` in [record], as by default, the file also has what the call's media ports received and sent,
+/// without sound and without keys pressed; with --all that of all calls. With `media = "all"` it has the VOICES OF
+/// PEOPLE and the keys they pressed, PINs among them: ask whether that is allowed before you keep it or hand it on.
 ///
 /// Exit status: 0 written; 1 not.
 #[derive(Debug, Args)]
@@ -100,18 +106,28 @@ fn is_there(path: &Path) -> String {
 fn report(path: &Path, recording: &Recording, json: bool) -> Result<(), Failure> {
     let mut replayer = Replayer::new(recording, &[]).map_err(|e| e.to_string())?;
     let tally = replayer.run().map_err(|e| e.to_string())?.clone();
+    let media = run_media(recording).map_err(|e| e.to_string())?;
     let (began, ended) = (words::clock(recording.wall()), words::clock(replayer.wall()));
     let notes = &recording.header.notes;
     if json {
         let document = serde_json::json!({
             "file": path, "inputs": tally.inputs, "outputs": tally.outputs, "identical": tally.identical,
-            "began": began, "ended": ended, "notes": notes,
+            "began": began, "ended": ended, "notes": notes, "media": media.iter().map(tally_json).collect::<Vec<_>>(),
         });
         print(&format!("{document}\n"));
     } else {
         let (shown, inputs, outputs) = (path.display(), tally.inputs, tally.outputs);
         print(&format!("{shown}: {inputs} inputs, {outputs} outputs, {began} to {ended} UTC\n"));
+        for MediaTally { shard, inputs, outputs, .. } in &media {
+            print(&format!("media of shard {}: {inputs} inputs, {outputs} outputs\n", shard.0));
+        }
+        print(warning(recording));
         notes.iter().for_each(|note| print(&format!("{note}\n")));
+    }
+    if let Some(difference) = media.iter().find_map(|tally| tally.difference.as_ref()) {
+        return Err(
+            format!("media does not replay identical; this is a mistake in telex\n{difference}").into()
+        );
     }
     if !tally.is_identical() {
         return Err(
@@ -119,6 +135,21 @@ fn report(path: &Path, recording: &Recording, json: bool) -> Result<(), Failure>
         );
     }
     Ok(())
+}
+
+/// What a person who has the file must know.
+fn warning(recording: &Recording) -> &'static str {
+    let mut entries = recording.media.iter().flat_map(Track::entries);
+    let voices = |entry: MediaEntry<'_>| matches!(entry.told, Told::Packet { bytes, .. } if is_sound(bytes));
+    match (recording.media.is_empty(), entries.any(voices)) {
+        (true, _) => "it has no media\n",
+        (false, false) => "it has media without sound\n",
+        (false, true) => "it has the VOICES OF PEOPLE and the keys they pressed: treat it so\n",
+    }
+}
+
+fn is_sound(bytes: &[u8]) -> bool {
+    classify(bytes) == Kind::Rtp && Packet::parse(bytes).is_ok_and(|packet| !packet.payload.is_empty())
 }
 
 #[cfg(test)]

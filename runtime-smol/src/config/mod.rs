@@ -20,6 +20,7 @@ use toml::de::DeTable;
 
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
+pub(crate) use record::Record;
 pub(crate) use sample::sample;
 
 use problem::Problem;
@@ -34,7 +35,8 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
-    ("record", &["memory"]),
+    ("recordings", &["folder"]),
+    ("record", &["memory", "media", "media_memory"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
 
@@ -64,8 +66,10 @@ pub(crate) struct Settings {
     pub(crate) control: PathBuf,
     /// How long calls may go on after the order to stop.
     pub(crate) grace: Duration,
-    /// Octets of memory for the flight recorder; `None` when there is none.
-    pub(crate) record: Option<usize>,
+    /// Where recordings of calls are written.
+    pub(crate) recordings: PathBuf,
+    /// What the flight recorder keeps.
+    pub(crate) record: Record,
 }
 
 /// A socket to listen on, as configured.
@@ -167,7 +171,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         grace: call
             .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
             .map_or(Duration::from_secs(10), |t| t.value),
-        record: record::memory(reader, root),
+        recordings: recordings(reader, root).map_or(folder.join("recordings"), |f| folder.join(f)),
+        record: record::record(reader, root),
         engine: Arc::new(engine),
     }
 }
@@ -179,6 +184,15 @@ fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {
 
 fn beside(folder: &Path, file: &str) -> PathBuf {
     if file == NO_STORE { PathBuf::from(file) } else { folder.join(file) }
+}
+
+fn recordings(reader: &mut Reader, root: &DeTable<'_>) -> Option<String> {
+    let section = reader.section(root, "recordings")?;
+    let folder = reader.text(section, "folder")?;
+    if folder.value.is_empty() {
+        reader.wrong(&folder.span, "`folder` is empty", "no folder", "name a folder, or leave the key out");
+    }
+    Some(folder.value.to_owned())
 }
 
 fn file(reader: &mut Reader, root: &DeTable<'_>, section: &'static str) -> Option<String> {

@@ -1,3 +1,5 @@
+use telex_replay::MediaPolicy;
+
 use super::*;
 use insta::assert_snapshot;
 
@@ -342,9 +344,19 @@ fn a_log_gets_one_line_per_problem() {
 
 #[test]
 fn the_recorder_has_a_size_or_is_off() {
-    assert_eq!(accepted("").record, Some(16 << 20));
-    assert_eq!(accepted("[record]\nmemory = \"64 MiB\"").record, Some(64 << 20));
-    assert_eq!(accepted("[record]\nmemory = \"off\"").record, None);
+    let record = |text: &str| accepted(&format!("[record]\n{text}")).record;
+    let usual = record("");
+    assert_eq!(usual, accepted("").record);
+    assert_eq!(usual, Record { memory: Some(16 << 20), media: Some((MediaPolicy::Headers, 16 << 20)) });
+    assert_eq!(record("memory = \"64 MiB\"").memory, Some(64 << 20));
+    assert_eq!(record("memory = \"off\""), Record { memory: None, media: None });
+    assert_eq!(record("media = \"off\""), Record { media: None, ..usual });
+    let all = "media = \"all\"\nmedia_memory = \"256 MiB\"";
+    assert_eq!(record(all).media, Some((MediaPolicy::All, 256 << 20)));
+    let text = refused("[record]\nmedia = \"voices\"");
+    assert!(text.contains("write \"off\", \"headers\""), "{text}");
+    let text = refused("[record]\nmedia_memory = \"off\"");
+    assert!(text.contains("media = \"off\" keeps none"), "{text}");
     let text = refused("[record]\nmemory = \"16\"");
     assert!(text.contains("`memory` in [record] must be a size") && text.contains("16 MiB"), "{text}");
     let text = refused("[record]\nmemory = \"4 KiB\"");

@@ -36,7 +36,7 @@ impl CutRequest {
             Some(call) => call.parse().map_or_else(|_| Wanted::CallId(call.clone()), Wanted::Call),
         };
         let order = Order { wanted, before: Duration::from_millis(self.before) };
-        let made = cutting.kept.cut(&order, cutting.key).map_err(|e| e.to_string()).and_then(|recording| {
+        let made = cutting.make(&order).map_err(|e| e.to_string()).and_then(|recording| {
             let octets = recording.write(Vec::new()).map_err(|e| e.to_string())?;
             Ok((Reply::Recording(Cut { octets: octets.len(), notes: recording.header.notes }), octets))
         });

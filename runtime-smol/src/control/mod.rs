@@ -4,12 +4,16 @@
 //! answered `{"error":"…"}`. Times are whole seconds. The documents are what `--json` prints.
 
 mod client;
+mod codecs;
 mod cut;
 mod server;
 mod table;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};
+use telex_engine::mediactl::LegStats;
+
+use crate::log::Escaped;
 
 pub(crate) use client::{ask, cut};
 pub(crate) use cut::{Cut, CutRequest};
@@ -28,6 +32,20 @@ pub(crate) enum Request {
         /// Its number.
         call: u64,
     },
+    /// Record a call, or change how.
+    Recording {
+        /// Its number.
+        call: u64,
+        #[serde(flatten)]
+        order: RecordOrder,
+    },
+    /// What a call between two phones would use.
+    Codecs {
+        /// Who calls.
+        from: String,
+        /// Who is called.
+        to: String,
+    },
     /// Sizes of all tables.
     Stats,
     /// A recording of what has happened.
@@ -41,9 +59,59 @@ impl Request {
             Self::Registrations => Control::Registrations,
             Self::Calls => Control::Calls,
             Self::Hangup { call } => Control::Hangup { call },
+            Self::Recording { call, order } => Control::Record { call, order: order.into() },
+            Self::Codecs { from, to } => Control::Codecs { from: from.into(), to: to.into() },
             Self::Stats => Control::Stats,
             Self::RecordCut(cut) => return Err(cut),
         })
+    }
+}
+
+/// What becomes of the recording of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub(crate) enum RecordOrder {
+    /// Start one.
+    Start {
+        /// Of what.
+        what: RecordWhat,
+    },
+    /// Leave out what is said from now on.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// End it.
+    Stop,
+}
+
+/// What of a call is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecordWhat {
+    /// The caller in the left channel, the callee in the right.
+    #[default]
+    Stereo,
+    /// Both in one channel.
+    Mixed,
+    /// The caller alone.
+    Caller,
+    /// The callee alone.
+    Callee,
+}
+
+impl From<RecordOrder> for border::RecordOrder {
+    fn from(order: RecordOrder) -> Self {
+        match order {
+            RecordOrder::Start { what } => Self::Start(match what {
+                RecordWhat::Stereo => border::RecordWhat::Stereo,
+                RecordWhat::Mixed => border::RecordWhat::Mixed,
+                RecordWhat::Caller => border::RecordWhat::Caller,
+                RecordWhat::Callee => border::RecordWhat::Callee,
+            }),
+            RecordOrder::Pause => Self::Pause,
+            RecordOrder::Resume => Self::Resume,
+            RecordOrder::Stop => Self::Stop,
+        }
     }
 }
 
@@ -57,6 +125,10 @@ pub(crate) enum Reply {
     Calls(Vec<Call>),
     /// This call is being ended.
     HungUp(u64),
+    /// The recording of this call is as it was ordered.
+    Recorded(u64),
+    /// What a call between two phones would use.
+    Codecs(codecs::CodecPlan),
     /// Sizes of all tables.
     Stats(Stats),
     /// A recording follows.
@@ -95,6 +167,47 @@ pub(crate) struct Call {
     pub(crate) age: u64,
     /// Seconds since the answer; null before.
     pub(crate) talking: Option<u64>,
+    /// What was carried, a few seconds ago.
+    pub(crate) caller: Sound,
+    pub(crate) callee: Sound,
+}
+
+/// What a party sent and heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sound {
+    /// Packets received from the party.
+    pub(crate) received: u64,
+    /// Packets of the party that were lost on the way to us, and those that came too late to be played.
+    pub(crate) lost: u64,
+    pub(crate) late: u64,
+    /// Microseconds.
+    pub(crate) jitter: u32,
+    /// Packets sent to the party.
+    pub(crate) sent: u64,
+    /// Packets that the party misses.
+    pub(crate) missed: u32,
+    /// Microseconds to the party and back; 0 when unknown.
+    pub(crate) round_trip: u32,
+    /// How the party was heard: mean opinion score in hundredths; 0 when unknown.
+    pub(crate) mos: u16,
+    /// How the party heard the other, by its own reports.
+    pub(crate) remote_mos: u16,
+}
+
+impl From<&LegStats> for Sound {
+    fn from(stats: &LegStats) -> Self {
+        Self {
+            received: stats.received,
+            lost: stats.lost,
+            late: stats.late,
+            jitter: stats.jitter_us,
+            sent: stats.sent,
+            missed: stats.remote_lost,
+            round_trip: stats.round_trip_us,
+            mos: stats.mos,
+            remote_mos: stats.remote_mos,
+        }
+    }
 }
 
 /// Sizes of all tables.
@@ -144,6 +257,13 @@ impl Reply {
             ControlReply::NoSuchCall { call } => {
                 Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
             }
+            ControlReply::Recording { call, .. } => Self::Recorded(call),
+            ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),
+            ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),
+            ControlReply::NoSuchPhone { extension } => Self::Error(format!(
+                "there is no phone {}; the configuration names those there are",
+                Escaped(&extension)
+            )),
             ControlReply::Stats(s) => Self::Stats(Stats {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 uptime,
@@ -199,6 +319,8 @@ impl From<border::CallInfo> for Call {
             codec: info.codec.into(),
             age: info.age.as_secs(),
             talking: info.talking.map(|t| t.as_secs()),
+            caller: Sound::from(&*info.caller),
+            callee: Sound::from(&*info.callee),
         }
     }
 }

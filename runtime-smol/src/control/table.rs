@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use telex_engine::limits;
 
-use super::{Call, Registration, Reply, Stats};
+use super::{Call, Registration, Reply, Sound, Stats};
 use crate::log::{Escaped, Talked};
 
 /// A reply as text, ending in a newline.
@@ -16,6 +16,8 @@ pub(super) fn render(reply: &Reply) -> String {
         Reply::Calls(all) if all.is_empty() => "no calls\n".to_owned(),
         Reply::Calls(all) => calls(all),
         Reply::HungUp(call) => format!("call {call} is being ended\n"),
+        Reply::Recorded(call) => format!("call {call}: done\n"),
+        Reply::Codecs(plan) => plan.to_string(),
         Reply::Stats(stats) => show_stats(stats),
         Reply::Recording(cut) => format!("a recording of {} octets\n", cut.octets),
         Reply::Error(error) => format!("{error}\n"),
@@ -41,7 +43,7 @@ fn registrations(all: &[Registration]) -> String {
 }
 
 fn calls(all: &[Call]) -> String {
-    let heads = ["call", "from", "to", "state", "codec", "talking", "age"];
+    let heads = ["call", "from", "to", "state", "codec", "talking", "age", "lost", "jitter", "MOS"];
     let time = |seconds| Talked(Duration::from_secs(seconds)).to_string();
     table(
         heads,
@@ -55,9 +57,23 @@ fn calls(all: &[Call]) -> String {
                 c.codec.clone(),
                 talking,
                 time(c.age),
+                both(c, |sound| (sound.received > 0).then(|| (sound.lost + sound.late).to_string())),
+                both(c, |sound| (sound.received > 0).then(|| format!("{} ms", sound.jitter.div_ceil(1000)))),
+                both(c, |sound| {
+                    (sound.mos > 0).then(|| format!("{}.{:02}", sound.mos / 100, sound.mos % 100))
+                }),
             ]
         }),
     )
+}
+
+/// A figure of the caller's sound and one of the callee's, as far as they are known.
+fn both(call: &Call, figure: impl Fn(&Sound) -> Option<String>) -> String {
+    let one = |sound| figure(sound).unwrap_or_else(|| "-".to_owned());
+    match (figure(&call.caller), figure(&call.callee)) {
+        (None, None) => String::new(),
+        _ => format!("{} / {}", one(&call.caller), one(&call.callee)),
+    }
 }
 
 fn show_stats(s: &Stats) -> String {
@@ -132,7 +148,8 @@ mod tests {
 
     #[test]
     fn calls_show_how_long_people_talk() {
-        let call = |id, state: &str, talking| Call {
+        let heard = Sound { received: 3700, lost: 3, late: 1, jitter: 1501, mos: 438, ..Sound::default() };
+        let call = |id, state: &str, talking: Option<u64>| Call {
             id,
             from: "100".to_owned(),
             to: "101".to_owned(),
@@ -140,10 +157,12 @@ mod tests {
             codec: "PCMU".to_owned(),
             age: 80,
             talking,
+            caller: talking.map(|_| heard.clone()).unwrap_or_default(),
+            callee: Sound::default(),
         };
         insta::assert_snapshot!(render(&Reply::Calls(vec![call(7, "up", Some(75)), call(12, "ringing", None)])), @r#"
-        call  from  to   state    codec  talking  age
-        7     100   101  up       PCMU   1:15     1:20
+        call  from  to   state    codec  talking  age   lost   jitter    MOS
+        7     100   101  up       PCMU   1:15     1:20  4 / -  2 ms / -  4.38 / -
         12    100   101  ringing  PCMU            1:20
         "#);
     }

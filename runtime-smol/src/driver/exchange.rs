@@ -21,6 +21,7 @@ use telex_engine::border::{
 use telex_engine::event::Severity;
 use telex_engine::rng::Seed;
 use telex_engine::time::{Instant, WallTime};
+use telex_replay::MediaKept;
 
 use super::listeners::{Listeners, describe};
 use super::resolver::Resolver;
@@ -32,9 +33,9 @@ use crate::config::{self, Refused, Settings};
 use crate::control::Question;
 use crate::desk::Desk;
 use crate::log::{Entry, Heading};
-use crate::media::Shard;
+use crate::media::{Plan, Shard};
 use crate::poll::{Bell, Poller, Ready};
-use crate::record::Tape;
+use crate::record::{Cutting, Tape};
 
 /// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
@@ -275,16 +276,18 @@ impl Exchange {
                 self.parts.desk.note(Severity::Warning, format!("cannot take a TCP connection: {error}"));
             }
             Arrival::Asked(Question::Cut { answer }) => {
+                // Who asked may have gone.
+                if answer.is_closed() {
+                    return;
+                }
                 let cutting = self.parts.tape.cut(self.parts.options.clock.now());
                 // Nothing is handed out when there is no other randomness to go on with.
-                let cutting = cutting.and_then(|cutting| Ok((cutting, super::random()?)));
-                let seed = cutting.as_ref().ok().map(|(_, seed)| Seed::from_bytes(*seed));
-                // Who asked may have gone.
-                if answer.try_send(cutting.map(|(cutting, _)| cutting)).is_ok()
-                    && let Some(seed) = seed
-                {
-                    self.reseed(seed);
-                }
+                let cutting = cutting.and_then(|cutting| Ok((cutting, super::random()?, super::random()?)));
+                let cutting = cutting.map(|(cutting, seed, media_seed)| {
+                    self.reseed(Seed::from_bytes(seed));
+                    Cutting { media: self.cut_media(Seed::from_bytes(media_seed)), ..cutting }
+                });
+                let _ = answer.try_send(cutting);
             }
             Arrival::Asked(Question::Engine { request, answer }) => {
                 let id = ControlId(self.next_question);
@@ -317,6 +320,14 @@ impl Exchange {
         self.handle(Input::Seed(seed));
         let note = "a recording was cut for an operator; nonces and tags come from new randomness now";
         self.parts.desk.note(Severity::Info, note);
+    }
+
+    /// Asks all media threads for what they kept.
+    fn cut_media(&self, seed: Seed) -> Vec<Receiver<MediaKept>> {
+        if self.parts.settings.record.media.is_none() {
+            return Vec::new();
+        }
+        self.parts.shards.iter().map(|shard| shard.cut(seed)).collect()
     }
 
     fn perform(&mut self, action: Action) {
@@ -434,7 +445,11 @@ impl Exchange {
                     format!("configuration read again: {phones} phones, listening on {heard}"),
                 );
                 let config = Arc::clone(&settings.engine);
-                self.parts.tape.resize(settings.record);
+                self.parts.tape.resize(settings.record.memory);
+                let share = Plan::share(settings.record.media, self.parts.shards.len());
+                if settings.record.media != self.parts.settings.record.media {
+                    self.parts.shards.iter().for_each(|shard| shard.record(share));
+                }
                 self.parts.settings = settings;
                 self.handle(Input::Config { config, listeners });
             }

@@ -12,6 +12,7 @@ use std::io::{self, Write as _};
 use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_signal::{Signal, Signals};
 use smol::channel::{Sender, bounded};
@@ -29,6 +30,7 @@ use crate::desk::{Desk, Opening};
 use crate::media;
 use crate::poll::{Bell, Poller, Post};
 use crate::record::Tape;
+use crate::recordings::Recordings;
 use exchange::{Exchange, Parts};
 use listeners::Listeners;
 use resolver::Resolver;
@@ -39,6 +41,8 @@ pub(crate) use host::interfaces;
 /// Arrivals that wait for the engine. What does not fit waits in the kernel, which drops datagrams and holds streams
 /// back.
 const INBOX: usize = 512;
+/// How long the end of recordings may take to be written.
+const LAST_PIECES: Duration = Duration::from_secs(1);
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -99,7 +103,14 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let (seed, media_seed) = (Seed::from_bytes(random()?), Seed::from_bytes(random()?));
     let [a, b, c, d, ..] = random()?;
     let first_pair = u32::from_be_bytes([a, b, c, d]);
-    let plan = media::Plan { first_pair, ..plan(&settings, media_seed, options.clock, reports) };
+    let recordings = Recordings::start(settings.recordings.clone(), desk.clone())
+        .map_err(|e| format!("cannot start a thread: {e}"))?;
+    let plan = media::Plan {
+        first_pair,
+        desk: Some(desk.clone()),
+        recordings: Some(recordings.clone()),
+        ..plan(&settings, media_seed, options.clock, reports)
+    };
     let shards = media::start(&plan).map_err(|e| {
         let (ports, bind) = (plan.ports, plan.bind);
         format!("cannot bind media ports {ports} on {bind}: {e}; choose others in [media] ports, or another [media] bind")
@@ -120,7 +131,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
     announce(&settings, &listeners, options.clock);
-    let tape = Tape::new(settings.record, random()?);
+    let tape = Tape::new(settings.record.memory, random()?);
     let exchange = Exchange::new(Parts {
         machine,
         settings,
@@ -142,6 +153,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let operators = Rc::clone(&executor);
     executor.spawn(async move { socket.serve(&operators, move |q| ask(inbox.clone(), q)).await }).detach();
     let ending = exchange.run();
+    recordings.flush(LAST_PIECES);
     desk_thread.end(&desk);
     Ok(ending)
 }
@@ -156,6 +168,9 @@ fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> 
         seed,
         clock,
         reports,
+        record: settings.record.media,
+        desk: None,
+        recordings: None,
     }
 }
 

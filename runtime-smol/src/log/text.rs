@@ -20,6 +20,7 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Hold { .. }
         | Event::MediaFrom { .. }
         | Event::Digit { .. }
+        | Event::RecordingStarted { .. }
         | Event::CallEnded { .. } => call(event, out),
         _ => exchange(event, out),
     };
@@ -61,6 +62,7 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             };
             write!(out, "call {call}: {} pressed a key for {} ms, {how}", Party(*side), length.as_millis())
         }
+        Event::RecordingStarted { call, .. } => write!(out, "call {call}: is being recorded"),
         Event::CallEnded { call, cause, duration, caller, callee } => {
             write!(out, "call {call}: ended, {}", Cause(cause))?;
             if let Some(duration) = duration {
@@ -125,6 +127,12 @@ fn carried(out: &mut String, side: Side, stats: &LegStats) -> fmt::Result {
     }
     if stats.jitter_us > 0 {
         write!(out, ", jitter {}.{} ms", stats.jitter_us / 1000, stats.jitter_us / 100 % 10)?;
+    }
+    if stats.concealed_ms > 0 {
+        write!(out, ", {} ms made up", stats.concealed_ms)?;
+    }
+    if stats.mos > 0 {
+        write!(out, ", MOS {}.{:02}", stats.mos / 100, stats.mos % 100)?;
     }
     Ok(())
 }

@@ -7,17 +7,22 @@ mod ports;
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use telex_engine::border::Input;
+use telex_engine::event::Severity;
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
-use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
+use telex_engine::mediactl::{MediaCommand, PortId, RecordingId, ShardId};
 use telex_engine::rng::Seed;
+use telex_engine::time::Instant;
+use telex_replay::{MediaKept, MediaPolicy, MediaRecorder};
 
 use crate::clock::Clock;
 use crate::config::PortRange;
+use crate::desk::Desk;
 use crate::poll::{Bell, Poller, Post, Ready};
+use crate::recordings::{Piece, Recordings};
 use ports::Ports;
 
 /// Pairs of ports bound before the exchange is ready, over all shards.
@@ -44,25 +49,61 @@ pub(crate) struct Plan {
     pub(crate) clock: Clock,
     /// Where reports go.
     pub(crate) reports: Post<Input>,
+    /// What each thread keeps of what it is told, in so many octets.
+    pub(crate) record: Option<(MediaPolicy, usize)>,
+    /// Where people are told something.
+    pub(crate) desk: Option<Desk>,
+    /// Who writes recordings of calls.
+    pub(crate) recordings: Option<Recordings>,
+}
+
+impl Plan {
+    /// The share of one of `shards` threads in what is kept of media.
+    pub(crate) fn share(record: Option<(MediaPolicy, usize)>, shards: usize) -> Option<(MediaPolicy, usize)> {
+        record.map(|(policy, memory)| (policy, memory / shards.max(1)))
+    }
+}
+
+/// What a media thread is told.
+#[derive(Debug)]
+enum Order {
+    /// Something for its machine.
+    Command(MediaCommand),
+    /// Keep this of what comes from now on.
+    Record(Option<(MediaPolicy, usize)>),
+    /// Hand out what was kept, and draw other randomness from then on.
+    Cut { seed: Seed, answer: SyncSender<MediaKept> },
 }
 
 /// The way to one media thread.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    commands: Post<MediaCommand>,
+    orders: Post<Order>,
     unheard: bool,
 }
 
 impl Shard {
     /// Hands a command over; [`Shard::wake`] follows once all are handed over.
     pub(crate) fn command(&mut self, command: MediaCommand) {
-        self.unheard |= self.commands.leave(command);
+        self.unheard |= self.orders.leave(Order::Command(command));
+    }
+
+    /// Follows a change of the configuration.
+    pub(crate) fn record(&self, record: Option<(MediaPolicy, usize)>) {
+        self.orders.send(Order::Record(record));
+    }
+
+    /// Asks for what was kept: it comes on its own, if anything was. `seed` is used from then on.
+    pub(crate) fn cut(&self, seed: Seed) -> Receiver<MediaKept> {
+        let (answer, kept) = sync_channel(1);
+        self.orders.send(Order::Cut { seed, answer });
+        kept
     }
 
     /// Lets the thread look at what was handed over since the last time.
     pub(crate) fn wake(&mut self) {
         if std::mem::take(&mut self.unheard) {
-            self.commands.ring();
+            self.orders.ring();
         }
     }
 }
@@ -74,12 +115,12 @@ pub(crate) fn start(plan: &Plan) -> io::Result<Vec<Shard>> {
     let mut shards = Vec::new();
     let mut pairs = 0;
     for index in 0..plan.shards {
-        let (mut worker, commands) = Worker::new(plan, index)?;
+        let (mut worker, orders) = Worker::new(plan, index)?;
         pairs += worker
             .bind_first(u16::try_from(FIRST_PAIRS.div_ceil(usize::from(plan.shards))).unwrap_or(u16::MAX))?;
         let name = format!("telex-media-{index}");
         std::thread::Builder::new().name(name).stack_size(512 << 10).spawn(move || worker.run())?;
-        shards.push(Shard { commands, unheard: false });
+        shards.push(Shard { orders, unheard: false });
     }
     match pairs {
         0 => Err(io::Error::new(io::ErrorKind::AddrInUse, "all of them are in use")),
@@ -94,21 +135,29 @@ struct Worker {
     ports: Ports,
     poller: Poller,
     bell: Bell,
-    commands: Receiver<MediaCommand>,
+    orders: Receiver<Order>,
     reports: Post<Input>,
     clock: Clock,
     out: MediaOut,
     /// Pairs to bind yet, and those bound of the same order.
     wanted: u16,
     bound: Vec<PortId>,
+    recorder: Option<MediaRecorder>,
+    /// It was told that nothing is being kept.
+    refused: bool,
+    desk: Option<Desk>,
+    recordings: Option<Recordings>,
+    /// Whose piece was written. Apart from the orders, which end when nobody else can give any.
+    written: (Post<RecordingId>, Receiver<RecordingId>),
 }
 
 impl Worker {
-    fn new(plan: &Plan, index: u8) -> io::Result<(Self, Post<MediaCommand>)> {
+    fn new(plan: &Plan, index: u8) -> io::Result<(Self, Post<Order>)> {
         let id = ShardId(index);
         let poller = Poller::new()?;
         let bell = Bell::of(&poller);
-        let (post, commands) = Post::new(bell.clone());
+        let (post, orders) = Post::new(bell.clone());
+        let written = bell.clone();
         let worker = Self {
             id,
             machine: MediaShard::new(id, plan.seed),
@@ -121,12 +170,18 @@ impl Worker {
             ),
             poller,
             bell,
-            commands,
+            orders,
             reports: plan.reports.clone(),
             clock: plan.clock,
             out: MediaOut::default(),
             wanted: 0,
             bound: Vec::new(),
+            recorder: Plan::share(plan.record, plan.shards.into())
+                .map(|(policy, memory)| MediaRecorder::new(policy, memory)),
+            refused: false,
+            desk: plan.desk.clone(),
+            recordings: plan.recordings.clone(),
+            written: Post::new(written),
         };
         Ok((worker, post))
     }
@@ -138,7 +193,7 @@ impl Worker {
             // Waiting fails only for reasons that are mistakes of this program.
             self.poller.wait(&mut ready, self.patience()).expect("the poller and all its sockets are open");
             if self.machine.deadline().is_some_and(|at| at <= self.clock.now()) {
-                self.machine.handle(self.clock.now(), MediaInput::Tick, &mut self.out);
+                self.tell(self.clock.now(), MediaInput::Tick);
             }
             if ready.rung && !self.obey() {
                 return;
@@ -151,7 +206,7 @@ impl Worker {
                 };
                 let remote = self.ports.inward(remote);
                 let bytes = datagram.get_mut(..length).unwrap_or_default();
-                self.machine.handle(now, MediaInput::Packet { port, remote, bytes }, &mut self.out);
+                self.tell(now, MediaInput::Packet { port, remote, bytes });
             }
             self.perform();
             if self.wanted > 0 {
@@ -170,13 +225,32 @@ impl Worker {
         }
     }
 
-    /// Hands all waiting commands to the machine. False when nobody can command any more.
+    /// Hands the machine an input, and keeps it.
+    #[inline]
+    fn tell(&mut self, now: Instant, input: MediaInput<'_>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.before(&self.machine, now, &input);
+        }
+        self.machine.handle(now, input, &mut self.out);
+    }
+
+    /// Obeys all waiting orders. False when nobody can command any more.
     fn obey(&mut self) -> bool {
         self.bell.hush();
+        while let Ok(recording) = self.written.1.try_recv() {
+            self.tell(self.clock.now(), MediaInput::Written { recording, pieces: 1 });
+        }
         loop {
-            match self.commands.try_recv() {
-                Ok(command) => {
-                    self.machine.handle(self.clock.now(), MediaInput::Command(command), &mut self.out);
+            match self.orders.try_recv() {
+                Ok(Order::Command(command)) => self.tell(self.clock.now(), MediaInput::Command(command)),
+                Ok(Order::Record(record)) => self.record(record),
+                Ok(Order::Cut { seed, answer }) => {
+                    self.perform();
+                    if let Some(recorder) = &self.recorder {
+                        // Who asked may have gone.
+                        let _ = answer.try_send(recorder.kept(self.id));
+                    }
+                    self.tell(self.clock.now(), MediaInput::Seed(seed));
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -184,8 +258,32 @@ impl Worker {
         }
     }
 
+    fn record(&mut self, record: Option<(MediaPolicy, usize)>) {
+        self.perform();
+        match (&mut self.recorder, record) {
+            (Some(recorder), Some((policy, memory))) => recorder.change(policy, memory),
+            (recorder, record) => {
+                *recorder = record.map(|(policy, memory)| MediaRecorder::new(policy, memory));
+            }
+        }
+        self.refused = false;
+    }
+
+    /// Keeps what came of the latest inputs, and says it when from now on nothing is kept: people should know before
+    /// they need it.
+    fn settle(&mut self) {
+        let Some(recorder) = &mut self.recorder else { return };
+        recorder.after(&self.out, self.machine.deadline());
+        let refusal = recorder.refusal();
+        let before = std::mem::replace(&mut self.refused, refusal.is_some());
+        if let (Some(refusal), false, Some(desk)) = (refusal, before, &self.desk) {
+            desk.note(Severity::Warning, format!("media is not recorded: {refusal}"));
+        }
+    }
+
     /// Sends packets and reports, and notes how many ports are wanted.
     fn perform(&mut self) {
+        self.settle();
         for packet in self.out.packets.iter() {
             if let Some(socket) = self.ports.get(packet.port) {
                 // A packet that cannot leave is lost, as any packet may be.
@@ -198,8 +296,18 @@ impl Worker {
         for io in self.out.io.drain(..) {
             match io {
                 MediaIo::Bind { count } => self.wanted = self.wanted.saturating_add(count),
-                // Signalling asks for no recording yet.
-                MediaIo::Record { .. } | MediaIo::Finish { .. } => {}
+                MediaIo::Record { recording, rate, channels, missing, samples } => {
+                    let post = self.written.0.clone();
+                    let written = move || post.send(recording);
+                    if let Some(recordings) = &self.recordings {
+                        recordings.write(recording, Piece { rate, channels, missing, samples }, written);
+                    }
+                }
+                MediaIo::Finish { recording, missing } => {
+                    if let Some(recordings) = &self.recordings {
+                        recordings.finish(recording, missing);
+                    }
+                }
             }
         }
         self.out.clear();
@@ -216,7 +324,7 @@ impl Worker {
         if short || self.wanted == 0 {
             self.wanted = 0;
             let pairs = std::mem::take(&mut self.bound);
-            self.machine.handle(self.clock.now(), MediaInput::Ports(pairs), &mut self.out);
+            self.tell(self.clock.now(), MediaInput::Ports(pairs));
         }
         bound.map(drop)
     }
@@ -227,7 +335,7 @@ impl Worker {
     fn bind_first(&mut self, count: u16) -> io::Result<usize> {
         let pairs = self.ports.bind(count, |socket, port| self.poller.add(socket, port))?;
         let number = pairs.len();
-        self.machine.handle(self.clock.now(), MediaInput::Ports(pairs), &mut self.out);
+        self.tell(self.clock.now(), MediaInput::Ports(pairs));
         self.perform();
         Ok(number)
     }
@@ -251,6 +359,7 @@ mod tests {
         let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
         let first = 62_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
         let plan = Plan {
+            recordings: None,
             shards: 2,
             bind: IpAddr::from([127, 0, 0, 1]),
             first_pair: 0,
@@ -258,6 +367,8 @@ mod tests {
             seed: Seed::from_number(1),
             clock: Clock::start(),
             reports,
+            record: None,
+            desk: None,
         };
         let mut shards = start(&plan).unwrap();
         assert_eq!([next(&reported), next(&reported)], [(ShardId(0), 64), (ShardId(1), 64)]);
@@ -269,5 +380,36 @@ mod tests {
                 assert_eq!(next(&reported), (ShardId(index), expected));
             }
         }
+    }
+
+    #[test]
+    fn what_was_kept_is_handed_out_until_nothing_is_kept_any_more() {
+        let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
+        let first = 56_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
+        let plan = Plan {
+            recordings: None,
+            shards: 2,
+            bind: IpAddr::from([127, 0, 0, 1]),
+            first_pair: 0,
+            ports: PortRange { first, last: first + 599 },
+            seed: Seed::from_number(1),
+            clock: Clock::start(),
+            reports,
+            record: Some((MediaPolicy::Headers, 2 << 20)),
+            desk: None,
+        };
+        let mut shards = start(&plan).unwrap();
+        let patience = Duration::from_secs(20);
+        let kept = shards[1].cut(Seed::from_number(2)).recv_timeout(patience).unwrap();
+        assert!(format!("{kept:?}").contains("ShardId(1)") && format!("{kept:?}").contains("refusal: None"));
+        for (record, some) in [(None, false), (Some((MediaPolicy::All, 1 << 20)), true)] {
+            shards[1].record(record);
+            assert_eq!(shards[1].cut(Seed::from_number(3)).recv_timeout(patience).is_ok(), some);
+        }
+        // It goes on working.
+        let _ = [next(&reported), next(&reported)];
+        shards[1].command(MediaCommand::WantPorts { count: 2 });
+        shards[1].wake();
+        assert_eq!(next(&reported), (ShardId(1), 2));
     }
 }

@@ -75,10 +75,11 @@ impl Access {
         self.secrets.clone_from(secrets);
     }
 
-    /// A message arrives, and is the first of its transaction or not.
-    pub(crate) fn enter(&mut self, entry: &Entry<'_>, first: bool) {
-        if first && let Some(proof) = self.proof(entry.msg, entry.now) {
-            self.proofs.insert(entry.msg.transaction(entry.msg.method()), proof);
+    /// A message arrives. A request that is challenged is forgotten, and judged anew when it comes again.
+    pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
+        let Some(proof) = self.proof(entry.msg, entry.now) else { return };
+        let key = entry.msg.transaction(entry.msg.method());
+        if self.proofs.insert(key, proof).is_none() {
             self.overheard = Some(entry.msg.clone());
         }
     }

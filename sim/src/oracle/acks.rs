@@ -56,8 +56,11 @@ impl Acks {
     pub(crate) fn enter(&mut self, entry: &Entry<'_>, requests: &Requests) {
         let msg = entry.msg;
         match (msg.code(), msg.method()) {
-            // The exchange may take it or not.
-            (Some(_), _) if !entry.sound => {}
+            // What a box has broken the exchange may take or not.
+            (None, "ACK") if !entry.sound => {
+                self.unacknowledged.retain(|(call_id, _), _| call_id != msg.call_id());
+            }
+            _ if !entry.sound => {}
             (Some(200..), "INVITE") => self.finally(entry, requests),
             (Some(101..200), "INVITE") => self.reliably(entry, requests),
             (None, "BYE") => self.ended(dialog(msg)),

@@ -7,6 +7,7 @@ use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
 use crate::plan::Plan;
+use crate::text::Transaction;
 
 /// A server transaction of the exchange as it can be seen from outside.
 #[derive(Debug)]
@@ -21,15 +22,15 @@ struct Asked {
     owed: bool,
 }
 
-/// Watches requests in and responses out, by branch and method (RFC 3261 §17.2.3).
+/// Watches requests in and responses out, by transaction (RFC 3261 §17.2.3).
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    asked: BTreeMap<(String, String), Asked>,
+    asked: BTreeMap<Transaction, Asked>,
     late: Duration,
     /// Passwords and extensions come and go.
     reloads: bool,
     /// INVITEs without any response yet, by the time they must have one.
-    trying: Vec<(Instant, (String, String))>,
+    trying: Vec<(Instant, Transaction)>,
 }
 
 /// §17.2.1: a 100 follows within 200 ms; the rest is the handover between two machines.
@@ -47,7 +48,7 @@ impl Answers {
         if !entry.msg.is_request() || method == "ACK" {
             return;
         }
-        let key = (entry.msg.branch().to_owned(), method.to_owned());
+        let key = entry.msg.transaction(method);
         if self.asked.contains_key(&key) {
             return;
         }
@@ -73,7 +74,7 @@ impl Answers {
     /// A message leaves.
     pub(crate) fn exit(&mut self, exit: &Exit<'_>) -> Verdict {
         let Some(code) = exit.msg.code() else { return Ok(()) };
-        let key = (exit.msg.branch().to_owned(), exit.msg.method().to_owned());
+        let key = exit.msg.transaction(exit.msg.method());
         let Some(asked) = self.asked.get_mut(&key) else {
             let reason = format!("{} answers a request that nobody sent", exit.msg.summary());
             return Err(broken("one_final_response", exit.now, reason));
@@ -91,13 +92,13 @@ impl Answers {
             (Some(_), 401 | 407) if exit.is_provoked() && exit.msg.tag("to") == Some(&asked.to_tag) => {}
             // Who guesses passwords is told to wait before a challenge is made for the same request once more.
             (Some(known), 503) if exit.is_provoked() && is_of(known, &[" 401 ", " 503 "]) => {}
-            // What was challenged without keeping anything is judged anew when it comes again.
-            (Some(known), _) if self.reloads && exit.is_provoked() && is_of(known, &[" 401 "]) => {}
+            // What was challenged or put off without keeping anything is judged anew when it comes again.
+            (Some(known), _) if self.reloads && exit.is_provoked() && is_of(known, &[" 401 ", " 503 "]) => {}
             (Some(_), ..200) => {
                 let reason = format!("{} after the final response", exit.msg.summary());
                 return Err(broken("nothing_after_final", exit.now, reason));
             }
-            (Some(known), _) if known != exit.raw => {
+            (Some(known), _) if said(known) != said(exit.raw) => {
                 let reason = format!("{} after {:?}", exit.msg.summary(), first_line(known));
                 return Err(broken("one_final_response", exit.now, reason));
             }
@@ -134,6 +135,13 @@ impl Answers {
             None => Ok(()),
         }
     }
+}
+
+/// A response without what it says of the request's way: a box may have given the phone another port.
+fn said(raw: &Bytes) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let (before, rest) = text.split_once(";rport=").unwrap_or((&text, ""));
+    format!("{before}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 fn is_of(known: &Bytes, codes: &[&str]) -> bool {

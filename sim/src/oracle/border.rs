@@ -1,6 +1,6 @@
 //! The rules that watch the wire, together: each message passes all of them as it crosses the border of the exchange.
 
-use telex_engine::border::RegistrationInfo;
+use telex_engine::border::{RegistrationInfo, StreamId};
 use telex_engine::time::Instant;
 
 use super::access::Access;
@@ -56,14 +56,12 @@ impl Border {
     /// A SIP message has wholly reached the exchange.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
         let first = self.requests.enter(entry);
-        self.access.enter(entry, first);
+        self.access.enter(entry);
         self.answers.enter(entry);
         self.retransmissions.enter(entry);
-        // What a box has broken the exchange may refuse, and then nothing follows from it.
-        if entry.sound {
-            self.acks.enter(entry, &self.requests);
-        }
+        self.acks.enter(entry, &self.requests);
         self.within.enter(entry, first, &self.requests);
+        // What a box has broken the exchange may refuse, and then nothing follows from it.
         if entry.sound {
             self.patience.enter(entry, first, &self.requests);
         }
@@ -73,7 +71,7 @@ impl Border {
     /// A stranger's message has reached the exchange. It need not be answered, nor mean anything.
     pub(crate) fn enter_from_stranger(&mut self, entry: &Entry<'_>) {
         let first = self.requests.enter(entry);
-        self.access.enter(entry, first);
+        self.access.enter(entry);
         self.within.enter(entry, first, &self.requests);
     }
 
@@ -132,6 +130,11 @@ impl Border {
         self.requests.left(exit);
         self.patience.exit(exit);
         Ok(())
+    }
+
+    /// A stream is gone, as the exchange has just been told.
+    pub(crate) fn stream_gone(&mut self, stream: StreamId) {
+        self.retransmissions.stream_gone(stream);
     }
 
     /// Time passes.

@@ -66,6 +66,18 @@ fn every_leg(phones: &[Phone]) -> impl Iterator<Item = (&Phone, &Leg)> {
     phones.iter().flat_map(|phone| phone.legs.iter().map(move |leg| (phone, leg)))
 }
 
+/// Whether both sides of some call lost power while it was held. Held, it is silent, and silence ends it no more.
+pub(crate) fn held_and_forgotten(plan: &Plan, phones: &[Phone]) -> bool {
+    (0..plan.calls.len()).any(|call| {
+        let lost = |side| {
+            let mut legs = every_leg(phones).map(|(_, leg)| leg).filter(|l| l.call == call && l.side == side);
+            legs.any(|leg| leg.cut_short && leg.answered.is_some())
+        };
+        let held = every_leg(phones).any(|(_, leg)| leg.call == call && leg.ever_held);
+        held && lost(Side::Caller) && lost(Side::Callee)
+    })
+}
+
 /// `nobody_rings_in_vain`: a phone stops ringing when its caller is gone or somebody else has answered.
 pub(crate) fn nobody_rings_in_vain(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
     let legs = || every_leg(phones);

@@ -1,5 +1,7 @@
 //! Who hears whom.
 
+use std::collections::BTreeMap;
+
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
@@ -68,13 +70,9 @@ pub(crate) fn port_is_open(now: Instant, plan: &Plan, phone: &Phone, port: u16) 
 }
 
 /// `media_both_ways`, at rest: whoever is up and not held hears the other side now.
-pub(crate) fn flows_at_rest(
-    now: Instant,
-    plan: &Plan,
-    phones: &[Phone],
-    left_alone: LeftAlone<'_>,
-) -> Verdict {
-    for (caller, callee) in pairs(plan, phones) {
+pub(crate) fn flows_at_rest(now: Instant, talks: &Talks<'_>, left_alone: LeftAlone<'_>) -> Verdict {
+    let Talks { plan, phones, .. } = *talks;
+    for (caller, callee) in talks.pairs() {
         let services = callee.is_none() && plan.calls[caller.call].dial.starts_with('*');
         let both = [Some(caller), callee].into_iter().flatten();
         let quiet = both.clone().any(|l| l.state != State::Up || l.has_hold());
@@ -102,11 +100,12 @@ pub(crate) fn flows_at_rest(
 /// `media_both_ways`, over the whole run: sides that were up together for long enough heard each other,
 /// unless somebody held or could not be reached. Calls without offer are left out: their media waits for an
 /// ACK, which may be lost.
-pub(crate) fn everybody_was_heard(now: Instant, plan: &Plan, phones: &[Phone], network: &Network) -> Verdict {
+pub(crate) fn everybody_was_heard(now: Instant, talks: &Talks<'_>, network: &Network) -> Verdict {
+    let plan = talks.plan;
     // Each lost packet costs patience, and a burst takes five on average.
     let losses = (plan.faults.loss + 5 * plan.faults.burst) / 100_000;
     let soon = SOON * (1 + losses.max(u32::from(plan.faults.loss > 0)));
-    for (caller, callee) in pairs(plan, phones) {
+    for (caller, callee) in talks.pairs() {
         let Some(callee) = callee.filter(|_| !plan.calls[caller.call].late_offer) else { continue };
         let (Some(one), Some(two)) = (caller.answered, callee.answered) else { continue };
         let (from, until) = (one.max(two), caller.ended.unwrap_or(now).min(callee.ended.unwrap_or(now)));
@@ -133,20 +132,30 @@ fn silence(now: Instant, leg: &Leg, last: Option<Instant>) -> Broken {
     Broken { call: Some(leg.call), ..broken("media_both_ways", now, reason) }
 }
 
-/// Every call's answered caller with the called phone it was connected to, if any.
-fn pairs<'a>(plan: &Plan, phones: &'a [Phone]) -> Vec<(&'a Leg, Option<&'a Leg>)> {
-    let mut pairs: Vec<(Option<&Leg>, Option<&Leg>)> = vec![(None, None); plan.calls.len()];
-    for leg in phones.iter().flat_map(|p| p.legs.iter()).filter(|l| l.answered.is_some()) {
-        let place = &mut pairs[leg.call];
-        match leg.side {
-            Side::Caller => place.0 = Some(leg),
-            // Of several that answered, the one that was acknowledged first is the one that was connected.
-            Side::Callee if leg.confirmed.is_some() => {
-                let other = place.1.filter(|other| other.confirmed < leg.confirmed);
-                place.1 = other.or(Some(leg));
+/// Who talks to whom.
+pub(crate) struct Talks<'a> {
+    /// What was to happen.
+    pub(crate) plan: &'a Plan,
+    /// What every phone knows.
+    pub(crate) phones: &'a [Phone],
+    /// The Call-ID of the answer to each call that reached the exchange first.
+    pub(crate) answers: &'a BTreeMap<usize, String>,
+}
+
+impl<'a> Talks<'a> {
+    /// Every call's answered caller with the called phone it was connected to, if any. Of several that answered it is
+    /// the one that the exchange heard first.
+    fn pairs(&self) -> Vec<(&'a Leg, Option<&'a Leg>)> {
+        let mut pairs: Vec<(Option<&Leg>, Option<&Leg>)> = vec![(None, None); self.plan.calls.len()];
+        for leg in self.phones.iter().flat_map(|p| p.legs.iter()).filter(|l| l.answered.is_some()) {
+            let place = &mut pairs[leg.call];
+            let connected = || self.answers.get(&leg.call).is_some_and(|call_id| leg.is_named(call_id));
+            match leg.side {
+                Side::Caller => place.0 = Some(leg),
+                Side::Callee if leg.confirmed.is_some() && connected() => place.1 = Some(leg),
+                Side::Callee => {}
             }
-            Side::Callee => {}
         }
+        pairs.into_iter().filter_map(|(caller, callee)| Some((caller?, callee))).collect()
     }
-    pairs.into_iter().filter_map(|(caller, callee)| Some((caller?, callee))).collect()
 }

@@ -27,7 +27,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use telex_engine::border::Transport;
+use telex_engine::border::{StreamId, Transport};
 use telex_engine::time::Instant;
 
 use crate::text::Msg;
@@ -168,6 +168,8 @@ pub(crate) struct Exit<'a> {
     pub(crate) transport: Transport,
     /// It is given to a stream that is not up yet. That may never be, and then the message goes another way.
     pub(crate) waits: bool,
+    /// The stream that it is given to.
+    pub(crate) stream: Option<StreamId>,
     pub(crate) remote: SocketAddr,
     pub(crate) cause: Cause<'a>,
 }

@@ -1,6 +1,6 @@
 //! What the exchange must do by itself when nobody else does anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use telex_engine::time::{Duration, Instant};
 
@@ -22,11 +22,18 @@ pub(crate) struct Patience {
     pending: BTreeMap<Transaction, Instant>,
     /// Sessions that the exchange has to refresh, by when at the latest.
     refreshes: BTreeMap<Name, Instant>,
+    /// Sessions that the exchange has ended: what is still answered in them agrees nothing.
+    over: BTreeSet<Name>,
 }
 
 impl Patience {
     pub(crate) fn new(plan: &Plan) -> Self {
-        Self { ring: plan.exchange.ring, pending: BTreeMap::new(), refreshes: BTreeMap::new() }
+        Self {
+            ring: plan.exchange.ring,
+            pending: BTreeMap::new(),
+            refreshes: BTreeMap::new(),
+            over: BTreeSet::new(),
+        }
     }
 
     /// A message arrives.
@@ -55,6 +62,9 @@ impl Patience {
 
     fn agreed(&mut self, now: Instant, msg: &Msg, ours: &str) {
         let name = dialog(msg);
+        if self.over.contains(&name) {
+            return;
+        }
         let value = msg.get("session-expires").unwrap_or_default();
         let seconds = value.split(';').next().and_then(|text| text.trim().parse::<u64>().ok());
         match seconds.filter(|_| parameter(value, "refresher") == Some(ours)) {
@@ -78,8 +88,12 @@ impl Patience {
                 }
             }
             // Asking is what counts; what comes of it is another story.
-            (None, "INVITE" | "UPDATE" | "BYE") => {
+            (None, "INVITE" | "UPDATE") => {
                 self.refreshes.remove(&dialog(msg));
+            }
+            (None, "BYE") => {
+                self.refreshes.remove(&dialog(msg));
+                self.over.insert(dialog(msg));
             }
             _ => {}
         }

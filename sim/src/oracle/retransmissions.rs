@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use telex_engine::border::Transport;
+use telex_engine::border::{StreamId, Transport};
 use telex_engine::time::{Duration, Instant};
 
 use super::{Entry, Exit, Verdict, broken};
@@ -75,6 +75,8 @@ pub(crate) struct Retransmissions {
     settled: BTreeMap<Key, Bytes>,
     /// What may be sent again or not: what would settle it is unclear, or whether it was sent at all.
     open: BTreeSet<Key>,
+    /// Requests without any response that went by a stream: by another way when that breaks (§18.1.1).
+    carried: BTreeMap<Key, StreamId>,
     /// 2xx of INVITEs that still wait for their ACK.
     unacknowledged: BTreeMap<Name, (u32, Instant)>,
 }
@@ -120,6 +122,7 @@ impl Retransmissions {
         }
         let Some(kind) = kind_of(exit) else {
             if msg.is_request() && msg.method() != "ACK" {
+                self.carried.extend(exit.stream.map(|stream| (key.clone(), stream)));
                 self.settled.insert(key, exit.raw.clone());
             }
             return Ok(());
@@ -154,6 +157,13 @@ impl Retransmissions {
         self.open.insert(key);
     }
 
+    /// A stream is gone.
+    pub(crate) fn stream_gone(&mut self, stream: StreamId) {
+        for (key, _) in self.carried.extract_if(.., |_, by| *by == stream) {
+            self.open.insert(key);
+        }
+    }
+
     /// A message reaches the exchange.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
         let msg = entry.msg;
@@ -163,6 +173,7 @@ impl Retransmissions {
         match (msg.code(), msg.method()) {
             (Some(code), method) => {
                 let key = (msg.branch().to_owned(), method.to_owned(), false);
+                self.carried.remove(&key);
                 let Some(owed) = self.owed.get_mut(&key) else { return };
                 if code >= 200 || owed.kind == Kind::Invite {
                     self.settle(&key);

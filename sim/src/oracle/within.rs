@@ -34,6 +34,8 @@ enum Flaw {
 pub(crate) struct Within {
     dialogs: BTreeMap<Name, Dialog>,
     flawed: BTreeMap<Transaction, Flaw>,
+    /// Requests that raised the CSeq of their dialog, and what it was before.
+    raised: BTreeMap<Transaction, (Name, Option<u32>)>,
     /// INVITEs that were cancelled and have to be answered by then.
     cancelled: Vec<(Instant, Transaction)>,
 }
@@ -61,7 +63,8 @@ impl Within {
             None => Some(Flaw::NoDialog),
             Some(dialog) if dialog.theirs.is_some_and(|last| number <= last) => Some(Flaw::Old),
             Some(dialog) => {
-                dialog.theirs = Some(number);
+                let before = dialog.theirs.replace(number);
+                self.raised.insert(msg.transaction(msg.method()), (name, before));
                 None
             }
         };
@@ -104,6 +107,12 @@ impl Within {
         let key = msg.transaction(msg.method());
         if code >= 200 {
             self.cancelled.retain(|(_, invite)| *invite != key);
+        }
+        if let (481, Some((name, before))) = (code, self.raised.remove(&key))
+            && let Some(dialog) = self.dialogs.get_mut(&name)
+        {
+            // Its answer had not come yet, and the dialog was none for the exchange.
+            dialog.theirs = before;
         }
         if !matches!(code, 101..300) {
             return Ok(());

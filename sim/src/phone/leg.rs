@@ -167,6 +167,11 @@ impl Leg {
         FIRST_RTP_PORT + 2 * u16::try_from(self.id.ordinal()).unwrap_or(0)
     }
 
+    /// Whether its dialog has this Call-ID.
+    pub(crate) fn is_named(&self, call_id: &str) -> bool {
+        self.call_id == call_id
+    }
+
     /// Whether media from this port of the exchange belongs to this leg.
     pub(crate) fn expects_from(&self, port: u16) -> bool {
         self.remote.as_ref().is_some_and(|remote| remote.address.port() == port & !1)

@@ -7,6 +7,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use telex_engine::border::Transport;
 use telex_engine::time::Duration;
 
+use super::leg::State;
 use super::{Effect, Phone, Scene, Timer};
 use crate::text::{Msg, head_length};
 
@@ -23,6 +24,8 @@ pub(super) struct Line {
     received: BTreeMap<u64, BytesMut>,
     /// A stream broke: the exchange may have said things that were lost for ever.
     pub(super) broke: bool,
+    /// One ended while the phone rang.
+    lost: bool,
     off: bool,
 }
 
@@ -76,6 +79,8 @@ impl Phone {
 
     pub(super) fn stream_closed(&mut self, scene: &Scene<'_>, stream: u64) {
         self.line.received.remove(&stream);
+        // The exchange cannot say by it that the call is over.
+        self.line.lost |= self.legs.iter().any(|leg| leg.state == State::Ringing);
         if self.plan.transport == Transport::Udp {
             return;
         }
@@ -124,9 +129,9 @@ impl Phone {
         self.out.push(Effect::Disconnect(stream));
     }
 
-    /// Whether a stream of this phone broke.
+    /// Whether a stream of this phone broke, with what the exchange had to say on it.
     pub(crate) fn has_lost_a_stream(&self) -> bool {
-        self.line.broke
+        self.line.broke || self.line.lost
     }
 
     /// Closes everything and stays off.

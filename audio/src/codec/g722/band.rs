@@ -112,7 +112,7 @@ impl Band {
         self.adapt(difference)
     }
 
-    /// Block 4: takes the quantised difference, adapts the predictor, predicts. Gives the reconstructed signal (RECONS).
+    /// Block 4: takes the quantised difference, adapts the predictor, predicts. Gives the reconstructed signal.
     #[inline(always)]
     fn adapt(&mut self, difference: i16) -> i16 {
         let partial = self.from_zeros.saturating_add(difference); // PARREC

@@ -1,9 +1,14 @@
 //! Codecs that the parties do not share, and keys that they press.
 
+use telex_audio::codec::Encoding;
+
 use super::*;
+use crate::border::{NotRecorded, RecordOrder, RecordWhat, SoundWay};
 use crate::config::DigitsBy;
 use crate::event::{DigitBy, Side};
-use crate::mediactl::{DigitHeard, DigitWay, LegId, LegSpec, Press};
+use crate::mediactl::{
+    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingId, RecordingSpec, RoomSpec,
+};
 
 /// Alice has PCMU and events only, bob PCMA only.
 const PCMU: &str = "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 0 101\n\
@@ -14,6 +19,7 @@ fn configured(change: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
     config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
+    config.codecs = vec![Encoding::Pcmu, Encoding::Pcma];
     change(&mut config);
     World::with(config)
 }
@@ -60,7 +66,7 @@ fn described(message: &Message) -> String {
 
 #[test]
 fn parties_without_a_common_codec_are_turned_into_each_other() {
-    let mut world = World::new();
+    let mut world = configured(|_| {});
     world.send(ALICE, &invite("bob", "", PCMU));
     let asked = world.only("INVITE");
     assert_eq!(described(&asked), "m=audio 10002 RTP/AVP 0 101 8");
@@ -87,7 +93,7 @@ fn without_transcoding_they_cannot_talk() {
 
 #[test]
 fn a_phone_is_kept_to_its_codecs() {
-    let only = Some(vec![telex_audio::codec::Encoding::Pcma]);
+    let only = Some(vec![Encoding::Pcma]);
     let mut world = configured(|config| {
         config.phones.get_mut("bob").unwrap().codecs = only.clone();
     });
@@ -167,4 +173,89 @@ fn a_phone_that_wants_info_is_told_by_info() {
     world.send(BOB, &respond(&told.1, "200 OK", "", ""));
     world.send(ALICE, &inside(&answered, "BYE", 3, ""));
     world.pass(Duration::from_secs(40));
+}
+
+fn foreseen(world: &mut World, from: &str, to: &str) -> ControlReply {
+    let request = Control::Codecs { from: from.into(), to: to.into() };
+    world.input(Input::Control { id: ControlId(7), request });
+    match world.out.pop() {
+        Some(Action::Reply { reply, .. }) => reply,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_call_would_use_is_what_it_uses() {
+    let mut world = configured(|_| {});
+    let ControlReply::Codecs(plan) = foreseen(&mut world, "alice", "bob") else { panic!() };
+    assert_eq!((plan.caller.named, plan.callee.named), (None, None));
+    assert_eq!(plan.there, SoundWay::Untouched { codec: "PCMU/8000".into() });
+    world.send(ALICE, &invite("bob", "", PCMU));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", PCMA));
+    world.sent();
+    world.now += Duration::from_secs(30);
+    let ControlReply::Codecs(plan) = foreseen(&mut world, "alice", "bob") else { panic!() };
+    assert_eq!(plan.caller.named.as_deref(), Some("PCMU/8000 telephone-event/8000"));
+    assert_eq!(plan.callee.ago, Some(Duration::from_secs(30)));
+    assert_eq!(plan.offered, "PCMU/8000 telephone-event/8000 PCMA/8000");
+    assert_eq!((&*plan.answer, &*plan.answered), ("PCMA/8000", "PCMU/8000 telephone-event/8000"));
+    let turned = |from: &str, to: &str| SoundWay::Transcoded { from: from.into(), to: to.into() };
+    assert_eq!(plan.there, turned("PCMU/8000", "PCMA/8000"));
+    assert_eq!(plan.back, turned("PCMA/8000", "PCMU/8000"));
+    let carol = ControlReply::NoSuchPhone { extension: "carol".into() };
+    assert_eq!(foreseen(&mut world, "alice", "carol"), carol);
+}
+
+impl World {
+    fn record(&mut self, order: RecordOrder) -> ControlReply {
+        self.input(Input::Control { id: ControlId(8), request: Control::Record { call: 1, order } });
+        let reply = self.out.iter().rposition(|action| matches!(action, Action::Reply { .. })).unwrap();
+        match self.out.remove(reply) {
+            Action::Reply { reply, .. } => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the room of the call is to be.
+    fn room(&self) -> RoomSpec {
+        let spec = self.out.iter().rev().find_map(|action| match action {
+            Action::Media { command: MediaCommand::PutRoom { spec, .. }, .. } => Some(spec.clone()),
+            _ => None,
+        });
+        spec.unwrap()
+    }
+}
+
+#[test]
+fn a_call_is_recorded_by_order() {
+    let mut world = World::new();
+    let start = RecordOrder::Start(RecordWhat::Stereo);
+    assert_eq!(world.record(start), ControlReply::NoSuchCall { call: 1 });
+    talking(&mut world);
+    let recording = RecordingId(256);
+    assert_eq!(world.record(start), ControlReply::Recording { call: 1, recording });
+    let what = Recorded::Stereo { left: LegId(1), right: LegId(2) };
+    let spec = RecordingSpec { id: recording, what, rate: 8000, paused: false };
+    assert_eq!(world.room().recordings, [spec]);
+    let refused = |why| ControlReply::NotRecorded { call: 1, why };
+    assert_eq!(world.record(start), refused(NotRecorded::Already));
+    world.record(RecordOrder::Pause);
+    assert_eq!(world.room().recordings, [RecordingSpec { paused: true, ..spec }]);
+    world.record(RecordOrder::Resume);
+    assert_eq!(world.room().recordings, [spec]);
+    assert_eq!(world.record(RecordOrder::Stop), ControlReply::Recording { call: 1, recording });
+    assert_eq!(world.room().recordings, []);
+    assert_eq!(world.record(RecordOrder::Stop), refused(NotRecorded::NotRecording));
+    let again = ControlReply::Recording { call: 1, recording: RecordingId(257) };
+    assert_eq!(world.record(RecordOrder::Start(RecordWhat::Callee)), again);
+}
+
+#[test]
+fn nothing_is_recorded_before_the_answer() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let why = NotRecorded::NotAnswered;
+    let reply = world.record(RecordOrder::Start(RecordWhat::Mixed));
+    assert_eq!(reply, ControlReply::NotRecorded { call: 1, why });
 }

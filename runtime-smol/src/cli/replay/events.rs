@@ -5,6 +5,7 @@ use telex_engine::time::Instant;
 use telex_engine::{Action, Input};
 use telex_replay::{Entry, Place, Recording, ReplayError, Replayer, words};
 
+use super::media::Media;
 use super::show::show;
 use super::{Replay, print};
 use crate::log::Escaped;
@@ -15,19 +16,20 @@ pub(super) fn visit(
     replayer: &mut Replayer<'_>,
     place: Place,
     options: &Replay,
-) -> Result<(), ReplayError> {
+) -> Result<(), String> {
     let at = replayer.find(place);
     let last = recording.entries.len();
     let (from, to) = (at.saturating_sub(options.back), at.saturating_add(options.step).min(last));
-    replayer.go(from)?;
+    replayer.go(from).map_err(|e| e.to_string())?;
     while replayer.position() < to {
-        on(recording, replayer, options.messages)?;
+        on(recording, replayer, options.messages).map_err(|e| e.to_string())?;
     }
-    replayer.go(if options.step > 0 { to } else { from })?;
+    replayer.go(if options.step > 0 { to } else { from }).map_err(|e| e.to_string())?;
     // A moment is later than the input before it: so much less is left of the timers.
     let now = if replayer.position() == at { replayer.moment(place) } else { replayer.now() };
     print(&where_it_is(recording, replayer, now));
-    print(&show(replayer.machine(), &options.show, now));
+    let (media, position) = (&mut Media::new(recording), replayer.position());
+    print(&show(replayer.machine(), media, &options.show, position, now).map_err(|e| e.to_string())?);
     Ok(())
 }
 

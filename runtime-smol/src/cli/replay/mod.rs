@@ -1,6 +1,7 @@
 //! `telex replay`: a recording run again.
 
 mod events;
+mod media;
 mod show;
 mod walk;
 
@@ -10,15 +11,20 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use telex_replay::{Change, Place, Recording, Replayer, Tally, words};
+use telex_replay::{Change, MediaTally, Place, Recording, Replayer, Tally, words};
 
 use super::print;
+pub(super) use media::{run_media, tally_json};
+
 use crate::log::Escaped;
 
 /// Exit status when a recording cannot be read, or not to its end.
 const UNREADABLE: u8 = 2;
 
 /// Run a recording again and compare every output with what was recorded, octet for octet.
+///
+/// That is every message and report of signalling, and, when the recording has media, every packet and report of each
+/// media thread.
 ///
 /// Exit status: 0 all that was run is identical, with --at up to there; 1 something differs; 2 the recording cannot
 /// be read to its end: what can be is run.
@@ -85,19 +91,22 @@ fn read(path: &Path) -> Result<Recording, String> {
 fn run(options: &Replay) -> Result<ExitCode, String> {
     let recording = read(&options.file)?;
     let mut replayer = Replayer::new(&recording, &options.changes).map_err(|e| e.to_string())?;
+    let mut media_differs = false;
     match options.at {
         _ if options.interactive => {
             walk::walk(&recording, &mut replayer, options).map_err(|e| e.to_string())?;
         }
         Some(place) => {
-            events::visit(&recording, &mut replayer, place, options).map_err(|e| e.to_string())?;
+            events::visit(&recording, &mut replayer, place, options)?;
         }
         None => {
             if options.messages {
                 events::messages(&recording);
             }
             let tally = replayer.run().map_err(|e| e.to_string())?.clone();
-            conclude(&recording, &tally, options);
+            let media = run_media(&recording).map_err(|e| e.to_string())?;
+            conclude(&recording, &tally, &media, options);
+            media_differs = media.iter().any(|tally| tally.difference.is_some());
         }
     }
     let tally = replayer.tally();
@@ -109,7 +118,8 @@ fn run(options: &Replay) -> Result<ExitCode, String> {
         tell(&format!("{shown}: it stops making sense at octet {}: {}", torn.offset, torn.why));
         return Ok(ExitCode::from(UNREADABLE));
     }
-    Ok(if replayer.tally().is_identical() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let identical = replayer.tally().is_identical() && !media_differs;
+    Ok(if identical { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What is shown of a moment is not what was when the replay has left the recording before.
@@ -123,7 +133,7 @@ fn aside(tally: &Tally) {
     }
 }
 
-fn conclude(recording: &Recording, tally: &Tally, options: &Replay) {
+fn conclude(recording: &Recording, tally: &Tally, media: &[MediaTally], options: &Replay) {
     if options.json {
         let torn = recording.torn.as_ref();
         let document = serde_json::json!({
@@ -140,11 +150,16 @@ fn conclude(recording: &Recording, tally: &Tally, options: &Replay) {
             "first_difference": tally.difference.as_ref().map(|d| serde_json::json!({
                 "input": d.step, "time": words::clock(d.wall), "text": d.to_string(),
             })),
+            "media": media.iter().map(tally_json).collect::<Vec<_>>(),
             "torn": torn.map(|torn| serde_json::json!({ "offset": torn.offset, "why": torn.why })),
         });
         print(&format!("{document}\n"));
     } else {
         recording.header.notes.iter().for_each(|note| print(&format!("{}\n", Escaped(note))));
         print(&tally.to_string());
+        media.iter().for_each(|tally| print(&tally.to_string()));
+        if media.is_empty() {
+            print("media: this recording has no packets\n");
+        }
     }
 }

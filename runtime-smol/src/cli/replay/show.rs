@@ -7,8 +7,10 @@ use telex_engine::Signalling;
 use telex_engine::border::CallState;
 use telex_engine::time::Instant;
 use telex_engine::view::{CallView, MediaView, SessionView, TimerView, TransactionView, View};
+use telex_replay::MediaReplayError;
 use telex_replay::words::span;
 
+use super::media::{Known, Media};
 use crate::log::Escaped;
 
 /// What is shown.
@@ -24,27 +26,36 @@ pub(super) enum What {
     Registrations,
     /// TCP streams.
     Streams,
-    /// The media of calls, as far as signalling knows.
+    /// The media of calls: what signalling wants, and what the legs are like if the recording has media.
     Media,
     /// All of these.
     All,
 }
 
-/// What the machine holds at `now`, as lines.
-pub(super) fn show(machine: &Signalling, what: &[What], now: Instant) -> String {
+/// What the machines hold at `now`, before the input of this number, as lines.
+pub(super) fn show(
+    machine: &Signalling,
+    media: &mut Media<'_>,
+    what: &[What],
+    position: usize,
+    now: Instant,
+) -> Result<String, MediaReplayError> {
     if what.is_empty() {
-        return String::new();
+        return Ok(String::new());
     }
     let view = View { now, ..machine.view() };
     let mut out = String::new();
     let wants = |part| what.contains(&part) || what.contains(&What::All);
-    if wants(What::Call) {
-        calls(&mut out, &view, true);
-    } else if wants(What::Media) {
-        calls(&mut out, &view, false);
+    if wants(What::Call) || wants(What::Media) {
+        let mut legs = media.legs(position, now)?;
+        calls(&mut out, &view, wants(What::Call), &mut Legs { media, legs: &mut legs });
+        for known in &legs {
+            let _ = writeln!(out, "media leg {} on port {}, of no call", known.view.leg.0, known.view.port.0);
+            out.push_str(&media.leg(known, now));
+        }
     }
-    if wants(What::Media) {
-        out.push_str("media is shown as signalling wanted it: recordings of signalling hold no packets\n");
+    if wants(What::Media) && media.is_empty() {
+        out.push_str("media is shown as signalling wanted it: this recording has no packets\n");
     }
     if wants(What::Transactions) {
         let _ = writeln!(out, "transactions of no call: {}", view.transactions.len());
@@ -62,7 +73,13 @@ pub(super) fn show(machine: &Signalling, what: &[What], now: Instant) -> String 
             let _ = writeln!(out, "  {}", left(timer, view.now));
         }
     }
-    out
+    Ok(out)
+}
+
+/// The legs that no call has named yet.
+struct Legs<'a, 'b> {
+    media: &'a Media<'b>,
+    legs: &'a mut Vec<Known>,
 }
 
 /// `timer B 12.4 s left`.
@@ -80,12 +97,12 @@ fn timers(all: &[TimerView], now: Instant) -> String {
     }
 }
 
-fn calls(out: &mut String, view: &View, whole: bool) {
+fn calls(out: &mut String, view: &View, whole: bool, legs: &mut Legs<'_, '_>) {
     if view.calls.is_empty() {
         out.push_str("no calls\n");
     }
     for call in &view.calls {
-        one_call(out, call, view.now, whole);
+        one_call(out, call, view.now, whole, legs);
     }
     if whole {
         for session in &view.loose {
@@ -105,7 +122,7 @@ const fn state(state: CallState) -> &'static str {
     }
 }
 
-fn one_call(out: &mut String, call: &CallView, now: Instant, whole: bool) {
+fn one_call(out: &mut String, call: &CallView, now: Instant, whole: bool, legs: &mut Legs<'_, '_>) {
     let (from, to, age) = (Escaped(&call.from), Escaped(&call.to), span(call.age));
     let _ = writeln!(
         out,
@@ -135,6 +152,10 @@ fn one_call(out: &mut String, call: &CallView, now: Instant, whole: bool) {
             }
         }
         media(out, &party.media);
+        if let Some(place) = legs.legs.iter().position(|known| known.view.leg.0 == party.media.leg) {
+            let known = legs.legs.remove(place);
+            out.push_str(&legs.media.leg(&known, now));
+        }
     }
 }
 

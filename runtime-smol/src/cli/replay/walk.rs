@@ -6,6 +6,7 @@ use telex_replay::{Place, Recording, ReplayError, Replayer};
 
 use clap::ValueEnum as _;
 
+use super::media::Media;
 use super::show::{What, show};
 use super::{Replay, events, print};
 
@@ -22,6 +23,7 @@ pub(super) fn walk(
         replayer.go(replayer.find(place))?;
     }
     print(HELP);
+    let mut media = Media::new(recording);
     let mut messages = options.messages;
     let mut last = "n".to_owned();
     loop {
@@ -47,7 +49,13 @@ pub(super) fn walk(
                 Err(wrong) => print(&format!("{wrong}\n")),
             },
             "s" => match What::from_str(if rest.is_empty() { "call" } else { rest }, true) {
-                Ok(what) => print(&show(replayer.machine(), &[what], replayer.now())),
+                Ok(what) => {
+                    let (position, now) = (replayer.position(), replayer.now());
+                    match show(replayer.machine(), &mut media, &[what], position, now) {
+                        Ok(text) => print(&text),
+                        Err(wrong) => print(&format!("{wrong}\n")),
+                    }
+                }
                 Err(_) => print(HELP),
             },
             "m" => messages = !messages,

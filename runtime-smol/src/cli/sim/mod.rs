@@ -119,7 +119,7 @@ struct Output {
     /// Print every input and action of signalling.
     #[arg(long, conflicts_with = "json")]
     trace: bool,
-    /// Write everything that signalling was told and did to a file, for `telex replay`.
+    /// Write everything that signalling and media were told and did to a file, for `telex replay`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["trace", "ladder"])]
     record: Option<PathBuf>,
     /// Where plans that break a rule are written.

@@ -1,0 +1,142 @@
+//! Phones that share no codec, and digits, with real clients: what is heard on the far side, and how often.
+
+use std::thread;
+use std::time::Duration;
+
+use telex_conformance::baresip::{Baresip, Plan as Phone};
+use telex_conformance::exchange::{Exchange, Plan};
+use telex_conformance::ground::Ground;
+use telex_conformance::program::poll;
+use telex_conformance::{peers, tone};
+use telex_engine::border::Transport::Udp;
+
+const ALICE: u32 = 440;
+const BOB: u32 = 880;
+
+/// Waits until the last recording of `phone` holds two seconds of a tone.
+fn hears(phone: &Baresip, hertz: u32) {
+    let found = poll(Duration::from_secs(30), || {
+        let sound = phone.heard().pop()?;
+        (tone::find(&sound, f64::from(hertz)).longest >= 2.0).then_some(())
+    });
+    let last = phone.heard().pop().map(|s| tone::find(&s, f64::from(hertz)).to_string());
+    assert!(found.is_some(), "wanted two seconds of {hertz} Hz, heard {last:?}");
+}
+
+fn call(alice: &mut Baresip, bob: &mut Baresip) {
+    alice.command("dial sip:bob@telex.test");
+    alice.expect("CALL_ESTABLISHED");
+    bob.expect("CALL_ESTABLISHED");
+}
+
+/// A call between two phones of which each has one codec only: both hear the other's tone at its pitch and level.
+fn between(name: &str, alice: &str, bob: &str) {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    let ground = Ground::new(name);
+    let exchange = Plan::new(&ground).phone("alice").phone("bob").start(&ground);
+    let mut bob = Phone::new("bob", exchange.server(), Udp, BOB).codecs(bob).start(&ground);
+    let mut alice = Phone::new("alice", exchange.server(), Udp, ALICE).codecs(alice).start(&ground);
+    call(&mut alice, &mut bob);
+    hears(&bob, ALICE);
+    hears(&alice, BOB);
+    alice.command("hangup");
+    bob.expect("CALL_CLOSED");
+    for (phone, hertz) in [(&bob, ALICE), (&alice, BOB)] {
+        let sound = phone.heard().pop().expect("a phone in a call has recorded it");
+        tone::assert_heard(&sound, f64::from(hertz), -8.0..=-3.0, 2.0);
+    }
+    exchange.finish();
+}
+
+#[test]
+fn mu_law_and_a_law() {
+    between("sound-laws", "PCMU/8000/1", "PCMA/8000/1");
+}
+
+#[test]
+fn mu_law_and_g722() {
+    between("sound-g722", "PCMU/8000/1", "G722/16000/1");
+}
+
+#[test]
+fn g722_and_a_law() {
+    between("sound-g722-a", "G722/16000/1", "PCMA/8000/1");
+}
+
+#[test]
+fn opus_and_mu_law() {
+    between("sound-opus", "opus/48000/2", "PCMU/8000/1");
+}
+
+#[test]
+fn gsm_and_g722() {
+    between("sound-gsm", "GSM/8000/1", "G722/16000/1");
+}
+
+/// The digits that a phone says it was sent, so far.
+fn digits(phone: &mut Baresip) -> String {
+    phone.params("CALL_DTMF_START").concat()
+}
+
+fn press(phone: &mut Baresip, digits: &str) {
+    for digit in digits.chars() {
+        phone.command(&format!("sndcode {digit}"));
+        thread::sleep(Duration::from_millis(400));
+    }
+}
+
+fn arrive(exchange: &Exchange, ground: &Ground, alice: Phone, bob: Phone) {
+    let mut bob = bob.start(ground);
+    let mut alice = alice.start(ground);
+    call(&mut alice, &mut bob);
+    hears(&bob, ALICE);
+    press(&mut alice, "1590*#");
+    let all = poll(Duration::from_secs(15), || (digits(&mut bob).len() >= 6).then_some(()));
+    // One that came twice would come now.
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!((digits(&mut bob).as_str(), all), ("1590*#", Some(())), "{:?}", bob.kinds());
+    press(&mut bob, "27");
+    let all = poll(Duration::from_secs(15), || (digits(&mut alice).len() >= 2).then_some(()));
+    assert_eq!((digits(&mut alice).as_str(), all), ("27", Some(())), "{:?}", alice.kinds());
+    alice.command("hangup");
+    bob.expect("CALL_CLOSED");
+    let _ = exchange;
+}
+
+#[test]
+fn digits_as_events_arrive_once() {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    let ground = Ground::new("sound-digits");
+    let exchange = Plan::new(&ground).phone("alice").phone("bob").start(&ground);
+    let phone = |name, hertz| Phone::new(name, exchange.server(), Udp, hertz);
+    arrive(&exchange, &ground, phone("alice", ALICE), phone("bob", BOB));
+    exchange.finish();
+}
+
+#[test]
+fn digits_as_events_arrive_once_through_another_codec() {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    let ground = Ground::new("sound-digits-codec");
+    let exchange = Plan::new(&ground).phone("alice").phone("bob").start(&ground);
+    let phone = |name, hertz| Phone::new(name, exchange.server(), Udp, hertz);
+    arrive(&exchange, &ground, phone("alice", ALICE), phone("bob", BOB).codecs("PCMA/8000/1"));
+    exchange.finish();
+}
+
+#[test]
+fn digits_by_info_arrive_once_as_events() {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    let ground = Ground::new("sound-digits-info");
+    let exchange = Plan::new(&ground).phone("alice").phone("bob").start(&ground);
+    let phone = |name, hertz| Phone::new(name, exchange.server(), Udp, hertz);
+    arrive(&exchange, &ground, phone("alice", ALICE).digits_by_info(), phone("bob", BOB));
+    exchange.finish();
+}

@@ -1,0 +1,84 @@
+//! Recording of a call, by order.
+
+use super::app::CALLER;
+use super::{Call, Calls};
+use crate::border::{Action, ControlReply, NotRecorded, RecordOrder, RecordWhat};
+use crate::cx::Cx;
+use crate::event::Event;
+use crate::mediactl::{MediaCommand, Recorded, RecordingId, RecordingSpec, RoomMode, RoomSpec};
+
+/// Recordings of one call, one after the other.
+const MOST: u64 = 1 << 8;
+/// Samples per second of what has the band of the telephone, and of what has more.
+const NARROW: u32 = 8000;
+const WIDE: u32 = 16_000;
+
+impl Calls {
+    /// Follows an order to record.
+    pub(crate) fn record(&mut self, cx: &mut Cx<'_>, id: u64, order: RecordOrder) -> ControlReply {
+        let Some(call) = self.by_id.get(&id).and_then(|key| self.all.get_mut(*key)) else {
+            return ControlReply::NoSuchCall { call: id };
+        };
+        match call.record(cx, order) {
+            Ok(recording) => ControlReply::Recording { call: id, recording },
+            Err(why) => ControlReply::NotRecorded { call: id, why },
+        }
+    }
+}
+
+impl Call {
+    fn record(&mut self, cx: &mut Cx<'_>, order: RecordOrder) -> Result<RecordingId, NotRecorded> {
+        let id = match (order, &mut self.recording) {
+            (RecordOrder::Start(_), Some(_)) => return Err(NotRecorded::Already),
+            (RecordOrder::Start(what), None) => {
+                let spec = self.recording_of(what)?;
+                self.recordings += 1;
+                self.recording = Some(spec);
+                cx.report(Event::RecordingStarted { call: self.id, recording: spec.id });
+                spec.id
+            }
+            (_, None) => return Err(NotRecorded::NotRecording),
+            (RecordOrder::Pause | RecordOrder::Resume, Some(spec)) => {
+                spec.paused = order == RecordOrder::Pause;
+                spec.id
+            }
+            (RecordOrder::Stop, some) => some.take().map(|spec| spec.id).ok_or(NotRecorded::NotRecording)?,
+        };
+        self.put_room(cx);
+        Ok(id)
+    }
+
+    fn recording_of(&self, what: RecordWhat) -> Result<RecordingSpec, NotRecorded> {
+        if self.answered.is_none() || self.cause.is_some() {
+            return Err(NotRecorded::NotAnswered);
+        }
+        if self.recordings == MOST {
+            return Err(NotRecorded::TooOften);
+        }
+        let peer = self.peer.unwrap_or(CALLER);
+        let encodings = [CALLER, peer].map(|party| self.parties[party].codec().and_then(|c| c.encoding()));
+        let rates = encodings.iter().flatten().map(|encoding| encoding.properties().rate);
+        let best = rates.max().ok_or(NotRecorded::Codec)?;
+        let leg = |party: usize| self.parties[party].media.id;
+        Ok(RecordingSpec {
+            id: RecordingId(self.id * MOST + self.recordings),
+            what: match what {
+                RecordWhat::Mixed => Recorded::Mixed,
+                RecordWhat::Stereo => Recorded::Stereo { left: leg(CALLER), right: leg(peer) },
+                RecordWhat::Caller => Recorded::Leg(leg(CALLER)),
+                RecordWhat::Callee => Recorded::Leg(leg(peer)),
+            },
+            rate: if best > NARROW { WIDE } else { NARROW },
+            paused: false,
+        })
+    }
+
+    /// Brings the room to what is wanted of it.
+    pub(super) fn put_room(&mut self, cx: &mut Cx<'_>) {
+        let mode = if self.is_service() { RoomMode::Echo } else { RoomMode::Relay };
+        let spec = RoomSpec { mode, recordings: self.recording.into_iter().collect() };
+        self.room_rev += 1;
+        let command = MediaCommand::PutRoom { room: self.room, rev: self.room_rev, spec };
+        cx.out.push(Action::Media { shard: self.shard, command });
+    }
+}

@@ -1,0 +1,98 @@
+//! One frame of a room: what its parties say is decoded, what they hear is made.
+
+use super::LegKey;
+use super::keys;
+use super::leg::Leg;
+use super::out::MediaOut;
+use super::ring::{FRAME_MS, millis};
+use super::room::Room;
+use super::voice::Scratch;
+use crate::limits::MEDIA_CATCH_UP;
+use crate::mediactl::RoomMode;
+use crate::slots::Slots;
+use crate::time::Instant;
+
+impl Room {
+    /// Performs the frames that are due. Of a long delay only the last [`MEDIA_CATCH_UP`] are made up for; before them
+    /// the timestamps leap by what is skipped and a marker says so. True when something ended that was wanted.
+    pub(super) fn serve(
+        &mut self,
+        now: Instant,
+        legs: &mut Slots<LegKey, Leg>,
+        scratch: &mut Scratch,
+        out: &mut MediaOut,
+    ) -> bool {
+        let Some(late) = millis(now).checked_sub(self.next) else { return false };
+        let due = late / FRAME_MS + 1;
+        self.next += due * FRAME_MS;
+        let skipped = due.saturating_sub(MEDIA_CATCH_UP);
+        if skipped > 0 {
+            self.each(legs, |leg| leg.skip(now, skipped));
+        }
+        for _ in skipped..due {
+            self.pull(now, legs, scratch, out);
+            match self.spec.mode {
+                RoomMode::Relay | RoomMode::Echo => self.relay(now, legs, scratch, out),
+                RoomMode::Mix => self.mix(now, legs, scratch, out),
+            }
+        }
+        let mut ended = false;
+        self.each(legs, |leg| {
+            leg.dial(&mut out.reports);
+            ended |= std::mem::take(&mut leg.ended);
+        });
+        ended
+    }
+
+    /// Gets the next frame of each party that is decoded, and the keys in it.
+    fn pull(&self, now: Instant, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch, out: &mut MediaOut) {
+        for &key in &self.legs {
+            let Some(intake) = legs.get_mut(key).and_then(|leg| leg.intake.as_mut()) else { continue };
+            intake.pull(now, &mut scratch.events);
+            let rate = intake.tone_rate();
+            keys::heard_as_tones(legs, key, rate, &mut scratch.events, &mut out.reports);
+        }
+    }
+
+    fn each(&self, legs: &mut Slots<LegKey, Leg>, mut work: impl FnMut(&mut Leg)) {
+        for &key in &self.legs {
+            if let Some(leg) = legs.get_mut(key) {
+                work(leg);
+            }
+        }
+    }
+
+    /// Each leg hears all others.
+    fn mix(
+        &mut self,
+        now: Instant,
+        legs: &mut Slots<LegKey, Leg>,
+        scratch: &mut Scratch,
+        out: &mut MediaOut,
+    ) {
+        if let Some(conference) = &mut self.conference {
+            conference.frame(now, &self.legs, legs, scratch, out);
+        }
+    }
+
+    /// Each leg hears its one source.
+    fn relay(&self, now: Instant, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch, out: &mut MediaOut) {
+        for &key in &self.legs {
+            let source = self.source(key);
+            let frame = match (source.and_then(|s| legs.get(s)), legs.get(key)) {
+                (Some(source), Some(leg)) => leg.outlet.is_some() && source.is_transcoded_for(leg),
+                _ => false,
+            };
+            // Lent, since the source may be the leg itself.
+            let intake = source.filter(|_| frame).and_then(|s| legs.get_mut(s)?.intake.as_deref_mut());
+            let lent = intake.filter(|i| i.heard).map(|i| std::mem::take(&mut i.frame));
+            if let Some(leg) = legs.get_mut(key) {
+                leg.speak(now, lent.as_deref(), scratch, &mut out.packets);
+            }
+            let intake = source.and_then(|s| legs.get_mut(s)?.intake.as_deref_mut());
+            if let (Some(intake), Some(lent)) = (intake, lent) {
+                intake.frame = lent;
+            }
+        }
+    }
+}

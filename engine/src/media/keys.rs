@@ -1,0 +1,154 @@
+//! Keys in a room: heard from one leg, told to signalling, pressed into another.
+
+use std::net::SocketAddr;
+
+use telex_audio::dtmf::{Digit, Event};
+
+use super::LegKey;
+use super::dialer::{Sound, Way};
+use super::keypad::Key;
+use super::leg::Leg;
+use super::out::PacketArena;
+use crate::mediactl::{DigitHeard, DigitWay, MediaReport};
+use crate::slots::Slots;
+use crate::time::Instant;
+
+impl Leg {
+    /// How keys reach the party; `None` when they do not.
+    pub(super) fn way(&self) -> Option<Way> {
+        match self.spec.digits.way {
+            DigitWay::Events => self.spec.events.map(|e| Way::Events { number: e.number, clock: e.clock }),
+            DigitWay::Tones => (self.ear_rate() > 0).then_some(Way::Tones),
+            DigitWay::Nothing => None,
+        }
+    }
+
+    /// Whether keys are being pressed into it.
+    pub(super) fn is_dialing(&self) -> bool {
+        self.dialer.as_ref().is_some_and(|dialer| dialer.is_busy())
+    }
+
+    /// Presses the keys of its specification that are new, as far as there is room for them.
+    pub(super) fn take_presses(&mut self, reports: &mut Vec<MediaReport>) {
+        let presses = &self.spec.presses;
+        self.next_press = self.next_press.max(presses.first);
+        let (way, target) = (self.way(), self.target());
+        while let Some(press) = presses.keys.get((self.next_press - presses.first) as usize) {
+            if way.is_some() && target.is_some() {
+                let dialer = self.dialer.get_or_insert_default();
+                if !dialer.has_room() {
+                    return;
+                }
+                dialer.dial(Digit::from_char(press.digit), press.ms.into());
+            }
+            self.next_press = self.next_press.saturating_add(1);
+        }
+        if self.told_press < self.next_press && !self.is_dialing() {
+            self.told_press = self.next_press;
+            reports.push(MediaReport::Pressed { leg: self.id, rev: self.rev, next: self.next_press });
+        }
+    }
+
+    /// Keys that wait are dealt with once a frame. Tells when there are none any more.
+    pub(super) fn dial(&mut self, reports: &mut Vec<MediaReport>) {
+        if self.dialer.is_some() {
+            self.take_presses(reports);
+            if !self.is_dialing() {
+                (self.dialer, self.ended) = (None, true);
+            }
+        }
+    }
+
+    /// Sends the packet of this frame, when a key is pressed as an event.
+    pub(super) fn send_events(&mut self, now: Instant, remote: SocketAddr, out: &mut PacketArena) -> Sound {
+        let (clock, way) = (self.clock(), self.way());
+        let (Some(dialer), Some(Way::Events { number, clock: ticks })) = (&mut self.dialer, way) else {
+            return Sound::Heard;
+        };
+        if !dialer.is_busy() {
+            return Sound::Heard;
+        }
+        if dialer.takes_line()
+            && let Some(outlet) = &mut self.outlet
+        {
+            self.egress.skip(outlet.forget());
+        }
+        let port = self.spec.port.0;
+        let sound = dialer.frame(now, (number, ticks), &mut self.egress, |header, event| {
+            out.push(port, remote, &header.to_bytes(), &event);
+        });
+        if sound == Sound::LeftOut {
+            self.egress.skip(clock / 50);
+        }
+        sound
+    }
+
+    /// Tells what its party pressed.
+    fn tell(&self, key: Key, how: DigitHeard, reports: &mut Vec<MediaReport>) {
+        if let (Key::Up { digit, ms }, true) = (key, self.spec.digits.report) {
+            let (leg, rev, digit) = (self.id, self.rev, digit.key());
+            reports.push(MediaReport::Digit { leg, rev, digit, duration_ms: ms, how });
+        }
+    }
+
+    /// The other party presses a key. Nothing of it comes through while something is played in its place.
+    fn press(&mut self, key: Key) {
+        let drowned = self.has_to_play() && self.spec.playing.as_ref().is_some_and(|play| !play.over);
+        if (drowned && matches!(key, Key::Down { .. })) || self.way().is_none() || self.target().is_none() {
+            return;
+        }
+        match key {
+            Key::Down { digit } => self.dialer.get_or_insert_default().press(digit),
+            Key::Up { ms, .. } => {
+                if let Some(dialer) = &mut self.dialer {
+                    dialer.release(ms);
+                }
+            }
+        }
+    }
+}
+
+/// A key heard as an event: told, and pressed into the leg that hears it unless the packets go there as they are. True
+/// when that leg has something new to do.
+pub(super) fn heard_as_event(
+    legs: &mut Slots<LegKey, Leg>,
+    at: LegKey,
+    key: Key,
+    reports: &mut Vec<MediaReport>,
+) -> bool {
+    let Some(leg) = legs.get(at) else { return false };
+    leg.tell(key, DigitHeard::Event, reports);
+    let listener = leg.listener.of(at).filter(|_| leg.keypad.translated);
+    listener.and_then(|l| legs.get_mut(l)).is_some_and(|listener| {
+        let busy = listener.is_dialing();
+        listener.press(key);
+        listener.is_dialing() != busy
+    })
+}
+
+/// Keys heard as tones, the same way. A party that sends events needs no ear for tones: they would be heard twice.
+pub(super) fn heard_as_tones(
+    legs: &mut Slots<LegKey, Leg>,
+    at: LegKey,
+    rate: u32,
+    events: &mut Vec<Event>,
+    reports: &mut Vec<MediaReport>,
+) {
+    for event in events.drain(..) {
+        let key = match event {
+            Event::Press { digit, .. } => Key::Down { digit },
+            Event::Release { digit, duration } => {
+                let ms = duration.saturating_mul(1000) / u64::from(rate.max(1));
+                Key::Up { digit, ms: u32::try_from(ms).unwrap_or(u32::MAX) }
+            }
+        };
+        let Some(leg) = legs.get(at).filter(|leg| !leg.keypad.is_used()) else { continue };
+        leg.tell(key, DigitHeard::InBand, reports);
+        let listener = leg.listener.of(at).and_then(|l| Some((l, legs.get(l)?)));
+        if let Some((listener, _)) = listener.filter(|(_, l)| leg.hides_tones_from(l))
+            && let Some(listener) = legs.get_mut(listener)
+        {
+            listener.press(key);
+        }
+    }
+}
