@@ -76,8 +76,8 @@ pub(super) fn search(likeness: &[i64; SUBFRAME], response: &Samples) -> (u16, u8
         }
     }
     let [first, second, third, fourth] = best.2.map(|at| at as u16);
-    let places =
-        first / 5 + (second / 5 << 3) + (third / 5 << 6) + ((fourth % 5 - 3) << 9) + (fourth / 5 << 10);
+    let [first, second, third] = [first, second, third].map(|at| at / 5);
+    let places = first + (second << 3) + (third << 6) + ((fourth % 5 - 3) << 9) + ((fourth / 5) << 10);
     let signs = best.2.iter().enumerate().map(|(pulse, &at)| u8::from(likeness[at] >= 0) << pulse).sum();
     (places, signs)
 }
