@@ -14,4 +14,5 @@ pub mod playout;
 pub mod resample;
 pub mod stretch;
 pub mod tone;
+pub mod voice;
 pub mod wav;

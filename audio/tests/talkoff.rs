@@ -1,12 +1,16 @@
-//! Half an hour of speech: no digit may be heard in it.
+//! Speech: no digit may be heard in it.
 //!
-//! The voices are synthesisers, where they are installed: `apt-get install espeak-ng flite`, then
+//! Half an hour and more is read by synthesisers, where they are installed: `apt-get install espeak-ng flite`, then
 //! `cargo test -p telex-audio --test talkoff -- --ignored --nocapture`. `TELEX_SPEECH=DIR` adds the WAV files of a
-//! directory (16 bit, mono).
+//! directory.
 
-use std::f64::consts::PI;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
 use telex_audio::dtmf::{Detector, Event};
+use telex_audio::resample::Resampler;
+use telex_audio::voice::Voice;
+use telex_audio::wav;
 
 /// Words in every mood of the mouth, with names and numbers as people say them to an exchange.
 const TEXT: &str = "\
@@ -39,34 +43,30 @@ const ESPEAK: [(&str, &str, &str); 10] = [
 ];
 const FLITE: [&str; 4] = ["kal16", "awb", "rms", "slt"];
 
-/// Rate and samples of a WAV file of 16 bits.
-fn wav(octets: &[u8]) -> Option<(u32, Vec<i16>)> {
-    let rate = u32::from_le_bytes(octets.get(24..28)?.try_into().ok()?);
-    let samples = octets.get(44..)?.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
-    Some((rate, samples.collect()))
+/// Rate and samples of a WAV file.
+fn sound(octets: &[u8]) -> Option<(u32, Vec<i16>)> {
+    let sound = wav::decode(octets).ok()?;
+    Some((sound.format.rate, sound.mono()))
 }
 
-/// Another rate, by a windowed sinc of 32 crossings.
-fn resampled(pcm: &[i16], from: u32, to: u32) -> Vec<i16> {
-    const PHASES: usize = 64;
-    let cut = (f64::from(to) / f64::from(from)).min(1.0) * 0.92;
-    let half = (16.0 / cut) as usize;
-    let tap = |phase: usize, k: usize| {
-        let x = k as f64 - (half - 1) as f64 - phase as f64 / PHASES as f64;
-        let sinc = if x.abs() < 1e-9 { 1.0 } else { (PI * x * cut).sin() / (PI * x * cut) };
-        sinc * cut * (0.5 + 0.5 * (PI * x / half as f64).cos())
-    };
-    let filters: Vec<Vec<f64>> =
-        (0..PHASES).map(|phase| (0..2 * half).map(|k| tap(phase, k)).collect()).collect();
-    let step = f64::from(from) / f64::from(to);
-    let count = (pcm.len().saturating_sub(2 * half + 1) as f64 / step) as usize;
-    let at = |n: usize| {
-        let place = n as f64 * step;
-        let filter = &filters[(place.fract() * PHASES as f64) as usize];
-        let sum: f64 = pcm[place as usize..].iter().zip(filter).map(|(&x, w)| f64::from(x) * w).sum();
-        sum.clamp(-32_768.0, 32_767.0) as i16
-    };
-    (0..count).map(at).collect()
+/// The digits heard in speech of this rate, as it is, and a tone higher and lower, as other heads would speak it; and
+/// the seconds of it.
+fn digits(name: &str, from: u32, pcm: &[i16]) -> (Vec<String>, u64) {
+    let (mut heard, mut samples) = (Vec::new(), 0);
+    for (rate, tenths) in [8000, 16_000].into_iter().flat_map(|rate| [9, 10, 11].map(|tenths| (rate, tenths)))
+    {
+        let (mut events, mut spoken) = (Vec::new(), Vec::new());
+        Resampler::new(from, rate * tenths / 10).expect("rates of small ratios").process(pcm, &mut spoken);
+        Detector::new(rate).expect("one of its rates").feed(&spoken, &mut events);
+        for event in events {
+            if let Event::Press { digit, at } = event {
+                let at = at * 1000 / u64::from(rate);
+                heard.push(format!("{name}, {tenths}/10 of its length, {rate} Hz: {digit} at {at} ms"));
+            }
+        }
+        samples += if rate == 8000 { spoken.len() as u64 } else { 0 };
+    }
+    (heard, samples / 8000)
 }
 
 /// Everything that can be had: names and sound.
@@ -79,7 +79,7 @@ fn voices() -> Vec<(String, u32, Vec<i16>)> {
     for (voice, pitch, speed) in ESPEAK {
         let text = TEXT.repeat(2);
         let options = ["-v", voice, "-p", pitch, "-s", speed, "--stdout", &text];
-        if let Some((rate, pcm)) = wav(&run(Command::new("espeak-ng").args(options))) {
+        if let Some((rate, pcm)) = sound(&run(Command::new("espeak-ng").args(options))) {
             found.push((format!("espeak-ng {voice}"), rate, pcm));
         }
     }
@@ -87,14 +87,14 @@ fn voices() -> Vec<(String, u32, Vec<i16>)> {
         let file = std::env::temp_dir().join(format!("telex-talkoff-{}-{voice}.wav", std::process::id()));
         let options = ["-voice", voice, "-t", TEXT, "-o"];
         run(Command::new("flite").args(options).arg(&file));
-        if let Some((rate, pcm)) = std::fs::read(&file).ok().and_then(|octets| wav(&octets)) {
+        if let Some((rate, pcm)) = std::fs::read(&file).ok().and_then(|octets| sound(&octets)) {
             found.push((format!("flite {voice}"), rate, pcm));
         }
         std::fs::remove_file(&file).ok();
     }
     let more = std::env::var_os("TELEX_SPEECH").and_then(|dir| std::fs::read_dir(dir).ok());
     for entry in more.into_iter().flatten().flatten() {
-        if let Some((rate, pcm)) = std::fs::read(entry.path()).ok().and_then(|octets| wav(&octets)) {
+        if let Some((rate, pcm)) = std::fs::read(entry.path()).ok().and_then(|octets| sound(&octets)) {
             found.push((entry.path().display().to_string(), rate, pcm));
         }
     }
@@ -104,32 +104,43 @@ fn voices() -> Vec<(String, u32, Vec<i16>)> {
 #[test]
 #[ignore = "it needs speech synthesisers and minutes"]
 fn half_an_hour_of_speech_presses_no_key() {
-    let (mut heard, mut seconds) = (Vec::new(), 0.0);
-    for (name, from, pcm) in voices() {
-        // As it is, and a tone higher and lower, as other heads would speak it.
-        for stretch in [100, 89, 113] {
-            for rate in [8000, 16_000] {
-                let pcm = resampled(&pcm, from * stretch / 100, rate);
-                let mut events = Vec::new();
-                Detector::new(rate).unwrap().feed(&pcm, &mut events);
-                for event in events {
-                    if let Event::Press { digit, at } = event {
-                        heard.push(format!(
-                            "{name} {stretch} {rate} Hz: {digit} at {} ms",
-                            at * 1000 / u64::from(rate)
-                        ));
-                    }
-                }
-                seconds += if rate == 8000 { pcm.len() as f64 / 8000.0 } else { 0.0 };
-            }
-        }
-        println!("{name}: {seconds:.0} s so far, {} digits", heard.len());
+    let (mut heard, mut seconds) = (Vec::new(), 0);
+    for (name, rate, pcm) in voices() {
+        let (digits, length) = digits(&name, rate, &pcm);
+        heard.extend(digits);
+        seconds += length;
+        println!("{name}: {seconds} s so far, {} digits", heard.len());
     }
-    if seconds == 0.0 {
+    if seconds == 0 {
         println!("SKIPPED: neither espeak-ng nor flite is installed, and TELEX_SPEECH names no files");
         return;
     }
-    println!("{:.1} minutes, each at 8000 and 16,000 Hz", seconds / 60.0);
     assert!(heard.is_empty(), "{}", heard.join("\n"));
-    assert!(seconds >= 1800.0, "only {seconds} s of speech");
+    assert!(seconds >= 1800, "only {seconds} s of speech");
+}
+
+/// People, from a collection of test data, at several levels, the loudest clipped.
+#[test]
+fn recorded_speech_presses_no_key_and_is_voice() {
+    let folder = std::env::var_os("TELEX_CORPUS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus")),
+        PathBuf::from,
+    );
+    for name in ["short_nb_voice.wav", "short_wb_voice.wav"] {
+        let Ok(octets) = std::fs::read(folder.join("audio/wav").join(name)) else {
+            eprintln!("SKIPPED: no audio/wav/{name} in {}: set TELEX_CORPUS", folder.display());
+            continue;
+        };
+        let (rate, pcm) = sound(&octets).expect("a WAV file");
+        for gain in [1, 4, 16, 64] {
+            let louder = |&x: &i16| x.saturating_mul(gain) / 4;
+            let pcm: Vec<i16> = pcm.iter().map(louder).collect();
+            assert_eq!(digits(name, rate, &pcm).0, [""; 0], "at {gain}/4");
+        }
+        let mut voice = Voice::new(rate);
+        let frames: Vec<bool> = pcm.chunks(rate as usize / 50).map(|frame| voice.feed(frame)).collect();
+        let share = frames.iter().filter(|&&voice| voice).count() * 100 / frames.len();
+        println!("{name}: {share} % of {} frames are voice", frames.len());
+        assert!((40..=98).contains(&share), "{name}: {share} % is voice");
+    }
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -21,6 +22,12 @@ use telex_engine::rtp::{Kind, Packet, classify};
 use telex_replay::{Recording, Told, Track};
 
 const LIMIT: Duration = Duration::from_secs(180);
+
+/// Calls in number want the machine for themselves.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Calls from `alice` to `bob` at a SIPp, over one transport, with digest.
 fn calls(
@@ -71,6 +78,7 @@ fn what_sipp_did_is_cut_and_replays_identical() {
     if !peers::installed(&["sipp"]) {
         return;
     }
+    let _alone = alone();
     let ground = Ground::new("replay-sipp");
     let [alice, bob, tcp_alice, rob] = std::array::from_fn(|_| on(ground.address()));
     let exchange = Plan::new(&ground)
@@ -187,6 +195,7 @@ fn the_media_of_a_real_call_is_cut_alone_and_replays_identical() {
     if !peers::installed(&["sipp"]) {
         return;
     }
+    let _alone = alone();
     let ground = Ground::new("replay-media");
     let exchange = calls_with_sound(&ground, "[record]\nmedia = \"all\"\n", 4);
     let one = cut(&exchange, &ground, &["--call", "2", "--before", "0s"], "one.tlx");
@@ -228,6 +237,7 @@ fn without_sound_the_headers_replay_and_off_is_said() {
     if !peers::installed(&["sipp"]) {
         return;
     }
+    let _alone = alone();
     let ground = Ground::new("replay-headers");
     // As it is when nobody says anything.
     let exchange = calls_with_sound(&ground, "", 2);

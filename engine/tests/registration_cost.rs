@@ -191,25 +191,6 @@ fn cost() {
     }
 }
 
-/// What it costs to turn a known phone away when there is more to do than time.
-#[test]
-#[ignore = "a measurement"]
-fn refusal_cost() {
-    let phones = 5000;
-    let mut site = Site::new(phones);
-    site.fill(phones);
-    for round in 1..8 {
-        site.pass(Duration::from_secs(40));
-        site.telex.handle(site.now, Input::Load { waiting: Duration::from_secs(5) }, &mut site.out);
-        let asked: Vec<_> = (0..phones).map(|n| register(n, 10 * round, "")).collect();
-        let start = on_cpu();
-        let answers: Vec<_> = (0..).zip(asked).map(|(n, bytes)| site.ask(n, bytes)).collect();
-        let time = on_cpu() - start;
-        assert!(answers.iter().all(|answer| answer.starts_with(b"SIP/2.0 503")));
-        println!("refusal {} ns of CPU", time / u64::from(phones));
-    }
-}
-
 /// Nanoseconds this thread has been running; Linux only.
 fn on_cpu() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use telex_audio::codec::{Encoder, Encoding, Settings};
+use telex_audio::wav::{Layout, Store};
 use telex_engine::sip::Message;
 
 use crate::conversation::STEP;
@@ -156,5 +158,30 @@ fn media(seeds: &mut Seeds) -> std::io::Result<()> {
     ]
     .concat();
     seeds.put("rtcp", &receiver)?;
-    seeds.put("rtcp", &sender)
+    seeds.put("rtcp", &sender)?;
+    sound(seeds)
+}
+
+/// Files and payloads as their own writers make them, and a playout that is fed in time.
+fn sound(seeds: &mut Seeds) -> std::io::Result<()> {
+    let tone: Vec<i16> = (0..960_i16).map(|n| (n % 40 - 20) * 500).collect();
+    for store in [Store::Linear16, Store::ALaw, Store::MuLaw] {
+        seeds.put("wav", &Layout { store, channels: 1, rate: 8000 }.file(&tone))?;
+    }
+    for (choice, encoding) in (0..).zip(Encoding::all()) {
+        let mut encoder = Encoder::new(encoding, Settings { rate: 8000, ..Settings::default() });
+        let mut octets = vec![choice, 0];
+        for _ in 0..3 {
+            let mut payload = Vec::new();
+            let twenty = encoder.rate() as usize / 50;
+            encoder.encode(tone.get(..twenty).unwrap_or(&tone), &mut payload);
+            payload.truncate(255);
+            octets.push(payload.len() as u8);
+            octets.extend(payload);
+        }
+        seeds.put("sound", &octets)?;
+        let step = |n: u8| [[4 | 0x40 | choice << 3, 20, 1, 1, 27, n], [2 | 0x40, 0, 1, 0, 0, 0]].concat();
+        seeds.put("playout", &[&[0][..], &(0..20).flat_map(step).collect::<Vec<u8>>()].concat())?;
+    }
+    Ok(())
 }

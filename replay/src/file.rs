@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Numbers are little-endian. The checksum is the head of the SHA-256 of kind and payload; payloads are `postcard`.
-//! Blocks are a header, checkpoints, runs of entries, the same of media machines, and an end with the numbers of entries.
-//! A file that stops early or is damaged gives what can be read up to there. Format 1 was the same without media.
+//! Blocks are a header, checkpoints, runs of entries, the same of media machines, and an end with the numbers of
+//! entries. A file that stops early or is damaged gives what can be read up to there. Format 1 was the same without
+//! media.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};

@@ -8,8 +8,8 @@
 //! - [`Kept::cut`] takes out what concerns a call, or everything, with [`StandIns`] in the place of secrets.
 //! - [`Recording`] is what a file holds; [`FileWriter`] writes one as it goes.
 //! - [`MediaRecorder`] is the same beside a media machine, with the packets that it was told.
-//! - [`Replayer`] steps through a recording, forwards and back, and finds the first difference; [`MediaReplayer`] does so
-//!   with what it has of media.
+//! - [`Replayer`] steps through a recording, forwards and back, and finds the first difference; [`MediaReplayer`]
+//!   does so with what it has of media.
 //!
 //! Nothing here opens files or reads clocks: the caller brings readers, writers and the time.
 

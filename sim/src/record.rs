@@ -74,7 +74,8 @@ impl<W: Write> Watch for Writing<W> {
     }
 }
 
-/// Executes a plan and writes what signalling and media were told and did, as a recording that `telex replay` runs again.
+/// Executes a plan and writes what signalling and media were told and did, as a recording that `telex replay` runs
+/// again.
 ///
 /// # Errors
 /// Those of the writer; the run is lost with them.

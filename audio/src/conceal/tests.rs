@@ -2,6 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
+const _: () = assert!(size_of::<Concealment>() <= 64);
+
 /// Sounds with and without losses as ITU-T G.191 has them, and speech, if they are at hand.
 fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("TELEX_CORPUS").map_or_else(

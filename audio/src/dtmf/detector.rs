@@ -111,7 +111,7 @@ impl Detector {
     }
 
     fn look(&mut self, events: &mut Vec<Event>) {
-        let spectrum = Spectrum::of(&self.buffer);
+        let spectrum = Spectrum::of(&self.buffer, LEAST / 400);
         let heard = judge(&spectrum, &self.before);
         self.before = spectrum.tones;
         let at = self.passed;
@@ -153,8 +153,8 @@ impl Detector {
 
 /// The digit in a window, given the tones of the window one hop ago.
 fn judge(now: &Spectrum, before: &[Vector; 8]) -> Option<Digit> {
-    // Two tones of the least energy have this power; most windows of a call end here.
-    if now.power * 400 < LEAST {
+    // Two tones of the least energy have this power.
+    if now.power < LEAST / 400 {
         return None;
     }
     let (row, column) = (strongest(&now.tones[..4]), strongest(&now.tones[4..]));

@@ -106,7 +106,7 @@ impl Generator {
             key.length.get_or_insert(least);
         }
         if let Some(key) = &mut self.sounding {
-            key.length.get_or_insert(least.max(key.played.saturating_add(self.rate * EDGE_MS / 1000)));
+            key.length.get_or_insert(least.max(key.played.saturating_add(self.rate / 1000 * EDGE_MS)));
         }
     }
 
@@ -137,7 +137,7 @@ impl Generator {
                 played: 0,
             });
         }
-        let edge = self.rate * EDGE_MS / 1000;
+        let edge = self.rate / 1000 * EDGE_MS;
         let Some(key) = &mut self.sounding else { return 0 };
         let left = key.length.map_or(edge, |length| length.saturating_sub(key.played + 1));
         let sum = i32::from(key.low.sample()) + i32::from(key.high.sample());

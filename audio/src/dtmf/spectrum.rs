@@ -61,9 +61,10 @@ pub(super) fn sizes(rate: u32) -> Option<(usize, usize)> {
 }
 
 impl Spectrum {
-    /// Of one window of samples; its length tells the rate.
-    pub(super) fn of(samples: &[i16]) -> Self {
-        if samples.len() == LONG { WIDE.look(samples) } else { NARROW.look(samples) }
+    /// Of one window of samples; its length tells the rate. With less power than `least` it is not searched for tones:
+    /// most of a call is silence.
+    pub(super) fn of(samples: &[i16], least: i64) -> Self {
+        if samples.len() == LONG { WIDE.look(samples, least) } else { NARROW.look(samples, least) }
     }
 }
 
@@ -90,7 +91,7 @@ impl<const N: usize> Tables<N> {
         tables
     }
 
-    fn look(&self, samples: &[i16]) -> Spectrum {
+    fn look(&self, samples: &[i16], least: i64) -> Spectrum {
         // Half the sum of the window brings a tone of amplitude A to A; the tables' scale is taken off to 20 A.
         let to_vector = |sum: i64| ((sum * 40) / ((N as i64 / 2) << SCALE)) as i32;
         let mut energy = 0_i64;
@@ -100,6 +101,9 @@ impl<const N: usize> Tables<N> {
             energy = energy.wrapping_add(square.wrapping_mul(i64::from(weight)));
         }
         let mut found = Spectrum { power: energy / ((N as i64 / 2) << SCALE), ..Spectrum::default() };
+        if found.power < least {
+            return found;
+        }
         for (tone, (cosine, sine)) in found.tones.iter_mut().zip(self.cosines.iter().zip(&self.sines)) {
             *tone = Vector { re: to_vector(dot(samples, cosine)), im: to_vector(dot(samples, sine)) };
         }
@@ -177,7 +181,7 @@ mod tests {
             let mut sine = Sine::new(millihertz, rate, 10_000);
             let (window, hop) = sizes(rate).unwrap();
             let sound: Vec<i16> = (0..window + hop).map(|_| sine.sample()).collect();
-            let (a, b) = (Spectrum::of(&sound[..window]), Spectrum::of(&sound[hop..]));
+            let (a, b) = (Spectrum::of(&sound[..window], 0), Spectrum::of(&sound[hop..], 0));
             assert!((b.power - 50_000_000).abs() < 500_000, "{}", b.power);
             let amplitude = (b.tones[index].energy() as f64).sqrt() / 20.0;
             let loss = if deviation == 0 { 0.002 } else { 0.06 };

@@ -39,7 +39,7 @@ impl Limiter {
             out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = sum as i16);
             return;
         }
-        let step = usize::from(self.step);
+        let step = usize::from(self.step.max(1));
         self.plan(sums);
         for ((out, sums), ends) in out.chunks_mut(step).zip(sums.chunks(step)).zip(self.ends.windows(2)) {
             let (from, to) = (i64::from(ends[0]), i64::from(ends[1]));
@@ -59,7 +59,7 @@ impl Limiter {
     fn plan(&mut self, sums: &[i32]) {
         self.ends.clear();
         self.ends.push(self.gain);
-        for (n, sums) in sums.chunks(usize::from(self.step)).enumerate() {
+        for (n, sums) in sums.chunks(usize::from(self.step.max(1))).enumerate() {
             let peak = sums.iter().fold(0, |peak: u32, sum| peak.max(sum.unsigned_abs()));
             let allowed = if peak > 32_767 { ((32_767_u64 << 16) / u64::from(peak)) as i32 } else { UNITY };
             if let (Some(between), 1..) = (self.ends.last_mut(), n) {

@@ -13,17 +13,19 @@ const CLASSES: usize = 256;
 /// Longest difference that is a delay. What is above is another route, or a source that paused.
 const RANGE: i64 = CLASS * CLASSES as i64;
 /// In nanoseconds of sound, after which a packet counts 1/e.
-const FORGET: i64 = 15_000_000_000;
+const FORGET: i64 = 10_000_000_000;
 /// What a percent of late packets costs, as nanoseconds of delay.
-const PERCENT: i64 = 50_000_000;
+const PERCENT: i64 = 100_000_000;
+/// Delay beyond this counts threefold, as talkers begin to interrupt each other.
+const LONG: i64 = 150_000_000;
 /// Pieces of time whose fastest packets are remembered, and how long one is.
 const PIECES: usize = 8;
 const PIECE: i64 = 500_000_000;
 /// Weight of a packet at first. One of at least [`HEAVY`] makes all lighter.
 const LIGHT: u32 = 1 << 12;
 const HEAVY: u32 = 1 << 18;
-/// Before anything is known, as if a few packets had come so late.
-const EXPECTED: (usize, u32) = (9, 3);
+/// Before anything is known, as if a packet had come so late.
+const EXPECTED: usize = 9;
 
 /// What is known about the way packets come.
 #[derive(Clone, Debug)]
@@ -44,16 +46,15 @@ pub(super) struct Delay {
 
 impl Default for Delay {
     fn default() -> Self {
-        let (class, packets) = EXPECTED;
         let mut classes = vec![0; CLASSES];
-        classes[class] = packets * LIGHT;
+        classes[EXPECTED] = LIGHT;
         let mut delay = Self {
             base: None,
             fastest: [i64::MAX; PIECES],
             piece: 0,
             piece_began: 0,
             classes,
-            total: u64::from(packets * LIGHT),
+            total: u64::from(LIGHT),
             weight: LIGHT,
             target: 0,
         };
@@ -142,8 +143,9 @@ impl Delay {
         for (class, weight) in self.classes.iter().enumerate() {
             late -= u64::from(*weight);
             let wait = (class as i64 + 1) * CLASS;
+            let long = (wait - LONG).max(0);
             // In microseconds, so that weights fit.
-            let cost = wait as u64 / 1000 * self.total + late * (PERCENT as u64 / 10);
+            let cost = (wait + 2 * long) as u64 / 1000 * self.total + late * (PERCENT as u64 / 10);
             if cost < best.0 {
                 best = (cost, wait);
             }

@@ -59,9 +59,14 @@ impl Playout {
     }
 
     fn step(&mut self, moment: Moment) -> Step {
+        self.pass();
         let Some(first) = self.queue.first() else {
             return self.step_without();
         };
+        if first.content.is_none() {
+            self.given_up = true;
+            return Step::Conceal(PIECE);
+        }
         let (at, lasts) = (first.at, first.lasts);
         let missing = first.number.saturating_sub(self.next);
         let due = self.due(moment, at, lasts);
@@ -97,6 +102,20 @@ impl Playout {
         }
     }
 
+    /// Leaves out what is not heard, once what is missing before it has had its time.
+    fn pass(&mut self) {
+        while let Some(first) = self.queue.first().filter(|first| first.content.is_none()) {
+            let missing = first.number.saturating_sub(self.next);
+            let lost = self.state != State::Idle && missing > 0;
+            if lost && missing.saturating_mul(self.lasts) > self.filled && self.filled < LONG_GAP {
+                return;
+            }
+            if let Some(other) = self.take() {
+                self.queue.recycle(other);
+            }
+        }
+    }
+
     fn step_without(&mut self) -> Step {
         let gone = if self.state == State::Noise { GONE_IN_NOISE } else { GONE };
         if self.filled > gone {
@@ -126,7 +145,8 @@ impl Playout {
                 self.decode(&packet);
                 self.deliver(&packet, 0);
             }
-            _ => self.begin_noise(&packet),
+            Some(Content::Noise { .. }) => self.begin_noise(&packet),
+            None => {}
         }
         self.queue.recycle(packet);
     }
@@ -164,10 +184,23 @@ impl Playout {
     fn take(&mut self) -> Option<Waiting> {
         let packet = self.queue.take()?;
         if self.next != i64::MIN {
-            self.stats.lost += u64::try_from(packet.number - self.next).unwrap_or(0);
+            let missing = u64::try_from(packet.number - self.next).unwrap_or(0);
+            self.stats.lost += missing;
+            self.reveal(missing > 0);
         }
         self.next = packet.number + 1;
         Some(packet)
+    }
+
+    /// What was heard as noise or silence while nothing came was in place of lost packets after all, or was not.
+    fn reveal(&mut self, lost: bool) {
+        let samples = std::mem::take(&mut self.doubtful);
+        if lost {
+            let noise = samples.min(self.stats.noise);
+            self.stats.noise -= noise;
+            self.stats.silence = self.stats.silence.saturating_sub(samples - noise);
+            self.stats.concealed += samples;
+        }
     }
 
     /// Decodes into the scratch buffer.
@@ -182,10 +215,9 @@ impl Playout {
                 coder.conceal(packet.lasts, &mut self.scratch);
             }
         }
-        let count = self.scratch.len().max(1) as i64;
-        let power = self.scratch.iter().map(|&sample| i64::from(sample).pow(2)).sum::<i64>() / count;
-        self.loud = (self.loud - self.loud / 256).max(power as u32);
-        self.quiet = self.is_quiet(power as u32);
+        self.loud = (self.loud - self.loud / 256).max(power(&self.scratch));
+        let end = self.scratch.len().saturating_sub(samples(FADE, self.rate));
+        self.quiet = self.is_quiet(power(&self.scratch[end..]));
     }
 
     /// Puts what was decoded on the line, without the first samples. What waits there goes over into it.
@@ -257,6 +289,7 @@ impl Playout {
         let (number, at) = (first.number, first.at);
         self.stats.recovered += 1;
         self.stats.lost += u64::try_from(number - self.next).unwrap_or(0);
+        self.reveal(true);
         self.next = number;
         self.end = at;
         let sound = std::mem::take(&mut self.scratch);
@@ -280,7 +313,9 @@ impl Playout {
                 coder.conceal(lasts, &mut sound);
             }
             self.state = State::Filling;
-            if sound.iter().all(|&sample| sample == 0) { Kind::Silence } else { kind }
+            let kind = if sound.iter().all(|&sample| sample == 0) { Kind::Silence } else { kind };
+            self.doubtful += if kind == Kind::Concealed { 0 } else { sound.len() as u64 };
+            kind
         };
         self.filled = self.filled.saturating_add(length(sound.len(), self.rate));
         self.line.append(kind, |line| line.extend_from_slice(&sound));
@@ -297,4 +332,11 @@ impl Playout {
         });
         self.filled = self.filled.saturating_add(length(count, self.rate));
     }
+}
+
+/// Mean square.
+fn power(sound: &[i16]) -> u32 {
+    let sum: u64 = sound.iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+    // A sample's square has 31 bits.
+    (sum / sound.len().max(1) as u64) as u32
 }

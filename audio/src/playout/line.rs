@@ -30,6 +30,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// An empty line that seldom needs to grow beyond so many samples.
+    pub(super) fn new(samples: usize) -> Self {
+        Self { samples: Vec::with_capacity(samples), ..Self::default() }
+    }
+
     /// How many samples wait.
     pub(super) fn waiting(&self) -> usize {
         self.samples.len() - self.place
@@ -44,7 +49,7 @@ impl Line {
     pub(super) fn take(&mut self, count: usize, memory: usize, pcm: &mut Vec<i16>) -> (usize, Kind) {
         let (most, kind) = match self.fill {
             0 => (self.waiting(), Kind::Sound),
-            fill => (fill, self.kind),
+            fill => (fill.min(self.waiting()), self.kind),
         };
         let count = count.min(most);
         pcm.extend_from_slice(&self.samples[self.place..self.place + count]);
@@ -63,7 +68,7 @@ impl Line {
         write(&mut self.samples);
         let added = self.samples.len().saturating_sub(before);
         if kind != Kind::Sound {
-            self.fill += added;
+            self.fill = self.fill.min(before - self.place) + added;
             self.kind = kind;
         }
     }
@@ -92,7 +97,7 @@ impl Line {
             return self.append(Kind::Sound, |samples| samples.extend_from_slice(sound));
         };
         stretch::meet(&mut self.samples, self.place, sound, join, fade);
-        self.fill = self.fill.min(join.lag + fade / 2);
+        self.fill = self.fill.min(join.lag + fade / 2).min(self.waiting());
     }
 
     /// Where and how well so many samples could be taken out of what waits.
@@ -107,6 +112,8 @@ impl Line {
 
     pub(super) fn shorten(&mut self, join: stretch::Join, fade: usize) {
         stretch::shorten(&mut self.samples, self.place, join, fade);
+        // What was taken out may have filled a gap.
+        self.fill = self.fill.min(self.waiting());
     }
 
     pub(super) fn lengthen(&mut self, join: stretch::Join, fade: usize) {
@@ -116,11 +123,5 @@ impl Line {
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.samples.capacity()
-    }
-
-    /// Forgets everything, as when the rate changes.
-    pub(super) fn clear(&mut self) {
-        self.samples.clear();
-        (self.place, self.fill) = (0, 0);
     }
 }

@@ -34,6 +34,8 @@ pub use types::{Content, Inserted, Packet, Pulled, Settings, Stats};
 
 /// Longest sound of one packet, in nanoseconds.
 const LONGEST: i64 = 1_000_000_000;
+/// What is on the line at most, usually, in nanoseconds.
+const LINE: i64 = 2 * pace::MEMORY + 120_000_000;
 /// Decoders kept, so that a source that changes between encodings finds each again.
 const DECODERS: usize = 4;
 
@@ -60,6 +62,8 @@ pub struct Playout {
     end: i64,
     /// How much was made to fill the gap behind it, in nanoseconds.
     filled: i64,
+    /// Samples of noise and silence in it that were made without knowing why nothing came.
+    doubtful: u64,
     /// Whether the packet to come was given up for lost, because later ones were there.
     given_up: bool,
     /// How long the last packet lasts.
@@ -93,15 +97,16 @@ impl Playout {
     /// A playout that gives `rate` samples per second, 4,000 to 192,000, and has heard nothing yet.
     pub fn new(rate: u32, settings: Settings) -> Self {
         let most = clock::since(settings.most).min(LONGEST);
+        let rate = rate.clamp(*RATES.start(), *RATES.end());
         Self {
-            rate: rate.clamp(*RATES.start(), *RATES.end()),
+            rate,
             least: clock::since(settings.least).min(most),
             most,
             queue: Queue::default(),
             source: Source::default(),
             delay: Delay::default(),
             clock: Clock::default(),
-            line: Line::default(),
+            line: Line::new(clock::samples(LINE, rate)),
             coders: Vec::new(),
             current: 0,
             noise: NoiseGenerator::new(0),
@@ -109,6 +114,7 @@ impl Playout {
             next: i64::MIN,
             end: 0,
             filled: 0,
+            doubtful: 0,
             given_up: false,
             lasts: 0,
             rest: 0,
@@ -121,13 +127,37 @@ impl Playout {
 
     /// Takes a packet that arrived at `now`.
     pub fn insert(&mut self, now: Duration, packet: Packet<'_>) -> Inserted {
-        let now = clock::since(now);
         self.stats.packets += 1;
         let Some((clock, lasts)) = self.measure(packet) else {
             self.stats.malformed += 1;
             return Inserted::Malformed;
         };
-        let (number, restarted) = match self.source.place(packet.sequence) {
+        let now = clock::since(now);
+        self.place(packet.sequence, |playout, number| {
+            let soonest = now.saturating_sub(playout.delay.base());
+            let at = playout.source.time(number, (packet.timestamp, clock), lasts, soonest);
+            playout.delay.observe(now, at, lasts);
+            ((number, at, lasts), Some(packet.content), packet.payload)
+        })
+    }
+
+    /// Takes note of a packet of the same source that arrived at `now` and is no sound, such as a telephone-event (RFC
+    /// 4733): its sequence number would seem lost otherwise.
+    pub fn insert_other(&mut self, now: Duration, sequence: u16) -> Inserted {
+        self.stats.packets += 1;
+        let now = clock::since(now);
+        self.place(sequence, |playout, number| {
+            ((number, now.saturating_sub(playout.delay.base()), 0), None, &[])
+        })
+    }
+
+    /// Keeps what `timed` makes of a packet's number, if that is new.
+    fn place<'a>(
+        &mut self,
+        sequence: u16,
+        timed: impl FnOnce(&mut Self, i64) -> ((i64, i64, i64), Option<Content>, &'a [u8]),
+    ) -> Inserted {
+        let (number, restarted) = match self.source.place(sequence) {
             Place::New(number) => (number, false),
             Place::Restart(number) => {
                 self.forget();
@@ -139,16 +169,14 @@ impl Playout {
             }
             Place::Astray => return Inserted::Astray,
         };
-        let soonest = now.saturating_sub(self.delay.base());
-        let at = self.source.time(number, (packet.timestamp, clock), lasts, soonest);
-        self.delay.observe(now, at, lasts);
+        let (times, content, payload) = timed(self, number);
         if number < self.next {
             // It was given up, and counted so.
             self.stats.lost = self.stats.lost.saturating_sub(1);
             self.stats.late += 1;
             return Inserted::Late;
         }
-        self.queue.insert((number, at, lasts), packet.content, packet.payload);
+        self.queue.insert(times, content, payload);
         if self.queue.len() > queue::PACKETS {
             self.queue.drop_first();
             self.stats.dropped += 1;
@@ -159,7 +187,7 @@ impl Playout {
 
     /// The packet's clock rate and length in nanoseconds; `None` when it is none of its encoding.
     fn measure(&mut self, packet: Packet<'_>) -> Option<(u32, i64)> {
-        if packet.payload.is_empty() || packet.payload.len() > queue::PAYLOAD {
+        if !(1..=queue::PAYLOAD).contains(&packet.payload.len()) {
             return None;
         }
         let encoding = match packet.content {
@@ -228,7 +256,7 @@ impl Playout {
             return;
         }
         self.rate = rate;
-        self.line.clear();
+        self.line = Line::new(clock::samples(LINE, rate));
         self.coders.retain_mut(|coder| coder.set_rate(rate));
         self.current = self.current.min(self.coders.len().saturating_sub(1));
         self.rest = 0;
@@ -248,7 +276,7 @@ impl Playout {
         self.state = State::Idle;
         self.next = i64::MIN;
         self.filled = 0;
-        self.given_up = false;
+        (self.doubtful, self.given_up) = (0, false);
     }
 
     /// What it did so far.

@@ -17,7 +17,7 @@ pub(super) struct Waiting {
     pub(super) at: i64,
     /// How long it lasts, in nanoseconds; 0 for what has no length of its own.
     pub(super) lasts: i64,
-    /// What it is; never `None` while it waits.
+    /// What it is; `None` for what is not heard but takes a number.
     pub(super) content: Option<Content>,
     pub(super) payload: Vec<u8>,
 }
@@ -48,7 +48,7 @@ impl Queue {
     pub(super) fn insert(
         &mut self,
         (number, at, lasts): (i64, i64, i64),
-        content: Content,
+        content: Option<Content>,
         payload: &[u8],
     ) -> bool {
         let place = self.waiting.partition_point(|waiting| waiting.number < number);
@@ -58,7 +58,7 @@ impl Queue {
         let mut new = self.spare.pop().unwrap_or_default();
         new.payload.clear();
         new.payload.extend_from_slice(payload);
-        (new.number, new.at, new.lasts, new.content) = (number, at, lasts, Some(content));
+        (new.number, new.at, new.lasts, new.content) = (number, at, lasts, content);
         self.waiting.insert(place, new);
         true
     }

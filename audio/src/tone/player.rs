@@ -61,7 +61,7 @@ impl Player {
             let gain = 32_767 + i32::from(swing.sample());
             sum = (((sum * gain) >> 15) * 27_644) >> 15;
         }
-        let edge = self.rate * EDGE_MS / 1000;
+        let edge = self.rate / 1000 * EDGE_MS;
         let left = self.length.map_or(edge, |length| length.saturating_sub(self.played + 1));
         let value = edge::shape(sum, self.played.min(left), edge);
         self.played = self.played.saturating_add(1);

@@ -50,7 +50,7 @@ impl Fixed {
             }
             match self.next.and_then(|next| self.waiting.remove(&next)) {
                 Some(payload) => {
-                    self.decoder.decode(&payload, &mut self.line).unwrap();
+                    self.decoder.decode(&payload, &mut self.line).expect("as encoded");
                     self.dry = 0;
                 }
                 None => {

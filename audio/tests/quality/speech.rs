@@ -72,7 +72,8 @@ pub(crate) fn speech(rate: u32, seconds: usize, seed: u64) -> Vec<i16> {
     while sound.len() < total {
         match chance.draw(10) {
             0 | 1 => {
-                sound.resize(sound.len() + rate as usize * (100 + chance.draw(400) as usize) / 1000, 0.0)
+                let pause = rate as usize * (100 + chance.draw(400) as usize) / 1000;
+                sound.resize(sound.len() + pause, 0.0);
             }
             2 | 3 => fricative(&mut sound, per_second, &mut chance),
             _ => syllable(&mut sound, per_second, &mut phase, &mut chance),

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use telex_audio::mix::{Limiter, Speakers, fade};
+use telex_audio::voice::Voice;
 
 use super::LegKey;
 use super::leg::Leg;
@@ -21,6 +22,10 @@ use crate::time::Instant;
 
 /// A gain of one.
 const WHOLE: u32 = 1 << 16;
+/// Below this level, in -dBov, sound that is no voice is the room behind an open microphone.
+const HUSHED: u8 = 50;
+/// Where sound that is no voice ranks: below all voices.
+const UNSPOKEN: u8 = 100;
 
 /// A mix of many.
 #[derive(Debug)]
@@ -35,10 +40,11 @@ pub(super) struct Conference {
 }
 
 /// Where a member sits; it keeps its seat.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Seat {
     leg: LegKey,
+    voice: Voice,
     /// It was mixed in the last frame.
     mixed: bool,
     /// It is part of the sum of this frame.
@@ -106,6 +112,16 @@ impl Shared {
     }
 }
 
+impl Seat {
+    /// How loud its member is, in -dBov; `None` when it is silent. Sound that is no voice is heard as well, but only in
+    /// places that no voice wants.
+    fn level(&mut self, frame: &[i16]) -> Option<u8> {
+        let talks = self.voice.feed(frame);
+        let level = self.voice.level_dbov();
+        if talks { Some(level) } else { (level < HUSHED).then_some(UNSPOKEN + level / 2) }
+    }
+}
+
 impl Conference {
     /// At `rate` samples per second, with nobody in it.
     pub(super) fn new(rate: u32) -> Self {
@@ -127,7 +143,7 @@ impl Conference {
             if self.seats.iter().flatten().any(|seat| seat.leg == leg) {
                 continue;
             }
-            let seat = Some(Seat { leg, mixed: false, adds: false });
+            let seat = Some(Seat { leg, voice: Voice::new(self.rate), mixed: false, adds: false });
             match self.seats.iter_mut().find(|seat| seat.is_none()) {
                 Some(free) => *free = seat,
                 None => self.seats.push(seat),
@@ -168,9 +184,10 @@ impl Conference {
     /// Chooses who is heard, and sums them up.
     fn sum(&mut self, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch) {
         scratch.levels.clear();
-        scratch.levels.extend(self.seats.iter().map(|seat| {
-            let intake = legs.get(seat.as_ref()?.leg)?.intake.as_ref()?;
-            if intake.heard { level(&intake.frame) } else { None }
+        scratch.levels.extend(self.seats.iter_mut().map(|seat| {
+            let seat = seat.as_mut()?;
+            let intake = legs.get(seat.leg)?.intake.as_ref().filter(|intake| intake.heard)?;
+            seat.level(&intake.frame)
         }));
         let chosen = self.speakers.choose(&scratch.levels);
         scratch.mix.start(samples(self.rate));
@@ -200,9 +217,9 @@ impl Conference {
         scratch: &mut Scratch,
         out: &mut MediaOut,
     ) {
-        let Some(&Some(seat)) = self.seats.get(at) else { return };
-        let Some(leg) = legs.get_mut(seat.leg) else { return };
-        let alike = !seat.adds && leg.hears_only_others();
+        let Some(&Some(Seat { leg, adds, .. })) = self.seats.get(at) else { return };
+        let Some(leg) = legs.get_mut(leg) else { return };
+        let alike = !adds && leg.hears_only_others();
         if alike && self.share(leg) {
             return;
         }
@@ -214,7 +231,7 @@ impl Conference {
         }
         let mut heard = std::mem::take(&mut scratch.heard);
         heard.clear();
-        let own = leg.intake.as_ref().filter(|_| seat.adds).map_or(&[][..], |intake| &intake.frame);
+        let own = leg.intake.as_ref().filter(|_| adds).map_or(&[][..], |intake| &intake.frame);
         let limiter = leg.limiter.get_or_insert_with(|| Limiter::new(self.rate));
         scratch.mix.without(own, limiter, &mut heard);
         leg.speak(now, Some(&heard), scratch, &mut out.packets);
@@ -304,35 +321,4 @@ impl Conference {
 /// Samples of a frame.
 fn samples(rate: u32) -> usize {
     (u64::from(rate) * FRAME_MS / 1000) as usize
-}
-
-/// Below this level, in -dBov, nobody talks: it is the room behind an open microphone.
-const QUIET: u8 = 50;
-
-/// The level of a frame in -dBov (RFC 6464 §3); `None` when nobody talks in it.
-fn level(frame: &[i16]) -> Option<u8> {
-    let energy: u64 = frame.iter().map(|&x| u64::from(x.unsigned_abs()).pow(2)).sum();
-    let mean = (energy / frame.len().max(1) as u64).max(1);
-    // The logarithm to the base of 2 with 8 fractional bits, straight between powers of two.
-    let whole = mean.ilog2();
-    let log = u64::from(whole) << 8 | ((mean << 8) >> whole) & 0xff;
-    // 10 log10(2) is 3.0103, in 1/65536 per 1/256.
-    let level = (30_u64 << 8).saturating_sub(log) * 771 >> 16;
-    u8::try_from(level).ok().filter(|&level| level < QUIET)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_are_those_of_the_standard() {
-        // A square wave of full scale is 0 dBov, half of it 6 dB below.
-        assert_eq!(level(&[i16::MIN; 160]), Some(0));
-        assert_eq!(level(&[16_384; 160]), Some(6));
-        assert_eq!(level(&[328; 160]), Some(40));
-        assert_eq!(level(&[80; 160]), None);
-        assert_eq!(level(&[0; 160]), None);
-        assert_eq!(level(&[]), None);
-    }
 }

@@ -81,7 +81,8 @@ impl Control {
 
     /// Reads what the party says. False when it is no RTCP.
     pub(super) fn hear(&mut self, now: Instant, bytes: &[u8], ssrc: u32) -> bool {
-        let Ok(compound) = Compound::parse(bytes) else { return false };
+        // Whether it was agreed or not, some send a goodbye without the report that belongs before it.
+        let Ok(compound) = Compound::parse_reduced(bytes) else { return false };
         for packet in compound.packets() {
             match packet {
                 ControlPacket::SenderReport { info, blocks, .. } => {

@@ -22,6 +22,11 @@ impl Converter {
         self.from
     }
 
+    /// How many samples, of those it gives, it lags behind.
+    pub(super) fn delay(&self) -> usize {
+        self.resampler.as_ref().map_or(0, Resampler::delay)
+    }
+
     /// Appends the same sound at the other rate. A frame of 20 ms gives a frame of 20 ms.
     pub(super) fn convert(&mut self, pcm: &[i16], out: &mut Vec<i16>) {
         match &mut self.resampler {

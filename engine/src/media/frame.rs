@@ -38,7 +38,7 @@ impl Room {
         }
         let mut ended = false;
         self.each(legs, |leg| {
-            leg.dial(&mut out.reports);
+            leg.conclude(&mut out.reports);
             ended |= std::mem::take(&mut leg.ended);
         });
         ended

@@ -9,6 +9,7 @@ use super::dialer::{Sound, Way};
 use super::keypad::Key;
 use super::leg::Leg;
 use super::out::PacketArena;
+use super::player::Player;
 use crate::mediactl::{DigitHeard, DigitWay, MediaReport};
 use crate::slots::Slots;
 use crate::time::Instant;
@@ -49,8 +50,12 @@ impl Leg {
         }
     }
 
-    /// Keys that wait are dealt with once a frame. Tells when there are none any more.
-    pub(super) fn dial(&mut self, reports: &mut Vec<MediaReport>) {
+    /// Does what is to be done after a frame: keys that wait, and telling what has come to its end.
+    pub(super) fn conclude(&mut self, reports: &mut Vec<MediaReport>) {
+        if let Some(number) = self.player.as_mut().and_then(Player::has_ended) {
+            reports.push(MediaReport::Played { leg: self.id, rev: self.rev, number });
+            self.ended = true;
+        }
         if self.dialer.is_some() {
             self.take_presses(reports);
             if !self.is_dialing() {
@@ -91,9 +96,10 @@ impl Leg {
         }
     }
 
-    /// The other party presses a key.
+    /// The other party presses a key. Nothing of it comes through while something is played in its place.
     fn press(&mut self, key: Key) {
-        if self.way().is_none() || self.target().is_none() {
+        let drowned = self.has_to_play() && self.spec.playing.as_ref().is_some_and(|play| !play.over);
+        if (drowned && matches!(key, Key::Down { .. })) || self.way().is_none() || self.target().is_none() {
             return;
         }
         match key {

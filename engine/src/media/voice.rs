@@ -152,7 +152,7 @@ impl Leg {
     }
 
     /// Whether something is to be played that has not ended.
-    fn has_to_play(&self) -> bool {
+    pub(super) fn has_to_play(&self) -> bool {
         let is_new = |play: &Play| self.player.as_ref().is_none_or(|p| p.is_playing() || !p.plays(play));
         self.spec.playing.as_ref().is_some_and(is_new)
     }
@@ -166,7 +166,7 @@ impl Leg {
             let samples = u64::from(outlet.rate()) * FRAME_MS / 1000 * frames;
             self.egress.skip(outlet.units_of(samples));
             if let Some(player) = &mut self.player {
-                player.skip(samples);
+                player.skip(frames);
             }
         }
     }
@@ -207,7 +207,6 @@ impl Leg {
         if let Some(dialer) = self.dialer.as_mut().filter(|_| tones) {
             dialer.sound(outlet.rate(), pcm);
         }
-        self.ended |= self.player.as_ref().is_some_and(Player::has_just_ended);
         let (payload, port) = (*outlet.payload(), self.spec.port.0);
         outlet.say(pcm, &mut scratch.payload, |due| {
             send(now, &mut self.egress, &payload, due, |header, bytes| {

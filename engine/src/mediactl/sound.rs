@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use telex_audio::tone::Cadence;
+
 /// A piece of sound, shared by all who hear it.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -30,6 +32,8 @@ pub enum Playing {
         /// Peak amplitude as a 16-bit sample.
         level: i16,
     },
+    /// What a country tells callers with, once or for ever as it says itself.
+    Tones(Cadence),
     /// Clips one after the other, without a gap between them.
     Clips {
         /// In this order.

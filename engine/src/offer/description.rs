@@ -57,6 +57,8 @@ pub struct Audio {
     pub rtcp: Option<SocketAddr>,
     /// Whether the writer can do with one port for both (RFC 5761).
     pub rtcp_mux: bool,
+    /// Whether the writer takes RTCP that begins with no report (RFC 5506).
+    pub rtcp_rsize: bool,
     /// Direction as the writer sees it, the old form of hold included.
     pub direction: Direction,
     /// Payload types in order of preference. Numbers of unknown meaning are left out.
@@ -98,6 +100,10 @@ impl Ptime {
 pub struct Layout {
     pub(super) slots: SmallVec<[Slot; 1]>,
     pub(super) audio: Option<usize>,
+    /// The writer does with one port for RTP and RTCP (RFC 5761), and so do we for it.
+    pub(super) rtcp_mux: bool,
+    /// The writer does with reports that are not whole (RFC 5506), and so do we.
+    pub(super) rtcp_rsize: bool,
     pub(super) timing: Timing,
 }
 
@@ -114,7 +120,13 @@ pub(super) struct Slot {
 impl Default for Layout {
     /// One audio stream over RTP: what the exchange offers first.
     fn default() -> Self {
-        let mut layout = Self { slots: SmallVec::new(), audio: None, timing: Timing::ALWAYS };
+        let mut layout = Self {
+            slots: SmallVec::new(),
+            audio: None,
+            rtcp_mux: false,
+            rtcp_rsize: false,
+            timing: Timing::ALWAYS,
+        };
         layout.open_audio();
         layout
     }
@@ -188,12 +200,15 @@ fn describe(session: &Session<'_>, usable: Option<Usable<'_, '_>>) -> Result<Des
         proto: SmolStr::new(line.proto),
         format: SmolStr::new(line.formats().next().unwrap_or("0")),
     };
+    let place = usable.as_ref().map(|usable| usable.place);
+    let audio = usable.map(|usable| read_audio(&usable, session.session())).transpose()?;
     let layout = Layout {
         slots: session.media().map(|media| slot(media.line)).collect(),
-        audio: usable.as_ref().map(|usable| usable.place),
+        audio: place,
+        rtcp_mux: audio.as_ref().is_some_and(|audio| audio.rtcp_mux),
+        rtcp_rsize: audio.as_ref().is_some_and(|audio| audio.rtcp_rsize),
         timing: session.timing(),
     };
-    let audio = usable.map(|usable| read_audio(&usable, session.session())).transpose()?;
     Ok(Description { layout, audio })
 }
 
@@ -227,13 +242,15 @@ fn read_audio(usable: &Usable<'_, '_>, session: Section<'_, '_>) -> Result<Audio
     let connection = connection.ok_or(OfferError::NoConnection)?;
     let ip = connection.address.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let mut codecs = Codecs::of(media.line);
-    let (mut direction, mut rtcp, mut rtcp_mux, mut ptime) = (None, None, false, Ptime::default());
+    let (mut direction, mut rtcp, mut ptime) = (None, None, Ptime::default());
+    let (mut rtcp_mux, mut rtcp_rsize) = (false, false);
     for attribute in media.section.attributes() {
         match attribute.name {
             "rtpmap" => codecs.map(attribute.value),
             "fmtp" => codecs.parameters(attribute.value),
             "rtcp" => rtcp = Rtcp::parse(attribute.value),
             "rtcp-mux" => rtcp_mux = true,
+            "rtcp-rsize" => rtcp_rsize = true,
             "ptime" => ptime.wanted = milliseconds(attribute.value),
             "maxptime" => ptime.longest = milliseconds(attribute.value),
             name => direction = direction.or(Direction::from_name(name)),
@@ -253,6 +270,7 @@ fn read_audio(usable: &Usable<'_, '_>, session: Section<'_, '_>) -> Result<Audio
         address: SocketAddr::new(ip, media.line.port),
         rtcp,
         rtcp_mux,
+        rtcp_rsize,
         direction: direction.and(allowed),
         codecs: codecs.known(),
         ptime,

@@ -64,7 +64,8 @@ impl Stream {
         let theirs = speech.and_then(|codec| heard.codecs.iter().find(|other| other.number == codec.number));
         Self {
             remote: heard.remote(),
-            remote_rtcp: heard.rtcp,
+            // One port for both is agreed where the party named it, since we always do with it.
+            remote_rtcp: if heard.rtcp_mux { heard.remote() } else { heard.rtcp },
             send: said.direction.sends() && heard.direction.receives(),
             receive: said.direction.receives() && heard.direction.sends(),
             audio: theirs.map(Codec::payload),
@@ -501,5 +502,27 @@ mod tests {
         let map = caller.relay_to(&caller.clone());
         let pairs: Vec<_> = map.iter().filter_map(|a| Some((a.payload.number, a.forward?))).collect();
         assert_eq!(pairs, [(8, 8), (101, 98), (98, 98)]);
+    }
+
+    #[test]
+    fn one_port_for_rtp_and_rtcp_is_agreed_when_the_party_offers_it() {
+        let offer = [PARTY, b"a=rtcp-mux\r\na=rtcp-rsize\r\na=rtcp:6001\r\n"].concat();
+        let mut negotiation = Negotiation::new(LOCAL);
+        negotiation.received_offer(&offer).unwrap();
+        let answer = negotiation.answer(said(Direction::SendRecv)).unwrap();
+        assert!(answer.ends_with(b"a=rtcp-mux\r\na=rtcp-rsize\r\na=sendrecv\r\n"));
+        let stream = negotiation.stream().unwrap();
+        assert_eq!(stream.remote_rtcp, stream.remote);
+        // Our next offer says so again; a party that has changed its mind gets its own port.
+        assert!(
+            String::from_utf8_lossy(&negotiation.offer(said(Direction::SendOnly)).unwrap())
+                .contains("rtcp-mux")
+        );
+        negotiation.received_answer(PARTY).unwrap();
+        assert_eq!(negotiation.stream().unwrap().remote_rtcp, None);
+        let mut plain = Negotiation::new(LOCAL);
+        assert!(
+            !String::from_utf8_lossy(&plain.offer(said(Direction::SendRecv)).unwrap()).contains("rtcp-mux")
+        );
     }
 }

@@ -88,6 +88,12 @@ pub(super) fn write(
         if let Some(longest) = ptime.longest {
             out = out.attribute("maxptime", longest);
         }
+        if layout.rtcp_mux {
+            out = out.property("rtcp-mux");
+        }
+        if layout.rtcp_rsize {
+            out = out.property("rtcp-rsize");
+        }
         out = out.property(direction.as_str());
     }
     out.finish()

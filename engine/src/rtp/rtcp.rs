@@ -142,17 +142,24 @@ impl<'a> Compound<'a> {
     /// Checks one datagram.
     ///
     /// # Errors
-    /// When it is not a compound as RFC 3550 §6.1 has it. Reduced-size RTCP (RFC 5506) is refused: it is never agreed.
+    /// When it is not a compound as RFC 3550 §6.1 has it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RtcpError> {
+        let compound = Self::parse_reduced(bytes)?;
+        let begins = |kind| matches!(kind, SENDER_REPORT | RECEIVER_REPORT);
+        if bytes.get(1).is_some_and(|&kind| begins(kind)) { Ok(compound) } else { Err(RtcpError::NoReport) }
+    }
+
+    /// Checks one datagram that need not begin with a report (RFC 5506).
+    ///
+    /// # Errors
+    /// When it is no RTCP.
+    pub fn parse_reduced(bytes: &'a [u8]) -> Result<Self, RtcpError> {
         let mut rest = bytes;
         let mut first = true;
         loop {
             let (packet, after) = split(rest)?;
             if packet.head >> 6 != 2 {
                 return Err(RtcpError::Version);
-            }
-            if first && !matches!(packet.kind, SENDER_REPORT | RECEIVER_REPORT) {
-                return Err(RtcpError::NoReport);
             }
             if packet.head & 0x20 != 0 {
                 // Only the last packet of a compound may be padded.
@@ -348,7 +355,10 @@ mod tests {
         assert_eq!(error(&[]), RtcpError::Truncated);
         assert_eq!(error(&[0x80, 201, 0, 1]), RtcpError::Truncated);
         assert_eq!(error(&[0x40, 201, 0, 1, 0, 0, 0, 1]), RtcpError::Version);
-        assert_eq!(error(&[0x81, 203, 0, 1, 0, 0, 0, 1]), RtcpError::NoReport);
+        let goodbye = [0x81, 203, 0, 1, 0, 0, 0, 1];
+        assert_eq!(error(&goodbye), RtcpError::NoReport);
+        let reduced = Compound::parse_reduced(&goodbye).unwrap();
+        assert!(matches!(reduced.packets().next(), Some(ControlPacket::Goodbye { .. })));
         // A count of blocks that are not there.
         assert_eq!(error(&[0x81, 201, 0, 1, 0, 0, 0, 1]), RtcpError::Truncated);
         // A padded first packet.

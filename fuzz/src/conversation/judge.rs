@@ -122,7 +122,8 @@ impl Judge {
             MediaReport::Digit { .. }
             | MediaReport::Pressed { .. }
             | MediaReport::Played { .. }
-            | MediaReport::Recorded { .. } => tally::count(|| "report of something done".to_owned()),
+            | MediaReport::Recorded { .. }
+            | MediaReport::Carried { .. } => tally::count(|| "report of something done".to_owned()),
             MediaReport::Latched { .. } => tally::count(|| "report Latched".to_owned()),
             MediaReport::Silent { .. } => tally::count(|| "report Silent".to_owned()),
         }

@@ -104,7 +104,7 @@ pub(super) fn config(how: u8) -> Config {
     ] {
         let contact =
             FixedContact { uri: uri.into(), address: address.map(|a| a.parse().expect("an address")) };
-        config.phones.insert(name.into(), Known { credentials: None, contact: Some(contact) });
+        config.phones.insert(name.into(), Known { contact: Some(contact), ..Known::default() });
     }
     if how & 4 != 0 {
         config.media_timeout = None;

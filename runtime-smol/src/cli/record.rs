@@ -24,12 +24,15 @@ pub(super) enum Record {
 ///
 /// The file holds the state of the exchange before the call and everything that it was told until the call had ended,
 /// other calls included: they share its tables and its randomness. Passwords and what is computed from them are
-/// replaced by stand-ins; numbers, addresses, tags, Call-IDs and the texts of messages are not. After a cut the exchange
-/// draws new randomness, so that the file tells nothing about what comes: phones are challenged once more.
+/// replaced by stand-ins; numbers, addresses, tags, Call-IDs and the texts of messages are not, nor are keys that were
+/// pressed in SIP messages or for the exchange itself. After a cut the exchange draws new randomness, so that the file
+/// tells nothing about what comes: phones are challenged once more.
 ///
 /// With `media = "headers"` in [record], as by default, the file also has what the call's media ports received and sent,
-/// without sound and without keys pressed; with --all that of all calls. With `media = "all"` it has the VOICES OF
-/// PEOPLE and the keys they pressed, PINs among them: ask whether that is allowed before you keep it or hand it on.
+/// without what the packets carry: no sound, no keys. With --all it has that of all calls. Where the exchange decodes
+/// sound itself (conference, transcoding) some tenths of a second may stand in the state at the beginning. With
+/// `media = "all"` it has the VOICES OF PEOPLE and the keys they pressed, PINs among them: ask whether that is allowed
+/// before you keep it or hand it on.
 ///
 /// Exit status: 0 written; 1 not.
 #[derive(Debug, Args)]

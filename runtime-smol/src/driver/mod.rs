@@ -131,8 +131,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
     announce(&settings, &listeners, options.clock);
-    let tape = Tape::new(settings.record.memory, random()?);
     let exchange = Exchange::new(Parts {
+        tape: Tape::new(settings.record.memory, random()?),
         machine,
         settings,
         options,
@@ -147,7 +147,6 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,
         shards,
-        tape,
     });
     executor.spawn(forward_signals(signals, inbox.clone())).detach();
     let operators = Rc::clone(&executor);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::codec::g711;
+use crate::conceal::Concealment;
 use crate::tone::sine::{Sine, peak};
 use proptest::prelude::*;
 
@@ -189,6 +190,27 @@ fn a_digit_with_a_lost_packet_is_one_press() {
         silence(8000, 100, &mut pcm);
         pcm[lost * 160..lost * 160 + 160].fill(0);
         assert_eq!(keys(&listen(8000, &pcm)), "#", "{offset} {lost}");
+    }
+}
+
+/// The same when the gap is filled in from what was before.
+#[test]
+fn a_digit_with_a_concealed_packet_is_one_press() {
+    for (digit, lost) in Digit::all().flat_map(|digit| (0..10).map(move |lost| (digit, lost))) {
+        let mut pcm = vec![0; 500];
+        Signal { digit, milliseconds: 100, ..Signal::new('0') }.add_to(8000, &mut pcm);
+        silence(8000, 100, &mut pcm);
+        let (mut concealment, mut heard) = (Concealment::new(8000), Vec::new());
+        for (n, frame) in pcm.chunks(160).enumerate() {
+            if n == lost {
+                concealment.conceal(frame.len(), &mut heard);
+            } else {
+                let from = heard.len();
+                heard.extend_from_slice(frame);
+                concealment.received(&mut heard[from..]);
+            }
+        }
+        assert_eq!(keys(&listen(8000, &heard)), digit.to_string(), "packet {lost}");
     }
 }
 

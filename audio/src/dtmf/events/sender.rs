@@ -109,14 +109,14 @@ impl EventSender {
         let passed = timestamp.wrapping_sub(sending.start).saturating_add(interval).max(sending.told);
         let over = sending.key.length.is_some_and(|length| passed >= length);
         sending.told = passed.min(sending.key.length.unwrap_or(passed));
-        if sending.told - sending.segment.wrapping_sub(sending.start) > SEGMENT {
+        if sending.told.saturating_sub(sending.segment.wrapping_sub(sending.start)) > SEGMENT {
             out.push(sending.packet(SEGMENT as u16, false));
             sending.segment = sending.segment.wrapping_add(SEGMENT);
         }
-        let in_segment = sending.told - sending.segment.wrapping_sub(sending.start);
+        let in_segment = sending.told.saturating_sub(sending.segment.wrapping_sub(sending.start));
         out.push(sending.packet(in_segment.min(SEGMENT) as u16, over));
         if over {
-            sending.ends += 1;
+            sending.ends = sending.ends.saturating_add(1);
             if sending.ends >= ENDS {
                 let end = sending.start.wrapping_add(sending.told);
                 self.pause_until = Some(end.wrapping_add(self.units(u32::from(self.convention.off))));

@@ -234,8 +234,11 @@ fn events_that_are_no_keys_are_ignored_and_a_restart_lets_go() {
     assert_eq!(out.len(), 2);
 }
 
-/// Keys with pauses, and what the network does to each packet: lost, sent twice, and how many milliseconds late.
-fn weather() -> impl Strategy<Value = (u32, Vec<(u8, u32)>, Vec<(bool, bool, u64)>)> {
+/// Lost, sent twice, and how many milliseconds late.
+type Fate = (bool, bool, u64);
+
+/// Keys with pauses, and what the network does to each packet.
+fn weather() -> impl Strategy<Value = (u32, Vec<(u8, u32)>, Vec<Fate>)> {
     let clock = prop_oneof![Just(8000), Just(16_000), Just(48_000)];
     let keys = prop::collection::vec((0..4_u8, 40..2500_u32), 1..12);
     let fate = (prop::bool::weighted(0.3), prop::bool::weighted(0.1), 0..70_u64);

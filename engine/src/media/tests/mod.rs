@@ -3,7 +3,9 @@
 mod abuse;
 mod calls;
 mod conference;
+mod digits;
 mod generated;
+mod played;
 mod reports;
 mod transcode;
 

@@ -1,0 +1,46 @@
+//! Packets of any numbers and times into a playout: it gives as many samples as it is asked for, and its counts add up.
+
+use std::time::Duration;
+
+use telex_audio::codec::Encoding;
+use telex_audio::playout::{Content, Packet, Playout, Settings};
+
+pub(crate) fn check(octets: &[u8]) {
+    let [rate, rest @ ..] = octets else { return };
+    let encodings: Vec<Encoding> = Encoding::all().collect();
+    let rate = [8000, 16_000, 48_000][usize::from(rate % 3)];
+    let mut playout = Playout::new(rate, Settings::default());
+    let mut now = Duration::ZERO;
+    let (mut sequence, mut timestamp) = (0_u16, 0_u32);
+    let mut pcm = Vec::new();
+    for step in rest.chunks(6) {
+        let [kind, time, number, stamp, length, fill] = *step else { return };
+        now += Duration::from_micros(u64::from(time) * [10, 1000, 20_000, 1_000_000][usize::from(kind >> 6)]);
+        match kind % 8 {
+            0 => playout.restart(),
+            1 => playout.set_rate([8000, 16_000, 48_000][usize::from(number % 3)]),
+            2 | 3 => {
+                pcm.clear();
+                let samples = 80 * (1 + usize::from(number % 12));
+                let pulled = playout.pull(now, samples, &mut pcm);
+                assert_eq!(pcm.len(), samples);
+                let told = pulled.sound + pulled.concealed + pulled.noise + pulled.silence;
+                assert_eq!(told, samples, "{pulled:?}");
+            }
+            _ => {
+                sequence = sequence.wrapping_add(if number < 250 { u16::from(number % 4) } else { 9999 });
+                timestamp = timestamp.wrapping_add(if stamp < 250 { 160 } else { u32::from(stamp) << 24 });
+                let encoding = encodings[usize::from(kind >> 3) % encodings.len()];
+                let content = match fill {
+                    255 => Content::Noise { clock: 8000 },
+                    _ => Content::Sound(encoding),
+                };
+                let payload = vec![fill; usize::from(length) * 6];
+                let marker = stamp % 2 == 1;
+                let _ =
+                    playout.insert(now, Packet { sequence, timestamp, marker, content, payload: &payload });
+            }
+        }
+    }
+    let _ = playout.stats();
+}
