@@ -87,7 +87,8 @@ impl Shared {
 
     fn encode(&mut self, heard: &[i16], scratch: &mut Scratch) {
         let Self { outlet, due, octets, .. } = self;
-        (due.clear(), octets.clear());
+        due.clear();
+        octets.clear();
         scratch.pcm.clear();
         outlet.convert(heard, &mut scratch.pcm);
         outlet.say(&scratch.pcm, &mut scratch.payload, |told| match told {

@@ -25,6 +25,7 @@ mod outlet;
 mod player;
 mod quality;
 mod reception;
+mod recorder;
 mod ring;
 mod room;
 mod shard;

@@ -34,6 +34,14 @@ impl Singer {
         Self { voice: Voice::new(ssrc), payload, encoder, hertz, peak, at: 0 }
     }
 
+    /// Goes on in another codec.
+    pub(super) fn change(&mut self, payload: Payload) {
+        let before = self.encoder.rate();
+        self.encoder = Encoder::new(payload.encoding.unwrap(), Settings::default());
+        self.at = self.at * u64::from(self.encoder.rate()) / u64::from(before);
+        self.payload = payload;
+    }
+
     /// The next 20 ms.
     pub(super) fn next(&mut self) -> Vec<u8> {
         self.next_at(self.peak as i16)
