@@ -5,8 +5,9 @@
 //! choices and takes the best. Silence is described in two octets (SID) and then left out; the decoder fills it with
 //! noise.
 //!
-//! This is written from the Recommendation, in integers. Any decoder and encoder of G.729 or its Annex A understands
-//! it and is understood; it is not bit-exact: filters saturate where the reference scales and tries again, the postfilter is that of Annex A, and noise is our own.
+//! This is written from the Recommendation, in integers. Any decoder and encoder of G.729 or its Annex A understands it
+//! and is understood; it is not bit-exact: filters saturate where the reference scales and tries again, the postfilter
+//! is that of Annex A, and noise is our own.
 
 mod decoder;
 mod encoder;

@@ -81,7 +81,8 @@ impl Postfilter {
         if like <= 0 || i128::from(like).pow(2) * 2 < i128::from(own) * i128::from(other) {
             return std::array::from_fn(|n| now[n]);
         }
-        // Half of the optimal gain, but at most half; 15 bits behind the point. `other` is not zero where `like` is not.
+        // Half of the optimal gain, but at most half; 15 bits behind the point. `other` is not zero where `like` is
+        // not.
         let half = ((like.min(other) << 14) / other).min(1 << 14);
         let share = (half << 15) / ((1 << 15) + half);
         std::array::from_fn(|n| {
