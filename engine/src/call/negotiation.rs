@@ -236,7 +236,8 @@ impl Call {
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
             let accept = self.parties[party].relay_to(&self.parties[other]);
             let report = self.parties[other].digits == DigitsBy::Info;
-            let tones = report || self.parties[other].takes_events();
+            // Tones are taken out of the sound where events go in their place, so it is coded anew.
+            let tones = report || cx.config.transcode && self.parties[other].takes_events();
             self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence, report, tones });
         }
     }
