@@ -162,6 +162,8 @@ fn events_become_tones_for_one_who_knows_no_events() {
     assert_eq!(told(&w, 1).len(), 4);
     assert!(told(&w, 1).iter().all(|d| d.1 == 160 && d.2 == DigitHeard::Event));
     assert_continuous(&w, B);
+    let stats = w.shard.leg_stats(LegId(1)).unwrap();
+    assert!(stats.concealed_ms < 100, "numbers of events are not missing: {stats:?}");
 }
 
 /// Alice dials tones in her sound; Bob wants events.
