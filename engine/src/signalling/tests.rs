@@ -41,6 +41,14 @@ fn device(uri: &str, address: &str) -> Phone {
     Phone { contact: Some(contact), ..Phone::default() }
 }
 
+fn listeners() -> Vec<Listener> {
+    let local: SocketAddr = US.parse().unwrap();
+    vec![
+        Listener { id: ListenerId(0), transport: Transport::Udp, local },
+        Listener { id: ListenerId(1), transport: Transport::Tcp, local },
+    ]
+}
+
 impl World {
     fn new() -> Self {
         let mut config = Config::default();
@@ -50,13 +58,9 @@ impl World {
     }
 
     fn with(config: Config) -> Self {
-        let local: SocketAddr = US.parse().unwrap();
         let boot = Boot {
             wall: WallTime::from_unix_millis(1_700_000_000_000),
-            listeners: vec![
-                Listener { id: ListenerId(0), transport: Transport::Udp, local },
-                Listener { id: ListenerId(1), transport: Transport::Tcp, local },
-            ],
+            listeners: listeners(),
             shards: 1,
             ..Boot::default()
         };
