@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn opinions_are_those_of_the_recommendation() {
-        // G.107 table B.1 has 4.34, 4.03, 3.60, 3.10, 2.58 for R 90, 80, 70, 60, 50; the ends; and the default connection, whose opinion is 4.41.
+        // G.107 table B.1 has 4.34, 4.03, 3.60, 3.10, 2.58 for R 90, 80, 70, 60, 50; the ends; and the default
+        // connection, whose opinion is 4.41.
         let of = |tenths: u32| fine_opinion(tenths * 100);
         assert_eq!([900, 800, 700, 600, 500].map(of), [4339, 4024, 3597, 3100, 2575]);
         assert_eq!([0, 10, 1000, 2000].map(of), [1000, 1000, 4500, 4500]);

@@ -1,8 +1,8 @@
 //! Whether somebody speaks.
 //!
-//! A frame is voice when it is louder than the noise of its line by a margin. That noise is the softest frame of the last
-//! two seconds: speech has a dip in any two seconds, noise has none. So a fan, a hum or a held tone is taken for noise
-//! after that time, and a line that becomes noisy is learnt.
+//! A frame is voice when it is louder than the noise of its line by a margin. That noise is the softest frame of the
+//! last two seconds: speech has a dip in any two seconds, noise has none. So a fan, a hum or a held tone is taken for
+//! noise after that time, and a line that becomes noisy is learnt.
 
 /// Loudness is kept in sixteenths of a decibel above a mean square of one.
 const FRACTION: u32 = 4;

@@ -84,8 +84,8 @@ pub(crate) fn of_format(format: &str) -> Option<Codec> {
     format.parse().ok().filter(|number| *number < 128).map(of_payload_type)
 }
 
-/// What the E-model knows of a narrowband codec. G.711 is taken to conceal loss as its own appendix I does, as telephones
-/// do.
+/// What the E-model knows of a narrowband codec. G.711 is taken to conceal loss as its own appendix I does, as
+/// telephones do.
 pub(crate) fn impairment(codec: &Codec) -> Option<Impairment> {
     let known = match codec.name.to_ascii_uppercase().as_str() {
         "PCMU" | "PCMA" => Impairment::G711,

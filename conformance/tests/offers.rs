@@ -12,7 +12,7 @@
 use std::fs;
 use std::path::Path;
 
-use telex_engine::offer::{self, Codec, Description, Direction, Local, Negotiation, Said};
+use telex_engine::offer::{self, Codec, Direction, Local, Negotiation, Said};
 use telex_engine::sdp::Session;
 
 const CODECS: [(u8, &str, u32); 11] = [

@@ -7,6 +7,7 @@ use telex_conformance::baresip::{Baresip, Plan as Phone};
 use telex_conformance::exchange::{Exchange, Plan};
 use telex_conformance::ground::Ground;
 use telex_conformance::program::poll;
+use telex_conformance::wav::Sound;
 use telex_conformance::{peers, tone};
 use telex_engine::border::Transport::Udp;
 
@@ -138,5 +139,54 @@ fn digits_by_info_arrive_once_as_events() {
     let exchange = Plan::new(&ground).phone("alice").phone("bob").start(&ground);
     let phone = |name, hertz| Phone::new(name, exchange.server(), Udp, hertz);
     arrive(&exchange, &ground, phone("alice", ALICE).digits_by_info(), phone("bob", BOB));
+    exchange.finish();
+}
+
+/// A channel of a recording in two channels.
+fn channel(sound: &Sound, which: usize) -> Sound {
+    let samples = sound.samples.chunks_exact(2).map(|pair| pair[which]).collect();
+    Sound { samples, rate: sound.rate }
+}
+
+#[test]
+fn a_call_is_recorded_in_two_channels_but_for_a_pause() {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    let ground = Ground::new("sound-recording");
+    let mut exchange = Plan::new(&ground).phone("alice").phone("bob").start(&ground);
+    let mut bob = Phone::new("bob", exchange.server(), Udp, BOB).codecs("G722/16000/1").start(&ground);
+    let mut alice = Phone::new("alice", exchange.server(), Udp, ALICE).start(&ground);
+    call(&mut alice, &mut bob);
+    hears(&bob, ALICE);
+    let id = exchange.calls()[0]["id"].to_string();
+    let recording = |exchange: &Exchange, order: &str| {
+        let output = exchange.command(&["recording", order, &id]);
+        assert!(output.status.success(), "{order}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    recording(&exchange, "start");
+    thread::sleep(Duration::from_secs(3));
+    recording(&exchange, "pause");
+    thread::sleep(Duration::from_secs(2));
+    recording(&exchange, "resume");
+    thread::sleep(Duration::from_secs(2));
+    alice.command("hangup");
+    bob.expect("CALL_CLOSED");
+    let folder = ground.path("recordings");
+    let file = poll(Duration::from_secs(10), || std::fs::read_dir(&folder).ok()?.next()?.ok());
+    let file = file.unwrap_or_else(|| panic!("nothing in {}", folder.display())).path();
+    exchange.expect_log("recorded in");
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    assert!(name.ends_with(&format!("-call{id}.wav")), "{name}");
+    let wav = telex_audio::wav::decode(&std::fs::read(&file).expect("the recording")).expect("a WAV file");
+    assert_eq!((wav.format.channels, wav.format.rate, wav.warnings.len()), (2, 16_000, 0));
+    let sound = Sound { rate: wav.format.rate, samples: wav.samples };
+    let seconds = sound.samples.len() as f64 / 2.0 / f64::from(sound.rate);
+    assert!((4.5..7.0).contains(&seconds), "{seconds} s, without the two of the pause");
+    for (which, hertz, other) in [(0, ALICE, BOB), (1, BOB, ALICE)] {
+        let side = channel(&sound, which);
+        tone::assert_heard(&side, f64::from(hertz), -8.0..=-3.0, 2.0);
+        assert!(tone::find(&side, f64::from(other)).total < 0.2, "channel {which} has the other side");
+    }
     exchange.finish();
 }

@@ -139,6 +139,12 @@ pub const PRESSES: usize = 64;
 pub const KEY_SILENCE: Duration = Duration::from_millis(200);
 /// Keys that wait to be pressed into one leg; more are not pressed.
 pub const KEYS_WAITING: usize = 64;
+/// Rates of recordings, in samples per second.
+pub const RECORDING_RATES: [u32; 3] = [8000, 16_000, 48_000];
+/// Pieces of a recording, of 200 ms each, that may wait to be written; later ones are left out.
+pub const PIECES_UNWRITTEN: u32 = 50;
+/// Recordings of one room; more are not begun.
+pub const RECORDINGS: usize = 8;
 /// Members of a conference who are heard at a time.
 pub const SPEAKERS: usize = 10;
 /// Frames of 20 ms after which one who was heard in a conference, and is not any more, hears what all others hear.

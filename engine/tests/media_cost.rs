@@ -8,10 +8,11 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use telex_audio::codec::{Encoding, g711};
+use telex_audio::codec::{Encoder, Encoding, Settings, g711};
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
 use telex_engine::mediactl::{
-    Accepted, Kind, LegId, LegSpec, MediaCommand, Payload, Play, PortId, RoomId, RoomMode, RoomSpec, ShardId,
+    Accepted, Kind, LegId, LegSpec, MediaCommand, Payload, Play, PortId, Recorded, RecordingId,
+    RecordingSpec, RoomId, RoomMode, RoomSpec, ShardId,
 };
 use telex_engine::rng::Seed;
 use telex_engine::time::Instant;
@@ -139,6 +140,113 @@ fn nothing_is_allocated_per_packet_once_warm() {
     assert_eq!(CALLS.get() - before, 0);
 }
 
+/// Rooms whose sound is decoded, and what their parties send in the course of a second.
+struct Sounding {
+    shard: MediaShard,
+    speech: Vec<Vec<Vec<u8>>>,
+    payloads: Vec<Payload>,
+    number: u32,
+    out: MediaOut,
+}
+
+impl Sounding {
+    /// Rooms of so many members with these codecs in turn; the first `talking` of each talk.
+    fn new(rooms: u64, members: u64, codecs: &[Payload], talking: u64, spec: &RoomSpec) -> Self {
+        let mut shard = MediaShard::new(ShardId(0), Seed::from_number(1));
+        let (mut out, mut speech, mut payloads) = (MediaOut::default(), Vec::new(), Vec::new());
+        for leg in 0..rooms * members {
+            let (room, member) = (RoomId(leg / members), leg % members);
+            if member == 0 {
+                let command = MediaCommand::PutRoom { room, rev: 1, spec: spec.clone() };
+                shard.handle(Instant::ZERO, MediaInput::Command(command), &mut out);
+            }
+            let payload = codecs[member as usize % codecs.len()];
+            payloads.push(payload);
+            let spec = Box::new(LegSpec {
+                remote: Some(remote(leg)),
+                send: true,
+                receive: true,
+                audio: Some(payload),
+                accept: vec![Accepted { payload, kind: Kind::Speech, forward: None }],
+                ..LegSpec::new(room, PortId(port(leg)))
+            });
+            let put = MediaCommand::PutLeg { leg: LegId(leg), rev: 1, spec };
+            shard.handle(Instant::ZERO, MediaInput::Command(put), &mut out);
+            speech.push(talk(payload, if member < talking { 6000 } else { 4 }));
+        }
+        out.clear();
+        Self { shard, speech, payloads, number: 0, out }
+    }
+
+    /// One frame from every party, and what is due.
+    fn frame(&mut self) -> usize {
+        let now = Instant::from_millis(20 * u64::from(self.number));
+        let mut sent = 0;
+        for leg in 0..self.payloads.len() {
+            let payload = self.payloads[leg];
+            let mut packet = [0x80; 12 + 320];
+            packet[1] = payload.number;
+            packet[2..4].copy_from_slice(&(self.number as u16).to_be_bytes());
+            packet[4..8].copy_from_slice(&(self.number * payload.clock / 50).to_be_bytes());
+            packet[8..12].copy_from_slice(&(leg as u32).to_be_bytes());
+            let said = &self.speech[leg][self.number as usize % 50];
+            packet[12..12 + said.len()].copy_from_slice(said);
+            let bytes = &mut packet[..12 + said.len()];
+            let (port, remote) = (port(leg as u64), remote(leg as u64));
+            self.shard.handle(now, MediaInput::Packet { port, remote, bytes }, &mut self.out);
+        }
+        self.number += 1;
+        while let Some(at) = self.shard.deadline().filter(|&at| at < now + Duration::from_millis(20)) {
+            self.shard.handle(at, MediaInput::Tick, &mut self.out);
+            sent += self.out.packets.len();
+            self.out.clear();
+        }
+        sent
+    }
+}
+
+/// A second of something like a voice, in packets.
+fn talk(payload: Payload, peak: i32) -> Vec<Vec<u8>> {
+    let encoding = payload.encoding.expect("only what can be coded is measured");
+    let mut encoder = Encoder::new(encoding, Settings::default());
+    let samples = encoder.rate() as i32 / 50;
+    let packet = |frame: i32| {
+        let (from, mut octets) = (frame * samples, Vec::new());
+        let at = |n: i32| (n * 100 % 1777 - 888) * peak / 888;
+        let pcm: Vec<i16> = (from..from + samples).map(|n| at(n) as i16).collect();
+        encoder.encode(&pcm, &mut octets);
+        octets
+    };
+    (0..50).map(packet).collect()
+}
+
+const PCMA: Payload = Payload::of(8, Encoding::Pcma);
+const G722: Payload = Payload::of(9, Encoding::G722);
+
+#[test]
+fn nothing_is_allocated_for_decoded_sound_once_warm() {
+    let relay = RoomSpec::new(RoomMode::Relay);
+    let mix = RoomSpec::new(RoomMode::Mix);
+    for (what, mut sounding) in [
+        ("PCMU to PCMA", Sounding::new(3, 2, &[PCMU, PCMA], 2, &relay)),
+        ("PCMU to G.722", Sounding::new(3, 2, &[PCMU, G722], 2, &relay)),
+        ("conference", Sounding::new(2, 6, &[PCMU, PCMU, PCMA, G722], 3, &mix)),
+    ] {
+        let legs = sounding.payloads.len();
+        for _ in 0..1000 {
+            sounding.frame();
+        }
+        let before = CALLS.get();
+        let mut sent = 0;
+        for _ in 0..1000 {
+            sent += sounding.frame();
+        }
+        // With RTCP.
+        assert!(sent >= legs * 1000, "{what}: {sent}");
+        assert_eq!(CALLS.get() - before, 0, "{what}");
+    }
+}
+
 /// Median nanoseconds of `work` per unit. The rounds are many and short, so that most of them fit between two moments
 /// in which the machine does something else.
 #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a measurement of real time")]
@@ -185,7 +293,46 @@ fn cost() {
         out.clear();
     });
     println!("tone: {ns:6.1} ns per frame of 160 samples");
+    sounding();
     codecs();
+}
+
+/// What decoded sound costs: a packet in, a packet out, and all between them.
+fn sounding() {
+    let row = |what: &str, legs: usize, sounding: &mut Sounding| {
+        for _ in 0..100 {
+            sounding.frame();
+        }
+        let held = HELD.get();
+        let ns = measure(legs as u64, || {
+            sounding.frame();
+        });
+        assert!(HELD.get() - held < 100_000, "memory grows");
+        println!("{what}: {:7.3} us per leg and frame of 20 ms", ns / 1000.0);
+    };
+    let relay = RoomSpec::new(RoomMode::Relay);
+    for (what, codecs) in [
+        ("PCMU to PCMU, decoded", [PCMU, PCMU]),
+        ("PCMU to PCMA", [PCMU, PCMA]),
+        ("PCMU to G.722", [PCMU, G722]),
+    ] {
+        let before = HELD.get();
+        let mut calls = Sounding::new(50, 2, &codecs, 2, &relay);
+        row(what, 100, &mut calls);
+        println!("    {} octets per call", (HELD.get() - before) / 50);
+    }
+    let both = RecordingSpec { id: RecordingId(0), what: Recorded::Mixed, rate: 8000, paused: false };
+    let recorded = RoomSpec { recordings: vec![both], ..RoomSpec::new(RoomMode::Relay) };
+    row("PCMU to PCMA, recorded", 2, &mut Sounding::new(1, 2, &[PCMU, PCMA], 2, &recorded));
+    let mix = RoomSpec::new(RoomMode::Mix);
+    for members in [3, 10, 30, 100, 300] {
+        let mut room = Sounding::new(1, members, &[PCMU], 2, &mix);
+        row(&format!("conference of {members:3}, 2 talk"), members as usize, &mut room);
+    }
+    let mut room = Sounding::new(1, 100, &[PCMU], 10, &mix);
+    row("conference of 100, 10 talk", 100, &mut room);
+    let mut room = Sounding::new(1, 100, &[PCMU, PCMA, G722], 2, &mix);
+    row("conference of 100, 2 talk, 3 codecs", 100, &mut room);
 }
 
 fn codecs() {

@@ -160,7 +160,7 @@ impl Scribe {
         match open.file.finish() {
             Ok(_) => self.desk.note(Severity::Info, text),
             Err(error) => {
-                self.desk.note(Severity::Error, format!("the recording {path} may lack its end: {error}"))
+                self.desk.note(Severity::Error, format!("the recording {path} may lack its end: {error}"));
             }
         }
     }

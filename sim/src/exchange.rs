@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use smol_str::SmolStr;
+use telex_audio::codec::Encoding;
 use telex_engine::border::{Flow, Interface, Listener, ListenerId, Stats, StreamId, Transport};
 use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
@@ -202,6 +203,7 @@ pub(crate) fn config(plan: &Plan) -> Config {
         },
         // Watermarks are octets of the payload: coding it anew would wash them out.
         transcode: false,
+        codecs: vec![Encoding::Pcmu, Encoding::Pcma],
         ..Config::default()
     };
     for phone in &plan.phones {

@@ -1,6 +1,6 @@
 //! The receiving direction of a stream.
 
-use super::{Encoding, g711, g722, gsm, opus};
+use super::{Encoding, g711, g722, g729, gsm, opus};
 use crate::conceal::Concealment;
 
 /// A payload that is none of its encoding. The decoder is as it was.
@@ -24,6 +24,7 @@ enum State {
     Pcmu,
     Pcma,
     Gsm(Box<gsm::Decoder>),
+    G729(Box<g729::Decoder>),
     L16,
     G722(Box<g722::Decoder>),
     Opus(opus::Decoder),
@@ -37,6 +38,7 @@ impl Decoder {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
             Encoding::Gsm => State::Gsm(Box::default()),
+            Encoding::G729 => State::G729(Box::default()),
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::new(g722::Decoder::new(g722::Mode::Bits64))),
             Encoding::Opus => State::Opus(opus::Decoder::new(rate)),
@@ -47,7 +49,7 @@ impl Decoder {
         };
         let concealment = match state {
             State::Pcmu | State::Pcma | State::L16 | State::G722(_) => Some(Box::new(Concealment::new(rate))),
-            State::Gsm(_) | State::Opus(_) => None,
+            State::Gsm(_) | State::G729(_) | State::Opus(_) => None,
         };
         Self { rate, state, concealment }
     }
@@ -65,6 +67,7 @@ impl Decoder {
             State::Gsm(_) => {
                 whole(payload, gsm::OCTETS).then_some(payload.len() / gsm::OCTETS * gsm::SAMPLES)
             }
+            State::G729(_) => g729::samples(payload),
             State::Opus(decoder) => decoder.samples(payload),
             State::L16 => payload.len().is_multiple_of(2).then_some(payload.len() / 2),
         }
@@ -81,6 +84,7 @@ impl Decoder {
             State::Pcma => pcm.extend(payload.iter().map(|&code| g711::a_decode(code))),
             State::G722(decoder) => decoder.decode(payload, pcm),
             State::Gsm(decoder) => decoder.decode(payload, pcm)?,
+            State::G729(decoder) => decoder.decode(payload, pcm)?,
             State::Opus(decoder) => decoder.decode(payload, pcm)?,
             State::L16 => {
                 let (words, rest) = payload.as_chunks::<2>();
@@ -104,6 +108,7 @@ impl Decoder {
         }
         match &mut self.state {
             State::Gsm(decoder) => decoder.conceal(samples, pcm),
+            State::G729(decoder) => decoder.conceal(samples, pcm),
             State::Opus(decoder) => decoder.conceal(samples, pcm),
             State::G722(decoder) => decoder.stand_by(samples),
             State::Pcmu | State::Pcma | State::L16 => {}

@@ -1,6 +1,6 @@
 //! The sending direction of a stream.
 
-use super::{Encoding, g711, g722, gsm, opus};
+use super::{Encoding, g711, g722, g729, gsm, opus};
 
 /// How to encode, where an encoding leaves a choice. The default is what a telephone call wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +41,7 @@ enum State {
     Pcmu,
     Pcma,
     Gsm(Box<gsm::Encoder>),
+    G729(Box<g729::Encoder>),
     L16,
     G722(Box<g722::Encoder>),
     Opus(opus::Encoder),
@@ -53,6 +54,7 @@ impl Encoder {
             Encoding::Pcmu => State::Pcmu,
             Encoding::Pcma => State::Pcma,
             Encoding::Gsm => State::Gsm(Box::default()),
+            Encoding::G729 => State::G729(Box::new(g729::Encoder::new(settings.silence_suppressed))),
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::default()),
             Encoding::Opus => State::Opus(opus::Encoder::new(settings)),
@@ -82,6 +84,7 @@ impl Encoder {
             }
             State::L16 => payload.extend(pcm.iter().flat_map(|sample| sample.to_be_bytes())),
             State::G722(encoder) => encoder.encode(pcm, payload),
+            State::G729(encoder) => return encoder.encode(pcm, payload),
             State::Opus(encoder) => return encoder.encode(pcm, payload),
         }
         Encoded::Sound

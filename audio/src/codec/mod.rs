@@ -1,8 +1,8 @@
 //! Codecs: samples to octets and back behind one interface.
 //!
 //! An [`Encoding`] says what a payload is; its [`Properties`] are what a session description and a packetiser must
-//! know. A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that their
-//! caller lends, so that nothing is allocated once those have grown.
+//! know. A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that
+//! their caller lends, so that nothing is allocated once those have grown (but by the Opus encoder's library).
 
 pub mod cn;
 mod decoder;
@@ -10,6 +10,7 @@ mod encoder;
 mod fixed;
 pub mod g711;
 pub mod g722;
+pub mod g729;
 pub mod gsm;
 pub mod names;
 pub mod opus;
@@ -29,6 +30,8 @@ pub enum Encoding {
     Pcma,
     /// GSM full rate (RFC 3551 §4.5.8).
     Gsm,
+    /// G.729 at 8 kbit/s, with Annex A and, if asked for, Annex B (RFC 3551 §4.5.6).
+    G729,
     /// 16-bit linear samples, most significant octet first (RFC 3551 §4.5.11).
     L16 {
         /// Samples per second.
@@ -65,6 +68,7 @@ impl Encoding {
             Self::Pcmu => Properties::new("PCMU", 8000, Some(0), 1, 64_000),
             Self::Pcma => Properties::new("PCMA", 8000, Some(8), 1, 64_000),
             Self::Gsm => Properties::new("GSM", 8000, Some(3), gsm::SAMPLES as u32, 13_200),
+            Self::G729 => Properties::new("G729", 8000, Some(18), g729::SAMPLES as u32, 8000),
             Self::L16 { rate } => Properties::new("L16", rate, None, 1, rate.saturating_mul(16)),
             Self::G722 => Properties {
                 name: "G722",

@@ -9,6 +9,7 @@ pub const ALL: &[Encoding] = &[
     Encoding::G722,
     Encoding::Opus,
     Encoding::Gsm,
+    Encoding::G729,
     Encoding::L16 { rate: 8000 },
     Encoding::L16 { rate: 16_000 },
     Encoding::L16 { rate: 44_100 },

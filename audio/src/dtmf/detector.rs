@@ -14,7 +14,8 @@ const LOOKS: u8 = 5;
 const MISSES: u8 = 8;
 /// Energy of the weaker tone: -39 dBm0, 256² · 400.
 const LEAST: i64 = 256 * 256 * 400;
-/// How much stronger the low tone may be: 10 dB (Q.24 annex A: 4 to 10 dB, by country), as a ratio of energies in tenths.
+/// How much stronger the low tone may be: 10 dB (Q.24 annex A: 4 to 10 dB, by country), as a ratio of energies in
+/// tenths.
 const FORWARD_TWIST: i64 = 100;
 /// How much stronger the high tone may be: 8 dB.
 const REVERSE_TWIST: i64 = 63;
@@ -179,7 +180,8 @@ fn tone(now: &Spectrum, before: &[Vector; 8], index: usize) -> Option<i64> {
     if off.abs() > most {
         return None;
     }
-    // With x the deviation times 20 ms, the window passes 1 / (1 + 1.29 x² + 0.92 x⁴) of the energy. 14 fractional bits.
+    // With x the deviation times 20 ms, the window passes 1 / (1 + 1.29 x² + 0.92 x⁴) of the energy. 14 fractional
+    // bits.
     let square = (off * off) >> 14;
     let fourth = (square * square) >> 14;
     let gain = (1 << 14) + ((square * 21_135 + fourth * 15_073) >> 14);

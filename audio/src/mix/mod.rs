@@ -1,7 +1,7 @@
 //! Mixing: each listener hears the sum of all others.
 //!
-//! A frame is summed once in 32 bits; what a listener hears is the sum without its own part ([`Mix::without`]), and
-//! all who are silent themselves hear the same ([`Mix::all`]), so that it is encoded once for them. Nothing is scaled: one
+//! A frame is summed once in 32 bits; what a listener hears is the sum without its own part ([`Mix::without`]), and all
+//! who are silent themselves hear the same ([`Mix::all`]), so that it is encoded once for them. Nothing is scaled: one
 //! speaker alone is passed on bit-exact. A [`Limiter`] per listener, or group of those who hear the same, turns the
 //! gain down where the sum is too large for a sample.
 //!

@@ -3,8 +3,8 @@
 //! A packet's transit is its arrival less the source's time when it was sampled. The clocks are strangers, so only the
 //! difference to the fastest packet of the last seconds counts. Those differences fill a histogram that forgets; the
 //! target is where waiting longer would annoy more than the packets it saves, in the spirit of the E-model (ITU-T
-//! G.107): a percent of packets too late is as bad as [`PERCENT`] more delay. So many small delays raise the target, and
-//! so do spikes that come often, but not a rare one.
+//! G.107): a percent of packets too late is as bad as [`PERCENT`] more delay. So many small delays raise the target,
+//! and so do spikes that come often, but not a rare one.
 
 /// Width of a class of the histogram, in nanoseconds.
 const CLASS: i64 = 4_000_000;
@@ -14,7 +14,8 @@ const CLASSES: usize = 256;
 const RANGE: i64 = CLASS * CLASSES as i64;
 /// In nanoseconds of sound, after which a packet counts 1/e.
 const FORGET: i64 = 10_000_000_000;
-/// What a percent of late packets costs, as nanoseconds of delay.
+/// What a percent of late packets costs, as nanoseconds of delay. By G.107 and G.113, one percent of concealed loss in
+/// G.711 takes 3.6 points of R, as 150 ms of delay would; late packets are mostly heard all the same.
 const PERCENT: i64 = 100_000_000;
 /// Delay beyond this counts threefold, as talkers begin to interrupt each other.
 const LONG: i64 = 150_000_000;
@@ -90,7 +91,7 @@ impl Delay {
         }
         let base = *self.base.get_or_insert(transit);
         if transit.saturating_sub(base) >= RANGE {
-            // Nothing this long can be waited out. If it was a hold-up, what comes at once behind it sets the base right.
+            // Nothing this long can be waited out. If it was a hold-up, what comes behind it sets the base right.
             self.base = Some(transit);
             self.fastest = [transit; PIECES];
             return;

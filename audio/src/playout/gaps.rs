@@ -151,7 +151,7 @@ impl Playout {
         self.queue.recycle(packet);
     }
 
-    /// The same for a packet of which so many nanoseconds were concealed, which are left out, or all if hardly any is left.
+    /// The same for a packet of which so many nanoseconds were concealed: they are left out, or all if few remain.
     fn play_rest(&mut self, concealed: i64) {
         let Some(packet) = self.take() else { return };
         if let Some(Content::Noise { .. }) = packet.content {

@@ -1,8 +1,8 @@
 //! The wait: how long it is, how long it should be, and time scaling to make it so.
 //!
-//! A listener that pulls 20 ms at a time from packets of 20 ms takes a packet out when it wakes up: how long that waited
-//! can only change in steps of 20 ms, and what was decoded and not yet heard is a wait for nothing. So what counts
-//! is the shortest wait of any packet if all goes on evenly. It must not be below the target; and of what is
+//! A listener that pulls 20 ms at a time from packets of 20 ms takes a packet out when it wakes up: how long that
+//! waited can only change in steps of 20 ms, and what was decoded and not yet heard is a wait for nothing. So what
+//! counts is the shortest wait of any packet if all goes on evenly. It must not be below the target; and of what is
 //! above, as much is taken out as leaves it there.
 
 use super::clock::{length, samples};

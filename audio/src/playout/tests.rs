@@ -543,7 +543,7 @@ fn a_copy_goes_on_alike() {
                     &[50, 90],
                 )),
                 8..10 => {
-                    drop(talk.send(number, u32::from(number) * 160, Encoding::G722.into(), &[0x5a; 160]))
+                    let _ = talk.send(number, u32::from(number) * 160, Encoding::G722.into(), &[0x5a; 160]);
                 }
                 _ => drop(talk.packet(number, usize::from(number) * 160)),
             }

@@ -56,8 +56,8 @@ impl<R: Read> Reader<R> {
         &self.warnings
     }
 
-    /// Appends up to `frames` samples of each channel, those of one moment side by side: how many samples of each channel
-    /// were appended. Fewer than asked for come only at the end.
+    /// Appends up to `frames` samples of each channel, those of one moment side by side: how many samples of each
+    /// channel were appended. Fewer than asked for come only at the end.
     ///
     /// # Errors
     /// When the input cannot be read.

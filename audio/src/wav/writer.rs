@@ -202,8 +202,8 @@ impl<W: Write + Seek> Writer<W> {
     }
 }
 
-/// Fills in the lengths of a file whose [`Writer`] never came to its end, when nothing but sound follows its header. Gives
-/// the octets of sound that the header did not tell of; `None` when nothing was wrong.
+/// Fills in the lengths of a file whose [`Writer`] never came to its end, when nothing but sound follows its header.
+/// Gives the octets of sound that the header did not tell of; `None` when nothing was wrong.
 ///
 /// # Errors
 /// When it is no WAV file, or cannot be read or written.

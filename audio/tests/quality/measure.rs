@@ -1,10 +1,10 @@
 //! What a listener gets, compared with what was said.
 //!
-//! The sound is compared with the same sound through the codec alone, in pieces of 20 ms in which one of them has voice:
+//! The sound is compared with the same sound through the codec alone, in pieces of 20 ms in which either has voice:
 //!
 //! - `waves`: percent of pieces of which no place of the reference, at a delay that is possible, is the same but for
-//!   noise 20 dB below. Concealment, joints of time scaling and silence are not the same; nor, for a while, what a codec
-//!   with a memory makes of the packets after a loss. It shows that nothing else is touched.
+//!   noise 20 dB below. Concealment, joints of time scaling and silence are not the same; nor, for a while, what a
+//!   codec with a memory makes of the packets after a loss. It shows that nothing else is touched.
 //! - `level`: percent of pieces whose energy, or that of the differences between samples (the high tones), is wrong by
 //!   more than 6 dB. A hole in a word is; good concealment is not, nor a joint in time scaling. It is what is heard.
 //! - `clicks`: pieces in which the sound bends twice as sharply as anywhere in the reference near the place.

@@ -1,9 +1,9 @@
 //! A mix of many: each member hears all others who speak.
 //!
-//! A frame is summed once. Whoever speaks hears the sum without itself and has an encoder of its own. All others hear the
-//! same: those with the same payload share one encoder. One who begins to speak takes a copy of the shared encoder
-//! along, so that its ear notices nothing; some time after it has ceased its own encoder has come to the same state as the
-//! shared one, since both were given the same sound, and it shares again.
+//! A frame is summed once. Whoever speaks hears the sum without itself and has an encoder of its own. All others hear
+//! the same: those with the same payload share one encoder. One who begins to speak takes a copy of the shared encoder
+//! along, so that its ear notices nothing; some time after it has ceased its own encoder has come to the same state as
+//! the shared one, since both were given the same sound, and it shares again.
 
 use std::ops::Range;
 
@@ -87,7 +87,8 @@ impl Shared {
 
     fn encode(&mut self, heard: &[i16], scratch: &mut Scratch) {
         let Self { outlet, due, octets, .. } = self;
-        (due.clear(), octets.clear());
+        due.clear();
+        octets.clear();
         scratch.pcm.clear();
         outlet.convert(heard, &mut scratch.pcm);
         outlet.say(&scratch.pcm, &mut scratch.payload, |told| match told {

@@ -28,9 +28,14 @@ impl Room {
         let skipped = due.saturating_sub(MEDIA_CATCH_UP);
         if skipped > 0 {
             self.each(legs, |leg| leg.skip(now, skipped));
+            let running = self.recorders.iter_mut().filter(|recorder| recorder.is_running());
+            running.for_each(|recorder| recorder.skip(skipped, out));
         }
         for _ in skipped..due {
             self.pull(now, legs, scratch, out);
+            for recorder in self.recorders.iter_mut().filter(|recorder| recorder.is_running()) {
+                recorder.frame(legs, &self.legs, scratch, out);
+            }
             match self.spec.mode {
                 RoomMode::Relay | RoomMode::Echo => self.relay(now, legs, scratch, out),
                 RoomMode::Mix => self.mix(now, legs, scratch, out),

@@ -1,9 +1,9 @@
 //! Keys that a party presses, as telephone events (RFC 4733): each press once, whatever is lost, repeated or wrong.
 //!
 //! All packets of a press have the timestamp of its beginning and the duration so far. Phones err: some move the
-//! timestamp along with the duration, some forget the marker, and the network loses packets, often those at the end. So a
-//! packet belongs to the press that is known when it has its timestamp, or when it goes on where that one was; a press of
-//! which nothing more is heard is over.
+//! timestamp along with the duration, some forget the marker, and the network loses packets, often those at the end. So
+//! a packet belongs to the press that is known when it has its timestamp, or when it goes on where that one was; a
+//! press of which nothing more is heard is over.
 
 use smallvec::SmallVec;
 use telex_audio::dtmf::Digit;

@@ -108,8 +108,8 @@ impl Outlet {
         self.payload == *payload && self.ptime == ptime
     }
 
-    /// Whether it produces the same octets as another from the same samples, but for the number of the payload type, and
-    /// at the same moments.
+    /// Whether it produces the same octets as another from the same samples, but for the number of the payload type,
+    /// and at the same moments.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let kind = |o: &Self| {
             (o.payload.encoding, o.payload.settings, o.payload.clock, o.rate(), o.samples, o.pending.len())

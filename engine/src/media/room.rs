@@ -5,7 +5,10 @@ use smallvec::SmallVec;
 use super::LegKey;
 use super::conference::Conference;
 use super::leg::{Leg, Listener};
+use super::out::MediaOut;
+use super::recorder::{Recorder, concerns};
 use super::ring::{self, millis};
+use crate::limits::RECORDINGS;
 use crate::mediactl::{Revision, RoomId, RoomMode, RoomSpec};
 use crate::rng::Rng;
 use crate::slots::Slots;
@@ -28,6 +31,8 @@ pub(super) struct Room {
     pub(super) rate: u32,
     /// While it mixes.
     pub(super) conference: Option<Box<Conference>>,
+    /// What is recorded of it.
+    pub(super) recorders: Vec<Recorder>,
 }
 
 /// The rate of a room for sound of this rate: the next of the three that sound is handled at.
@@ -41,7 +46,18 @@ fn handled(rate: u32) -> u32 {
 
 impl Room {
     pub(super) fn new(id: RoomId, rev: Revision, spec: RoomSpec, rng: Rng, phase: u8) -> Self {
-        Self { id, rev, spec, legs: SmallVec::new(), rng, phase, next: 0, rate: 8000, conference: None }
+        Self {
+            id,
+            rev,
+            spec,
+            legs: SmallVec::new(),
+            rng,
+            phase,
+            next: 0,
+            rate: 8000,
+            conference: None,
+            recorders: Vec::new(),
+        }
     }
 
     /// Who hears this leg's party.
@@ -78,7 +94,8 @@ impl Room {
         let rate = self.best_rate(legs);
         self.settle_conference(rate, legs);
         self.rate = rate;
-        let mut served = false;
+        self.recorders.iter_mut().for_each(|recorder| recorder.set_source(rate));
+        let mut served = self.recorders.iter().any(Recorder::is_running);
         for at in 0..self.legs.len() {
             let Some(&key) = self.legs.get(at) else { break };
             let Some(leg) = legs.get(key) else { continue };
@@ -111,12 +128,40 @@ impl Room {
         }
     }
 
+    /// Begins and ends recordings as the specification says.
+    pub(super) fn settle_recordings(&mut self, out: &mut MediaOut) {
+        let wanted = self.spec.recordings.get(..RECORDINGS).unwrap_or(&self.spec.recordings);
+        let mut at = 0;
+        while let Some(recorder) = self.recorders.get_mut(at) {
+            match wanted.iter().find(|spec| spec.id == recorder.spec.id) {
+                Some(spec) => {
+                    recorder.spec.paused = spec.paused;
+                    at += 1;
+                }
+                None => self.recorders.remove(at).finish(self.id, out),
+            }
+        }
+        for spec in wanted {
+            if self.recorders.iter().all(|recorder| recorder.spec.id != spec.id) {
+                self.recorders.push(Recorder::new(*spec, self.rate));
+            }
+        }
+    }
+
+    /// Ends all recordings.
+    pub(super) fn finish_recordings(&mut self, out: &mut MediaOut) {
+        for recorder in self.recorders.drain(..) {
+            recorder.finish(self.id, out);
+        }
+    }
+
     /// Whether a leg is to be decoded, and whether there is decoded sound for it to hear.
     fn wants(&self, key: LegKey, leg: &Leg, legs: &Slots<LegKey, Leg>) -> (bool, bool) {
         let mixes = self.spec.mode == RoomMode::Mix;
         let listener = leg.listener.of(key).and_then(|heard_by| legs.get(heard_by));
         let passed_on = listener.is_some_and(|l| leg.is_transcoded_for(l));
-        let wanted = leg.spec.receive && (mixes || passed_on || leg.listens_for_tones());
+        let recorded = self.recorders.iter().any(|r| r.is_running() && concerns(r.spec.what, leg.id));
+        let wanted = leg.spec.receive && (mixes || passed_on || recorded || leg.listens_for_tones());
         (wanted, mixes || self.source_of(key, legs).is_some_and(|source| source.is_transcoded_for(leg)))
     }
 
@@ -169,7 +214,8 @@ impl Room {
 
     /// Whether there is something to do in each frame.
     pub(super) fn is_served(&self, legs: &Slots<LegKey, Leg>) -> bool {
-        self.legs.iter().filter_map(|&key| legs.get(key)).any(Leg::is_served)
+        let records = self.recorders.iter().any(Recorder::is_running);
+        records || self.legs.iter().filter_map(|&key| legs.get(key)).any(Leg::is_served)
     }
 
     /// Asserts that each leg decodes and produces what it should.

@@ -79,6 +79,8 @@ pub struct MediaShard {
     seed: Seed,
     rooms: Slots<RoomKey, Room>,
     room_names: BTreeMap<RoomId, RoomKey>,
+    /// Which room a recording belongs to.
+    recordings: BTreeMap<RecordingId, RoomKey>,
     legs: Slots<LegKey, Leg>,
     names: BTreeMap<LegId, LegKey>,
     /// By half the port number.
@@ -113,6 +115,7 @@ impl MediaShard {
             seed,
             rooms: Slots::new(),
             room_names: BTreeMap::new(),
+            recordings: BTreeMap::new(),
             legs: Slots::new(),
             names: BTreeMap::new(),
             ports: Vec::new(),
@@ -144,7 +147,17 @@ impl MediaShard {
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
             MediaInput::Seed(seed) => self.reseed(seed),
-            MediaInput::Written { .. } => {}
+            MediaInput::Written { recording, pieces } => self.written(recording, pieces),
+        }
+    }
+
+    /// Pieces of a recording were written.
+    fn written(&mut self, recording: RecordingId, pieces: u32) {
+        let Some(room) = self.recordings.get(&recording).and_then(|&key| self.rooms.get_mut(key)) else {
+            return;
+        };
+        if let Some(recorder) = room.recorders.iter_mut().find(|r| r.spec.id == recording) {
+            recorder.written(pieces);
         }
     }
 
@@ -369,7 +382,7 @@ impl MediaShard {
     fn command(&mut self, now: Instant, command: MediaCommand, out: &mut MediaOut) {
         match command {
             MediaCommand::WantPorts { count } => out.io.push(MediaIo::Bind { count }),
-            MediaCommand::PutRoom { room, rev, spec } => self.put_room(now, room, rev, spec),
+            MediaCommand::PutRoom { room, rev, spec } => self.put_room(now, room, rev, spec, out),
             MediaCommand::PutLeg { leg, rev, spec } => self.put_leg(now, leg, rev, *spec, out),
             MediaCommand::DropLeg { leg } => {
                 if let Some(key) = self.names.get(&leg).copied() {
@@ -380,7 +393,7 @@ impl MediaShard {
         }
     }
 
-    fn put_room(&mut self, now: Instant, id: RoomId, rev: Revision, spec: RoomSpec) {
+    fn put_room(&mut self, now: Instant, id: RoomId, rev: Revision, spec: RoomSpec, out: &mut MediaOut) {
         let key = match self.room_names.get(&id) {
             Some(&key) => key,
             None => {
@@ -397,6 +410,9 @@ impl MediaShard {
         }
         (room.rev, room.spec) = (rev, spec);
         room.link(&mut self.legs);
+        room.settle_recordings(out);
+        self.recordings.retain(|_, of| *of != key);
+        self.recordings.extend(room.recorders.iter().map(|recorder| (recorder.spec.id, key)));
         self.settle(now, key);
     }
 
@@ -406,7 +422,9 @@ impl MediaShard {
         for leg in legs {
             self.drop_leg(now, leg, out);
         }
-        if let Some(room) = self.rooms.remove(key) {
+        if let Some(mut room) = self.rooms.remove(key) {
+            room.finish_recordings(out);
+            self.recordings.retain(|_, of| *of != key);
             self.ring.leave(room.phase, key);
         }
         self.room_names.remove(&id);
@@ -529,6 +547,8 @@ impl MediaShard {
             );
             served += usize::from(wanted);
         }
+        let recorded: usize = self.rooms.iter().map(|(_, room)| room.recorders.len()).sum();
+        assert_eq!(self.recordings.len(), recorded, "each recording is found by name");
         assert_eq!(self.ring.check(), served, "no room is served after its end");
     }
 }

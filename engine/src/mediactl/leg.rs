@@ -101,8 +101,8 @@ pub struct Press {
     pub ms: u16,
 }
 
-/// Keys to press into a leg, one after the other. The leg remembers the number of the next one it will press: a list that
-/// is put again presses nothing again, a longer one only what is new. Those that were pressed may be left out.
+/// Keys to press into a leg, one after the other. The leg remembers the number of the next one it will press: a list
+/// that is put again presses nothing again, a longer one only what is new. Those that were pressed may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Presses {

@@ -20,8 +20,8 @@ pub struct Repertoire {
 }
 
 impl Repertoire {
-    /// These encodings, most wanted first, and telephone events. Without `transcode` they are for what the exchange says
-    /// and hears itself only.
+    /// These encodings, most wanted first, and telephone events. Without `transcode` they are for what the exchange
+    /// says and hears itself only.
     pub fn new(encodings: &[Encoding], transcode: bool) -> Self {
         let mut codecs = Vec::new();
         for encoding in encodings {
@@ -42,9 +42,9 @@ impl Repertoire {
         &self.codecs
     }
 
-    /// What to offer on behalf of a party that named `theirs`: those first, in its order and with its numbers, then what
-    /// we can turn into one of them. To one of whom it is `known` that it shares some speech with that party no other is
-    /// offered, lest it take what has to be turned.
+    /// What to offer on behalf of a party that named `theirs`: those first, in its order and with its numbers, then
+    /// what we can turn into one of them. To one of whom it is `known` that it shares some speech with that party no
+    /// other is offered, lest it take what has to be turned.
     pub fn offer_for(&self, theirs: &[Codec], known: Option<&[Codec]>) -> Vec<Codec> {
         let mut codecs = theirs.to_vec();
         if self.transcode && self.knows_one_of(theirs) {

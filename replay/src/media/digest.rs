@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use postcard::ser_flavors::Flavor;
 use telex_engine::media::{MediaIo, MediaOut};
 use telex_engine::rtp::{Header, Kind, classify};
 use telex_engine::time::Instant;
@@ -54,6 +55,25 @@ impl Fold {
     }
 }
 
+/// Something is folded in as it is written, with no memory for it.
+impl Flavor for Fold {
+    type Output = Self;
+
+    fn try_push(&mut self, octet: u8) -> postcard::Result<()> {
+        self.word(octet.into());
+        Ok(())
+    }
+
+    fn try_extend(&mut self, octets: &[u8]) -> postcard::Result<()> {
+        self.octets(octets);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Self> {
+        Ok(self)
+    }
+}
+
 /// What came of a few inputs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sum {
@@ -79,8 +99,8 @@ impl Sum {
             }
         }
         for report in &out.reports {
-            // They are few, and this takes longer.
-            self.rest.octets(&postcard::to_stdvec(report).unwrap_or_default());
+            // It cannot fail, and would then be a digest that does not fit.
+            self.rest = postcard::serialize_with_flavor(report, self.rest).unwrap_or(Fold(0));
         }
         out.io.iter().for_each(|io| self.io(io, policy));
     }

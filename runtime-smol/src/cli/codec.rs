@@ -25,9 +25,9 @@ pub(super) enum Codec {
 
 /// Encode a file with every codec and decode it again: size, likeness, time.
 ///
-/// The file is brought to the rate of each codec first, so what that takes away does not count. SNR compares samples after
-/// the best alignment: right for codecs that keep the wave (PCMU, PCMA, G722, L16); those that model speech (GSM, G729, opus
-/// at low rates) sound better than it says.
+/// The file is brought to the rate of each codec first, so what that takes away does not count. SNR compares samples
+/// after the best alignment: right for codecs that keep the wave (PCMU, PCMA, G722, L16); those that model speech
+/// (GSM, G729, opus at low rates) sound better than it says.
 #[derive(Debug, Args)]
 pub(super) struct Test {
     /// The file.
@@ -134,8 +134,8 @@ fn test(encoding: Encoding, pcm: &[i16], rate: u32) -> Result<Outcome, String> {
     })
 }
 
-/// By how many samples `output` lags behind `input`: where they are most alike, looking at `look` samples from where it is
-/// loudest on.
+/// By how many samples `output` lags behind `input`: where they are most alike, looking at `look` samples from where
+/// it is loudest on.
 fn align(input: &[i16], output: &[i16], most: usize, look: usize) -> usize {
     let power = |pcm: &[i16]| pcm.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>();
     let starts = (0..input.len().saturating_sub(look + most).max(1)).step_by((look / 2).max(1));

@@ -35,7 +35,7 @@ pub(super) struct Call {
 impl Recording {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let (call, order) = match self {
-            Self::Start { call, what } => (call, RecordOrder::Start { what: *what }),
+            Self::Start { call, what } => (call, RecordOrder::Start(*what)),
             Self::Pause(call) => (call, RecordOrder::Pause),
             Self::Resume(call) => (call, RecordOrder::Resume),
             Self::Stop(call) => (call, RecordOrder::Stop),

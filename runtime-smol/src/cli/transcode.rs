@@ -15,8 +15,9 @@ const PIECE_MS: u32 = 20;
 
 /// Turn a file of one codec into a file of another.
 ///
-/// A file whose name ends in .wav, or in the ending of another known kind, says itself what it is; all others are raw: the
-/// octets of one codec without any header. Raw files of `pcm` are 16-bit samples, least significant octet first, at --rate.
+/// A file whose name ends in .wav, or in the ending of another known kind, says itself what it is; all others are
+/// raw: the octets of one codec without any header. Raw files of `pcm` are 16-bit samples, least significant octet
+/// first, at --rate.
 #[derive(Debug, Args)]
 pub(super) struct Transcode {
     /// What a raw input is: a codec, or pcm.

@@ -36,7 +36,7 @@ pub(crate) enum Request {
     Recording {
         /// Its number.
         call: u64,
-        #[serde(flatten)]
+        /// `"pause"`, `"resume"`, `"stop"`, or `{"start":"stereo"}`.
         order: RecordOrder,
     },
     /// What a call between two phones would use.
@@ -69,13 +69,10 @@ impl Request {
 
 /// What becomes of the recording of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "order", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum RecordOrder {
     /// Start one.
-    Start {
-        /// Of what.
-        what: RecordWhat,
-    },
+    Start(RecordWhat),
     /// Leave out what is said from now on.
     Pause,
     /// Go on after a pause.
@@ -102,7 +99,7 @@ pub(crate) enum RecordWhat {
 impl From<RecordOrder> for border::RecordOrder {
     fn from(order: RecordOrder) -> Self {
         match order {
-            RecordOrder::Start { what } => Self::Start(match what {
+            RecordOrder::Start(what) => Self::Start(match what {
                 RecordWhat::Stereo => border::RecordWhat::Stereo,
                 RecordWhat::Mixed => border::RecordWhat::Mixed,
                 RecordWhat::Caller => border::RecordWhat::Caller,

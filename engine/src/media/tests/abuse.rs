@@ -1,7 +1,9 @@
 //! Thieves, garbage and repeatability.
 
 use super::*;
-use crate::mediactl::Play;
+use crate::mediactl::{
+    Clip, DigitWay, Digits, Play, Playing, Press, Presses, Recorded, RecordingId, RecordingSpec,
+};
 use proptest::prelude::*;
 
 #[test]
@@ -49,7 +51,9 @@ fn a_thief_who_was_first_is_put_out() {
 enum Step {
     Packet { port: u16, from: usize, bytes: Vec<u8> },
     Voice { port: u16, from: usize, ssrc: u32, sequence: u16, number: u8 },
-    Put { leg: u64, send: bool, receive: bool, play: bool, remote: usize, latch: u32, echo: bool },
+    Put { leg: u64, send: bool, receive: bool, remote: usize, latch: u32, sound: [u8; 4] },
+    Room { room: u64, mode: u8, record: u8 },
+    Written { room: u64, pieces: u32 },
     Drop { leg: u64 },
     Wait { ms: u64 },
 }
@@ -77,16 +81,65 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (port.clone(), 0..4usize, bytes).prop_map(|(port, from, bytes)| Step::Packet { port, from, bytes }),
         4 => (port, 0..4usize, 0..3u32, any::<u16>(), prop_oneof![Just(0u8), Just(101), any::<u8>()])
             .prop_map(|(port, from, ssrc, sequence, number)| Step::Voice { port, from, ssrc, sequence, number }),
-        2 => (0..4u64, any::<[bool; 4]>(), 0..4usize, 0..3u32).prop_map(|(leg, [send, receive, play, echo], remote, latch)| {
-            Step::Put { leg, send, receive, play, remote, latch, echo }
-        }),
+        2 => (0..4u64, any::<[bool; 2]>(), 0..4usize, 0..3u32, any::<[u8; 4]>()).prop_map(
+            |(leg, [send, receive], remote, latch, sound)| {
+                Step::Put { leg, send, receive, remote, latch, sound }
+            }
+        ),
+        1 => (0..2u64, 0..3u8, 0..8u8).prop_map(|(room, mode, record)| Step::Room { room, mode, record }),
+        1 => (0..2u64, 0..9u32).prop_map(|(room, pieces)| Step::Written { room, pieces }),
         1 => (0..4u64).prop_map(|leg| Step::Drop { leg }),
         2 => (0..4_000u64).prop_map(|ms| Step::Wait { ms }),
     ]
 }
 
+fn put_room(room: u64, rev: u32, mode: u8, record: u8) -> MediaCommand {
+    let mode = [RoomMode::Relay, RoomMode::Echo, RoomMode::Mix][usize::from(mode)];
+    let (left, right) = (LegId(2 * room), LegId(2 * room + 1));
+    let what = [Recorded::Leg(left), Recorded::Mixed, Recorded::Stereo { left, right }];
+    let what = what.get(usize::from(record >> 1));
+    let paused = record & 1 != 0;
+    let recording = what.map(|&what| RecordingSpec { id: RecordingId(room), what, rate: 16_000, paused });
+    let spec = RoomSpec { recordings: recording.into_iter().collect(), ..RoomSpec::new(mode) };
+    MediaCommand::PutRoom { room: RoomId(room), rev, spec }
+}
+
+/// Codecs, what is played, and what is done with keys, by what was drawn.
+fn with_sound(mut spec: LegSpec, [codec, play, keys, ptime]: [u8; 4]) -> LegSpec {
+    let codecs = [PCMU, PCMA, Payload::of(9, Encoding::G722), Payload::opaque(18, 8000)];
+    spec.audio = codecs.get(usize::from(codec & 7)).copied();
+    for payload in codecs {
+        let forward = (codec & 8 == 0).then_some(payload.number);
+        spec.accept.push(Accepted { payload, kind: Kind::Speech, forward });
+    }
+    spec.accept.push(Accepted { payload: Payload::opaque(13, 8000), kind: Kind::Noise, forward: None });
+    if codec & 16 != 0 {
+        // The events and the first codec are not forwarded either.
+        spec.accept.iter_mut().for_each(|accepted| accepted.forward = None);
+    }
+    let clip = Clip { rate: 11_025, samples: vec![1000; 3000].into() };
+    let sound = match play & 3 {
+        0 => None,
+        1 => Some(Playing::Tone { hertz: 300, level: 3000 }),
+        2 => Some(Playing::Tones("!425/100,0/50".parse().unwrap())),
+        _ => Some(Playing::Clips { clips: vec![clip], repeat: play & 8 != 0 }),
+    };
+    spec.playing = sound.map(|sound| Play { number: u32::from(play >> 4), sound, over: play & 4 != 0 });
+    spec.digits = Digits {
+        report: keys & 1 != 0,
+        tones: keys & 2 != 0,
+        way: [DigitWay::Events, DigitWay::Tones, DigitWay::Nothing, DigitWay::Events]
+            [usize::from(keys >> 2 & 3)],
+    };
+    let press = Press { digit: '5', ms: u16::from(keys) };
+    spec.presses = Presses { first: u32::from(keys >> 6), keys: vec![press; usize::from(keys >> 4 & 3)] };
+    spec.ptime = ptime;
+    spec
+}
+
 fn perform(steps: &[Step]) -> World {
     let mut w = World::new(11);
+    let mut rooms = Vec::new();
     for (rev, step) in (1..).zip(steps) {
         match step {
             Step::Packet { port, from, bytes } => drop(w.packet(*port, SOURCES[*from], bytes)),
@@ -94,19 +147,21 @@ fn perform(steps: &[Step]) -> World {
                 let voice = Voice { ssrc: *ssrc, sequence: *sequence, timestamp: u32::from(*sequence) * 160 };
                 w.packet(*port, SOURCES[*from], &voice.as_payload(*number & 0x7f, &[1; 160]));
             }
-            Step::Put { leg: n, send, receive, play, remote, latch, echo } => {
-                let mode = if *echo { RoomMode::Echo } else { RoomMode::Relay };
+            Step::Room { room, mode, record } => w.command(put_room(*room, rev, *mode, *record)),
+            Step::Written { room, pieces } => {
+                w.handle(MediaInput::Written { recording: RecordingId(*room), pieces: *pieces });
+            }
+            Step::Put { leg: n, send, receive, remote, latch, sound } => {
                 let room = RoomId(n / 2);
-                w.command(MediaCommand::PutRoom { room, rev, spec: RoomSpec::new(mode) });
-                let playing = play.then_some(Play::tone(300, 3000));
-                let silence = Some(Duration::from_secs(2));
+                if !rooms.contains(&room) {
+                    rooms.push(room);
+                    w.command(put_room(room.0, rev, 0, 0));
+                }
                 let port = 10_000 + 2 * *n as u16;
                 let (send, receive, latch) = (*send, *receive, *latch);
-                w.put(
-                    *n,
-                    rev,
-                    LegSpec { room, send, receive, playing, latch, silence, ..leg(port, SOURCES[*remote]) },
-                );
+                let sounding = with_sound(leg(port, SOURCES[*remote]), *sound);
+                let silence = Some(Duration::from_secs(2));
+                w.put(*n, rev, LegSpec { room, send, receive, latch, silence, ..sounding });
             }
             Step::Drop { leg } => w.drop_leg(*leg),
             Step::Wait { ms } => w.run(Duration::from_millis(*ms)),
@@ -125,6 +180,7 @@ proptest! {
         let (mut w, again) = (perform(&steps), perform(&steps));
         prop_assert_eq!(&w.sent, &again.sent);
         prop_assert_eq!(&w.reports, &again.reports);
+        prop_assert_eq!(&w.io, &again.io);
         let alive = w.shard.stats().legs;
         let ended = |w: &World| w.reports.iter().filter(|r| matches!(r, MediaReport::Dropped { .. })).count();
         let before = ended(&w);
@@ -145,6 +201,7 @@ proptest! {
             .filter(|s| match s {
                 Step::Packet { port, .. } | Step::Voice { port, .. } => *port >= 10_004,
                 Step::Put { leg, .. } | Step::Drop { leg } => *leg >= 2,
+                Step::Room { room, .. } | Step::Written { room, .. } => *room >= 1,
                 Step::Wait { .. } => true,
             })
             .cloned()

@@ -207,7 +207,7 @@ fn ports_are_asked_for_and_announced() {
     let mut w = World::new(1);
     let mut out = MediaOut::default();
     w.shard.handle(w.now, MediaInput::Command(MediaCommand::WantPorts { count: 3 }), &mut out);
-    assert_eq!(out.io, [crate::media::MediaIo::Bind { count: 3 }]);
+    assert_eq!(out.io, [MediaIo::Bind { count: 3 }]);
     w.handle(MediaInput::Ports(vec![PortId(A)]));
     assert_eq!(w.reports, [MediaReport::Ports { ports: vec![PortId(A)] }]);
 }

@@ -6,14 +6,16 @@ mod conference;
 mod digits;
 mod generated;
 mod played;
+mod recorded;
 mod reports;
+mod switches;
 mod transcode;
 
 use std::net::SocketAddr;
 
 use telex_audio::codec::Encoding;
 
-use super::{MediaInput, MediaOut, MediaShard};
+use super::{MediaInput, MediaIo, MediaOut, MediaShard};
 use crate::mediactl::{
     Accepted, Kind, LegId, LegSpec, LegStats, MediaCommand, MediaReport, Payload, PortId, RoomId, RoomMode,
     RoomSpec, ShardId,
@@ -57,6 +59,7 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) sent: Vec<Sent>,
     pub(super) reports: Vec<MediaReport>,
+    pub(super) io: Vec<MediaIo>,
     /// Whether all invariants are asserted after each input; otherwise after each tick.
     pub(super) strict: bool,
     out: MediaOut,
@@ -65,8 +68,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let shard = MediaShard::new(ShardId(0), Seed::from_number(seed));
-        let (sent, reports, out) = (Vec::new(), Vec::new(), MediaOut::default());
-        Self { shard, now: Instant::ZERO, sent, reports, strict: true, out }
+        let (sent, reports, io, out) = (Vec::new(), Vec::new(), Vec::new(), MediaOut::default());
+        Self { shard, now: Instant::ZERO, sent, reports, io, strict: true, out }
     }
 
     pub(super) fn handle(&mut self, input: MediaInput<'_>) {
@@ -76,6 +79,7 @@ impl World {
             self.sent.push(Sent { at: self.now, port: p.port, to: p.remote, bytes: p.bytes.to_vec() });
         }
         self.reports.append(&mut self.out.reports);
+        self.io.append(&mut self.out.io);
         self.out.clear();
         if checked {
             self.shard.check();

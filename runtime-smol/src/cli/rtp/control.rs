@@ -22,8 +22,8 @@ pub(super) fn middle(ntp: u64) -> u32 {
     (ntp >> 16) as u32
 }
 
-/// When the next report goes: spread between half and one and a half of the interval, so that parties that began together
-/// do not report together (RFC 3550 §6.3.1).
+/// When the next report goes: spread between half and one and a half of the interval, so that parties that began
+/// together do not report together (RFC 3550 §6.3.1).
 pub(super) fn next_report(now: Instant, chance: u8) -> Instant {
     now + INTERVAL / 2 + INTERVAL * u32::from(chance) / 255
 }

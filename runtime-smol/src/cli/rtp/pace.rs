@@ -27,7 +27,8 @@ impl Schedule {
         self.start.checked_add(self.interval.saturating_mul(self.next)).unwrap_or(self.start)
     }
 
-    /// The next packet goes at `now`: by how many whole intervals the schedule has to move first, because the host slept.
+    /// The next packet goes at `now`: by how many whole intervals the schedule has to move first, because the host
+    /// slept.
     pub(super) fn go(&mut self, now: Instant) -> u32 {
         let late = now.saturating_duration_since(self.due());
         self.next += 1;

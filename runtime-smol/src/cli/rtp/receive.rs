@@ -21,8 +21,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// Receive RTP: tell about it, keep it in a file, play it.
 ///
-/// Ends when the stream has stopped for --wait seconds, or on Ctrl-C; the file is whole either way. The file begins with the
-/// first sound and ends with the last.
+/// Ends when the stream has stopped for --wait seconds, or on Ctrl-C; the file is whole either way. The file begins
+/// with the first sound and ends with the last.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Receive {
     /// UDP port to listen on; RTCP is on the one above [default: that of --sdp].

@@ -22,8 +22,8 @@ const MOST_OCTETS: usize = 1500 - 28;
 
 /// Send sound as RTP, paced by the clock, with RTCP on the next port.
 ///
-/// Packets go at absolute moments, so that their errors do not add up; how well that was kept is said at the end. Ends with
-/// the file, after --seconds, or on Ctrl-C.
+/// Packets go at absolute moments, so that their errors do not add up; how well that was kept is said at the end.
+/// Ends with the file, after --seconds, or on Ctrl-C.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Send {
     /// Where to send.
