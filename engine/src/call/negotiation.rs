@@ -185,7 +185,8 @@ impl Call {
     }
 
     /// Writes our offer to a callee: what the caller offered, in its order and with its numbers, and what can be turned
-    /// into that unless the callee, by what is `known` of it, has no need of it. `None` when no speech is left to offer.
+    /// into that unless the callee, by what is `known` of it, has no need of it. `None` when no speech is left to
+    /// offer.
     pub(super) fn describe_to_callee(
         &mut self,
         cx: &mut Cx<'_>,
