@@ -198,10 +198,12 @@ impl Playout {
     fn reveal(&mut self, lost: bool) {
         let samples = std::mem::take(&mut self.doubtful);
         if lost {
+            // Some may not have been heard: only what was counted moves.
             let noise = samples.min(self.stats.noise);
+            let silence = (samples - noise).min(self.stats.silence);
             self.stats.noise -= noise;
-            self.stats.silence = self.stats.silence.saturating_sub(samples - noise);
-            self.stats.concealed += samples;
+            self.stats.silence -= silence;
+            self.stats.concealed += noise + silence;
         }
     }
 

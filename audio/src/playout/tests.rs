@@ -643,7 +643,8 @@ proptest! {
             prop_assert!(playout.queue.len() <= queue::PACKETS);
             prop_assert!(playout.line.capacity() < 400_000);
             prop_assert!(playout.scratch.capacity() < 400_000);
-            playout.stats();
+            let stats = playout.stats();
+            prop_assert!(stats.concealed + stats.noise + stats.silence <= stats.samples, "{:?}", stats);
         }
     }
 }
