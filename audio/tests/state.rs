@@ -72,7 +72,7 @@ fn every_state_goes_on() {
         out
     });
     same(Speakers::new(2), |speakers, n| {
-        let level = |m: u32| ((n / 7 + m) % 3 > 0).then(|| ((n * 7 + m * 40) % 128) as u8);
+        let level = |m: u32| (!(n / 7 + m).is_multiple_of(3)).then(|| ((n * 7 + m * 40) % 128) as u8);
         (speakers.choose(&[level(0), level(1), level(2)]).to_vec(), speakers.loudest())
     });
 }

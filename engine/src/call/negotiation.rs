@@ -185,7 +185,8 @@ impl Call {
     }
 
     /// Writes our offer to a callee: what the caller offered, in its order and with its numbers, and what can be turned
-    /// into that unless the callee, by what is `known` of it, has no need of it. `None` when no speech is left to offer.
+    /// into that unless the callee, by what is `known` of it, has no need of it. `None` when no speech is left to
+    /// offer.
     pub(super) fn describe_to_callee(
         &mut self,
         cx: &mut Cx<'_>,
@@ -240,7 +241,8 @@ impl Call {
                 events.for_each(|accepted| accepted.forward = None);
             }
             let report = self.parties[other].digits == DigitsBy::Info;
-            let tones = report || self.parties[other].takes_events();
+            // Tones are taken out of the sound where events go in their place, so it is coded anew.
+            let tones = report || cx.config.transcode && self.parties[other].takes_events();
             self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence, report, tones });
         }
     }

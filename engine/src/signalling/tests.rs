@@ -401,7 +401,7 @@ fn a_late_offer_is_answered_in_the_ack() {
     let mut world = World::new();
     world.send(ALICE, &invite("bob", "", ""));
     let asked = world.only("INVITE");
-    assert!(String::from_utf8_lossy(asked.body()).contains("RTP/AVP 111 9 0 8 3 101 127"));
+    assert!(String::from_utf8_lossy(asked.body()).contains("RTP/AVP 111 9 0 8 18 3 101 127"));
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let answered = world.only("SIP/2.0 200");
     assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0 101 127\r\n"));

@@ -92,6 +92,22 @@ fn without_transcoding_they_cannot_talk() {
 }
 
 #[test]
+fn sound_is_not_touched_for_tones_without_transcoding() {
+    for transcode in [true, false] {
+        let mut world = configured(|config| config.transcode = transcode);
+        world.send(ALICE, &invite("bob", "", ""));
+        let asked = world.only("INVITE");
+        let bob = PCMU.replace("10.0.0.1", "10.0.0.2");
+        world.send(BOB, &respond(&asked, "200 OK", "", &bob));
+        let answered = world.only("SIP/2.0 200");
+        let without = PCMU.replace(" 101\na=rtpmap:101 telephone-event/8000", "");
+        world.send(ALICE, &inside(&answered, "ACK", 1, &without));
+        let (alice, _) = world.both();
+        assert_eq!(alice.digits.tones, transcode, "{alice:?}");
+    }
+}
+
+#[test]
 fn a_phone_is_kept_to_its_codecs() {
     let only = Some(vec![Encoding::Pcma]);
     let mut world = configured(|config| {
