@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, SystemTime};
@@ -186,9 +187,10 @@ fn create(folder: &Path, recording: RecordingId, layout: Layout) -> Result<Open,
     let again = if nth == 1 { String::new() } else { format!("-{nth}") };
     let path = folder.join(format!("{}-call{call}{again}.wav", Stamp(SystemTime::now())));
     let open = || {
-        std::fs::create_dir_all(folder)?;
+        // What was said is for nobody else; what the folder may be seen by is for who made it before to say.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // Two exchanges may share a folder: nobody's recording is overwritten.
-        let file = File::options().write(true).read(true).create_new(true).open(&path)?;
+        let file = File::options().write(true).read(true).create_new(true).mode(0o600).open(&path)?;
         Writer::new(file, layout)
     };
     match open() {
@@ -200,6 +202,7 @@ fn create(folder: &Path, recording: RecordingId, layout: Layout) -> Result<Open,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
     use telex_audio::wav;
 
     fn piece(missing: u64, samples: Vec<i16>) -> Piece {
@@ -230,6 +233,12 @@ mod tests {
         let files = files(&folder.path().join("deep"));
         let name = |file: &PathBuf| file.file_name().unwrap().to_str().unwrap()[15..].to_owned();
         assert_eq!(files.iter().map(name).collect::<Vec<_>>(), ["-call7-2.wav", "-call7.wav"]);
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            (mode(&files[0]), mode(&folder.path().join("deep"))),
+            (0o600, 0o700),
+            "what was said is private"
+        );
         let sound = wav::decode(&std::fs::read(&files[1]).unwrap()).unwrap();
         assert_eq!(
             (sound.samples.len(), &sound.samples[..4], &sound.samples[20_004..]),

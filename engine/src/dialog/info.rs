@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::session::{AGENT, Heard, LegEvent, Phase};
 use super::sessions::{Sessions, Stack};
 use crate::cx::{Cx, LegKey, ServerKey};
-use crate::limits::{DIGIT_LONGEST, DIGIT_USUAL};
+use crate::limits::{DIGIT_LONGEST, DIGIT_USUAL, PRESSES};
 use crate::sip::{HeaderName, Message, Method, Status, Writer};
 use crate::transaction::Draft;
 
@@ -15,6 +15,7 @@ const ACCEPT: &str = "application/dtmf-relay, application/dtmf";
 
 /// A key pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Digit {
     /// `0` to `9`, `*`, `#`, `A` to `D`.
     pub(crate) key: char,
@@ -49,17 +50,41 @@ impl Sessions {
         self.heard(leg, LegEvent::Digit(digit?))
     }
 
-    /// Tells the party of a digit.
+    /// Tells the party of a digit, once it has answered to those before: requests that overtake each other are refused
+    /// for their numbers, and who presses keys without end shall not fill every table with them.
     pub(crate) fn tell_digit(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, digit: Digit) {
         let Some(session) = self.all.get_mut(leg).filter(|session| session.phase == Phase::Up) else {
             return;
         };
+        if session.telling.is_some() {
+            if session.untold.len() < PRESSES {
+                session.untold.push_back(digit);
+            }
+            return;
+        }
         let Some(dialog) = &mut session.dialog else { return };
         let hop = dialog.next_hop(cx, &mut stack.transport);
         let mut writer = dialog.request(Method::Info, None);
         writer.header(HeaderName::UserAgent, AGENT);
         let txn = stack.request(cx, Draft::new(Method::Info, write(&mut writer, digit)), hop);
+        session.telling = Some(txn);
         self.owns_client(txn, leg);
+    }
+
+    /// The party has answered to a digit.
+    pub(super) fn digit_told(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        session.telling = None;
+        if let Some(next) = session.untold.pop_front() {
+            self.tell_digit(cx, stack, leg, next);
+        }
+    }
+
+    /// The party does not answer to a digit; those that wait are out of date by now.
+    pub(super) fn digit_lost(&mut self, leg: LegKey) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        session.telling = None;
+        session.untold.clear();
     }
 }
 

@@ -1,5 +1,6 @@
 //! One INVITE session: the SIP side of a leg, as caller's UAS or callee's UAC (RFC 3261 §13 to §15).
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -281,6 +282,9 @@ pub(crate) struct Session {
     pub(crate) late_forks: Vec<SmolStr>,
     /// Forks that were sent requests before one of them answered: their tags, and the CSeq of the last request.
     pub(crate) fork_cseqs: Vec<(SmolStr, u32)>,
+    /// The INFO that tells of a digit and has no answer yet, and the digits to be told of after it.
+    pub(crate) telling: Option<ClientKey>,
+    pub(crate) untold: VecDeque<Digit>,
     /// When its dialog goes through a stream: the Contact it is found by, and where that stream came from.
     pub(crate) placed: Option<(SmolStr, IpAddr)>,
 }

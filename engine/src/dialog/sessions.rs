@@ -287,6 +287,12 @@ impl Sessions {
             {
                 self.ours_answered(cx, stack, leg, message, flow)
             }
+            _ if session.telling == Some(txn) => {
+                if message.status().is_some_and(|status| !status.is_provisional()) {
+                    self.digit_told(cx, stack, leg);
+                }
+                None
+            }
             _ => self.other_answered(cx, stack, leg, message, flow),
         }
     }
@@ -303,6 +309,10 @@ impl Sessions {
             }
             (Role::Uac { txn: invite, .. }, Phase::Ending) if *invite == txn => {
                 self.remove(cx, stack, leg);
+                None
+            }
+            _ if session.telling == Some(txn) => {
+                self.digit_lost(leg);
                 None
             }
             // BYE was the last request.
@@ -389,6 +399,8 @@ impl Session {
             bye_after_ack: None,
             late_forks: Vec::new(),
             fork_cseqs: Vec::new(),
+            telling: None,
+            untold: std::collections::VecDeque::new(),
             placed: None,
         }
     }

@@ -214,7 +214,12 @@ impl Egress {
     /// The timestamp of the first packet of a feed: time has passed, and at least one frame.
     fn start(&self, now: Instant, clock: u32) -> u32 {
         let passed = units(now, clock).wrapping_sub(units(self.at, clock));
-        let least = if matches!(self.feeding, Feeding::Nothing) { 0 } else { clock / 50 };
+        let least = match self.feeding {
+            Feeding::Nothing => 0,
+            // The last packet may hold more than a frame.
+            Feeding::Generated { next, .. } => next.wrapping_sub(self.timestamp).max(clock / 50),
+            Feeding::Cut | Feeding::Source { .. } => clock / 50,
+        };
         self.timestamp.wrapping_add(passed.max(least))
     }
 
@@ -280,6 +285,15 @@ mod tests {
         // Its number would be one that the old source used.
         assert_eq!(send(61, feed(2, 9998, 123_296)), None);
         assert_eq!(send(80, feed(2, 10_000, 123_616)).unwrap().sequence, first.sequence.wrapping_add(2));
+    }
+
+    #[test]
+    fn what_is_forwarded_does_not_begin_within_a_long_packet_of_ours() {
+        let mut out = egress();
+        let long = Made { units: 480, octets: 480, ..MADE };
+        let made = out.generate(Instant::from_millis(60), &long);
+        let next = out.forward(Instant::from_millis(80), 8000, 160, &feed(1, 1, 0)).unwrap();
+        assert_eq!(next.timestamp.wrapping_sub(made.timestamp), 480);
     }
 
     #[test]

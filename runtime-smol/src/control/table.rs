@@ -198,6 +198,15 @@ mod tests {
         let json = |r| serde_json::to_string(&r).unwrap();
         assert_eq!(json(super::super::Request::Calls), r#"{"do":"calls"}"#);
         assert_eq!(json(super::super::Request::Hangup { call: 7 }), r#"{"do":"hangup","call":7}"#);
+        let order = super::super::RecordOrder::Start(super::super::RecordWhat::Mixed);
+        let record = r#"{"do":"recording","call":7,"order":{"start":"mixed"}}"#;
+        assert_eq!(json(super::super::Request::Recording { call: 7, order }), record);
+        let read = |text: &str| serde_json::from_str::<super::super::Request>(text);
+        assert_eq!(read(record).unwrap(), super::super::Request::Recording { call: 7, order });
+        let pause = r#"{"do":"recording","call":7,"order":"pause"}"#;
+        let order = super::super::RecordOrder::Pause;
+        assert_eq!(read(pause).unwrap(), super::super::Request::Recording { call: 7, order });
+        assert!(read(r#"{"do":"hangup","call":7,"now":true}"#).is_err(), "what is not known is refused");
         assert_eq!(serde_json::to_string(&Reply::HungUp(7)).unwrap(), r#"{"hung_up":7}"#);
         let stats = serde_json::to_string(&Reply::Stats(Stats::default())).unwrap();
         insta::assert_snapshot!(stats, @r#"{"stats":{"version":"","uptime":0,"calls":0,"legs":0,"dialogs":0,"transactions":0,"registrations":0,"streams":0,"ports":0,"timers":0,"received":0,"malformed":0,"known":0,"strangers":0,"guessers":0,"slowed":0,"limited":0,"full":0,"shed":0}}"#);

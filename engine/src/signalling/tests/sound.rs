@@ -394,3 +394,31 @@ fn what_a_phone_may_not_use_any_more_is_not_counted_on() {
     assert_eq!(plan.offered, "telephone-event/8000 PCMA/8000");
     assert_eq!(offered_to_bob(&mut world, 1), "/AVP 101 8");
 }
+
+#[test]
+fn a_phone_is_told_of_one_key_after_the_other() {
+    let mut world = configured(|config| config.phones.get_mut("bob").unwrap().digits = DigitsBy::Info);
+    let (answered, _) = talking(&mut world);
+    let transactions = world.telex.stats().transactions;
+    for _ in 0..1000 {
+        world.digit(1, '1');
+    }
+    assert_eq!(world.telex.stats().transactions, transactions + 1, "one at a time");
+    let mut told = 0;
+    loop {
+        let infos: Vec<Message> = world.sent().into_iter().map(|sent| sent.1).collect();
+        let [info] = &infos[..] else { break };
+        told += 1;
+        world.send(BOB, &respond(info, "200 OK", "", ""));
+    }
+    assert_eq!(told, 1 + crate::limits::PRESSES);
+    // What waits for one who does not answer is forgotten.
+    (0..3).for_each(|_| world.digit(1, '2'));
+    world.pass(Duration::from_secs(40));
+    world.sent();
+    world.digit(1, '3');
+    assert!(world.only("INFO").body().starts_with(b"Signal=3\r\n"));
+    world.send(ALICE, &inside(&answered, "BYE", 2, ""));
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
+}
