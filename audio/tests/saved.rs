@@ -19,9 +19,14 @@ fn sound() -> Vec<i16> {
 /// The codecs that are our own. Those of libraries start afresh and say so.
 #[test]
 fn codecs_go_on() {
-    for encoding in
-        [Encoding::Pcmu, Encoding::Pcma, Encoding::G722, Encoding::Gsm, Encoding::L16 { rate: 16_000 }]
-    {
+    for encoding in [
+        Encoding::Pcmu,
+        Encoding::Pcma,
+        Encoding::G722,
+        Encoding::Gsm,
+        Encoding::G729,
+        Encoding::L16 { rate: 16_000 },
+    ] {
         let mut encoder = Encoder::new(encoding, Settings::default());
         let mut decoder = Decoder::new(encoding, encoder.rate());
         let frame = encoder.rate() as usize / 50;

@@ -50,7 +50,14 @@ impl Default for Config {
             registrar: RegistrarConfig::default(),
             session: SessionConfig::default(),
             digest: DigestOffer::default(),
-            codecs: vec![Encoding::Opus, Encoding::G722, Encoding::Pcmu, Encoding::Pcma, Encoding::Gsm],
+            codecs: vec![
+                Encoding::Opus,
+                Encoding::G722,
+                Encoding::Pcmu,
+                Encoding::Pcma,
+                Encoding::G729,
+                Encoding::Gsm,
+            ],
             transcode: true,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! An [`Encoding`] says what a payload is; its [`Properties`] are what a session description and a packetiser must
 //! know. A [`Decoder`] and an [`Encoder`] hold the state of one direction of one stream. They append to buffers that
-//! their caller lends, so that nothing is allocated once those have grown.
+//! their caller lends, so that nothing is allocated once those have grown (but by the Opus encoder's library).
 
 pub mod cn;
 mod decoder;

@@ -139,7 +139,7 @@ impl Generator {
         }
         let edge = self.rate / 1000 * EDGE_MS;
         let Some(key) = &mut self.sounding else { return 0 };
-        let left = key.length.map_or(edge, |length| length.saturating_sub(key.played + 1));
+        let left = key.length.map_or(edge, |length| length.saturating_sub(key.played.saturating_add(1)));
         let sum = i32::from(key.low.sample()) + i32::from(key.high.sample());
         let value = edge::shape(sum, key.played.min(left), edge);
         key.played = key.played.saturating_add(1);
@@ -219,6 +219,20 @@ mod tests {
         let sounds: Vec<bool> = pcm.chunks(80).map(|piece| piece.iter().any(|&x| x != 0)).collect();
         let tens = |from: usize, on: bool| sounds[from..].iter().take_while(|&&x| x == on).count();
         assert_eq!((tens(0, true), tens(8, false), tens(16, true), tens(24, false)), (8, 8, 8, 76));
+    }
+
+    /// More samples than can be counted: a day at 48 kHz.
+    #[test]
+    fn a_key_may_be_held_for_days() {
+        let mut generator = Generator::new(48_000, Convention::COMMON);
+        generator.press(Digit::from_char('5').unwrap()).unwrap();
+        generator.fill(&mut [0; 480]);
+        generator.sounding.as_mut().unwrap().played = u32::MAX - 100;
+        generator.fill(&mut [0; 480]);
+        generator.release();
+        let mut pcm = vec![0; 48_000];
+        generator.fill(&mut pcm);
+        assert!(pcm[480..].iter().all(|&x| x == 0) && !generator.busy());
     }
 
     #[test]

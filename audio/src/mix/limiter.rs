@@ -44,7 +44,7 @@ impl Limiter {
         for ((out, sums), ends) in out.chunks_mut(step).zip(sums.chunks(step)).zip(self.ends.windows(2)) {
             let (from, to) = (i64::from(ends[0]), i64::from(ends[1]));
             // Sixteen more bits for the slope.
-            let (mut gain, slope) = (from << 16, ((to - from) << 16) / step as i64);
+            let (mut gain, slope) = (from << 16, ((to - from) << 16) / sums.len() as i64);
             for (out, &sum) in out.iter_mut().zip(sums) {
                 let value = i64::from(sum).wrapping_mul(gain >> 16) >> 16;
                 *out = value.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16;
@@ -72,9 +72,11 @@ impl Limiter {
             *end = (*end).min(ahead.saturating_add(ATTACK));
             ahead = *end;
         }
-        let mut gain = self.gain;
-        for end in self.ends.iter_mut().skip(1) {
-            gain = (*end).min(gain + (UNITY - gain + RELEASE - 1) / RELEASE);
+        let (mut gain, step) = (self.gain, i32::from(self.step.max(1)));
+        for (end, sums) in self.ends.iter_mut().skip(1).zip(sums.chunks(step as usize)) {
+            let rise = (UNITY - gain + RELEASE - 1) / RELEASE;
+            // The last piece may be shorter.
+            gain = (*end).min(gain + (rise * sums.len() as i32 + step - 1) / step);
             *end = gain;
         }
     }
@@ -157,6 +159,20 @@ mod tests {
         }
         let back = out.iter().zip(&quiet).rposition(|(&a, &b)| i32::from(a) != b).unwrap();
         assert!(back < 1760 + 8 * 1200, "back after {} ms", (back - 1760) / 8);
+    }
+
+    /// At 44,100 Hz a frame of 20 ms is no whole number of milliseconds: 20 and two samples.
+    #[test]
+    fn the_gain_does_not_jump_from_frame_to_frame() {
+        let mut limiter = Limiter::new(44_100);
+        let sums: Vec<i32> = (0..882 * 40).map(|n| if n / 882 == 1 { 90_000 } else { 20_000 }).collect();
+        let mut out = vec![0; sums.len()];
+        for (sums, out) in sums.chunks(882).zip(out.chunks_mut(882)) {
+            limiter.limit(sums, out);
+        }
+        // Coming back, the gain rises by less than a 150th of what it lacks in 44 samples.
+        let most = out[2 * 882..].windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(most <= 3, "{most}");
     }
 
     #[test]

@@ -154,7 +154,9 @@ impl Playout {
     /// The same for a packet of which so many nanoseconds were concealed: they are left out, or all if few remain.
     fn play_rest(&mut self, concealed: i64) {
         let Some(packet) = self.take() else { return };
-        if let Some(Content::Sound(encoding)) = packet.content {
+        if let Some(Content::Noise { .. }) = packet.content {
+            self.begin_noise(&packet);
+        } else if let Some(Content::Sound(encoding)) = packet.content {
             self.extend();
             self.current = self.coder(encoding).unwrap_or(self.current);
             self.decode(&packet);

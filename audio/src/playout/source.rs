@@ -25,6 +25,9 @@ pub(super) enum Place {
 /// No packet was sampled so many nanoseconds after it came, whatever a count of those missing says.
 const FUTURE: i64 = 1_000_000_000;
 
+/// Later than any time that is sampled or told, with room to count from there.
+const LATEST: i64 = 1 << 61;
+
 /// The newest packet that was placed.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -109,7 +112,8 @@ impl Source {
             let counted = newest.at + step * newest.lasts;
             return if told < newest.at && told >= counted - 1_000_000_000 { told } else { counted };
         }
-        let counted = end + (step - 1) * newest.lasts;
+        // Saturates when packets without length of their own have counted on for days.
+        let counted = end.saturating_add((step - 1).saturating_mul(newest.lasts)).min(LATEST);
         let at = if clock != newest.clock || told < end - SLOPPY {
             counted
         } else if told > counted + SLOPPY && (told - soonest > (told - counted) / 2 || self.lies >= LIES) {

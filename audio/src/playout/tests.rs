@@ -243,6 +243,42 @@ fn telephone_events_are_no_loss() {
     assert!(*talk.heard.last().unwrap() >= sample(60 * 160 - 481));
 }
 
+/// Events without end, each as far ahead as may be: what lies between them and the next sound leaves 64 bits.
+#[test]
+fn events_without_end_are_no_time_without_end() {
+    let mut playout = Playout::new(8000, Settings::default());
+    let second = [[0xd0; 33]; 50];
+    let packet = |sequence: u16| Packet {
+        sequence,
+        timestamp: 0,
+        marker: false,
+        content: Encoding::Gsm.into(),
+        payload: second.as_flattened(),
+    };
+    assert_eq!(playout.insert(at(0), packet(0)), Inserted::Kept);
+    let mut sequence = 0_u16;
+    for _ in 0..3_100_000 {
+        sequence = sequence.wrapping_add(3000);
+        playout.insert_other(at(20 * MS), sequence);
+    }
+    assert_eq!(playout.insert(at(40 * MS), packet(sequence.wrapping_add(1))), Inserted::Full);
+    let mut pcm = Vec::new();
+    playout.pull(at(60 * MS), 160, &mut pcm);
+    assert_eq!(pcm.len(), 160);
+}
+
+/// One is lost before an event, and behind that noise is described, at the time at which the sound ended.
+#[test]
+fn noise_behind_what_was_given_up_is_heard() {
+    let mut talk = Talk::new(Settings::default());
+    talk.go(0..20);
+    talk.other(21);
+    (0..5).for_each(|_| _ = talk.pull());
+    talk.send(22, 20 * 160, Content::Noise { clock: 8000 }, &[40]);
+    talk.pull();
+    assert_eq!(talk.pull().noise, 160, "{:?}", talk.playout.stats());
+}
+
 #[test]
 fn noise_that_was_described_is_heard_until_the_next_packet() {
     let mut talk = Talk::new(Settings::default());

@@ -58,8 +58,9 @@ impl Player {
         let mut sum: i32 = self.sines.iter_mut().map(|sine| i32::from(sine.sample())).sum();
         if let Some(swing) = &mut self.swing {
             // 1 + 0.9 sin, divided by the root of its mean square (1 + 0.81 / 2), so that the power stays.
-            let gain = 32_767 + i32::from(swing.sample());
-            sum = (((sum * gain) >> 15) * 27_644) >> 15;
+            let gain = 32_767 + i64::from(swing.sample());
+            // At most 1.6 times what it was.
+            sum = ((((i64::from(sum) * gain) >> 15) * 27_644) >> 15) as i32;
         }
         let edge = self.rate / 1000 * EDGE_MS;
         let left = self.length.map_or(edge, |length| length.saturating_sub(self.played + 1));
@@ -187,6 +188,18 @@ mod tests {
         let tone =
             |from: usize, hertz: f64| amplitude(&pcm[from * 8 + 80..from * 8 + 720], hertz, 8000) > 6000.0;
         assert!(tone(0, 425.0) && tone(200, 440.0) && tone(400, 440.0) && !tone(300, 440.0));
+    }
+
+    /// What is too loud for a sample is cut off, at the edges and where it swings as well.
+    #[test]
+    fn three_of_the_loudest_are_clipped() {
+        for text in ["400@0+400@0+400@0/100", "400@0+400@0+400@0*25/100"] {
+            let pcm = played(text, 8000, 100);
+            assert!(pcm.contains(&i16::MAX) && pcm.contains(&i16::MIN));
+            // 400 Hz are up for 10 samples and then down for 10.
+            let up = |at: usize| pcm[20 * at..20 * at + 10].iter().all(|&sample| sample >= 0);
+            assert!((1..39).all(up), "{text}");
+        }
     }
 
     #[test]

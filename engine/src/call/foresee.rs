@@ -30,7 +30,7 @@ impl Calls {
         let ours = caller.repertoire(config);
         let named = |extension: &str| self.spoken.of(extension).map(|(codecs, _)| codecs);
         let offers = caller.allowed(named(from).unwrap_or(ours.codecs()));
-        let offered = callee.allowed(&callee.repertoire(config).offer_for(&offers, named(to)));
+        let offered = callee.offer_for(config, &offers, named(to));
         // A phone that nothing is known of is taken to have all that it is offered.
         let answers = named(to).map_or_else(|| offered.clone(), |has| offer::choose(&offered, has));
         let answered = ours.answer(&offers, &answers);

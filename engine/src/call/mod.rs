@@ -202,6 +202,12 @@ impl Calls {
             let extension = if party == CALLER { &call.from } else { &call.to };
             self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
         }
+        if let Some(AppEvent::Refused { status: Some(status), .. }) = event
+            && matches!(status.code(), 415 | 488 | 606)
+        {
+            // It may have been offered too little, by what it named before.
+            self.spoken.forget(&call.to);
+        }
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);

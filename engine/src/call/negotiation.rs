@@ -6,7 +6,7 @@ use super::{Below, Call};
 use crate::config::DigitsBy;
 use crate::cx::{Cx, LegKey};
 use crate::event::Event;
-use crate::mediactl::Play;
+use crate::mediactl::{Kind, Play};
 use crate::offer::{self, OfferError, Ptime};
 use crate::planted::Fault;
 use crate::sip::Status;
@@ -172,8 +172,7 @@ impl Call {
         let repertoire = caller.repertoire(cx.config);
         let offer = !caller.has_spoken();
         let body = if offer {
-            let shared = offer::choose(repertoire.codecs(), &theirs);
-            caller.offer(repertoire.offer_for(&shared, Some(&shared)), ptime)
+            caller.offer(repertoire.answer(repertoire.codecs(), &theirs), ptime)
         } else {
             let mut chosen = repertoire.answer(caller.their_codecs(), &theirs);
             if cx.planted.is(Fault::AnswerNotOffered) {
@@ -186,24 +185,24 @@ impl Call {
     }
 
     /// Writes our offer to a callee: what the caller offered, in its order and with its numbers, and what can be turned
-    /// into that unless the callee, by what is `known` of it, has no need of it.
+    /// into that unless the callee, by what is `known` of it, has no need of it. `None` when no speech is left to offer.
     pub(super) fn describe_to_callee(
         &mut self,
         cx: &mut Cx<'_>,
         callee: PartyId,
         known: Option<&[offer::Codec]>,
-    ) -> bytes::Bytes {
+    ) -> Option<bytes::Bytes> {
         let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
-        let repertoire = party.repertoire(cx.config);
         let (codecs, ptime) = if caller.has_spoken() {
-            (party.allowed(&repertoire.offer_for(caller.their_codecs(), known)), caller.ptime())
+            (party.offer_for(cx.config, caller.their_codecs(), known), caller.ptime())
         } else {
-            (repertoire.codecs().to_vec(), Ptime::default())
+            (party.repertoire(cx.config).codecs().to_vec(), Ptime::default())
         };
+        offer::speech(&codecs)?;
         let party = &mut self.parties[callee];
         let body = party.offer(codecs, ptime);
         party.tell_said(cx, self.id, side(callee), true);
-        body.unwrap_or_default()
+        body.ok()
     }
 
     /// Whether the caller talks with the exchange itself.
@@ -234,9 +233,15 @@ impl Call {
         }
         let Some(peer) = self.peer else { return };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
-            let accept = self.parties[party].relay_to(&self.parties[other]);
+            let mut accept = self.parties[party].relay_to(&self.parties[other]);
+            if self.parties[other].digits != DigitsBy::Auto {
+                // Who is told of keys otherwise would count them twice.
+                let events = accept.iter_mut().filter(|accepted| accepted.kind == Kind::Events);
+                events.for_each(|accepted| accepted.forward = None);
+            }
             let report = self.parties[other].digits == DigitsBy::Info;
-            let tones = report || self.parties[other].takes_events();
+            // Tones are taken out of the sound where events go in their place, so it is coded anew.
+            let tones = report || cx.config.transcode && self.parties[other].takes_events();
             self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence, report, tones });
         }
     }

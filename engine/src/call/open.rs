@@ -225,7 +225,7 @@ impl Calls {
         targets: Vec<Target>,
     ) {
         let invitation = invitation(incoming, &self.all[key]);
-        let mut asked = Vec::new();
+        let mut callees = Vec::new();
         let mut failed = Vec::new();
         let alone = targets.len() == 1;
         for target in targets.into_iter().take(limits::LEGS_PER_CALL - 1) {
@@ -234,8 +234,8 @@ impl Calls {
                 below.stack.transport.no_room(cx, "RTP ports");
                 break;
             };
-            asked.push(party);
-            let asks = match target.reach {
+            callees.push(party);
+            let asked = match target.reach {
                 Reach::Flow(flow) => self.ask(cx, below, key, party, Some(flow), invitation),
                 Reach::Address { transport, remote } => {
                     let flow = below.stack.transport.target(cx, transport, remote);
@@ -245,12 +245,12 @@ impl Calls {
                     let query = self.query(cx, key, host.clone());
                     let named = Named { host, port, transport };
                     self.all[key].waiting.push((query, party, named, invitation));
-                    true
+                    Ok(())
                 }
-                Reach::Unreachable => false,
+                Reach::Unreachable => Err(None),
             };
-            if !asks {
-                failed.push(party);
+            if let Err(status) = asked {
+                failed.push((party, status));
             }
         }
         let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { cx.config.ring };
@@ -259,13 +259,13 @@ impl Calls {
         let call = &mut self.all[key];
         call.timer = Some(cx.timers.arm(ring, Timer::Call(key, CallTimer::NoAnswer)));
         // A hunt that could ask nobody at all is refused like one whose last callee failed.
-        if asked.is_empty() {
-            asked.push(CALLER);
-            failed.push(CALLER);
+        if callees.is_empty() {
+            callees.push(CALLER);
+            failed.push((CALLER, None));
         }
-        call.app = App::Hunt(Hunt::among(asked).expiring(expires < patience));
-        for party in failed {
-            self.decide(cx, below, key, AppEvent::Refused { party, status: None });
+        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience));
+        for (party, status) in failed {
+            self.decide(cx, below, key, AppEvent::Refused { party, status });
         }
     }
 
@@ -281,7 +281,7 @@ impl Calls {
         Some(call.parties.len() - 1)
     }
 
-    /// Invites a callee through this flow.
+    /// Invites a callee through this flow; `Err` with what is as good as its answer when that cannot be done.
     fn ask(
         &mut self,
         cx: &mut Cx<'_>,
@@ -290,22 +290,23 @@ impl Calls {
         party: PartyId,
         flow: Option<Flow>,
         mut invitation: Invitation,
-    ) -> bool {
-        let Some(flow) = flow else { return false };
+    ) -> Result<(), Option<Status>> {
+        let flow = flow.ok_or(None)?;
         let local = below.stack.transport.local_of(&flow);
         let call = &mut self.all[key];
         call.parties[party].near = Some(below.stack.transport.remote_of(&flow).ip());
         call.parties[party].reached_at(cx.config.media_address.unwrap_or(local.ip()));
         // Several phones of one extension need not be alike.
         let known = self.spoken.of(&call.to).filter(|_| call.parties[party].alone).map(|(codecs, _)| codecs);
-        invitation.offer = call.describe_to_callee(cx, party, known);
+        let offer = call.describe_to_callee(cx, party, known);
+        invitation.offer = offer.ok_or(Status::NOT_ACCEPTABLE_HERE)?;
         let host = host_for_uri(local);
         invitation.from = format_smolstr!("{}<sip:{}@{host}>", invitation.from, EscapedUser(&call.from));
         invitation.flow = flow;
         cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
         let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
         self.all[key].parties[party].leg = Some(leg);
-        true
+        Ok(())
     }
 
     /// A host name was looked up.
@@ -327,8 +328,8 @@ impl Calls {
         let flow = address.and_then(|ip| {
             below.stack.transport.target(cx, named.transport, SocketAddr::new(ip, named.port))
         });
-        if !self.ask(cx, below, key, party, flow, invitation) {
-            self.decide(cx, below, key, AppEvent::Refused { party, status: None });
+        if let Err(status) = self.ask(cx, below, key, party, flow, invitation) {
+            self.decide(cx, below, key, AppEvent::Refused { party, status });
         }
     }
 }

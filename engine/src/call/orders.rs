@@ -126,6 +126,8 @@ impl Call {
         for party in 0..self.parties.len() {
             self.release(cx, below, party, reason);
         }
+        // An order that comes now must not bring the room back.
+        self.recording = None;
         if self.room_put && !cx.planted.is(Fault::MediaLegNotDropped) {
             self.room_put = false;
             let command = MediaCommand::DropRoom { room: self.room };

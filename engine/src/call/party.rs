@@ -139,6 +139,12 @@ impl Party {
         codecs.iter().filter(|codec| allowed(codec)).cloned().collect()
     }
 
+    /// What to offer it on behalf of a party that named `theirs`. `known` is what it named itself before.
+    pub(crate) fn offer_for(&self, config: &Config, theirs: &[Codec], known: Option<&[Codec]>) -> Vec<Codec> {
+        let known = known.map(|known| self.allowed(known));
+        self.allowed(&self.repertoire(config).offer_for(theirs, known.as_deref()))
+    }
+
     /// Our descriptions name this address from now on. Nothing must have been said yet.
     pub(crate) fn reached_at(&mut self, address: IpAddr) {
         self.session = Negotiation::new(Local { address, ..*self.session.local() });

@@ -1,6 +1,6 @@
 //! What each phone named in its last call, for those who ask what its next one would use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
@@ -27,20 +27,37 @@ struct Named {
 
 impl Spoken {
     /// A phone named these codecs. An answer tells less than an offer and does not take its place. There are as many
-    /// phones as are configured; for lists beyond [`CODEC_LISTS`] there is no room.
+    /// phones as are configured; for lists in use beyond [`CODEC_LISTS`] there is no room, and nothing is known of the
+    /// phone then.
     pub(crate) fn hear(&mut self, at: Instant, extension: &SmolStr, codecs: &[Codec], offer: bool) {
         let known = self.phones.get(extension).is_some_and(|named| named.offer);
         if codecs.is_empty() || known && !offer {
             return;
         }
-        let list = self.lists.iter().position(|list| list == codecs).unwrap_or(self.lists.len());
-        if list == self.lists.len() {
-            if list == CODEC_LISTS {
-                return;
-            }
-            self.lists.push(codecs.to_vec());
+        self.phones.remove(extension);
+        if let Some(list) = self.place(codecs) {
+            self.phones.insert(extension.clone(), Named { list, at, offer });
         }
-        self.phones.insert(extension.clone(), Named { list, at, offer });
+    }
+
+    /// Where a list is kept; a new one takes the place of one that no phone has named last, once there are many.
+    fn place(&mut self, codecs: &[Codec]) -> Option<usize> {
+        if let Some(known) = self.lists.iter().position(|list| list == codecs) {
+            return Some(known);
+        }
+        if self.lists.len() < CODEC_LISTS {
+            self.lists.push(codecs.to_vec());
+            return Some(self.lists.len() - 1);
+        }
+        let used: BTreeSet<usize> = self.phones.values().map(|named| named.list).collect();
+        let free = (0..self.lists.len()).find(|place| !used.contains(place))?;
+        *self.lists.get_mut(free)? = codecs.to_vec();
+        Some(free)
+    }
+
+    /// What a phone named was not true any more.
+    pub(crate) fn forget(&mut self, extension: &str) {
+        self.phones.remove(extension);
     }
 
     /// What a phone named last, and when; `None` when it has not been in a call.
@@ -87,5 +104,11 @@ mod tests {
         assert_eq!((spoken.lists.len(), spoken.phones.len()), (CODEC_LISTS, CODEC_LISTS));
         spoken.hear(Instant::ZERO, &SmolStr::new("again"), &[Codec::new(96, "x", 0)], true);
         assert!(spoken.of("again").is_some(), "a list that is known");
+        let other = [Codec::new(96, "y", 1)];
+        spoken.hear(Instant::ZERO, &SmolStr::new("7"), &other, true);
+        assert_eq!(spoken.of("7").map(|(list, _)| list), Some(&other[..]), "in the place of its former list");
+        spoken.hear(Instant::ZERO, &SmolStr::new("again"), &[Codec::new(96, "y", 2)], true);
+        assert_eq!(spoken.of("again"), None, "rather nothing than what is no longer true");
+        assert!(spoken.lists.len() <= CODEC_LISTS);
     }
 }

@@ -6,7 +6,7 @@ use telex_audio::dtmf::{Convention, Digit, Generator};
 
 use super::egress::{Egress, Made};
 use super::ring::FRAME_MS;
-use crate::limits::KEYS_WAITING;
+use crate::limits::{DIGIT_LONGEST, KEYS_WAITING};
 use crate::rtp::{Header, TelephoneEvent};
 use crate::time::Instant;
 
@@ -63,6 +63,16 @@ struct Down {
     /// Timestamp of the event and when it began, once a packet of it was sent.
     timestamp: Option<u32>,
     ends: u8,
+}
+
+impl Down {
+    /// Holds it for a frame more. Of one that somebody holds for too long no end may ever be heard.
+    fn hold(&mut self) {
+        self.held = self.held.saturating_add(FRAME_MS as u32);
+        if u128::from(self.held) >= DIGIT_LONGEST.as_millis() {
+            self.ms.get_or_insert(self.held);
+        }
+    }
 }
 
 /// What a frame of pressing keys means for the sound.
@@ -151,7 +161,9 @@ impl Dialer {
             self.gap = self.gap.saturating_sub(FRAME_MS as u32);
             return Sound::Heard;
         };
-        down.held = if down.ends > 0 { down.held } else { down.held.saturating_add(FRAME_MS as u32) };
+        if down.ends == 0 {
+            down.hold();
+        }
         let least = down.ms.map(|ms| ms.max(LEAST_MS));
         let ms = least.filter(|&ms| ms <= down.held);
         let total = u64::from(ms.unwrap_or(down.held)) * u64::from(clock) / 1000;
@@ -190,7 +202,7 @@ impl Dialer {
                 // It waits for nothing: there is room.
                 let _ = generator.press(down.digit);
             }
-            down.held = down.held.saturating_add(FRAME_MS as u32);
+            down.hold();
             if down.ms.is_some_and(|ms| ms.max(LEAST_MS) <= down.held) {
                 generator.release();
                 self.down = None;

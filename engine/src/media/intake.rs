@@ -184,6 +184,12 @@ impl Intake {
         self.playout.insert(since_start(now), Packet { sequence, timestamp, marker, content, payload })
     }
 
+    /// A packet came that is no sound: its number is not missing.
+    pub(super) fn other(&mut self, now: Instant, sequence: u16) {
+        // What it is to the stream is judged where all packets are counted.
+        let _ = self.playout.insert_other(since_start(now), sequence);
+    }
+
     /// Gets the next frame, and what it tells about keys.
     pub(super) fn pull(&mut self, now: Instant, events: &mut Vec<Event>) {
         self.raw.clear();

@@ -99,11 +99,10 @@ impl Leg {
     /// The other party presses a key. Nothing of it comes through while something is played in its place.
     fn press(&mut self, key: Key) {
         let drowned = self.has_to_play() && self.spec.playing.as_ref().is_some_and(|play| !play.over);
-        if (drowned && matches!(key, Key::Down { .. })) || self.way().is_none() || self.target().is_none() {
-            return;
-        }
         match key {
+            Key::Down { .. } if drowned || self.way().is_none() || self.target().is_none() => {}
             Key::Down { digit } => self.dialer.get_or_insert_default().press(digit),
+            // It may have gone down before the party was put on hold.
             Key::Up { ms, .. } => {
                 if let Some(dialer) = &mut self.dialer {
                     dialer.release(ms);

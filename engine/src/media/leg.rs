@@ -327,7 +327,7 @@ impl Leg {
         let content = match (heard.fate.kind, heard.fate.encoding) {
             (Kind::Speech, Some(encoding)) => Content::Sound(encoding),
             (Kind::Noise, _) => Content::Noise { clock: heard.fate.clock },
-            _ => return,
+            _ => return intake.other(now, heard.header.sequence),
         };
         match intake.insert(now, &heard.header, content, heard.payload) {
             Inserted::Malformed => self.faults.payload += 1,

@@ -41,6 +41,14 @@ fn device(uri: &str, address: &str) -> Phone {
     Phone { contact: Some(contact), ..Phone::default() }
 }
 
+fn listeners() -> Vec<Listener> {
+    let local: SocketAddr = US.parse().unwrap();
+    vec![
+        Listener { id: ListenerId(0), transport: Transport::Udp, local },
+        Listener { id: ListenerId(1), transport: Transport::Tcp, local },
+    ]
+}
+
 impl World {
     fn new() -> Self {
         let mut config = Config::default();
@@ -50,13 +58,9 @@ impl World {
     }
 
     fn with(config: Config) -> Self {
-        let local: SocketAddr = US.parse().unwrap();
         let boot = Boot {
             wall: WallTime::from_unix_millis(1_700_000_000_000),
-            listeners: vec![
-                Listener { id: ListenerId(0), transport: Transport::Udp, local },
-                Listener { id: ListenerId(1), transport: Transport::Tcp, local },
-            ],
+            listeners: listeners(),
             shards: 1,
             ..Boot::default()
         };
@@ -397,7 +401,7 @@ fn a_late_offer_is_answered_in_the_ack() {
     let mut world = World::new();
     world.send(ALICE, &invite("bob", "", ""));
     let asked = world.only("INVITE");
-    assert!(String::from_utf8_lossy(asked.body()).contains("RTP/AVP 111 9 0 8 3 101 127"));
+    assert!(String::from_utf8_lossy(asked.body()).contains("RTP/AVP 111 9 0 8 18 3 101 127"));
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let answered = world.only("SIP/2.0 200");
     assert!(String::from_utf8_lossy(answered.body()).contains("m=audio 10000 RTP/AVP 0 101 127\r\n"));

@@ -3,10 +3,10 @@
 use super::frame::{Frame, parity};
 use super::gain::{self, Gains};
 use super::noise::{Noise, Silence};
-use super::pitch::{Delay, MOST, repeat};
+use super::pitch::{Delay, LEAST, MOST, repeat};
 use super::postfilter::Postfilter;
 use super::spectrum::{COSINES_AT_START, Filter, Memory, Predictor, Ten, cosines, filters, vector};
-use super::{OCTETS, PAST, SAMPLES, SHARPEST, SILENCE_OCTETS, SUBFRAME, excite, pulses, samples};
+use super::{Line, OCTETS, PAST, SAMPLES, SHARPEST, SILENCE_OCTETS, SUBFRAME, excite, pulses, samples};
 use crate::codec::Malformed;
 
 /// The receiving direction.
@@ -18,7 +18,7 @@ pub struct Decoder {
     frequencies: Ten,
     cosines: Ten,
     predictor: u8,
-    excitation: Vec<i16>,
+    excitation: Line,
     /// The last ten samples of speech before the postfilter, newest first.
     speech: Ten,
     gains: gain::Memory,
@@ -39,7 +39,7 @@ impl Default for Decoder {
             frequencies: [2339, 4679, 7018, 9358, 11_698, 14_037, 16_377, 18_717, 21_056, 23_396],
             cosines: COSINES_AT_START,
             predictor: 0,
-            excitation: vec![0; PAST + SAMPLES],
+            excitation: Line::default(),
             speech: [0; 10],
             gains: gain::Memory::default(),
             last: Gains::default(),
@@ -91,7 +91,7 @@ impl Decoder {
         let filters = self.next_filters();
         let mut first = Delay::first(frame.subs[0].pitch);
         if parity(frame.subs[0].pitch) != frame.parity {
-            first = Delay { whole: self.delay, thirds: 0 };
+            first = Delay { whole: self.delay.clamp(LEAST, MOST), thirds: 0 };
         }
         let delays = [first, Delay::second(frame.subs[1].pitch, first.whole)];
         for (at, (sub, delay)) in frame.subs.iter().zip(delays).enumerate() {
@@ -109,7 +109,7 @@ impl Decoder {
         self.spectrum.repeat(&Predictor::speech(self.predictor), &self.frequencies);
         let filters = self.next_filters();
         for (at, filter) in filters.iter().enumerate() {
-            let delay = Delay { whole: (self.delay + 1).min(MOST), thirds: 0 };
+            let delay = Delay { whole: self.delay.clamp(LEAST, MOST - 1) + 1, thirds: 0 };
             let (places, signs) = (self.noise.random() as u16 & 0x1fff, self.noise.random() as u8 & 15);
             let mut fixed = pulses::place(places, signs);
             pulses::sharpen(&mut fixed, delay.whole, self.sharpness);

@@ -11,7 +11,7 @@ use super::spectrum::{
     COSINES_AT_START, Filter, Memory, Predictor, Ten, cosines, damped, filter, filters, vector,
 };
 use super::voice::Voice;
-use super::{OCTETS, PAST, SAMPLES, SHARPEST, SUBFRAME, excite};
+use super::{Line, OCTETS, PAST, SAMPLES, SHARPEST, SUBFRAME, excite};
 use crate::codec::Encoded;
 
 /// How far the poles of the weighting filter are drawn in: 0.75 (clause A.3.3).
@@ -30,10 +30,10 @@ const FRAME: usize = 120;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Encoder {
     highpass: HighPass,
-    speech: Vec<i16>,
+    speech: Line,
     /// Weighted speech, low-passed, in which the pitch is looked for: a delay's past and the frame.
-    weighted: Vec<i16>,
-    excitation: Vec<i16>,
+    weighted: Line,
+    excitation: Line,
     /// What was not met of the weighted target: the last ten samples, newest first.
     error: Ten,
     spectrum: Memory,
@@ -53,9 +53,9 @@ impl Encoder {
     pub fn new(silence_suppressed: bool) -> Self {
         Self {
             highpass: HighPass::default(),
-            speech: vec![0; LOOKED_AT],
-            weighted: vec![0; pitch::MOST + SAMPLES],
-            excitation: vec![0; PAST + SAMPLES],
+            speech: Line::default(),
+            weighted: Line::default(),
+            excitation: Line::default(),
             error: [0; 10],
             spectrum: Memory::default(),
             cosines: COSINES_AT_START,
@@ -314,7 +314,7 @@ fn saturate(value: i64) -> i16 {
 fn open_loop(weighted: &[i16]) -> usize {
     let frame = pitch::MOST;
     let like = |delay: usize| -> i64 {
-        let pairs = (frame..weighted.len()).step_by(2);
+        let pairs = (frame..frame + SAMPLES).step_by(2);
         pairs.map(|n| i64::from(weighted[n]) * i64::from(weighted[n - delay])).sum()
     };
     let [mut short, mut middle, long] = [(20..40, 1), (40..80, 1), (80..144, 2)].map(|(range, step)| {
@@ -327,7 +327,7 @@ fn open_loop(weighted: &[i16]) -> usize {
                 .unwrap_or(best);
         }
         let energy: i64 =
-            (frame..weighted.len()).step_by(2).map(|n| i64::from(weighted[n - best]).pow(2)).sum();
+            (frame..frame + SAMPLES).step_by(2).map(|n| i64::from(weighted[n - best]).pow(2)).sum();
         // By the square root of the energy, some bits behind the point.
         (best, (like(best) << 12) / energy.isqrt().max(1))
     });

@@ -5,9 +5,9 @@
 //! choices and takes the best. Silence is described in two octets (SID) and then left out; the decoder fills it with
 //! noise.
 //!
-//! This is written from the Recommendation, in integers. Any decoder and encoder of G.729 or its Annex A understands it
-//! and is understood; it is not bit-exact: filters saturate where the reference scales and tries again, the postfilter
-//! is that of Annex A, and noise is our own.
+//! This is written from the Recommendation, in integers. Any decoder and encoder of G.729 or its Annex A understands
+//! it and is understood; it is not bit-exact: filters saturate where the reference scales and tries again, the
+//! postfilter is that of Annex A, and voice activity and noise are our own.
 
 mod decoder;
 mod encoder;
@@ -48,6 +48,26 @@ pub fn samples(payload: &[u8]) -> Option<usize> {
     let (frames, rest) = (payload.len() / OCTETS, payload.len() % OCTETS);
     let silence = rest == SILENCE_OCTETS;
     ((frames > 0 && rest == 0) || silence).then_some((frames + usize::from(silence)) * SAMPLES)
+}
+
+/// Samples that are kept, as many as the longest use needs. (Nested, because serde knows no array of more than 32; of
+/// fixed length, so that what is read back cannot be shorter than it must be.)
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Line([[i16; 30]; 8]);
+
+impl std::ops::Deref for Line {
+    type Target = [i16];
+
+    fn deref(&self) -> &[i16] {
+        self.0.as_flattened()
+    }
+}
+
+impl std::ops::DerefMut for Line {
+    fn deref_mut(&mut self) -> &mut [i16] {
+        self.0.as_flattened_mut()
+    }
 }
 
 /// One sample of an excitation: what the pitch and what the pulses give.

@@ -1,10 +1,10 @@
 //! What makes decoded speech more pleasant: the postfilter of Annex A (clause A.4.2) and the high-pass behind it.
 
-use super::SUBFRAME;
 use super::highpass::HighPass;
-use super::pitch::MOST;
+use super::pitch::{LEAST, MOST};
 use super::pulses::Samples;
 use super::spectrum::{Filter, damped};
+use super::{Line, SUBFRAME};
 
 /// How far the zeros and the poles of the short-term filter are drawn in: 0.55 and 0.7.
 const ZEROS: i32 = 18_022;
@@ -17,9 +17,9 @@ const TILT: i64 = 26_214;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Postfilter {
     /// The last ten samples of speech, what of them the zeros leave over one pitch, and the last ten behind the poles.
-    speech: Vec<i16>,
-    residual: Vec<i16>,
-    filtered: Vec<i16>,
+    speech: Line,
+    residual: Line,
+    filtered: Line,
     tilted: i16,
     /// The gain that keeps the level, 12 bits behind the point.
     gain: i32,
@@ -29,9 +29,9 @@ pub(super) struct Postfilter {
 impl Default for Postfilter {
     fn default() -> Self {
         Self {
-            speech: vec![0; 10 + SUBFRAME],
-            residual: vec![0; MOST + SUBFRAME],
-            filtered: vec![0; 10 + SUBFRAME],
+            speech: Line::default(),
+            residual: Line::default(),
+            filtered: Line::default(),
             tilted: 0,
             gain: 4096,
             highpass: HighPass::default(),
@@ -44,7 +44,7 @@ impl Postfilter {
     pub(super) fn run(&mut self, speech: &Samples, filter: &Filter, delay: usize, pcm: &mut Vec<i16>) {
         let (zeros, poles) = (damped(filter, ZEROS), damped(filter, POLES));
         self.speech.copy_within(SUBFRAME.., 0);
-        self.speech[10..].copy_from_slice(speech);
+        self.speech[10..10 + SUBFRAME].copy_from_slice(speech);
         self.residual.copy_within(SUBFRAME.., 0);
         for n in 0..SUBFRAME {
             let sum: i32 = (0..11).map(|i| i32::from(zeros[i]) * i32::from(self.speech[10 + n - i])).sum();
@@ -63,11 +63,11 @@ impl Postfilter {
 
     /// The residual with some of itself a pitch ago, where that is like it.
     fn along_pitch(&self, delay: usize) -> Samples {
-        let now = &self.residual[MOST..];
+        let now = &self.residual[MOST..MOST + SUBFRAME];
         let ago = |delay: usize| &self.residual[MOST - delay..][..SUBFRAME];
         let product =
             |a: &[i16], b: &[i16]| a.iter().zip(b).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum::<i64>();
-        let most = (delay + 3).min(MOST);
+        let most = (delay + 3).clamp(LEAST, MOST);
         let mut best = (i64::MIN, most);
         for delay in most - 6..=most {
             let like = product(now, ago(delay));
@@ -111,11 +111,11 @@ impl Postfilter {
     /// Appends the filtered samples at the level of the speech.
     fn level(&mut self, speech: &Samples, pcm: &mut Vec<i16>) {
         let energy = |samples: &[i16]| samples.iter().map(|&s| i64::from(s).pow(2)).sum::<i64>();
-        let (before, behind) = (energy(speech), energy(&self.filtered[10..]));
+        let (before, behind) = (energy(speech), energy(&self.filtered[10..10 + SUBFRAME]));
         let wanted = if behind == 0 { 0 } else { ((i128::from(before) << 24) / i128::from(behind)).isqrt() };
         // Cannot be cut off more than the gain ever needs.
         let wanted = wanted.min(1 << 20) as i32;
-        for &sample in &self.filtered[10..] {
+        for &sample in &self.filtered[10..10 + SUBFRAME] {
             // 0.9 of the old gain and 0.1 of the new.
             self.gain = ((i64::from(self.gain) * 29_491 + i64::from(wanted) * 3277) >> 15) as i32;
             let level = (i64::from(sample) * i64::from(self.gain)) >> 12;

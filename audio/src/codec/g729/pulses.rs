@@ -20,8 +20,8 @@ pub(super) fn place(places: u16, signs: u8) -> Samples {
     samples
 }
 
-/// Repeats the pulses at the pitch, if that is shorter than the subframe, by so much (14 bits; clause 3.8, equation
-/// 48).
+/// Repeats the pulses at the pitch, if that is shorter than the subframe, by so much (14 bits behind the point;
+/// clause 3.8, equation 48).
 pub(super) fn sharpen(samples: &mut Samples, delay: usize, share: i16) {
     for n in delay..SUBFRAME {
         let echo = (i32::from(samples[n - delay]) * i32::from(share)) >> 14;

@@ -241,7 +241,8 @@ proptest! {
     /// The largest steps there are, at all places.
     #[test]
     fn any_sound_is_encoded(
-        loud in prop::collection::vec(prop_oneof![any::<i16>(), Just(i16::MIN), Just(i16::MAX)], 400), repeats in 1..40_usize,
+        loud in prop::collection::vec(prop_oneof![any::<i16>(), Just(i16::MIN), Just(i16::MAX)], 400),
+        repeats in 1..40_usize,
         silence_suppressed: bool
     ) {
         let pcm: Vec<i16> = loud.iter().flat_map(|&sample| std::iter::repeat_n(sample, repeats)).take(4000).collect();

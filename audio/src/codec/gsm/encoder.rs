@@ -92,7 +92,8 @@ fn reflections(sums: &[i32; 9]) -> [i16; 8] {
     let mut lower = upper;
     for (n, reflection) in reflections.iter_mut().enumerate() {
         let size = upper[1].saturating_abs();
-        if upper[0] < size {
+        // Nothing is left when the first have predicted all.
+        if upper[0] < size.max(1) {
             break;
         }
         let r = quotient(size, upper[0]);

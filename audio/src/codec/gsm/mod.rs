@@ -45,7 +45,7 @@ fn excite(history: &mut History, pulses: &[i16; SUBFRAME], predicted: &[i16; SUB
 /// What the long-term predictor expects: the excitation of `lag` samples ago, by its gain (5.2.12, 5.3.2).
 fn predict(history: &History, lag: usize, gain: u8) -> [i16; SUBFRAME] {
     let past = history.as_flattened();
-    let from = past.len() - lag;
+    let from = past.len() - lag.clamp(40, 120);
     std::array::from_fn(|k| mul_round(GAIN[usize::from(gain & 3)], past[from + k]))
 }
 
@@ -55,8 +55,8 @@ fn pulses(sub: &frame::Subframe) -> [i16; SUBFRAME] {
     let shift = (6 - exponent).cast_unsigned();
     let rounding = if shift == 0 { 0 } else { 1 << (shift - 1) };
     let mut samples = [0; SUBFRAME];
-    for (sample, &code) in samples[usize::from(sub.grid)..].iter_mut().step_by(3).zip(&sub.pulses) {
-        let level = (i16::from(code) * 2 - 7) << 12;
+    for (sample, &code) in samples[usize::from(sub.grid & 3)..].iter_mut().step_by(3).zip(&sub.pulses) {
+        let level = (i16::from(code & 7) * 2 - 7) << 12;
         *sample = mul_round(STEP[mantissa], level).saturating_add(rounding) >> shift;
     }
     samples
@@ -64,7 +64,7 @@ fn pulses(sub: &frame::Subframe) -> [i16; SUBFRAME] {
 
 /// Exponent, -4 to 6, and mantissa, 0 to 7, of the loudest pulse's code of six bits (5.2.15).
 fn amplitude(code: u8) -> (i32, usize) {
-    let code = i32::from(code);
+    let code = i32::from(code & 63);
     let mut exponent = if code > 15 { (code >> 3) - 1 } else { 0 };
     let mut mantissa = code - (exponent << 3);
     if mantissa == 0 {

@@ -52,6 +52,18 @@ fn dump() {
     std::fs::write(format!("{dir}/random.out"), little_endian(&decode(&random_frames()))).unwrap();
 }
 
+/// A swell so smooth that the first coefficients leave nothing: the recursion must not divide by that.
+#[test]
+fn what_is_predicted_wholly_is_encoded() {
+    let swell: Vec<i16> = (0..SAMPLES)
+        .map(|n| {
+            let apart = (n as f64 - 57.0) / 13.14;
+            (30_701.0 * (-apart * apart).exp() * (0.0407 * n as f64 + 4.87).cos()) as i16
+        })
+        .collect();
+    assert_eq!(encode(&[&swell[..], &swell].concat()).len(), 2 * OCTETS);
+}
+
 /// Digests of the frames that libgsm 1.0.22 makes of the sounds, and of the samples it makes of the frames.
 #[test]
 fn is_bit_exact() {

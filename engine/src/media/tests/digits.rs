@@ -2,6 +2,7 @@
 
 use super::transcode::{heard, speaks};
 use super::*;
+use crate::limits::DIGIT_LONGEST;
 use crate::mediactl::{DigitHeard, DigitWay, Digits, Press, Presses};
 use crate::rtp::TelephoneEvent;
 use telex_audio::dtmf::{Convention, Detector, Digit, Event, Generator};
@@ -161,6 +162,8 @@ fn events_become_tones_for_one_who_knows_no_events() {
     assert_eq!(told(&w, 1).len(), 4);
     assert!(told(&w, 1).iter().all(|d| d.1 == 160 && d.2 == DigitHeard::Event));
     assert_continuous(&w, B);
+    let stats = w.shard.leg_stats(LegId(1)).unwrap();
+    assert!(stats.concealed_ms < 100, "numbers of events are not missing: {stats:?}");
 }
 
 /// Alice dials tones in her sound; Bob wants events.
@@ -310,4 +313,67 @@ fn timestamps_that_move_along_make_no_new_press() {
         w.run(Duration::from_millis(200));
     }
     assert_eq!(told(&w, 1).iter().map(|d| d.0).collect::<String>(), "33");
+}
+
+#[test]
+fn a_key_that_is_released_while_the_other_holds_is_up() {
+    for way in [DigitWay::Events, DigitWay::Tones] {
+        let bob = LegSpec { digits: Digits { way, ..Digits::default() }, ..leg(B, BOB) };
+        let mut w = World::new(1);
+        w.room(RoomMode::Relay);
+        w.put(1, 1, presser(PCMU, A, ALICE));
+        w.put(2, 1, bob.clone());
+        let mut keys = Keys::new();
+        for (n, packet) in keys.press(5, 10).iter().enumerate() {
+            w.packet(A, ALICE, packet);
+            w.run(Duration::from_millis(20));
+            if n == 5 {
+                w.put(2, 2, LegSpec { send: false, ..bob.clone() });
+            }
+        }
+        w.put(2, 3, bob);
+        for _ in 0..100 {
+            w.packet(A, ALICE, &keys.rest());
+            w.run(Duration::from_millis(20));
+        }
+        w.sent.clear();
+        for _ in 0..50 {
+            w.packet(A, ALICE, &keys.rest());
+            w.run(Duration::from_millis(20));
+        }
+        let media = w.media();
+        assert!(media.len() > 45 && media.iter().all(|s| s.header().payload_type == 0), "{way:?}");
+        let silence = heard(&media, B, Encoding::Pcmu).iter().all(|sample| sample.abs() < 50);
+        assert!(silence, "{way:?}: the tone has ended");
+    }
+}
+
+#[test]
+fn a_key_of_which_no_end_comes_is_up_some_day() {
+    for way in [DigitWay::Events, DigitWay::Tones] {
+        let bob = LegSpec { digits: Digits { way, ..Digits::default() }, ..leg(B, BOB) };
+        let mut w = World::new(1);
+        w.room(RoomMode::Relay);
+        w.put(1, 1, presser(PCMU, A, ALICE));
+        w.put(2, 1, bob);
+        let mut keys = Keys::new();
+        w.packet(A, ALICE, &keys.press(5, 10)[0]);
+        w.run(Duration::from_millis(20));
+        // Who pressed it is gone, and somebody else is there.
+        w.drop_leg(1);
+        let (carol, port) = ("192.0.2.3:4000", 10_004);
+        w.put(3, 1, presser(PCMU, port, carol));
+        w.run(DIGIT_LONGEST + Duration::from_millis(100));
+        w.sent.clear();
+        let mut keys = Keys { voice: Voice::new(3) };
+        for _ in 0..50 {
+            w.packet(port, carol, &keys.rest());
+            w.run(Duration::from_millis(20));
+        }
+        let media = w.media();
+        assert!(media.iter().any(|s| s.port == B && s.header().payload_type == 0), "{way:?}");
+        assert!(!media.iter().any(|s| s.header().payload_type == 101), "{way:?}");
+        let silence = heard(&media, B, Encoding::Pcmu).iter().all(|sample| sample.abs() < 50);
+        assert!(silence, "{way:?}: the tone has ended");
+    }
 }

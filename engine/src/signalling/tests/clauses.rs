@@ -186,7 +186,7 @@ fn who_meets_our_refresh_is_asked_again_and_followed_where_it_moves() {
         world.send(ALICE, &update.replace("Contact", "Record-Route: <sip:10.0.0.1;lr>\nContact"));
         world.send(ALICE, &moved(inside(&answered, "OPTIONS", 4, ""), "alice@10.0.0.7"));
         assert_eq!(world.lines(), "alice: SIP/2.0 200 OK\nalice: SIP/2.0 200 OK\n");
-        let other = OFFER.replace("RTP/AVP 8 0 101", "RTP/AVP 18").replace("a=rtpmap:101", "a=rtpmap:102");
+        let other = OFFER.replace("RTP/AVP 8 0 101", "RTP/AVP 4").replace("a=rtpmap:101", "a=rtpmap:102");
         world.send(ALICE, &moved(inside(&answered, "UPDATE", 50, &other), "alice@10.0.0.6"));
         assert_eq!(world.lines(), "alice: SIP/2.0 488 Not Acceptable Here\n");
         world.input(Input::Control { id: ControlId(1), request: Control::Hangup { call: 1 } });
@@ -245,7 +245,7 @@ fn an_update_that_cannot_be_considered_yet_is_to_be_tried_later() {
 fn a_refused_re_offer_says_why_and_the_call_goes_on() {
     let mut world = World::new();
     let (answered, _) = talking(&mut world);
-    let foreign = OFFER.replace("o=- 1 1", "o=- 1 2").replace("RTP/AVP 8 0 101", "RTP/AVP 18 101");
+    let foreign = OFFER.replace("o=- 1 1", "o=- 1 2").replace("RTP/AVP 8 0 101", "RTP/AVP 4 101");
     world.send(ALICE, &inside(&answered, "INVITE", 2, &foreign));
     let refusal = world.only("SIP/2.0 488");
     let warning = refusal.header(crate::sip::HeaderName::Warning);

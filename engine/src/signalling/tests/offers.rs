@@ -53,7 +53,7 @@ fn a_refused_offer_changes_nothing() {
     let mut world = World::new();
     let (answered, _) = talking(&mut world);
     let other =
-        OFFER.replace("RTP/AVP 8 0 101", "RTP/AVP 18").replace("a=rtpmap:101 telephone-event/8000\n", "");
+        OFFER.replace("RTP/AVP 8 0 101", "RTP/AVP 4").replace("a=rtpmap:101 telephone-event/8000\n", "");
     world.send(ALICE, &inside(&answered, "INVITE", 2, &(other + "a=inactive\n")));
     assert!(world.legs().is_empty());
     let refusal = world.only("SIP/2.0 488");

@@ -194,7 +194,7 @@ fn an_answer_that_does_not_do_is_acknowledged_and_ended() {
     let mut world = World::new();
     world.send(ALICE, &invite("bob", "", OFFER));
     let asked = world.only("INVITE");
-    world.send(BOB, &respond(&asked, "200 OK", "", &ANSWER.replace("RTP/AVP 0", "RTP/AVP 18")));
+    world.send(BOB, &respond(&asked, "200 OK", "", &ANSWER.replace("RTP/AVP 0", "RTP/AVP 4")));
     let lines = world.lines();
     let expected = "bob: ACK sip:bob@10.0.0.2 SIP/2.0\nbob: BYE sip:bob@10.0.0.2 SIP/2.0\nalice: SIP/2.0 488 Not Acceptable Here\n";
     assert_eq!(lines, expected);

@@ -92,6 +92,22 @@ fn without_transcoding_they_cannot_talk() {
 }
 
 #[test]
+fn sound_is_not_touched_for_tones_without_transcoding() {
+    for transcode in [true, false] {
+        let mut world = configured(|config| config.transcode = transcode);
+        world.send(ALICE, &invite("bob", "", ""));
+        let asked = world.only("INVITE");
+        let bob = PCMU.replace("10.0.0.1", "10.0.0.2");
+        world.send(BOB, &respond(&asked, "200 OK", "", &bob));
+        let answered = world.only("SIP/2.0 200");
+        let without = PCMU.replace(" 101\na=rtpmap:101 telephone-event/8000", "");
+        world.send(ALICE, &inside(&answered, "ACK", 1, &without));
+        let (alice, _) = world.both();
+        assert_eq!(alice.digits.tones, transcode, "{alice:?}");
+    }
+}
+
+#[test]
 fn a_phone_is_kept_to_its_codecs() {
     let only = Some(vec![Encoding::Pcma]);
     let mut world = configured(|config| {
@@ -258,4 +274,123 @@ fn nothing_is_recorded_before_the_answer() {
     let why = NotRecorded::NotAnswered;
     let reply = world.record(RecordOrder::Start(RecordWhat::Mixed));
     assert_eq!(reply, ControlReply::NotRecorded { call: 1, why });
+}
+
+#[test]
+fn an_order_to_a_call_that_is_ending_brings_no_room_back() {
+    let mut world = World::new();
+    let (answered, _) = talking(&mut world);
+    world.record(RecordOrder::Start(RecordWhat::Mixed));
+    world.out.clear();
+    // Media has not let go yet.
+    world.telex_only(ALICE, &inside(&answered, "BYE", 2, ""));
+    let why = NotRecorded::NotRecording;
+    for order in [RecordOrder::Pause, RecordOrder::Resume, RecordOrder::Stop] {
+        assert_eq!(world.record(order), ControlReply::NotRecorded { call: 1, why });
+    }
+    let rooms = |wanted: fn(&MediaCommand) -> bool| {
+        let commands = world.out.iter().filter_map(|action| match action {
+            Action::Media { command, .. } => Some(command),
+            _ => None,
+        });
+        commands.filter(|command| wanted(command)).count()
+    };
+    assert_eq!(rooms(|command| matches!(command, MediaCommand::DropRoom { .. })), 1);
+    assert_eq!(rooms(|command| matches!(command, MediaCommand::PutRoom { .. })), 0);
+}
+
+#[test]
+fn who_is_told_of_keys_otherwise_gets_no_events_as_well() {
+    for (digits, way) in [(DigitsBy::Info, DigitWay::Nothing), (DigitsBy::Tones, DigitWay::Tones)] {
+        let mut world = configured(|config| config.phones.get_mut("bob").unwrap().digits = digits);
+        world.send(ALICE, &invite("bob", "", OFFER));
+        let asked = world.only("INVITE");
+        let answer = ANSWER.replace("AVP 0", "AVP 0 101") + "a=rtpmap:101 telephone-event/8000\n";
+        world.send(BOB, &respond(&asked, "200 OK", "", &answer));
+        let (alice, bob) = world.both();
+        assert_eq!(bob.digits.way, way);
+        let forward = |spec: &LegSpec| {
+            spec.accept.iter().find(|accepted| accepted.payload.number == 101).unwrap().forward
+        };
+        assert_eq!((forward(&alice), forward(&bob)), (None, Some(101)), "{digits:?}");
+    }
+}
+
+#[test]
+fn a_late_offer_to_who_shares_nothing_with_the_callee_names_what_can_be_turned() {
+    let mut world = configured(|config| {
+        config.phones.get_mut("alice").unwrap().codecs = Some(vec![Encoding::Pcmu]);
+        config.phones.get_mut("bob").unwrap().codecs = Some(vec![Encoding::Pcma]);
+    });
+    world.send(ALICE, &invite("bob", "", ""));
+    let asked = world.only("INVITE");
+    assert_eq!(described(&asked), "m=audio 10002 RTP/AVP 8 101");
+    world.send(BOB, &respond(&asked, "200 OK", "", PCMA));
+    let answered = world.only("SIP/2.0 200");
+    assert_eq!(described(&answered), "m=audio 10000 RTP/AVP 0 101");
+    world.send(ALICE, &inside(&answered, "ACK", 1, PCMU));
+    let (alice, bob) = world.both();
+    assert_eq!((alice.audio.unwrap().number, bob.audio.unwrap().number), (0, 8));
+}
+
+#[test]
+fn nobody_is_asked_for_a_call_without_any_speech() {
+    let mut world = configured(|config| {
+        config.transcode = false;
+        config.phones.get_mut("bob").unwrap().codecs = Some(vec![Encoding::Pcma]);
+    });
+    world.send(ALICE, &invite("bob", "", PCMU));
+    assert_eq!(world.lines(), "alice: SIP/2.0 488 Not Acceptable Here\n");
+    world.pass(Duration::from_secs(40));
+    all_quiet(&world);
+}
+
+/// What bob is offered when alice calls, who has PCMU only; he does not want it.
+fn offered_to_bob(world: &mut World, number: u32) -> String {
+    let again = |text: String| {
+        text.replace("z9hG4bKa1", &format!("z9hG4bKn{number}"))
+            .replace("Call-ID: c1", &format!("Call-ID: n{number}"))
+    };
+    world.send(ALICE, &again(invite("bob", "", PCMU)));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "488 Not Acceptable Here", "", ""));
+    world.pass(Duration::from_secs(40));
+    world.sent();
+    described(&asked).split_once(" RTP").unwrap().1.to_owned()
+}
+
+#[test]
+fn what_is_known_of_a_phone_is_forgotten_when_it_was_wrong() {
+    let mut world = configured(|_| {});
+    world.send(ALICE, &invite("bob", "", PCMU));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    world.send(ALICE, &inside(&answered, "BYE", 2, ""));
+    world.pass(Duration::from_secs(40));
+    world.sent();
+    assert_eq!(offered_to_bob(&mut world, 1), "/AVP 0 101", "known to have PCMU");
+    assert_eq!(offered_to_bob(&mut world, 2), "/AVP 0 101 8", "or not");
+}
+
+#[test]
+fn what_a_phone_may_not_use_any_more_is_not_counted_on() {
+    let mut world = configured(|_| {});
+    world.send(ALICE, &invite("bob", "", PCMU));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    world.send(ALICE, &inside(&answered, "BYE", 2, ""));
+    world.pass(Duration::from_secs(40));
+    world.sent();
+    let mut config = Config::default();
+    config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
+    let bob = Phone { codecs: Some(vec![Encoding::Pcma]), ..device("sip:bob@10.0.0.2", BOB) };
+    config.phones.insert("bob".into(), bob);
+    world.input(Input::Config { config: Arc::new(config), listeners: listeners() });
+    let ControlReply::Codecs(plan) = foreseen(&mut world, "alice", "bob") else { panic!() };
+    assert_eq!(plan.offered, "telephone-event/8000 PCMA/8000");
+    assert_eq!(offered_to_bob(&mut world, 1), "/AVP 101 8");
 }
