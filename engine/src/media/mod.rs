@@ -8,11 +8,11 @@
 //! counts (`reception`) and hands it to the leg that listens, which rewrites the header (`egress`) and appends it
 //! to [`MediaOut`]. RTCP (`control`) is answered leg by leg.
 //!
-//! The way of sound, where packets cannot go on as they are: a leg's `intake` decodes them into an even stream; in one
+//! The way of sound, where packets cannot go on as they are: a leg's `intake` decodes them into an even stream. In one
 //! of twenty phases of a 20 ms frame (`ring`) its room is served (`frame`): each decoded leg gives a frame, recordings
-//! take what they want (`recorder`), a mix sums up who speaks (`conference`), and each leg that must be spoken to gets
-//! what it hears, what is played (`player`) and its keys (`dialer`) through its encoder (`outlet`), from where it leaves
-//! by the same `egress`. Which leg is decoded and which is spoken to follows from the specifications of the room and its
+//! take what they want (`recorder`), a mix sums up who speaks (`conference`). Each leg that must be spoken to gets what
+//! it hears, what is played (`player`) and its keys (`dialer`) through its encoder (`outlet`), from where it leaves by
+//! the same `egress`. Which leg is decoded and which is spoken to follows from the specifications of the room and its
 //! legs alone (`room`), but for the payload type that a party uses at the moment.
 
 mod conference;
