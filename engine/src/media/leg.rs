@@ -61,8 +61,10 @@ impl Listener {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Via {
-    /// As it is.
+    /// As it is, or decoded and encoded anew if there is a reason.
     Forward,
+    /// As it is and no other way: it cannot be decoded.
+    Opaque,
     /// Decoded and encoded anew.
     Decode,
 }
@@ -132,6 +134,19 @@ pub(super) struct Fate {
     pub(super) encoding: Option<Encoding>,
     /// The number under which the listener knows it.
     pub(super) forward: Option<u8>,
+}
+
+impl Fate {
+    /// The way of sound of this payload type; `None` for what is no sound, and what goes nowhere.
+    #[inline]
+    pub(super) fn via(&self) -> Option<Via> {
+        match (self.kind, self.forward, self.encoding) {
+            (Kind::Speech, Some(_), Some(_)) => Some(Via::Forward),
+            (Kind::Speech, Some(_), None) => Some(Via::Opaque),
+            (Kind::Speech, None, Some(_)) => Some(Via::Decode),
+            _ => None,
+        }
+    }
 }
 
 /// Where a party receives; an unspecified address or port 0 is nowhere (RFC 3264 §8.4, the old way to hold).

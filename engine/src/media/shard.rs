@@ -7,7 +7,7 @@ use super::control::Control;
 use super::keypad::Key;
 use super::keys;
 use super::latch::Stream;
-use super::leg::{Heard, Leg, Listener, Via};
+use super::leg::{Heard, Leg, Listener};
 use super::out::{MediaIo, MediaOut};
 use super::ring::{PHASES, Ring};
 use super::room::Room;
@@ -226,10 +226,7 @@ impl MediaShard {
     #[inline]
     fn pass_on(&mut self, now: Instant, key: LegKey, heard: &Heard<'_>, out: &mut MediaOut) {
         let Some(leg) = self.legs.get_mut(key) else { return };
-        let via = if heard.fate.forward.is_some() { Via::Forward } else { Via::Decode };
-        let sound =
-            heard.fate.kind == Content::Speech && (via == Via::Forward || heard.fate.encoding.is_some());
-        if sound && leg.via != via {
+        if let Some(via) = heard.fate.via().filter(|&via| via != leg.via) {
             leg.via = via;
             let room = leg.room;
             self.settle(now, room);

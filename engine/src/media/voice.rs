@@ -72,8 +72,12 @@ impl Leg {
     /// Whether this leg's sound is encoded anew for the leg that hears it.
     pub(super) fn is_transcoded_for(&self, listener: &Self) -> bool {
         let below = listener.has_to_play() && listener.spec.playing.as_ref().is_some_and(|play| play.over);
-        let forwarded = self.via == Via::Forward && !self.hides_tones_from(listener);
-        (below || !forwarded) && listener.can_speak()
+        let wanted = match self.via {
+            Via::Forward => below || self.hides_tones_from(listener),
+            Via::Opaque => false,
+            Via::Decode => true,
+        };
+        wanted && listener.can_speak()
     }
 
     /// Whether keys are listened for in the party's sound.

@@ -2,6 +2,7 @@
 
 use super::transcode::{G722, Singer, amplitude, assert_steady, heard, speaks};
 use super::*;
+use crate::mediactl::Digits;
 
 /// Steps of a sine this loud from sample to sample, twice over: more is a click.
 fn loudest_step(hertz: f64, peak: f64) -> i32 {
@@ -82,6 +83,22 @@ fn a_party_that_changes_its_codec_is_understood_all_the_while() {
     // Once everything is forwarded again, nothing is done in frames.
     let report = w.shard.deadline().unwrap();
     assert!(report > w.now + Duration::from_millis(20));
+}
+
+#[test]
+fn what_cannot_be_decoded_is_forwarded_whatever_else_is_wanted() {
+    let mut w = World::new(1);
+    w.room(RoomMode::Relay);
+    let opaque = Payload::opaque(18, 8000);
+    let digits = Digits { tones: true, ..Digits::default() };
+    w.put(1, 1, LegSpec { digits, ..relayed(opaque, A, ALICE) });
+    w.put(2, 1, LegSpec { audio: Some(PCMU), ..relayed(opaque, B, BOB) });
+    let mut alice = Voice::new(1);
+    for _ in 0..50 {
+        alice.next();
+        w.run(Duration::from_millis(20));
+        assert_eq!(w.packet(A, ALICE, &alice.as_payload(18, &[7; 20]))[0].payload(), [7; 20]);
+    }
 }
 
 #[test]
