@@ -1,6 +1,5 @@
 //! What we hear from a party, decoded: packets in, frames of sound out.
 
-use telex_audio::codec::Encoding;
 use telex_audio::dtmf::{Detector, Event};
 use telex_audio::playout::{Content, Inserted, Packet, Playout, Pulled, Settings, Stats};
 
@@ -17,10 +16,7 @@ const GIVEN_UP: u64 = 50;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Intake {
     playout: Playout,
-    /// From the rate of the encoding that comes to that of the room.
-    converter: Converter,
-    /// What is to be converted.
-    raw: Vec<i16>,
+    /// Samples per second of the room.
     rate: u32,
     /// What the party says in the present frame.
     pub(super) frame: Vec<i16>,
@@ -120,14 +116,6 @@ fn frame(rate: u32) -> usize {
     (u64::from(rate) * FRAME_MS / 1000) as usize
 }
 
-/// The rate that an encoding is decoded at in a room of this rate: its own, if it leaves no choice.
-fn decoded_rate(encoding: Encoding, room: u32) -> u32 {
-    match encoding {
-        Encoding::Opus => room,
-        other => other.properties().rate,
-    }
-}
-
 /// The time since start, as a playout takes it.
 fn since_start(now: Instant) -> Duration {
     now.since(Instant::ZERO)
@@ -137,8 +125,7 @@ impl Intake {
     /// Gives `rate` samples per second.
     pub(super) fn new(rate: u32) -> Self {
         let playout = Playout::new(rate, Settings::default());
-        let converter = Converter::new(rate, rate);
-        Self { playout, converter, raw: Vec::new(), rate, frame: Vec::new(), heard: false, tones: None }
+        Self { playout, rate, frame: Vec::new(), heard: false, tones: None }
     }
 
     /// Gives `rate` samples per second from now on; listens for tones of keys or not, and hides them or not.
@@ -146,9 +133,7 @@ impl Intake {
         let changed = self.rate != rate;
         if changed {
             self.rate = rate;
-            // The next packet sets the right one.
             self.playout.set_rate(rate);
-            self.converter = Converter::new(rate, rate);
         }
         if !tones {
             self.tones = None;
@@ -173,13 +158,6 @@ impl Intake {
         content: Content,
         payload: &[u8],
     ) -> Inserted {
-        if let Content::Sound(encoding) = content {
-            let rate = decoded_rate(encoding, self.rate);
-            if rate != self.converter.from() {
-                self.playout.set_rate(rate);
-                self.converter = Converter::new(rate, self.rate);
-            }
-        }
         let Header { marker, sequence, timestamp, .. } = *header;
         self.playout.insert(since_start(now), Packet { sequence, timestamp, marker, content, payload })
     }
@@ -192,12 +170,9 @@ impl Intake {
 
     /// Gets the next frame, and what it tells about keys.
     pub(super) fn pull(&mut self, now: Instant, events: &mut Vec<Event>) {
-        self.raw.clear();
-        let pulled: Pulled = self.playout.pull(since_start(now), frame(self.converter.from()), &mut self.raw);
-        self.heard = pulled.heard();
         self.frame.clear();
-        self.converter.convert(&self.raw, &mut self.frame);
-        self.frame.resize(frame(self.rate), 0);
+        let pulled: Pulled = self.playout.pull(since_start(now), frame(self.rate), &mut self.frame);
+        self.heard = pulled.heard();
         if let Some(tones) = &mut self.tones {
             tones.listen(&mut self.frame, events);
         }
@@ -206,8 +181,8 @@ impl Intake {
     /// Gives up frames nobody will hear.
     pub(super) fn skip(&mut self, now: Instant, frames: u64) {
         for _ in 0..frames.min(GIVEN_UP) {
-            self.raw.clear();
-            self.playout.pull(since_start(now), frame(self.converter.from()), &mut self.raw);
+            self.frame.clear();
+            self.playout.pull(since_start(now), frame(self.rate), &mut self.frame);
         }
     }
 
@@ -218,6 +193,6 @@ impl Intake {
 
     /// What it did so far.
     pub(super) fn played(&self) -> Played {
-        Played::of(&self.playout.stats(), self.converter.from())
+        Played::of(&self.playout.stats(), self.rate)
     }
 }

@@ -20,9 +20,10 @@ pub(super) fn settings(encoding: Encoding, fmtp: &str) -> Settings {
 /// RFC 7587 §6.1.
 fn opus(fmtp: &str) -> Settings {
     let number = |name| parameter(fmtp, name).and_then(|value| value.parse::<u32>().ok());
-    let heard = number("maxplaybackrate").unwrap_or(OPUS_RATES[0]);
+    // Without a bound it is coded at the rate of what is to be heard.
+    let best = |heard| OPUS_RATES.into_iter().find(|rate| *rate <= heard).unwrap_or(8000);
     Settings {
-        rate: OPUS_RATES.into_iter().find(|rate| *rate <= heard).unwrap_or(8000),
+        rate: number("maxplaybackrate").map_or(0, best),
         bits: number("maxaveragebitrate").map_or(0, |bits| bits.clamp(*OPUS_BITS.start(), *OPUS_BITS.end())),
         silence_suppressed: parameter(fmtp, "usedtx") == Some("1"),
         loss_percent: if parameter(fmtp, "useinbandfec") == Some("1") { LOSS } else { 0 },
@@ -49,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_party_says_what_it_wants_of_opus() {
-        let usual = Settings { rate: 48_000, ..Settings::default() };
+        let usual = Settings::default();
         assert_eq!(opus(""), usual);
         assert_eq!(opus("minptime=10;useinbandfec=1"), Settings { loss_percent: LOSS, ..usual });
         assert_eq!(opus("useinbandfec=0; UseDTX = 1"), Settings { silence_suppressed: true, ..usual });
