@@ -1,9 +1,9 @@
 //! Playout: from the packets of one source, as the network delivers them, to an even stream of samples.
 //!
-//! Packets wait in order ([`queue`]); [`source`] counts their numbers and times on without end; [`delay`] learns how
+//! Packets wait in order (`queue`); `source` counts their numbers and times on without end; `delay` learns how
 //! they come and says how long to wait. Samples are decoded onto a [`line`] when they are needed. Where packets are
-//! missing the decoder conceals ([`gaps`]); where the wait is not what it should be, time is scaled or silence is made
-//! longer or shorter ([`pace`]). Times are nanoseconds: arrivals and pulls by the caller's clock, packets by the
+//! missing the decoder conceals (`gaps`); where the wait is not what it should be, time is scaled or silence is made
+//! longer or shorter (`pace`). Times are nanoseconds: arrivals and pulls by the caller's clock, packets by the
 //! source's.
 //!
 //! Memory is bounded whatever arrives, and nothing is allocated once the buffers have grown.
