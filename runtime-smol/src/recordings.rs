@@ -1,4 +1,5 @@
-//! Recordings of calls: one thread that writes what the media threads hear, so that none of them waits for a disk.
+//! Recordings of calls: one thread that writes what the media threads hear, so that none of them waits for a disk. It
+//! starts with the first recording.
 //!
 //! A file is playable at any moment: its header is brought up to date after each second of sound.
 
@@ -8,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use telex_audio::wav::{Layout, Store, Writer};
@@ -46,9 +48,13 @@ enum What {
     Told(Sender<()>),
 }
 
-/// The way to the thread. Never blocks.
+/// The way to the thread. Never waits for the disk.
 #[derive(Clone, Debug)]
-pub(crate) struct Recordings(Sender<Job>);
+pub(crate) struct Recordings {
+    folder: Arc<Path>,
+    desk: Desk,
+    jobs: Arc<Mutex<Option<Sender<Job>>>>,
+}
 
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,13 +63,29 @@ impl std::fmt::Debug for Job {
 }
 
 impl Recordings {
-    /// Starts the thread that writes into `folder`, which is made with its first file. It ends when nobody can order
-    /// anything any more.
-    pub(crate) fn start(folder: PathBuf, desk: Desk) -> io::Result<Self> {
-        let (jobs, ordered) = channel();
-        let work = move || Scribe { folder, desk, open: BTreeMap::new() }.run(&ordered);
-        std::thread::Builder::new().name("telex-recordings".to_owned()).stack_size(256 << 10).spawn(work)?;
-        Ok(Self(jobs))
+    /// Recordings into `folder`, which is made with its first file.
+    pub(crate) fn new(folder: &Path, desk: Desk) -> Self {
+        Self { folder: folder.into(), desk, jobs: Arc::default() }
+    }
+
+    /// Hands a job to the thread, which is started for the first one and ends when nobody can order anything any more.
+    fn order(&self, recording: RecordingId, what: What) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.is_none() {
+            let (way, ordered) = channel();
+            let scribe =
+                Scribe { folder: self.folder.to_path_buf(), desk: self.desk.clone(), open: BTreeMap::new() };
+            let thread =
+                std::thread::Builder::new().name("telex-recordings".to_owned()).stack_size(256 << 10);
+            if let Err(error) = thread.spawn(move || scribe.run(&ordered)) {
+                self.desk.note(Severity::Error, format!("cannot record: no thread can be started: {error}"));
+                return;
+            }
+            *jobs = Some(way);
+        }
+        if let Some(jobs) = jobs.as_ref() {
+            let _ = jobs.send(Job { recording, what });
+        }
     }
 
     /// Writes the next piece; `written` is called from another thread once it is.
@@ -73,20 +95,22 @@ impl Recordings {
         piece: Piece,
         written: impl FnOnce() + Send + 'static,
     ) {
-        let _ = self.0.send(Job { recording, what: What::Piece(piece, Box::new(written)) });
+        self.order(recording, What::Piece(piece, Box::new(written)));
     }
 
     /// Waits until all that was ordered is written, for so long at most.
     pub(crate) fn flush(&self, patience: Duration) {
-        let (told, done) = channel();
-        if self.0.send(Job { recording: RecordingId(0), what: What::Told(told) }).is_ok() {
-            let _ = done.recv_timeout(patience);
+        if self.jobs.lock().is_ok_and(|jobs| jobs.is_none()) {
+            return;
         }
+        let (told, done) = channel();
+        self.order(RecordingId(0), What::Told(told));
+        let _ = done.recv_timeout(patience);
     }
 
     /// Brings a recording to its end.
     pub(crate) fn finish(&self, recording: RecordingId, missing: u64) {
-        let _ = self.0.send(Job { recording, what: What::Finish(missing) });
+        self.order(recording, What::Finish(missing));
     }
 }
 
