@@ -39,7 +39,7 @@ impl Impairment {
     pub fn of(encoding: Encoding) -> Option<Self> {
         match encoding {
             Encoding::Pcmu | Encoding::Pcma => Some(Self::G711),
-            _ if encoding.properties().name == "G729" => Some(Self::G729),
+            Encoding::G729 => Some(Self::G729),
             _ => None,
         }
     }

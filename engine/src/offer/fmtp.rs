@@ -11,8 +11,8 @@ const OPUS_BITS: std::ops::RangeInclusive<u32> = 6000..=510_000;
 
 /// How to produce `encoding` for a party that wrote `fmtp`. What is not understood is as if it were not there.
 pub(super) fn settings(encoding: Encoding, fmtp: &str) -> Settings {
-    match encoding.properties().name {
-        "opus" => opus(fmtp),
+    match encoding {
+        Encoding::Opus => opus(fmtp),
         _ => Settings::default(),
     }
 }
@@ -32,8 +32,8 @@ fn opus(fmtp: &str) -> Settings {
 
 /// What we write for an encoding that we offer.
 pub(super) fn ours(encoding: Encoding) -> &'static str {
-    match encoding.properties().name {
-        "opus" => "minptime=10;useinbandfec=1",
+    match encoding {
+        Encoding::Opus => "minptime=10;useinbandfec=1",
         _ => "",
     }
 }

@@ -354,12 +354,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn ports_come_when_they_are_wanted_and_none_when_there_are_no_more() {
-        let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
-        let first = 62_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
-        let plan = Plan {
-            recordings: None,
+    /// Two threads with six hundred ports from about `base` on, and nothing kept.
+    fn plan(base: u16, reports: Post<Input>) -> Plan {
+        let first = base + u16::try_from(std::process::id() % 5).unwrap() * 600;
+        Plan {
             shards: 2,
             bind: IpAddr::from([127, 0, 0, 1]),
             first_pair: 0,
@@ -369,7 +367,14 @@ mod tests {
             reports,
             record: None,
             desk: None,
-        };
+            recordings: None,
+        }
+    }
+
+    #[test]
+    fn ports_come_when_they_are_wanted_and_none_when_there_are_no_more() {
+        let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
+        let plan = plan(62_000, reports);
         let mut shards = start(&plan).unwrap();
         assert_eq!([next(&reported), next(&reported)], [(ShardId(0), 64), (ShardId(1), 64)]);
         // 300 pairs in all, 150 for each shard.
@@ -385,19 +390,7 @@ mod tests {
     #[test]
     fn what_was_kept_is_handed_out_until_nothing_is_kept_any_more() {
         let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
-        let first = 56_000 + u16::try_from(std::process::id() % 5).unwrap() * 600;
-        let plan = Plan {
-            recordings: None,
-            shards: 2,
-            bind: IpAddr::from([127, 0, 0, 1]),
-            first_pair: 0,
-            ports: PortRange { first, last: first + 599 },
-            seed: Seed::from_number(1),
-            clock: Clock::start(),
-            reports,
-            record: Some((MediaPolicy::Headers, 2 << 20)),
-            desk: None,
-        };
+        let plan = Plan { record: Some((MediaPolicy::Headers, 2 << 20)), ..plan(56_000, reports) };
         let mut shards = start(&plan).unwrap();
         let patience = Duration::from_secs(20);
         let kept = shards[1].cut(Seed::from_number(2)).recv_timeout(patience).unwrap();

@@ -359,9 +359,8 @@ fn offered_to_bob(world: &mut World, number: u32) -> String {
     described(&asked).split_once(" RTP").unwrap().1.to_owned()
 }
 
-#[test]
-fn what_is_known_of_a_phone_is_forgotten_when_it_was_wrong() {
-    let mut world = configured(|_| {});
+/// Alice has called bob, who answered with PCMU: that is known of him.
+fn called_with_pcmu(world: &mut World) {
     world.send(ALICE, &invite("bob", "", PCMU));
     let asked = world.only("INVITE");
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
@@ -370,6 +369,12 @@ fn what_is_known_of_a_phone_is_forgotten_when_it_was_wrong() {
     world.send(ALICE, &inside(&answered, "BYE", 2, ""));
     world.pass(Duration::from_secs(40));
     world.sent();
+}
+
+#[test]
+fn what_is_known_of_a_phone_is_forgotten_when_it_was_wrong() {
+    let mut world = configured(|_| {});
+    called_with_pcmu(&mut world);
     assert_eq!(offered_to_bob(&mut world, 1), "/AVP 0 101", "known to have PCMU");
     assert_eq!(offered_to_bob(&mut world, 2), "/AVP 0 101 8", "or not");
 }
@@ -377,14 +382,7 @@ fn what_is_known_of_a_phone_is_forgotten_when_it_was_wrong() {
 #[test]
 fn what_a_phone_may_not_use_any_more_is_not_counted_on() {
     let mut world = configured(|_| {});
-    world.send(ALICE, &invite("bob", "", PCMU));
-    let asked = world.only("INVITE");
-    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
-    let answered = world.only("SIP/2.0 200");
-    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
-    world.send(ALICE, &inside(&answered, "BYE", 2, ""));
-    world.pass(Duration::from_secs(40));
-    world.sent();
+    called_with_pcmu(&mut world);
     let mut config = Config::default();
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
     let bob = Phone { codecs: Some(vec![Encoding::Pcma]), ..device("sip:bob@10.0.0.2", BOB) };
