@@ -1,0 +1,14 @@
+//! What a site writes down is what happens to its calls: a dialplan in the dialect of `extensions.conf`.
+//!
+//! A [`Dialplan`] is parsed whole from its sources and never changes. A [`Thread`] walks one channel through it: it
+//! says with a [`Task`] what the exchange must do next, and goes on when it is told the [`Outcome`]. What it needs to know of the
+//! exchange it asks a [`World`]. Everything here is pure: no file, no clock, no randomness of its own.
+#![forbid(unsafe_code)]
+
+pub mod source;
+pub mod task;
+pub mod world;
+
+pub use self::source::{Problem, Span};
+pub use self::task::{Outcome, Task};
+pub use self::world::World;
