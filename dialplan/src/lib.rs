@@ -7,6 +7,7 @@
 
 pub mod limits;
 pub mod names;
+pub mod parse;
 pub mod pattern;
 pub mod plan;
 pub mod source;
@@ -15,6 +16,7 @@ mod tree;
 pub mod when;
 pub mod world;
 
+pub use self::parse::Sources;
 pub use self::pattern::{Dialled, Pattern};
 pub use self::plan::{Asked, At, Context, Dialplan, Extension, Found, Step};
 pub use self::source::{Fault, Problem, Problems, Span};
