@@ -11,6 +11,7 @@ pub mod function;
 pub mod limits;
 pub mod names;
 mod number;
+pub mod parse;
 pub mod pattern;
 pub mod plan;
 pub mod scene;
@@ -22,6 +23,7 @@ pub mod vars;
 pub mod when;
 pub mod world;
 
+pub use self::parse::Sources;
 pub use self::pattern::{Dialled, Pattern};
 pub use self::plan::{Asked, At, Context, Dialplan, Extension, Found, Step};
 pub use self::source::{Fault, Problem, Problems, Span};

@@ -13,7 +13,7 @@ use crate::tree::{Fit, Tree};
 use crate::when::{Moment, When};
 
 /// A whole dialplan, parsed and checked. Made by [`Dialplan::parse`] and [`Dialplan::read`].
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Dialplan(pub(crate) Arc<Parts>);
 
 /// What a plan consists of.
@@ -21,6 +21,8 @@ pub struct Dialplan(pub(crate) Arc<Parts>);
 pub(crate) struct Parts {
     /// Every text that was read, with its name, in the order of [`Span::file`].
     pub(crate) sources: Vec<(SmolStr, Arc<str>)>,
+    /// What the sources said fits a name with `*`.
+    pub(crate) lists: Vec<(String, Vec<String>)>,
     /// In the order of the text.
     pub(crate) contexts: Vec<Context>,
     /// Numbers of contexts, by name.
@@ -411,7 +413,8 @@ impl std::fmt::Display for Extension {
 /// Plans are equal when they were made of the same texts.
 impl PartialEq for Dialplan {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.sources == other.0.sources
+        Arc::ptr_eq(&self.0, &other.0)
+            || (&self.0.sources, &self.0.lists) == (&other.0.sources, &other.0.lists)
     }
 }
 
