@@ -28,7 +28,7 @@ use crate::source::Fault;
 use crate::template::{Parser, Style, Template};
 
 /// An expression.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expr {
     /// Text or a number, with values in it.
     Plain(Template),
@@ -378,7 +378,7 @@ fn root(of: Number) -> Option<Number> {
 }
 
 /// What a part of an expression comes to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Number(Number),
     Text {

@@ -9,6 +9,7 @@ use super::entry::{self, Piece, Turn};
 use super::lines::Line;
 use super::report::Report;
 use super::sections::Section;
+use crate::app::{Prepared, prepare};
 use crate::limits;
 use crate::names::hint;
 use crate::pattern::Pattern;
@@ -263,7 +264,9 @@ impl Build<'_> {
         }
         before.priority = Some(count);
         let action = entry::action(action)?;
+        let Some(prepared) = self.prepare(line, &action) else { return Ok(()) };
         let step = Step {
+            prepared,
             priority: count,
             label: priority.label,
             app: action.app.text.into(),
@@ -293,6 +296,22 @@ impl Build<'_> {
         }
         body.steps.insert(count, step);
         Ok(())
+    }
+
+    /// What the application and its arguments mean; what is wrong with them is told.
+    fn prepare(&mut self, line: &Line, action: &entry::Action<'_>) -> Option<Prepared> {
+        let mut remarks = Vec::new();
+        let prepared = prepare(action.app.text, action.args.text, &mut remarks);
+        for remark in remarks {
+            let piece = if remark.in_name { action.app } else { action.args };
+            let span = line.span(piece.at + remark.fault.at);
+            if remark.warning {
+                self.report.warning(span, remark.fault.message);
+            } else {
+                self.report.error(span, remark.fault.message);
+            }
+        }
+        prepared
     }
 
     fn hint(
