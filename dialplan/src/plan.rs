@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use crate::app::Prepared;
 use crate::limits;
 use crate::pattern::{Dialled, Pattern, caller_fits, octets};
 use crate::source::{Problem, Span};
@@ -76,7 +77,7 @@ pub struct Extension {
 }
 
 /// One priority of an extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// From 1.
     pub priority: u32,
@@ -90,6 +91,8 @@ pub struct Step {
     pub span: Span,
     /// Where the arguments are.
     pub args_span: Span,
+    /// What they mean.
+    pub prepared: Prepared,
 }
 
 /// The priority `hint` of an extension.
