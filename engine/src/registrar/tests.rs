@@ -192,6 +192,7 @@ impl Site {
                 Record::Unbind { aor, contact } => {
                     store.retain(|old| (&old.aor, &old.contact) != (&aor, &contact));
                 }
+                Record::Call(_) => unreachable!("nobody calls"),
             }
         }
         store
