@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
-
+pub mod considered;
 pub mod explain;
 mod expr;
 pub mod function;
@@ -25,7 +25,9 @@ mod tree;
 pub mod vars;
 pub mod when;
 pub mod world;
+pub mod write;
 
+pub use self::considered::{Considered, Looked, Shut, Verdict};
 pub use self::parse::Sources;
 pub use self::pattern::{Dialled, Pattern};
 pub use self::plan::{Asked, At, Context, Dialplan, Extension, Found, Step};

@@ -232,7 +232,7 @@ pub(crate) struct Destination {
     pub(crate) args: Vec<Template>,
 }
 
-/// A place that a step names in fixed text; what it does not name is that of the step.
+/// A place that a step names; what it does not name is that of the step. A part that is not written out is `$`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named<'a> {
     /// The context.
@@ -249,7 +249,7 @@ impl Prepared {
         self.app.name
     }
 
-    /// Places that the step may go to and that are written out: to be looked for when the plan is loaded.
+    /// Places that the step may go to: to be looked for when the plan is loaded.
     pub fn destinations(&self) -> Vec<Named<'_>> {
         match &self.body {
             Body::Jump { yes, no, .. } => yes.iter().chain(no).filter_map(Destination::named).collect(),
@@ -278,8 +278,8 @@ impl Prepared {
 
 impl Destination {
     fn named(&self) -> Option<Named<'_>> {
-        let parts: Option<Vec<&str>> = self.parts.iter().map(Template::constant).collect();
-        match *parts?.as_slice() {
+        let parts: Vec<&str> = self.parts.iter().map(|part| part.constant().unwrap_or("$")).collect();
+        match *parts.as_slice() {
             [priority] => Some(Named { context: None, extension: None, priority }),
             [extension, priority] => Some(Named { context: None, extension: Some(extension), priority }),
             [context, extension, priority] => {

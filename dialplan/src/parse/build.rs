@@ -9,7 +9,7 @@ use super::entry::{self, Piece, Turn};
 use super::lines::Line;
 use super::report::Report;
 use super::sections::Section;
-use crate::app::{Prepared, prepare};
+use crate::app::{Prepared, Remark, prepare};
 use crate::limits;
 use crate::names::hint;
 use crate::pattern::Pattern;
@@ -264,15 +264,15 @@ impl Build<'_> {
         }
         before.priority = Some(count);
         let action = entry::action(action)?;
-        let Some(prepared) = self.prepare(line, &action) else { return Ok(()) };
+        let Some(prepared) = self.prepared(line, &action) else { return Ok(()) };
         let step = Step {
-            prepared,
             priority: count,
             label: priority.label,
             app: action.app.text.into(),
             args: action.args.text.into(),
             span: line.span(action.app.at),
             args_span: line.span(action.args.at),
+            prepared,
         };
         self.steps += 1;
         if self.steps > limits::STEPS {
@@ -298,17 +298,15 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// What the application and its arguments mean; what is wrong with them is told.
-    fn prepare(&mut self, line: &Line, action: &entry::Action<'_>) -> Option<Prepared> {
+    /// What an application and its arguments mean; none when they mean nothing.
+    fn prepared(&mut self, line: &Line, action: &entry::Action<'_>) -> Option<Prepared> {
         let mut remarks = Vec::new();
         let prepared = prepare(action.app.text, action.args.text, &mut remarks);
-        for remark in remarks {
-            let piece = if remark.in_name { action.app } else { action.args };
-            let span = line.span(piece.at + remark.fault.at);
-            if remark.warning {
-                self.report.warning(span, remark.fault.message);
-            } else {
-                self.report.error(span, remark.fault.message);
+        for Remark { in_name, fault, warning } in remarks {
+            let span = line.span(fault.at + if in_name { action.app.at } else { action.args.at });
+            match warning {
+                true => self.report.warning(span, fault.message),
+                false => self.report.error(span, fault.message),
             }
         }
         prepared

@@ -65,6 +65,10 @@ pub(super) fn extension(name: Piece<'_>) -> Result<(Pattern, Option<Pattern>), F
     if name.text.is_empty() {
         return Err(name.fault("expected an extension: a number, a name or a _pattern"));
     }
+    if name.text.contains(',') || name.text.contains("${") {
+        return Err(name
+            .fault(format!("`{}` cannot be dialled: an extension has no comma and no variable", name.text)));
+    }
     let read = |piece: Piece<'_>| {
         let pattern = Pattern::parse(piece.text);
         pattern.map_err(|fault| Fault::new(piece.at + fault.at, fault.message))

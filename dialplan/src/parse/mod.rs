@@ -12,6 +12,8 @@ mod lines;
 mod report;
 mod sections;
 
+use std::sync::Arc;
+
 use crate::plan::{Dialplan, Parts};
 use crate::source::{Problems, Span};
 
@@ -52,13 +54,19 @@ impl Dialplan {
         let (lines, texts, lists, mut report) = (reader.lines, reader.texts, reader.lists, reader.report);
         let sections = sections::gather(&lines, &mut report);
         let parts = build::parts(&lines, sections, &mut report);
-        check::plan(&parts, &mut report);
+        let mut plan = Self(Parts { sources: texts, lists, ..parts }.into());
+        if !report.failed {
+            check::plan(&plan, &mut report);
+        }
         let failed = report.failed;
         let problems = report.finish();
         if failed {
             return Err(Problems(problems));
         }
-        Ok(Self(Parts { sources: texts, lists, warnings: problems, ..parts }.into()))
+        if let Some(parts) = Arc::get_mut(&mut plan.0) {
+            parts.warnings = problems;
+        }
+        Ok(plan)
     }
 }
 
@@ -153,7 +161,12 @@ mod tests {
         let plan = Dialplan::parse("dialplan.conf", SEED).expect("it is right");
         assert_eq!(plan.counts().to_string(), "2 contexts, 4 extensions");
         assert_eq!(plan.counts().steps, 8);
-        assert_eq!(plan.warnings(), []);
+        let warnings = Problems(plan.warnings().to_vec()).to_string();
+        assert_eq!(
+            warnings,
+            "dialplan.conf:11:18: warning: no extension internal is in [incoming] or what it includes: \
+             for the context of this name write context,extension,priority"
+        );
         assert_eq!(steps(&plan, "internal", "100"), "1 Answer(); 2 SayDigits(100); 3 Hangup()");
         assert_eq!(steps(&plan, "internal", "101"), "1 Dial(SIP/${EXTEN})");
         assert_eq!(steps(&plan, "internal", "9911"), "1 Dial(SIP/emergency@trunk)");

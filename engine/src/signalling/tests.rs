@@ -3,6 +3,7 @@
 mod clauses;
 mod dialogs;
 mod offers;
+mod records;
 mod rules;
 mod sound;
 mod strangers;
