@@ -318,6 +318,25 @@ fn subroutines_loops_and_choices_go_where_they_should() {
          (sub),Set(LOCAL(N)=${ARG2}9)\nReturn($[${N} + ${ARGC}])",
     );
     insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
+    s 1 Set(N=0)
+    s 2 While(1)
+    s 3 Set(N=1)
+    s 4 ExecIf(0) -> it does not hold
+    s 5 ExecIf(0?NoOp(round 1)) -> it does not hold
+    s 6 EndWhile()
+    s 2 While(1)
+    s 3 Set(N=2)
+    s 4 ExecIf(1?ContinueWhile()) -> it holds
+    s 2 While(1)
+    s 3 Set(N=3)
+    s 4 ExecIf(0) -> it does not hold
+    s 5 ExecIf(1?ExitWhile()) -> it holds
+    s 7 Gosub(t,s,sub(a,3))
+    s 13 Set(LOCAL(N)=39)
+    s 14 Return(41)
+    s 8 GotoIf(1) -> it holds: t,s,done
+    s 10 GotoIfTime(*,mon-sat,*,*) -> it does not hold: t,s,closed
+    s 12 Hangup(17)
     ");
 }
 
@@ -327,9 +346,17 @@ fn what_cannot_be_done_is_noted_and_the_walk_goes_on() {
         "Set(EXTEN=5)\nSayNumber(${CALLERID(name)})\nSet(R=${CDR(x)}${CHANNEL(none)})\nStackPop()\nGoto(nowhere,${EXTEN},1)",
     );
     insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
+    s 1 Set(EXTEN=5) !EXTEN is set by the exchange and cannot be changed
+    s 2 SayNumber(Alice) !`Alice` is no whole number
+    s 3 Set(R=) !CHANNEL: nothing is known of none
+    s 4 StackPop()
+    s 5 Goto(nowhere,s,1) !there is no nowhere,s,1 in the plan !no extension s in context [nowhere]
     ");
     let plan = steps("Return()\nexten => h,1,Goto(x,1)\nexten => x,1,NoOp(once)");
     insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
+    s 1 Return() !Return without Gosub ends the call
+    h 1 Goto(t,x,1)
+    x 1 NoOp(once)
     ");
 }
 
@@ -367,6 +394,8 @@ fn keys_are_read_into_a_variable_as_often_as_it_says() {
     let plan = steps("Read(PIN,enter-pin,4,,2,7)\nNoOp(${PIN} ${READSTATUS})");
     let supposed = Supposed { keys: ["".into(), "1234".into()].into(), ..Supposed::default() };
     insta::assert_snapshot!(story(&plan, "s", supposed), @r"
+    s 1 Read(PIN,enter-pin,4,,2,7) -> no keys; keys 1234
+    s 2 NoOp(1234 OK)
     ");
 }
 
