@@ -10,6 +10,7 @@ pub mod considered;
 pub mod explain;
 mod expr;
 pub mod function;
+pub mod help;
 pub mod limits;
 pub mod names;
 mod number;

@@ -132,7 +132,7 @@ impl PartialEq for Application {
 impl Eq for Application {}
 
 /// What is known from elsewhere and not done here, with what to do about it.
-const REFUSED: &[(&str, &str)] = &[
+pub(crate) const REFUSED: &[(&str, &str)] = &[
     (
         "System",
         "a dialplan runs no programs of the machine: let a program work through the control interface",
