@@ -7,8 +7,10 @@
 
 pub mod app;
 pub mod considered;
+pub mod explain;
 mod expr;
 pub mod function;
+pub mod help;
 pub mod limits;
 pub mod names;
 mod number;
@@ -19,6 +21,7 @@ pub mod scene;
 pub mod source;
 pub mod task;
 pub mod template;
+pub mod thread;
 mod tree;
 pub mod vars;
 pub mod when;
@@ -31,5 +34,6 @@ pub use self::pattern::{Dialled, Pattern};
 pub use self::plan::{Asked, At, Context, Dialplan, Extension, Found, Step};
 pub use self::source::{Fault, Problem, Problems, Span};
 pub use self::task::{Outcome, Task};
+pub use self::thread::Thread;
 pub use self::when::{Moment, When};
 pub use self::world::World;
