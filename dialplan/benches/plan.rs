@@ -1,4 +1,5 @@
-//! How long a plan takes to load, and how long a number takes to be found in it, by size: `cargo bench -p telex-dialplan`.
+//! How long a plan takes to load, and how long a number takes to be found in it, by size: `cargo bench -p
+//! telex-dialplan`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -8,8 +9,8 @@ use telex_dialplan::{Asked, At, Dialplan, Moment};
 const NOW: Moment<'static> = Moment::new(1_700_994_600_000, "Europe/Berlin");
 const ROUNDS: u32 = 200_000;
 
-/// An office: half of the extensions are names with three priorities and a hint, half are patterns; another context has the way
-/// out, and is included.
+/// An office: half of the extensions are names with three priorities and a hint, half are patterns; another context
+/// has the way out, and is included.
 fn office(extensions: usize) -> String {
     let mut text = "[internal]\ninclude => outside\n".to_owned();
     for number in 0..extensions {

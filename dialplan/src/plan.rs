@@ -195,7 +195,8 @@ impl Dialplan {
         &self.0.general
     }
 
-    /// `autofallthrough` of `[general]`: an extension that has no more priorities ends the call. Otherwise it waits for digits.
+    /// `autofallthrough` of `[general]`: an extension that has no more priorities ends the call. Otherwise it waits
+    /// for digits.
     pub fn falls_through(&self) -> bool {
         let setting =
             self.0.general.iter().rev().find(|line| line.name.eq_ignore_ascii_case("autofallthrough"));

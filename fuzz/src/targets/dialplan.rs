@@ -1,5 +1,6 @@
-//! A dialplan: read, or refused with words; written again it is the same plan. The number an extension is made for finds what
-//! going through the list finds, what is told of every extension agrees, and while digits come more are waited for.
+//! A dialplan: read, or refused with words; written again it is the same plan. The number an extension is made for
+//! finds what going through the list finds, what is told of every extension agrees, and while digits come more are
+//! waited for.
 
 use telex_dialplan::{Asked, At, Dialled, Dialplan, Extension, Looked, Moment, Verdict, When};
 
