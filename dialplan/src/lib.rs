@@ -1,8 +1,8 @@
 //! What a site writes down is what happens to its calls: a dialplan in the dialect of `extensions.conf`.
 //!
 //! A [`Dialplan`] is parsed whole from its sources and never changes. A [`Thread`] walks one channel through it: it
-//! says with a [`Task`] what the exchange must do next, and goes on when it is told the [`Outcome`]. What it needs to know of the
-//! exchange it asks a [`World`]. Everything here is pure: no file, no clock, no randomness of its own.
+//! says with a [`Task`] what the exchange must do next, and goes on when it is told the [`Outcome`]. What it needs to
+//! know of the exchange it asks a [`World`]. Everything here is pure: no file, no clock, no randomness of its own.
 #![forbid(unsafe_code)]
 
 pub mod app;

@@ -195,7 +195,8 @@ impl Dialplan {
         &self.0.general
     }
 
-    /// `autofallthrough` of `[general]`: an extension that has no more priorities ends the call. Otherwise it waits for digits.
+    /// `autofallthrough` of `[general]`: an extension that has no more priorities ends the call. Otherwise it waits
+    /// for digits.
     pub fn falls_through(&self) -> bool {
         let setting =
             self.0.general.iter().rev().find(|line| line.name.eq_ignore_ascii_case("autofallthrough"));
@@ -288,6 +289,24 @@ impl Dialplan {
                 context.extensions.iter().filter_map(|extension| Some((extension, extension.hint.as_ref()?)));
             hints.map(move |(extension, hint)| (context, extension, hint))
         })
+    }
+
+    /// A warning for each prompt that is written out and that nobody has.
+    pub fn missing_prompts(&self, has: &dyn Fn(&str) -> bool) -> Vec<Problem> {
+        let steps = self.0.contexts.iter().flat_map(|context| &context.extensions).flat_map(|one| &one.steps);
+        let missing = steps.flat_map(|step| {
+            let names = step.prepared.prompts().into_iter().filter(|name| !has(name));
+            names.map(|name| Problem {
+                file: self.file(step.span).into(),
+                span: step.args_span,
+                message: format!("no prompt is called {name}"),
+                warning: true,
+            })
+        });
+        let mut missing: Vec<Problem> = missing.collect();
+        missing.sort_by_key(|problem| problem.span);
+        missing.truncate(limits::PROBLEMS);
+        missing
     }
 
     /// Visits the extensions that fit, in order; with `begun` also those that could when more follows.
@@ -556,6 +575,19 @@ mod tests {
         assert_eq!(plan.dialled(Asked { context: "c0", ..asked("1", "") }), Dialled::No);
         let looked = plan.consider(Asked { context: "c0", ..asked("1", "") }, At::Priority(1));
         assert!(looked.len() < 2 * limits::INCLUDES + 1, "{}", looked.len());
+    }
+
+    #[test]
+    fn prompts_that_nobody_has_are_told() {
+        let plan = plan(
+            "[a]\nexten => 1,1,Playback(welcome&helo)\n same => n,Background(${X}&menu,m)\n same => n,SayDigits(7)\n",
+        );
+        let missing = plan.missing_prompts(&|name| name == "welcome");
+        let text: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            text,
+            ["x:2:23: warning: no prompt is called helo", "x:3:23: warning: no prompt is called menu"]
+        );
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl PartialOrd for Key {
 struct Body {
     span: Span,
     steps: BTreeMap<u32, Step>,
-    /// With the line of each.
+    /// With the priority of each.
     labels: BTreeMap<SmolStr, u32>,
     hint: Option<Hint>,
 }
@@ -254,6 +254,10 @@ impl Build<'_> {
             (Turn::Number(count), _) => count,
             (Turn::Next(plus), Some(last)) => last + 1 + plus,
             (Turn::Same(plus), Some(last)) => last + plus,
+            (Turn::Label(label, plus), _) => self.label(number, before, &label).map_or_else(
+                || Err(turn.fault(format!("{label} is no label of this extension above"))),
+                |priority| Ok(priority + plus),
+            )?,
             _ => {
                 before.skip();
                 return Err(turn.fault("the first priority of a context cannot be n: begin with 1"));
@@ -288,14 +292,20 @@ impl Build<'_> {
             return Ok(());
         }
         if let Some(label) = &step.label
-            && let Some(first) = body.labels.insert(label.clone(), step.span.line)
+            && let Some(first) = body.labels.insert(label.clone(), count)
         {
+            let first = body.steps.get(&first).map_or(0, |step| step.span.line);
             return Err(
                 turn.fault(format!("the label {label} of this extension is taken since line {first}"))
             );
         }
         body.steps.insert(count, step);
         Ok(())
+    }
+
+    /// The priority that has a label, in the extension of a line.
+    fn label(&self, number: usize, before: &Before, label: &str) -> Option<u32> {
+        self.drafts[number].extensions.get(before.key.as_ref()?)?.labels.get(label).copied()
     }
 
     /// What an application and its arguments mean; none when they mean nothing.

@@ -49,7 +49,10 @@ impl Check<'_> {
                     ),
                 };
                 let place = if wanted == 1 { extension.span } else { step.span };
-                report.warning(place, message);
+                // A subroutine is entered by its label.
+                if wanted > 1 || step.label.is_none() {
+                    report.warning(place, message);
+                }
             }
             wanted = step.priority + 1;
             self.step(extension, step, report);

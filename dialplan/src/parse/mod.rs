@@ -1,9 +1,9 @@
 //! The dialect of `extensions.conf`: text in, a whole plan or all that is wrong with it.
 //!
-//! What is read: `[context]`, `[context](+)`, templates `[name](!)` and `[context](name)`; `exten =>`, `same =>`, `include =>`
-//! (with time), `ignorepat =>`; `[general]`, `[globals]`; `#include`, `#tryinclude`; comments `;` and `;-- --;`, `\;` for the sign.
-//! Everywhere `=` does for `=>`. What is not supported is refused with its place: `switch`, `lswitch`, `eswitch`, `autohints`,
-//! `#exec`, and arguments without parentheses.
+//! What is read: `[context]`, `[context](+)`, templates `[name](!)` and `[context](name)`; `exten =>`, `same =>`,
+//! `include =>` (with time), `ignorepat =>`; `[general]`, `[globals]`; `#include`, `#tryinclude`; comments `;` and
+//! `;-- --;`, `\;` for the sign. Everywhere `=` does for `=>`. What is not supported is refused with its place:
+//! `switch`, `lswitch`, `eswitch`, `autohints`, `#exec`, and arguments without parentheses.
 
 mod build;
 mod check;
