@@ -1,5 +1,6 @@
 //! The configuration file: read whole, checked whole, every problem told at once with its place and its remedy.
 
+mod conferences;
 mod phones;
 mod problem;
 mod reader;
@@ -37,6 +38,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("recordings", &["folder"]),
     ("record", &["memory", "media", "media_memory"]),
+    ("conference", &["number", "name"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
 
@@ -144,8 +146,10 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
     let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
+    let phones = phones::phones(reader, root, &realm, digest);
     let engine = Config {
-        phones: phones::phones(reader, root, &realm, digest),
+        conferences: conferences::conferences(reader, root, &phones),
+        phones,
         realm,
         digest,
         media_address,
