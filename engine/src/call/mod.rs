@@ -240,6 +240,7 @@ impl Calls {
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
             | MediaReport::Played { leg, .. }
+            | MediaReport::NoSound { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
         let Some(key) = self.ports.owner(leg) else { return };
@@ -270,6 +271,9 @@ impl Calls {
             }
             MediaReport::Carried { stats, .. } => party.media.stats = *stats,
             MediaReport::Pressed { next, .. } => party.pressed(*next),
+            MediaReport::NoSound { name, .. } => {
+                cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
+            }
             // Nothing of it is asked for yet.
             MediaReport::Played { .. } => {}
             MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
