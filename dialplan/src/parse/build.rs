@@ -101,7 +101,7 @@ struct Build<'a> {
 }
 
 /// Builds a plan out of its sections.
-pub(super) fn parts(lines: &[Line], sections: Vec<Section<'_>>, report: &mut Report) -> Parts {
+pub(super) fn parts(lines: &[Line], sections: &[Section<'_>], report: &mut Report) -> Parts {
     let mut build = Build {
         lines,
         report,

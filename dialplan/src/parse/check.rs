@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use super::report::Report;
 use crate::app::Named;
+use crate::find::{At, Search};
 use crate::names::hint;
-use crate::plan::{At, Context, Dialplan, Extension, Search, Step};
+use crate::plan::{Context, Dialplan, Extension, Step};
 
 /// Tells what is odd.
 pub(super) fn plan(plan: &Dialplan, report: &mut Report) {

@@ -118,7 +118,9 @@ pub(super) fn priority(piece: Piece<'_>) -> Result<Priority, Fault> {
         "hint" if plus == 0 => Turn::Hint,
         "n" | "next" => Turn::Next(plus),
         "s" | "same" => Turn::Same(plus),
-        _ if plus > 0 && word.starts_with(|first: char| first.is_alphabetic()) => Turn::Label(word.into(), plus),
+        _ if plus > 0 && word.starts_with(|first: char| first.is_alphabetic()) => {
+            Turn::Label(word.into(), plus)
+        }
         _ => {
             let number = word.parse::<u32>().ok().filter(|_| !word.starts_with('+')).ok_or_else(expected)?;
             match number.saturating_add(plus) {
