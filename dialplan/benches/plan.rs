@@ -34,6 +34,10 @@ fn each(rounds: u32, mut what: impl FnMut(u32)) -> Duration {
     start.elapsed() / rounds
 }
 
+fn asked(extension: &str) -> Asked<'_> {
+    Asked { context: "internal", extension, caller: "100", now: NOW }
+}
+
 fn main() {
     println!(
         "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
@@ -52,7 +56,6 @@ fn main() {
             (0..1_000).map(|round| format!("8{:05}934567", number(round * 7) + 1)).collect();
         let outside: Vec<String> = (0..1_000).map(|round| format!("030{round:07}")).collect();
         let nobody: Vec<String> = (0..1_000).map(|round| format!("*{round:07}")).collect();
-        let asked = |extension| Asked { context: "internal", extension, caller: "100", now: NOW };
         let find = |numbers: &[String]| {
             each(ROUNDS, |round| {
                 let number = &numbers[round as usize % numbers.len()];

@@ -7,7 +7,8 @@ use std::time::Duration;
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::considered::Looked;
-use crate::plan::{Asked, At, Dialplan};
+use crate::find::{Asked, At};
+use crate::plan::Dialplan;
 use crate::scene::Place;
 use crate::task::{DialStatus, Outcome, Task};
 use crate::thread::Thread;

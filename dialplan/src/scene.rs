@@ -8,7 +8,8 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
-use crate::plan::{Asked, At, Dialplan, Found};
+use crate::find::{Asked, At, Found};
+use crate::plan::Dialplan;
 use crate::vars::Vars;
 use crate::when::{Moment, zone};
 use crate::world::{Loudness, World};

@@ -9,8 +9,9 @@ mod trail;
 
 use smol_str::{SmolStr, format_smolstr};
 
+use crate::find::{Asked, At};
 use crate::pattern::Dialled;
-use crate::plan::{Asked, At, Dialplan};
+use crate::plan::Dialplan;
 use crate::scene::{Caller, Channel, Place, Scene};
 use crate::source::Span;
 use crate::task::{Collect, Outcome, Task};

@@ -3,7 +3,8 @@
 use smol_str::{SmolStr, format_smolstr};
 
 use super::{Move, Thread, Waiting, special};
-use crate::plan::{At, Dialplan};
+use crate::find::At;
+use crate::plan::Dialplan;
 use crate::scene::{Place, Scene};
 use crate::task::{DialStatus, Outcome, Task};
 use crate::world::World;

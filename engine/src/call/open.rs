@@ -6,6 +6,7 @@ use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::app::{App, AppEvent, CALLER, PartyId, side};
+use super::conference::NotJoined;
 use super::hunt::Hunt;
 use super::party::Party;
 use super::route::{Destination, Named, route};
@@ -17,6 +18,7 @@ use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
 use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
+use crate::mediactl::ShardId;
 use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
@@ -116,7 +118,7 @@ impl Calls {
         let destination = route(config, &dialled).ok_or(Status::NOT_FOUND)?;
         let targets = match &destination {
             Destination::Phone(extension, _) => targets(config, registrar, extension),
-            Destination::Echo | Destination::Tone => Vec::new(),
+            Destination::Conference(_) | Destination::Echo | Destination::Tone => Vec::new(),
         };
         let most = config.max_calls.min(limits::CALLS);
         let full = match self.all.len() >= most {
@@ -130,11 +132,24 @@ impl Calls {
         if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
             return Err(Status::TEMPORARILY_UNAVAILABLE.into());
         }
-        let key = self.create(cx, below, incoming, &dialled, offer)?;
-        if matches!(destination, Destination::Phone(..)) {
-            self.hunt(cx, below, key, incoming, targets);
-        } else {
-            self.serve(cx, below, key);
+        let on = match destination {
+            Destination::Conference(name) => {
+                self.conferences.admits(name).map_err(|no| {
+                    below.stack.transport.no_room(cx, no.what());
+                    no.status()
+                })?;
+                self.conferences.shard(name)
+            }
+            _ => None,
+        };
+        let key = self.create(cx, below, incoming, &dialled, offer, on)?;
+        match destination {
+            Destination::Phone(..) => self.hunt(cx, below, key, incoming, targets),
+            Destination::Conference(name) => {
+                self.join(cx, key, name).map_err(NotJoined::status)?;
+                self.serve(cx, below, key);
+            }
+            Destination::Echo | Destination::Tone => self.serve(cx, below, key),
         }
         Ok(())
     }
@@ -147,8 +162,9 @@ impl Calls {
         incoming: &Incoming<'_>,
         dialled: &SmolStr,
         offer: Option<Description>,
+        on: Option<ShardId>,
     ) -> Result<CallKey, Refusal> {
-        let (shard, room) = self.ports.room();
+        let (shard, room) = self.ports.room(on);
         let Some(port) = self.ports.take(cx, shard) else {
             below.stack.transport.no_room(cx, "RTP ports");
             return Err(Status::SERVICE_UNAVAILABLE.into());
@@ -167,6 +183,7 @@ impl Calls {
             room,
             room_put: false,
             room_rev: 0,
+            conference: None,
             recording: None,
             recordings: 0,
             parties: SmallVec::new(),
@@ -194,13 +211,12 @@ impl Calls {
         let mut caller = caller.configured(cx.config.phones.get(&incoming.caller));
         caller.leg = Some(leg);
         caller.near = Some(incoming.source.ip());
-        let transport = below.stack.transport.transport_of(&incoming.flow);
         cx.report(Event::CallStarted {
             call: id,
             from: incoming.caller.clone(),
             to: dialled.clone(),
             source: incoming.source,
-            transport,
+            transport: below.stack.transport.transport_of(&incoming.flow),
         });
         if let Some(offer) = offer {
             // Nothing was offered before, so that it is the caller's turn.
@@ -214,7 +230,7 @@ impl Calls {
         Ok(key)
     }
 
-    /// `*43` and `*60`: the exchange itself answers.
+    /// `*43`, `*60` and conferences: the exchange itself answers.
     fn serve(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let call = &mut self.all[key];
         call.app = App::Service;
