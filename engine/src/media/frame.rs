@@ -103,7 +103,7 @@ impl Room {
         let stutters = planted.is(Fault::CodedStutters) && (self.next / FRAME_MS).is_multiple_of(4);
         intake.heard &= !falls_silent && !stutters;
         if planted.is(Fault::CodedSoftens) {
-            intake.frame.iter_mut().for_each(|sample| *sample /= 4);
+            intake.frame.iter_mut().for_each(|sample| *sample /= 2);
         }
     }
 

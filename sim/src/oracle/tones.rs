@@ -4,8 +4,9 @@ use telex_engine::time::{Duration, Instant};
 
 use super::media::Talks;
 use super::{Broken, Verdict, broken};
+use crate::expect;
 use crate::net::Network;
-use crate::phone::{Ear, Leg, Phone, Spurt, Voice};
+use crate::phone::{Clear, Ear, Leg, Phone, Spurt, Voice};
 use crate::plan::Plan;
 
 /// Frames of one voice that follow each other within this are no accident.
@@ -24,10 +25,12 @@ const PER_TROUBLE: usize = 4;
 /// So many frames tell the level.
 const ENOUGH: usize = 12;
 
-/// `nobody_hears_a_stranger`, after a packet was decoded: two clear frames together are of the other side of the call.
+/// `nobody_hears_a_stranger`, after a packet was decoded: two clear frames together, as loud as they were
+/// spoken, are of the other side of the call. What a codec makes of a lost packet is softer.
 pub(crate) fn right_voice(now: Instant, phones: &[Phone], leg: &Leg) -> Verdict {
     let [.., one, two] = leg.ear.clear[..] else { return Ok(()) };
-    if two.at != now || one.pitch != two.pitch || one.at + TOGETHER < two.at {
+    let loud = one.level && two.level;
+    if two.at != now || one.pitch != two.pitch || !loud || one.at + TOGETHER < two.at {
         return Ok(());
     }
     let all = || phones.iter().flat_map(|phone| &phone.legs);
@@ -52,73 +55,73 @@ pub(crate) fn right_voice(now: Instant, phones: &[Phone], leg: &Leg) -> Verdict 
 /// `sound_as_loud_as_spoken` and `speech_is_whole`, over the whole run.
 pub(crate) fn heard_as_spoken(now: Instant, talks: &Talks<'_>, network: &Network) -> Verdict {
     for (caller, callee) in talks.pairs() {
-        let Some(callee) = callee else { continue };
+        let Some(callee) = callee.filter(|callee| steady(talks.plan, caller, callee)) else { continue };
         for (speaker, hearer) in [(caller, callee), (callee, caller)] {
             let Some(voice) = &speaker.voice else { continue };
-            level(now, hearer, voice)?;
-            whole(now, talks.plan, network, (speaker, voice), hearer)?;
+            let judged = voice.spurts.iter().filter(|spurt| fair(now, network, speaker, hearer, spurt));
+            let (mut spoken, mut heard, mut right) = (0, 0, 0);
+            for spurt in judged {
+                let troubles = troubles(speaker, spurt) + troubles(hearer, spurt);
+                let clear = || clear(&hearer.ear, voice, spurt);
+                whole(now, hearer, spurt, clear().count(), troubles)?;
+                if troubles == 0 {
+                    spoken += usize::from(spurt.frames);
+                    heard += clear().count();
+                    right += clear().filter(|clear| clear.level).count();
+                }
+            }
+            // What fades away after a spurt is softer.
+            if heard >= ENOUGH && 2 * right < spoken.min(heard) {
+                let wrong = heard - right;
+                let phone = hearer.id.phone();
+                let reason = format!(
+                    "phone {phone} in call {} hears {wrong} of {heard} frames louder or softer than they were spoken",
+                    hearer.call,
+                );
+                let broken = broken("sound_as_loud_as_spoken", now, reason);
+                return Err(Broken { call: Some(hearer.call), ..broken });
+            }
         }
     }
     Ok(())
 }
 
-/// Most of what is heard is as loud as it was spoken; only what stands for lost packets is softer.
-fn level(now: Instant, hearer: &Leg, voice: &Voice) -> Verdict {
-    let heard = hearer.ear.clear.iter().filter(|clear| clear.pitch == voice.pitch);
-    let (all, right) = heard.fold((0, 0), |(all, right), clear| (all + 1, right + usize::from(clear.level)));
-    if all < ENOUGH || 4 * right >= all {
+/// Whether nothing but packets that are lost or late may change what the sides of a call hear.
+fn steady(plan: &Plan, caller: &Leg, callee: &Leg) -> bool {
+    let changes = |leg: &Leg| {
+        leg.ever_held || leg.cut_short || expect::may_lose_touch(plan, leg.id.phone())
+    };
+    plan.host.late.is_zero() && !plan.calls[caller.call].late_offer && !changes(caller) && !changes(callee)
+}
+
+/// Whether both sides were up and in touch from before a spurt until it was heard, and nobody pressed a key.
+fn fair(now: Instant, network: &Network, speaker: &Leg, hearer: &Leg, spurt: &Spurt) -> bool {
+    let up = [speaker.answered, hearer.answered, speaker.confirmed, hearer.confirmed];
+    let from = up.into_iter().flatten().max().unwrap_or(now) + SETTLED;
+    let until = speaker.ended.unwrap_or(now).min(hearer.ended.unwrap_or(now));
+    let end = spurt.end() + ON_THE_WAY;
+    let reachable = |leg: &Leg| network.reachable_between(leg.id.phone(), spurt.from - SETTLED, end);
+    let mut keys = [speaker, hearer].into_iter().flat_map(|leg| leg.pressed.iter().chain(&leg.digits));
+    spurt.from >= from
+        && end <= until
+        && reachable(speaker)
+        && reachable(hearer)
+        && !keys.any(|key| spurt.from < key.at + KEY && key.at < end)
+}
+
+/// As much of a spurt is heard as the network let through.
+fn whole(now: Instant, hearer: &Leg, spurt: &Spurt, heard: usize, troubles: usize) -> Verdict {
+    if heard + EDGES + PER_TROUBLE * troubles >= usize::from(spurt.frames) {
         return Ok(());
     }
     let reason = format!(
-        "phone {} in call {} hears {} of {all} frames louder or softer than they were spoken",
+        "phone {} in call {} hears {heard} of {} frames that were spoken at {}; {troubles} were lost or late",
         hearer.id.phone(),
         hearer.call,
-        all - right
+        spurt.frames,
+        spurt.from
     );
-    Err(Broken { call: Some(hearer.call), ..broken("sound_as_loud_as_spoken", now, reason) })
-}
-
-/// Of each spurt as much is heard as the network and the keys that were pressed meanwhile let through.
-fn whole(
-    now: Instant,
-    plan: &Plan,
-    network: &Network,
-    (speaker, voice): (&Leg, &Voice),
-    hearer: &Leg,
-) -> Verdict {
-    let rough = !plan.host.late.is_zero() || speaker.ever_held || hearer.ever_held;
-    let cut_short = speaker.cut_short || hearer.cut_short;
-    let (Some(one), Some(two)) = (speaker.answered, hearer.answered) else { return Ok(()) };
-    if rough || cut_short || plan.calls[speaker.call].late_offer {
-        return Ok(());
-    }
-    let from = [Some(one), Some(two), speaker.confirmed, hearer.confirmed].into_iter().flatten().max();
-    let from = from.unwrap_or(now) + SETTLED;
-    let until = speaker.ended.unwrap_or(now).min(hearer.ended.unwrap_or(now));
-    for spurt in &voice.spurts {
-        let end = spurt.end() + ON_THE_WAY;
-        let reachable = |leg: &Leg| network.reachable_between(leg.id.phone(), spurt.from - SETTLED, end);
-        if spurt.from < from || end > until || !reachable(speaker) || !reachable(hearer) {
-            continue;
-        }
-        let keys = [speaker, hearer].into_iter().flat_map(|leg| leg.pressed.iter().chain(&leg.digits));
-        if keys.map(|key| key.at).any(|at| spurt.from < at + SETTLED && at < end) {
-            continue;
-        }
-        let troubles = troubles(speaker, spurt) + troubles(hearer, spurt);
-        let heard = heard(&hearer.ear, voice, spurt);
-        if heard + EDGES + PER_TROUBLE * troubles < usize::from(spurt.frames) {
-            let reason = format!(
-                "phone {} in call {} hears {heard} of {} frames that were spoken at {}; {troubles} were lost or late",
-                hearer.id.phone(),
-                hearer.call,
-                spurt.frames,
-                spurt.from
-            );
-            return Err(Broken { call: Some(hearer.call), ..broken("speech_is_whole", now, reason) });
-        }
-    }
-    Ok(())
+    Err(Broken { call: Some(hearer.call), ..broken("speech_is_whole", now, reason) })
 }
 
 /// Packets that were lost or late while a spurt was under way.
@@ -127,8 +130,8 @@ fn troubles(leg: &Leg, spurt: &Spurt) -> usize {
     leg.troubles.iter().filter(|at| (spurt.from..until).contains(*at)).count()
 }
 
-fn heard(ear: &Ear, voice: &Voice, spurt: &Spurt) -> usize {
-    let until = spurt.end() + ON_THE_WAY;
-    let within = |clear: &&crate::phone::Clear| clear.pitch == voice.pitch && (spurt.from..until).contains(&clear.at);
-    ear.clear.iter().filter(within).count()
+/// Frames of a spurt that are heard.
+fn clear<'a>(ear: &'a Ear, voice: &'a Voice, spurt: &Spurt) -> impl Iterator<Item = &'a Clear> {
+    let heard = spurt.from..spurt.end() + ON_THE_WAY;
+    ear.clear.iter().filter(move |clear| clear.pitch == voice.pitch && heard.contains(&clear.at))
 }

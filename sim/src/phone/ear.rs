@@ -8,12 +8,8 @@ use crate::voice::Rtp;
 
 /// Frames that a voice says without a pause, and the pauses between: often at first, and then ever more rarely, so that
 /// a run is not mostly media.
-const TALK: [(u8, Duration); 4] = [
-    (14, Duration::from_millis(900)),
-    (10, Duration::from_millis(1000)),
-    (8, Duration::from_millis(1500)),
-    (6, Duration::from_millis(2400)),
-];
+const TALK: [(u8, Duration); 3] =
+    [(14, Duration::from_millis(900)), (10, Duration::from_millis(1000)), (7, Duration::from_millis(1300))];
 /// What an RTP packet stands for.
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
 
@@ -56,8 +52,8 @@ impl Voice {
         if first {
             // It has heard the silence before, as the decoder has.
             self.encoder = None;
-            self.left = self.manner().0;
             self.spurts.push(Spurt { from: now, frames: 0 });
+            self.left = self.manner().0;
         }
         self.left -= 1;
         if let Some(spurt) = self.spurts.last_mut() {
@@ -85,9 +81,9 @@ impl Voice {
         self.left = 0;
     }
 
+    /// How the last spurt goes, of which there is one.
     fn manner(&self) -> (u8, Duration) {
-        let said = self.spurts.len() - usize::from(self.left > 0 || !self.spurts.is_empty());
-        TALK[said.min(TALK.len() - 1)]
+        TALK[self.spurts.len().clamp(1, TALK.len()) - 1]
     }
 }
 
@@ -128,7 +124,6 @@ impl Ear {
             return;
         }
         let likely = self.clear.last().map(|clear| clear.pitch);
-        if std::env::var_os("EAR").is_some() { eprintln!("EAR {now} seq {} ts {} m {} pt {} {:?} rms {}", rtp.sequence, rtp.timestamp, rtp.marker, rtp.payload_type, Sound::of(decoder.rate(), &self.pcm, likely), (self.pcm.iter().map(|s| i64::from(*s)*i64::from(*s)).sum::<i64>()/self.pcm.len() as i64) as f64); }
         if let Sound::Voice(pitch, level) = Sound::of(decoder.rate(), &self.pcm, likely) {
             self.clear.push(Clear { at: now, pitch, level });
         }

@@ -440,7 +440,6 @@ impl Phone {
                 let (count, _) = leg.generated.unwrap_or_default();
                 leg.generated = Some((count + 1, scene.now));
                 if let (Some(_), Some(rtp)) = (&leg.voice, Rtp::read(bytes)) {
-                    if std::env::var_os("EAR").is_some() { eprint!("{}/{} ", leg.id.phone(), leg.call); }
                     leg.ear.hear(scene.now, &rtp);
                 }
             }
