@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
+
+use crate::mediactl::Library;
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct Config {
     pub realm: SmolStr,
     /// Phones by extension.
     pub phones: BTreeMap<SmolStr, Phone>,
+    /// The conference that a number leads to, by its name. Numbers may share one.
+    pub conferences: BTreeMap<SmolStr, SmolStr>,
     /// What SDP says instead of the local address the phone reached us at.
     pub media_address: Option<IpAddr>,
     /// A call is ended when a party that should send media has been silent for this long; `None` never.
@@ -35,6 +40,8 @@ pub struct Config {
     pub codecs: Vec<Encoding>,
     /// Whether one encoding is turned into another for parties that share none.
     pub transcode: bool,
+    /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
+    pub sounds: Arc<Library>,
 }
 
 impl Default for Config {
@@ -42,6 +49,7 @@ impl Default for Config {
         Self {
             realm: SmolStr::new_static("telex"),
             phones: BTreeMap::new(),
+            conferences: BTreeMap::new(),
             media_address: None,
             media_timeout: Some(Duration::from_secs(60)),
             sip: SipTimers::default(),
@@ -59,6 +67,7 @@ impl Default for Config {
                 Encoding::Gsm,
             ],
             transcode: true,
+            sounds: Arc::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration file: read whole, checked whole, every problem told at once with its place and its remedy.
 
+mod conferences;
 mod phones;
 mod problem;
 mod reader;
@@ -17,6 +18,8 @@ use telex_engine::border::Transport;
 use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::limits;
 use toml::de::DeTable;
+
+use crate::sounds;
 
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
@@ -37,6 +40,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("recordings", &["folder"]),
     ("record", &["memory", "media", "media_memory"]),
+    ("conference", &["number", "name"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
 
@@ -144,8 +148,10 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
     let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
+    let phones = phones::phones(reader, root, &realm, digest);
     let engine = Config {
-        phones: phones::phones(reader, root, &realm, digest),
+        conferences: conferences::conferences(reader, root, &phones),
+        phones,
         realm,
         digest,
         media_address,
@@ -159,6 +165,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         session: session(reader, call),
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
+        sounds: sounds::builtin(),
     };
     Settings {
         path: path.to_owned(),
