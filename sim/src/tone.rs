@@ -1,7 +1,7 @@
 //! Voices that outlive coding: a tone per speaker, told apart by its pitch.
 //!
-//! Every pitch is a multiple of 50 Hz, so that 20 ms hold whole turns of each of them: what a frame holds of one is found
-//! by one sum, wherever the frame begins, and has nothing of the others.
+//! Every pitch is a multiple of 50 Hz, so that 20 ms hold whole turns of each of them: what a frame holds of one is
+//! found by one sum, wherever the frame begins, and has nothing of the others.
 
 use telex_audio::codec::Encoding;
 use telex_engine::event::Side;
