@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smol_str::SmolStr;
 
+use crate::cdr::CallRecord;
 use crate::config::Config;
 use crate::event::Event;
 use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingId, ShardId};
@@ -313,6 +314,8 @@ pub enum Record {
         /// The contact URI as registered.
         contact: SmolStr,
     },
+    /// A call: replace what stands under [`CallRecord::unique`].
+    Call(Box<CallRecord>),
 }
 
 /// A registration as it is kept (RFC 3261 §10.2.1).

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
+
+use crate::mediactl::Library;
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct Config {
     pub codecs: Vec<Encoding>,
     /// Whether one encoding is turned into another for parties that share none.
     pub transcode: bool,
+    /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
+    pub sounds: Arc<Library>,
 }
 
 impl Default for Config {
@@ -62,6 +67,7 @@ impl Default for Config {
                 Encoding::Gsm,
             ],
             transcode: true,
+            sounds: Arc::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! An event of a session becomes an [`app::AppEvent`]; the app answers with [`app::Order`]s; the call carries them out
 //! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
+mod account;
 mod app;
 mod conference;
 mod digits;
@@ -40,7 +41,7 @@ use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
 use crate::slots::Slots;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
 
 /// When media has not said that a leg is dropped by then, something is broken here.
@@ -64,10 +65,14 @@ pub(crate) struct Call {
     id: u64,
     /// Who calls.
     from: SmolStr,
+    /// The name the caller shows.
+    name: SmolStr,
     /// What was dialled.
     to: SmolStr,
     /// When the INVITE came.
     started: Instant,
+    /// The same by the wall clock.
+    since: WallTime,
     /// When it was answered.
     answered: Option<Instant>,
     /// How far it was told to be.
@@ -175,6 +180,7 @@ impl Calls {
             LegEvent::Answered { body } => call.callee_answered(cx, below, party, &body),
             LegEvent::Refused { status } => {
                 call.parties[party].leg = None;
+                call.parties[party].refused = status;
                 Some(AppEvent::Refused { party, status })
             }
             LegEvent::Confirmed { body } => call.confirmed(cx, party, &body),
@@ -234,6 +240,7 @@ impl Calls {
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
             | MediaReport::Played { leg, .. }
+            | MediaReport::NoSound { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
         let Some(key) = self.ports.owner(leg) else { return };
@@ -264,6 +271,9 @@ impl Calls {
             }
             MediaReport::Carried { stats, .. } => party.media.stats = *stats,
             MediaReport::Pressed { next, .. } => party.pressed(*next),
+            MediaReport::NoSound { name, .. } => {
+                cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
+            }
             // Nothing of it is asked for yet.
             MediaReport::Played { .. } => {}
             MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
@@ -339,6 +349,7 @@ impl Calls {
             callee: Box::new(peer.map_or(LegStats::default(), |p| p.media.stats)),
         };
         cx.report(event);
+        call.keep_record(cx);
         for at in 0..call.parties.len() {
             call.give_back(&mut self.ports, at, cx.planted);
         }

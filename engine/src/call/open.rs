@@ -12,6 +12,7 @@ use super::party::Party;
 use super::route::{Destination, Named, route};
 use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
+use crate::cdr::LegRecord;
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
 use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
@@ -71,6 +72,7 @@ impl Calls {
         incoming: &Incoming<'_>,
     ) {
         if let Err(refusal) = self.try_open(cx, below, registrar, incoming) {
+            self.tell_refusal(cx, incoming, refusal.status);
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
                 reply = reply.reason(reason);
@@ -87,6 +89,19 @@ impl Calls {
             }
             below.stack.respond(cx, incoming.txn, &reply);
         }
+    }
+
+    /// Keeps the record of a call that leads nowhere. Those that are refused because there are too many leave none, nor
+    /// do those that could not be read.
+    fn tell_refusal(&mut self, cx: &mut Cx<'_>, incoming: &Incoming<'_>, status: Status) {
+        if !matches!(status.code(), 404 | 480 | 488) {
+            return;
+        }
+        let Ok(uri) = Uri::parse(incoming.invite.request_uri()) else { return };
+        let contact = format_smolstr!("{}", incoming.source);
+        let caller = LegRecord { contact, asked: cx.wall, ..LegRecord::default() };
+        let (from, to) = (incoming.caller.as_str(), uri.user_unescaped());
+        self.keep_refusal(cx, caller, [from, &shown_name(incoming.invite), &to], status);
     }
 
     fn try_open(
@@ -158,8 +173,10 @@ impl Calls {
         let key = self.all.insert(Call {
             id,
             from: incoming.caller.clone(),
+            name: shown_name(incoming.invite),
             to: dialled.clone(),
             started: cx.now,
+            since: cx.wall,
             answered: None,
             state: CallState::Calling,
             shard,
@@ -207,7 +224,9 @@ impl Calls {
             self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
+        caller.asked = cx.wall;
         self.all[key].parties.push(caller);
+        self.all[key].keep_record(cx);
         Ok(key)
     }
 
@@ -293,6 +312,7 @@ impl Calls {
         let call = &mut self.all[key];
         let mut party = party.configured(cx.config.phones.get(&call.to));
         party.alone = alone;
+        party.asked = cx.wall;
         call.parties.push(party);
         Some(call.parties.len() - 1)
     }
@@ -433,6 +453,12 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
         offer: bytes::Bytes::new(),
         answers: None,
     }
+}
+
+/// The name that a caller shows; empty without.
+fn shown_name(invite: &Message) -> SmolStr {
+    let from = invite.from().ok();
+    from.and_then(|from| from.display_name().map(SmolStr::new)).unwrap_or_default()
 }
 
 /// The number of our session towards a party (RFC 8866 §5.2): random, and below 2^53 for those who read it as a float.
