@@ -10,6 +10,7 @@ pub mod conceal;
 pub mod dtmf;
 pub mod emodel;
 pub mod mix;
+pub mod ogg;
 pub mod playout;
 pub mod resample;
 pub mod stretch;
