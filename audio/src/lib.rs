@@ -15,5 +15,6 @@ pub mod playout;
 pub mod resample;
 pub mod stretch;
 pub mod tone;
+pub mod trim;
 pub mod voice;
 pub mod wav;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
+use crate::mediactl::RecordingFormat;
+
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -35,6 +37,8 @@ pub struct Config {
     pub codecs: Vec<Encoding>,
     /// Whether one encoding is turned into another for parties that share none.
     pub transcode: bool,
+    /// What recordings become when it is not said with the order.
+    pub recordings: RecordingFormat,
 }
 
 impl Default for Config {
@@ -59,6 +63,7 @@ impl Default for Config {
                 Encoding::Gsm,
             ],
             transcode: true,
+            recordings: RecordingFormat::default(),
         }
     }
 }

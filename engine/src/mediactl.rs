@@ -12,7 +12,7 @@ mod stats;
 use std::net::SocketAddr;
 
 pub use leg::{Accepted, DigitWay, Digits, Kind, LegSpec, Payload, Press, Presses, Resume, Security};
-pub use room::{Recorded, RecordingId, RecordingSpec, RoomMode, RoomSpec};
+pub use room::{Recorded, RecordingFormat, RecordingId, RecordingSpec, RoomMode, RoomSpec};
 pub use sound::{Clip, Play, Playing};
 pub use stats::{Faults, LegStats};
 

@@ -171,6 +171,11 @@ impl<'a> Pages<'a> {
     pub fn skipped(&self) -> usize {
         self.skipped
     }
+
+    /// Octets that were not looked at yet.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 impl<'a> Iterator for Pages<'a> {

@@ -50,8 +50,68 @@ impl Head {
 
 /// An Ogg file of Opus in memory, being read. The gain that its head may ask for is not applied.
 #[derive(Debug)]
-pub struct Reader<'a> {
-    pages: Pages<'a>,
+pub struct Reader<B> {
+    octets: B,
+    /// How many of them were read, and how many of those were in no page.
+    taken: usize,
+    skipped: usize,
+    stream: Stream,
+}
+
+impl<B: AsRef<[u8]>> Reader<B> {
+    /// Finds the first stream of Opus.
+    ///
+    /// # Errors
+    /// When there is none that can be played.
+    pub fn new(octets: B) -> Result<Self, OggError> {
+        let mut pages = Pages::new(octets.as_ref());
+        let found = pages.by_ref().filter(Page::is_first).find_map(|page| {
+            let (packet, _) = page.packets().next()?;
+            Head::read(packet).map(|head| (page.serial, page.number, head))
+        });
+        let (serial, number, head) = found.ok_or(OggError::NoOpus)?;
+        let stream = Stream::new(serial, number.wrapping_add(1), head?);
+        let (taken, skipped) = (octets.as_ref().len() - pages.left(), pages.skipped());
+        Ok(Self { octets, taken, skipped, stream })
+    }
+
+    /// Samples of each channel per second: of what the file was made from if Opus has that rate, else 48,000.
+    pub fn rate(&self) -> u32 {
+        self.stream.decoder.rate()
+    }
+
+    /// Channels: 1 or 2.
+    pub fn channels(&self) -> u8 {
+        self.stream.channels
+    }
+
+    /// Whether something was missing or wrong so far, or, at the end, the end itself.
+    pub fn damaged(&self) -> bool {
+        self.stream.damaged || self.skipped > 0
+    }
+
+    /// Appends what the next page has, samples of one moment side by side, which may be nothing; false when there is no
+    /// page any more. A page is 255 packets of 120 ms at most.
+    pub fn read(&mut self, pcm: &mut Vec<i16>) -> bool {
+        if self.stream.ended {
+            return false;
+        }
+        let octets = self.octets.as_ref().get(self.taken..).unwrap_or(&[]);
+        let mut pages = Pages::new(octets);
+        let next = pages.by_ref().find(|page| page.serial == self.stream.serial);
+        self.taken += octets.len() - pages.left();
+        self.skipped += pages.skipped();
+        match next {
+            Some(page) => self.stream.page(&page, pcm),
+            None => self.stream.damaged = true,
+        }
+        next.is_some()
+    }
+}
+
+/// What is known of the stream that is played.
+#[derive(Debug)]
+struct Stream {
     serial: u32,
     /// Number of the page to come.
     number: u32,
@@ -69,60 +129,24 @@ pub struct Reader<'a> {
     damaged: bool,
 }
 
-impl<'a> Reader<'a> {
-    /// Finds the first stream of Opus.
-    ///
-    /// # Errors
-    /// When there is none that can be played.
-    pub fn new(octets: &'a [u8]) -> Result<Self, OggError> {
-        let mut pages = Pages::new(octets);
-        let found = pages.by_ref().filter(Page::is_first).find_map(|page| {
-            let (packet, _) = page.packets().next()?;
-            Head::read(packet).map(|head| (page, head))
-        });
-        let (page, head) = found.ok_or(OggError::NoOpus)?;
-        let head = head?;
-        let decoder =
-            Decoder::of_channels(if RATES.contains(&head.rate) { head.rate } else { CLOCK }, head.channels);
-        Ok(Self {
-            skip: head.pre_skip * u64::from(decoder.rate()) / u64::from(CLOCK),
-            pages,
-            serial: page.serial,
-            number: page.number.wrapping_add(1),
+impl Stream {
+    fn new(serial: u32, number: u32, head: Head) -> Self {
+        let rate = if RATES.contains(&head.rate) { head.rate } else { CLOCK };
+        Self {
+            serial,
+            number,
             channels: head.channels,
-            decoder,
+            decoder: Decoder::of_channels(rate, head.channels),
             partial: Vec::new(),
             silent: 1,
+            skip: head.pre_skip * u64::from(rate) / u64::from(CLOCK),
             position: 0,
             ended: false,
             damaged: false,
-        })
+        }
     }
 
-    /// Samples of each channel per second: of what the file was made from if Opus has that rate, else 48,000.
-    pub fn rate(&self) -> u32 {
-        self.decoder.rate()
-    }
-
-    /// Channels: 1 or 2.
-    pub fn channels(&self) -> u8 {
-        self.channels
-    }
-
-    /// Whether something was missing or wrong so far, or, at the end, the end itself.
-    pub fn damaged(&self) -> bool {
-        self.damaged || self.pages.skipped() > 0
-    }
-
-    /// Appends what the next page has, samples of one moment side by side, which may be nothing; false when there is no
-    /// page any more. A page is 255 packets of 120 ms at most.
-    pub fn read(&mut self, pcm: &mut Vec<i16>) -> bool {
-        let next =
-            if self.ended { None } else { self.pages.by_ref().find(|page| page.serial == self.serial) };
-        let Some(page) = next else {
-            self.damaged |= !self.ended;
-            return false;
-        };
+    fn page(&mut self, page: &Page<'_>, pcm: &mut Vec<i16>) {
         let gap = page.number != self.number;
         self.number = page.number.wrapping_add(1);
         self.damaged |= gap;
@@ -146,12 +170,12 @@ impl<'a> Reader<'a> {
                 self.position = self.samples(page.granule);
             }
         }
-        true
     }
 
     /// The place of a time, in samples of each channel.
     fn samples(&self, granule: u64) -> u64 {
-        u64::try_from(u128::from(granule) * u128::from(self.rate()) / u128::from(CLOCK)).unwrap_or(u64::MAX)
+        let rate = u128::from(self.decoder.rate());
+        u64::try_from(u128::from(granule) * rate / u128::from(CLOCK)).unwrap_or(u64::MAX)
     }
 
     fn packet(&mut self, packet: &[u8], whole: bool, pcm: &mut Vec<i16>) {

@@ -7,7 +7,8 @@ use crate::border::{NotRecorded, RecordOrder, RecordWhat, SoundWay};
 use crate::config::DigitsBy;
 use crate::event::{DigitBy, Side};
 use crate::mediactl::{
-    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingId, RecordingSpec, RoomSpec,
+    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingFormat, RecordingId, RecordingSpec,
+    RoomSpec,
 };
 
 /// Alice has PCMU and events only, bob PCMA only.
@@ -246,13 +247,13 @@ impl World {
 #[test]
 fn a_call_is_recorded_by_order() {
     let mut world = World::new();
-    let start = RecordOrder::Start(RecordWhat::Stereo);
+    let start = RecordOrder::Start { what: RecordWhat::Stereo, format: None };
     assert_eq!(world.record(start), ControlReply::NoSuchCall { call: 1 });
     talking(&mut world);
     let recording = RecordingId(256);
     assert_eq!(world.record(start), ControlReply::Recording { call: 1, recording });
     let what = Recorded::Stereo { left: LegId(1), right: LegId(2) };
-    let spec = RecordingSpec { id: recording, what, rate: 8000, paused: false };
+    let spec = RecordingSpec { id: recording, what, rate: 8000, format: RecordingFormat::Wav, paused: false };
     assert_eq!(world.room().recordings, [spec]);
     let refused = |why| ControlReply::NotRecorded { call: 1, why };
     assert_eq!(world.record(start), refused(NotRecorded::Already));
@@ -264,7 +265,10 @@ fn a_call_is_recorded_by_order() {
     assert_eq!(world.room().recordings, []);
     assert_eq!(world.record(RecordOrder::Stop), refused(NotRecorded::NotRecording));
     let again = ControlReply::Recording { call: 1, recording: RecordingId(257) };
-    assert_eq!(world.record(RecordOrder::Start(RecordWhat::Callee)), again);
+    assert_eq!(
+        world.record(RecordOrder::Start { what: RecordWhat::Callee, format: Some(RecordingFormat::Opus) }),
+        again
+    );
 }
 
 #[test]
@@ -272,7 +276,7 @@ fn nothing_is_recorded_before_the_answer() {
     let mut world = World::new();
     world.send(ALICE, &invite("bob", "", OFFER));
     let why = NotRecorded::NotAnswered;
-    let reply = world.record(RecordOrder::Start(RecordWhat::Mixed));
+    let reply = world.record(RecordOrder::Start { what: RecordWhat::Mixed, format: None });
     assert_eq!(reply, ControlReply::NotRecorded { call: 1, why });
 }
 
@@ -280,7 +284,7 @@ fn nothing_is_recorded_before_the_answer() {
 fn an_order_to_a_call_that_is_ending_brings_no_room_back() {
     let mut world = World::new();
     let (answered, _) = talking(&mut world);
-    world.record(RecordOrder::Start(RecordWhat::Mixed));
+    world.record(RecordOrder::Start { what: RecordWhat::Mixed, format: None });
     world.out.clear();
     // Media has not let go yet.
     world.telex_only(ALICE, &inside(&answered, "BYE", 2, ""));
