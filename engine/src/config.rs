@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
-use crate::mediactl::RecordingFormat;
+use crate::mediactl::{Library, RecordingFormat};
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Config {
     pub realm: SmolStr,
     /// Phones by extension.
     pub phones: BTreeMap<SmolStr, Phone>,
+    /// The conference that a number leads to, by its name. Numbers may share one.
+    pub conferences: BTreeMap<SmolStr, SmolStr>,
     /// What SDP says instead of the local address the phone reached us at.
     pub media_address: Option<IpAddr>,
     /// A call is ended when a party that should send media has been silent for this long; `None` never.
@@ -39,6 +42,8 @@ pub struct Config {
     pub transcode: bool,
     /// What recordings become when it is not said with the order.
     pub recordings: RecordingFormat,
+    /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
+    pub sounds: Arc<Library>,
 }
 
 impl Default for Config {
@@ -46,6 +51,7 @@ impl Default for Config {
         Self {
             realm: SmolStr::new_static("telex"),
             phones: BTreeMap::new(),
+            conferences: BTreeMap::new(),
             media_address: None,
             media_timeout: Some(Duration::from_secs(60)),
             sip: SipTimers::default(),
@@ -64,6 +70,7 @@ impl Default for Config {
             ],
             transcode: true,
             recordings: RecordingFormat::default(),
+            sounds: Arc::default(),
         }
     }
 }

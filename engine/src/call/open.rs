@@ -6,16 +6,19 @@ use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::app::{App, AppEvent, CALLER, PartyId, side};
+use super::conference::NotJoined;
 use super::hunt::Hunt;
 use super::party::Party;
 use super::route::{Destination, Named, route};
 use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
+use crate::cdr::LegRecord;
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
 use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
 use crate::event::Event;
 use crate::limits;
+use crate::mediactl::ShardId;
 use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
@@ -69,6 +72,7 @@ impl Calls {
         incoming: &Incoming<'_>,
     ) {
         if let Err(refusal) = self.try_open(cx, below, registrar, incoming) {
+            self.tell_refusal(cx, incoming, refusal.status);
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
                 reply = reply.reason(reason);
@@ -87,6 +91,19 @@ impl Calls {
         }
     }
 
+    /// Keeps the record of a call that leads nowhere. Those that are refused because there are too many leave none, nor
+    /// do those that could not be read.
+    fn tell_refusal(&mut self, cx: &mut Cx<'_>, incoming: &Incoming<'_>, status: Status) {
+        if !matches!(status.code(), 404 | 480 | 488) {
+            return;
+        }
+        let Ok(uri) = Uri::parse(incoming.invite.request_uri()) else { return };
+        let contact = format_smolstr!("{}", incoming.source);
+        let caller = LegRecord { contact, asked: cx.wall, ..LegRecord::default() };
+        let (from, to) = (incoming.caller.as_str(), uri.user_unescaped());
+        self.keep_refusal(cx, caller, [from, &shown_name(incoming.invite), &to], status);
+    }
+
     fn try_open(
         &mut self,
         cx: &mut Cx<'_>,
@@ -101,7 +118,7 @@ impl Calls {
         let destination = route(config, &dialled).ok_or(Status::NOT_FOUND)?;
         let targets = match &destination {
             Destination::Phone(extension, _) => targets(config, registrar, extension),
-            Destination::Echo | Destination::Tone => Vec::new(),
+            Destination::Conference(_) | Destination::Echo | Destination::Tone => Vec::new(),
         };
         let most = config.max_calls.min(limits::CALLS);
         let full = match self.all.len() >= most {
@@ -115,11 +132,24 @@ impl Calls {
         if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
             return Err(Status::TEMPORARILY_UNAVAILABLE.into());
         }
-        let key = self.create(cx, below, incoming, &dialled, offer)?;
-        if matches!(destination, Destination::Phone(..)) {
-            self.hunt(cx, below, key, incoming, targets);
-        } else {
-            self.serve(cx, below, key);
+        let on = match destination {
+            Destination::Conference(name) => {
+                self.conferences.admits(name).map_err(|no| {
+                    below.stack.transport.no_room(cx, no.what());
+                    no.status()
+                })?;
+                self.conferences.shard(name)
+            }
+            _ => None,
+        };
+        let key = self.create(cx, below, incoming, &dialled, offer, on)?;
+        match destination {
+            Destination::Phone(..) => self.hunt(cx, below, key, incoming, targets),
+            Destination::Conference(name) => {
+                self.join(cx, key, name).map_err(NotJoined::status)?;
+                self.serve(cx, below, key);
+            }
+            Destination::Echo | Destination::Tone => self.serve(cx, below, key),
         }
         Ok(())
     }
@@ -132,8 +162,9 @@ impl Calls {
         incoming: &Incoming<'_>,
         dialled: &SmolStr,
         offer: Option<Description>,
+        on: Option<ShardId>,
     ) -> Result<CallKey, Refusal> {
-        let (shard, room) = self.ports.room();
+        let (shard, room) = self.ports.room(on);
         let Some(port) = self.ports.take(cx, shard) else {
             below.stack.transport.no_room(cx, "RTP ports");
             return Err(Status::SERVICE_UNAVAILABLE.into());
@@ -142,14 +173,17 @@ impl Calls {
         let key = self.all.insert(Call {
             id,
             from: incoming.caller.clone(),
+            name: shown_name(incoming.invite),
             to: dialled.clone(),
             started: cx.now,
+            since: cx.wall,
             answered: None,
             state: CallState::Calling,
             shard,
             room,
             room_put: false,
             room_rev: 0,
+            conference: None,
             recording: None,
             recordings: 0,
             parties: SmallVec::new(),
@@ -177,13 +211,12 @@ impl Calls {
         let mut caller = caller.configured(cx.config.phones.get(&incoming.caller));
         caller.leg = Some(leg);
         caller.near = Some(incoming.source.ip());
-        let transport = below.stack.transport.transport_of(&incoming.flow);
         cx.report(Event::CallStarted {
             call: id,
             from: incoming.caller.clone(),
             to: dialled.clone(),
             source: incoming.source,
-            transport,
+            transport: below.stack.transport.transport_of(&incoming.flow),
         });
         if let Some(offer) = offer {
             // Nothing was offered before, so that it is the caller's turn.
@@ -191,11 +224,13 @@ impl Calls {
             self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
+        caller.asked = cx.wall;
         self.all[key].parties.push(caller);
+        self.all[key].keep_record(cx);
         Ok(key)
     }
 
-    /// `*43` and `*60`: the exchange itself answers.
+    /// `*43`, `*60` and conferences: the exchange itself answers.
     fn serve(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let call = &mut self.all[key];
         call.app = App::Service;
@@ -277,6 +312,7 @@ impl Calls {
         let call = &mut self.all[key];
         let mut party = party.configured(cx.config.phones.get(&call.to));
         party.alone = alone;
+        party.asked = cx.wall;
         call.parties.push(party);
         Some(call.parties.len() - 1)
     }
@@ -417,6 +453,12 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
         offer: bytes::Bytes::new(),
         answers: None,
     }
+}
+
+/// The name that a caller shows; empty without.
+fn shown_name(invite: &Message) -> SmolStr {
+    let from = invite.from().ok();
+    from.and_then(|from| from.display_name().map(SmolStr::new)).unwrap_or_default()
 }
 
 /// The number of our session towards a party (RFC 8866 §5.2): random, and below 2^53 for those who read it as a float.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::control::Control;
 use super::keypad::Key;
@@ -16,8 +17,8 @@ use super::voice::Scratch;
 use super::{LegKey, RoomKey};
 use crate::limits::TIMERS_PER_WAKE;
 use crate::mediactl::{
-    Kind as Content, LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, RecordingId, Resume,
-    Revision, RoomId, RoomSpec, ShardId,
+    Kind as Content, LegId, LegSpec, LegStats, Library, MediaCommand, MediaReport, PortId, RecordingId,
+    Resume, Revision, RoomId, RoomSpec, ShardId,
 };
 use crate::planted::{Fault, Planted};
 use crate::rng::{Purpose, Rng, Seed};
@@ -47,6 +48,8 @@ pub enum MediaInput<'a> {
     /// Random numbers come from here from now on, those of the rooms that there are included: what was known of them
     /// tells nothing about what comes.
     Seed(Seed),
+    /// These are the sounds that can be played by name from now on. What plays goes on where it is.
+    Library(Arc<Library>),
     /// Pieces of a recording have been written.
     Written {
         /// Which recording.
@@ -70,7 +73,7 @@ pub struct ShardStats {
 
 /// One media machine.
 ///
-/// A command that breaks the contract (an unknown room, a port in use, a leg that changes room or port) ends the leg it
+/// A command that breaks the contract (an unknown room, a port in use, a leg that changes its port) ends the leg it
 /// names with its [`MediaReport::Dropped`]: that call suffers, no other does.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -91,8 +94,6 @@ pub struct MediaShard {
     timers: Timers<Wake>,
     strays: u64,
     planted: Planted,
-    /// No state: nothing is in it between two inputs.
-    #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Scratch,
 }
 
@@ -147,6 +148,7 @@ impl MediaShard {
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
             MediaInput::Seed(seed) => self.reseed(seed),
+            MediaInput::Library(library) => self.scratch.library = library,
             MediaInput::Written { recording, pieces } => self.written(recording, pieces),
         }
     }
@@ -167,6 +169,21 @@ impl MediaShard {
             if let Some(room) = self.rooms.get_mut(*key) {
                 room.rng = Rng::numbered(seed, Purpose::Media, id.0);
             }
+        }
+    }
+
+    /// The sounds that can be played by name.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.scratch.library
+    }
+
+    /// A machine that was written down and read back knows only how long sounds are. This gives it those of them that
+    /// another library has.
+    pub fn fill(&mut self, from: &Arc<Library>) {
+        if Arc::ptr_eq(from, &self.scratch.library) || **from == *self.scratch.library {
+            self.scratch.library = Arc::clone(from);
+        } else {
+            Arc::make_mut(&mut self.scratch.library).fill(from);
         }
     }
 
@@ -435,9 +452,14 @@ impl MediaShard {
         if rev < leg.rev {
             return;
         }
-        if (leg.spec.room, leg.spec.port) != (spec.room, spec.port) {
+        let moves = leg.spec.room != spec.room;
+        if leg.spec.port != spec.port || moves && !self.room_names.contains_key(&spec.room) {
             return self.drop_leg(now, key, out);
         }
+        if moves {
+            self.move_leg(now, key, spec.room);
+        }
+        let Some(leg) = self.legs.get_mut(key) else { return };
         let watched = |s: &LegSpec| (s.receive, s.silence);
         // A report under the old revision may have been ignored as out of date: say it again under the new one.
         let rewatch = watched(&leg.spec) != watched(&spec) || (leg.silent && rev > leg.rev);
@@ -479,6 +501,21 @@ impl MediaShard {
         }
         self.watch(now, key);
         self.link(now, room_key);
+    }
+
+    /// A leg goes to another room, with what it has learnt of its party and its outgoing stream.
+    fn move_leg(&mut self, now: Instant, key: LegKey, to: RoomId) {
+        let (Some(&to), Some(leg)) = (self.room_names.get(&to), self.legs.get_mut(key)) else { return };
+        let from = std::mem::replace(&mut leg.room, to);
+        leg.cut();
+        if let Some(room) = self.rooms.get_mut(from) {
+            room.part(key, &mut self.legs);
+        }
+        if let Some(room) = self.rooms.get_mut(to) {
+            room.legs.push(key);
+        }
+        self.link(now, from);
+        self.link(now, to);
     }
 
     fn drop_leg(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
-use telex_engine::mediactl::{LegId, MediaCommand, MediaReport, RoomId};
+use telex_engine::mediactl::{LegId, Library, MediaCommand, MediaReport, RoomId};
 use telex_engine::time::Instant;
 
 use super::digest::Sum;
@@ -92,9 +92,36 @@ impl Part {
                 }
             }
         }
+        part.add_company(run, &machine);
         // The command that makes the room comes just before the first leg; a segment may begin in between.
         let begins = begins.map(|n| if part.began_before { n } else { n.saturating_sub(1) });
         Ok(begins.map(|n| (part, n)))
+    }
+
+    /// Adds the legs of other calls that were in the same rooms, and the rooms that those were in: what a leg of a
+    /// conference was sent follows from what all others said.
+    fn add_company(&mut self, run: &[Arc<Segment>], machine: &MediaShard) {
+        loop {
+            let before = (self.legs.len(), self.rooms.len());
+            for view in machine.views() {
+                self.add_leg(view.leg, view.room);
+            }
+            for mark in run.iter().flat_map(|segment| Marks(&segment.log)) {
+                if let Mark::Told(_, Told::Command(MediaCommand::PutLeg { leg, spec, .. })) = mark {
+                    self.add_leg(leg, spec.room);
+                }
+            }
+            if before == (self.legs.len(), self.rooms.len()) {
+                return;
+            }
+        }
+    }
+
+    fn add_leg(&mut self, leg: LegId, room: RoomId) {
+        if self.legs.contains(&leg) || self.rooms.contains(&room) {
+            self.legs.insert(leg);
+            self.rooms.insert(room);
+        }
     }
 
     fn concerns(&self, command: &MediaCommand) -> bool {
@@ -143,6 +170,8 @@ struct Cutter {
     /// Once there is something of it.
     piece: Option<MediaShard>,
     ports: Ports,
+    /// The sounds that the machine had at last.
+    library: Arc<Library>,
     sum: Sum,
     out: MediaOut,
     piece_out: MediaOut,
@@ -156,10 +185,12 @@ struct Cutter {
 impl Cutter {
     fn new(kept: &MediaKept, segments: &[Arc<Segment>], part: Part) -> Result<Option<Self>, postcard::Error> {
         let Some(first) = segments.first() else { return Ok(None) };
-        let whole: MediaShard = postcard::from_bytes(&first.state)?;
+        let mut whole: MediaShard = postcard::from_bytes(&first.state)?;
+        whole.fill(&kept.library);
         let ports = Ports(whole.views().map(|view| (view.port.0, view.leg)).collect());
         let mut cutter = Self {
             track: Track::new(kept.shard),
+            library: Arc::clone(&kept.library),
             whole,
             piece: None,
             ports,
@@ -180,6 +211,7 @@ impl Cutter {
     /// From now on the wanted part is a machine of its own: all others' rooms end there.
     fn begin(&mut self, now: Instant) -> Result<(), postcard::Error> {
         let mut piece: MediaShard = postcard::from_bytes(&postcard::to_stdvec(&self.whole)?)?;
+        piece.fill(self.whole.library());
         if !self.part.all {
             let others: Vec<RoomId> = piece.rooms().filter(|room| !self.part.rooms.contains(room)).collect();
             for room in others {
@@ -225,6 +257,9 @@ impl Cutter {
         self.piece_out.clear();
         self.ports.before(&told);
         self.whole.handle(now, told.input(&mut self.scratch), &mut self.out);
+        if matches!(told, Told::Library(_)) {
+            self.whole.fill(&self.library);
+        }
         let part = &self.part;
         if let Some(piece) = &mut self.piece {
             let wanted = match &told {
@@ -232,11 +267,14 @@ impl Cutter {
                 Told::Command(command) => part.concerns(command),
                 Told::Ports(_) => part.all,
                 // To a machine without the recording it means nothing.
-                Told::Seed(_) | Told::Written { .. } => true,
+                Told::Seed(_) | Told::Library(_) | Told::Written { .. } => true,
                 Told::Packet { port, .. } | Told::Headers { port, .. } => self.ports.are_of(*port, part),
             };
             if wanted {
                 piece.handle(now, told.input(&mut self.scratch), &mut self.piece_out);
+                if matches!(told, Told::Library(_)) {
+                    piece.fill(&self.library);
+                }
                 let entry = MediaEntry::new(now, told, &self.piece_out, piece.deadline());
                 self.track.push(&entry)?;
             }
@@ -266,6 +304,7 @@ impl Cutter {
                     | MediaReport::Digit { leg, .. }
                     | MediaReport::Pressed { leg, .. }
                     | MediaReport::Played { leg, .. }
+                    | MediaReport::NoSound { leg, .. }
                     | MediaReport::Carried { leg, .. }
                     | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),
                     MediaReport::Recorded { room, .. } => part.rooms.contains(room),
@@ -371,7 +410,7 @@ mod tests {
             let wanted = [LegId(1), LegId(2)].into();
             let (mut tracks, notes) = tracks(&[self.recorder.kept(ShardId(0))], Some(&wanted)).unwrap();
             let track = tracks.pop().unwrap();
-            let mut replayer = MediaReplayer::new(&track);
+            let mut replayer = MediaReplayer::new(&track, Arc::default());
             let tally = replayer.run().unwrap();
             assert!(tally.difference.is_none(), "{tally}");
             (track, notes)
@@ -391,6 +430,36 @@ mod tests {
             assert_eq!(notes.len(), usize::from(!truly), "{notes:?}");
             assert!(truly || notes[0].contains("is not in every octet what was sent"), "{notes:?}");
         }
+    }
+
+    /// Who is in a conference hears the others: they come along.
+    #[test]
+    fn a_conference_is_cut_out_whole() {
+        let mut recorded = Recorded::new();
+        let spec = RoomSpec::new(RoomMode::Mix);
+        let put = MediaCommand::PutRoom { room: RoomId(1), rev: 1, spec };
+        recorded.tell(MediaInput::Command(put), true);
+        recorded.leg(9, 1, 6);
+        recorded.room(7);
+        recorded.leg(7, 7, 8);
+        recorded.leg(1, 1, 4);
+        for _ in 0..3 {
+            recorded.packet(4, true);
+            recorded.packet(6, true);
+            recorded.packet(8, true);
+            recorded.tell(MediaInput::Tick, true);
+        }
+        let (track, notes) = recorded.cut();
+        assert_eq!(notes, Vec::<String>::new());
+        let (mut legs, mut ports) = (Vec::new(), Vec::new());
+        for entry in track.entries() {
+            match entry.told {
+                Told::Command(MediaCommand::PutLeg { leg, .. }) => legs.push(leg.0),
+                Told::Packet { port, .. } => ports.push(port),
+                _ => {}
+            }
+        }
+        assert_eq!((legs, ports), (vec![9, 1], vec![4, 6, 4, 6, 4, 6]));
     }
 
     /// Two calls in one machine are alone in a cut, unless one took over the port of the other.

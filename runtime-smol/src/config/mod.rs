@@ -1,5 +1,6 @@
 //! The configuration file: read whole, checked whole, every problem told at once with its place and its remedy.
 
+mod conferences;
 mod phones;
 mod problem;
 mod reader;
@@ -18,6 +19,8 @@ use telex_engine::border::Transport;
 use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::limits;
 use toml::de::DeTable;
+
+use crate::sounds;
 
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
@@ -39,6 +42,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("recordings", &["folder", "format", "trim", "pause"]),
     ("record", &["memory", "media", "media_memory"]),
+    ("conference", &["number", "name"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
 
@@ -147,9 +151,11 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
     let (recordings, format) = recordings::recordings(reader, root);
+    let phones = phones::phones(reader, root, &realm, digest);
     let engine = Config {
         recordings: format,
-        phones: phones::phones(reader, root, &realm, digest),
+        conferences: conferences::conferences(reader, root, &phones),
+        phones,
         realm,
         digest,
         media_address,
@@ -163,6 +169,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         session: session(reader, call),
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
+        sounds: sounds::builtin(),
     };
     Settings {
         path: path.to_owned(),
