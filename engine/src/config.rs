@@ -40,6 +40,9 @@ pub struct Config {
     pub codecs: Vec<Encoding>,
     /// Whether one encoding is turned into another for parties that share none.
     pub transcode: bool,
+    /// Whether noise is described, instead of sent, to parties that take descriptions of it (RFC 3389), while nobody
+    /// speaks and what they hear is encoded here.
+    pub suppress_silence: bool,
     /// What recordings become when it is not said with the order.
     pub recordings: RecordingFormat,
     /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
@@ -69,6 +72,7 @@ impl Default for Config {
                 Encoding::Gsm,
             ],
             transcode: true,
+            suppress_silence: false,
             recordings: RecordingFormat::default(),
             sounds: Arc::default(),
         }

@@ -34,7 +34,7 @@ use reader::{At, Reader, Section};
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
     ("listen", &["udp", "tcp"]),
-    ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode"]),
+    ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode", "silence"]),
     ("store", &["path"]),
     ("control", &["path"]),
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
@@ -168,6 +168,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         registrar: registrar(reader, root),
         session: session(reader, call),
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
+        suppress_silence: media.is_some_and(|s| sound::suppresses_silence(reader, s)),
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: sounds::builtin(),
     };

@@ -82,6 +82,31 @@ fn parties_without_a_common_codec_are_turned_into_each_other() {
 }
 
 #[test]
+fn noise_is_described_to_those_who_take_it_when_it_is_wanted() {
+    for suppress in [true, false] {
+        let mut world = configured(|config| config.suppress_silence = suppress);
+        world.send(ALICE, &invite("bob", "", &PCMU.replace(" 101\n", " 13 101\n")));
+        let asked = world.only("INVITE");
+        // Alice named it, so Bob is offered it in any case.
+        assert_eq!(described(&asked), "m=audio 10002 RTP/AVP 0 13 101 8");
+        world.send(BOB, &respond(&asked, "200 OK", "", &PCMA.replace(" 8\n", " 8 13\n")));
+        let (alice, bob) = world.both();
+        let noise = suppress.then_some(13);
+        assert_eq!([alice.noise, bob.noise].map(|noise| noise.map(|noise| noise.number)), [noise; 2]);
+        let mut world = configured(|config| config.suppress_silence = suppress);
+        world.send(ALICE, &invite("bob", "", PCMU));
+        let asked = world.only("INVITE");
+        assert_eq!(
+            described(&asked),
+            format!("m=audio 10002 RTP/AVP 0 101 8{}", if suppress { " 13" } else { "" })
+        );
+        world.send(BOB, &respond(&asked, "200 OK", "", PCMA));
+        let (alice, bob) = world.both();
+        assert_eq!((alice.noise, bob.noise), (None, None), "neither named it");
+    }
+}
+
+#[test]
 fn without_transcoding_they_cannot_talk() {
     let mut world = configured(|config| config.transcode = false);
     world.send(ALICE, &invite("bob", "", PCMU));
