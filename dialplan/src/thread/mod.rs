@@ -13,9 +13,10 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::find::{Asked, At};
 use crate::pattern::Dialled;
 use crate::plan::Dialplan;
-use crate::scene::{Caller, Channel, Place, Scene};
+use crate::scene::{Caller, Channel, MAX_SHOWN, Place, Scene};
 use crate::source::Span;
 use crate::task::{Collect, Outcome, Task};
+use crate::template::cut;
 use crate::when::Moment;
 use crate::world::{Loudness, World};
 
@@ -323,8 +324,8 @@ impl Thread {
             pattern: SmolStr::new(found.extension.pattern.as_str()),
             span: found.step.span,
             app: SmolStr::new_static(shown.app),
-            args: shown.args,
-            outcome: shown.outcome,
+            args: short(shown.args),
+            outcome: short(shown.outcome),
             notes,
         });
         match step {
@@ -366,16 +367,16 @@ impl Thread {
     /// Says what came of the last step.
     fn told(&mut self, outcome: SmolStr) {
         if let Some(entry) = self.trail.last() {
-            entry.outcome = match entry.outcome.as_str() {
+            entry.outcome = short(match entry.outcome.as_str() {
                 "" => outcome,
                 before => format_smolstr!("{before}; {outcome}"),
-            };
+            });
         }
     }
 
     /// A warning about the last step.
     fn complain(&mut self, world: &mut dyn World, text: std::fmt::Arguments<'_>) {
-        let text = format_smolstr!("{text}");
+        let text = short(format_smolstr!("{text}"));
         if self.channel.may_warn() {
             world.log(Loudness::Warning, &text);
         }
@@ -392,6 +393,11 @@ impl Thread {
         let lines = spans.iter().take(20).map(|span| format!("{}:{}", plan.file(*span), span.line));
         lines.collect::<Vec<_>>().join(", ").into()
     }
+}
+
+/// A text for people, not too long.
+fn short(text: SmolStr) -> SmolStr {
+    if text.len() <= MAX_SHOWN { text } else { cut(&text, MAX_SHOWN).into() }
 }
 
 /// An extension with a meaning of its own, if the context has it.
