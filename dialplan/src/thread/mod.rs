@@ -1,7 +1,8 @@
 //! A channel on its way through a plan.
 //!
-//! A thread is state and nothing else: the plan and the exchange are handed in with every call, and must be the same plan each
-//! time. [`Thread::next`] walks until the exchange has to do something, and says what; [`Thread::resume`] tells what came of it.
+//! A thread is state and nothing else: the plan and the exchange are handed in with every call, and must be the same
+//! plan each time. [`Thread::next`] walks until the exchange has to do something, and says what; [`Thread::resume`]
+//! tells what came of it.
 
 mod flow;
 mod outcome;
@@ -199,7 +200,8 @@ impl Thread {
         plan.dialled(Asked { context, extension: keys, caller: &self.channel.caller.number, now })
     }
 
-    /// Walks on, and says what the exchange must do next; `None` when it is over. While a task is being done it is `None` too.
+    /// Walks on, and says what the exchange must do next; `None` when it is over. While a task is being done it is
+    /// `None` too.
     pub fn next(&mut self, plan: &Dialplan, world: &mut dyn World) -> Option<Task> {
         let now = world.now_ms();
         if now != self.mark {
