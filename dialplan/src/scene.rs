@@ -66,6 +66,8 @@ pub(crate) struct Channel {
     pub(crate) vars: Vars,
     /// Header fields for whom it dials.
     pub(crate) headers: Vec<(SmolStr, SmolStr)>,
+    /// Categories with the group that it is in.
+    pub(crate) groups: Vec<(SmolStr, SmolStr)>,
     pub(crate) answered: bool,
     /// The caller is gone.
     pub(crate) gone: bool,
