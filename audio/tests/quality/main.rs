@@ -54,6 +54,16 @@ fn pcmu() {
 }
 
 #[test]
+fn gsm() {
+    insta::assert_snapshot!(table(Encoding::Gsm));
+}
+
+#[test]
+fn g729() {
+    insta::assert_snapshot!(table(Encoding::G729));
+}
+
+#[test]
 fn g722() {
     insta::assert_snapshot!(table(Encoding::G722));
 }
