@@ -262,6 +262,12 @@ fn members_get_their_ports_where_the_conference_is() {
     assert_eq!(did[1], "1: leg 2 in room 2 hears speaks forwards", "calls of their own are spread");
     let (_, did) = CAROLS.joins(&mut world, "800");
     assert_eq!(did, ["0: leg 3 in room 1 hears speaks"]);
+    // Bob's phone was told a port of the other shard: he cannot come, and his call goes on.
+    let mut out = Vec::new();
+    let (mut cx, tables) = world.telex.split(world.now, &mut out);
+    assert!(!tables.calls.join_call(&mut cx, 2, "800") && out.is_empty());
+    world.telex.check();
+    assert_eq!(world.list().len(), 3);
 }
 
 #[test]
