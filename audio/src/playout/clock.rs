@@ -39,7 +39,7 @@ pub(super) fn length(samples: usize, rate: u32) -> i64 {
 pub(super) fn steps(ticks: u32, clock: u32, lasts: i64) -> Option<u16> {
     let packet = u32::try_from(samples(lasts, clock)).ok().filter(|packet| *packet > 0)?;
     let steps = u16::try_from(ticks / packet).ok()?;
-    (ticks % packet == 0 && (1..=100).contains(&steps)).then_some(steps)
+    (ticks.is_multiple_of(packet) && (1..=100).contains(&steps)).then_some(steps)
 }
 
 /// How many samples last so many nanoseconds, to the nearest.

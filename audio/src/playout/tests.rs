@@ -114,7 +114,6 @@ fn what_is_carried_again_fills_the_gaps() {
     let stats = talk.playout.stats();
     assert!(lost > 80 && stats.repeated + 5 > lost, "{lost} {stats:?}");
     // At first it does not wait for what comes again.
-    eprintln!("{lost} lost {stats:?}");
     assert!(stats.concealed < 8 * 160, "{stats:?}");
     assert_eq!(stats.duplicates, 0);
 }
