@@ -55,7 +55,9 @@ impl Trace {
     pub(crate) fn arrivals(&self, packets: usize) -> Vec<Option<i64>> {
         if let Some(text) = self.recorded {
             let delays = text.split_whitespace().cycle().take(packets).enumerate();
-            return delays.map(|(n, late)| Some(self.sent(n) + late.parse::<i64>().ok()? * MS / 10)).collect();
+            return delays
+                .map(|(n, late)| Some(self.sent(n) + late.parse::<i64>().ok()? * MS / 10))
+                .collect();
         }
         let mut chance =
             Chance::new(self.name.len() as u64 * 1000 + self.name.bytes().map(u64::from).sum::<u64>());
