@@ -79,6 +79,14 @@ impl Template {
         }
     }
 
+    /// The fixed text that it begins with.
+    pub(crate) fn start(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
     /// Divides it where the sign stands in its fixed text.
     pub(crate) fn split(&self, sign: char) -> Vec<Self> {
         let mut all = vec![Self::default()];
@@ -233,11 +241,13 @@ pub(crate) struct Parser<'t> {
     text: &'t str,
     at: usize,
     depth: u32,
+    /// Within the arguments of a function of an expression, where a comma is no text.
+    pub(crate) in_call: bool,
 }
 
 impl<'t> Parser<'t> {
     pub(crate) const fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, in_call: false }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -343,7 +353,9 @@ impl<'t> Parser<'t> {
         if self.eat("${") {
             self.deeper(|parser| parser.variable(begin)).map(Some)
         } else if self.eat("$[") {
+            let outside = std::mem::replace(&mut self.in_call, false);
             let expr = self.deeper(Expr::parse)?;
+            self.in_call = outside;
             if !self.eat("]") {
                 let message = match self.peek() {
                     None => "a `]` is missing that closes this `$[`".to_owned(),

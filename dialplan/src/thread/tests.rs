@@ -139,6 +139,8 @@ fn operators_bind_as_the_table_says() {
         ("FLOOR(2.7) + CEIL(0.2)", "3"),
         ("ROUND(-2.5)", "-3"),
         ("POW(2,10)", "1024"),
+        ("ROUND($[10 - 9.87654] * 10000) / 10000", "0.1235"),
+        ("POW(1 + 1, POW(2,2) - 1) + a,b", "0"),
         ("SQRT(2)", "1.41421356237309505"),
         ("abc + 1", "0"),
         ("1 / 0", "0"),
@@ -174,7 +176,7 @@ fn functions_give_what_their_line_says() {
         ("${STRFTIME(,,%Y-%m-%d %H:%M)}", "2026-11-22 20:30"),
         ("${STRFTIME(0,America/New_York,%H:%M)}", "19:00"),
         ("${STRPTIME(2026-11-22 21:30,,%Y-%m-%d %H:%M)}", "1795379400"),
-        ("${STRFTIME()}", "2026 M11 22, Sun 20:30:00"),
+        ("${STRFTIME()}", "Sun Nov 22 20:30:00 2026"),
         ("${EPOCH}", "1795375800"),
         ("${MATH(7/2)}", "3.500000"),
         ("${MATH(-7%3,int)}", "-1"),
@@ -182,6 +184,7 @@ fn functions_give_what_their_line_says() {
         ("${MATH(3>2)}", "TRUE"),
         ("${MATH(1<<4,int)}", "16"),
         ("${DEVICE_STATE(PJSIP/9)}", "UNKNOWN"),
+        ("${SIP_HEADER(To)}", ""),
         ("${PJSIP_HEADER(read,X-Not)}", ""),
         ("${DIALPLAN_EXISTS(t,s,1)}${DIALPLAN_EXISTS(u)}", "10"),
         ("${DB(no/thing)}${DB_EXISTS(no/thing)}", "0"),
@@ -418,12 +421,15 @@ fn an_extension_that_nobody_knows_gets_i_or_a_cause() {
 
 #[test]
 fn what_a_dialled_channel_gets_is_marked() {
-    let plan = steps("Set(__A=1)\nSet(_B=2)\nSet(C=3)\nSet(PJSIP_HEADER(add,X-Tenant)=acme)\nDial(PJSIP/1)");
+    let plan = steps(
+        "Set(__A=1)\nSet(_B=2)\nSet(C=3)\nSet(PJSIP_HEADER(add,X-Tenant)=acme)\nSIPAddHeader(Alert-Info: <x>\\;a=b)\nDial(PJSIP/1&DAHDI/2)",
+    );
     let mut world = world();
     let mut thread = Thread::new("t", "s", caller());
     let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("no Dial") };
     assert_eq!(thread.inherited(), [("__A".into(), "1".into()), ("B".into(), "2".into())]);
-    assert_eq!(dial.headers, [("X-Tenant".into(), "acme".into())]);
+    assert_eq!(dial.headers, [("X-Tenant".into(), "acme".into()), ("Alert-Info".into(), "<x>;a=b".into())]);
+    assert_eq!(dial.targets, [Target::Phone("1".into())]);
 }
 
 #[cfg(feature = "serde")]
@@ -448,4 +454,22 @@ fn a_thread_is_written_down_at_any_time_and_goes_on_from_there() {
     }
     assert!(whole.is_over());
     assert_eq!(whole.trail().entries().last().map(|entry| entry.args.as_str()), Some("y v"));
+}
+
+#[test]
+fn a_subroutine_may_be_a_label_of_an_included_pattern() {
+    let plan = plan(
+        "[t]\ninclude => ring\nexten => 1234,1,Gosub(${EXTEN},ring(PJSIP/7,vm))\nsame => n,Hangup(${ARGC}1)\n\
+         [ring]\nexten => _X.,5000(ring),Set(LOCAL(dev)=${ARG1})\nsame => n,Dial(${dev},20)\nsame => n,Goto(ring-${DIALSTATUS},1)\n\
+         exten => ring-BUSY,1,Return()\nexten => _ri[n]g-.,1,Goto(ring-BUSY,1)\n",
+    );
+    insta::assert_snapshot!(story(&plan, "1234", Supposed::default()), @r"
+    1234 1 Gosub(t,1234,ring(PJSIP/7,vm))
+    1234 5000 Set(LOCAL(dev)=PJSIP/7)
+    1234 5001 Dial(PJSIP/7,20) -> NOANSWER, cause 19
+    1234 5002 Goto(t,ring-NOANSWER,1)
+    ring-NOANSWER 1 Goto(t,ring-BUSY,1)
+    ring-BUSY 1 Return()
+    1234 2 Hangup(1)
+    ");
 }
