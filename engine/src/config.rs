@@ -40,6 +40,8 @@ pub struct Config {
     pub transcode: bool,
     /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
     pub sounds: Arc<Library>,
+    /// The class of music that a party hears while the other one holds the call; `None` for silence.
+    pub music: Option<SmolStr>,
 }
 
 impl Default for Config {
@@ -65,6 +67,7 @@ impl Default for Config {
             ],
             transcode: true,
             sounds: Arc::default(),
+            music: None,
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Party {
     pub(crate) digits: DigitsBy,
     /// Keys that the exchange presses into its ear.
     presses: Presses,
+    /// It wants to hear nothing, and wanted to before.
+    pub(crate) has_put_on_hold: bool,
 }
 
 /// The media side of a party.
@@ -109,6 +111,7 @@ impl Party {
             alone: false,
             digits: DigitsBy::Auto,
             presses: Presses::default(),
+            has_put_on_hold: false,
         }
     }
 

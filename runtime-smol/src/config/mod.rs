@@ -6,6 +6,7 @@ mod reader;
 mod record;
 mod sample;
 mod sound;
+mod sounds;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
@@ -18,7 +19,7 @@ use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, 
 use telex_engine::limits;
 use toml::de::DeTable;
 
-use crate::sounds;
+use crate::sounds::Own;
 
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
@@ -38,6 +39,8 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("recordings", &["folder"]),
+    ("prompts", &["folder", "speak"]),
+    ("music", &["folder", "hold"]),
     ("record", &["memory", "media", "media_memory"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
@@ -72,6 +75,10 @@ pub(crate) struct Settings {
     pub(crate) recordings: PathBuf,
     /// What the flight recorder keeps.
     pub(crate) record: Record,
+    /// The site's own sounds.
+    pub(crate) own: Own,
+    /// What could not be had of them, once they have been read.
+    pub(crate) told: Vec<String>,
 }
 
 /// A socket to listen on, as configured.
@@ -112,6 +119,16 @@ pub(crate) fn load(path: &Path) -> Result<Settings, Refused> {
     parse(path, &text)
 }
 
+/// Reads and checks a configuration file, and reads the sounds it names. What is wrong with a sound is told, and the sound
+/// left out.
+pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
+    let mut settings = load(path)?;
+    let (sounds, told) = crate::sounds::load(&settings.own);
+    Arc::make_mut(&mut settings.engine).sounds = sounds;
+    settings.told = told;
+    Ok(settings)
+}
+
 /// Checks the text of a configuration file that lies, or would lie, at `path`.
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
     let refused = |problems| Refused::Wrong { path: path.to_owned(), text: text.to_owned(), problems };
@@ -146,6 +163,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
     let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
+    let (own, music) = sounds::sounds(reader, root, folder);
     let engine = Config {
         phones: phones::phones(reader, root, &realm, digest),
         realm,
@@ -161,7 +179,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         session: session(reader, call),
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
-        sounds: sounds::builtin(),
+        sounds: crate::sounds::builtin(),
+        music,
     };
     Settings {
         path: path.to_owned(),
@@ -176,6 +195,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
             .map_or(Duration::from_secs(10), |t| t.value),
         recordings: recordings(reader, root).map_or(folder.join("recordings"), |f| folder.join(f)),
         record: record::record(reader, root),
+        own,
+        told: Vec::new(),
         engine: Arc::new(engine),
     }
 }
