@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smol_str::SmolStr;
 
+use crate::cdr::CallRecord;
 use crate::config::Config;
 use crate::event::Event;
-use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingId, ShardId};
+use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingFormat, RecordingId, ShardId};
 use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
 
@@ -313,6 +314,8 @@ pub enum Record {
         /// The contact URI as registered.
         contact: SmolStr,
     },
+    /// A call: replace what stands under [`CallRecord::unique`].
+    Call(Box<CallRecord>),
 }
 
 /// A registration as it is kept (RFC 3261 §10.2.1).
@@ -382,7 +385,12 @@ pub enum Control {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum RecordOrder {
     /// Start a recording. Any number may follow each other, one at a time.
-    Start(RecordWhat),
+    Start {
+        /// What of the call.
+        what: RecordWhat,
+        /// The kind of file; `None` for the one that the configuration names.
+        format: Option<RecordingFormat>,
+    },
     /// Leave out what is said from now on.
     Pause,
     /// Go on after a pause.
@@ -467,6 +475,9 @@ pub enum NotRecorded {
     /// It was recorded too often.
     #[error("it was recorded too often")]
     TooOften,
+    /// As many of the members of its conference are recorded as may be: [`crate::limits::RECORDINGS`].
+    #[error("as many recordings of its conference run as may run at a time; stop another one first")]
+    Crowded,
 }
 
 /// What a call between two phones would use. Codecs are written as in `PCMU/8000 opus/48000/2`.

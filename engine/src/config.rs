@@ -8,7 +8,7 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
-use crate::mediactl::Library;
+use crate::mediactl::{Library, RecordingFormat};
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Config {
     pub realm: SmolStr,
     /// Phones by extension.
     pub phones: BTreeMap<SmolStr, Phone>,
+    /// The conference that a number leads to, by its name. Numbers may share one.
+    pub conferences: BTreeMap<SmolStr, SmolStr>,
     /// What SDP says instead of the local address the phone reached us at.
     pub media_address: Option<IpAddr>,
     /// A call is ended when a party that should send media has been silent for this long; `None` never.
@@ -38,6 +40,11 @@ pub struct Config {
     pub codecs: Vec<Encoding>,
     /// Whether one encoding is turned into another for parties that share none.
     pub transcode: bool,
+    /// Whether noise is described, instead of sent, to parties that take descriptions of it (RFC 3389), while nobody
+    /// speaks and what they hear is encoded here.
+    pub suppress_silence: bool,
+    /// What recordings become when it is not said with the order.
+    pub recordings: RecordingFormat,
     /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
     pub sounds: Arc<Library>,
     /// The class of music that a party hears while the other one holds the call; `None` for silence.
@@ -49,6 +56,7 @@ impl Default for Config {
         Self {
             realm: SmolStr::new_static("telex"),
             phones: BTreeMap::new(),
+            conferences: BTreeMap::new(),
             media_address: None,
             media_timeout: Some(Duration::from_secs(60)),
             sip: SipTimers::default(),
@@ -66,6 +74,8 @@ impl Default for Config {
                 Encoding::Gsm,
             ],
             transcode: true,
+            suppress_silence: false,
+            recordings: RecordingFormat::default(),
             sounds: Arc::default(),
             music: None,
         }

@@ -3,7 +3,9 @@
 //! An event of a session becomes an [`app::AppEvent`]; the app answers with [`app::Order`]s; the call carries them out
 //! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
+mod account;
 mod app;
+mod conference;
 mod digits;
 mod foresee;
 mod hunt;
@@ -27,6 +29,7 @@ pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use self::conference::Conferences;
 use self::party::Party;
 use self::ports::Ports;
 use self::spoken::Spoken;
@@ -38,7 +41,7 @@ use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
 use crate::slots::Slots;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
 
 /// When media has not said that a leg is dropped by then, something is broken here.
@@ -62,10 +65,14 @@ pub(crate) struct Call {
     id: u64,
     /// Who calls.
     from: SmolStr,
+    /// The name the caller shows.
+    name: SmolStr,
     /// What was dialled.
     to: SmolStr,
     /// When the INVITE came.
     started: Instant,
+    /// The same by the wall clock.
+    since: WallTime,
     /// When it was answered.
     answered: Option<Instant>,
     /// How far it was told to be.
@@ -76,6 +83,8 @@ pub(crate) struct Call {
     /// The shard knows the room.
     room_put: bool,
     room_rev: Revision,
+    /// The conference that its caller is in. Its room is the call's then.
+    conference: Option<SmolStr>,
     /// What is being recorded, and how many recordings there have been.
     recording: Option<RecordingSpec>,
     recordings: u64,
@@ -98,6 +107,7 @@ pub(crate) struct Call {
 pub(crate) struct Calls {
     all: Slots<CallKey, Call>,
     ports: Ports,
+    conferences: Conferences,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
@@ -113,6 +123,7 @@ impl Calls {
         Self {
             all: Slots::new(),
             ports: Ports::new(shards),
+            conferences: Conferences::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
             by_query: BTreeMap::new(),
@@ -151,6 +162,8 @@ impl Calls {
         }
         assert_eq!(ports, self.ports.used(), "every port in use has one party");
         assert!(legs <= self.ports.legs(), "every media leg has an owner");
+        let members = self.all.values().filter_map(|call| Some((call.conference.as_ref()?, call)));
+        self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
 
     /// A session has something to say.
@@ -167,6 +180,7 @@ impl Calls {
             LegEvent::Answered { body } => call.callee_answered(cx, below, party, &body),
             LegEvent::Refused { status } => {
                 call.parties[party].leg = None;
+                call.parties[party].refused = status;
                 Some(AppEvent::Refused { party, status })
             }
             LegEvent::Confirmed { body } => call.confirmed(cx, party, &body),
@@ -335,6 +349,7 @@ impl Calls {
             callee: Box::new(peer.map_or(LegStats::default(), |p| p.media.stats)),
         };
         cx.report(event);
+        call.keep_record(cx);
         for at in 0..call.parties.len() {
             call.give_back(&mut self.ports, at, cx.planted);
         }
@@ -384,7 +399,10 @@ impl Call {
             from: self.from.clone(),
             to: self.to.clone(),
             state: if held { CallState::Held } else { self.state },
-            codec: codec.filter(|_| self.room_put).map(|c| c.name).unwrap_or_default(),
+            codec: codec
+                .filter(|_| self.room_put || self.conference.is_some())
+                .map(|c| c.name)
+                .unwrap_or_default(),
             age: now.since(self.started),
             talking: self.answered.map(|at| now.since(at)),
             caller: stats(Some(CALLER)),

@@ -5,17 +5,19 @@ use std::net::SocketAddr;
 use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
 
-use super::app::{App, AppEvent, CALLER, PartyId, side};
+use super::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use super::hunt::Hunt;
 use super::party::Party;
 use super::route::{Destination, Named, route};
 use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
+use crate::cdr::LegRecord;
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
 use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
-use crate::event::Event;
+use crate::event::{EndCause, Event};
 use crate::limits;
+use crate::mediactl::{PortId, ShardId};
 use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
@@ -69,6 +71,7 @@ impl Calls {
         incoming: &Incoming<'_>,
     ) {
         if let Err(refusal) = self.try_open(cx, below, registrar, incoming) {
+            self.tell_refusal(cx, incoming, refusal.status);
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
                 reply = reply.reason(reason);
@@ -87,6 +90,19 @@ impl Calls {
         }
     }
 
+    /// Keeps the record of a call that leads nowhere. Those that are refused because there are too many leave none, nor
+    /// do those that could not be read.
+    fn tell_refusal(&mut self, cx: &mut Cx<'_>, incoming: &Incoming<'_>, status: Status) {
+        if !matches!(status.code(), 404 | 480 | 488) {
+            return;
+        }
+        let Ok(uri) = Uri::parse(incoming.invite.request_uri()) else { return };
+        let contact = format_smolstr!("{}", incoming.source);
+        let caller = LegRecord { contact, asked: cx.wall, ..LegRecord::default() };
+        let (from, to) = (incoming.caller.as_str(), uri.user_unescaped());
+        self.keep_refusal(cx, caller, [from, &shown_name(incoming.invite), &to], status);
+    }
+
     fn try_open(
         &mut self,
         cx: &mut Cx<'_>,
@@ -101,7 +117,7 @@ impl Calls {
         let destination = route(config, &dialled).ok_or(Status::NOT_FOUND)?;
         let targets = match &destination {
             Destination::Phone(extension, _) => targets(config, registrar, extension),
-            Destination::Echo | Destination::Tone => Vec::new(),
+            Destination::Conference(_) | Destination::Echo | Destination::Tone => Vec::new(),
         };
         let most = config.max_calls.min(limits::CALLS);
         let full = match self.all.len() >= most {
@@ -115,11 +131,24 @@ impl Calls {
         if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
             return Err(Status::TEMPORARILY_UNAVAILABLE.into());
         }
-        let key = self.create(cx, below, incoming, &dialled, offer)?;
-        if matches!(destination, Destination::Phone(..)) {
-            self.hunt(cx, below, key, incoming, targets);
-        } else {
-            self.serve(cx, below, key);
+        let on = match destination {
+            Destination::Conference(name) => {
+                self.conferences.admits(name).map_err(|no| {
+                    below.stack.transport.no_room(cx, no.what());
+                    no.status()
+                })?;
+                self.conferences.shard(name)
+            }
+            _ => None,
+        };
+        let key = self.create(cx, below, incoming, &dialled, offer, on)?;
+        match destination {
+            Destination::Phone(..) => self.hunt(cx, below, key, incoming, targets),
+            Destination::Conference(name) => match self.join(cx, key, name) {
+                Ok(()) => self.serve(cx, below, key),
+                Err(no) => self.refuse_service(cx, below, key, no.status()),
+            },
+            Destination::Echo | Destination::Tone => self.serve(cx, below, key),
         }
         Ok(())
     }
@@ -132,8 +161,9 @@ impl Calls {
         incoming: &Incoming<'_>,
         dialled: &SmolStr,
         offer: Option<Description>,
+        on: Option<ShardId>,
     ) -> Result<CallKey, Refusal> {
-        let (shard, room) = self.ports.room();
+        let (shard, room) = self.ports.room(on);
         let Some(port) = self.ports.take(cx, shard) else {
             below.stack.transport.no_room(cx, "RTP ports");
             return Err(Status::SERVICE_UNAVAILABLE.into());
@@ -142,14 +172,17 @@ impl Calls {
         let key = self.all.insert(Call {
             id,
             from: incoming.caller.clone(),
+            name: shown_name(incoming.invite),
             to: dialled.clone(),
             started: cx.now,
+            since: cx.wall,
             answered: None,
             state: CallState::Calling,
             shard,
             room,
             room_put: false,
             room_rev: 0,
+            conference: None,
             recording: None,
             recordings: 0,
             parties: SmallVec::new(),
@@ -171,19 +204,14 @@ impl Calls {
         self.by_id.insert(id, key);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
-        let address = cx.config.media_address.unwrap_or(local.ip());
-        let contact = format_smolstr!("{}", incoming.source);
-        let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
-        let mut caller = caller.configured(cx.config.phones.get(&incoming.caller));
+        let mut caller = self.caller(cx, key, incoming, port, local);
         caller.leg = Some(leg);
-        caller.near = Some(incoming.source.ip());
-        let transport = below.stack.transport.transport_of(&incoming.flow);
         cx.report(Event::CallStarted {
             call: id,
             from: incoming.caller.clone(),
             to: dialled.clone(),
             source: incoming.source,
-            transport,
+            transport: below.stack.transport.transport_of(&incoming.flow),
         });
         if let Some(offer) = offer {
             // Nothing was offered before, so that it is the caller's turn.
@@ -192,10 +220,28 @@ impl Calls {
             caller.tell_heard(cx, id, side(CALLER), true);
         }
         self.all[key].parties.push(caller);
+        self.all[key].keep_record(cx);
         Ok(key)
     }
 
-    /// `*43` and `*60`: the exchange itself answers.
+    /// The caller, reached at `local` and heard of just now.
+    fn caller(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: CallKey,
+        incoming: &Incoming<'_>,
+        port: PortId,
+        local: SocketAddr,
+    ) -> Party {
+        let address = cx.config.media_address.unwrap_or(local.ip());
+        let contact = format_smolstr!("{}", incoming.source);
+        let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
+        let mut caller = caller.configured(cx.config.phones.get(&incoming.caller));
+        (caller.near, caller.asked) = (Some(incoming.source.ip()), cx.wall);
+        caller
+    }
+
+    /// `*43`, `*60` and conferences: the exchange itself answers.
     fn serve(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let call = &mut self.all[key];
         call.app = App::Service;
@@ -205,14 +251,16 @@ impl Calls {
         } else {
             Ok(call.parties[CALLER].repertoire(cx.config).codecs().to_vec())
         };
-        let Ok(codecs) = codecs else {
-            let cause = crate::event::EndCause::Refused(488);
-            let status = Status::NOT_ACCEPTABLE_HERE;
-            self.perform(cx, below, key, super::app::Order::Refuse { status, cause });
-            self.settle(cx, key);
-            return;
-        };
-        call.answer_service(cx, below, codecs);
+        match codecs {
+            Ok(codecs) => call.answer_service(cx, below, codecs),
+            Err(_) => self.refuse_service(cx, below, key, Status::NOT_ACCEPTABLE_HERE),
+        }
+    }
+
+    fn refuse_service(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, status: Status) {
+        let cause = EndCause::Refused(status.code());
+        self.perform(cx, below, key, Order::Refuse { status, cause });
+        self.settle(cx, key);
     }
 
     /// Asks every contact of the extension.
@@ -277,6 +325,7 @@ impl Calls {
         let call = &mut self.all[key];
         let mut party = party.configured(cx.config.phones.get(&call.to));
         party.alone = alone;
+        party.asked = cx.wall;
         call.parties.push(party);
         Some(call.parties.len() - 1)
     }
@@ -417,6 +466,12 @@ fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
         offer: bytes::Bytes::new(),
         answers: None,
     }
+}
+
+/// The name that a caller shows; empty without.
+fn shown_name(invite: &Message) -> SmolStr {
+    let from = invite.from().ok();
+    from.and_then(|from| from.display_name().map(SmolStr::new)).unwrap_or_default()
 }
 
 /// The number of our session towards a party (RFC 8866 §5.2): random, and below 2^53 for those who read it as a float.

@@ -35,8 +35,12 @@ impl Calls {
                     below.sessions.refuse(cx, &mut below.stack, leg, status);
                 }
                 call.end(cx, below, key, cause);
+                self.leave(cx, key);
             }
-            Order::End { cause } => call.end(cx, below, key, cause),
+            Order::End { cause } => {
+                call.end(cx, below, key, cause);
+                self.leave(cx, key);
+            }
         }
     }
 }
@@ -74,6 +78,7 @@ impl Call {
             below.sessions.answer(cx, &mut below.stack, leg, body);
         }
         self.hear(cx, party);
+        self.parties[party].answered = Some(cx.wall);
         self.tell_answered(cx, party);
     }
 
@@ -94,10 +99,12 @@ impl Call {
         self.tell_answered(cx, CALLER);
     }
 
-    fn tell_answered(&self, cx: &mut Cx<'_>, party: PartyId) {
+    fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
+        self.parties[CALLER].answered = Some(cx.wall);
+        self.keep_record(cx);
     }
 
     fn release(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, reason: &'static str) {

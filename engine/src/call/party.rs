@@ -24,7 +24,8 @@ use crate::offer::{
     Said, State, Stream,
 };
 use crate::planted::Fault;
-use crate::time::Duration;
+use crate::sip::Status;
+use crate::time::{Duration, WallTime};
 
 /// A party of a call.
 #[derive(Debug)]
@@ -52,6 +53,12 @@ pub(crate) struct Party {
     presses: Presses,
     /// It wants to hear nothing, and wanted to before.
     pub(crate) has_put_on_hold: bool,
+    /// When it was asked; of the caller, when it called.
+    pub(crate) asked: WallTime,
+    /// When it was connected.
+    pub(crate) answered: Option<WallTime>,
+    /// Its final response, when it refused.
+    pub(crate) refused: Option<Status>,
 }
 
 /// The media side of a party.
@@ -112,6 +119,9 @@ impl Party {
             digits: DigitsBy::Auto,
             presses: Presses::default(),
             has_put_on_hold: false,
+            asked: WallTime::default(),
+            answered: None,
+            refused: None,
         }
     }
 
@@ -125,7 +135,8 @@ impl Party {
 
     /// What may be spoken with this party beside what another names.
     pub(crate) fn repertoire(&self, config: &Config) -> Repertoire {
-        Repertoire::new(self.codecs.as_ref().unwrap_or(&config.codecs), config.transcode)
+        let codecs = self.codecs.as_ref().unwrap_or(&config.codecs);
+        Repertoire::new(codecs, config.transcode, config.suppress_silence)
     }
 
     /// Whether it is kept to some encodings.
@@ -274,6 +285,7 @@ impl Party {
             receive: stream.receive,
             audio: stream.audio,
             events: stream.events,
+            noise: stream.noise.filter(|_| cx.config.suppress_silence),
             accept: wish.accept,
             ptime: stream.ptime,
             playing: wish.playing,
@@ -361,5 +373,6 @@ const SILENT: Stream = Stream {
     receive: false,
     audio: None,
     events: None,
+    noise: None,
     ptime: 20,
 };

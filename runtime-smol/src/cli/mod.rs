@@ -1,6 +1,8 @@
 //! The command line.
 
+mod cdr;
 mod codec;
+mod dialplan;
 mod parse;
 mod prompts;
 mod record;
@@ -78,6 +80,9 @@ enum Command {
         #[command(flatten)]
         running: Running,
     },
+    Cdr(cdr::Cdr),
+    #[command(subcommand)]
+    Dialplan(dialplan::Command),
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
@@ -127,6 +132,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),
         Some(Command::Recording(recording)) => recording.run(),
         Some(Command::Codecs { from, to, running }) => ask(&running, &Request::Codecs { from, to }),
+        Some(Command::Cdr(options)) => cdr::main(&options),
+        Some(Command::Dialplan(command)) => dialplan::main(&command),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),

@@ -16,11 +16,13 @@ pub(crate) mod media;
 pub(crate) mod mirror;
 pub(crate) mod offers;
 pub(crate) mod patience;
+pub(crate) mod records;
 pub(crate) mod registrar;
 pub(crate) mod requests;
 pub(crate) mod retransmissions;
 pub(crate) mod rtp;
 pub(crate) mod strangers;
+pub(crate) mod tones;
 pub(crate) mod within;
 
 use std::fmt;
@@ -125,6 +127,7 @@ pub const ORACLES: &[(&str, &str)] = &[
         "a phone that is sent another source or a jump of numbers drops or delays what follows (RFC 3550 §5.1)",
     ),
     ("known_payload_types", "a payload type that a phone did not name is noise to it (RFC 3264 §6.1)"),
+    ("calls_are_recorded", "a bill that says something else than the people who talked is wrong"),
     ("digits_arrive_once", "a key that comes twice or not at all is a wrong PIN (RFC 4733 §2.5)"),
     (
         "second_answer_ended",
@@ -144,6 +147,11 @@ pub const ORACLES: &[(&str, &str)] = &[
     ("nobody_hears_a_stranger", "a voice in the wrong call is the worst fault a telephone exchange can have"),
     ("held_party_is_silent", "a party that asked only to send is sent nothing (RFC 3264 §5.1)"),
     ("media_both_ways", "an answered call without sound in both directions is no call"),
+    (
+        "sound_as_loud_as_spoken",
+        "a voice that is coded anew and comes out softer is not understood, and a louder one hurts",
+    ),
+    ("speech_is_whole", "what the network carried and the exchange swallows is a word that was not heard"),
     ("media_ports_closed", "a packet to a phone that has no call there wakes nobody but wastes and leaks"),
     ("wakes_bounded", "a machine that wakes without progress burns a core"),
     ("no_panic", "an invariant of the engine, asserted by itself, does not hold"),

@@ -1,0 +1,106 @@
+//! Dial and Page: whom to ring.
+
+use std::time::Duration;
+
+use smol_str::SmolStr;
+
+use super::{Args, seconds};
+use crate::scene::Scene;
+use crate::task::{Dial, Target, Task};
+
+/// Targets of one Dial.
+pub(crate) const MAX_TARGETS: usize = 64;
+
+/// Why a text is no target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoTarget {
+    pub(crate) message: String,
+    /// It is one in the field, but not here: `DAHDI/1`.
+    pub(crate) elsewhere: bool,
+}
+
+/// `PJSIP/101`, `SIP/0123@carrier`, `PJSIP/carrier/sip:0123@host`, `Local/101@internal/n`.
+pub(crate) fn target(text: &str) -> Result<Target, NoTarget> {
+    let wrong = || NoTarget {
+        message: format!(
+            "`{text}` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK or Local/101@CONTEXT"
+        ),
+        elsewhere: false,
+    };
+    let (technology, rest) = text.trim().split_once('/').ok_or_else(wrong)?;
+    let local = technology.eq_ignore_ascii_case("local");
+    let sip = ["pjsip", "sip"].iter().any(|known| technology.eq_ignore_ascii_case(known));
+    if rest.is_empty() || technology.is_empty() {
+        return Err(wrong());
+    }
+    if !(local || sip) {
+        let message = format!("{technology} is never rung by this exchange, only PJSIP and Local are");
+        return Err(NoTarget { message, elsewhere: true });
+    }
+    if local {
+        let rest = rest.split('/').next().unwrap_or(rest);
+        let (extension, context) = rest.rsplit_once('@').unwrap_or((rest, "default"));
+        return Ok(Target::Local { extension: extension.into(), context: context.into() });
+    }
+    if let Some((trunk, number)) = rest.split_once('/') {
+        let number = number.trim_start_matches("sips:").trim_start_matches("sip:");
+        let number = number.split(['@', ';']).next().unwrap_or(number);
+        return Ok(Target::Trunk { number: number.into(), trunk: trunk.into() });
+    }
+    match rest.rsplit_once('@') {
+        Some((number, trunk)) => Ok(Target::Trunk { number: number.into(), trunk: trunk.into() }),
+        None => Ok(Target::Phone(rest.into())),
+    }
+}
+
+fn targets(scene: &mut Scene<'_>, items: &[SmolStr]) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for item in items.iter().filter(|item| !item.trim().is_empty()) {
+        match target(item) {
+            Ok(target) if targets.len() < MAX_TARGETS => targets.push(target),
+            Ok(_) => scene.note(format_args!("{item} is left out: no more than {MAX_TARGETS} ring together")),
+            Err(no) => scene.note(format_args!("{}", no.message)),
+        }
+    }
+    targets
+}
+
+pub(super) fn dial(scene: &mut Scene<'_>, args: &Args) -> Result<Task, SmolStr> {
+    let targets = targets(scene, &args.items);
+    let first = args.text(1).split('^').next().unwrap_or_default();
+    let timeout = seconds(first).filter(|time| *time > Duration::ZERO);
+    if timeout.is_none() && !first.is_empty() {
+        scene.note(format_args!("`{first}` is no number of seconds"));
+    }
+    let headers = scene.channel.headers.clone();
+    Ok(Task::Dial(Dial { targets, timeout, options: args.options.clone(), headers }))
+}
+
+pub(super) fn page(scene: &mut Scene<'_>, args: &Args) -> Result<Task, SmolStr> {
+    Ok(Task::Page { targets: targets(scene, &args.items), options: args.options.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_phones_trunks_and_extensions() {
+        let trunk = |number: &str, trunk: &str| Target::Trunk { number: number.into(), trunk: trunk.into() };
+        for (text, expected) in [
+            ("PJSIP/101", Target::Phone("101".into())),
+            ("sip/101", Target::Phone("101".into())),
+            ("SIP/0123@carrier", trunk("0123", "carrier")),
+            ("SIP/carrier/0123", trunk("0123", "carrier")),
+            ("PJSIP/carrier/sip:0123@host:5060", trunk("0123", "carrier")),
+            ("Local/101@internal/n", Target::Local { extension: "101".into(), context: "internal".into() }),
+        ] {
+            assert_eq!(target(text), Ok(expected), "{text}");
+        }
+        for (text, elsewhere) in
+            [("", false), ("101", false), ("PJSIP/", false), ("/1", false), ("DAHDI/1", true)]
+        {
+            assert_eq!(target(text).map_err(|no| no.elsewhere), Err(elsewhere), "{text}");
+        }
+    }
+}
