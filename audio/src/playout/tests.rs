@@ -43,6 +43,20 @@ impl Talk {
         self.playout.insert(at(self.now), packet)
     }
 
+    /// What the packet of this number carries again of the one so many before it.
+    fn again(&mut self, number: u16, before: u16) -> bool {
+        let first = usize::from(number - before) * 160;
+        let payload: Vec<u8> = (first..first + 160).flat_map(|s| sample(s).to_be_bytes()).collect();
+        let packet = Packet {
+            sequence: number.wrapping_add(65_530),
+            timestamp: (u32::from(number) * 160).wrapping_sub(800),
+            marker: false,
+            content: Encoding::L16 { rate: 8000 }.into(),
+            payload: &payload,
+        };
+        self.playout.insert_again(at(self.now), packet, before * 160)
+    }
+
     /// A packet that is no sound.
     fn other(&mut self, number: u16) -> Inserted {
         self.playout.insert_other(at(self.now), number.wrapping_add(65_530))
@@ -77,6 +91,56 @@ impl Talk {
     fn is_whole(&self) -> bool {
         self.sound().windows(2).all(|pair| pair[1] == pair[0] + 1 || pair[1] == sample(0))
     }
+}
+
+/// A tenth of the packets is lost, one at a time or two, and each packet carries the two before it.
+#[test]
+fn what_is_carried_again_fills_the_gaps() {
+    let mut talk = Talk::new(Settings::default());
+    let mut chance = 1_u32;
+    let mut lost = 0;
+    for number in 0..1000_u16 {
+        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if chance >> 16 < 6554 {
+            lost += 1;
+        } else {
+            talk.packet(number, usize::from(number) * 160);
+            for before in 1..=2.min(number) {
+                talk.again(number, before);
+            }
+        }
+        talk.pull();
+    }
+    let stats = talk.playout.stats();
+    assert!(lost > 80 && stats.repeated + 5 > lost, "{lost} {stats:?}");
+    // At first it does not wait for what comes again.
+    assert!(stats.concealed < 8 * 160, "{stats:?}");
+    assert_eq!(stats.duplicates, 0);
+}
+
+#[test]
+fn what_is_carried_again_must_be_a_packet_that_is_missing() {
+    let mut talk = Talk::new(Settings::default());
+    talk.go(0..20);
+    assert!(!talk.again(19, 1), "it is there");
+    talk.packet(22, 22 * 160);
+    let before = talk.playout.stats();
+    let odd = Packet {
+        sequence: 22_u16.wrapping_add(65_530),
+        timestamp: (22_u32 * 160).wrapping_sub(800),
+        marker: false,
+        content: Encoding::Pcmu.into(),
+        payload: &[9; 160],
+    };
+    for offset in [0, 80, 161, 16_001] {
+        assert!(!talk.playout.insert_again(at(talk.now), odd, offset), "{offset}");
+    }
+    assert!(!talk.playout.insert_again(at(talk.now), Packet { payload: &[], ..odd }, 160));
+    assert_eq!(talk.playout.stats(), before);
+    assert!(talk.again(22, 1) && !talk.again(22, 1) && talk.again(22, 2));
+    talk.pull();
+    talk.go(23..60);
+    assert_eq!((talk.pulled.concealed, talk.playout.stats().lost), (0, 0));
 }
 
 /// Never 0, so that silence is told from sound; rises for 3.5 seconds.
@@ -558,13 +622,23 @@ fn a_copy_goes_on_alike() {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Packet { sequence: u16, timestamp: u32, content: Content, length: usize },
-    Follow { steps: u16, length: usize },
+    Packet {
+        sequence: u16,
+        timestamp: u32,
+        content: Content,
+        length: usize,
+    },
+    Follow {
+        steps: u16,
+        length: usize,
+    },
     Pull(usize),
     Wait(u64),
     Jump(u64),
     Restart,
     Other,
+    /// Something of so many ticks before.
+    Again(u16, usize),
     Rate(u32),
 }
 
@@ -590,6 +664,7 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => any::<u64>().prop_map(Act::Jump),
         1 => Just(Act::Restart),
         2 => Just(Act::Other),
+        4 => (0_u16..1000, 1_usize..500).prop_map(|(offset, length)| Act::Again(offset, length)),
         1 => prop::sample::select(vec![0, 1, 8000, 16_000, 48_000]).prop_map(Act::Rate),
     ]
 }
@@ -637,6 +712,12 @@ proptest! {
                 Act::Other => {
                     number = number.wrapping_add(1);
                     playout.insert_other(at(now), number);
+                }
+                Act::Again(offset, length) => {
+                    let content = Encoding::Pcmu.into();
+                    let payload = &payload[..length];
+                    let packet = Packet { sequence: number, timestamp: ticks, marker: false, content, payload };
+                    playout.insert_again(at(now), packet, offset);
                 }
                 Act::Rate(rate) => playout.set_rate(rate),
             }

@@ -111,6 +111,8 @@ pub struct Stats {
     pub malformed: u64,
     /// Packets that were lost and found again in the one behind them (Opus FEC).
     pub recovered: u64,
+    /// Packets that had not come, and were found again in a later one (RFC 2198).
+    pub repeated: u64,
     /// Packets left out because too much had come at once.
     pub dropped: u64,
     /// How often the source began anew.

@@ -153,9 +153,10 @@ impl Call {
         }
     }
 
-    fn tell_hold(&self, cx: &mut Cx<'_>, party: PartyId, held: bool) {
+    fn tell_hold(&mut self, cx: &mut Cx<'_>, party: PartyId, held: bool) {
         let on = self.parties[party].holds();
         if on != held {
+            self.parties[party].has_put_on_hold = on;
             cx.report(Event::Hold { call: self.id, side: side(party), on });
         }
     }
@@ -217,6 +218,12 @@ impl Call {
         (self.is_service() && self.to == "*60").then_some(TONE)
     }
 
+    /// What a party hears while the other one holds the call. Who never wanted to hear anything holds nothing.
+    fn music_for(&self, cx: &Cx<'_>, other: PartyId) -> Option<Play> {
+        let held = self.answered.is_some() && self.parties[other].has_put_on_hold;
+        cx.config.music.clone().filter(|_| held).map(Play::music)
+    }
+
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
     pub(super) fn put_media(&mut self, cx: &mut Cx<'_>) {
         let (shard, room) = (self.shard, self.room);
@@ -248,7 +255,8 @@ impl Call {
             let report = self.parties[other].digits == DigitsBy::Info;
             // Tones are taken out of the sound where events go in their place, so it is coded anew.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
-            self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence, report, tones });
+            let playing = self.music_for(cx, other);
+            self.parties[party].put(cx, shard, room, Wish { accept, playing, silence, report, tones });
         }
     }
 }

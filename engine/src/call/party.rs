@@ -51,6 +51,8 @@ pub(crate) struct Party {
     pub(crate) digits: DigitsBy,
     /// Keys that the exchange presses into its ear.
     presses: Presses,
+    /// It wants to hear nothing, and wanted to before.
+    pub(crate) has_put_on_hold: bool,
     /// When it was asked; of the caller, when it called.
     pub(crate) asked: WallTime,
     /// When it was connected.
@@ -116,6 +118,7 @@ impl Party {
             alone: false,
             digits: DigitsBy::Auto,
             presses: Presses::default(),
+            has_put_on_hold: false,
             asked: WallTime::default(),
             answered: None,
             refused: None,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use telex_audio::codec::Encoding;
 use telex_audio::playout::{Content, Packet, Playout, Settings};
+use telex_audio::red::Blocks;
 
 pub(crate) fn check(octets: &[u8]) {
     let [rate, rest @ ..] = octets else { return };
@@ -37,8 +38,20 @@ pub(crate) fn check(octets: &[u8]) {
                 };
                 let payload = vec![fill; usize::from(length) * 6];
                 let marker = stamp % 2 == 1;
-                let _ =
-                    playout.insert(now, Packet { sequence, timestamp, marker, content, payload: &payload });
+                // As RFC 2198 carries it, what is new first.
+                if let Some(blocks) = Blocks::read(&payload).filter(|_| number % 5 == 4) {
+                    for block in blocks.earlier() {
+                        let packet = Packet { sequence, timestamp, marker, content, payload: block.payload };
+                        let _ = playout.insert_again(now, packet, block.offset);
+                    }
+                }
+                let packet = Packet { sequence, timestamp, marker, content, payload: &payload };
+                let _ = match number % 7 {
+                    6 => playout.insert_other(now, sequence),
+                    _ => playout.insert(now, packet),
+                };
+                let offset = u16::from(fill) * 20;
+                let _ = playout.insert_again(now, packet, offset);
             }
         }
     }

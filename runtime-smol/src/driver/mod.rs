@@ -129,6 +129,9 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let machine = Signalling::new(Arc::clone(&settings.engine), seed, boot);
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
+    for told in &settings.told {
+        desk.note(Severity::Warning, told.clone());
+    }
     announce(&settings, &listeners, options.clock);
     let exchange = Exchange::new(Parts {
         tape: Tape::new(settings.record.memory, random()?),

@@ -7,7 +7,7 @@ use crate::border::{NotRecorded, RecordOrder, RecordWhat, SoundWay};
 use crate::config::DigitsBy;
 use crate::event::{DigitBy, Side};
 use crate::mediactl::{
-    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingFormat, RecordingId, RecordingSpec,
+    DigitHeard, DigitWay, LegId, LegSpec, Play, Press, Recorded, RecordingFormat, RecordingId, RecordingSpec,
     RoomSpec,
 };
 
@@ -452,4 +452,38 @@ fn a_phone_is_told_of_one_key_after_the_other() {
     world.send(ALICE, &inside(&answered, "BYE", 2, ""));
     world.pass(Duration::from_secs(80));
     all_quiet(&world);
+}
+
+#[test]
+fn a_party_on_hold_hears_the_site_s_music_and_nobody_else_does() {
+    let mut world = configured(|config| config.music = Some("quiet".into()));
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let (alice, bob) = world.both();
+    assert_eq!((alice.playing, bob.playing), (None, None));
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    let music = Some(Play::music("quiet".into()));
+    for (cseq, direction, heard) in [(2, "sendonly", music), (3, "sendrecv", None)] {
+        let body = OFFER.to_owned() + &format!("a={direction}\n");
+        world.send(ALICE, &inside(&answered, "INVITE", cseq, &body));
+        let (alice, bob) = world.both();
+        assert_eq!((alice.playing, bob.playing), (None, heard), "{direction}");
+        assert!(bob.send && bob.audio.is_some());
+        world.only("SIP/2.0 200");
+        world.send(ALICE, &inside(&answered, "ACK", cseq, ""));
+    }
+}
+
+/// A caller that only speaks, an announcement, has put nobody on hold.
+#[test]
+fn who_never_wanted_to_hear_holds_nothing() {
+    let mut world = configured(|config| config.music = Some("quiet".into()));
+    world.send(ALICE, &invite("bob", "", &(OFFER.to_owned() + "a=sendonly\n")));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", &(ANSWER.to_owned() + "a=recvonly\n")));
+    let (alice, bob) = world.both();
+    assert_eq!((alice.playing, bob.playing), (None, None));
+    assert!(bob.send && !alice.send);
 }
