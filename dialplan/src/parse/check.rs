@@ -49,8 +49,8 @@ impl Check<'_> {
                     ),
                 };
                 let place = if wanted == 1 { extension.span } else { step.span };
-                // A subroutine is entered by its label.
-                if wanted > 1 || step.label.is_none() {
+                // What has a label is entered by it.
+                if step.label.is_none() {
                     report.warning(place, message);
                 }
             }

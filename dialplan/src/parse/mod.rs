@@ -207,6 +207,25 @@ mod tests {
     }
 
     #[test]
+    fn the_page_shows_what_can_be_read() {
+        let page = include_str!("../../DIALPLAN.md");
+        let example = page.split("```").nth(1).expect("an example").trim_start();
+        let files = Files(BTreeMap::from([(
+            "more.conf",
+            "[outside]\nexten => _X.,1,Dial(PJSIP/${EXTEN}@${TRUNK})\n",
+        )]));
+        let plan = Dialplan::read("page", example, &files).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(
+            (plan.counts().to_string().as_str(), plan.warnings()),
+            ("2 contexts, 4 extensions", &[][..])
+        );
+        assert_eq!(
+            steps(&plan, "internal", "100"),
+            "1(start) Answer(); 2 Background(menu); 13(late) Hangup()"
+        );
+    }
+
+    #[test]
     fn files_include_each_other() {
         let files = Files(BTreeMap::from([
             ("main", "[a]\n#include \"one\"\n#tryinclude <none>\nsame => n,NoOp(main)\n"),
