@@ -1,19 +1,6 @@
 //! `$[ expression ]`: what it may say, and what it comes to.
 //!
-//! From the weakest to the strongest; the operators of one row go from the left, `?` and the signs before a value from
-//! the right:
-//!
-//! | operators | result |
-//! |---|---|
-//! | `a ? b :: c` | `b` if `a` is neither empty nor zero, else `c` |
-//! | `a \| b` | `a` if it is neither empty nor zero, else `b`; also written `\|\|` |
-//! | `a & b` | `a` if neither is empty nor zero, else 0; also written `&&` |
-//! | `=` `==` `!=` `<` `>` `<=` `>=` | 1 or 0: as numbers if both are and neither is in quotes, else as text |
-//! | `+` `-` | sum |
-//! | `*` `/` `%` | product, quotient, remainder (its sign is that of `a`) |
-//! | `-a` `!a` | negative; 1 if `a` is empty or zero, else 0 |
-//! | `a : b` `a =~ b` `a ~~ b` | `b` as a regular expression at the start of `a`, anywhere in `a`: what the first parentheses matched, or without any how many characters; and both as one text |
-//! | `( )`, `NAME(a,...)` | FLOOR CEIL ROUND RINT TRUNC ABS POW SQRT |
+//! What its operators are, and in which order they bind, is in the table below.
 //!
 //! Numbers are decimals of 18 digits. Text with a sign or space in it stands in quotes, which are not part of it. A value is
 //! what it is: `${X}` is one operand whatever it holds, and an empty one is empty text.
@@ -27,8 +14,33 @@ use crate::scene::Scene;
 use crate::source::Fault;
 use crate::template::{Parser, Style, Template};
 
+/// The operators from the weakest to the strongest, and what they give; those of one row go from the left, the choice and the
+/// signs from the right.
+pub(crate) const TABLE: &[(&str, &str)] = &[
+    ("a ? b :: c", "b if a is neither empty nor zero, else c"),
+    ("a | b, a || b", "a if it is neither empty nor zero, else b"),
+    ("a & b, a && b", "a if neither is empty nor zero, else 0"),
+    (
+        "a = b, ==, !=, <, >, <=, >=",
+        "1 or 0: as numbers if both are and neither stands in quotes, else as text",
+    ),
+    ("a + b, a - b", "sum and difference"),
+    ("a * b, a / b, a % b", "product, quotient, and the rest of a division with the sign of a"),
+    ("-a, !a", "the negative; 1 if a is empty or zero, else 0"),
+    (
+        "a : b",
+        "b as a regular expression at the start of a: what its first parentheses matched, or without any how many characters",
+    ),
+    ("a =~ b", "the same anywhere in a"),
+    ("a ~~ b", "both as one text"),
+    (
+        "(a), FLOOR(a), CEIL(a), ROUND(a), RINT(a), TRUNC(a), ABS(a), POW(a,b), SQRT(a)",
+        "numbers are decimals of 18 digits; ROUND and RINT take halves away from zero",
+    ),
+];
+
 /// An expression.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expr {
     /// Text or a number, with values in it.
     Plain(Template),
@@ -97,6 +109,9 @@ const ROWS: &[&[(&str, Operator)]] = &[
 const SIGNS: usize = 5;
 /// Where something else is written alike.
 const NOT_HERE: &[(&str, &str)] = &[("=", "=~"), (":", "::")];
+
+/// What ends text without quotes; the comma only in the arguments of a function.
+const TEXT_ENDS: &[u8] = b", \t|&=<>!+-*/%?:~()]\"[{}";
 
 const NAMES: &[(&str, Name, usize)] = &[
     ("FLOOR", Name::Floor, 1),
@@ -181,7 +196,8 @@ impl Expr {
         if parser.peek() == Some(b'-') {
             return Self::signed(parser);
         }
-        let text = parser.run(Style::until(b" \t|&=<>!+-*/%?:~()]\"[{}"))?;
+        let stop: &'static [u8] = if parser.in_call { TEXT_ENDS } else { &TEXT_ENDS[1..] };
+        let text = parser.run(Style::until(stop))?;
         if text == Template::default() {
             return Err(match parser.peek() {
                 Some(b'[' | b'{' | b'}') => parser.fault("text with signs in it must stand in quotes"),
@@ -200,13 +216,15 @@ impl Expr {
 
     fn call(parser: &mut Parser<'_>, name: Name, count: usize, begin: usize) -> Result<Self, Fault> {
         let mut args = Vec::new();
+        let outside = std::mem::replace(&mut parser.in_call, true);
         loop {
-            args.push(parser.deeper(Self::argument)?);
+            args.push(parser.deeper(Self::choice)?);
             parser.spaces();
             if !parser.eat(",") {
                 break;
             }
         }
+        parser.in_call = outside;
         if !parser.eat(")") {
             return Err(parser.fault("a `)` is missing here"));
         }
@@ -214,17 +232,6 @@ impl Expr {
             return Err(Parser::fault_at(begin, format!("this function takes {count} arguments")));
         }
         Ok(Self::Call(name, args))
-    }
-
-    /// Commas may stand in text, but not in text that is an argument.
-    fn argument(parser: &mut Parser<'_>) -> Result<Self, Fault> {
-        parser.spaces();
-        let sign = parser.eat("-");
-        let value = match parser.peek() {
-            Some(b'(' | b'"') => Self::operand(parser)?,
-            _ => Self::Plain(parser.run(Style::until(b" ,|&=<>!+-*/%?:~()]\"[{}"))?),
-        };
-        Ok(if sign { Self::Negative(Box::new(value)) } else { value })
     }
 
     /// What it comes to.
@@ -378,7 +385,7 @@ fn root(of: Number) -> Option<Number> {
 }
 
 /// What a part of an expression comes to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Number(Number),
     Text {

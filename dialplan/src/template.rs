@@ -16,13 +16,13 @@ pub const MAX_DEPTH: u32 = 16;
 pub const MAX_VALUE: usize = 8_192;
 
 /// Text with values in it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
 }
 
 /// A piece of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// Itself.
     Text(SmolStr),
@@ -35,7 +35,7 @@ pub(crate) enum Part {
 }
 
 /// `:offset:length`, both in characters and negative from the end.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Slice {
     offset: Template,
     length: Option<Template>,
@@ -76,6 +76,14 @@ impl Template {
                 }
                 all.finish()
             }
+        }
+    }
+
+    /// The fixed text that it begins with.
+    pub(crate) fn start(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
         }
     }
 
@@ -233,11 +241,13 @@ pub(crate) struct Parser<'t> {
     text: &'t str,
     at: usize,
     depth: u32,
+    /// Within the arguments of a function of an expression, where a comma is no text.
+    pub(crate) in_call: bool,
 }
 
 impl<'t> Parser<'t> {
     pub(crate) const fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, in_call: false }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -343,7 +353,9 @@ impl<'t> Parser<'t> {
         if self.eat("${") {
             self.deeper(|parser| parser.variable(begin)).map(Some)
         } else if self.eat("$[") {
+            let outside = std::mem::replace(&mut self.in_call, false);
             let expr = self.deeper(Expr::parse)?;
+            self.in_call = outside;
             if !self.eat("]") {
                 let message = match self.peek() {
                     None => "a `]` is missing that closes this `$[`".to_owned(),

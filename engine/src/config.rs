@@ -8,7 +8,7 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
-use crate::mediactl::Library;
+use crate::mediactl::{Library, RecordingFormat};
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,11 @@ pub struct Config {
     pub codecs: Vec<Encoding>,
     /// Whether one encoding is turned into another for parties that share none.
     pub transcode: bool,
+    /// Whether noise is described, instead of sent, to parties that take descriptions of it (RFC 3389), while nobody
+    /// speaks and what they hear is encoded here.
+    pub suppress_silence: bool,
+    /// What recordings become when it is not said with the order.
+    pub recordings: RecordingFormat,
     /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
     pub sounds: Arc<Library>,
 }
@@ -67,6 +72,8 @@ impl Default for Config {
                 Encoding::Gsm,
             ],
             transcode: true,
+            suppress_silence: false,
+            recordings: RecordingFormat::default(),
             sounds: Arc::default(),
         }
     }

@@ -20,6 +20,7 @@ use crate::when::When;
 
 pub use self::prepare::{Remark, prepare};
 pub use self::say::{alpha, clock, digits, number, phonetic};
+pub(crate) use self::sound::prompts;
 
 /// How long WaitExten and Background wait for the next key, unless `TIMEOUT(digit)` was set.
 pub const DIGIT: Duration = Duration::from_secs(5);
@@ -77,6 +78,7 @@ pub(crate) enum Flow {
     Log,
     Verbose,
     ChanIsAvail,
+    AddHeader,
 }
 
 /// An application of the dialplan.
@@ -128,8 +130,10 @@ impl PartialEq for Application {
     }
 }
 
+impl Eq for Application {}
+
 /// What is known from elsewhere and not done here, with what to do about it.
-const REFUSED: &[(&str, &str)] = &[
+pub(crate) const REFUSED: &[(&str, &str)] = &[
     (
         "System",
         "a dialplan runs no programs of the machine: let a program work through the control interface",
@@ -142,7 +146,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("EAGI", "a dialplan runs no programs of the machine: let a program work through the control interface"),
     ("Macro", "use Gosub(name,s,1(arguments)) and end the context with Return()"),
     ("MacroExit", "use Return()"),
-    ("SIPAddHeader", "use Set(PJSIP_HEADER(add,NAME)=value)"),
     ("SIPRemoveHeader", "use Set(PJSIP_HEADER(remove,NAME)=)"),
     ("SetCallerPres", "use Set(CALLERID(pres)=...)"),
     ("SetMusicOnHold", "use Set(CHANNEL(musicclass)=...)"),
@@ -173,14 +176,14 @@ pub(crate) fn named(name: &str) -> Result<&'static Application, String> {
 }
 
 /// A step as it was understood when the plan was loaded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
     pub(crate) app: &'static Application,
     pub(crate) body: Body,
 }
 
 /// Its arguments, understood.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     List(List),
     Assign(Vec<Assign>),
@@ -189,7 +192,7 @@ pub(crate) enum Body {
 }
 
 /// Arguments one after the other.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct List {
     pub(crate) args: Vec<Template>,
     /// The argument that has `&` in it, divided.
@@ -200,7 +203,7 @@ pub(crate) struct List {
 }
 
 /// When something is done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     Always,
     Text(Template),
@@ -210,20 +213,20 @@ pub(crate) enum Condition {
 }
 
 /// One `NAME=value`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Assign {
     pub(crate) to: Target,
     pub(crate) value: Template,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Variable(Template),
     Call(&'static Function, Vec<Template>),
 }
 
 /// `[[context,]extension,]priority[(arguments)]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub(crate) parts: Vec<Template>,
     pub(crate) args: Vec<Template>,
@@ -262,7 +265,8 @@ impl Prepared {
     pub fn prompts(&self) -> Vec<&str> {
         match &self.body {
             Body::List(list) if self.app.kinds.contains(&Kind::Prompts) => {
-                list.items.iter().filter_map(Template::constant).filter(|name| !name.is_empty()).collect()
+                let names = list.items.iter().filter_map(Template::constant).map(str::trim);
+                names.filter(|name| !name.is_empty() && sound::silence(name).is_none()).collect()
             }
             Body::Step { yes, no, .. } => {
                 let no = no.as_ref().map(|no| no.prompts()).unwrap_or_default();

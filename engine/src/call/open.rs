@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
 
-use super::app::{App, AppEvent, CALLER, PartyId, side};
-use super::conference::NotJoined;
+use super::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use super::hunt::Hunt;
 use super::party::Party;
 use super::route::{Destination, Named, route};
@@ -16,9 +15,9 @@ use crate::cdr::LegRecord;
 use crate::config::{Config, FixedContact};
 use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
 use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
-use crate::event::Event;
+use crate::event::{EndCause, Event};
 use crate::limits;
-use crate::mediactl::ShardId;
+use crate::mediactl::{PortId, ShardId};
 use crate::offer::{self, Description};
 use crate::planted::{self, Fault};
 use crate::registrar::{Reach, Registrar};
@@ -145,10 +144,10 @@ impl Calls {
         let key = self.create(cx, below, incoming, &dialled, offer, on)?;
         match destination {
             Destination::Phone(..) => self.hunt(cx, below, key, incoming, targets),
-            Destination::Conference(name) => {
-                self.join(cx, key, name).map_err(NotJoined::status)?;
-                self.serve(cx, below, key);
-            }
+            Destination::Conference(name) => match self.join(cx, key, name) {
+                Ok(()) => self.serve(cx, below, key),
+                Err(no) => self.refuse_service(cx, below, key, no.status()),
+            },
             Destination::Echo | Destination::Tone => self.serve(cx, below, key),
         }
         Ok(())
@@ -206,12 +205,8 @@ impl Calls {
         self.by_id.insert(id, key);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
-        let address = cx.config.media_address.unwrap_or(local.ip());
-        let contact = format_smolstr!("{}", incoming.source);
-        let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
-        let mut caller = caller.configured(cx.config.phones.get(&incoming.caller));
+        let mut caller = self.caller(cx, key, incoming, port, local);
         caller.leg = Some(leg);
-        caller.near = Some(incoming.source.ip());
         cx.report(Event::CallStarted {
             call: id,
             from: incoming.caller.clone(),
@@ -225,10 +220,26 @@ impl Calls {
             self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
-        caller.asked = cx.wall;
         self.all[key].parties.push(caller);
         self.all[key].keep_record(cx);
         Ok(key)
+    }
+
+    /// The caller, reached at `local` and heard of just now.
+    fn caller(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: CallKey,
+        incoming: &Incoming<'_>,
+        port: PortId,
+        local: SocketAddr,
+    ) -> Party {
+        let address = cx.config.media_address.unwrap_or(local.ip());
+        let contact = format_smolstr!("{}", incoming.source);
+        let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
+        let mut caller = caller.configured(cx.config.phones.get(&incoming.caller));
+        (caller.near, caller.asked) = (Some(incoming.source.ip()), cx.wall);
+        caller
     }
 
     /// `*43`, `*60` and conferences: the exchange itself answers.
@@ -241,14 +252,16 @@ impl Calls {
         } else {
             Ok(call.parties[CALLER].repertoire(cx.config).codecs().to_vec())
         };
-        let Ok(codecs) = codecs else {
-            let cause = crate::event::EndCause::Refused(488);
-            let status = Status::NOT_ACCEPTABLE_HERE;
-            self.perform(cx, below, key, super::app::Order::Refuse { status, cause });
-            self.settle(cx, key);
-            return;
-        };
-        call.answer_service(cx, below, codecs);
+        match codecs {
+            Ok(codecs) => call.answer_service(cx, below, codecs),
+            Err(_) => self.refuse_service(cx, below, key, Status::NOT_ACCEPTABLE_HERE),
+        }
+    }
+
+    fn refuse_service(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, status: Status) {
+        let cause = EndCause::Refused(status.code());
+        self.perform(cx, below, key, Order::Refuse { status, cause });
+        self.settle(cx, key);
     }
 
     /// Asks every contact of the extension.

@@ -23,6 +23,7 @@ mod dialer;
 mod ear;
 mod egress;
 mod frame;
+mod hush;
 mod intake;
 mod keypad;
 mod keys;

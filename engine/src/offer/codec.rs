@@ -75,6 +75,11 @@ impl Codec {
         Self { fmtp: SmolStr::new_static("0-16"), ..Self::new(101, "telephone-event", 8000) }
     }
 
+    /// Comfort noise at the clock of the telephone (RFC 3389 §4).
+    pub const fn noise() -> Self {
+        Self::new(13, "CN", 8000)
+    }
+
     /// What it stands for, as media is told.
     pub fn kind(&self) -> Kind {
         if self.is_telephone_event() {
@@ -184,10 +189,14 @@ pub fn events<'a>(codecs: &'a [Codec], speech: &Codec) -> Option<&'a Codec> {
 /// Of what a party offered, as much as is needed: the speech it likes best, and what goes with that.
 pub fn first_of(offered: &[Codec]) -> Vec<Codec> {
     let Some(speech) = speech(offered) else { return Vec::new() };
-    let events = events(offered, speech);
-    let noise = |codec: &Codec| codec.is_comfort_noise() && codec.clock == speech.clock;
-    let wanted = |codec: &&Codec| *codec == speech || Some(*codec) == events || noise(codec);
+    let (events, noise) = (events(offered, speech), noise(offered, speech));
+    let wanted = |codec: &&Codec| *codec == speech || [events, noise].contains(&Some(*codec));
     offered.iter().filter(wanted).cloned().collect()
+}
+
+/// The comfort noise that goes with `speech`: that at its clock rate (RFC 3389 §4).
+pub fn noise<'a>(codecs: &'a [Codec], speech: &Codec) -> Option<&'a Codec> {
+    codecs.iter().find(|codec| codec.is_comfort_noise() && codec.clock == speech.clock)
 }
 
 /// Codecs for people: `PCMU/8000 opus/48000/2 telephone-event/8000`.

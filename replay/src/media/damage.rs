@@ -137,7 +137,8 @@ fn a_state_that_is_whole_runs_again_and_one_that_is_not_is_an_error_at_worst() {
                 _ => draw(256) as u8,
             };
         }
-        let outcome = MediaReplayer::new(&damaged, Arc::default()).run().map(|tally| tally.difference.is_some());
+        let outcome =
+            MediaReplayer::new(&damaged, Arc::default()).run().map(|tally| tally.difference.is_some());
         kinds[match outcome {
             Ok(_) => 0,
             Err(MediaReplayError::Checkpoint { .. }) => 1,

@@ -1,6 +1,6 @@
-//! Orders to record, at the control socket of the server: a JSON document per line, and one back.
+//! Orders to record, at the control socket of the server: a JSON document there, and one back.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -21,21 +21,27 @@ impl Engine {
     }
 }
 
-fn all_recorded(path: &str) -> std::io::Result<usize> {
+/// One request, one answer, one connection.
+fn ask(path: &str, request: &str) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut answers = BufReader::new(stream.try_clone()?);
-    let mut ask = |request: &str| {
-        stream.write_all(format!("{request}\n").as_bytes())?;
-        let mut answer = String::new();
-        answers.read_line(&mut answer).map(|_| answer)
-    };
-    let calls = ask("{\"do\":\"calls\"}")?;
+    stream.write_all(format!("{request}\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn all_recorded(path: &str) -> std::io::Result<usize> {
     let mut recorded = 0;
-    for id in calls.split("\"id\":").skip(1) {
+    for id in ask(path, "{\"do\":\"calls\"}")?.split("\"id\":").skip(1) {
         let id: String = id.chars().take_while(char::is_ascii_digit).collect();
         let order = format!("{{\"do\":\"recording\",\"call\":{id},\"order\":{{\"start\":\"stereo\"}}}}");
-        recorded += usize::from(ask(&order)?.starts_with("{\"recorded\":"));
+        let answer = ask(path, &order)?;
+        if answer.starts_with("{\"recorded\":") {
+            recorded += 1;
+        } else {
+            eprintln!("telex-load: {}", answer.trim());
+        }
     }
     Ok(recorded)
 }
