@@ -8,7 +8,7 @@ use telex_audio::codec::Encoding;
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
 use telex_engine::mediactl::{
     Accepted, DigitWay, Digits, Kind, LegId, LegSpec, MediaCommand, Payload, Play, PortId, Press, Presses,
-    Recorded, RecordingId, RecordingSpec, RoomId, RoomMode, RoomSpec, ShardId,
+    Recorded, RecordingFormat, RecordingId, RecordingSpec, RoomId, RoomMode, RoomSpec, ShardId,
 };
 use telex_engine::rng::Seed;
 use telex_engine::rtp::Header;
@@ -36,7 +36,8 @@ fn commands() -> Vec<MediaCommand> {
     let room =
         |room, mode, recordings| MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec { mode, recordings } };
     let what = Recorded::Stereo { left: LegId(0), right: LegId(1) };
-    let recording = RecordingSpec { id: RecordingId(1), what, rate: 8000, paused: false };
+    let recording =
+        RecordingSpec { id: RecordingId(1), what, rate: 8000, format: RecordingFormat::Wav, paused: false };
     let mut commands =
         vec![room(RoomId(1), RoomMode::Relay, vec![recording]), room(RoomId(2), RoomMode::Mix, vec![])];
     for (n, encoding) in (0..).zip(ENCODINGS) {
