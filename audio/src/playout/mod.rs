@@ -110,7 +110,7 @@ impl Playout {
             line: Line::new(clock::samples(LINE, rate)),
             coders: Vec::new(),
             current: 0,
-            noise: NoiseGenerator::new(0),
+            noise: NoiseGenerator::new(settings.seed),
             state: State::Idle,
             next: i64::MIN,
             end: 0,

@@ -36,7 +36,6 @@ impl Talk {
         let packet = Packet {
             sequence: number.wrapping_add(65_530),
             timestamp: ticks.wrapping_sub(800),
-            marker: false,
             content,
             payload,
         };
@@ -315,7 +314,6 @@ fn events_without_end_are_no_time_without_end() {
     let packet = |sequence: u16| Packet {
         sequence,
         timestamp: 0,
-        marker: false,
         content: Encoding::Gsm.into(),
         payload: second.as_flattened(),
     };
@@ -467,7 +465,6 @@ fn the_wait_follows_the_network() {
             let packet = Packet {
                 sequence: index as u16,
                 timestamp: index as u32 * 160,
-                marker: false,
                 content: Encoding::Pcmu.into(),
                 payload: &[0xff; 160],
             };
@@ -517,7 +514,6 @@ fn sound_is_brought_to_the_rate_of_the_listener() {
             let packet = Packet {
                 sequence: number as u16,
                 timestamp: number * 160,
-                marker: false,
                 content: Encoding::Pcmu.into(),
                 payload: &payload(number as usize),
             };
@@ -542,7 +538,6 @@ fn sound_is_brought_to_the_rate_of_the_listener() {
                 Packet {
                     sequence: 200,
                     timestamp: 200 * 160,
-                    marker: false,
                     content: Encoding::Pcmu.into(),
                     payload: &payload(200),
                 },
@@ -569,7 +564,6 @@ fn an_hour_of_drift_adds_no_delay() {
                 let packet = Packet {
                     sequence: sent as u16,
                     timestamp: (sent as u32).wrapping_mul(160),
-                    marker: false,
                     content: Encoding::Pcmu.into(),
                     payload: &[0xff; 160],
                 };
@@ -678,14 +672,14 @@ proptest! {
         most in 0_u64..3000 * MS,
         rate in prop::sample::select(vec![8000, 16_000, 48_000]),
     ) {
-        let mut playout = Playout::new(rate, Settings { least: at(least), most: at(most) });
+        let mut playout = Playout::new(rate, Settings { least: at(least), most: at(most), ..Settings::default() });
         let (mut now, mut number, mut ticks, mut pcm) = (0_u64, 0_u16, 0_u32, Vec::new());
         let payload = [0x5a; 6000];
         for act in acts {
             match act {
                 Act::Packet { sequence, timestamp, content, length } => {
                     let packet =
-                        Packet { sequence, timestamp, marker: true, content, payload: &payload[..length] };
+                        Packet { sequence, timestamp, content, payload: &payload[..length] };
                     playout.insert(at(now), packet);
                 }
                 Act::Follow { steps, length } => {
@@ -694,7 +688,6 @@ proptest! {
                     let packet = Packet {
                         sequence: number,
                         timestamp: ticks,
-                        marker: false,
                         content: Encoding::Pcmu.into(),
                         payload: &payload[..length],
                     };

@@ -11,8 +11,6 @@ pub struct Packet<'a> {
     pub sequence: u16,
     /// RTP timestamp, in units of the encoding's clock.
     pub timestamp: u32,
-    /// RTP marker: the first packet after a silence (RFC 3551 §4.1). A hint only; nothing depends on it.
-    pub marker: bool,
     /// What its payload type stands for.
     pub content: Content,
     /// The payload, without padding.
@@ -46,11 +44,14 @@ pub struct Settings {
     pub least: Duration,
     /// No packet is waited for longer than this; what is older is left out. At most a second.
     pub most: Duration,
+    /// Noise that is made up here begins with this. Streams that are heard together should not have the same: equal
+    /// noise adds up to something louder than noise.
+    pub seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { least: Duration::from_millis(10), most: Duration::from_millis(400) }
+        Self { least: Duration::from_millis(10), most: Duration::from_millis(400), seed: 0 }
     }
 }
 
