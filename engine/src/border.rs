@@ -618,6 +618,8 @@ pub struct Stats {
     pub streams: usize,
     /// Bindings.
     pub bindings: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
     /// Armed timers.
     pub timers: usize,
     /// Messages received.

@@ -11,6 +11,7 @@ mod requests;
 mod tests;
 #[cfg(feature = "serde")]
 mod view;
+mod watching;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use crate::planted::Fault;
 use crate::planted::Planted;
 use crate::registrar::Registrar;
 use crate::rng::{Purpose, Rng, Seed};
+use crate::subscription::Subscriptions;
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::Timers;
 use crate::transaction::{Transactions, Up};
@@ -68,6 +70,7 @@ struct Tables {
     registrar: Registrar,
     auth: Authenticator,
     calls: Calls,
+    subscriptions: Subscriptions,
     stopping: Stopping,
 }
 
@@ -111,6 +114,7 @@ impl Signalling {
             registrar: Registrar::new(),
             auth: Authenticator::new(&mut nonce, &config),
             calls: Calls::new(boot.shards),
+            subscriptions: Subscriptions::new(&mut hash),
             stopping: Stopping::No,
         };
         let rng = Randomness::new(seed);
@@ -185,12 +189,13 @@ impl Signalling {
     /// When an invariant is broken.
     pub fn check(&self) {
         let armed = |key| self.timers.is_armed(key);
-        let Tables { below, calls, registrar, .. } = &self.tables;
+        let Tables { below, calls, registrar, subscriptions, .. } = &self.tables;
         below.stack.transport.check(armed);
         below.stack.transactions.check(&below.stack.transport, armed);
         below.sessions.check();
         calls.check(&below.sessions);
         registrar.check(armed);
+        subscriptions.check(armed);
     }
 
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {
@@ -230,6 +235,7 @@ impl Tables {
             // These change what a `Cx` is made of and were dealt with before there was one.
             Input::Config { .. } | Input::Wall(_) | Input::Seed(_) => {}
         }
+        self.tell_watchers(cx);
         self.say_stopped(cx);
     }
 
@@ -257,6 +263,7 @@ impl Tables {
                 self.heard(cx, heard);
             }
             Timer::Call(call, timer) => self.calls.fire(cx, below, call, timer),
+            Timer::Subscription(key, timer) => self.subscriptions.fire(cx, &mut below.stack, key, timer),
             Timer::Stop => self.patience_ended(cx),
         }
     }
@@ -304,12 +311,17 @@ impl Tables {
 
     fn up(&mut self, cx: &mut Cx<'_>, up: Up) {
         let Below { sessions, stack } = &mut self.below;
+        let watchers = &mut self.subscriptions;
         let heard = match up {
             Up::Request { txn, message, flow, source } => {
                 return self.request(cx, txn, &message, flow, source);
             }
             Up::Cancel { invite, .. } => sessions.on_cancel(cx, stack, invite),
             Up::Ack { message, .. } => sessions.on_ack(cx, stack, &message),
+            Up::Response { txn, message, .. } if watchers.is_telling(txn) => {
+                return watchers.answered(cx, stack, txn, message.status());
+            }
+            Up::Failed { txn } if watchers.is_telling(txn) => return watchers.answered(cx, stack, txn, None),
             Up::Response { txn, message, flow } => sessions.on_response(cx, stack, txn, &message, flow),
             Up::Failed { txn, .. } => sessions.on_failed(cx, stack, txn),
         };
@@ -352,6 +364,7 @@ impl Tables {
             ports: self.calls.ports(),
             streams: stack.transport.streams(),
             bindings: self.registrar.len(),
+            subscriptions: self.subscriptions.len(),
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
@@ -370,6 +383,7 @@ impl Tables {
         self.registrar.reconfigure(cx, listeners);
         self.calls.reconfigure(cx.config);
         self.below.stack.transport.set_listeners(listeners.to_vec());
+        self.watch_reconfigured(cx);
     }
 
     /// Draws every key anew.
@@ -378,6 +392,7 @@ impl Tables {
         self.below.sessions.rekey(hash);
         self.below.stack.transport.rekey(hash);
         self.below.stack.transactions.rekey(hash);
+        self.subscriptions.rekey(hash);
         self.auth.rekey(&mut Rng::new(seed, Purpose::Nonce));
     }
 

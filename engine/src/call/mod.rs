@@ -17,6 +17,7 @@ mod ports;
 mod recording;
 mod route;
 mod spoken;
+mod standing;
 #[cfg(feature = "serde")]
 mod view;
 
@@ -113,6 +114,7 @@ pub(crate) struct Calls {
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
+    lines: standing::Lines,
     by_query: BTreeMap<QueryId, CallKey>,
     next_id: u64,
     next_query: u64,
@@ -128,6 +130,7 @@ impl Calls {
             conferences: Conferences::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
+            lines: standing::Lines::default(),
             by_query: BTreeMap::new(),
             next_id: 1,
             next_query: 1,
@@ -151,6 +154,7 @@ impl Calls {
         assert_eq!(self.shares.values().sum::<usize>(), self.all.len(), "every call has one caller");
         let mut ports = 0;
         let mut legs = 0;
+        self.lines.check(self.all.iter().map(|(key, call)| (key, [&call.from, &call.to])));
         for call in self.all.values() {
             for party in &call.parties {
                 ports += usize::from(party.media.held);
@@ -225,6 +229,7 @@ impl Calls {
             return;
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
+        self.lines.touch([&call.from, &call.to]);
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
@@ -324,6 +329,7 @@ impl Calls {
             cx.report(Event::Ringing { call: call.id, contact: call.parties[party].contact.clone() });
         }
         call.app = std::mem::replace(&mut call.app, App::Done).on(event, &mut orders);
+        self.lines.touch([&call.from, &call.to]);
         for order in orders {
             self.perform(cx, below, key, order);
         }
@@ -360,6 +366,7 @@ impl Calls {
             self.by_query.remove(query);
         }
         self.by_id.remove(&call.id);
+        self.lines.remove(key, [&call.from, &call.to]);
         if let Some(share) = self.shares.get_mut(&call.from) {
             *share -= 1;
             if *share == 0 {

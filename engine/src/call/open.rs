@@ -203,6 +203,7 @@ impl Calls {
         };
         self.next_id += 1;
         self.by_id.insert(id, key);
+        self.lines.insert(key, [&incoming.caller, dialled]);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
         let mut caller = self.caller(cx, key, incoming, port, local);
@@ -261,6 +262,8 @@ impl Calls {
     fn refuse_service(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, status: Status) {
         let cause = EndCause::Refused(status.code());
         self.perform(cx, below, key, Order::Refuse { status, cause });
+        let call = &self.all[key];
+        self.lines.touch([&call.from, &call.to]);
         self.settle(cx, key);
     }
 

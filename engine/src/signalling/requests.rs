@@ -34,6 +34,9 @@ impl Tables {
         {
             return self.below.stack.refuse(cx, txn, &reply);
         }
+        if method == Method::Subscribe && (!inside || self.subscriptions.knows(message)) {
+            return self.subscribe(cx, txn, message, flow, source);
+        }
         if inside {
             let below = &mut self.below;
             let heard = below.sessions.on_request(cx, &mut below.stack, txn, message, flow);
@@ -98,7 +101,7 @@ impl Tables {
     }
 
     /// The extension a request comes from. When it does not prove one, it is challenged or refused here.
-    fn authorise(
+    pub(super) fn authorise(
         &mut self,
         cx: &mut Cx<'_>,
         txn: ServerKey,

@@ -9,6 +9,7 @@ mod rules;
 mod sound;
 mod strangers;
 mod streams;
+mod watching;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
