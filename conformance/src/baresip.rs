@@ -30,6 +30,7 @@ pub struct Plan {
     answers: bool,
     codecs: String,
     digits: &'static str,
+    watches: String,
 }
 
 impl Plan {
@@ -43,6 +44,7 @@ impl Plan {
             answers: true,
             codecs: "PCMU/8000/1".to_owned(),
             digits: "rtpevent",
+            watches: String::new(),
         }
     }
 
@@ -67,6 +69,13 @@ impl Plan {
         self
     }
 
+    /// It subscribes to the presence of this phone, and to messages that wait for itself.
+    #[must_use]
+    pub fn watches(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.watches);
+        self
+    }
+
     /// Starts it and waits until it has registered.
     ///
     /// Its RTP sockets are bound to every address, so its packets come from 127.0.0.1 whatever its SDP says: all
@@ -83,16 +92,17 @@ impl Plan {
         let scheme = if self.transport.is_reliable() { "tcp" } else { "udp" };
         ground.write(
             &format!("{name}/config"),
-            configuration(&dir.display().to_string(), port, scheme, self.hertz),
+            configuration(&dir.display().to_string(), port, scheme, self.hertz) + self.modules(),
         );
-        ground.write(&format!("{name}/contacts"), "");
+        ground.write(&format!("{name}/contacts"), self.contacts());
         ground.write(
             &format!("{name}/accounts"),
             format!(
                 "<sip:{user}@telex.test>;auth_user={user};auth_pass={PASSWORD};\
-                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs={codecs};dtmfmode={digits}\n",
+                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs={codecs};dtmfmode={digits};mwi={mwi}\n",
                 codecs = self.codecs,
                 digits = self.digits,
+                mwi = if self.watches.is_empty() { "no" } else { "yes" },
                 user = self.user,
                 server = self.server,
                 answer = if self.answers { "auto" } else { "manual" },
@@ -109,6 +119,17 @@ impl Plan {
         stream.set_nonblocking(true).unwrap_or_else(|e| panic!("{name}: {e}"));
         program.expect_from(0, "its registration", PATIENCE, |output| output.contains("200 OK"));
         Baresip { program, name, dir, stream, buffer: Vec::new(), events: Vec::new(), next: 0 }
+    }
+
+    fn modules(&self) -> &'static str {
+        if self.watches.is_empty() { "" } else { "module_app presence.so\nmodule_app mwi.so\n" }
+    }
+
+    fn contacts(&self) -> String {
+        match self.watches.as_str() {
+            "" => String::new(),
+            user => format!("\"{user}\" <sip:{user}@telex.test>;presence=p2p\n"),
+        }
     }
 }
 
@@ -191,6 +212,14 @@ impl Baresip {
             assert!(!gone, "{}: no {kind} in {kinds:?}", self.name);
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until it has written `text`.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn says(&mut self, text: &str) {
+        self.program.expect_from(0, text, PATIENCE, |output| output.contains(text));
     }
 
     /// Types of all events so far, in order.

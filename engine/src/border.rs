@@ -620,6 +620,8 @@ pub struct Stats {
     pub bindings: usize,
     /// Subscriptions.
     pub subscriptions: usize,
+    /// Texts on their way between phones.
+    pub texts: usize,
     /// Armed timers.
     pub timers: usize,
     /// Messages received.

@@ -21,6 +21,8 @@ slotmap::new_key_type! {
     pub struct BindingKey;
     /// A subscription.
     pub struct SubscriptionKey;
+    /// A text on its way.
+    pub struct TextKey;
 }
 
 /// What a layer may use while handling one input. It holds no tables of the domain.

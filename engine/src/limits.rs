@@ -53,6 +53,12 @@ pub const RETRY_SUBSCRIBE_AFTER: u32 = 60;
 pub const NOTIFY_GAP: Duration = Duration::from_secs(1);
 /// Calls of one extension that its watchers are told of.
 pub const LINES_SHOWN: usize = 8;
+/// Texts on their way between phones; one more is answered 503.
+pub const TEXTS: usize = 10_000;
+/// Those of one extension; one more is answered 503.
+pub const TEXTS_OF_ONE: usize = 100;
+/// Octets of one text (RFC 3428 §8); a longer one is answered 513.
+pub const TEXT_OCTETS: usize = 1300;
 /// Nonces remembered for one extension so that no nonce count is taken twice.
 pub const NONCES_PER_EXTENSION: usize = 64;
 /// Challenges that one request of ours answers: a stranger may call every nonce stale.

@@ -20,7 +20,7 @@ use crate::border::{
     Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StoredBinding, StreamEvent,
     StreamId,
 };
-use crate::call::{Below, Calls, Outside};
+use crate::call::{Below, Calls, Outside, Texts};
 use crate::config::Config;
 use crate::cx::{Cx, Journal, Randomness, Timer};
 use crate::dialog::{Heard, Sessions, Stack};
@@ -71,6 +71,7 @@ struct Tables {
     auth: Authenticator,
     calls: Calls,
     subscriptions: Subscriptions,
+    texts: Texts,
     stopping: Stopping,
 }
 
@@ -115,6 +116,7 @@ impl Signalling {
             auth: Authenticator::new(&mut nonce, &config),
             calls: Calls::new(boot.shards),
             subscriptions: Subscriptions::new(&mut hash),
+            texts: Texts::default(),
             stopping: Stopping::No,
         };
         let rng = Randomness::new(seed);
@@ -189,13 +191,14 @@ impl Signalling {
     /// When an invariant is broken.
     pub fn check(&self) {
         let armed = |key| self.timers.is_armed(key);
-        let Tables { below, calls, registrar, subscriptions, .. } = &self.tables;
+        let Tables { below, calls, registrar, subscriptions, texts, .. } = &self.tables;
         below.stack.transport.check(armed);
         below.stack.transactions.check(&below.stack.transport, armed);
         below.sessions.check();
         calls.check(&below.sessions);
         registrar.check(armed);
         subscriptions.check(armed);
+        texts.check();
     }
 
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {
@@ -311,7 +314,7 @@ impl Tables {
 
     fn up(&mut self, cx: &mut Cx<'_>, up: Up) {
         let Below { sessions, stack } = &mut self.below;
-        let watchers = &mut self.subscriptions;
+        let (watchers, texts) = (&mut self.subscriptions, &mut self.texts);
         let heard = match up {
             Up::Request { txn, message, flow, source } => {
                 return self.request(cx, txn, &message, flow, source);
@@ -322,6 +325,10 @@ impl Tables {
                 return watchers.answered(cx, stack, txn, message.status());
             }
             Up::Failed { txn } if watchers.is_telling(txn) => return watchers.answered(cx, stack, txn, None),
+            Up::Response { txn, message, .. } if texts.is_asked(txn) => {
+                return texts.answered(cx, stack, txn, message.status());
+            }
+            Up::Failed { txn } if texts.is_asked(txn) => return texts.answered(cx, stack, txn, None),
             Up::Response { txn, message, flow } => sessions.on_response(cx, stack, txn, &message, flow),
             Up::Failed { txn, .. } => sessions.on_failed(cx, stack, txn),
         };
@@ -365,6 +372,7 @@ impl Tables {
             streams: stack.transport.streams(),
             bindings: self.registrar.len(),
             subscriptions: self.subscriptions.len(),
+            texts: self.texts.len(),
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),

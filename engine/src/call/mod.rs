@@ -18,6 +18,7 @@ mod recording;
 mod route;
 mod spoken;
 mod standing;
+mod text;
 #[cfg(feature = "serde")]
 mod view;
 
@@ -28,6 +29,7 @@ use smol_str::SmolStr;
 
 pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
+pub(crate) use self::text::Texts;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::conference::Conferences;

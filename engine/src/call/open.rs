@@ -25,7 +25,7 @@ use crate::sip::{EscapedUser, HeaderName, Host, Message, Status, Uri};
 use crate::time::Duration;
 use crate::transaction::Reply;
 
-/// An INVITE outside any dialog, from somebody who may call.
+/// An INVITE or MESSAGE outside any dialog, from somebody who may call.
 #[derive(Debug)]
 pub(crate) struct Incoming<'a> {
     /// Its transaction.
@@ -41,10 +41,10 @@ pub(crate) struct Incoming<'a> {
 }
 
 /// A contact to ask.
-struct Target {
-    uri: SmolStr,
-    reach: Reach,
-    routes: SmallVec<[SmolStr; 1]>,
+pub(super) struct Target {
+    pub(super) uri: SmolStr,
+    pub(super) reach: Reach,
+    pub(super) routes: SmallVec<[SmolStr; 1]>,
 }
 
 /// Why a call does not begin.
@@ -442,7 +442,7 @@ fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>
 }
 
 /// Every contact of a phone: its fixed one and those registered, most preferred first.
-fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<Target> {
+pub(super) fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<Target> {
     let fixed = config.phones.get(extension).and_then(|phone| phone.contact.as_ref());
     let mut targets: Vec<Target> = fixed.map(fixed_target).into_iter().collect();
     for binding in registrar.lookup(extension) {
@@ -507,11 +507,11 @@ fn session_id(cx: &mut Cx<'_>) -> u64 {
 }
 
 /// An extension as it stands in a URI.
-fn escaped(extension: &SmolStr) -> SmolStr {
+pub(super) fn escaped(extension: &SmolStr) -> SmolStr {
     format_smolstr!("{}", EscapedUser(extension))
 }
 
-fn host_for_uri(local: SocketAddr) -> SmolStr {
+pub(super) fn host_for_uri(local: SocketAddr) -> SmolStr {
     match local.ip() {
         std::net::IpAddr::V4(ip) => format_smolstr!("{ip}"),
         std::net::IpAddr::V6(ip) => format_smolstr!("[{ip}]"),

@@ -19,4 +19,4 @@ pub(crate) use session::{
     AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };
 pub(crate) use sessions::{Sessions, Stack};
-pub(crate) use state::{Dialog, without_tag};
+pub(crate) use state::{Dialog, routed, without_tag};

@@ -47,6 +47,7 @@ impl Tables {
         }
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
+            Method::Message => self.text(cx, txn, message, flow, source),
             Method::Register => self.register(cx, txn, message, flow, source),
             method => self.below.stack.refuse(cx, txn, &screen::outside(method)),
         }
@@ -64,6 +65,17 @@ impl Tables {
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
             let incoming = Incoming { txn, invite, flow, source, caller };
             self.calls.open(cx, &mut self.below, &self.registrar, &incoming);
+        }
+    }
+
+    fn text(&mut self, cx: &mut Cx<'_>, txn: ServerKey, text: &Message, flow: Flow, source: SocketAddr) {
+        let stack = &mut self.below.stack;
+        if let Some(reply) = screen::lost(stack, txn, text) {
+            return stack.refuse(cx, txn, &reply);
+        }
+        if let Some(caller) = self.authorise(cx, txn, text, flow, source) {
+            let incoming = Incoming { txn, invite: text, flow, source, caller };
+            self.texts.send(cx, &mut self.below.stack, &self.registrar, &incoming);
         }
     }
 

@@ -9,6 +9,7 @@ mod rules;
 mod sound;
 mod strangers;
 mod streams;
+mod texts;
 mod watching;
 
 use std::fmt::Write as _;

@@ -8,10 +8,8 @@ use super::{Stopping, Tables};
 use crate::border::Flow;
 use crate::cx::{Cx, ServerKey};
 use crate::dialog::screen;
-use crate::limits;
-use crate::sip::{HeaderName, Message, Status};
-use crate::subscription::{Asking, Messages, Standing, Subscriptions};
-use crate::transaction::Reply;
+use crate::sip::{Message, Status};
+use crate::subscription::{Asking, Messages, Refusal, Standing, Subscriptions};
 
 impl Tables {
     /// SUBSCRIBE. Every phone of the site may watch every other; whoever has not proved to be one learns nothing.
@@ -34,16 +32,14 @@ impl Tables {
             return self.subscriptions.refresh(cx, stack, &asking);
         }
         if self.stopping != Stopping::No {
-            let reply = Reply::new(Status::SERVICE_UNAVAILABLE);
-            let reply = reply.header(HeaderName::RetryAfter, limits::RETRY_SUBSCRIBE_AFTER);
-            return stack.refuse(cx, txn, &reply);
+            return stack.refuse(cx, txn, &Refusal::from(Status::SERVICE_UNAVAILABLE).answer());
         }
         match Subscriptions::target(cx.config, &asking) {
             Ok(extension) => {
                 let now = self.standing(cx, &extension);
                 self.subscriptions.open(cx, &mut self.below.stack, &asking, now);
             }
-            Err(refusal) => stack.refuse(cx, txn, &refusal),
+            Err(refusal) => stack.refuse(cx, txn, &refusal.answer()),
         }
     }
 

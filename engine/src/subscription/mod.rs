@@ -14,7 +14,8 @@ use slotmap::SecondaryMap;
 use smol_str::SmolStr;
 
 use self::body::Subject;
-use self::request::{PACKAGES, Package, Wish, bad_event};
+pub(crate) use self::request::Refusal;
+use self::request::{PACKAGES, Package, Wish};
 pub(crate) use self::standing::{Line, LineState, Messages, Standing};
 use crate::border::Flow;
 use crate::config::Config;
@@ -142,14 +143,14 @@ impl Subscriptions {
     ///
     /// # Errors
     /// With the refusal.
-    pub(crate) fn target(config: &Config, asking: &Asking<'_>) -> Result<SmolStr, Reply> {
+    pub(crate) fn target(config: &Config, asking: &Asking<'_>) -> Result<SmolStr, Refusal> {
         let wish = Wish::read(asking.request)?;
         if !config.phones.contains_key(&wish.watched) {
-            return Err(Reply::new(Status::NOT_FOUND));
+            return Err(Status::NOT_FOUND.into());
         }
         // A mailbox is its owner's.
         if wish.package == Package::MessageSummary && wish.watched != *asking.watcher {
-            return Err(Reply::new(Status::FORBIDDEN));
+            return Err(Status::FORBIDDEN.into());
         }
         Ok(wish.watched)
     }
@@ -157,7 +158,7 @@ impl Subscriptions {
     /// Begins a subscription, or tells once when it is to end at once. `now` is what [`Subscriptions::target`] does.
     pub(crate) fn open(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, asking: &Asking<'_>, now: Standing) {
         if let Err(refusal) = self.try_open(cx, stack, asking, now) {
-            stack.refuse(cx, asking.txn, &refusal);
+            stack.refuse(cx, asking.txn, &refusal.answer());
         }
     }
 
@@ -167,17 +168,15 @@ impl Subscriptions {
         stack: &mut Stack,
         asking: &Asking<'_>,
         now: Standing,
-    ) -> Result<(), Reply> {
+    ) -> Result<(), Refusal> {
         let Asking { txn, request, flow, watcher } = *asking;
         let wish = Wish::read(request)?;
         if let Some(what) = self.full(watcher, &wish) {
             stack.transport.no_room(cx, what);
-            let reply = Reply::new(Status::SERVICE_UNAVAILABLE);
-            return Err(reply.header(HeaderName::RetryAfter, limits::RETRY_SUBSCRIBE_AFTER));
+            return Err(Status::SERVICE_UNAVAILABLE.into());
         }
         let tag = cx.rng.tag.token::<12>();
-        let dialog =
-            Dialog::as_uas(request, flow, tag.clone()).map_err(|_| Reply::new(Status::BAD_REQUEST))?;
+        let dialog = Dialog::as_uas(request, flow, tag.clone()).map_err(|_| Status::BAD_REQUEST)?;
         let key = self.all.insert(Subscription {
             dialog,
             package: wish.package,
@@ -228,16 +227,16 @@ impl Subscriptions {
         let admitted =
             request.cseq().map_or(Err(Status::BAD_REQUEST), |c| subscription.dialog.admit(c.number));
         let wish = match (admitted, Wish::read(request)) {
-            _ if subscription.watcher != *watcher => Err(Reply::new(Status::FORBIDDEN)),
-            (Err(status), _) => Err(Reply::new(status)),
+            _ if subscription.watcher != *watcher => Err(Status::FORBIDDEN.into()),
+            (Err(status), _) => Err(status.into()),
             (_, Ok(wish)) if (wish.package, &wish.id) != (subscription.package, &subscription.id) => {
-                Err(bad_event())
+                Err(Status::BAD_EVENT.into())
             }
             (_, wish) => wish,
         };
         let wish = match wish {
             Ok(wish) => wish,
-            Err(refusal) => return stack.refuse(cx, txn, &refusal),
+            Err(refusal) => return stack.refuse(cx, txn, &refusal.answer()),
         };
         unpin(cx, stack, subscription.dialog.flow);
         subscription.dialog.refresh_target(request, flow);

@@ -76,15 +76,15 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    pub(super) fn read(request: &Message) -> Result<Self, Reply> {
+    pub(super) fn read(request: &Message) -> Result<Self, Refusal> {
         if request.raw().len() > limits::SUBSCRIBE_OCTETS {
-            return Err(Reply::new(Status::MESSAGE_TOO_LARGE));
+            return Err(Status::MESSAGE_TOO_LARGE.into());
         }
-        let bad = |reason| Reply::new(Status::BAD_REQUEST).reason(reason);
-        let event = request.event().ok_or_else(bad_event)?.map_err(|_| bad("Event cannot be read"))?;
-        let package = Package::from_name(event.package).ok_or_else(bad_event)?;
+        let bad = |reason| Refusal { status: Status::BAD_REQUEST, reason };
+        let event = request.event().ok_or(Status::BAD_EVENT)?.map_err(|_| bad("Event cannot be read"))?;
+        let package = Package::from_name(event.package).ok_or(Status::BAD_EVENT)?;
         if !accepts(request, package) {
-            return Err(Reply::new(Status::NOT_ACCEPTABLE));
+            return Err(Status::NOT_ACCEPTABLE.into());
         }
         let id = kept(event.id.unwrap_or_default()).ok_or_else(|| bad("Event id is too long"))?;
         let uri = Uri::parse(request.request_uri()).map_err(|_| bad("Request-URI cannot be read"))?;
@@ -99,8 +99,7 @@ impl Wish {
             Some(Err(_)) => return Err(bad("Expires cannot be read")),
         };
         if !asked.is_zero() && asked < limits::SUBSCRIPTION_LEAST && asked < HOUR {
-            let least = limits::SUBSCRIPTION_LEAST.as_secs();
-            return Err(Reply::new(Status::INTERVAL_TOO_BRIEF).header(HeaderName::MinExpires, least));
+            return Err(Status::INTERVAL_TOO_BRIEF.into());
         }
         Ok(Self {
             package,
@@ -112,9 +111,36 @@ impl Wish {
     }
 }
 
-/// 489, with what there is.
-pub(super) fn bad_event() -> Reply {
-    Reply::new(Status::BAD_EVENT).header(HeaderName::AllowEvents, PACKAGES)
+/// Why a SUBSCRIBE is not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    status: Status,
+    /// What is wrong; empty when the status says it.
+    reason: &'static str,
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self { status, reason: "" }
+    }
+}
+
+impl Refusal {
+    /// The answer, with what would do.
+    pub(crate) fn answer(self) -> Reply {
+        let reply = Reply::new(self.status);
+        let reply = if self.reason.is_empty() { reply } else { reply.reason(self.reason) };
+        match self.status {
+            Status::BAD_EVENT => reply.header(HeaderName::AllowEvents, PACKAGES),
+            Status::INTERVAL_TOO_BRIEF => {
+                reply.header(HeaderName::MinExpires, limits::SUBSCRIPTION_LEAST.as_secs())
+            }
+            Status::SERVICE_UNAVAILABLE => {
+                reply.header(HeaderName::RetryAfter, limits::RETRY_SUBSCRIBE_AFTER)
+            }
+            _ => reply,
+        }
+    }
 }
 
 fn kept(text: &str) -> Option<SmolStr> {

@@ -12,7 +12,8 @@ fn head(message: &Message, names: &[&str]) -> String {
     text
 }
 
-const ALLOWED: &str = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER, SUBSCRIBE";
+const ALLOWED: &str =
+    "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER, SUBSCRIBE, MESSAGE";
 const SUPPORTS: &str = "Supported: 100rel, timer, path";
 
 #[test]
