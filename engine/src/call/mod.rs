@@ -4,6 +4,7 @@
 //! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
 mod app;
+mod dial;
 mod digits;
 mod foresee;
 mod hunt;
@@ -27,15 +28,17 @@ pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use self::dial::{Asking, Routes};
 use self::party::Party;
 use self::ports::Ports;
 use self::spoken::Spoken;
 use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
-use crate::dialog::{Digit, Ending, Heard, Invitation, LegEvent, Sessions, Stack};
+use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event};
 use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
+use crate::registrar::Registrar;
 use crate::sip::Status;
 use crate::slots::Slots;
 use crate::time::{Duration, Instant};
@@ -52,6 +55,8 @@ pub(crate) struct Below {
     pub(crate) sessions: Sessions,
     /// Transactions and transport.
     pub(crate) stack: Stack,
+    /// Where phones are.
+    pub(crate) registrar: Registrar,
 }
 
 /// One call.
@@ -79,6 +84,8 @@ pub(crate) struct Call {
     /// What is being recorded, and how many recordings there have been.
     recording: Option<RecordingSpec>,
     recordings: u64,
+    /// What callees are told of the INVITE.
+    asking: Asking,
     /// The caller, then the callees in the order they were asked.
     parties: SmallVec<[Party; 2]>,
     /// The callee the caller hears.
@@ -89,7 +96,7 @@ pub(crate) struct Call {
     /// Armed timer: no answer, or not cleared.
     timer: Option<TimerKey>,
     /// Callees whose host name is being looked up, with how to ask them then.
-    waiting: SmallVec<[(QueryId, PartyId, route::Named, Invitation); 0]>,
+    waiting: SmallVec<[(QueryId, PartyId, route::Named, Routes); 0]>,
 }
 
 /// All calls, and the media ports they share.
@@ -199,14 +206,14 @@ impl Calls {
             }
         };
         if speaks {
-            let extension = if party == CALLER { &call.from } else { &call.to };
+            let extension = &call.parties[party].extension;
             self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
         }
-        if let Some(AppEvent::Refused { status: Some(status), .. }) = event
+        if let Some(AppEvent::Refused { party, status: Some(status) }) = event
             && matches!(status.code(), 415 | 488 | 606)
         {
             // It may have been offered too little, by what it named before.
-            self.spoken.forget(&call.to);
+            self.spoken.forget(&call.parties[party].extension);
         }
         if let Some(event) = event {
             call.lost_early(cx, event);
@@ -293,8 +300,14 @@ impl Calls {
         self.by_id.iter().find(|(_, key)| live(key)).map(|(id, _)| *id)
     }
 
-    /// Lets the app decide and carries its orders out.
+    /// Lets the app decide, carries its orders out and goes on from there.
     fn decide(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, event: AppEvent) {
+        self.apply(cx, below, key, event);
+        self.settle(cx, key);
+    }
+
+    /// Lets the app decide and carries its orders out.
+    fn apply(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, event: AppEvent) {
         let Some(call) = self.all.get_mut(key) else { return };
         let mut orders: Vec<Order> = Vec::new();
         if let AppEvent::Progress { party, status, .. } = event
@@ -306,7 +319,6 @@ impl Calls {
         for order in orders {
             self.perform(cx, below, key, order);
         }
-        self.settle(cx, key);
     }
 
     /// Frees a call that has ended once media has let go of all its legs.

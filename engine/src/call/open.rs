@@ -2,25 +2,21 @@
 
 use std::net::SocketAddr;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
-use super::app::{App, AppEvent, CALLER, PartyId, side};
-use super::hunt::Hunt;
+use super::app::{App, CALLER, side};
+use super::dial::{Asking, escaped, targets};
 use super::party::Party;
-use super::route::{Destination, Named, route};
+use super::route::{Destination, route};
 use super::{Below, Call, Calls};
-use crate::border::{CallState, Flow, QueryId, ResolveError, Transport};
-use crate::config::{Config, FixedContact};
-use crate::cx::{CallKey, CallTimer, Cx, ServerKey, Timer};
-use crate::dialog::{Invitation, Invited, is_optional, is_sdp, without_tag};
+use crate::border::{CallState, Flow};
+use crate::cx::{CallKey, Cx, ServerKey};
+use crate::dialog::{Invited, is_optional, is_sdp};
 use crate::event::Event;
 use crate::limits;
 use crate::offer::{self, Description};
-use crate::planted::{self, Fault};
-use crate::registrar::{Reach, Registrar};
-use crate::sip::{EscapedUser, HeaderName, Host, Message, Status, Uri};
-use crate::time::Duration;
+use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::transaction::Reply;
 
 /// An INVITE outside any dialog, from somebody who may call.
@@ -36,13 +32,6 @@ pub(crate) struct Incoming<'a> {
     pub(crate) source: SocketAddr,
     /// The caller's extension.
     pub(crate) caller: SmolStr,
-}
-
-/// A contact to ask.
-struct Target {
-    uri: SmolStr,
-    reach: Reach,
-    routes: SmallVec<[SmolStr; 1]>,
 }
 
 /// Why a call does not begin.
@@ -61,14 +50,8 @@ impl From<Status> for Refusal {
 
 impl Calls {
     /// Begins a call, or refuses the INVITE.
-    pub(crate) fn open(
-        &mut self,
-        cx: &mut Cx<'_>,
-        below: &mut Below,
-        registrar: &Registrar,
-        incoming: &Incoming<'_>,
-    ) {
-        if let Err(refusal) = self.try_open(cx, below, registrar, incoming) {
+    pub(crate) fn open(&mut self, cx: &mut Cx<'_>, below: &mut Below, incoming: &Incoming<'_>) {
+        if let Err(refusal) = self.try_open(cx, below, incoming) {
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
                 reply = reply.reason(reason);
@@ -91,7 +74,6 @@ impl Calls {
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,
-        registrar: &Registrar,
         incoming: &Incoming<'_>,
     ) -> Result<(), Refusal> {
         let offer = read_offer(incoming.invite, below.stack.transport.local_of(&incoming.flow))?;
@@ -100,7 +82,7 @@ impl Calls {
         let config = cx.config;
         let destination = route(config, &dialled).ok_or(Status::NOT_FOUND)?;
         let targets = match &destination {
-            Destination::Phone(extension, _) => targets(config, registrar, extension),
+            Destination::Phone(extension, _) => targets(config, &below.registrar, extension),
             Destination::Echo | Destination::Tone => Vec::new(),
         };
         let most = config.max_calls.min(limits::CALLS);
@@ -117,7 +99,8 @@ impl Calls {
         }
         let key = self.create(cx, below, incoming, &dialled, offer)?;
         if matches!(destination, Destination::Phone(..)) {
-            self.hunt(cx, below, key, incoming, targets);
+            self.hunt(cx, below, key, targets, config.ring);
+            self.settle(cx, key);
         } else {
             self.serve(cx, below, key);
         }
@@ -153,6 +136,7 @@ impl Calls {
             recording: None,
             recordings: 0,
             parties: SmallVec::new(),
+            asking: Asking::of(incoming.invite, cx.now),
             peer: None,
             app: App::Done,
             cause: None,
@@ -174,7 +158,7 @@ impl Calls {
         let address = cx.config.media_address.unwrap_or(local.ip());
         let contact = format_smolstr!("{}", incoming.source);
         let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
-        let mut caller = caller.configured(cx.config.phones.get(&incoming.caller));
+        let mut caller = caller.configured(cx.config, &incoming.caller);
         caller.leg = Some(leg);
         caller.near = Some(incoming.source.ip());
         let transport = below.stack.transport.transport_of(&incoming.flow);
@@ -214,130 +198,6 @@ impl Calls {
         };
         call.answer_service(cx, below, codecs);
     }
-
-    /// Asks every contact of the extension.
-    fn hunt(
-        &mut self,
-        cx: &mut Cx<'_>,
-        below: &mut Below,
-        key: CallKey,
-        incoming: &Incoming<'_>,
-        targets: Vec<Target>,
-    ) {
-        let invitation = invitation(incoming, &self.all[key]);
-        let mut callees = Vec::new();
-        let mut failed = Vec::new();
-        let alone = targets.len() == 1;
-        for target in targets.into_iter().take(limits::LEGS_PER_CALL - 1) {
-            let invitation = Invitation { uri: target.uri, routes: target.routes, ..invitation.clone() };
-            let Some(party) = self.add_callee(cx, key, &invitation.uri, alone) else {
-                below.stack.transport.no_room(cx, "RTP ports");
-                break;
-            };
-            callees.push(party);
-            let asked = match target.reach {
-                Reach::Flow(flow) => self.ask(cx, below, key, party, Some(flow), invitation),
-                Reach::Address { transport, remote } => {
-                    let flow = below.stack.transport.target(cx, transport, remote);
-                    self.ask(cx, below, key, party, flow, invitation)
-                }
-                Reach::Name { transport, host, port } => {
-                    let query = self.query(cx, key, host.clone());
-                    let named = Named { host, port, transport };
-                    self.all[key].waiting.push((query, party, named, invitation));
-                    Ok(())
-                }
-                Reach::Unreachable => Err(None),
-            };
-            if let Err(status) = asked {
-                failed.push((party, status));
-            }
-        }
-        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { cx.config.ring };
-        let expires = expiry(incoming.invite);
-        let ring = cx.now + patience.min(expires);
-        let call = &mut self.all[key];
-        call.timer = Some(cx.timers.arm(ring, Timer::Call(key, CallTimer::NoAnswer)));
-        // A hunt that could ask nobody at all is refused like one whose last callee failed.
-        if callees.is_empty() {
-            callees.push(CALLER);
-            failed.push((CALLER, None));
-        }
-        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience));
-        for (party, status) in failed {
-            self.decide(cx, below, key, AppEvent::Refused { party, status });
-        }
-    }
-
-    fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, uri: &SmolStr, alone: bool) -> Option<PartyId> {
-        let shard = self.all[key].shard;
-        let port = self.ports.take(cx, shard)?;
-        let address = self.all[key].parties[CALLER].address();
-        let party = Party::new(uri.clone(), self.ports.leg(key), port, address, session_id(cx));
-        let call = &mut self.all[key];
-        let mut party = party.configured(cx.config.phones.get(&call.to));
-        party.alone = alone;
-        call.parties.push(party);
-        Some(call.parties.len() - 1)
-    }
-
-    /// Invites a callee through this flow; `Err` with what is as good as its answer when that cannot be done.
-    fn ask(
-        &mut self,
-        cx: &mut Cx<'_>,
-        below: &mut Below,
-        key: CallKey,
-        party: PartyId,
-        flow: Option<Flow>,
-        mut invitation: Invitation,
-    ) -> Result<(), Option<Status>> {
-        let flow = flow.ok_or(None)?;
-        let local = below.stack.transport.local_of(&flow);
-        let call = &mut self.all[key];
-        call.parties[party].near = Some(below.stack.transport.remote_of(&flow).ip());
-        call.parties[party].reached_at(cx.config.media_address.unwrap_or(local.ip()));
-        // Several phones of one extension need not be alike.
-        let known = self.spoken.of(&call.to).filter(|_| call.parties[party].alone).map(|(codecs, _)| codecs);
-        let offer = call.describe_to_callee(cx, party, known);
-        invitation.offer = offer.ok_or(Status::NOT_ACCEPTABLE_HERE)?;
-        let host = host_for_uri(local);
-        invitation.from = format_smolstr!("{}<sip:{}@{host}>", invitation.from, EscapedUser(&call.from));
-        invitation.flow = flow;
-        cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
-        let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
-        self.all[key].parties[party].leg = Some(leg);
-        Ok(())
-    }
-
-    /// A host name was looked up.
-    pub(crate) fn resolved(
-        &mut self,
-        cx: &mut Cx<'_>,
-        below: &mut Below,
-        query: QueryId,
-        answer: &Result<Vec<std::net::IpAddr>, ResolveError>,
-    ) {
-        let Some(key) = self.by_query.remove(&query) else { return };
-        let Some(call) = self.all.get_mut(key) else { return };
-        let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
-        let (_, party, named, invitation) = call.waiting.remove(at);
-        if call.cause.is_some() || !matches!(call.app, App::Hunt(_)) {
-            return;
-        }
-        let address = answer.as_ref().ok().and_then(|addresses| addresses.first().copied());
-        let flow = address.and_then(|ip| {
-            below.stack.transport.target(cx, named.transport, SocketAddr::new(ip, named.port))
-        });
-        if let Err(status) = self.ask(cx, below, key, party, flow, invitation) {
-            self.decide(cx, below, key, AppEvent::Refused { party, status });
-        }
-    }
-}
-
-/// How long an INVITE is good by its own word (RFC 3261 §13.3.1).
-fn expiry(invite: &Message) -> Duration {
-    let seconds = invite.expires().and_then(Result::ok);
-    seconds.map_or(Duration::MAX, |seconds| Duration::from_secs(seconds.into()))
 }
 
 /// The session description of an INVITE; `None` when it asks for our offer.
@@ -365,73 +225,7 @@ fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>
     Ok(Some(offer))
 }
 
-/// Every contact of a phone: its fixed one and those registered, most preferred first.
-fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<Target> {
-    let fixed = config.phones.get(extension).and_then(|phone| phone.contact.as_ref());
-    let mut targets: Vec<Target> = fixed.map(fixed_target).into_iter().collect();
-    for binding in registrar.lookup(extension) {
-        let (reach, uri) = (binding.reach(), Uri::parse(&binding.contact));
-        if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
-            let routes = binding.route_set().map(SmolStr::new).collect();
-            targets.push(Target { uri: SmolStr::new(uri.without_headers()), reach, routes });
-        }
-    }
-    targets
-}
-
-fn fixed_target(contact: &FixedContact) -> Target {
-    let uri = Uri::parse(&contact.uri).ok();
-    let tcp = uri
-        .as_ref()
-        .and_then(|u| u.param("transport").flatten())
-        .is_some_and(|t| t.eq_ignore_ascii_case("tcp"));
-    let transport = if tcp { Transport::Tcp } else { Transport::Udp };
-    let reach = match (contact.address, uri) {
-        (Some(remote), _) => Reach::Address { transport, remote },
-        (None, Some(uri)) => {
-            let host = match uri.host() {
-                Host::Name(name) => SmolStr::new(name),
-                Host::V4(_) | Host::V6(_) => SmolStr::new(uri.host_text()),
-            };
-            Reach::Name { transport, host, port: uri.port().unwrap_or(5060) }
-        }
-        (None, None) => Reach::Unreachable,
-    };
-    Target { uri: contact.uri.clone(), reach, routes: smallvec![] }
-}
-
-/// How every callee of a call is asked; what differs between them is filled in later.
-fn invitation(incoming: &Incoming<'_>, call: &Call) -> Invitation {
-    let from = incoming.invite.from().ok();
-    let display = from.as_ref().and_then(|from| from.display).filter(|d| !d.is_empty());
-    let to = incoming.invite.to().map(|to| without_tag(&to)).unwrap_or_default();
-    let hops = incoming.invite.max_forwards().and_then(Result::ok).unwrap_or(70);
-    Invitation {
-        uri: SmolStr::default(),
-        flow: incoming.flow,
-        routes: SmallVec::new(),
-        from: display.map_or_else(|| SmolStr::new_static(""), |display| format_smolstr!("\"{display}\" ")),
-        to,
-        user: escaped(&call.from),
-        max_forwards: u32::from(hops).saturating_sub(1),
-        offer: bytes::Bytes::new(),
-        answers: None,
-    }
-}
-
 /// The number of our session towards a party (RFC 8866 §5.2): random, and below 2^53 for those who read it as a float.
-fn session_id(cx: &mut Cx<'_>) -> u64 {
+pub(super) fn session_id(cx: &mut Cx<'_>) -> u64 {
     cx.rng.call.u64() >> 12
-}
-
-/// An extension as it stands in a URI.
-fn escaped(extension: &SmolStr) -> SmolStr {
-    format_smolstr!("{}", EscapedUser(extension))
-}
-
-fn host_for_uri(local: SocketAddr) -> SmolStr {
-    match local.ip() {
-        std::net::IpAddr::V4(ip) => format_smolstr!("{ip}"),
-        std::net::IpAddr::V6(ip) => format_smolstr!("[{ip}]"),
-    }
 }

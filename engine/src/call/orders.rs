@@ -9,6 +9,7 @@ use crate::mediactl::MediaCommand;
 use crate::offer::{self, Ptime};
 use crate::planted::Fault;
 use crate::sip::Status;
+use crate::time::Duration;
 
 impl Calls {
     /// Carries out one order.
@@ -121,7 +122,6 @@ impl Call {
         if self.cause.is_some() {
             return;
         }
-        self.disarm(cx);
         let reason = reason(&cause);
         for party in 0..self.parties.len() {
             self.release(cx, below, party, reason);
@@ -135,10 +135,16 @@ impl Call {
         }
         self.state = CallState::Ending;
         self.cause = Some(cause);
-        self.timer = Some(cx.timers.arm(cx.now + CLEAR, Timer::Call(key, CallTimer::Clear)));
+        self.arm(cx, key, CLEAR, CallTimer::Clear);
     }
 
-    fn disarm(&mut self, cx: &mut Cx<'_>) {
+    /// Arms the call's timer, in place of the one before.
+    pub(super) fn arm(&mut self, cx: &mut Cx<'_>, key: CallKey, after: Duration, timer: CallTimer) {
+        self.disarm(cx);
+        self.timer = Some(cx.timers.arm(cx.now + after, Timer::Call(key, timer)));
+    }
+
+    pub(super) fn disarm(&mut self, cx: &mut Cx<'_>) {
         if let Some(timer) = self.timer.take() {
             cx.timers.cancel(timer);
         }

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
 use crate::border::Action;
-use crate::config::{Config, DigitsBy, Phone};
+use crate::config::{Config, DigitsBy};
 use crate::cx::{Cx, LegKey};
 use crate::dialog::Digit;
 use crate::event::{Event, Side};
@@ -32,6 +32,8 @@ use crate::time::Duration;
 pub(crate) struct Party {
     /// Its session; `None` before it is asked and after it has gone.
     pub(crate) leg: Option<LegKey>,
+    /// Its extension.
+    pub(crate) extension: SmolStr,
     /// Its contact URI, or the caller's address, for people.
     pub(crate) contact: SmolStr,
     /// Where its signalling comes from.
@@ -92,6 +94,7 @@ impl Party {
     pub(crate) fn new(contact: SmolStr, id: LegId, port: PortId, address: IpAddr, session_id: u64) -> Self {
         Self {
             leg: None,
+            extension: SmolStr::default(),
             contact,
             near: None,
             media: MediaLeg {
@@ -112,9 +115,10 @@ impl Party {
         }
     }
 
-    /// Takes over what is configured for the phone.
-    pub(crate) fn configured(mut self, phone: Option<&Phone>) -> Self {
-        if let Some(phone) = phone {
+    /// It is this extension: takes over what is configured for it.
+    pub(crate) fn configured(mut self, config: &Config, extension: &SmolStr) -> Self {
+        self.extension = extension.clone();
+        if let Some(phone) = config.phones.get(extension) {
             (self.codecs, self.digits) = (phone.codecs.clone(), phone.digits);
         }
         self
