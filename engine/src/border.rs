@@ -467,6 +467,9 @@ pub enum NotRecorded {
     /// It was recorded too often.
     #[error("it was recorded too often")]
     TooOften,
+    /// As many of the members of its conference are recorded as may be: [`crate::limits::RECORDINGS`].
+    #[error("as many recordings of its conference run as may run at a time; stop another one first")]
+    Crowded,
 }
 
 /// What a call between two phones would use. Codecs are written as in `PCMU/8000 opus/48000/2`.

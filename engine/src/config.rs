@@ -15,6 +15,8 @@ pub struct Config {
     pub realm: SmolStr,
     /// Phones by extension.
     pub phones: BTreeMap<SmolStr, Phone>,
+    /// The conference that a number leads to, by its name. Numbers may share one.
+    pub conferences: BTreeMap<SmolStr, SmolStr>,
     /// What SDP says instead of the local address the phone reached us at.
     pub media_address: Option<IpAddr>,
     /// A call is ended when a party that should send media has been silent for this long; `None` never.
@@ -42,6 +44,7 @@ impl Default for Config {
         Self {
             realm: SmolStr::new_static("telex"),
             phones: BTreeMap::new(),
+            conferences: BTreeMap::new(),
             media_address: None,
             media_timeout: Some(Duration::from_secs(60)),
             sip: SipTimers::default(),

@@ -145,6 +145,10 @@ pub const RECORDING_RATES: [u32; 3] = [8000, 16_000, 48_000];
 pub const PIECES_UNWRITTEN: u32 = 50;
 /// Recordings of one room; more are not begun.
 pub const RECORDINGS: usize = 8;
+/// Conferences at one time; a call that would begin one more is answered 503.
+pub const CONFERENCES: usize = 10_000;
+/// Members of one conference; one more is answered 486.
+pub const CONFERENCE_MEMBERS: usize = 1000;
 /// Members of a conference who are heard at a time.
 pub const SPEAKERS: usize = 10;
 /// Frames of 20 ms after which one who was heard in a conference, and is not any more, hears what all others hear.

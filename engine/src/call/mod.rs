@@ -4,6 +4,7 @@
 //! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
 mod app;
+mod conference;
 mod dial;
 mod digits;
 mod foresee;
@@ -28,6 +29,7 @@ pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use self::conference::Conferences;
 use self::dial::{Asking, Routes};
 use self::party::Party;
 use self::ports::Ports;
@@ -81,6 +83,8 @@ pub(crate) struct Call {
     /// The shard knows the room.
     room_put: bool,
     room_rev: Revision,
+    /// The conference that its caller is in. Its room is the call's then.
+    conference: Option<SmolStr>,
     /// What is being recorded, and how many recordings there have been.
     recording: Option<RecordingSpec>,
     recordings: u64,
@@ -105,6 +109,7 @@ pub(crate) struct Call {
 pub(crate) struct Calls {
     all: Slots<CallKey, Call>,
     ports: Ports,
+    conferences: Conferences,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
@@ -120,6 +125,7 @@ impl Calls {
         Self {
             all: Slots::new(),
             ports: Ports::new(shards),
+            conferences: Conferences::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
             by_query: BTreeMap::new(),
@@ -158,6 +164,8 @@ impl Calls {
         }
         assert_eq!(ports, self.ports.used(), "every port in use has one party");
         assert!(legs <= self.ports.legs(), "every media leg has an owner");
+        let members = self.all.values().filter_map(|call| Some((call.conference.as_ref()?, call)));
+        self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
 
     /// A session has something to say.
@@ -392,7 +400,10 @@ impl Call {
             from: self.from.clone(),
             to: self.to.clone(),
             state: if held { CallState::Held } else { self.state },
-            codec: codec.filter(|_| self.room_put).map(|c| c.name).unwrap_or_default(),
+            codec: codec
+                .filter(|_| self.room_put || self.conference.is_some())
+                .map(|c| c.name)
+                .unwrap_or_default(),
             age: now.since(self.started),
             talking: self.answered.map(|at| now.since(at)),
             caller: stats(Some(CALLER)),

@@ -116,6 +116,7 @@ impl Call {
             return Err(OfferError::NoAudio);
         }
         let chosen = match (&self.app, self.playing()) {
+            _ if self.conference.is_some() => offer::choose(offered, repertoire.codecs()),
             (App::Service, None) => offered.to_vec(),
             (App::Service, Some(_)) => offer::choose(offered, repertoire.codecs()),
             _ => {
@@ -219,8 +220,8 @@ impl Call {
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
     pub(super) fn put_media(&mut self, cx: &mut Cx<'_>) {
         let (shard, room) = (self.shard, self.room);
-        let service = self.is_service();
-        if !self.room_put {
+        let service = self.is_service() || self.conference.is_some();
+        if !self.room_put && self.conference.is_none() {
             self.room_put = true;
             self.put_room(cx);
         }
@@ -229,7 +230,11 @@ impl Call {
         let silence = cx.config.media_timeout.filter(|_| self.answered.is_some() && !held);
         if service {
             let caller = &mut self.parties[CALLER];
-            let accept = if playing.is_none() { caller.relay_to(caller) } else { Vec::new() };
+            let mut accept = if playing.is_none() { caller.relay_to(caller) } else { Vec::new() };
+            if self.conference.is_some() {
+                // All that members say is mixed.
+                accept.iter_mut().for_each(|accepted| accepted.forward = None);
+            }
             return caller.put(cx, shard, room, Wish { accept, playing, silence, ..Wish::default() });
         }
         let Some(peer) = self.peer else { return };

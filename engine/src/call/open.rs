@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::app::{App, CALLER, side};
+use super::conference::NotJoined;
 use super::dial::{Asking, escaped, targets};
 use super::party::Party;
 use super::route::{Destination, route};
@@ -15,6 +16,7 @@ use crate::cx::{CallKey, Cx, ServerKey};
 use crate::dialog::{Invited, is_optional, is_sdp};
 use crate::event::Event;
 use crate::limits;
+use crate::mediactl::ShardId;
 use crate::offer::{self, Description};
 use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::transaction::Reply;
@@ -83,7 +85,7 @@ impl Calls {
         let destination = route(config, &dialled).ok_or(Status::NOT_FOUND)?;
         let targets = match &destination {
             Destination::Phone(extension, _) => targets(config, &below.registrar, extension),
-            Destination::Echo | Destination::Tone => Vec::new(),
+            Destination::Conference(_) | Destination::Echo | Destination::Tone => Vec::new(),
         };
         let most = config.max_calls.min(limits::CALLS);
         let full = match self.all.len() >= most {
@@ -97,12 +99,27 @@ impl Calls {
         if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
             return Err(Status::TEMPORARILY_UNAVAILABLE.into());
         }
-        let key = self.create(cx, below, incoming, &dialled, offer)?;
-        if matches!(destination, Destination::Phone(..)) {
-            self.hunt(cx, below, key, targets, config.ring);
-            self.settle(cx, key);
-        } else {
-            self.serve(cx, below, key);
+        let on = match destination {
+            Destination::Conference(name) => {
+                self.conferences.admits(name).map_err(|no| {
+                    below.stack.transport.no_room(cx, no.what());
+                    no.status()
+                })?;
+                self.conferences.shard(name)
+            }
+            _ => None,
+        };
+        let key = self.create(cx, below, incoming, &dialled, offer, on)?;
+        match destination {
+            Destination::Phone(..) => {
+                self.hunt(cx, below, key, targets, config.ring);
+                self.settle(cx, key);
+            }
+            Destination::Conference(name) => {
+                self.join(cx, key, name).map_err(NotJoined::status)?;
+                self.serve(cx, below, key);
+            }
+            Destination::Echo | Destination::Tone => self.serve(cx, below, key),
         }
         Ok(())
     }
@@ -115,8 +132,9 @@ impl Calls {
         incoming: &Incoming<'_>,
         dialled: &SmolStr,
         offer: Option<Description>,
+        on: Option<ShardId>,
     ) -> Result<CallKey, Refusal> {
-        let (shard, room) = self.ports.room();
+        let (shard, room) = self.ports.room(on);
         let Some(port) = self.ports.take(cx, shard) else {
             below.stack.transport.no_room(cx, "RTP ports");
             return Err(Status::SERVICE_UNAVAILABLE.into());
@@ -133,6 +151,7 @@ impl Calls {
             room,
             room_put: false,
             room_rev: 0,
+            conference: None,
             recording: None,
             recordings: 0,
             parties: SmallVec::new(),
@@ -179,7 +198,7 @@ impl Calls {
         Ok(key)
     }
 
-    /// `*43` and `*60`: the exchange itself answers.
+    /// `*43`, `*60` and conferences: the exchange itself answers.
     fn serve(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let call = &mut self.all[key];
         call.app = App::Service;

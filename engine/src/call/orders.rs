@@ -36,8 +36,12 @@ impl Calls {
                     below.sessions.refuse(cx, &mut below.stack, leg, status);
                 }
                 call.end(cx, below, key, cause);
+                self.leave(cx, key);
             }
-            Order::End { cause } => call.end(cx, below, key, cause),
+            Order::End { cause } => {
+                call.end(cx, below, key, cause);
+                self.leave(cx, key);
+            }
         }
     }
 }

@@ -55,10 +55,13 @@ impl Ports {
         self.owners.len()
     }
 
-    /// The shard with the least to do, and a name for a room there.
-    pub(crate) fn room(&mut self) -> (ShardId, RoomId) {
+    /// A name for a room, and where it is: on this shard, or on that with the least to do.
+    pub(crate) fn room(&mut self, on: Option<ShardId>) -> (ShardId, RoomId) {
         let room = RoomId(self.next_room);
         self.next_room += 1;
+        if let Some(shard) = on {
+            return (shard, room);
+        }
         // A shard without a free pair is the last resort, however little it has to do.
         let busy = |(_, pool): &(usize, &Pool)| (pool.free.is_empty(), pool.granted - pool.free.len());
         let least = self.pools.iter().enumerate().min_by_key(busy).map_or(0, |(n, _)| n);
@@ -135,11 +138,11 @@ mod tests {
     #[test]
     fn a_room_goes_where_ports_are_free() {
         let mut ports = Ports::new(2);
-        assert_eq!(ports.room().0, ShardId(0));
+        assert_eq!(ports.room(None).0, ShardId(0));
         ports.granted(ShardId(1), &pairs(1000, 4));
-        assert_eq!(ports.room().0, ShardId(1), "shard 0 has nothing to do, but no port either");
+        assert_eq!(ports.room(None).0, ShardId(1), "shard 0 has nothing to do, but no port either");
         ports.granted(ShardId(0), &pairs(2000, 4));
-        assert_eq!(ports.room().0, ShardId(0));
+        assert_eq!(ports.room(None).0, ShardId(0));
     }
 
     #[test]

@@ -19,17 +19,31 @@ impl Calls {
         let Some(call) = self.by_id.get(&id).and_then(|key| self.all.get_mut(*key)) else {
             return ControlReply::NoSuchCall { call: id };
         };
-        match call.record(cx, order) {
-            Ok(recording) => ControlReply::Recording { call: id, recording },
+        let conference = call.conference.clone();
+        let crowded = conference.as_ref().is_some_and(|name| !self.conferences.may_record(name));
+        match call.record(cx, order, crowded) {
+            Ok(recording) => {
+                match conference {
+                    Some(name) => self.conferences.record(cx, &name, id, call.recording),
+                    None => call.put_room(cx),
+                }
+                ControlReply::Recording { call: id, recording }
+            }
             Err(why) => ControlReply::NotRecorded { call: id, why },
         }
     }
 }
 
 impl Call {
-    fn record(&mut self, cx: &mut Cx<'_>, order: RecordOrder) -> Result<RecordingId, NotRecorded> {
+    fn record(
+        &mut self,
+        cx: &mut Cx<'_>,
+        order: RecordOrder,
+        crowded: bool,
+    ) -> Result<RecordingId, NotRecorded> {
         let id = match (order, &mut self.recording) {
             (RecordOrder::Start(_), Some(_)) => return Err(NotRecorded::Already),
+            (RecordOrder::Start(_), None) if crowded => return Err(NotRecorded::Crowded),
             (RecordOrder::Start(what), None) => {
                 let spec = self.recording_of(what)?;
                 self.recordings += 1;
@@ -44,7 +58,6 @@ impl Call {
             }
             (RecordOrder::Stop, some) => some.take().map(|spec| spec.id).ok_or(NotRecorded::NotRecording)?,
         };
-        self.put_room(cx);
         Ok(id)
     }
 
@@ -63,12 +76,14 @@ impl Call {
         Ok(RecordingSpec {
             id: RecordingId(self.id * MOST + self.recordings),
             what: match what {
+                // Who calls a conference is on one side, everybody together is on the other.
+                RecordWhat::Stereo | RecordWhat::Callee if self.conference.is_some() => Recorded::Mixed,
                 RecordWhat::Mixed => Recorded::Mixed,
                 RecordWhat::Stereo => Recorded::Stereo { left: leg(CALLER), right: leg(peer) },
                 RecordWhat::Caller => Recorded::Leg(leg(CALLER)),
                 RecordWhat::Callee => Recorded::Leg(leg(peer)),
             },
-            rate: if best > NARROW { WIDE } else { NARROW },
+            rate: if best > NARROW || self.conference.is_some() { WIDE } else { NARROW },
             paused: false,
         })
     }

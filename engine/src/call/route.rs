@@ -10,6 +10,8 @@ use crate::config::{Config, Phone};
 pub(crate) enum Destination<'a> {
     /// A phone, by its extension.
     Phone(&'a SmolStr, &'a Phone),
+    /// A conference, by its name.
+    Conference(&'a SmolStr),
     /// `*43`: the caller hears itself.
     Echo,
     /// `*60`: the caller hears a tone.
@@ -21,7 +23,10 @@ pub(crate) fn route<'a>(config: &'a Config, user: &str) -> Option<Destination<'a
     match user {
         "*43" => Some(Destination::Echo),
         "*60" => Some(Destination::Tone),
-        _ => config.phones.get_key_value(user).map(|(extension, phone)| Destination::Phone(extension, phone)),
+        _ => match config.phones.get_key_value(user) {
+            Some((extension, phone)) => Some(Destination::Phone(extension, phone)),
+            None => config.conferences.get(user).map(Destination::Conference),
+        },
     }
 }
 
@@ -42,9 +47,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_lead_to_phones_and_services() {
+    fn numbers_lead_to_phones_conferences_and_services() {
         let mut config = Config::default();
         config.phones.insert(SmolStr::new("101"), Phone::default());
+        config.conferences.insert(SmolStr::new("800"), SmolStr::new("team"));
+        assert_eq!(route(&config, "800"), Some(Destination::Conference(&SmolStr::new("team"))));
         assert!(matches!(route(&config, "101"), Some(Destination::Phone(e, _)) if e == "101"));
         assert_eq!(route(&config, "*43"), Some(Destination::Echo));
         assert_eq!(route(&config, "*60"), Some(Destination::Tone));

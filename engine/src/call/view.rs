@@ -51,6 +51,7 @@ impl Call {
             app: match self.app {
                 App::Hunt(_) => "hunt",
                 App::Bridge => "bridge",
+                App::Service if self.conference.is_some() => "conference",
                 App::Service => "service",
                 App::Done => "done",
             },

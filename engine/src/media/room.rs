@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::LegKey;
-use super::conference::Conference;
+use super::conference::{Conference, Place};
 use super::leg::{Leg, Listener};
 use super::out::MediaOut;
 use super::recorder::{Recorder, concerns};
@@ -125,6 +125,17 @@ impl Room {
         if mixes {
             let conference = self.conference.get_or_insert_with(|| Box::new(Conference::new(rate)));
             conference.seat(&self.legs);
+        }
+    }
+
+    /// A leg goes to another room.
+    pub(super) fn part(&mut self, key: LegKey, legs: &mut Slots<LegKey, Leg>) {
+        if let Some(conference) = &mut self.conference {
+            conference.disband(&[key], legs);
+        }
+        self.legs.retain(|leg| *leg != key);
+        if let Some(leg) = legs.get_mut(key) {
+            leg.place = Place::Own { alike: 0 };
         }
     }
 

@@ -70,7 +70,7 @@ pub struct ShardStats {
 
 /// One media machine.
 ///
-/// A command that breaks the contract (an unknown room, a port in use, a leg that changes room or port) ends the leg it
+/// A command that breaks the contract (an unknown room, a port in use, a leg that changes its port) ends the leg it
 /// names with its [`MediaReport::Dropped`]: that call suffers, no other does.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -435,9 +435,14 @@ impl MediaShard {
         if rev < leg.rev {
             return;
         }
-        if (leg.spec.room, leg.spec.port) != (spec.room, spec.port) {
+        let moves = leg.spec.room != spec.room;
+        if leg.spec.port != spec.port || moves && !self.room_names.contains_key(&spec.room) {
             return self.drop_leg(now, key, out);
         }
+        if moves {
+            self.move_leg(now, key, spec.room);
+        }
+        let Some(leg) = self.legs.get_mut(key) else { return };
         let watched = |s: &LegSpec| (s.receive, s.silence);
         // A report under the old revision may have been ignored as out of date: say it again under the new one.
         let rewatch = watched(&leg.spec) != watched(&spec) || (leg.silent && rev > leg.rev);
@@ -479,6 +484,21 @@ impl MediaShard {
         }
         self.watch(now, key);
         self.link(now, room_key);
+    }
+
+    /// A leg goes to another room, with what it has learnt of its party and its outgoing stream.
+    fn move_leg(&mut self, now: Instant, key: LegKey, to: RoomId) {
+        let (Some(&to), Some(leg)) = (self.room_names.get(&to), self.legs.get_mut(key)) else { return };
+        let from = std::mem::replace(&mut leg.room, to);
+        leg.cut();
+        if let Some(room) = self.rooms.get_mut(from) {
+            room.part(key, &mut self.legs);
+        }
+        if let Some(room) = self.rooms.get_mut(to) {
+            room.legs.push(key);
+        }
+        self.link(now, from);
+        self.link(now, to);
     }
 
     fn drop_leg(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {

@@ -1,6 +1,7 @@
 //! Whole calls through the machine, by hand-written messages over a perfect network.
 
 mod clauses;
+mod conferences;
 mod dialogs;
 mod offers;
 mod rules;
@@ -58,10 +59,14 @@ impl World {
     }
 
     fn with(config: Config) -> Self {
+        Self::on_shards(config, 1)
+    }
+
+    fn on_shards(config: Config, shards: u8) -> Self {
         let boot = Boot {
             wall: WallTime::from_unix_millis(1_700_000_000_000),
             listeners: listeners(),
-            shards: 1,
+            shards,
             ..Boot::default()
         };
         let telex = Signalling::new(Arc::new(config), Seed::from_number(1), boot);

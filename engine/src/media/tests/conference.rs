@@ -166,3 +166,41 @@ fn three_who_shout_are_not_clipped() {
     let rest = 10.0 * ((all - tones) / all).log10();
     assert!(rest < -20.0, "{rest} dB of what is heard was not said");
 }
+
+#[test]
+fn legs_of_a_call_go_to_a_conference_and_back() {
+    let mut c = Conference::new(&[PCMU, PCMU, PCMU, PCMA]);
+    c.w.command(MediaCommand::PutRoom { room: RoomId(2), rev: 1, spec: RoomSpec::new(RoomMode::Relay) });
+    let mut rev = 1;
+    let mut go = |c: &mut Conference, room: u64| {
+        rev += 1;
+        for n in [2, 3] {
+            let spec = speaks(c.payloads[n], port(n), &address(n));
+            c.w.put(n as u64, rev, LegSpec { room: RoomId(room), ..spec });
+        }
+    };
+    c.sing(100, &[0, 1, 2, 3]);
+    assert_hears(&c, 2, &[0, 1, 3], 4);
+    go(&mut c, 2);
+    c.w.sent.clear();
+    c.sing(100, &[0, 1, 2, 3]);
+    for (member, singing) in [(0, [1]), (1, [0]), (2, [3]), (3, [2])] {
+        assert_hears(&c, member, &singing, 4);
+    }
+    go(&mut c, 1);
+    c.w.sent.clear();
+    c.sing(100, &[0, 1, 2, 3]);
+    for member in 0..4 {
+        let others: Vec<usize> = (0..4).filter(|other| *other != member).collect();
+        assert_hears(&c, member, &others, 4);
+    }
+    // One stream all the time: numbers in sequence.
+    let sent = c.sent_to(2);
+    for pair in sent.windows(2) {
+        assert_eq!(pair[1].header().sequence, pair[0].header().sequence.wrapping_add(1));
+    }
+    // A room that there is not ends the leg, as a contract broken does.
+    let spec = speaks(PCMU, port(0), &address(0));
+    c.w.put(0, 9, LegSpec { room: RoomId(7), ..spec });
+    assert!(c.w.reports.iter().any(|r| matches!(r, MediaReport::Dropped { leg: LegId(0), .. })));
+}

@@ -225,7 +225,11 @@ fn what_a_call_would_use_is_what_it_uses() {
 
 impl World {
     fn record(&mut self, order: RecordOrder) -> ControlReply {
-        self.input(Input::Control { id: ControlId(8), request: Control::Record { call: 1, order } });
+        self.order(1, order)
+    }
+
+    pub(super) fn order(&mut self, call: u64, order: RecordOrder) -> ControlReply {
+        self.input(Input::Control { id: ControlId(8), request: Control::Record { call, order } });
         let reply = self.out.iter().rposition(|action| matches!(action, Action::Reply { .. })).unwrap();
         match self.out.remove(reply) {
             Action::Reply { reply, .. } => reply,
@@ -234,7 +238,7 @@ impl World {
     }
 
     /// What the room of the call is to be.
-    fn room(&self) -> RoomSpec {
+    pub(super) fn room(&self) -> RoomSpec {
         let spec = self.out.iter().rev().find_map(|action| match action {
             Action::Media { command: MediaCommand::PutRoom { spec, .. }, .. } => Some(spec.clone()),
             _ => None,
