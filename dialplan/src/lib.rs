@@ -5,10 +5,19 @@
 //! exchange it asks a [`World`]. Everything here is pure: no file, no clock, no randomness of its own.
 #![forbid(unsafe_code)]
 
+pub mod limits;
+pub mod names;
+pub mod pattern;
+pub mod plan;
 pub mod source;
 pub mod task;
+mod tree;
+pub mod when;
 pub mod world;
 
-pub use self::source::{Problem, Span};
+pub use self::pattern::{Dialled, Pattern};
+pub use self::plan::{Asked, At, Context, Dialplan, Extension, Found, Step};
+pub use self::source::{Fault, Problem, Problems, Span};
 pub use self::task::{Outcome, Task};
+pub use self::when::{Moment, When};
 pub use self::world::World;

@@ -33,3 +33,35 @@ impl std::fmt::Display for Problem {
         write!(f, "{}:{}:{}: {kind}{}", self.file, self.span.line, self.span.column, self.message)
     }
 }
+
+/// What is wrong with a piece of text, for whom knows where the piece stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Octets from the start of the piece.
+    pub at: usize,
+    /// What, and what to do about it.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault at a place.
+    pub fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
+    }
+}
+
+/// Why a dialplan was not taken: every error of it, and its warnings, in the order of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (number, problem) in self.0.iter().enumerate() {
+            let end = if number == 0 { "" } else { "\n" };
+            write!(f, "{end}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,424 @@
+//! A dialplan as it was loaded: it never changes, and a clone costs a counter.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use crate::limits;
+use crate::pattern::{Dialled, Pattern, caller_fits, octets};
+use crate::source::{Problem, Span};
+use crate::tree::{Fit, Tree};
+use crate::when::{Moment, When};
+
+/// A whole dialplan, parsed and checked. Made by [`Dialplan::parse`] and [`Dialplan::read`].
+#[derive(Clone)]
+pub struct Dialplan(pub(crate) Arc<Parts>);
+
+/// What a plan consists of.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// Every text that was read, with its name, in the order of [`Span::file`].
+    pub(crate) sources: Vec<(SmolStr, Arc<str>)>,
+    /// In the order of the text.
+    pub(crate) contexts: Vec<Context>,
+    /// Numbers of contexts, by name.
+    pub(crate) by_name: Vec<u32>,
+    pub(crate) globals: Vec<Setting>,
+    pub(crate) general: Vec<Setting>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// A line `name = value` of `[general]` or `[globals]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Left of the sign.
+    pub name: SmolStr,
+    /// Right of it, as written: a global may have `${...}` in it.
+    pub value: SmolStr,
+    /// Where the value is.
+    pub span: Span,
+}
+
+/// A named group of extensions.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// Its name.
+    pub name: SmolStr,
+    /// Where it is first opened.
+    pub span: Span,
+    /// Its extensions in the order in which they are tried: see [`crate::pattern`].
+    pub extensions: Vec<Extension>,
+    /// What is tried after them, in this order.
+    pub includes: Vec<Include>,
+    /// After these digits the dial tone goes on (`ignorepat`).
+    pub ignored: Vec<Pattern>,
+    pub(crate) exact: Tree,
+    pub(crate) patterns: Tree,
+}
+
+/// One number, name or pattern of a context, with what is done for it.
+#[derive(Debug)]
+pub struct Extension {
+    /// What the caller dials.
+    pub pattern: Pattern,
+    /// Only for these callers: the part after `/`. An empty one is for callers without a number.
+    pub caller: Option<Pattern>,
+    /// By priority, each once.
+    pub steps: Vec<Step>,
+    /// What shows the state of this extension: `PJSIP/101&PJSIP/102`.
+    pub hint: Option<Hint>,
+    /// Where it is first mentioned.
+    pub span: Span,
+}
+
+/// One priority of an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// From 1.
+    pub priority: u32,
+    /// Another name for the priority.
+    pub label: Option<SmolStr>,
+    /// The application as written.
+    pub app: SmolStr,
+    /// Its arguments as written, without the parentheses around them.
+    pub args: SmolStr,
+    /// Where the application's name is.
+    pub span: Span,
+    /// Where the arguments are.
+    pub args_span: Span,
+}
+
+/// The priority `hint` of an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// Devices, as written.
+    pub text: SmolStr,
+    /// Where that is.
+    pub span: Span,
+}
+
+/// A line `include => context`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// Name of the context.
+    pub context: SmolStr,
+    /// Its number in the plan; `None` when there is no such context.
+    pub(crate) number: Option<u32>,
+    /// Only at these times.
+    pub when: Option<When>,
+    /// Where the name is.
+    pub span: Span,
+}
+
+/// What is looked for in a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Where to look first.
+    pub context: &'a str,
+    /// What was dialled.
+    pub extension: &'a str,
+    /// The caller's number, empty if unknown.
+    pub caller: &'a str,
+    /// For includes with time.
+    pub now: Moment<'a>,
+}
+
+/// Which step of an extension is looked for. An extension without it is passed over for the next that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At<'a> {
+    /// By number.
+    Priority(u32),
+    /// By name.
+    Label(&'a str),
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The context it is in: the one asked for, or an included one.
+    pub context: &'a Context,
+    /// The extension that fits.
+    pub extension: &'a Extension,
+    /// Its step.
+    pub step: &'a Step,
+}
+
+/// How much there is in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Contexts.
+    pub contexts: usize,
+    /// Extensions, names and patterns, each once whatever its priorities.
+    pub extensions: usize,
+    /// Priorities, without hints.
+    pub steps: usize,
+}
+
+/// As a log says it: `2 contexts, 4 extensions`.
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let s = |count| if count == 1 { "" } else { "s" };
+        let (contexts, extensions) = (self.contexts, self.extensions);
+        write!(f, "{contexts} context{}, {extensions} extension{}", s(contexts), s(extensions))
+    }
+}
+
+impl Dialplan {
+    /// Its contexts, in the order of the text.
+    pub fn contexts(&self) -> &[Context] {
+        &self.0.contexts
+    }
+
+    /// A context by its name.
+    pub fn context(&self, name: &str) -> Option<&Context> {
+        self.number(name).map(|number| &self.0.contexts[number])
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        number(&self.0.contexts, &self.0.by_name, name)
+    }
+
+    /// The lines of `[globals]`, in their order.
+    pub fn globals(&self) -> &[Setting] {
+        &self.0.globals
+    }
+
+    /// The lines of `[general]`, in their order.
+    pub fn general(&self) -> &[Setting] {
+        &self.0.general
+    }
+
+    /// `autofallthrough` of `[general]`: an extension that has no more priorities ends the call. Otherwise it waits for digits.
+    pub fn falls_through(&self) -> bool {
+        let setting =
+            self.0.general.iter().rev().find(|line| line.name.eq_ignore_ascii_case("autofallthrough"));
+        setting.is_none_or(|line| {
+            ["yes", "true", "on", "1", "y", "t"].iter().any(|yes| yes.eq_ignore_ascii_case(&line.value))
+        })
+    }
+
+    /// What is odd in it, in the order of the text.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.0.warnings
+    }
+
+    /// The name of the file that a place is in.
+    pub fn file(&self, span: Span) -> &str {
+        self.0.sources.get(usize::from(span.file)).map_or("", |(name, _)| name)
+    }
+
+    /// The texts it was made of, with their names; the first one reads the others.
+    pub fn sources(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.sources.iter().map(|(name, text)| (name.as_str(), &**text))
+    }
+
+    /// How much there is in it.
+    pub fn counts(&self) -> Counts {
+        let extensions = || self.0.contexts.iter().flat_map(|context| &context.extensions);
+        Counts {
+            contexts: self.0.contexts.len(),
+            extensions: extensions().count(),
+            steps: extensions().map(|extension| extension.steps.len()).sum(),
+        }
+    }
+
+    /// The first extension that fits and has the step, as [`crate::pattern`] orders them.
+    pub fn find(&self, asked: Asked<'_>, at: At<'_>) -> Option<Found<'_>> {
+        let mut found = None;
+        self.walk(asked, false, &mut |context, extension, _| match extension.step(at) {
+            Some(step) => {
+                found = Some(Found { context, extension, step });
+                ControlFlow::Break(())
+            }
+            None => ControlFlow::Continue(()),
+        });
+        found
+    }
+
+    /// What the digits so far are, for the one who waits for more.
+    pub fn dialled(&self, asked: Asked<'_>) -> Dialled {
+        let mut more = false;
+        self.walk(asked, true, &mut |_, extension, fit| {
+            if extension.step(At::Priority(1)).is_none() || fit == Fit::Whole {
+                return ControlFlow::Continue(());
+            }
+            more = matches!(fit, Fit::Begun | Fit::Open);
+            ControlFlow::Break(())
+        });
+        if more {
+            Dialled::More
+        } else if self.find(asked, At::Priority(1)).is_some() {
+            Dialled::Enough
+        } else {
+            Dialled::No
+        }
+    }
+
+    /// Whether the dial tone goes on after these digits: `ignorepat` of the context or of one it includes.
+    pub fn ignores(&self, asked: Asked<'_>) -> bool {
+        let mut ignores = false;
+        self.look_into(asked, &mut |context| {
+            ignores = context.ignored.iter().any(|pattern| pattern.fits(asked.extension));
+            if ignores { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        ignores
+    }
+
+    /// What shows the state of an extension.
+    pub fn hint(&self, asked: Asked<'_>) -> Option<&Hint> {
+        let mut hint = None;
+        self.walk(asked, false, &mut |_, extension, _| {
+            hint = extension.hint.as_ref();
+            if hint.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        hint
+    }
+
+    /// Every extension that has a hint, with its context.
+    pub fn hints(&self) -> impl Iterator<Item = (&Context, &Extension, &Hint)> {
+        self.0.contexts.iter().flat_map(|context| {
+            let hints =
+                context.extensions.iter().filter_map(|extension| Some((extension, extension.hint.as_ref()?)));
+            hints.map(move |(extension, hint)| (context, extension, hint))
+        })
+    }
+
+    /// Visits the extensions that fit, in order; with `begun` also those that could when more follows.
+    fn walk<'a>(
+        &'a self,
+        asked: Asked<'_>,
+        begun: bool,
+        visit: &mut dyn FnMut(&'a Context, &'a Extension, Fit) -> ControlFlow<()>,
+    ) {
+        let number = digits(asked.extension);
+        self.look_into(asked, &mut |context| {
+            let mut visit = |index: usize, fit: Fit| {
+                let extension = &context.extensions[index];
+                if caller_fits(extension.caller.as_ref(), asked.caller) {
+                    visit(context, extension, fit)
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            context.exact.walk(&number, begun, &mut visit)?;
+            context.patterns.walk(&number, begun, &mut visit)
+        });
+    }
+
+    /// Visits the context asked for and those it includes at this time, in order, each once.
+    pub(crate) fn look_into<'a>(
+        &'a self,
+        asked: Asked<'_>,
+        visit: &mut dyn FnMut(&'a Context) -> ControlFlow<()>,
+    ) {
+        if let Some(number) = self.number(asked.context) {
+            let _ = self.look_deeper(number as u32, asked.now, &mut Seen::default(), visit);
+        }
+    }
+
+    /// As deep as [`limits::INCLUDES`].
+    fn look_deeper<'a>(
+        &'a self,
+        number: u32,
+        now: Moment<'_>,
+        seen: &mut Seen,
+        visit: &mut dyn FnMut(&'a Context) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if !seen.first_time(number) {
+            return ControlFlow::Continue(());
+        }
+        let context = &self.0.contexts[number as usize];
+        visit(context)?;
+        for include in &context.includes {
+            if let Some(number) = include.number
+                && include.when.as_ref().is_none_or(|when| when.holds(now))
+            {
+                self.look_deeper(number, now, seen, visit)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The contexts looked into for one number.
+struct Seen {
+    numbers: [u32; limits::INCLUDES],
+    count: usize,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { numbers: [0; limits::INCLUDES], count: 0 }
+    }
+}
+
+impl Seen {
+    /// Whether it was not looked into, and may be.
+    fn first_time(&mut self, number: u32) -> bool {
+        if self.count == limits::INCLUDES || self.numbers[..self.count].contains(&number) {
+            return false;
+        }
+        self.numbers[self.count] = number;
+        self.count += 1;
+        true
+    }
+}
+
+/// The number of a context, by its name.
+pub(crate) fn number(contexts: &[Context], by_name: &[u32], name: &str) -> Option<usize> {
+    let found = by_name.binary_search_by(|number| contexts[*number as usize].name.as_str().cmp(name));
+    found.ok().map(|at| by_name[at] as usize)
+}
+
+/// What counts of a number.
+fn digits(number: &str) -> Cow<'_, [u8]> {
+    if number.contains('-') { octets(number).collect::<Vec<_>>().into() } else { number.as_bytes().into() }
+}
+
+impl Context {
+    /// Makes the trees of the extensions, which must be in order.
+    pub(crate) fn index(&mut self) {
+        for (number, extension) in self.extensions.iter().enumerate() {
+            let tree = if extension.pattern.is_pattern() { &mut self.patterns } else { &mut self.exact };
+            tree.add(&extension.pattern, number as u32);
+        }
+    }
+}
+
+impl Extension {
+    /// One of its steps.
+    pub fn step(&self, at: At<'_>) -> Option<&Step> {
+        match at {
+            At::Priority(priority) => {
+                let at = self.steps.binary_search_by_key(&priority, |step| step.priority).ok()?;
+                Some(&self.steps[at])
+            }
+            At::Label(label) => self.steps.iter().find(|step| step.label.as_deref() == Some(label)),
+        }
+    }
+}
+
+/// As written: with the caller's pattern behind `/`.
+impl std::fmt::Display for Extension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.pattern)?;
+        self.caller.as_ref().map_or(Ok(()), |caller| write!(f, "/{caller}"))
+    }
+}
+
+/// Plans are equal when they were made of the same texts.
+impl PartialEq for Dialplan {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.sources == other.0.sources
+    }
+}
+
+impl Eq for Dialplan {}
+
+impl std::fmt::Debug for Dialplan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Dialplan({}: {})", self.0.sources.first().map_or("", |(name, _)| name), self.counts())
+    }
+}
