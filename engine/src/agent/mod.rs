@@ -293,7 +293,7 @@ impl UserAgent {
     pub fn refuse(&mut self, now: Instant, call: CallHandle, status: Status, out: &mut Actions) {
         self.with_leg(now, call, out, |cx, core, leg| {
             core.sessions.reject_offer(cx, &mut core.stack, leg, status, "");
-            core.sessions.refuse(cx, &mut core.stack, leg, status);
+            core.sessions.refuse(cx, &mut core.stack, leg, status, "");
             if !core.sessions.exists(leg) {
                 core.calls.remove(call.0);
             }
