@@ -5,16 +5,25 @@
 //! exchange it asks a [`World`]. Everything here is pure: no file, no clock, no randomness of its own.
 #![forbid(unsafe_code)]
 
+pub mod app;
+mod expr;
+pub mod function;
 pub mod limits;
 pub mod names;
+mod number;
+pub mod parse;
 pub mod pattern;
 pub mod plan;
+pub mod scene;
 pub mod source;
 pub mod task;
+pub mod template;
 mod tree;
+pub mod vars;
 pub mod when;
 pub mod world;
 
+pub use self::parse::Sources;
 pub use self::pattern::{Dialled, Pattern};
 pub use self::plan::{Asked, At, Context, Dialplan, Extension, Found, Step};
 pub use self::source::{Fault, Problem, Problems, Span};

@@ -214,6 +214,17 @@ impl Pattern {
         listed.chain(octets(name).map(Position::One))
     }
 
+    /// A number that fits: of each set the lowest character.
+    pub(crate) fn example(&self) -> String {
+        let octets = self.positions().filter_map(|position| match position {
+            Position::One(octet) => Some(octet),
+            Position::Set(set) => Some(set.0.leading_zeros() as u8),
+            Position::Rest => Some(b'1'),
+            Position::Early => None,
+        });
+        String::from_utf8_lossy(&octets.collect::<Vec<_>>()).into_owned()
+    }
+
     /// Whether a number fits.
     pub fn fits(&self, number: &str) -> bool {
         let mut number = octets(number);

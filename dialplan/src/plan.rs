@@ -13,7 +13,7 @@ use crate::tree::{Fit, Tree};
 use crate::when::{Moment, When};
 
 /// A whole dialplan, parsed and checked. Made by [`Dialplan::parse`] and [`Dialplan::read`].
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Dialplan(pub(crate) Arc<Parts>);
 
 /// What a plan consists of.
@@ -21,6 +21,8 @@ pub struct Dialplan(pub(crate) Arc<Parts>);
 pub(crate) struct Parts {
     /// Every text that was read, with its name, in the order of [`Span::file`].
     pub(crate) sources: Vec<(SmolStr, Arc<str>)>,
+    /// What the sources said fits a name with `*`.
+    pub(crate) lists: Vec<(String, Vec<String>)>,
     /// In the order of the text.
     pub(crate) contexts: Vec<Context>,
     /// Numbers of contexts, by name.
@@ -227,7 +229,7 @@ impl Dialplan {
     /// The first extension that fits and has the step, as [`crate::pattern`] orders them.
     pub fn find(&self, asked: Asked<'_>, at: At<'_>) -> Option<Found<'_>> {
         let mut found = None;
-        self.walk(asked, false, &mut |context, extension, _| match extension.step(at) {
+        self.walk(asked.into(), false, &mut |context, extension, _| match extension.step(at) {
             Some(step) => {
                 found = Some(Found { context, extension, step });
                 ControlFlow::Break(())
@@ -240,7 +242,7 @@ impl Dialplan {
     /// What the digits so far are, for the one who waits for more.
     pub fn dialled(&self, asked: Asked<'_>) -> Dialled {
         let mut more = false;
-        self.walk(asked, true, &mut |_, extension, fit| {
+        self.walk(asked.into(), true, &mut |_, extension, fit| {
             if extension.step(At::Priority(1)).is_none() || fit == Fit::Whole {
                 return ControlFlow::Continue(());
             }
@@ -259,7 +261,7 @@ impl Dialplan {
     /// Whether the dial tone goes on after these digits: `ignorepat` of the context or of one it includes.
     pub fn ignores(&self, asked: Asked<'_>) -> bool {
         let mut ignores = false;
-        self.look_into(asked, &mut |context| {
+        self.look_into(asked.context, Some(asked.now), &mut |context| {
             ignores = context.ignored.iter().any(|pattern| pattern.fits(asked.extension));
             if ignores { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -269,7 +271,7 @@ impl Dialplan {
     /// What shows the state of an extension.
     pub fn hint(&self, asked: Asked<'_>) -> Option<&Hint> {
         let mut hint = None;
-        self.walk(asked, false, &mut |_, extension, _| {
+        self.walk(asked.into(), false, &mut |_, extension, _| {
             hint = extension.hint.as_ref();
             if hint.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -286,17 +288,17 @@ impl Dialplan {
     }
 
     /// Visits the extensions that fit, in order; with `begun` also those that could when more follows.
-    fn walk<'a>(
+    pub(crate) fn walk<'a>(
         &'a self,
-        asked: Asked<'_>,
+        search: Search<'_>,
         begun: bool,
         visit: &mut dyn FnMut(&'a Context, &'a Extension, Fit) -> ControlFlow<()>,
     ) {
-        let number = digits(asked.extension);
-        self.look_into(asked, &mut |context| {
+        let number = digits(search.extension);
+        self.look_into(search.context, search.now, &mut |context| {
             let mut visit = |index: usize, fit: Fit| {
                 let extension = &context.extensions[index];
-                if caller_fits(extension.caller.as_ref(), asked.caller) {
+                if search.caller.is_none_or(|caller| caller_fits(extension.caller.as_ref(), caller)) {
                     visit(context, extension, fit)
                 } else {
                     ControlFlow::Continue(())
@@ -307,14 +309,16 @@ impl Dialplan {
         });
     }
 
-    /// Visits the context asked for and those it includes at this time, in order, each once.
+    /// Visits the context asked for and those it includes at this time, or ever, in order, each once.
     pub(crate) fn look_into<'a>(
         &'a self,
-        asked: Asked<'_>,
+        context: &str,
+        now: Option<Moment<'_>>,
         visit: &mut dyn FnMut(&'a Context) -> ControlFlow<()>,
     ) {
-        if let Some(number) = self.number(asked.context) {
-            let _ = self.look_deeper(number as u32, asked.now, &mut Seen::default(), visit);
+        if let Some(number) = self.number(context) {
+            // Whoever visits knows why it ended.
+            let _ = self.look_deeper(number as u32, now, &mut Seen::default(), visit);
         }
     }
 
@@ -322,7 +326,7 @@ impl Dialplan {
     fn look_deeper<'a>(
         &'a self,
         number: u32,
-        now: Moment<'_>,
+        now: Option<Moment<'_>>,
         seen: &mut Seen,
         visit: &mut dyn FnMut(&'a Context) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
@@ -333,7 +337,7 @@ impl Dialplan {
         visit(context)?;
         for include in &context.includes {
             if let Some(number) = include.number
-                && include.when.as_ref().is_none_or(|when| when.holds(now))
+                && include.open(now)
             {
                 self.look_deeper(number, now, seen, visit)?;
             }
@@ -342,8 +346,31 @@ impl Dialplan {
     }
 }
 
+impl Include {
+    /// Whether it counts at this time, or ever.
+    pub(crate) fn open(&self, now: Option<Moment<'_>>) -> bool {
+        self.when.as_ref().zip(now).is_none_or(|(when, now)| when.holds(now))
+    }
+}
+
+/// What a walk looks for: any caller and any time where they are none.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'a> {
+    pub(crate) context: &'a str,
+    pub(crate) extension: &'a str,
+    pub(crate) caller: Option<&'a str>,
+    pub(crate) now: Option<Moment<'a>>,
+}
+
+impl<'a> From<Asked<'a>> for Search<'a> {
+    fn from(asked: Asked<'a>) -> Self {
+        let Asked { context, extension, caller, now } = asked;
+        Self { context, extension, caller: Some(caller), now: Some(now) }
+    }
+}
+
 /// The contexts looked into for one number.
-struct Seen {
+pub(crate) struct Seen {
     numbers: [u32; limits::INCLUDES],
     count: usize,
 }
@@ -356,7 +383,7 @@ impl Default for Seen {
 
 impl Seen {
     /// Whether it was not looked into, and may be.
-    fn first_time(&mut self, number: u32) -> bool {
+    pub(crate) fn first_time(&mut self, number: u32) -> bool {
         if self.count == limits::INCLUDES || self.numbers[..self.count].contains(&number) {
             return false;
         }
@@ -411,7 +438,8 @@ impl std::fmt::Display for Extension {
 /// Plans are equal when they were made of the same texts.
 impl PartialEq for Dialplan {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.sources == other.0.sources
+        Arc::ptr_eq(&self.0, &other.0)
+            || (&self.0.sources, &self.0.lists) == (&other.0.sources, &other.0.lists)
     }
 }
 

@@ -188,6 +188,20 @@ pub enum Task {
         /// Option letters.
         options: SmolStr,
     },
+    /// Listen to the messages of a mailbox.
+    Messages {
+        /// `box@context`; empty asks the caller.
+        mailbox: SmolStr,
+        /// Option letters.
+        options: SmolStr,
+    },
+    /// Find an extension by a name; `Outcome::Keys` is the extension chosen, empty for none.
+    Directory {
+        /// Where the extension is looked for.
+        context: SmolStr,
+        /// Option letters.
+        options: SmolStr,
+    },
 }
 
 /// How a Dial ended.

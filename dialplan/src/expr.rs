@@ -1,0 +1,435 @@
+//! `$[ expression ]`: what it may say, and what it comes to.
+//!
+//! From the weakest to the strongest; the operators of one row go from the left, `?` and the signs before a value from
+//! the right:
+//!
+//! | operators | result |
+//! |---|---|
+//! | `a ? b :: c` | `b` if `a` is neither empty nor zero, else `c` |
+//! | `a \| b` | `a` if it is neither empty nor zero, else `b`; also written `\|\|` |
+//! | `a & b` | `a` if neither is empty nor zero, else 0; also written `&&` |
+//! | `=` `==` `!=` `<` `>` `<=` `>=` | 1 or 0: as numbers if both are and neither is in quotes, else as text |
+//! | `+` `-` | sum |
+//! | `*` `/` `%` | product, quotient, remainder (its sign is that of `a`) |
+//! | `-a` `!a` | negative; 1 if `a` is empty or zero, else 0 |
+//! | `a : b` `a =~ b` `a ~~ b` | `b` as a regular expression at the start of `a`, anywhere in `a`: what the first parentheses matched, or without any how many characters; and both as one text |
+//! | `( )`, `NAME(a,...)` | FLOOR CEIL ROUND RINT TRUNC ABS POW SQRT |
+//!
+//! Numbers are decimals of 18 digits. Text with a sign or space in it stands in quotes, which are not part of it. A value is
+//! what it is: `${X}` is one operand whatever it holds, and an empty one is empty text.
+
+use std::cmp::Ordering;
+
+use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr};
+
+use crate::number::Number;
+use crate::scene::Scene;
+use crate::source::Fault;
+use crate::template::{Parser, Style, Template};
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Expr {
+    /// Text or a number, with values in it.
+    Plain(Template),
+    /// In quotes.
+    Quoted(Template),
+    Negative(Box<Expr>),
+    Not(Box<Expr>),
+    /// Operators of one row, from the left.
+    Chain(Box<Expr>, Vec<(Operator, Expr)>),
+    Choice(Box<[Expr; 3]>),
+    Call(Name, Vec<Expr>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Or,
+    And,
+    Equal,
+    Unequal,
+    AtMost,
+    AtLeast,
+    Less,
+    Greater,
+    Plus,
+    Minus,
+    Times,
+    Over,
+    Rest,
+    Start,
+    Within,
+    Joined,
+}
+
+/// A function of expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Floor,
+    Ceil,
+    Round,
+    Trunc,
+    Abs,
+    Pow,
+    Sqrt,
+}
+
+use Operator as O;
+
+/// Rows from the weakest; in each the longer writings first.
+const ROWS: &[&[(&str, Operator)]] = &[
+    &[("||", O::Or), ("|", O::Or)],
+    &[("&&", O::And), ("&", O::And)],
+    &[
+        ("==", O::Equal),
+        ("!=", O::Unequal),
+        ("<=", O::AtMost),
+        (">=", O::AtLeast),
+        ("=", O::Equal),
+        ("<", O::Less),
+        (">", O::Greater),
+    ],
+    &[("+", O::Plus), ("-", O::Minus)],
+    &[("*", O::Times), ("/", O::Over), ("%", O::Rest)],
+    &[("=~", O::Within), ("~~", O::Joined), (":", O::Start)],
+];
+/// The row of the signs before a value is between products and matches.
+const SIGNS: usize = 5;
+/// Where something else is written alike.
+const NOT_HERE: &[(&str, &str)] = &[("=", "=~"), (":", "::")];
+
+const NAMES: &[(&str, Name, usize)] = &[
+    ("FLOOR", Name::Floor, 1),
+    ("CEIL", Name::Ceil, 1),
+    ("ROUND", Name::Round, 1),
+    ("RINT", Name::Round, 1),
+    ("TRUNC", Name::Trunc, 1),
+    ("ABS", Name::Abs, 1),
+    ("POW", Name::Pow, 2),
+    ("SQRT", Name::Sqrt, 1),
+];
+
+impl Expr {
+    /// Parses up to what cannot be part of it; the caller looks at what that is.
+    pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<Self, Fault> {
+        parser.spaces();
+        if parser.peek() == Some(b']') {
+            return Ok(Self::Plain(Template::default()));
+        }
+        Self::choice(parser)
+    }
+
+    fn choice(parser: &mut Parser<'_>) -> Result<Self, Fault> {
+        let question = Self::row(parser, 0)?;
+        if !parser.eat("?") {
+            return Ok(question);
+        }
+        parser.deeper(|parser| {
+            let yes = Self::choice(parser)?;
+            if !parser.eat("::") {
+                return Err(parser.fault("`::` is missing: write `condition ? yes :: no`"));
+            }
+            let no = Self::choice(parser)?;
+            Ok(Self::Choice(Box::new([question, yes, no])))
+        })
+    }
+
+    fn row(parser: &mut Parser<'_>, row: usize) -> Result<Self, Fault> {
+        let next = |parser: &mut Parser<'_>| match row + 1 {
+            SIGNS => Self::signed(parser),
+            stronger if stronger < ROWS.len() => Self::row(parser, stronger),
+            _ => Self::operand(parser),
+        };
+        let first = next(parser)?;
+        let mut rest = Vec::new();
+        loop {
+            parser.spaces();
+            let Some(operator) = operator(parser, ROWS[row]) else { break };
+            rest.push((operator, next(parser)?));
+        }
+        Ok(if rest.is_empty() { first } else { Self::Chain(Box::new(first), rest) })
+    }
+
+    fn signed(parser: &mut Parser<'_>) -> Result<Self, Fault> {
+        parser.spaces();
+        if parser.eat("-") {
+            parser.deeper(Self::signed).map(|value| Self::Negative(Box::new(value)))
+        } else if parser.peek() == Some(b'!') && !parser.rest().starts_with("!=") {
+            parser.eat("!");
+            parser.deeper(Self::signed).map(|value| Self::Not(Box::new(value)))
+        } else {
+            Self::row(parser, SIGNS)
+        }
+    }
+
+    fn operand(parser: &mut Parser<'_>) -> Result<Self, Fault> {
+        parser.spaces();
+        let begin = parser.at();
+        if parser.eat("(") {
+            let inner = parser.deeper(Self::choice)?;
+            parser.spaces();
+            return if parser.eat(")") { Ok(inner) } else { Err(parser.fault("a `)` is missing here")) };
+        }
+        if parser.eat("\"") {
+            let text = parser.run(Style::until(b"\""))?;
+            return match parser.eat("\"") {
+                true => Ok(Self::Quoted(text)),
+                false => Err(Parser::fault_at(begin, "a quote is missing that closes this one")),
+            };
+        }
+        // A sign may stand after an operator of a stronger row too: `a : -1`.
+        if parser.peek() == Some(b'-') {
+            return Self::signed(parser);
+        }
+        let text = parser.run(Style::until(b" \t|&=<>!+-*/%?:~()]\"[{}"))?;
+        if text == Template::default() {
+            return Err(match parser.peek() {
+                Some(b'[' | b'{' | b'}') => parser.fault("text with signs in it must stand in quotes"),
+                _ => parser.fault("a value is missing here"),
+            });
+        }
+        if parser.peek() == Some(b'(')
+            && let Some(name) = text.constant()
+        {
+            let (name, count) = named(name).map_err(|message| Parser::fault_at(begin, message))?;
+            parser.eat("(");
+            return Self::call(parser, name, count, begin);
+        }
+        Ok(Self::Plain(text))
+    }
+
+    fn call(parser: &mut Parser<'_>, name: Name, count: usize, begin: usize) -> Result<Self, Fault> {
+        let mut args = Vec::new();
+        loop {
+            args.push(parser.deeper(Self::argument)?);
+            parser.spaces();
+            if !parser.eat(",") {
+                break;
+            }
+        }
+        if !parser.eat(")") {
+            return Err(parser.fault("a `)` is missing here"));
+        }
+        if args.len() != count {
+            return Err(Parser::fault_at(begin, format!("this function takes {count} arguments")));
+        }
+        Ok(Self::Call(name, args))
+    }
+
+    /// Commas may stand in text, but not in text that is an argument.
+    fn argument(parser: &mut Parser<'_>) -> Result<Self, Fault> {
+        parser.spaces();
+        let sign = parser.eat("-");
+        let value = match parser.peek() {
+            Some(b'(' | b'"') => Self::operand(parser)?,
+            _ => Self::Plain(parser.run(Style::until(b" ,|&=<>!+-*/%?:~()]\"[{}"))?),
+        };
+        Ok(if sign { Self::Negative(Box::new(value)) } else { value })
+    }
+
+    /// What it comes to.
+    pub(crate) fn eval(&self, scene: &mut Scene<'_>) -> Value {
+        match self {
+            Self::Plain(text) => Value::plain(text.eval(scene)),
+            Self::Quoted(text) => Value::Text { text: text.eval(scene), quoted: true },
+            Self::Negative(value) => match value.eval(scene).number() {
+                Some(number) => Value::Number(number.neg()),
+                None => Value::Number(Number::ZERO),
+            },
+            Self::Not(value) => Value::truth(!value.eval(scene).is_true()),
+            Self::Choice(of) => {
+                let [question, yes, no] = &**of;
+                if question.eval(scene).is_true() { yes.eval(scene) } else { no.eval(scene) }
+            }
+            Self::Chain(first, rest) => {
+                let mut value = first.eval(scene);
+                for (operator, next) in rest {
+                    let next = next.eval(scene);
+                    value = operator.apply(value, &next, scene);
+                }
+                value
+            }
+            Self::Call(name, args) => {
+                let numbers: Vec<Number> =
+                    args.iter().map(|arg| arg.eval(scene).number().unwrap_or(Number::ZERO)).collect();
+                Value::or_zero(name.apply(&numbers), scene)
+            }
+        }
+    }
+}
+
+fn operator(parser: &mut Parser<'_>, row: &[(&str, Operator)]) -> Option<Operator> {
+    let rest = parser.rest();
+    let (written, operator) = row.iter().find(|(written, _)| rest.starts_with(written))?;
+    if NOT_HERE.iter().any(|(short, long)| short == written && rest.starts_with(long)) {
+        return None;
+    }
+    parser.eat(written);
+    Some(*operator)
+}
+
+fn named(name: &str) -> Result<(Name, usize), String> {
+    let upper = name.to_ascii_uppercase();
+    NAMES.iter().find(|(known, ..)| *known == upper).map(|(_, name, count)| (*name, *count)).ok_or_else(|| {
+        let known = NAMES.iter().map(|(known, ..)| *known).collect::<Vec<_>>().join(", ");
+        format!("an expression has no function {name}, only {known}: other functions are written ${{{name}(...)}}")
+    })
+}
+
+impl Operator {
+    fn apply(self, left: Value, right: &Value, scene: &mut Scene<'_>) -> Value {
+        let order = |left: &Value| match (left, right) {
+            (Value::Number(left), Value::Number(right)) => left.order(*right),
+            _ => left.text().cmp(&right.text()),
+        };
+        let sum = |f: fn(Number, Number) -> Option<Number>, scene: &mut Scene<'_>| {
+            let result = left.number().zip(right.number()).map(|(left, right)| f(left, right));
+            match result {
+                Some(result) => Value::or_zero(result, scene),
+                None => {
+                    scene.note(format_args!("`{}` or `{}` is not a number", left.text(), right.text()));
+                    Value::Number(Number::ZERO)
+                }
+            }
+        };
+        match self {
+            Self::Or if left.is_true() => left,
+            Self::Or => right.clone(),
+            Self::And if left.is_true() && right.is_true() => left,
+            Self::And => Value::Number(Number::ZERO),
+            Self::Equal => Value::truth(order(&left) == Ordering::Equal),
+            Self::Unequal => Value::truth(order(&left) != Ordering::Equal),
+            Self::AtMost => Value::truth(order(&left) != Ordering::Greater),
+            Self::AtLeast => Value::truth(order(&left) != Ordering::Less),
+            Self::Less => Value::truth(order(&left) == Ordering::Less),
+            Self::Greater => Value::truth(order(&left) == Ordering::Greater),
+            Self::Plus => sum(Number::add, scene),
+            Self::Minus => sum(Number::sub, scene),
+            Self::Times => sum(Number::mul, scene),
+            Self::Over => sum(Number::div, scene),
+            Self::Rest => sum(Number::rem, scene),
+            Self::Start | Self::Within => matched(&left.text(), &right.text(), self == Self::Start, scene),
+            Self::Joined => {
+                let mut both = SmolStrBuilder::new();
+                both.push_str(&left.text());
+                both.push_str(&right.text());
+                Value::Text { text: both.finish(), quoted: true }
+            }
+        }
+    }
+}
+
+/// What the first parentheses of a regular expression matched, or how many characters all of it did.
+fn matched(text: &str, pattern: &str, start: bool, scene: &mut Scene<'_>) -> Value {
+    let regex = match crate::function::regex(pattern) {
+        Ok(regex) => regex,
+        Err(why) => {
+            scene.note(format_args!("{why}"));
+            return Value::Number(Number::ZERO);
+        }
+    };
+    let groups = regex.captures_len() > 1;
+    let found =
+        regex.captures(text).filter(|found| !start || found.get(0).is_some_and(|all| all.start() == 0));
+    match found {
+        Some(found) if groups => {
+            let text = found.get(1).map_or("", |group| group.as_str());
+            Value::plain(text.into())
+        }
+        Some(found) => {
+            let count = found.get(0).map_or(0, |all| all.as_str().chars().count());
+            Value::Number(Number::from_int(count as i64))
+        }
+        None if groups => Value::Text { text: SmolStr::default(), quoted: false },
+        None => Value::Number(Number::ZERO),
+    }
+}
+
+impl Name {
+    fn apply(self, numbers: &[Number]) -> Option<Number> {
+        let first = *numbers.first()?;
+        match self {
+            Self::Floor => first.floor(),
+            Self::Ceil => first.ceil(),
+            Self::Round => first.round(),
+            Self::Trunc => Some(first.trunc()),
+            Self::Abs => Some(if first.is_negative() { first.neg() } else { first }),
+            Self::Pow => numbers.get(1).and_then(|power| power.to_int()).and_then(|power| first.pow(power)),
+            Self::Sqrt => root(first),
+        }
+    }
+}
+
+/// Newton's steps from above, until they no longer get closer.
+fn root(of: Number) -> Option<Number> {
+    if of.is_negative() || of.is_zero() {
+        return of.is_zero().then_some(of);
+    }
+    let two = Number::from_int(2);
+    let mut guess = of.above_root();
+    for _ in 0..100 {
+        let next = guess.add(of.div(guess)?)?.div(two)?;
+        if next.order(guess) != Ordering::Less {
+            break;
+        }
+        guess = next;
+    }
+    Some(guess)
+}
+
+/// What a part of an expression comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Number(Number),
+    Text {
+        text: SmolStr,
+        /// Never taken for a number in a comparison.
+        quoted: bool,
+    },
+}
+
+impl Value {
+    fn plain(text: SmolStr) -> Self {
+        Number::parse(&text).map_or(Self::Text { text, quoted: false }, Self::Number)
+    }
+
+    const fn truth(yes: bool) -> Self {
+        Self::Number(if yes { Number::ONE } else { Number::ZERO })
+    }
+
+    fn or_zero(number: Option<Number>, scene: &mut Scene<'_>) -> Self {
+        if number.is_none() {
+            scene.note(format_args!("a division by zero, or a number that is too large"));
+        }
+        Self::Number(number.unwrap_or(Number::ZERO))
+    }
+
+    fn number(&self) -> Option<Number> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text { text, .. } if text.is_empty() => Some(Number::ZERO),
+            Self::Text { text, .. } => Number::parse(text),
+        }
+    }
+
+    fn is_true(&self) -> bool {
+        match self {
+            Self::Number(number) => !number.is_zero(),
+            Self::Text { text, .. } => !text.is_empty() && text != "0",
+        }
+    }
+
+    fn text(&self) -> SmolStr {
+        match self {
+            Self::Number(number) => number.to_smolstr(),
+            Self::Text { text, .. } => text.clone(),
+        }
+    }
+
+    pub(crate) fn into_text(self) -> SmolStr {
+        match self {
+            Self::Number(number) => number.to_smolstr(),
+            Self::Text { text, .. } => text,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The functions of `${NAME(args)}` and `Set(NAME(args)=value)`: one table, which is also what the help prints.
+
+mod channel;
+mod math;
+mod store;
+mod text;
+mod time;
+
+use regex_lite::{Regex, RegexBuilder};
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::names::hint;
+use crate::scene::Scene;
+
+/// A value, or why there is none.
+pub(crate) type Answer = Result<SmolStr, SmolStr>;
+/// Done, or why not.
+pub(crate) type Done = Result<(), SmolStr>;
+
+/// How the text between the parentheses is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// It is one argument, commas and all.
+    Whole,
+    /// At the commas; the last argument takes the rest.
+    List,
+    /// `question?yes:no`.
+    Choice,
+}
+
+/// What gives the value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ask {
+    Value(fn(&mut Scene<'_>, &[SmolStr]) -> Answer),
+    Choice(fn(&mut Scene<'_>, &str) -> Result<bool, SmolStr>),
+    Never,
+}
+
+type Write = fn(&mut Scene<'_>, &[SmolStr], &str) -> Done;
+
+/// A function of the dialplan.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is written.
+    pub syntax: &'static str,
+    /// What it gives, in one line.
+    pub meaning: &'static str,
+    /// What its arguments are.
+    pub arguments: &'static str,
+    pub(crate) form: Form,
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+    pub(crate) ask: Ask,
+    pub(crate) write: Option<Write>,
+    /// The first argument must be one of these, if there are any.
+    pub(crate) first: &'static [&'static str],
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Function {
+    /// `${...}` gives a value.
+    pub const fn can_be_read(&self) -> bool {
+        !matches!(self.ask, Ask::Never)
+    }
+
+    /// `Set(...=value)` does something.
+    pub const fn can_be_set(&self) -> bool {
+        self.write.is_some()
+    }
+
+    pub(crate) const fn new(name: &'static str, syntax: &'static str, meaning: &'static str) -> Self {
+        let (arguments, first) = ("", &[] as &[&str]);
+        let (form, least, most) = (Form::List, 1, 1);
+        Self { name, syntax, meaning, arguments, form, least, most, ask: Ask::Never, write: None, first }
+    }
+
+    pub(crate) const fn whole(mut self, read: fn(&mut Scene<'_>, &[SmolStr]) -> Answer) -> Self {
+        (self.form, self.least, self.most, self.ask) = (Form::Whole, 0, 1, Ask::Value(read));
+        self
+    }
+
+    pub(crate) const fn choice(mut self, choose: fn(&mut Scene<'_>, &str) -> Result<bool, SmolStr>) -> Self {
+        (self.form, self.least, self.most, self.ask) = (Form::Choice, 2, 3, Ask::Choice(choose));
+        self
+    }
+
+    pub(crate) const fn reads(mut self, read: fn(&mut Scene<'_>, &[SmolStr]) -> Answer) -> Self {
+        self.ask = Ask::Value(read);
+        self
+    }
+
+    pub(crate) const fn writes(mut self, write: Write) -> Self {
+        self.write = Some(write);
+        self
+    }
+
+    pub(crate) const fn takes(mut self, least: usize, most: usize, arguments: &'static str) -> Self {
+        (self.least, self.most, self.arguments) = (least, most, arguments);
+        self
+    }
+
+    pub(crate) const fn about(mut self, arguments: &'static str) -> Self {
+        self.arguments = arguments;
+        self
+    }
+
+    pub(crate) const fn of(mut self, first: &'static [&'static str]) -> Self {
+        self.first = first;
+        self
+    }
+}
+
+const TABLES: [&[Function]; 5] =
+    [channel::FUNCTIONS, math::FUNCTIONS, store::FUNCTIONS, text::FUNCTIONS, time::FUNCTIONS];
+
+/// What is known from elsewhere and not done here, with what to do about it.
+pub(crate) const REFUSED: &[(&str, &str)] = &[
+    ("SHELL", "a dialplan runs no programs of the machine: let a program work through the control interface"),
+    (
+        "SYSTEM",
+        "a dialplan runs no programs of the machine: let a program work through the control interface",
+    ),
+    ("ENV", "a dialplan does not see the environment of the program: use a line in [globals]"),
+    ("EVAL", "a value is never evaluated again: write out what shall be evaluated"),
+    ("FILE", "a dialplan reads and writes no files: use DB()"),
+    ("CURL", "a dialplan makes no requests to the web"),
+    ("ODBC", "a dialplan has no database but DB()"),
+    ("SIP_HEADER", "use PJSIP_HEADER(read,NAME)"),
+    ("IMPORT", "a channel does not see the variables of another: use __NAME to hand them on"),
+];
+
+/// Every function, in the order of the alphabet.
+pub fn all() -> Vec<&'static Function> {
+    let mut all: Vec<&Function> = TABLES.iter().copied().flatten().collect();
+    all.sort_by_key(|function| function.name);
+    all
+}
+
+/// The function of a name, or what to say to who wrote it.
+pub(crate) fn named(name: &str) -> Result<&'static Function, String> {
+    let name = name.trim();
+    let all = || TABLES.iter().copied().flatten();
+    if let Some(function) = all().find(|function| function.name == name) {
+        return Ok(function);
+    }
+    if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+        return Err(format!("{name} is refused: {why}"));
+    }
+    Err(format!("no function is named {name}{}", hint(name, all().map(|function| function.name))))
+}
+
+/// Looks at the arguments that are known when a plan is loaded.
+pub(crate) fn check(function: &Function, args: &[Option<&str>]) -> Result<(), String> {
+    let Some(Some(first)) = args.first().copied() else { return Ok(()) };
+    let small = first.to_ascii_lowercase();
+    if !function.first.is_empty() && !function.first.iter().any(|known| *known == small) {
+        let near = hint(first, function.first.iter().copied());
+        let known = function.first.join(", ");
+        return Err(format!("{}({first}) is not known{near}; it knows {known}", function.name));
+    }
+    match function.name {
+        "REGEX" => text::regex_parts(first).and_then(|(pattern, _)| regex(pattern)).map(|_| ()),
+        "IFTIME" => crate::when::When::parse(first).map(|_| ()).map_err(|fault| fault.message.into()),
+        _ => Ok(()),
+    }
+    .map_err(|why| why.to_string())
+}
+
+/// Bytes of a compiled expression.
+const MAX_REGEX: usize = 64 * 1024;
+
+/// A regular expression, bounded; matching takes time in proportion to text and expression.
+pub(crate) fn regex(pattern: &str) -> Result<Regex, SmolStr> {
+    RegexBuilder::new(pattern)
+        .size_limit(MAX_REGEX)
+        .nest_limit(32)
+        .build()
+        .map_err(|why| format_smolstr!("`{pattern}` is no regular expression: {why}"))
+}
+
+/// The argument at a position, empty if it is not there.
+pub(crate) fn arg(args: &[SmolStr], at: usize) -> &str {
+    args.get(at).map_or("", SmolStr::as_str)
+}
+
+/// The argument at a position as a number.
+pub(crate) fn int(args: &[SmolStr], at: usize, unset: i64) -> Result<i64, SmolStr> {
+    match arg(args, at) {
+        "" => Ok(unset),
+        text => text.trim().parse().map_err(|_| format_smolstr!("`{text}` is not a whole number")),
+    }
+}

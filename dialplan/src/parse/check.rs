@@ -1,0 +1,246 @@
+//! What a whole plan must also make sense of: warnings only.
+
+use std::ops::ControlFlow;
+
+use super::entry::Piece;
+use super::report::Report;
+use crate::names::hint;
+use crate::plan::{At, Context, Dialplan, Extension, Search, Step};
+use crate::source::Span;
+
+/// Tells what is odd.
+pub(super) fn plan(plan: &Dialplan, report: &mut Report) {
+    for context in plan.contexts() {
+        let check = Check { plan, context };
+        for include in context.includes.iter().filter(|include| include.number.is_none()) {
+            let near = check.near_context(&include.context);
+            report.warning(include.span, format!("no context is called {}{near}", include.context));
+        }
+        for extension in &context.extensions {
+            check.extension(extension, report);
+        }
+    }
+}
+
+/// A context that is checked.
+struct Check<'a> {
+    plan: &'a Dialplan,
+    context: &'a Context,
+}
+
+/// Where a Goto goes, as far as it is constant.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Target<'a> {
+    at: usize,
+    context: Option<&'a str>,
+    extension: Option<&'a str>,
+    priority: &'a str,
+}
+
+impl Check<'_> {
+    fn near_context(&self, name: &str) -> String {
+        hint(name, self.plan.contexts().iter().map(|context| context.name.as_str()))
+    }
+
+    fn extension(&self, extension: &Extension, report: &mut Report) {
+        let text = extension.pattern.as_str();
+        if matches!(text, "_." | "_!") {
+            let message = format!("{text} also fits the names h, i, t and the like: write _X{}", &text[1..]);
+            report.warning(extension.span, message);
+        }
+        let mut wanted = 1;
+        for step in &extension.steps {
+            if step.priority != wanted && !self.elsewhere(extension, wanted) {
+                let (got, line) = (step.priority, step.span.line);
+                let message = match wanted {
+                    1 => format!("{extension} has no priority 1: nobody who dials it gets to line {line}"),
+                    _ => format!(
+                        "{extension} has no priority {wanted}: the walk ends there and does not come to {got}"
+                    ),
+                };
+                let place = if wanted == 1 { extension.span } else { step.span };
+                report.warning(place, message);
+            }
+            wanted = step.priority + 1;
+            self.step(extension, step, report);
+        }
+    }
+
+    /// Whether another extension has the priority, going by a number that fits.
+    fn elsewhere(&self, extension: &Extension, priority: u32) -> bool {
+        self.fits(&self.context.name, &extension.pattern.example(), Some(At::Priority(priority)))
+    }
+
+    /// Whether an extension of a context or of what it ever includes fits, for any caller.
+    fn fits(&self, context: &str, extension: &str, at: Option<At<'_>>) -> bool {
+        let mut fits = false;
+        let search = Search { context, extension, caller: None, now: None };
+        self.plan.walk(search, false, &mut |_, extension, _| {
+            fits = at.is_none_or(|at| extension.step(at).is_some());
+            if fits { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        fits
+    }
+
+    fn step(&self, extension: &Extension, step: &Step, report: &mut Report) {
+        for target in targets(step) {
+            if let Some(message) = self.target(extension, &target) {
+                let before = step.args[..target.at].chars().count() as u32;
+                report.warning(Span { column: step.args_span.column + before, ..step.args_span }, message);
+            }
+        }
+    }
+
+    /// Why a target cannot be reached.
+    fn target(&self, own: &Extension, target: &Target<'_>) -> Option<String> {
+        let at = match target.priority.parse() {
+            Ok(number) => At::Priority(number),
+            Err(_) => At::Label(target.priority),
+        };
+        let context = match target.context {
+            Some(name) if !constant(name) => return None,
+            Some(name) => match self.plan.context(name) {
+                Some(context) => context,
+                None => return Some(format!("no context is called {name}{}", self.near_context(name))),
+            },
+            None => self.context,
+        };
+        let what = match at {
+            At::Priority(number) => format!("priority {number}"),
+            At::Label(label) => format!("label {label}"),
+        };
+        match target.extension {
+            Some(name) if !constant(name) => None,
+            Some(name) if !self.fits(&context.name, name, None) => {
+                let mut message = format!("no extension {name} is in [{}] or what it includes", context.name);
+                if target.context.is_none() && self.plan.context(name).is_some() {
+                    let extension = target.priority;
+                    message.push_str(&format!(": for the context write {name},{extension},1"));
+                }
+                Some(message)
+            }
+            Some(name) => {
+                let there = !constant(target.priority) || self.fits(&context.name, name, Some(at));
+                (!there).then(|| format!("extension {name} in [{}] has no {what}", context.name))
+            }
+            None => {
+                let known = own.steps.iter().filter_map(|step| step.label.as_deref());
+                let near = hint(target.priority, known);
+                (constant(target.priority) && !self.own(own, at))
+                    .then(|| format!("{own} has no {what}{near}"))
+            }
+        }
+    }
+
+    /// Whether an extension has a step, or another that fits the same number.
+    fn own(&self, own: &Extension, at: At<'_>) -> bool {
+        own.step(at).is_some() || self.fits(&self.context.name, &own.pattern.example(), Some(at))
+    }
+}
+
+fn constant(text: &str) -> bool {
+    !text.contains('$')
+}
+
+/// Where a step may go by its arguments.
+fn targets(step: &Step) -> Vec<Target<'_>> {
+    let args = Piece { at: 0, text: &step.args };
+    let app = step.app.to_ascii_lowercase();
+    let places = match app.as_str() {
+        "goto" | "gosub" => vec![args],
+        "gotoif" | "gotoiftime" | "gosubif" => {
+            let mut halves = split(args, '?');
+            match (halves.len(), halves.pop()) {
+                (2, Some(branches)) => split(branches, ':'),
+                _ => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    };
+    places.into_iter().filter_map(|place| target(place, app.starts_with("gosub"))).collect()
+}
+
+fn target(place: Piece<'_>, gosub: bool) -> Option<Target<'_>> {
+    let place = Piece::new(place.at, place.text);
+    let parts = split(place, ',');
+    let last = *parts.last()?;
+    let priority = if gosub { last.text.split('(').next().unwrap_or_default() } else { last.text };
+    let (context, extension) = match parts.as_slice() {
+        [_] => (None, None),
+        [extension, _] => (None, Some(extension.text.trim())),
+        [context, extension, _] => (Some(context.text.trim()), Some(extension.text.trim())),
+        _ => return None,
+    };
+    let priority = priority.trim();
+    (!priority.is_empty()).then_some(Target { at: place.at, context, extension, priority })
+}
+
+/// Splits at a sign that stands in no parentheses and no quotes.
+fn split(piece: Piece<'_>, sign: char) -> Vec<Piece<'_>> {
+    let (mut pieces, mut from, mut depth, mut quoted) = (Vec::new(), 0, 0_usize, false);
+    for (at, here) in piece.text.char_indices() {
+        match here {
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ if here == sign && depth == 0 => {
+                pieces.push(Piece { at: piece.at + from, text: &piece.text[from..at] });
+                from = at + sign.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    pieces.push(Piece { at: piece.at + from, text: &piece.text[from..] });
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::Dialplan;
+    use crate::source::Problems;
+
+    fn warnings(text: &str) -> String {
+        let plan = Dialplan::parse("x", text).unwrap_or_else(|problems| panic!("{problems}"));
+        Problems(plan.warnings().to_vec()).to_string()
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_told() {
+        let text = "[internal]\nexten => 100,1,Goto(incomin,s,1)\n same => n,Goto(incoming,x,1)\n\
+            same => n,Goto(incoming,s,9)\n same => n,GotoIf($[\"${A}\" = \"?:\"]?here:elsewhere)\n same => n(there),NoOp()\n\
+            same => n,GotoIfTime(9:00-17:00,mon-fri,*,*?incoming,s,1:closed,s,1)\n same => n,Gosub(sub,s,1(a,b))\n\
+            same => n,Goto(${X},s,1)\n same => n,Goto(incoming,${EXTEN},1)\n same => n,Goto(100,there)\n same => n,Goto(1)\n\
+            include => incming\ninclude => incoming,9:00-17:00,mon-fri\n[incoming]\nexten => s,1,Goto(s,thee)\n\
+            same => 3,Goto(thee)\n same => n(three),NoOp()\nexten => _.,1,NoOp()\nexten => 200,2,NoOp()\nexten => _3XX,2,NoOp()\n";
+        insta::assert_snapshot!(warnings(text), @r"
+        x:2:21: warning: no context is called incomin: did you mean incoming?
+        x:4:16: warning: extension s in [incoming] has no priority 9
+        x:5:36: warning: 100 has no label here: did you mean there?
+        x:5:41: warning: 100 has no label elsewhere
+        x:7:58: warning: no context is called closed
+        x:8:18: warning: no context is called sub
+        x:13:12: warning: no context is called incming: did you mean incoming?
+        x:16:19: warning: extension s in [incoming] has no label thee
+        x:17:11: warning: s has no priority 2: the walk ends there and does not come to 3
+        x:17:16: warning: s has no label thee: did you mean three?
+        x:19:10: warning: _. also fits the names h, i, t and the like: write _X.
+        ");
+    }
+
+    #[test]
+    fn a_longer_walk_may_go_on_in_a_wider_pattern() {
+        assert_eq!(
+            warnings(
+                "[a]\nexten => 100,1,NoOp()\nexten => 100,3,NoOp()\nexten => _1XX,1,NoOp()\nexten => _1XX,2,NoOp()\n"
+            ),
+            ""
+        );
+        assert_eq!(
+            warnings(
+                "[a]\nexten => 100,1,Goto(b,2,1)\n[b]\ninclude => c,*,mon\n[c]\nexten => 2/77,1,NoOp()\n"
+            ),
+            ""
+        );
+    }
+}
