@@ -286,6 +286,8 @@ pub struct Boot {
     pub shards: u8,
     /// Registrations that survived.
     pub bindings: Vec<StoredBinding>,
+    /// Lasting values of dialplans that survived: family, key and value.
+    pub values: Vec<(SmolStr, SmolStr, SmolStr)>,
     /// The next free place in the log.
     pub next_lsn: Lsn,
 }
@@ -312,6 +314,22 @@ pub enum Record {
         aor: SmolStr,
         /// The contact URI as registered.
         contact: SmolStr,
+    },
+    /// A dialplan keeps a value: replace what stands under (family, key).
+    Keep {
+        /// The family.
+        family: SmolStr,
+        /// The key in it.
+        key: SmolStr,
+        /// The value.
+        value: SmolStr,
+    },
+    /// A dialplan forgot one.
+    Forget {
+        /// The family.
+        family: SmolStr,
+        /// The key in it.
+        key: SmolStr,
     },
 }
 

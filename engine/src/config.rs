@@ -1,11 +1,17 @@
 //! The validated configuration: what a value here says is possible. Text is read at the edge.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
+
+use telex_dialplan::Dialplan;
+
+use crate::mediactl::Library;
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +43,14 @@ pub struct Config {
     pub codecs: Vec<Encoding>,
     /// Whether one encoding is turned into another for parties that share none.
     pub transcode: bool,
+    /// What happens to calls; `None` is [`Config::own_dialplan`].
+    pub dialplan: Option<Dialplan>,
+    /// Name of the time zone of the site: `Europe/Berlin`.
+    pub zone: SmolStr,
+    /// The two letters of the country whose tones callers hear (ISO 3166).
+    pub country: SmolStr,
+    /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
+    pub sounds: Arc<Library>,
 }
 
 impl Default for Config {
@@ -62,7 +76,51 @@ impl Default for Config {
                 Encoding::Gsm,
             ],
             transcode: true,
+            dialplan: None,
+            zone: SmolStr::new_static("UTC"),
+            country: SmolStr::new_static("us"),
+            sounds: Arc::default(),
         }
+    }
+}
+
+/// The context of the dialplan where calls of phones begin.
+pub const INTERNAL: &str = "internal";
+/// The context that holds what the configuration says beside the dialplan; [`INTERNAL`] includes it.
+pub const CONFIGURED: &str = "telex";
+
+impl Config {
+    /// Where in the dialplan the calls of an extension begin.
+    pub fn context_of(&self, extension: &str) -> &str {
+        let context = self.phones.get(extension).map_or("", |phone| &phone.context);
+        if context.is_empty() { INTERNAL } else { context }
+    }
+
+    /// Whether a prompt can be played.
+    pub fn has_prompt(&self, name: &str) -> bool {
+        self.sounds.get(name).is_some()
+    }
+
+    /// What is configured beside the dialplan, as text of a dialplan: phones, conferences and services, in a context of
+    /// their own that the context of phones includes, so that what a site writes there comes first.
+    pub fn own_dialplan(&self) -> String {
+        let mut text = format!("[{INTERNAL}]\ninclude => {CONFIGURED}\n\n[{CONFIGURED}]\n");
+        text.push_str("exten => *43,1,Echo()\n");
+        text.push_str("exten => *60,1,Answer()\n same => n,Playtones(440)\n same => n(on),Wait(3600)\n");
+        text.push_str(" same => n,Goto(on)\n");
+        // What would mean something else there.
+        let special = ["s", "i", "t", "h", "o", "a", "e", "T", "fax"];
+        let plain = |name: &&SmolStr| {
+            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'+#".contains(&b);
+            name.bytes().all(allowed) && !name.starts_with('_') && !special.contains(&name.as_str())
+        };
+        for extension in self.phones.keys().filter(plain) {
+            let _ = writeln!(text, "exten => {extension},1,Dial(PJSIP/{extension})");
+        }
+        for (number, name) in &self.conferences {
+            let _ = writeln!(text, "exten => {number},1,ConfBridge({name})");
+        }
+        text
     }
 }
 
@@ -98,6 +156,8 @@ pub struct Phone {
     pub codecs: Option<Vec<Encoding>>,
     /// How digits reach it.
     pub digits: DigitsBy,
+    /// Where in the dialplan its calls begin; empty is [`INTERNAL`].
+    pub context: SmolStr,
 }
 
 /// How digits reach a phone.

@@ -266,6 +266,15 @@ pub enum Event {
         /// Whether it could not be delivered, rather than being met with silence.
         undeliverable: bool,
     },
+    /// A sound that was to be played is not there.
+    NoSound {
+        /// Which call.
+        call: u64,
+        /// Who was to hear it.
+        side: Side,
+        /// Its name.
+        name: SmolStr,
+    },
     /// A bound was reached and something was refused.
     Overload {
         /// Which bound.
@@ -307,6 +316,7 @@ impl Event {
             | Self::GuessingSlowed { .. }
             | Self::Malformed { .. }
             | Self::NoResponse { .. }
+            | Self::NoSound { .. }
             | Self::Overload { .. } => Severity::Warning,
             Self::StoreFailed { .. } | Self::Broken { .. } => Severity::Error,
         }

@@ -5,6 +5,7 @@
 //! A leg's key gets exactly one [`MediaReport::Dropped`], after which its port may be used again.
 
 mod leg;
+mod library;
 mod room;
 mod sound;
 mod stats;
@@ -12,8 +13,10 @@ mod stats;
 use std::net::SocketAddr;
 
 pub use leg::{Accepted, DigitWay, Digits, Kind, LegSpec, Payload, Press, Presses, Resume, Security};
+pub use library::{CLIP_RATE, Clip, ClipPlace, Library};
 pub use room::{Recorded, RecordingId, RecordingSpec, RoomMode, RoomSpec};
-pub use sound::{Clip, Play, Playing};
+use smol_str::SmolStr;
+pub use sound::{Piece, Play, Playing};
 pub use stats::{Faults, LegStats};
 
 /// Which media machine; one per core.
@@ -145,6 +148,15 @@ pub enum MediaReport {
         rev: Revision,
         /// [`Play::number`] of what ended.
         number: u32,
+    },
+    /// There is no sound of this name, so nothing was heard in its place. Once for each that is missing.
+    NoSound {
+        /// Which leg.
+        leg: LegId,
+        /// Revision of the leg when it happened.
+        rev: Revision,
+        /// The name; of music `music/` and the class.
+        name: SmolStr,
     },
     /// A recording has ended: its specification or its room is gone.
     Recorded {

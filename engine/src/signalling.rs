@@ -108,7 +108,7 @@ impl Signalling {
                 registrar: Registrar::new(boot.next_lsn),
             },
             auth: Authenticator::new(&mut nonce, &config),
-            calls: Calls::new(boot.shards),
+            calls: Calls::new(boot.shards, &config, boot.values),
             stopping: Stopping::No,
         };
         let rng = Randomness::new(seed);

@@ -180,6 +180,7 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::Answered { call, .. }
         | Event::Hold { call, .. }
         | Event::MediaFrom { call, .. }
+        | Event::NoSound { call, .. }
         | Event::Digit { call, .. }
         | Event::RecordingStarted { call, .. }
         | Event::CallEnded { call, .. } => Some(*call),

@@ -144,6 +144,7 @@ pub fn told(told: &Told<'_>) -> String {
         Told::Command(command) => media_command(command),
         Told::Ports(ports) => format!("{} pairs of ports are bound", ports.len()),
         Told::Seed(_) => "new randomness".to_owned(),
+        Told::Library(library) => format!("there are {} sounds to be played by name", library.len()),
         Told::Written { recording, pieces } => {
             format!("{pieces} pieces of recording {} are written", recording.0)
         }
@@ -208,6 +209,9 @@ pub(crate) fn media_report(report: &MediaReport) -> String {
             format!("leg {} pressed {digit} for {duration_ms} ms, heard {how:?}", leg.0)
         }
         MediaReport::Pressed { leg, next, .. } => format!("leg {} was pressed the keys before {next}", leg.0),
+        MediaReport::NoSound { leg, name, .. } => {
+            format!("leg {} was to hear {name}, which is not there", leg.0)
+        }
         MediaReport::Played { leg, number, .. } => format!("leg {} has heard all of {number}", leg.0),
         MediaReport::Recorded { recording, samples, missing, .. } => {
             format!("recording {} has ended: {samples} samples, {missing} missing", recording.0)

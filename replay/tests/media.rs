@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use telex_engine::event::Event;
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
@@ -124,7 +125,7 @@ impl Watch for Rings {
 fn identical(recording: &Recording) -> Vec<MediaTally> {
     assert_eq!(recording.torn, None);
     assert!(Replayer::new(recording, &[]).unwrap().run().unwrap().is_identical());
-    let run = |track| MediaReplayer::new(track).run().unwrap().clone();
+    let run = |track| MediaReplayer::new(track, Arc::default()).run().unwrap().clone();
     let tallies: Vec<MediaTally> = recording.media.iter().map(run).collect();
     for tally in &tallies {
         assert!(tally.difference.is_none() && tally.outputs == tally.identical, "{tally}");
@@ -269,7 +270,8 @@ fn a_changed_octet_is_found() {
     mend(&mut wrong);
     let mended = Recording::read(&mut wrong.as_slice()).unwrap();
     assert_eq!(mended.torn, None);
-    let tallies: Vec<_> = mended.media.iter().map(|t| MediaReplayer::new(t).run().unwrap().clone()).collect();
+    let tallies: Vec<_> =
+        mended.media.iter().map(|t| MediaReplayer::new(t, Arc::default()).run().unwrap().clone()).collect();
     let differences: Vec<_> = tallies.iter().filter_map(|tally| tally.difference.as_ref()).collect();
     let [difference] = &differences[..] else { panic!("{tallies:?}") };
     let (Some(Output::Packet { bytes: old, .. }), Some(Output::Packet { bytes: new, .. })) =

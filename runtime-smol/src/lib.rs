@@ -23,6 +23,7 @@ mod poll;
 mod record;
 mod recordings;
 mod sound;
+mod sounds;
 mod store;
 
 /// Runs the program with the arguments of the process.

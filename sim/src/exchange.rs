@@ -81,8 +81,13 @@ impl Exchange {
             shards: plan.exchange.shards,
             ..boot
         };
-        let shards: Vec<MediaShard> =
-            (0..plan.exchange.shards).map(|n| MediaShard::new(ShardId(n), seed)).collect();
+        let shard = |n| {
+            let mut shard = MediaShard::new(ShardId(n), seed);
+            let library = MediaInput::Library(Arc::clone(&config.sounds));
+            shard.handle(Instant::ZERO, library, &mut MediaOut::default());
+            shard
+        };
+        let shards: Vec<MediaShard> = (0..plan.exchange.shards).map(shard).collect();
         Self {
             signalling: Signalling::new(config, seed, boot),
             wake_at: None,

@@ -39,7 +39,9 @@ impl Watch for Swap {
         self.steps += 1;
         // Media takes more steps.
         if self.steps.is_multiple_of(self.every * 13) {
+            let library = machine.library().clone();
             self.octets = self.octets.max(round_trip(machine));
+            machine.fill(&library);
         }
     }
 }

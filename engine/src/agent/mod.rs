@@ -250,6 +250,7 @@ impl UserAgent {
             max_forwards: u32::from(MAX_FORWARDS),
             offer,
             answers,
+            headers: Vec::new(),
         };
         let call = core.calls.insert(LegKey::default());
         let leg = core.sessions.invite(&mut cx, &mut core.stack, call, invitation);

@@ -8,7 +8,6 @@ use smol_str::{SmolStr, format_smolstr};
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
 use super::party::Party;
-use super::route::Named;
 use super::{Below, Call, Calls};
 use crate::border::{Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
@@ -48,6 +47,18 @@ impl Asking {
             expires: seconds.map(|seconds| now + Duration::from_secs(seconds.into())),
         }
     }
+}
+
+/// A host name that a contact gave instead of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Named {
+    /// The name.
+    pub(crate) host: SmolStr,
+    /// The port.
+    pub(crate) port: u16,
+    /// What to speak.
+    pub(crate) transport: Transport,
 }
 
 /// Route header field values, first hop first.
@@ -220,7 +231,11 @@ impl Call {
     ) -> Invitation {
         let host = host_for_uri(local);
         let Asking { display, to, hops, .. } = &self.asking;
-        let number = EscapedUser(&self.from);
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        let (number, display) = dial
+            .and_then(|dial| dial.caller.as_ref())
+            .map_or((&self.from, display), |(number, name)| (number, name));
+        let number = EscapedUser(number);
         let from = match display.is_empty() {
             true => format_smolstr!("<sip:{number}@{host}>"),
             false => format_smolstr!("\"{display}\" <sip:{number}@{host}>"),
@@ -234,6 +249,7 @@ impl Call {
             user: escaped(&self.from),
             max_forwards: *hops,
             offer,
+            headers: dial.map(|dial| dial.headers.clone()).unwrap_or_default(),
             answers: None,
         }
     }
@@ -251,6 +267,23 @@ pub(super) fn targets(config: &Config, registrar: &Registrar, extension: &SmolSt
             let uri = SmolStr::new(uri.without_headers());
             targets.push(Target { extension: extension.clone(), uri, reach, routes });
         }
+    }
+    targets
+}
+
+/// The same for a number that is reached through another contact: a trunk.
+pub(super) fn through(
+    config: &Config,
+    registrar: &Registrar,
+    trunk: &SmolStr,
+    number: &SmolStr,
+) -> Vec<Target> {
+    let mut targets = targets(config, registrar, trunk);
+    for target in &mut targets {
+        let scheme = target.uri.find(':').map_or(0, |at| at + 1);
+        let (scheme, rest) = target.uri.split_at(scheme);
+        let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+        target.uri = format_smolstr!("{scheme}{}@{host}", EscapedUser(number));
     }
     targets
 }

@@ -16,6 +16,8 @@ impl Calls {
     /// Another configuration holds from now on, for new calls.
     pub(crate) fn reconfigure(&mut self, config: &Config) {
         self.spoken.retain(|extension| config.phones.contains_key(extension));
+        self.plans.replace(super::plan_of(config));
+        self.values.define(&self.plans.current().1);
     }
 
     /// What a call from one phone to another would use; `Err` with the one that there is not.

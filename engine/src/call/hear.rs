@@ -16,7 +16,14 @@ type Begun = Result<Doing, Outcome>;
 
 impl Calls {
     /// A key was pressed. False when the dialplan has no use for it.
-    pub(super) fn key(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, from: PartyId, digit: char) -> bool {
+    pub(super) fn key(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        from: PartyId,
+        digit: char,
+    ) -> bool {
         let Some(call) = self.all.get_mut(key) else { return false };
         if let Some(Doing::Dialling) = call.script.as_ref().map(|script| &script.doing) {
             if digit != '*' || !call.hangs_up_by_star(from) {
@@ -71,7 +78,11 @@ impl Calls {
             }
             Doing::Recording => self.recorded(cx, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
-            Doing::Going | Doing::Acknowledged(_) | Doing::Playing { .. } | Doing::Echo | Doing::Conference => {}
+            Doing::Going
+            | Doing::Acknowledged(_)
+            | Doing::Playing { .. }
+            | Doing::Echo
+            | Doing::Conference => {}
         }
         self.advance(cx, below, key);
     }
@@ -198,7 +209,13 @@ impl Call {
     }
 
     /// Says something to the caller, and waits for its end.
-    pub(super) fn say_all(&mut self, cx: &mut Cx<'_>, below: &mut Below, say: &[Say], escape: SmolStr) -> Begun {
+    pub(super) fn say_all(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        say: &[Say],
+        escape: SmolStr,
+    ) -> Begun {
         if say.is_empty() {
             return Err(Outcome::Done);
         }

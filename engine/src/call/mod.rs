@@ -4,26 +4,35 @@
 //! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
 mod app;
+mod causes;
 mod conference;
 mod dial;
 mod digits;
+mod explain;
 mod foresee;
+mod hear;
 mod hunt;
 mod negotiation;
 mod open;
 mod orders;
 mod party;
+mod plans;
 mod ports;
 mod recording;
-mod route;
+mod script;
 mod spoken;
+mod stub;
+mod tasks;
+mod trails;
 #[cfg(feature = "serde")]
 mod view;
+mod world;
 
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
+use telex_dialplan::Dialplan;
 
 pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
@@ -32,9 +41,14 @@ use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
 use self::party::Party;
+use self::plans::Plans;
 use self::ports::Ports;
+use self::script::Script;
 use self::spoken::Spoken;
+use self::trails::Trails;
+use self::world::Values;
 use crate::border::{Action, CallInfo, CallState, QueryId};
+use crate::config::Config;
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event};
@@ -95,12 +109,16 @@ pub(crate) struct Call {
     /// The callee the caller hears.
     peer: Option<PartyId>,
     app: App,
+    /// Its walk through the dialplan, until that has ended.
+    script: Option<Box<Script>>,
+    /// The exchange has described itself to the caller: what is agreed with it stays so.
+    own_words: bool,
     /// Why it ended.
     cause: Option<EndCause>,
     /// Armed timer: no answer, or not cleared.
     timer: Option<TimerKey>,
     /// Callees whose host name is being looked up, with how to ask them then.
-    waiting: SmallVec<[(QueryId, PartyId, route::Named, Routes); 0]>,
+    waiting: SmallVec<[(QueryId, PartyId, dial::Named, Routes); 0]>,
 }
 
 /// All calls, and the media ports they share.
@@ -117,11 +135,17 @@ pub(crate) struct Calls {
     next_id: u64,
     next_query: u64,
     spoken: Spoken,
+    plans: Plans,
+    values: Values,
+    trails: Trails,
 }
 
 impl Calls {
     /// No calls yet, and so many media shards.
-    pub(crate) fn new(shards: u8) -> Self {
+    pub(crate) fn new(shards: u8, config: &Config, values: Vec<(SmolStr, SmolStr, SmolStr)>) -> Self {
+        let plans = Plans::new(plan_of(config));
+        let mut values = Values::restored(values);
+        values.define(&plans.current().1);
         Self {
             all: Slots::new(),
             ports: Ports::new(shards),
@@ -132,6 +156,9 @@ impl Calls {
             next_id: 1,
             next_query: 1,
             spoken: Spoken::default(),
+            plans,
+            values,
+            trails: Trails::default(),
         }
     }
 
@@ -165,6 +192,9 @@ impl Calls {
         assert_eq!(ports, self.ports.used(), "every port in use has one party");
         assert!(legs <= self.ports.legs(), "every media leg has an owner");
         let members = self.all.values().filter_map(|call| Some((call.conference.as_ref()?, call)));
+        let scripts = || self.all.values().filter_map(|call| call.script.as_ref());
+        self.plans.check(scripts().map(|script| script.plan));
+        self.values.check(scripts().flat_map(|script| &script.groups));
         self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
 
@@ -172,6 +202,7 @@ impl Calls {
     pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, below: &mut Below, heard: Heard) {
         let Some(call) = self.all.get_mut(heard.call) else { return };
         let Some(party) = call.parties.iter().position(|p| p.leg == Some(heard.leg)) else { return };
+        let confirmed = matches!(heard.event, LegEvent::Confirmed { .. });
         let offers = matches!(heard.event, LegEvent::Offered { .. });
         let speaks = offers || matches!(heard.event, LegEvent::Answered { .. });
         let event = match heard.event {
@@ -202,8 +233,7 @@ impl Calls {
                 None
             }
             LegEvent::Digit(digit) => {
-                call.digit(cx, below, party, digit);
-                None
+                return self.digit(cx, below, heard.call, party, digit, DigitBy::Info);
             }
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
@@ -226,6 +256,8 @@ impl Calls {
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
+        } else if confirmed {
+            self.acknowledged(cx, below, heard.call);
         }
     }
 
@@ -241,6 +273,7 @@ impl Calls {
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
             | MediaReport::Played { leg, .. }
+            | MediaReport::NoSound { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
         let Some(key) = self.ports.owner(leg) else { return };
@@ -267,11 +300,14 @@ impl Calls {
                     DigitHeard::Event => DigitBy::Event,
                     DigitHeard::InBand => DigitBy::Tones,
                 };
-                call.digit_heard(cx, below, at, Digit { key: *digit, length }, by);
+                self.digit(cx, below, key, at, Digit { key: *digit, length }, by);
             }
             MediaReport::Carried { stats, .. } => party.media.stats = *stats,
             MediaReport::Pressed { next, .. } => party.pressed(*next),
-            // Nothing of it is asked for yet.
+            MediaReport::NoSound { name, .. } => {
+                cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
+            }
+            MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } => {}
             MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
         }
@@ -283,6 +319,7 @@ impl Calls {
         call.timer = None;
         match timer {
             CallTimer::NoAnswer => self.decide(cx, below, key, AppEvent::NoAnswer),
+            CallTimer::Script => self.time_over(cx, below, key),
             CallTimer::Clear => {
                 let what = SmolStr::new_static("media did not confirm the end of a call");
                 cx.report(Event::Broken { what });
@@ -311,6 +348,7 @@ impl Calls {
     /// Lets the app decide, carries its orders out and goes on from there.
     fn decide(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, event: AppEvent) {
         self.apply(cx, below, key, event);
+        self.go_on(cx, below, key);
         self.settle(cx, key);
     }
 
@@ -387,6 +425,12 @@ impl Calls {
         cx.out.push(Action::Resolve { query, host });
         query
     }
+}
+
+/// The dialplan that a configuration means. What it says of its own makes one that can be read.
+fn plan_of(config: &Config) -> Dialplan {
+    let own = || Dialplan::parse("telex.toml", &config.own_dialplan()).unwrap_or_default();
+    config.dialplan.clone().unwrap_or_else(own)
 }
 
 impl Call {

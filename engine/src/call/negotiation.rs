@@ -215,7 +215,11 @@ impl Call {
     ///
     /// # Errors
     /// When there is nothing that both can speak.
-    pub(super) fn describe_self(&mut self, cx: &mut Cx<'_>, provisional: bool) -> Result<bytes::Bytes, OfferError> {
+    pub(super) fn describe_self(
+        &mut self,
+        cx: &mut Cx<'_>,
+        provisional: bool,
+    ) -> Result<bytes::Bytes, OfferError> {
         let offer = !self.parties[CALLER].has_spoken();
         let caller = &self.parties[CALLER];
         let codecs = match (self.own_words, offer) {
@@ -224,7 +228,8 @@ impl Call {
             (false, false) => self.chosen_for(cx, CALLER)?,
         };
         let caller = &mut self.parties[CALLER];
-        let body = if offer { caller.offer(codecs, Ptime::default()) } else { caller.answer(codecs, provisional) };
+        let body =
+            if offer { caller.offer(codecs, Ptime::default()) } else { caller.answer(codecs, provisional) };
         caller.tell_said(cx, self.id, side(CALLER), offer);
         self.own_words = true;
         Ok(body.unwrap_or_default())
@@ -269,7 +274,7 @@ impl Call {
         let (echo, meets) = (self.is_echo(), self.conference.is_some());
         let caller = &mut self.parties[CALLER];
         let mut accept = caller.relay_to(caller);
-        if !echo {
+        if !echo || meets {
             // Nothing goes back as it is: what members say is mixed, what others say is heard by nobody.
             accept.iter_mut().for_each(|accepted| accepted.forward = None);
         }

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
+use telex_dialplan::{Asked, At, Dialplan, Found, Moment};
 
 use super::app::{App, CALLER, side};
-use super::conference::NotJoined;
-use super::dial::{Asking, escaped, targets};
+use super::dial::{Asking, escaped};
 use super::party::Party;
-use super::route::{Destination, route};
+use super::script::{Script, reason};
+use super::stub::{Caller, Thread, Trail};
 use super::{Below, Call, Calls};
 use crate::border::{CallState, Flow};
 use crate::cx::{CallKey, Cx, ServerKey};
@@ -42,11 +43,13 @@ struct Refusal {
     /// A Warning header field (RFC 3261 §20.43).
     warning: Option<SmolStr>,
     reason: Option<SmolStr>,
+    /// A Reason header field that leads to the explanation (RFC 6432).
+    explain: Option<SmolStr>,
 }
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        Self { status, warning: None, reason: None }
+        Self { status, warning: None, reason: None, explain: None }
     }
 }
 
@@ -57,6 +60,9 @@ impl Calls {
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
                 reply = reply.reason(reason);
+            }
+            if let Some(explain) = refusal.explain {
+                reply = reply.header(HeaderName::Reason, explain);
             }
             if let Some(warning) = refusal.warning {
                 reply = reply.header(HeaderName::Warning, warning);
@@ -81,13 +87,11 @@ impl Calls {
         let offer = read_offer(incoming.invite, below.stack.transport.local_of(&incoming.flow))?;
         let uri = Uri::parse(incoming.invite.request_uri()).map_err(|_| Status::BAD_REQUEST)?;
         let dialled = SmolStr::new(uri.user_unescaped());
-        let config = cx.config;
-        let destination = route(config, &dialled).ok_or(Status::NOT_FOUND)?;
-        let targets = match &destination {
-            Destination::Phone(extension, _) => targets(config, &below.registrar, extension),
-            Destination::Conference(_) | Destination::Echo | Destination::Tone => Vec::new(),
+        let (number, plan) = self.plans.current();
+        let Some(matched) = matched(cx, &plan, &incoming.caller, &dialled) else {
+            return Err(self.unknown(cx, &plan, incoming, &dialled));
         };
-        let most = config.max_calls.min(limits::CALLS);
+        let most = cx.config.max_calls.min(limits::CALLS);
         let full = match self.all.len() >= most {
             true => Some("calls"),
             false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
@@ -96,32 +100,41 @@ impl Calls {
             below.stack.transport.no_room(cx, what);
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
-        if targets.is_empty() && matches!(destination, Destination::Phone(..)) {
-            return Err(Status::TEMPORARILY_UNAVAILABLE.into());
-        }
-        let on = match destination {
-            Destination::Conference(name) => {
-                self.conferences.admits(name).map_err(|no| {
-                    below.stack.transport.no_room(cx, no.what());
-                    no.status()
-                })?;
-                self.conferences.shard(name)
-            }
-            _ => None,
-        };
+        // Who may come to join a conference has its media where that is.
+        let on = meeting(&matched).and_then(|name| self.conferences.shard(name));
         let key = self.create(cx, below, incoming, &dialled, offer, on)?;
-        match destination {
-            Destination::Phone(..) => {
-                self.hunt(cx, below, key, targets, config.ring);
-                self.settle(cx, key);
-            }
-            Destination::Conference(name) => {
-                self.join(cx, key, name).map_err(NotJoined::status)?;
-                self.serve(cx, below, key);
-            }
-            Destination::Echo | Destination::Tone => self.serve(cx, below, key),
-        }
+        self.plans.hold(number);
+        let headers = if self.plans.reads_headers() { headers(incoming.invite) } else { Vec::new() };
+        let call = &mut self.all[key];
+        let (pattern, context) = (format_smolstr!("{}", matched.extension), matched.context.name.clone());
+        cx.report(Event::Matched { call: call.id, pattern, context });
+        let caller = Caller {
+            number: incoming.caller.clone(),
+            name: call.asking.display.clone(),
+            dnid: dialled.clone(),
+            ..Caller::default()
+        };
+        let thread = Thread::new(cx.config.context_of(&incoming.caller), &dialled, caller);
+        call.script = Some(Box::new(Script::new(number, thread, headers)));
+        call.app = App::Script;
+        self.go_on(cx, below, key);
+        self.settle(cx, key);
         Ok(())
+    }
+
+    /// Nobody has the number that was dialled. The refusal can be explained all the same.
+    fn unknown(
+        &mut self,
+        _cx: &mut Cx<'_>,
+        _plan: &Dialplan,
+        incoming: &Incoming<'_>,
+        dialled: &SmolStr,
+    ) -> Refusal {
+        let id = self.next_id;
+        self.next_id += 1;
+        let trail = Trail::default();
+        self.trails.keep(id, incoming.caller.clone(), dialled.clone(), trail);
+        Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
     }
 
     /// The call with its caller, and nothing asked yet.
@@ -158,6 +171,8 @@ impl Calls {
             asking: Asking::of(incoming.invite, cx.now),
             peer: None,
             app: App::Done,
+            script: None,
+            own_words: false,
             cause: None,
             timer: None,
             waiting: SmallVec::new(),
@@ -197,26 +212,38 @@ impl Calls {
         self.all[key].parties.push(caller);
         Ok(key)
     }
+}
 
-    /// `*43`, `*60` and conferences: the exchange itself answers.
-    fn serve(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
-        let call = &mut self.all[key];
-        call.app = App::Service;
-        let offered = call.parties[CALLER].has_spoken();
-        let codecs = if offered {
-            call.chosen_for(cx, CALLER)
-        } else {
-            Ok(call.parties[CALLER].repertoire(cx.config).codecs().to_vec())
-        };
-        let Ok(codecs) = codecs else {
-            let cause = crate::event::EndCause::Refused(488);
-            let status = Status::NOT_ACCEPTABLE_HERE;
-            self.perform(cx, below, key, super::app::Order::Refuse { status, cause });
-            self.settle(cx, key);
-            return;
-        };
-        call.answer_service(cx, below, codecs);
+/// The extension that a call begins with: the one dialled, or `i` where that is not there.
+fn matched<'a>(cx: &Cx<'_>, plan: &'a Dialplan, caller: &SmolStr, dialled: &'a str) -> Option<Found<'a>> {
+    let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
+    let now = Moment::new(ms, &cx.config.zone);
+    let context = cx.config.context_of(caller);
+    let find = |extension| plan.find(Asked { context, extension, caller, now }, At::Priority(1));
+    find(dialled).or_else(|| find("i"))
+}
+
+/// The conference that an extension leads to, if its name is written there.
+fn meeting<'a>(found: &Found<'a>) -> Option<&'a str> {
+    let joins = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case("ConfBridge"))?;
+    let name = joins.args.split(',').next()?.trim();
+    (!name.contains('$')).then_some(name)
+}
+
+/// The header fields of an INVITE that a dialplan may read: all that fit, but for secrets.
+fn headers(invite: &Message) -> Vec<(SmolStr, SmolStr)> {
+    let mut room = limits::HEADER_OCTETS;
+    let mut kept = Vec::new();
+    for header in invite.headers() {
+        let secret =
+            ["Authorization", "Proxy-Authorization"].iter().any(|s| header.name.eq_ignore_ascii_case(s));
+        let octets = header.name.len() + header.value.len();
+        if !secret && octets <= room {
+            room -= octets;
+            kept.push((header.name.into(), header.value.into()));
+        }
     }
+    kept
 }
 
 /// The session description of an INVITE; `None` when it asks for our offer.
@@ -231,6 +258,7 @@ fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>
         status: Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE),
         warning: Some(format_smolstr!("{} {local} \"{error}\"", error.warning())),
         reason: (error.status() == 400).then(|| format_smolstr!("{error}")),
+        explain: None,
     };
     let offer = offer::read(invite.body()).map_err(refuse)?;
     let speaks = offer.audio().is_some_and(|audio| offer::speech(&audio.codecs).is_some());

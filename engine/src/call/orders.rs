@@ -144,7 +144,13 @@ impl Call {
         cx.report(Event::Answered { call: self.id, contact, codec });
     }
 
-    pub(super) fn release(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, reason: &'static str) {
+    pub(super) fn release(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        party: PartyId,
+        reason: &'static str,
+    ) {
         let left = cx.planted.is(Fault::ByeNotForwarded) && self.answered.is_some();
         if let Some(leg) = self.parties[party].leg.take().filter(|_| !left) {
             below.sessions.hang_up(cx, &mut below.stack, leg, reason);

@@ -16,13 +16,22 @@ pub(crate) struct Plans {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Plan {
     plan: Dialplan,
+    /// Somewhere it reads header fields.
+    headers: bool,
     calls: usize,
+}
+
+impl Plan {
+    fn new(plan: Dialplan) -> Self {
+        let headers = plan.sources().any(|(_, text)| text.contains("HEADER("));
+        Self { plan, headers, calls: 0 }
+    }
 }
 
 impl Plans {
     /// This one is in force.
     pub(super) fn new(plan: Dialplan) -> Self {
-        Self { all: BTreeMap::from([(0, Plan { plan, calls: 0 })]), current: 0 }
+        Self { all: BTreeMap::from([(0, Plan::new(plan))]), current: 0 }
     }
 
     /// From now on this one is.
@@ -31,13 +40,18 @@ impl Plans {
             return;
         }
         self.current += 1;
-        self.all.insert(self.current, Plan { plan, calls: 0 });
+        self.all.insert(self.current, Plan::new(plan));
         self.all.retain(|number, plan| *number == self.current || plan.calls > 0);
     }
 
     /// The one in force, and its number.
     pub(super) fn current(&self) -> (u32, Dialplan) {
         (self.current, self.get(self.current))
+    }
+
+    /// Whether calls that begin now need the header fields of their INVITE.
+    pub(super) fn reads_headers(&self) -> bool {
+        self.all.get(&self.current).is_some_and(|plan| plan.headers)
     }
 
     /// A plan that is in force or has calls.

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use super::stub::Thread;
 use smol_str::{SmolStr, format_smolstr};
+use telex_dialplan::Outcome;
 use telex_dialplan::task::{Collect, DialStatus, Task};
-use telex_dialplan::{Outcome, Thread};
 
 use super::app::App;
 use super::causes;
@@ -270,7 +271,8 @@ impl Call {
 
     /// A Dial has ended without an answer, and with this. False when it was not the dialplan's.
     pub(super) fn dial_failed(&mut self, cx: &mut Cx<'_>, status: Status, cause: &EndCause) -> bool {
-        let over = matches!(cause, EndCause::Refused(_) | EndCause::NoAnswer) && status != Status::REQUEST_TERMINATED;
+        let over = matches!(cause, EndCause::Refused(_) | EndCause::NoAnswer)
+            && status != Status::REQUEST_TERMINATED;
         if !over || self.cause.is_some() || self.script.is_none() {
             return false;
         }
@@ -298,7 +300,8 @@ impl Call {
     /// dialplan wants it so.
     pub(super) fn goes_on_after(&self, cause: &EndCause) -> bool {
         use crate::event::Side::Callee;
-        let callee = matches!(cause, EndCause::HungUp(Callee) | EndCause::Lost(Callee) | EndCause::Silent(Callee));
+        let callee =
+            matches!(cause, EndCause::HungUp(Callee) | EndCause::Lost(Callee) | EndCause::Silent(Callee));
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
         let wanted = dial.is_some_and(|dial| dial.goes_on && dial.answered.is_some());
         wanted && (callee || matches!(cause, EndCause::TimeUp))

@@ -2,8 +2,8 @@
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_audio::tone::{Cadence, Plan, Signal};
-use telex_dialplan::task::{Dial, DialStatus, Target, Task};
 use telex_dialplan::Outcome;
+use telex_dialplan::task::{Dial, DialStatus, Target, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
@@ -88,7 +88,8 @@ impl Calls {
             Task::Pickup(_) => refused("pick-up is not possible yet"),
             Task::Page { .. } => refused("paging is not possible yet"),
             Task::Queue { .. } => refused("queues are not possible yet"),
-            Task::VoiceMail { .. } => refused("voicemail is not possible yet"),
+            Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
+            Task::Directory { .. } => refused("the directory of names is not possible yet"),
         }
     }
 
@@ -191,12 +192,15 @@ impl Calls {
         let mut targets = Vec::new();
         for target in &wanted.targets {
             match target {
-                Target::Phone(extension) => targets.extend(dial::targets(cx.config, &below.registrar, extension)),
+                Target::Phone(extension) => {
+                    targets.extend(dial::targets(cx.config, &below.registrar, extension))
+                }
                 Target::Trunk { number, trunk } => {
                     targets.extend(dial::through(cx.config, &below.registrar, trunk, number));
                 }
                 Target::Local { extension, context } => {
-                    let text = format_smolstr!("Dial cannot ring Local/{extension}@{context} yet: it is left out");
+                    let text =
+                        format_smolstr!("Dial cannot ring Local/{extension}@{context} yet: it is left out");
                     self.all[key].warn(cx, text);
                 }
             }
@@ -260,13 +264,7 @@ impl Calls {
         }
     }
 
-    fn record_caller(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: CallKey,
-        most: Duration,
-        silence: Duration,
-    ) -> Begun {
+    fn record_caller(&mut self, cx: &mut Cx<'_>, key: CallKey, most: Duration, silence: Duration) -> Begun {
         let call = self.all[key].id;
         let reply = self.record(cx, call, RecordOrder::Start(RecordWhat::Caller));
         let crate::border::ControlReply::Recording { .. } = reply else {
@@ -284,7 +282,8 @@ impl Calls {
 }
 
 /// Why there is nothing to be heard before the answer.
-pub(super) const NO_OFFER: &str = "the caller made no offer, so it hears nothing before the answer: answer first";
+pub(super) const NO_OFFER: &str =
+    "the caller made no offer, so it hears nothing before the answer: answer first";
 /// 1004 Hz at 0 dBm0.
 const MILLIWATT: Playing = Playing::Tone { hertz: 1004, level: telex_audio::tone::sine::peak(0) };
 

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::stub::Trail;
 use smol_str::SmolStr;
-use telex_dialplan::Trail;
 
 use crate::limits;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
-use telex_dialplan::World;
 use telex_dialplan::world::{DeviceState, Loudness};
+use telex_dialplan::{Dialplan, World};
 
 use super::Call;
 use super::app::{App, CALLER};
@@ -38,9 +38,9 @@ impl Values {
     }
 
     /// What a plan says of the whole exchange holds from now on.
-    pub(super) fn define<'a>(&mut self, globals: impl Iterator<Item = (&'a str, &'a str)>) {
-        for (name, value) in globals {
-            self.set_global(name, value);
+    pub(super) fn define(&mut self, plan: &Dialplan) {
+        for setting in plan.globals() {
+            self.set_global(&setting.name, &setting.value);
         }
     }
 
@@ -157,8 +157,9 @@ impl World for Sight<'_, '_> {
     }
 
     fn set_fact(&mut self, name: &str, value: &str) -> bool {
-        let free = matches!(name, "language" | "musicclass" | "accountcode" | "cdr/userfield" | "cdr/accountcode")
-            || name.starts_with("connected/");
+        let free =
+            matches!(name, "language" | "musicclass" | "accountcode" | "cdr/userfield" | "cdr/accountcode")
+                || name.starts_with("connected/");
         let room = self.facts.len() < limits::FACTS || self.facts.contains_key(name);
         let may = free && room && name.len() <= limits::NAME_OCTETS && value.len() <= limits::VALUE_OCTETS;
         if may {

@@ -27,7 +27,7 @@ impl Room {
         self.next += due * FRAME_MS;
         let skipped = due.saturating_sub(MEDIA_CATCH_UP);
         if skipped > 0 {
-            self.each(legs, |leg| leg.skip(now, skipped));
+            self.each(legs, |leg| leg.skip(now, skipped, &scratch.library));
             let running = self.recorders.iter_mut().filter(|recorder| recorder.is_running());
             running.for_each(|recorder| recorder.skip(skipped, out));
         }

@@ -9,7 +9,6 @@ use super::dialer::{Sound, Way};
 use super::keypad::Key;
 use super::leg::Leg;
 use super::out::PacketArena;
-use super::player::Player;
 use crate::mediactl::{DigitHeard, DigitWay, MediaReport};
 use crate::slots::Slots;
 use crate::time::Instant;
@@ -52,9 +51,13 @@ impl Leg {
 
     /// Does what is to be done after a frame: keys that wait, and telling what has come to its end.
     pub(super) fn conclude(&mut self, reports: &mut Vec<MediaReport>) {
-        if let Some(number) = self.player.as_mut().and_then(Player::has_ended) {
-            reports.push(MediaReport::Played { leg: self.id, rev: self.rev, number });
-            self.ended = true;
+        if let Some(player) = &mut self.player {
+            let (leg, rev) = (self.id, self.rev);
+            reports.extend(player.missing().map(|name| MediaReport::NoSound { leg, rev, name }));
+            if let Some(number) = player.has_ended() {
+                reports.push(MediaReport::Played { leg, rev, number });
+                self.ended = true;
+            }
         }
         if self.dialer.is_some() {
             self.take_presses(reports);

@@ -1,14 +1,18 @@
 //! What is played into a leg's ear.
 
+use smol_str::{SmolStr, format_smolstr};
 use telex_audio::tone;
 use telex_audio::tone::sine::Sine;
 
 use super::converter::Converter;
 use super::ring::FRAME_MS;
-use crate::mediactl::{Clip, Play, Playing};
+use crate::limits::PIECES;
+use crate::mediactl::{CLIP_RATE, Clip, ClipPlace, Library, Piece, Play, Playing};
 
 /// Frames that are passed over at most after a long delay; of a longer one the rest is played late.
 const PASSED_OVER: u64 = 50;
+/// Octets of a clip that are decoded at once: 20 ms.
+const OCTETS: u32 = 160;
 
 /// What plays, and how far it is.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(super) struct Player {
     sound: Sound,
     /// It has ended, and that was not told yet.
     to_tell: bool,
+    /// Sounds that there are not, and that was not told yet.
+    missing: Vec<SmolStr>,
     /// Lent to mixing.
     frame: Vec<i16>,
 }
@@ -28,59 +34,128 @@ pub(super) struct Player {
 enum Sound {
     Sine(Sine),
     Cadence(Box<tone::Player>),
-    Clips(Clips),
+    Listed(Box<Listed>),
     Ended,
 }
 
-/// A place in a list of clips.
+/// A place in a list of pieces.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Clips {
-    /// Which clip, and how many of its samples were taken.
-    clip: usize,
-    at: usize,
-    /// From the rate of the clip; what it gives first is its delay, not the clip.
+struct Listed {
+    /// Which piece, and how far into it: samples of a pause are at [`CLIP_RATE`].
+    piece: usize,
+    place: ClipPlace,
+    paused: u32,
+    /// Not the first time through the list.
+    again: bool,
+    /// Something was heard this time through.
+    made: bool,
+    /// What it gives first is its delay, not the sound.
     converter: Converter,
     delay: usize,
+    /// Lent to decoding.
+    pcm: Vec<i16>,
     /// At the rate of the player, still to be played.
     line: Vec<i16>,
+    /// Sounds that there are not.
+    missing: Vec<SmolStr>,
 }
 
-impl Clips {
-    /// From the beginning of a clip.
-    fn new(clips: &[Clip], clip: usize, at: usize, rate: u32) -> Self {
-        let converter = Converter::new(clips.get(clip).map_or(rate, |clip| clip.rate), rate);
-        let delay = converter.delay();
-        Self { clip, at, converter, delay, line: Vec::new() }
+/// One thing of a list.
+enum Next<'a> {
+    Clip(&'a Clip),
+    /// So many samples.
+    Pause(u32),
+    Missing(SmolStr),
+    End,
+}
+
+/// The piece of a list at a place.
+fn at<'a>(sound: &Playing, place: usize, library: &'a Library) -> Next<'a> {
+    match sound {
+        Playing::Prompts { language, pieces, .. } => match pieces.get(place).filter(|_| place < PIECES) {
+            Some(Piece::Prompt(name)) => {
+                library.find(language, name).map_or_else(|| Next::Missing(name.clone()), Next::Clip)
+            }
+            Some(Piece::Pause(ms)) => Next::Pause(ms.saturating_mul(CLIP_RATE / 1000)),
+            None => Next::End,
+        },
+        Playing::Music(class) => match library.class(class) {
+            [] if place == 0 => Next::Missing(format_smolstr!("music/{class}")),
+            list => list.get(place).map_or(Next::End, |(_, clip)| Next::Clip(clip)),
+        },
+        Playing::Tone { .. } | Playing::Tones(_) => Next::End,
+    }
+}
+
+fn repeats(sound: &Playing) -> bool {
+    matches!(sound, Playing::Music(_) | Playing::Prompts { repeat: true, .. })
+}
+
+impl Listed {
+    fn new(rate: u32) -> Self {
+        let converter = Converter::new(CLIP_RATE, rate);
+        Self {
+            piece: 0,
+            place: ClipPlace::default(),
+            paused: 0,
+            again: false,
+            made: false,
+            delay: converter.delay(),
+            converter,
+            pcm: Vec::new(),
+            line: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
-    /// Puts another piece on the line; false at the end.
-    fn read(&mut self, clips: &[Clip], repeat: bool, rate: u32) -> bool {
-        let Some(clip) = clips.get(self.clip) else { return false };
-        let piece = usize::try_from(u64::from(clip.rate) * FRAME_MS / 1000).unwrap_or(1).max(1);
-        let rest = clip.samples.get(self.at..).unwrap_or_default();
-        let piece = rest.get(..piece).unwrap_or(rest);
-        self.at += piece.len();
-        self.take(piece);
-        if self.at >= clip.samples.len() {
-            (self.clip, self.at) = (self.clip + 1, 0);
-            if repeat && self.clip >= clips.len() && clips.iter().any(|clip| !clip.samples.is_empty()) {
-                self.clip = 0;
+    /// From the same place on at another rate.
+    fn at_rate(&mut self, rate: u32) {
+        self.converter = Converter::new(CLIP_RATE, rate);
+        self.delay = self.converter.delay();
+        self.line.clear();
+    }
+
+    /// Puts another bit on the line; false at the end. The library may be another than before: a piece that is shorter
+    /// now is over.
+    fn read(&mut self, sound: &Playing, library: &Library) -> bool {
+        let mut pcm = std::mem::take(&mut self.pcm);
+        pcm.clear();
+        let more = match at(sound, self.piece, library) {
+            Next::Clip(clip) => self.place.read(clip, OCTETS, &mut pcm),
+            Next::Pause(samples) => {
+                let some = samples.saturating_sub(self.paused).min(2 * OCTETS);
+                pcm.resize(some as usize, 0);
+                self.paused += some;
+                self.paused < samples
             }
-            // A clip of the same rate goes on in the same filter: there is no seam.
-            let next = clips.get(self.clip);
-            if next.is_none_or(|next| next.rate != clip.rate) {
+            Next::Missing(name) => {
+                self.missing.extend((!self.again).then_some(name));
+                false
+            }
+            Next::End if repeats(sound) && self.made => {
+                (self.piece, self.again, self.made) = (0, true, false);
+                self.pcm = pcm;
+                return true;
+            }
+            Next::End => {
+                self.pcm = pcm;
                 self.finish();
-                let line = std::mem::take(&mut self.line);
-                *self = Self { line, ..Self::new(clips, self.clip, 0, rate) };
+                return false;
             }
+        };
+        if !more {
+            (self.piece, self.place, self.paused) = (self.piece + 1, ClipPlace::default(), 0);
         }
+        self.made |= !pcm.is_empty();
+        self.take(&pcm);
+        self.pcm = pcm;
         true
     }
 
-    fn take(&mut self, piece: &[i16]) {
+    fn take(&mut self, pcm: &[i16]) {
         let start = self.line.len();
-        self.converter.convert(piece, &mut self.line);
+        self.converter.convert(pcm, &mut self.line);
         let early = self.delay.min(self.line.len() - start);
         self.line.drain(start..start + early);
         self.delay -= early;
@@ -101,28 +176,33 @@ fn start(play: &Play, rate: u32) -> Sound {
     match &play.sound {
         &Playing::Tone { hertz, level } => Sound::Sine(Sine::new(u32::from(hertz) * 1000, rate, level)),
         Playing::Tones(cadence) => Sound::Cadence(Box::new(tone::Player::new(cadence.clone(), rate))),
-        Playing::Clips { clips, .. } => Sound::Clips(Clips::new(clips, 0, 0, rate)),
+        Playing::Prompts { .. } | Playing::Music(_) => Sound::Listed(Box::new(Listed::new(rate))),
     }
 }
 
 impl Player {
     /// Starts at `rate` samples per second.
     pub(super) fn new(play: &Play, rate: u32) -> Self {
-        Self { play: play.clone(), rate, sound: start(play, rate), to_tell: false, frame: Vec::new() }
+        Self {
+            play: play.clone(),
+            rate,
+            sound: start(play, rate),
+            to_tell: false,
+            missing: Vec::new(),
+            frame: Vec::new(),
+        }
     }
 
-    /// Plays this from now on; the same goes on undisturbed, clips where they are even at another rate.
+    /// Plays this from now on; the same goes on undisturbed, a list where it is even at another rate.
     pub(super) fn change(&mut self, play: &Play, rate: u32) {
         if self.play != *play {
             *self = Self::new(play, rate);
         } else if self.rate != rate {
-            self.sound = match (&self.sound, &play.sound) {
-                (Sound::Ended, _) => Sound::Ended,
-                (Sound::Clips(old), Playing::Clips { clips, .. }) => {
-                    Sound::Clips(Clips::new(clips, old.clip, old.at, rate))
-                }
-                _ => start(play, rate),
-            };
+            match &mut self.sound {
+                Sound::Ended => {}
+                Sound::Listed(list) => list.at_rate(rate),
+                other => *other = start(play, rate),
+            }
             self.rate = rate;
         }
     }
@@ -142,13 +222,18 @@ impl Player {
         std::mem::take(&mut self.to_tell).then_some(self.play.number)
     }
 
+    /// Sounds that were to be played and that there are not, each once.
+    pub(super) fn missing(&mut self) -> impl Iterator<Item = SmolStr> {
+        self.missing.drain(..)
+    }
+
     /// What the leg would hear without it goes on below it.
     pub(super) fn is_over(&self) -> bool {
         self.play.over
     }
 
     /// Appends so many samples, silence behind its end.
-    pub(super) fn fill(&mut self, samples: usize, pcm: &mut Vec<i16>) {
+    pub(super) fn fill(&mut self, library: &Library, samples: usize, pcm: &mut Vec<i16>) {
         let end = pcm.len() + samples;
         match &mut self.sound {
             Sound::Sine(sine) => pcm.extend((0..samples).map(|_| sine.sample())),
@@ -160,15 +245,15 @@ impl Player {
                     self.end();
                 }
             }
-            Sound::Clips(state) => {
-                let Playing::Clips { clips, repeat } = &self.play.sound else { return };
+            Sound::Listed(list) => {
                 let mut more = true;
-                while more && state.line.len() < samples {
-                    more = state.read(clips, *repeat, self.rate);
+                while more && list.line.len() < samples {
+                    more = list.read(&self.play.sound, library);
                 }
-                let ready = samples.min(state.line.len());
-                pcm.extend(state.line.drain(..ready));
-                if !more && state.line.is_empty() {
+                self.missing.append(&mut list.missing);
+                let ready = samples.min(list.line.len());
+                pcm.extend(list.line.drain(..ready));
+                if !more && list.line.is_empty() {
                     self.end();
                 }
             }
@@ -182,16 +267,16 @@ impl Player {
     }
 
     /// Adds the next samples to what is there.
-    pub(super) fn add(&mut self, pcm: &mut [i16]) {
+    pub(super) fn add(&mut self, library: &Library, pcm: &mut [i16]) {
         let mut frame = std::mem::take(&mut self.frame);
         frame.clear();
-        self.fill(pcm.len(), &mut frame);
+        self.fill(library, pcm.len(), &mut frame);
         pcm.iter_mut().zip(&frame).for_each(|(sum, &sample)| *sum = sum.saturating_add(sample));
         self.frame = frame;
     }
 
     /// Goes on as if so many frames had been taken, up to [`PASSED_OVER`].
-    pub(super) fn skip(&mut self, frames: u64) {
+    pub(super) fn skip(&mut self, library: &Library, frames: u64) {
         let samples = (u64::from(self.rate) * FRAME_MS / 1000) as usize;
         if let Sound::Sine(sine) = &mut self.sound {
             // Phases wrap, and so may this.
@@ -200,7 +285,7 @@ impl Player {
         let mut frame = std::mem::take(&mut self.frame);
         for _ in 0..frames.min(PASSED_OVER) {
             frame.clear();
-            self.fill(samples, &mut frame);
+            self.fill(library, samples, &mut frame);
         }
         self.frame = frame;
     }
@@ -210,64 +295,113 @@ impl Player {
 mod tests {
     use super::*;
 
-    fn clip(rate: u32, samples: impl IntoIterator<Item = i16>) -> Clip {
-        Clip { rate, samples: samples.into_iter().collect() }
+    /// Part of a sine of 400 Hz at 16 kHz, from this sample to that.
+    fn sine(samples: std::ops::Range<u32>) -> Clip {
+        let wave = |n| (f64::from(n) * 400.0 / 16_000.0 * std::f64::consts::TAU).sin() * 10_000.0;
+        Clip::of(16_000, &samples.map(|n| wave(n) as i16).collect::<Vec<_>>()).unwrap()
     }
 
-    fn all(clips: Vec<Clip>, repeat: bool, rate: u32, frames: usize) -> (Vec<i16>, Option<u32>) {
-        let play = Play { number: 7, sound: Playing::Clips { clips, repeat }, over: false };
-        let mut player = Player::new(&play, rate);
+    fn library(clips: &[(&str, Clip)]) -> Library {
+        clips.iter().map(|(name, clip)| (SmolStr::new(name), clip.clone())).collect()
+    }
+
+    fn prompts(pieces: &str, repeat: bool) -> Playing {
+        let piece = |word: &str| word.parse().map_or_else(|_| Piece::Prompt(word.into()), Piece::Pause);
+        let pieces = pieces.split_whitespace().map(piece).collect();
+        Playing::Prompts { language: "de".into(), pieces, repeat }
+    }
+
+    /// What is heard in so many frames, what ended, and what was missing.
+    fn all(
+        sound: Playing,
+        library: &Library,
+        rate: u32,
+        frames: usize,
+    ) -> (Vec<i16>, Option<u32>, Vec<SmolStr>) {
+        let mut player = Player::new(&Play { number: 7, sound, over: false }, rate);
         let mut pcm = Vec::new();
         for _ in 0..frames {
-            player.fill(rate as usize / 50, &mut pcm);
+            player.fill(library, rate as usize / 50, &mut pcm);
         }
-        (pcm, player.has_ended())
+        (pcm, player.has_ended(), player.missing().collect())
+    }
+
+    /// Samples that are not those of the sine, to a fiftieth of its height.
+    fn off(pcm: &[i16], rate: u32) -> usize {
+        let exact = |n: usize| (n as f64 * 400.0 / f64::from(rate) * std::f64::consts::TAU).sin() * 10_000.0;
+        pcm.iter().enumerate().filter(|&(n, &sample)| (f64::from(sample) - exact(n)).abs() > 500.0).count()
     }
 
     #[test]
-    fn clips_follow_each_other_without_a_gap() {
-        let (a, b) = (clip(8000, 1..=333), clip(8000, 334..=500));
-        let (pcm, ended) = all(vec![a.clone(), clip(8000, []), b.clone()], false, 8000, 4);
-        let want: Vec<i16> = (1..=500).chain(std::iter::repeat_n(0, 140)).collect();
-        assert_eq!((pcm, ended), (want, Some(7)));
-        let (pcm, ended) = all(vec![a, b], true, 8000, 10);
-        let want: Vec<i16> = (0..1600).map(|n| n % 500 + 1).collect();
-        assert_eq!((pcm, ended), (want, None));
-        assert_eq!(all(vec![clip(8000, [])], true, 8000, 1).1, Some(7), "nothing for ever is nothing");
-        assert_eq!(all(Vec::new(), true, 8000, 1).1, Some(7));
-    }
-
-    #[test]
-    fn clips_of_other_rates_keep_their_length_and_sound() {
-        let sine = |rate: u32, from: u32| {
-            let samples = (0..rate / 5).map(move |n| {
-                let seconds = f64::from(from) / 5.0 + f64::from(n) / f64::from(rate);
-                ((std::f64::consts::TAU * 400.0 * seconds).sin() * 10_000.0) as i16
-            });
-            clip(rate, samples)
-        };
-        let list = vec![sine(8000, 0), sine(48_000, 1), sine(48_000, 2), sine(16_000, 3)];
-        let (pcm, ended) = all(list, false, 16_000, 41);
-        assert_eq!(ended, Some(7));
-        // One sine over all seams, but for a little at each where the rate changes and half a filter has nothing.
-        let mut off = 0;
-        for (n, &sample) in pcm.iter().enumerate().take(16_000 * 4 / 5) {
-            let exact = (std::f64::consts::TAU * 400.0 * n as f64 / 16_000.0).sin() * 10_000.0;
-            off += usize::from((f64::from(sample) - exact).abs() > 200.0);
+    fn prompts_follow_each_other_without_a_gap_at_any_rate() {
+        let library = library(&[
+            ("a", sine(0..3334)),
+            ("de/b", sine(3334..6000)),
+            ("b", sine(0..1)),
+            ("c", sine(0..0)),
+        ]);
+        for rate in [8000, 16_000, 48_000] {
+            let (pcm, ended, missing) = all(prompts("a c x b", false), &library, rate, 20);
+            let length = rate as usize * 6000 / 16_000;
+            // At each start the coder has to find the level: half a millisecond.
+            let wrong = off(&pcm[..length], rate);
+            assert!(wrong < rate as usize / 500, "{rate}: {wrong}");
+            assert!(pcm[length..].iter().all(|&sample| sample == 0), "{rate}");
+            assert_eq!((ended, missing), (Some(7), vec!["x".into()]));
         }
-        assert!(off < 200, "{off}");
-        assert!(pcm[16_000 * 4 / 5 + 32..].iter().all(|&sample| sample == 0));
     }
 
     #[test]
-    fn a_rate_that_changes_keeps_the_place() {
-        let list = vec![clip(8000, (0..800).map(|n| n * 10))];
-        let play = Play { number: 1, sound: Playing::Clips { clips: list, repeat: false }, over: false };
+    fn pauses_are_as_long_as_they_say_and_what_repeats_tells_once_what_it_misses() {
+        let library = library(&[("a", sine(0..1600))]);
+        let (pcm, ended, missing) = all(prompts("x 100 a 100 x", true), &library, 16_000, 100);
+        assert_eq!((ended, missing), (None, vec!["x".into(), "x".into()]));
+        for pass in 0..6 {
+            let at = pass * 4800;
+            assert!(pcm[at..at + 1600].iter().all(|&sample| sample == 0));
+            assert!(off(&pcm[at + 1600..at + 3200], 16_000) < 40);
+        }
+        let nothing = |pieces, repeat| all(prompts(pieces, repeat), &library, 16_000, 1).1;
+        assert_eq!(
+            [nothing("", true), nothing("x 0", true), nothing("", false)],
+            [Some(7); 3],
+            "is over at once"
+        );
+        let (pcm, ended, _) = all(prompts(&"20 ".repeat(PIECES + 9), false), &library, 8000, PIECES + 1);
+        assert_eq!((pcm.len(), ended), ((PIECES + 1) * 160, Some(7)));
+    }
+
+    #[test]
+    fn music_is_played_in_order_and_for_ever() {
+        let library = library(&[
+            ("music/quiet/2", sine(800..2000)),
+            ("music/quiet/1", sine(0..800)),
+            ("music/quieter/1", sine(0..9)),
+        ]);
+        let (pcm, ended, missing) = all(Playing::Music("quiet".into()), &library, 16_000, 50);
+        assert_eq!((ended, missing.len()), (None, 0));
+        for pass in pcm.chunks(2000) {
+            assert!(off(pass, 16_000) < 60);
+        }
+        let (_, ended, missing) = all(Playing::Music("loud".into()), &library, 16_000, 1);
+        assert_eq!((ended, missing), (Some(7), vec!["music/loud".into()]));
+    }
+
+    #[test]
+    fn a_rate_that_changes_and_a_library_that_is_replaced_keep_the_place() {
+        let (first, second) = (library(&[("a", sine(0..16_000))]), library(&[("a", sine(0..3300))]));
+        let play = Play { number: 1, sound: prompts("a", false), over: false };
         let mut player = Player::new(&play, 8000);
         let mut pcm = Vec::new();
-        player.fill(160, &mut pcm);
+        player.fill(&first, 1600, &mut pcm);
         player.change(&play, 16_000);
-        player.fill(320, &mut pcm);
-        assert!((pcm[160 + 200] - 1600 - 1000).abs() < 60, "{}", pcm[360]);
+        let mut wide = Vec::new();
+        player.fill(&first, 160, &mut wide);
+        // The same phase but for what was on its way through the filter, and as far as that.
+        let crossings = wide.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+        assert!((3..=5).contains(&crossings), "{crossings}");
+        player.fill(&second, 320, &mut wide);
+        assert!(!player.is_playing() || wide[480 - 64..].iter().all(|&sample| sample == 0));
+        assert_eq!(player.has_ended(), Some(1));
     }
 }

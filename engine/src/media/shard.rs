@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::control::Control;
 use super::keypad::Key;
@@ -16,8 +17,8 @@ use super::voice::Scratch;
 use super::{LegKey, RoomKey};
 use crate::limits::TIMERS_PER_WAKE;
 use crate::mediactl::{
-    Kind as Content, LegId, LegSpec, LegStats, MediaCommand, MediaReport, PortId, RecordingId, Resume,
-    Revision, RoomId, RoomSpec, ShardId,
+    Kind as Content, LegId, LegSpec, LegStats, Library, MediaCommand, MediaReport, PortId, RecordingId,
+    Resume, Revision, RoomId, RoomSpec, ShardId,
 };
 use crate::planted::{Fault, Planted};
 use crate::rng::{Purpose, Rng, Seed};
@@ -47,6 +48,8 @@ pub enum MediaInput<'a> {
     /// Random numbers come from here from now on, those of the rooms that there are included: what was known of them
     /// tells nothing about what comes.
     Seed(Seed),
+    /// These are the sounds that can be played by name from now on. What plays goes on where it is.
+    Library(Arc<Library>),
     /// Pieces of a recording have been written.
     Written {
         /// Which recording.
@@ -91,8 +94,6 @@ pub struct MediaShard {
     timers: Timers<Wake>,
     strays: u64,
     planted: Planted,
-    /// No state: nothing is in it between two inputs.
-    #[cfg_attr(feature = "serde", serde(skip))]
     scratch: Scratch,
 }
 
@@ -147,6 +148,7 @@ impl MediaShard {
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
             MediaInput::Seed(seed) => self.reseed(seed),
+            MediaInput::Library(library) => self.scratch.library = library,
             MediaInput::Written { recording, pieces } => self.written(recording, pieces),
         }
     }
@@ -167,6 +169,21 @@ impl MediaShard {
             if let Some(room) = self.rooms.get_mut(*key) {
                 room.rng = Rng::numbered(seed, Purpose::Media, id.0);
             }
+        }
+    }
+
+    /// The sounds that can be played by name.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.scratch.library
+    }
+
+    /// A machine that was written down and read back knows only how long sounds are. This gives it those of them that
+    /// another library has.
+    pub fn fill(&mut self, from: &Arc<Library>) {
+        if Arc::ptr_eq(from, &self.scratch.library) || **from == *self.scratch.library {
+            self.scratch.library = Arc::clone(from);
+        } else {
+            Arc::make_mut(&mut self.scratch.library).fill(from);
         }
     }
 

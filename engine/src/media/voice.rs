@@ -1,5 +1,7 @@
 //! The sound of a leg: what of its party is decoded, and what is made for its ear.
 
+use std::sync::Arc;
+
 use telex_audio::codec::Encoding;
 use telex_audio::dtmf::Event;
 use telex_audio::mix::Mix;
@@ -13,20 +15,29 @@ use super::out::PacketArena;
 use super::outlet::{Due, Outlet};
 use super::player::Player;
 use super::ring::FRAME_MS;
-use crate::mediactl::{DigitWay, Kind, Payload, Play};
+use crate::mediactl::{DigitWay, Kind, Library, Payload, Play};
 use crate::rtp::Header;
 use crate::time::Instant;
 
-/// Memory lent to the work of one moment.
+/// What is lent to the work of one moment: memory, which is no state since nothing is in it between two inputs, and the
+/// sounds that there are.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Scratch {
+    pub(super) library: Arc<Library>,
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) pcm: Vec<i16>,
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) payload: Vec<u8>,
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) events: Vec<Event>,
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) mix: Mix,
     /// What a listener hears, at the rate of its room.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) heard: Vec<i16>,
     /// How loud each member is.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) levels: Vec<Option<u8>>,
 }
 
@@ -162,7 +173,7 @@ impl Leg {
     }
 
     /// Gives up frames, in both directions.
-    pub(super) fn skip(&mut self, now: Instant, frames: u64) {
+    pub(super) fn skip(&mut self, now: Instant, frames: u64, library: &Library) {
         if let Some(intake) = &mut self.intake {
             intake.skip(now, frames);
         }
@@ -170,7 +181,7 @@ impl Leg {
             let samples = u64::from(outlet.rate()) * FRAME_MS / 1000 * frames;
             self.egress.skip(outlet.units_of(samples));
             if let Some(player) = &mut self.player {
-                player.skip(frames);
+                player.skip(library, frames);
             }
         }
     }
@@ -197,9 +208,9 @@ impl Leg {
         match (player, heard) {
             (Some(player), Some(heard)) if player.is_over() => {
                 outlet.convert(heard, pcm);
-                player.add(pcm);
+                player.add(&scratch.library, pcm);
             }
-            (Some(player), _) => player.fill(samples, pcm),
+            (Some(player), _) => player.fill(&scratch.library, samples, pcm),
             (None, Some(heard)) => outlet.convert(heard, pcm),
             (None, None) if tones => pcm.resize(samples, 0),
             (None, None) => {

@@ -1,24 +1,17 @@
 //! What can be played into a leg's ear.
 
-use std::fmt;
-use std::sync::Arc;
-
+use smol_str::SmolStr;
 use telex_audio::tone::Cadence;
 
-/// A piece of sound, shared by all who hear it.
-#[derive(Clone, PartialEq, Eq)]
+/// A piece of what is said to a party.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Clip {
-    /// Samples per second.
-    pub rate: u32,
-    /// One channel.
-    pub samples: Arc<[i16]>,
-}
-
-impl fmt::Debug for Clip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Clip({} samples at {})", self.samples.len(), self.rate)
-    }
+pub enum Piece {
+    /// A sound of the library by its name, without ending: `welcome`, `digits/1`. Where there is none nothing is heard,
+    /// for no time, and `MediaReport::NoSound` tells it.
+    Prompt(SmolStr),
+    /// So many milliseconds of silence.
+    Pause(u32),
 }
 
 /// A kind of sound to play.
@@ -34,13 +27,17 @@ pub enum Playing {
     },
     /// What a country tells callers with, once or for ever as it says itself.
     Tones(Cadence),
-    /// Clips one after the other, without a gap between them.
-    Clips {
-        /// In this order.
-        clips: Vec<Clip>,
+    /// One after the other, without a gap between them.
+    Prompts {
+        /// The language they are wanted in: `de`. Empty, and where it has no such sound, the usual one.
+        language: SmolStr,
+        /// In this order; those beyond [`PIECES`](crate::limits::PIECES) are left out.
+        pieces: Vec<Piece>,
         /// From the start again after the last, for ever.
         repeat: bool,
     },
+    /// The pieces of a class of music in the order of their names, for ever.
+    Music(SmolStr),
 }
 
 /// Something played into a leg's ear.
@@ -59,5 +56,10 @@ impl Play {
     /// A sine in the place of everything else.
     pub const fn tone(hertz: u16, level: i16) -> Self {
         Self { number: 0, sound: Playing::Tone { hertz, level }, over: false }
+    }
+
+    /// A class of music in the place of everything else.
+    pub const fn music(class: SmolStr) -> Self {
+        Self { number: 0, sound: Playing::Music(class), over: false }
     }
 }

@@ -307,7 +307,8 @@ impl Registrar {
         }
     }
 
-    fn store(&mut self, cx: &mut Cx<'_>, record: Record) {
+    /// Gives out a record to be kept, in the order of all.
+    pub(crate) fn store(&mut self, cx: &mut Cx<'_>, record: Record) {
         cx.out.push(Action::Store { lsn: self.next_lsn, record });
         self.next_lsn = Lsn(self.next_lsn.0 + 1);
     }

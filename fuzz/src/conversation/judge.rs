@@ -122,6 +122,7 @@ impl Judge {
             MediaReport::Digit { .. }
             | MediaReport::Pressed { .. }
             | MediaReport::Played { .. }
+            | MediaReport::NoSound { .. }
             | MediaReport::Recorded { .. }
             | MediaReport::Carried { .. } => tally::count(|| "report of something done".to_owned()),
             MediaReport::Latched { .. } => tally::count(|| "report Latched".to_owned()),

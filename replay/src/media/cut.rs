@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
-use telex_engine::mediactl::{LegId, MediaCommand, MediaReport, RoomId};
+use telex_engine::mediactl::{LegId, Library, MediaCommand, MediaReport, RoomId};
 use telex_engine::time::Instant;
 
 use super::digest::Sum;
@@ -143,6 +143,8 @@ struct Cutter {
     /// Once there is something of it.
     piece: Option<MediaShard>,
     ports: Ports,
+    /// The sounds that the machine had at last.
+    library: Arc<Library>,
     sum: Sum,
     out: MediaOut,
     piece_out: MediaOut,
@@ -156,10 +158,12 @@ struct Cutter {
 impl Cutter {
     fn new(kept: &MediaKept, segments: &[Arc<Segment>], part: Part) -> Result<Option<Self>, postcard::Error> {
         let Some(first) = segments.first() else { return Ok(None) };
-        let whole: MediaShard = postcard::from_bytes(&first.state)?;
+        let mut whole: MediaShard = postcard::from_bytes(&first.state)?;
+        whole.fill(&kept.library);
         let ports = Ports(whole.views().map(|view| (view.port.0, view.leg)).collect());
         let mut cutter = Self {
             track: Track::new(kept.shard),
+            library: Arc::clone(&kept.library),
             whole,
             piece: None,
             ports,
@@ -180,6 +184,7 @@ impl Cutter {
     /// From now on the wanted part is a machine of its own: all others' rooms end there.
     fn begin(&mut self, now: Instant) -> Result<(), postcard::Error> {
         let mut piece: MediaShard = postcard::from_bytes(&postcard::to_stdvec(&self.whole)?)?;
+        piece.fill(self.whole.library());
         if !self.part.all {
             let others: Vec<RoomId> = piece.rooms().filter(|room| !self.part.rooms.contains(room)).collect();
             for room in others {
@@ -225,6 +230,9 @@ impl Cutter {
         self.piece_out.clear();
         self.ports.before(&told);
         self.whole.handle(now, told.input(&mut self.scratch), &mut self.out);
+        if matches!(told, Told::Library(_)) {
+            self.whole.fill(&self.library);
+        }
         let part = &self.part;
         if let Some(piece) = &mut self.piece {
             let wanted = match &told {
@@ -232,11 +240,14 @@ impl Cutter {
                 Told::Command(command) => part.concerns(command),
                 Told::Ports(_) => part.all,
                 // To a machine without the recording it means nothing.
-                Told::Seed(_) | Told::Written { .. } => true,
+                Told::Seed(_) | Told::Library(_) | Told::Written { .. } => true,
                 Told::Packet { port, .. } | Told::Headers { port, .. } => self.ports.are_of(*port, part),
             };
             if wanted {
                 piece.handle(now, told.input(&mut self.scratch), &mut self.piece_out);
+                if matches!(told, Told::Library(_)) {
+                    piece.fill(&self.library);
+                }
                 let entry = MediaEntry::new(now, told, &self.piece_out, piece.deadline());
                 self.track.push(&entry)?;
             }
@@ -266,6 +277,7 @@ impl Cutter {
                     | MediaReport::Digit { leg, .. }
                     | MediaReport::Pressed { leg, .. }
                     | MediaReport::Played { leg, .. }
+                    | MediaReport::NoSound { leg, .. }
                     | MediaReport::Carried { leg, .. }
                     | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),
                     MediaReport::Recorded { room, .. } => part.rooms.contains(room),
@@ -371,7 +383,7 @@ mod tests {
             let wanted = [LegId(1), LegId(2)].into();
             let (mut tracks, notes) = tracks(&[self.recorder.kept(ShardId(0))], Some(&wanted)).unwrap();
             let track = tracks.pop().unwrap();
-            let mut replayer = MediaReplayer::new(&track);
+            let mut replayer = MediaReplayer::new(&track, Arc::default());
             let tally = replayer.run().unwrap();
             assert!(tally.difference.is_none(), "{tally}");
             (track, notes)

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use smol_str::SmolStr;
 use telex_engine::media::{MediaOut, MediaShard};
-use telex_engine::mediactl::ShardId;
+use telex_engine::mediactl::{Library, ShardId};
 use telex_engine::time::Instant;
 
 use super::difference::{MediaDifference, first};
@@ -23,6 +25,8 @@ pub struct MediaReplayer<'a> {
     tally: MediaTally,
     out: MediaOut,
     scratch: Vec<u8>,
+    /// Sounds that are known here.
+    library: Arc<Library>,
 }
 
 /// What the replay of a media machine has shown so far.
@@ -34,6 +38,8 @@ pub struct MediaTally {
     pub inputs: usize,
     /// Inputs by kind.
     pub kinds: BTreeMap<&'static str, u64>,
+    /// Names of sounds that could be played and are not known here: silence stood for them.
+    pub hollow: Vec<SmolStr>,
     /// Packets and reports in the recording.
     pub outputs: u64,
     /// Those that came out the same, octet for octet.
@@ -70,17 +76,18 @@ pub enum MediaReplayError {
 }
 
 impl<'a> MediaReplayer<'a> {
-    /// At the beginning.
-    pub const fn new(track: &'a Track) -> Self {
+    /// At the beginning. `library` has the sounds that are known here: a recording has only their lengths.
+    pub fn new(track: &'a Track, library: Arc<Library>) -> Self {
         let tally = MediaTally {
             shard: track.shard,
             inputs: 0,
             kinds: BTreeMap::new(),
+            hollow: Vec::new(),
             outputs: 0,
             identical: 0,
             difference: None,
         };
-        Self { track, machine: None, done: 0, tally, out: MediaOut::new(), scratch: Vec::new() }
+        Self { track, machine: None, done: 0, tally, out: MediaOut::new(), scratch: Vec::new(), library }
     }
 
     /// Hands the machine its next input. False when there is none.
@@ -101,6 +108,9 @@ impl<'a> MediaReplayer<'a> {
                 MediaReplayError::Panic { shard, entry: self.done, input: words::told(&entry.told) }
             })?;
         }
+        if matches!(entry.told, Told::Library(_)) {
+            self.fill();
+        }
         self.count(&entry);
         self.done += 1;
         Ok(true)
@@ -113,7 +123,15 @@ impl<'a> MediaReplayer<'a> {
             error,
         })?;
         self.machine = Some(machine);
+        self.fill();
         Ok(())
+    }
+
+    /// Gives the machine the sounds of which it has only the lengths.
+    fn fill(&mut self) {
+        let Some(machine) = &mut self.machine else { return };
+        machine.fill(&self.library);
+        self.tally.hollow = machine.library().hollow().cloned().collect();
     }
 
     fn count(&mut self, entry: &MediaEntry<'_>) {
@@ -193,6 +211,14 @@ impl fmt::Display for MediaTally {
         writeln!(f, "media shard {shard}: inputs {} ({})", self.inputs, kinds.join(", "))?;
         if self.kinds.contains_key(Told::WITHOUT) {
             writeln!(f, "  payloads were not kept: zeros stand for them, received and sent")?;
+        }
+        if let [first, more @ ..] = self.hollow.as_slice() {
+            write!(f, "  sounds not known here, silence stands for them: {first}")?;
+            writeln!(
+                f,
+                "{}",
+                if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) }
+            )?;
         }
         write!(f, "  outputs {outputs}  identical {identical}")?;
         match &self.difference {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
-use telex_engine::mediactl::ShardId;
+use telex_engine::mediactl::{Library, ShardId};
 use telex_engine::time::{Duration, Instant};
 
 use super::MediaPolicy;
@@ -39,6 +39,8 @@ pub struct MediaRecorder {
     /// Something was told since [`MediaRecorder::after`].
     unsettled: bool,
     refusal: Option<(MediaRefusal, Instant)>,
+    /// The sounds of the machine, since a state has only their lengths.
+    library: Arc<Library>,
 }
 
 /// The state of a machine and what followed.
@@ -103,11 +105,13 @@ pub struct MediaKept {
     pub(super) segments: Vec<Arc<Segment>>,
     /// Why nothing is being kept now.
     pub(super) refusal: Option<MediaRefusal>,
+    /// The sounds of the machine.
+    pub(super) library: Arc<Library>,
 }
 
 impl MediaRecorder {
     /// Keeps up to `memory` octets.
-    pub const fn new(policy: MediaPolicy, memory: usize) -> Self {
+    pub fn new(policy: MediaPolicy, memory: usize) -> Self {
         Self {
             policy,
             memory,
@@ -118,6 +122,7 @@ impl MediaRecorder {
             step: 0,
             unsettled: false,
             refusal: None,
+            library: Arc::default(),
         }
     }
 
@@ -137,6 +142,9 @@ impl MediaRecorder {
         }
         self.step += 1;
         self.unsettled = true;
+        if let MediaInput::Library(library) = input {
+            self.library = Arc::clone(library);
+        }
         let Some(segment) = &mut self.current else { return };
         let told = Told::of(input, segment.policy);
         self.write(&Mark::Told(now, told));
@@ -168,7 +176,7 @@ impl MediaRecorder {
     pub fn kept(&self, shard: ShardId) -> MediaKept {
         let current = self.current.clone().map(Arc::new);
         let segments = self.full.iter().cloned().chain(current).collect();
-        MediaKept { shard, segments, refusal: self.refusal() }
+        MediaKept { shard, segments, refusal: self.refusal(), library: Arc::clone(&self.library) }
     }
 
     /// Why nothing is being kept, if that is so.
@@ -210,6 +218,7 @@ impl MediaRecorder {
     fn rotate(&mut self, machine: &MediaShard, now: Instant) {
         self.close();
         self.refusal = None;
+        self.library = Arc::clone(machine.library());
         // What comes in one go may be more than fits, and states grow: one segment less leaves room for that.
         let (size, most) = (self.size(), self.size().min(LARGEST));
         let room = size + size / SEGMENTS;

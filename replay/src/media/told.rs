@@ -1,10 +1,11 @@
 //! An input of a media machine as it is kept.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 use telex_engine::media::MediaInput;
-use telex_engine::mediactl::{MediaCommand, PortId, RecordingId};
+use telex_engine::mediactl::{Library, MediaCommand, PortId, RecordingId};
 use telex_engine::rng::Seed;
 use telex_engine::rtp::{Header, Kind, Packet, classify};
 
@@ -46,6 +47,8 @@ pub enum Told<'a> {
     Ports(Vec<PortId>),
     /// Random numbers come from here from now on.
     Seed(Seed),
+    /// These are the sounds to be played by name: read back, only their lengths.
+    Library(Arc<Library>),
     /// Pieces of a recording have been written.
     Written {
         /// Which recording.
@@ -74,6 +77,7 @@ impl<'a> Told<'a> {
             MediaInput::Command(command) => Self::Command(command.clone()),
             MediaInput::Ports(ports) => Self::Ports(ports.clone()),
             MediaInput::Seed(seed) => Self::Seed(*seed),
+            MediaInput::Library(library) => Self::Library(Arc::clone(library)),
             MediaInput::Written { recording, pieces } => {
                 Self::Written { recording: *recording, pieces: *pieces }
             }
@@ -115,6 +119,7 @@ impl<'a> Told<'a> {
             Self::Command(command) => MediaInput::Command(command.clone()),
             Self::Ports(ports) => MediaInput::Ports(ports.clone()),
             Self::Seed(seed) => MediaInput::Seed(*seed),
+            Self::Library(library) => MediaInput::Library(Arc::clone(library)),
             Self::Written { recording, pieces } => {
                 MediaInput::Written { recording: *recording, pieces: *pieces }
             }
@@ -130,6 +135,7 @@ impl<'a> Told<'a> {
             Self::Command(_) => "commands",
             Self::Ports(_) => "ports",
             Self::Seed(_) => "seed",
+            Self::Library(_) => "sounds",
             Self::Written { .. } => "recordings",
         }
     }

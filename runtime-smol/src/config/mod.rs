@@ -18,6 +18,8 @@ use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, 
 use telex_engine::limits;
 use toml::de::DeTable;
 
+use crate::sounds;
+
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
 pub(crate) use record::Record;
@@ -159,6 +161,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         session: session(reader, call),
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
+        sounds: sounds::builtin(),
     };
     Settings {
         path: path.to_owned(),

@@ -450,6 +450,9 @@ impl Exchange {
                 if settings.record.media != self.parts.settings.record.media {
                     self.parts.shards.iter().for_each(|shard| shard.record(share));
                 }
+                if settings.engine.sounds != self.parts.settings.engine.sounds {
+                    self.parts.shards.iter().for_each(|shard| shard.sounds(&settings.engine.sounds));
+                }
                 self.parts.settings = settings;
                 self.handle(Input::Config { config, listeners });
             }

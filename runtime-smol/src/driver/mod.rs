@@ -169,6 +169,7 @@ fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> 
         record: settings.record.media,
         desk: None,
         recordings: None,
+        sounds: Arc::clone(&settings.engine.sounds),
     }
 }
 

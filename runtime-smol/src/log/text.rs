@@ -19,6 +19,7 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Answered { .. }
         | Event::Hold { .. }
         | Event::MediaFrom { .. }
+        | Event::NoSound { .. }
         | Event::Digit { .. }
         | Event::RecordingStarted { .. }
         | Event::CallEnded { .. } => call(event, out),
@@ -52,6 +53,9 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
         }
         Event::MediaFrom { call, side, remote } => {
             write!(out, "call {call}: media of {} arrives from {remote}", Party(*side))
+        }
+        Event::NoSound { call, side, name } => {
+            write!(out, "call {call}: there is no sound {} for {} to hear", E(name), Party(*side))
         }
         // Which key is not told: it may belong to a card number or a PIN.
         Event::Digit { call, side, length, by, .. } => {

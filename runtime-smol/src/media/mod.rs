@@ -7,13 +7,14 @@ mod ports;
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use telex_engine::border::Input;
 use telex_engine::event::Severity;
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
-use telex_engine::mediactl::{MediaCommand, PortId, RecordingId, ShardId};
+use telex_engine::mediactl::{Library, MediaCommand, PortId, RecordingId, ShardId};
 use telex_engine::rng::Seed;
 use telex_engine::time::Instant;
 use telex_replay::{MediaKept, MediaPolicy, MediaRecorder};
@@ -55,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) desk: Option<Desk>,
     /// Who writes recordings of calls.
     pub(crate) recordings: Option<Recordings>,
+    /// The sounds that can be played by name.
+    pub(crate) sounds: Arc<Library>,
 }
 
 impl Plan {
@@ -71,6 +74,8 @@ enum Order {
     Command(MediaCommand),
     /// Keep this of what comes from now on.
     Record(Option<(MediaPolicy, usize)>),
+    /// These sounds can be played by name from now on.
+    Sounds(Arc<Library>),
     /// Hand out what was kept, and draw other randomness from then on.
     Cut { seed: Seed, answer: SyncSender<MediaKept> },
 }
@@ -91,6 +96,11 @@ impl Shard {
     /// Follows a change of the configuration.
     pub(crate) fn record(&self, record: Option<(MediaPolicy, usize)>) {
         self.orders.send(Order::Record(record));
+    }
+
+    /// Follows a change of the configuration.
+    pub(crate) fn sounds(&self, sounds: &Arc<Library>) {
+        self.orders.send(Order::Sounds(Arc::clone(sounds)));
     }
 
     /// Asks for what was kept: it comes on its own, if anything was. `seed` is used from then on.
@@ -116,6 +126,7 @@ pub(crate) fn start(plan: &Plan) -> io::Result<Vec<Shard>> {
     let mut pairs = 0;
     for index in 0..plan.shards {
         let (mut worker, orders) = Worker::new(plan, index)?;
+        worker.tell(plan.clock.now(), MediaInput::Library(Arc::clone(&plan.sounds)));
         pairs += worker
             .bind_first(u16::try_from(FIRST_PAIRS.div_ceil(usize::from(plan.shards))).unwrap_or(u16::MAX))?;
         let name = format!("telex-media-{index}");
@@ -243,6 +254,7 @@ impl Worker {
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Command(command)) => self.tell(self.clock.now(), MediaInput::Command(command)),
+                Ok(Order::Sounds(sounds)) => self.tell(self.clock.now(), MediaInput::Library(sounds)),
                 Ok(Order::Record(record)) => self.record(record),
                 Ok(Order::Cut { seed, answer }) => {
                     self.perform();
@@ -368,6 +380,7 @@ mod tests {
             record: None,
             desk: None,
             recordings: None,
+            sounds: Arc::default(),
         }
     }
 

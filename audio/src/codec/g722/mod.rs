@@ -94,6 +94,12 @@ impl Encoder {
     }
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(Mode::default())
+    }
+}
+
 impl Decoder {
     /// A decoder that has heard nothing yet.
     pub const fn new(mode: Mode) -> Self {

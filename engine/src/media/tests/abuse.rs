@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mediactl::{
-    Clip, DigitWay, Digits, Play, Playing, Press, Presses, Recorded, RecordingId, RecordingSpec,
+    Clip, DigitWay, Digits, Piece, Play, Playing, Press, Presses, Recorded, RecordingId, RecordingSpec,
 };
 use proptest::prelude::*;
 
@@ -117,12 +117,16 @@ fn with_sound(mut spec: LegSpec, [codec, play, keys, ptime]: [u8; 4]) -> LegSpec
         // The events and the first codec are not forwarded either.
         spec.accept.iter_mut().for_each(|accepted| accepted.forward = None);
     }
-    let clip = Clip { rate: 11_025, samples: vec![1000; 3000].into() };
     let sound = match play & 3 {
         0 => None,
         1 => Some(Playing::Tone { hertz: 300, level: 3000 }),
         2 => Some(Playing::Tones("!425/100,0/50".parse().unwrap())),
-        _ => Some(Playing::Clips { clips: vec![clip], repeat: play & 8 != 0 }),
+        _ if codec & 32 != 0 => Some(Playing::Music("default".into())),
+        _ => {
+            let pieces = ["there", "not there"].map(|name| Piece::Prompt(name.into()));
+            let pieces = pieces.into_iter().chain([Piece::Pause(50)]).collect();
+            Some(Playing::Prompts { language: "de".into(), pieces, repeat: play & 8 != 0 })
+        }
     };
     spec.playing = sound.map(|sound| Play { number: u32::from(play >> 4), sound, over: play & 4 != 0 });
     spec.digits = Digits {
@@ -139,6 +143,8 @@ fn with_sound(mut spec: LegSpec, [codec, play, keys, ptime]: [u8; 4]) -> LegSpec
 
 fn perform(steps: &[Step]) -> World {
     let mut w = World::new(11);
+    let sound = Clip::of(11_025, &[1000; 3000]).unwrap();
+    w.library(&[("there", sound.clone()), ("music/default/1", sound)]);
     let mut rooms = Vec::new();
     for (rev, step) in (1..).zip(steps) {
         match step {

@@ -12,13 +12,14 @@ mod switches;
 mod transcode;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use telex_audio::codec::Encoding;
 
 use super::{MediaInput, MediaIo, MediaOut, MediaShard};
 use crate::mediactl::{
-    Accepted, Kind, LegId, LegSpec, LegStats, MediaCommand, MediaReport, Payload, PortId, RoomId, RoomMode,
-    RoomSpec, ShardId,
+    Accepted, Clip, Kind, LegId, LegSpec, LegStats, Library, MediaCommand, MediaReport, Payload, PortId,
+    RoomId, RoomMode, RoomSpec, ShardId,
 };
 use crate::rng::Seed;
 use crate::rtp::{Header, Packet};
@@ -84,6 +85,14 @@ impl World {
         if checked {
             self.shard.check();
         }
+    }
+
+    /// There are these sounds from now on.
+    pub(super) fn library(&mut self, clips: &[(&str, Clip)]) -> Arc<Library> {
+        let clips = clips.iter().map(|(name, clip)| ((*name).into(), clip.clone()));
+        let library: Arc<Library> = Arc::new(clips.collect());
+        self.handle(MediaInput::Library(Arc::clone(&library)));
+        library
     }
 
     pub(super) fn command(&mut self, command: MediaCommand) {

@@ -2,18 +2,19 @@
 
 use super::transcode::{Singer, amplitude, assert_steady, heard, speaks};
 use super::*;
-use crate::mediactl::{Clip, Play, Playing};
+use crate::mediactl::{Clip, Piece, Play, Playing};
 
 fn sine(hertz: u32, ms: u32) -> Clip {
     let samples = (0..8 * ms).map(|n| {
         let angle = std::f64::consts::TAU * f64::from(hertz) * f64::from(n) / 8000.0;
         (angle.sin() * 4000.0) as i16
     });
-    Clip { rate: 8000, samples: samples.collect() }
+    Clip::of(8000, &samples.collect::<Vec<_>>()).unwrap()
 }
 
-fn clips(number: u32, over: bool, clips: &[Clip]) -> Option<Play> {
-    Some(Play { number, sound: Playing::Clips { clips: clips.to_vec(), repeat: false }, over })
+fn clips(number: u32, over: bool, names: &[&str]) -> Option<Play> {
+    let pieces = names.iter().map(|name| Piece::Prompt((*name).into())).collect();
+    Some(Play { number, sound: Playing::Prompts { language: "".into(), pieces, repeat: false }, over })
 }
 
 fn ends(w: &World) -> Vec<u32> {
@@ -27,8 +28,9 @@ fn ends(w: &World) -> Vec<u32> {
 #[test]
 fn clips_are_played_to_their_end_and_told_once() {
     let mut w = World::new(1);
+    w.library(&[("a", sine(440, 500)), ("b", sine(700, 490))]);
     w.room(RoomMode::Relay);
-    let spec = LegSpec { playing: clips(3, false, &[sine(440, 500), sine(700, 490)]), ..leg(A, ALICE) };
+    let spec = LegSpec { playing: clips(3, false, &["a", "b"]), ..leg(A, ALICE) };
     w.put(1, 1, spec.clone());
     w.run(Duration::from_millis(600));
     assert_eq!(ends(&w), []);
@@ -55,6 +57,7 @@ fn clips_are_played_to_their_end_and_told_once() {
 #[test]
 fn the_other_party_is_heard_below_what_is_played_over_it() {
     let mut w = World::new(1);
+    w.library(&[("a", sine(440, 1000))]);
     w.room(RoomMode::Relay);
     let forwarded = Accepted { payload: PCMU, kind: Kind::Speech, forward: Some(0) };
     w.put(1, 1, LegSpec { accept: vec![forwarded], ..leg(A, ALICE) });
@@ -62,7 +65,7 @@ fn the_other_party_is_heard_below_what_is_played_over_it() {
     let mut alice = Singer::new(1, PCMU, 600, 5000);
     for n in 0..150 {
         if n == 50 {
-            w.put(2, 2, LegSpec { playing: clips(1, true, &[sine(440, 1000)]), ..leg(B, BOB) });
+            w.put(2, 2, LegSpec { playing: clips(1, true, &["a"]), ..leg(B, BOB) });
         }
         w.packet(A, ALICE, &alice.next());
         w.run(Duration::from_millis(20));
@@ -103,4 +106,37 @@ fn a_cadence_sounds_as_its_country_has_it() {
     w.put(1, 2, LegSpec { playing: Some(play), ..speaks(PCMA, A, ALICE) });
     w.run(Duration::from_secs(1));
     assert_eq!(ends(&w), [2]);
+}
+
+/// A party alone, with any codec, before or after its answer: it hears the prompts and nothing else is sent.
+#[test]
+fn a_party_alone_hears_prompts_in_every_codec() {
+    let codecs = [
+        PCMU,
+        PCMA,
+        Payload::of(9, Encoding::G722),
+        Payload::of(3, Encoding::Gsm),
+        Payload::of(18, Encoding::G729),
+        Payload::of(96, Encoding::Opus),
+        Payload::of(97, Encoding::L16 { rate: 16_000 }),
+    ];
+    for (payload, receive) in codecs.into_iter().flat_map(|codec| [(codec, true), (codec, false)]) {
+        let mut w = World::new(1);
+        w.library(&[("a", sine(440, 400)), ("b", sine(700, 400))]);
+        w.room(RoomMode::Relay);
+        let playing = clips(1, false, &["a", "nowhere", "b"]);
+        w.put(1, 1, LegSpec { playing, receive, ..speaks(payload, A, ALICE) });
+        w.run(Duration::from_secs(1));
+        let missing = |r: &&MediaReport| matches!(r, MediaReport::NoSound { name, .. } if name == "nowhere");
+        assert_eq!((ends(&w), w.reports.iter().filter(missing).count()), (vec![1], 1));
+        assert!((40..=41).contains(&w.media().len()), "{payload:?}: {}", w.media().len());
+        let encoding = payload.encoding.unwrap();
+        let pcm = heard(&w.media(), A, encoding);
+        let rate = encoding.properties().rate;
+        let part = |from: u32, to: u32| &pcm[(rate / 1000 * from) as usize..(rate / 1000 * to) as usize];
+        // GSM and G.729 are made for speech.
+        assert!(amplitude(part(60, 380), rate, 440) > 2500.0, "{payload:?}");
+        assert!(amplitude(part(460, 780), rate, 700) > 2000.0, "{payload:?}");
+        assert!(amplitude(part(460, 780), rate, 440) < 400.0, "{payload:?}");
+    }
 }

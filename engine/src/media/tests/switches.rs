@@ -169,10 +169,11 @@ fn what_is_wrong_is_counted_by_reason_and_not_heard() {
 #[cfg(feature = "serde")]
 #[test]
 fn decoded_sound_survives_being_written_down() {
-    use crate::mediactl::{Clip, Play, Playing, Recorded, RecordingId, RecordingSpec};
+    use crate::mediactl::{Clip, Piece, Play, Playing, Recorded, RecordingId, RecordingSpec};
 
     let run = |copied: bool| {
         let mut w = World::new(1);
+        let library = w.library(&[("there", Clip::of(11_025, &[500; 5000]).unwrap())]);
         let recordings =
             vec![RecordingSpec { id: RecordingId(1), what: Recorded::Mixed, rate: 16_000, paused: false }];
         let mut singers = Vec::new();
@@ -183,8 +184,8 @@ fn decoded_sound_survives_being_written_down() {
             if n == 0 || n == 3 {
                 w.command(MediaCommand::PutRoom { room, rev: 1, spec });
             }
-            let clip = Clip { rate: 11_025, samples: vec![500; 11_025].into() };
-            let sound = Playing::Clips { clips: vec![clip], repeat: false };
+            let pieces = vec![Piece::Prompt("there".into()), Piece::Pause(30), Piece::Prompt("gone".into())];
+            let sound = Playing::Prompts { language: "".into(), pieces, repeat: true };
             let playing = (n == 4).then_some(Play { number: 1, sound, over: true });
             let port = A + 2 * n as u16;
             w.put(n, 1, LegSpec { room, playing, ..speaks(payload, port, ALICE) });
@@ -199,6 +200,7 @@ fn decoded_sound_survives_being_written_down() {
             if copied {
                 let bytes = postcard::to_stdvec(&w.shard).unwrap();
                 w.shard = postcard::from_bytes(&bytes).unwrap();
+                w.shard.fill(&library);
             }
         }
         (w.sent, w.reports, w.io)

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use crate::sounds;
 use telex_engine::media::LegView;
 use telex_engine::mediactl::{LegId, RoomMode};
 use telex_engine::time::Instant;
@@ -13,7 +14,11 @@ const PACKETS: usize = 3;
 
 /// Runs every media machine to the end of what was recorded.
 pub(in crate::cli) fn run_media(recording: &Recording) -> Result<Vec<MediaTally>, MediaReplayError> {
-    recording.media.iter().map(|track| Ok(MediaReplayer::new(track).run()?.clone())).collect()
+    recording
+        .media
+        .iter()
+        .map(|track| Ok(MediaReplayer::new(track, sounds::builtin()).run()?.clone()))
+        .collect()
 }
 
 /// What such a run has shown, for machines.
@@ -22,6 +27,7 @@ pub(in crate::cli) fn tally_json(tally: &MediaTally) -> serde_json::Value {
         "shard": tally.shard.0,
         "inputs": tally.inputs,
         "kinds": tally.kinds,
+        "sounds_not_known": tally.hollow,
         "outputs": tally.outputs,
         "identical": tally.identical,
         "first_difference": tally.difference.as_ref().map(|difference| serde_json::json!({
@@ -66,7 +72,12 @@ impl<'a> Media<'a> {
         let life = self.life(position);
         // It only goes forwards.
         if self.replayers.is_empty() || self.at.0 != life || self.at.1 > now {
-            self.replayers = self.recording.media.iter().map(MediaReplayer::new).collect();
+            self.replayers = self
+                .recording
+                .media
+                .iter()
+                .map(|track| MediaReplayer::new(track, sounds::builtin()))
+                .collect();
         }
         self.at = (life, now);
         let mut known = Vec::new();

@@ -1,0 +1,1 @@
+//! How a call went through the dialplan, for those who ask why.
