@@ -5,6 +5,7 @@ mod conferences;
 mod dialogs;
 mod offers;
 mod rules;
+mod scripts;
 mod sound;
 mod strangers;
 mod streams;
