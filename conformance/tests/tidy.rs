@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// The layers of the engine, base first. A module uses itself and earlier rows; in the base row modules use each other.
 const LAYERS: &[&[&str]] = &[
     &[
-        "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "config",
-        "mediactl", "cx", "view",
+        "time", "rng", "rate", "index", "slots", "timers", "limits", "planted", "event", "border", "cdr",
+        "config", "mediactl", "cx", "view",
     ],
     &["sip", "sdp", "rtp"],
     &["auth", "offer"],

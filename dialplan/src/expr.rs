@@ -1,19 +1,6 @@
 //! `$[ expression ]`: what it may say, and what it comes to.
 //!
-//! From the weakest to the strongest; the operators of one row go from the left, `?` and the signs before a value from
-//! the right:
-//!
-//! | operators | result |
-//! |---|---|
-//! | `a ? b :: c` | `b` if `a` is neither empty nor zero, else `c` |
-//! | `a \| b` | `a` if it is neither empty nor zero, else `b`; also written `\|\|` |
-//! | `a & b` | `a` if neither is empty nor zero, else 0; also written `&&` |
-//! | `=` `==` `!=` `<` `>` `<=` `>=` | 1 or 0: as numbers if both are and neither is in quotes, else as text |
-//! | `+` `-` | sum |
-//! | `*` `/` `%` | product, quotient, remainder (its sign is that of `a`) |
-//! | `-a` `!a` | negative; 1 if `a` is empty or zero, else 0 |
-//! | `a : b` `a =~ b` `a ~~ b` | `b` as a regular expression at the start of `a`, anywhere in `a`: what the first parentheses matched, or without any how many characters; and both as one text |
-//! | `( )`, `NAME(a,...)` | FLOOR CEIL ROUND RINT TRUNC ABS POW SQRT |
+//! What its operators are, and in which order they bind, is in the table below.
 //!
 //! Numbers are decimals of 18 digits. Text with a sign or space in it stands in quotes, which are not part of it. A value is
 //! what it is: `${X}` is one operand whatever it holds, and an empty one is empty text.
@@ -27,8 +14,33 @@ use crate::scene::Scene;
 use crate::source::Fault;
 use crate::template::{Parser, Style, Template};
 
+/// The operators from the weakest to the strongest, and what they give; those of one row go from the left, the choice and the
+/// signs from the right.
+pub(crate) const TABLE: &[(&str, &str)] = &[
+    ("a ? b :: c", "b if a is neither empty nor zero, else c"),
+    ("a | b, a || b", "a if it is neither empty nor zero, else b"),
+    ("a & b, a && b", "a if neither is empty nor zero, else 0"),
+    (
+        "a = b, ==, !=, <, >, <=, >=",
+        "1 or 0: as numbers if both are and neither stands in quotes, else as text",
+    ),
+    ("a + b, a - b", "sum and difference"),
+    ("a * b, a / b, a % b", "product, quotient, and the rest of a division with the sign of a"),
+    ("-a, !a", "the negative; 1 if a is empty or zero, else 0"),
+    (
+        "a : b",
+        "b as a regular expression at the start of a: what its first parentheses matched, or without any how many characters",
+    ),
+    ("a =~ b", "the same anywhere in a"),
+    ("a ~~ b", "both as one text"),
+    (
+        "(a), FLOOR(a), CEIL(a), ROUND(a), RINT(a), TRUNC(a), ABS(a), POW(a,b), SQRT(a)",
+        "numbers are decimals of 18 digits; ROUND and RINT take halves away from zero",
+    ),
+];
+
 /// An expression.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expr {
     /// Text or a number, with values in it.
     Plain(Template),
@@ -378,7 +390,7 @@ fn root(of: Number) -> Option<Number> {
 }
 
 /// What a part of an expression comes to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Number(Number),
     Text {

@@ -6,8 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod considered;
+pub mod explain;
 mod expr;
 pub mod function;
+pub mod help;
 pub mod limits;
 pub mod names;
 mod number;
@@ -18,15 +21,19 @@ pub mod scene;
 pub mod source;
 pub mod task;
 pub mod template;
+pub mod thread;
 mod tree;
 pub mod vars;
 pub mod when;
 pub mod world;
+pub mod write;
 
+pub use self::considered::{Considered, Looked, Shut, Verdict};
 pub use self::parse::Sources;
 pub use self::pattern::{Dialled, Pattern};
 pub use self::plan::{Asked, At, Context, Dialplan, Extension, Found, Step};
 pub use self::source::{Fault, Problem, Problems, Span};
 pub use self::task::{Outcome, Task};
+pub use self::thread::Thread;
 pub use self::when::{Moment, When};
 pub use self::world::World;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use crate::app::Prepared;
 use crate::limits;
 use crate::pattern::{Dialled, Pattern, caller_fits, octets};
 use crate::source::{Problem, Span};
@@ -76,7 +77,7 @@ pub struct Extension {
 }
 
 /// One priority of an extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// From 1.
     pub priority: u32,
@@ -90,6 +91,8 @@ pub struct Step {
     pub span: Span,
     /// Where the arguments are.
     pub args_span: Span,
+    /// What they mean.
+    pub prepared: Prepared,
 }
 
 /// The priority `hint` of an extension.
@@ -178,7 +181,7 @@ impl Dialplan {
         self.number(name).map(|number| &self.0.contexts[number])
     }
 
-    fn number(&self, name: &str) -> Option<usize> {
+    pub(crate) fn number(&self, name: &str) -> Option<usize> {
         number(&self.0.contexts, &self.0.by_name, name)
     }
 
@@ -448,5 +451,160 @@ impl Eq for Dialplan {}
 impl std::fmt::Debug for Dialplan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Dialplan({}: {})", self.0.sources.first().map_or("", |(name, _)| name), self.counts())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A Sunday in Berlin.
+    const SUNDAY: Moment<'static> = Moment::new(1_700_994_600_000, "Europe/Berlin");
+
+    fn plan(text: &str) -> Dialplan {
+        Dialplan::parse("x", text).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn asked<'a>(extension: &'a str, caller: &'a str) -> Asked<'a> {
+        Asked { context: "a", extension, caller, now: SUNDAY }
+    }
+
+    fn lines(extensions: &str) -> String {
+        let lines = extensions.split(' ').map(|extension| format!("exten => {extension},1,NoOp()\n"));
+        format!("[a]\n{}", lines.collect::<String>())
+    }
+
+    #[test]
+    fn digits_are_waited_for_while_more_could_fit() {
+        use Dialled::{Enough, More, No};
+        let cases: &[(&str, &[(&str, Dialled)])] = &[
+            ("100 10", &[("", More), ("1", More), ("10", More), ("100", Enough), ("2", No), ("1000", No)]),
+            ("_1XX", &[("", More), ("1", More), ("12", More), ("123", Enough), ("1234", No), ("1a", No)]),
+            ("_1X.", &[("1", More), ("12", More), ("123", More), ("1234567", More), ("2", No)]),
+            ("_1X!", &[("1", More), ("12", Enough), ("123", Enough)]),
+            ("_12! _12X", &[("12", More), ("123", Enough), ("1234", Enough), ("12a", Enough)]),
+            ("_1! _1X.", &[("1", More), ("12", More), ("123", More), ("1a", Enough)]),
+            ("_1! 12", &[("1", More), ("12", Enough), ("13", Enough)]),
+            ("_X! _12", &[("1", More), ("12", Enough), ("2", Enough)]),
+            ("100/55 _1X", &[("1", More), ("10", Enough)]),
+            ("1-0-0 _2-X", &[("1-0", More), ("10-0", Enough), ("2", More), ("-2-2-", Enough)]),
+            ("_.", &[("", More), ("1", More)]),
+            ("_!", &[("", Enough), ("1", Enough)]),
+            ("0 _0Z. _00.", &[("0", More), ("00", More), ("01", More), ("012", More)]),
+        ];
+        for (extensions, numbers) in cases {
+            let plan = plan(&lines(extensions));
+            for (number, wanted) in *numbers {
+                assert_eq!(plan.dialled(asked(number, "77")), *wanted, "{number} in {extensions}");
+            }
+        }
+        // For the caller it is meant for the third digit counts.
+        assert_eq!(plan(&lines("100/55 _1X")).dialled(asked("10", "55")), More);
+    }
+
+    #[test]
+    fn a_walk_goes_on_where_the_priority_is() {
+        let plan = plan(
+            "[a]\nexten => 100,1,NoOp(name)\nexten => _1XX,1,NoOp(pattern)\n same => n(more),NoOp(second)\n\
+             include => b\n[b]\nexten => _X.,1,NoOp(b)\n same => n,NoOp(b2)\n same => n(last),NoOp(b3)\n",
+        );
+        let find = |at| plan.find(asked("100", ""), at).map(|found| found.step.args.as_str());
+        assert_eq!(find(At::Priority(1)), Some("name"));
+        assert_eq!(find(At::Priority(2)), Some("second"));
+        assert_eq!(find(At::Priority(3)), Some("b3"));
+        assert_eq!(find(At::Priority(4)), None);
+        assert_eq!(find(At::Label("more")), Some("second"));
+        assert_eq!(find(At::Label("last")), Some("b3"));
+        assert_eq!(find(At::Label("least")), None);
+    }
+
+    #[test]
+    fn includes_follow_in_their_order_each_once_and_in_their_time() {
+        let plan = plan(
+            "[a]\ninclude => day,9:00-17:00,mon-fri,*,*\ninclude => night\ninclude => a\nexten => _1X,1,NoOp(a)\n\
+             [day]\nexten => 20,1,NoOp(day)\n[night]\ninclude => deep\nexten => _2X,1,NoOp(night)\nexten => 11,1,NoOp(night)\n\
+             [deep]\ninclude => night\nexten => 20,1,NoOp(deep)\nexten => 3,1,NoOp(deep)\nignorepat => 3\n",
+        );
+        let find = |number, now| {
+            let found = plan.find(Asked { now, ..asked(number, "") }, At::Priority(1));
+            found.map(|found| found.step.args.as_str())
+        };
+        let monday = Moment::new(SUNDAY.ms + 86_400_000, SUNDAY.zone);
+        assert_eq!(find("11", SUNDAY), Some("a"));
+        assert_eq!(find("20", SUNDAY), Some("night"));
+        assert_eq!(find("20", monday), Some("day"));
+        assert_eq!(find("3", SUNDAY), Some("deep"));
+        assert_eq!(find("4", SUNDAY), None);
+        assert!(plan.ignores(asked("3", "")));
+        assert!(!plan.ignores(asked("2", "")));
+    }
+
+    #[test]
+    fn contexts_that_include_each_other_end() {
+        let mut text = String::new();
+        for number in 0..300 {
+            text.push_str(&format!(
+                "[c{number}]\ninclude => c{}\ninclude => c{}\n",
+                (number + 1) % 300,
+                (number + 7) % 300
+            ));
+        }
+        let plan = plan(&text);
+        assert!(plan.find(Asked { context: "c0", ..asked("1", "") }, At::Priority(1)).is_none());
+        assert_eq!(plan.dialled(Asked { context: "c0", ..asked("1", "") }), Dialled::No);
+        let looked = plan.consider(Asked { context: "c0", ..asked("1", "") }, At::Priority(1));
+        assert!(looked.len() < 2 * limits::INCLUDES + 1, "{}", looked.len());
+    }
+
+    #[test]
+    fn hints_are_found_by_extension() {
+        let plan = plan(
+            "[a]\nexten => 100,hint,PJSIP/100\nexten => _1XX,hint,PJSIP/${EXTEN}\nexten => 100,1,NoOp()\n",
+        );
+        let hint = |number| plan.hint(asked(number, "")).map(|hint| hint.text.as_str());
+        assert_eq!(hint("100"), Some("PJSIP/100"));
+        assert_eq!(hint("101"), Some("PJSIP/${EXTEN}"));
+        assert_eq!(hint("200"), None);
+        assert_eq!(plan.hints().count(), 2);
+        assert_eq!(plan.find(asked("101", ""), At::Priority(1)).map(|found| found.step.priority), None);
+    }
+
+    proptest! {
+        /// The tree finds what going through the list in order finds.
+        #[test]
+        fn the_first_that_fits_is_found(
+            extensions in prop::collection::vec("_?([0-3XZN]|\\[[0-3]{1,3}\\]|-){1,5}[.!]?(/_?[0-2X]{0,2}[.!]?)?", 1..30),
+            number in "[0-4\\-]{0,6}",
+            caller in "[0-2]{0,2}",
+        ) {
+            let right = |text: &&String| text.split('/').all(|part| Pattern::parse(part).is_ok());
+            let extensions: Vec<&str> = extensions.iter().filter(right).map(String::as_str).collect();
+            let plan = plan(&lines(&[&extensions[..], &["9"]].concat().join(" ")));
+            let asked = asked(&number, &caller);
+            let list = &plan.contexts()[0].extensions;
+            prop_assert!(list.windows(2).all(|two| two[0].pattern <= two[1].pattern));
+            let fits = |extension: &&Extension| {
+                extension.pattern.fits(&number) && caller_fits(extension.caller.as_ref(), &caller)
+            };
+            let wanted = list.iter().find(fits).map(ToString::to_string);
+            let found = plan.find(asked, At::Priority(1)).map(|found| found.extension.to_string());
+            prop_assert_eq!(&found, &wanted);
+            let won = plan.consider(asked, At::Priority(1)).into_iter().find_map(|one| match one.what {
+                crate::Looked::Extension(extension, crate::Verdict::Won) => Some(extension.to_string()),
+                _ => None,
+            });
+            prop_assert_eq!(&won, &wanted);
+            // A number of which a longer one fits is waited for, unless a mark ended it.
+            if plan.dialled(asked) == Dialled::No {
+                prop_assert_eq!(found, None);
+                for next in "01234".chars() {
+                    let longer = format!("{number}{next}");
+                    let asked = Asked { extension: &longer, ..asked };
+                    prop_assert!(plan.find(asked, At::Priority(1)).is_none(), "{}", longer);
+                }
+            }
+        }
     }
 }

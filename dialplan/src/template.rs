@@ -16,13 +16,13 @@ pub const MAX_DEPTH: u32 = 16;
 pub const MAX_VALUE: usize = 8_192;
 
 /// Text with values in it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
 }
 
 /// A piece of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// Itself.
     Text(SmolStr),
@@ -35,7 +35,7 @@ pub(crate) enum Part {
 }
 
 /// `:offset:length`, both in characters and negative from the end.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Slice {
     offset: Template,
     length: Option<Template>,

@@ -221,3 +221,106 @@ fn bits((at, field): (usize, &str), names: &[&'static str], numbers: u32, what: 
     }
     Ok(set)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A moment by the clock of a zone.
+    fn at(text: &str, zone: &'static str) -> Moment<'static> {
+        let local: DateTime = text.parse().expect("a date");
+        let zoned = super::zone(zone).expect("a zone").to_zoned(local).expect("a moment");
+        Moment::new(zoned.timestamp().as_millisecond(), zone)
+    }
+
+    fn missed(spec: &str, text: &str) -> Option<&'static str> {
+        When::parse(spec).unwrap_or_else(|fault| panic!("{fault:?}")).missed(at(text, "Europe/Berlin"))
+    }
+
+    #[test]
+    fn each_field_has_its_say() {
+        // 2023-11-24 is a Friday.
+        let office = "9:00-17:00,mon-fri,*,*";
+        assert_eq!(missed(office, "2023-11-24T09:00:00"), None);
+        assert_eq!(missed(office, "2023-11-24T17:00:59"), None);
+        assert_eq!(missed(office, "2023-11-24T17:01:00"), Some("time of day"));
+        assert_eq!(missed(office, "2023-11-24T08:59:59"), Some("time of day"));
+        assert_eq!(missed(office, "2023-11-25T10:00:00"), Some("day of the week"));
+        assert_eq!(missed("*,*,1-7&24,*", "2023-11-24T10:00:00"), None);
+        assert_eq!(missed("*,*,1-7&23,*", "2023-11-24T10:00:00"), Some("day of the month"));
+        assert_eq!(missed("*,*,*,dec", "2023-11-24T10:00:00"), Some("month"));
+        assert_eq!(missed("*,*,31,dec", "2023-12-31T23:59:59"), None);
+        assert_eq!(missed("*", "2023-12-31T23:59:59"), None);
+        assert_eq!(missed("", "2023-12-31T23:59:59"), None);
+        assert_eq!(missed("8:05|fri|*|*", "2023-11-24T08:05:30"), None);
+        assert_eq!(missed("8:05 , Friday , * , NOV", "2023-11-24T08:05:30"), None);
+    }
+
+    #[test]
+    fn ranges_go_round() {
+        for (hour, misses) in [(21, true), (22, false), (23, false), (0, false), (6, false), (7, true)] {
+            let time = format!("2023-11-24T{hour:02}:00:00");
+            assert_eq!(missed("22:00-6:00,*,*,*", &time).is_some(), misses, "{hour}");
+        }
+        assert_eq!(missed("*,sat-mon,*,*", "2023-11-26T10:00:00"), None);
+        assert_eq!(missed("*,sat-mon,*,*", "2023-11-28T10:00:00"), Some("day of the week"));
+        assert_eq!(missed("*,*,30-2,*", "2023-12-01T10:00:00"), None);
+        assert_eq!(missed("*,*,*,nov-feb", "2024-01-28T10:00:00"), None);
+        assert_eq!(missed("*,*,*,nov-feb", "2024-03-01T10:00:00"), Some("month"));
+    }
+
+    #[test]
+    fn the_clock_is_that_of_the_zone() {
+        let office = When::parse("9:00-17:00,mon-fri,*,*").expect("right");
+        // The clock goes from 1:59 to 3:00 on this day.
+        let spring = When::parse("2:30,sun,31,mar").expect("right");
+        assert!(!spring.holds(at("2024-03-31T03:30:00", "Europe/Berlin")));
+        let (winter, summer) = (at("2024-01-10T16:30:00", "UTC").ms, at("2024-07-10T16:30:00", "UTC").ms);
+        assert!(!office.holds(Moment::new(winter, "Europe/Berlin")));
+        assert!(office.holds(Moment::new(winter, "Europe/London")));
+        assert!(!office.holds(Moment::new(summer, "Europe/London")));
+        let own = When::parse("9:00-17:00,mon-fri,*,*,America/New_York").expect("right");
+        assert!(own.holds(Moment::new(summer, "Europe/Berlin")));
+        assert!(office.holds(Moment::new(summer, "No/Where")));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_with_its_place() {
+        let fault = |text| {
+            When::parse(text).map_or_else(|fault| (fault.at, fault.message), |when| panic!("{when:?}"))
+        };
+        assert_eq!(fault("9:00-17:60").0, 0);
+        assert_eq!(fault("*, mno").0, 3);
+        assert!(fault("*,mno").1.ends_with("did you mean mon?"));
+        assert_eq!(fault("*,mon,1-7&32").0, 10);
+        assert_eq!(fault("*,*,*,*,Mars/Olympus").0, 8);
+        assert_eq!(fault("*,*,*,*,UTC,x").0, 12);
+        for text in [
+            "9-17",
+            "24:00",
+            "9:00-",
+            "-9:00",
+            "9:00&",
+            "9:000-10:00",
+            "*,3",
+            "*,mon-,*",
+            "*,*,0",
+            "*,*,*,13",
+            "*,*&1",
+        ] {
+            assert!(When::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_and_any_moment_will_do(text in "[-0-9a-z:*,&|/ ]{0,30}", ms in any::<i64>(), zone in "[A-Za-z/]{0,9}") {
+            let _ = Moment::new(ms, &zone).local();
+            if let Ok(when) = When::parse(&text) {
+                prop_assert_eq!(when.holds(Moment::new(ms, "UTC")), when.missed(Moment::new(ms, "UTC")).is_none());
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smol_str::SmolStr;
 
+use crate::cdr::CallRecord;
 use crate::config::Config;
 use crate::event::Event;
 use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingId, ShardId};
@@ -331,6 +332,8 @@ pub enum Record {
         /// The key in it.
         key: SmolStr,
     },
+    /// A call: replace what stands under [`CallRecord::unique`].
+    Call(Box<CallRecord>),
 }
 
 /// A registration as it is kept (RFC 3261 §10.2.1).
@@ -391,6 +394,11 @@ pub enum Control {
         /// Who is called.
         to: SmolStr,
     },
+    /// How a call went through the dialplan: one in progress, or one of the last.
+    Explain {
+        /// [`CallInfo::id`], or what the Reason of a refusal says.
+        call: u64,
+    },
     /// Sizes of all tables.
     Stats,
 }
@@ -436,7 +444,9 @@ pub enum ControlReply {
         /// Its number.
         call: u64,
     },
-    /// There is no such call.
+    /// How a call went through the dialplan.
+    Explained(Box<Explanation>),
+    /// There is no such call, or not any more.
     NoSuchCall {
         /// The number asked for.
         call: u64,
@@ -544,6 +554,20 @@ pub enum SoundWay {
     },
     /// Not at all.
     Nothing,
+}
+
+/// How a call went through the dialplan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Explanation {
+    /// The call's number.
+    pub call: u64,
+    /// Who called.
+    pub from: SmolStr,
+    /// What was dialled.
+    pub to: SmolStr,
+    /// The extensions that matched, and each step with the values put in, its file and line: lines of text.
+    pub text: String,
 }
 
 /// One binding, for people.

@@ -1,6 +1,6 @@
 //! What every layer may use while handling one input, and the names the layers share.
 
-use crate::border::{Action, Actions, StreamId};
+use crate::border::{Action, Actions, Lsn, Record, StreamId};
 use crate::config::Config;
 use crate::event::Event;
 use crate::planted::Planted;
@@ -35,6 +35,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) timers: &'a mut Timers<Timer>,
     /// Where actions go.
     pub(crate) out: &'a mut Actions,
+    /// Numbers what is to be kept.
+    pub(crate) journal: &'a mut Journal,
     /// What is to be done wrong.
     pub(crate) planted: Planted,
 }
@@ -43,6 +45,27 @@ impl Cx<'_> {
     /// Tells people.
     pub(crate) fn report(&mut self, event: Event) {
         self.out.push(Action::Report(event));
+    }
+
+    /// Keeps this over a restart.
+    pub(crate) fn store(&mut self, record: Record) {
+        let lsn = self.journal.next;
+        self.journal.next = Lsn(lsn.0 + 1);
+        self.out.push(Action::Store { lsn, record });
+    }
+}
+
+/// Numbers records in the order in which they were made.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Journal {
+    next: Lsn,
+}
+
+impl Journal {
+    /// The first record is numbered so.
+    pub(crate) const fn new(next: Lsn) -> Self {
+        Self { next }
     }
 }
 

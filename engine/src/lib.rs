@@ -35,6 +35,7 @@ pub mod config;
 pub mod offer;
 // contract
 pub mod border;
+pub mod cdr;
 pub mod mediactl;
 // protocol
 mod cx;

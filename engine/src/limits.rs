@@ -183,3 +183,5 @@ pub const VALUE_OCTETS: usize = 4096;
 pub const HEADER_OCTETS: usize = 8192;
 /// Calls that have ended and whose way through the dialplan can be asked for.
 pub const TRAILS: usize = 256;
+/// Octets of their texts together.
+pub const TRAIL_OCTETS: usize = 1 << 20;

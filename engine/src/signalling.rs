@@ -21,7 +21,7 @@ use crate::border::{
 };
 use crate::call::{Below, Calls, Outside};
 use crate::config::Config;
-use crate::cx::{Cx, Randomness, Timer};
+use crate::cx::{Cx, Journal, Randomness, Timer};
 use crate::dialog::{Heard, Sessions, Stack};
 use crate::event::Event;
 use crate::limits;
@@ -53,6 +53,7 @@ pub struct Signalling {
     now: Instant,
     rng: Randomness,
     timers: Timers<Timer>,
+    journal: Journal,
     tables: Tables,
     /// What boot had to say; it is said with the first input.
     first: Actions,
@@ -105,13 +106,14 @@ impl Signalling {
                     transport: Transport::new(&mut hash, boot.listeners.clone(), boot.interfaces),
                     transactions: Transactions::new(&mut hash),
                 },
-                registrar: Registrar::new(boot.next_lsn),
+                registrar: Registrar::new(),
             },
             auth: Authenticator::new(&mut nonce, &config),
             calls: Calls::new(boot.shards, &config, boot.values),
             stopping: Stopping::No,
         };
         let rng = Randomness::new(seed);
+        let journal = Journal::new(boot.next_lsn);
         let (wall, timers) = ((Instant::ZERO, boot.wall), Timers::default());
         let mut machine = Self {
             config,
@@ -119,6 +121,7 @@ impl Signalling {
             now: Instant::ZERO,
             rng,
             timers,
+            journal,
             tables,
             first: Actions::new(),
             planted: Planted::default(),
@@ -191,8 +194,8 @@ impl Signalling {
 
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {
         let wall = self.wall.1 + now.since(self.wall.0);
-        let (rng, timers) = (&mut self.rng, &mut self.timers);
-        (Cx { now, wall, config: &self.config, rng, timers, out, planted: self.planted }, &mut self.tables)
+        let Self { config, rng, timers, journal, planted, .. } = self;
+        (Cx { now, wall, config, rng, timers, out, journal, planted: *planted }, &mut self.tables)
     }
 }
 
@@ -334,6 +337,7 @@ impl Tables {
                     ControlReply::NoSuchCall { call }
                 }
             }
+            &Control::Explain { call } => self.calls.explain(call),
             Control::Stats => ControlReply::Stats(self.stats(cx.timers.len())),
         }
     }

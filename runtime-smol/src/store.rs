@@ -1,6 +1,9 @@
-//! Registrations on disk: one SQLite file, written in groups.
+//! Registrations and calls on disk: one SQLite file, written in groups.
+
+pub(crate) mod calls;
 
 use std::fmt;
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +15,8 @@ use telex_engine::time::WallTime;
 use crate::config::NO_STORE;
 
 /// Steps from one form of the database to the next. `PRAGMA user_version` counts those taken; none is ever changed.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE bindings (
         aor TEXT NOT NULL,
         contact TEXT NOT NULL,
@@ -30,12 +34,16 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE log (one INTEGER PRIMARY KEY CHECK (one = 1), lsn INTEGER NOT NULL) STRICT;
     INSERT INTO log VALUES (1, 0);
-"];
+",
+    calls::SCHEMA,
+];
 
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
+    /// Other processes may read, but none may write. Closed after the connection, whose own locks would go with it.
+    _lock: Option<File>,
 }
 
 /// What was in the database when it was opened.
@@ -96,18 +104,19 @@ impl From<rusqlite::Error> for StoreError {
 impl Store {
     /// Opens or creates the database and reads what has not run out at `now`.
     pub(crate) fn open(path: &Path, now: WallTime) -> Result<(Self, Saved), StoreError> {
-        let connection = match path.to_str() {
-            Some(NO_STORE) => Connection::open_in_memory()?,
-            _ => Connection::open(path)?,
+        let (connection, lock) = match path.to_str() {
+            Some(NO_STORE) => (Connection::open_in_memory()?, None),
+            _ => {
+                let lock = lock(path)?;
+                (Connection::open(path)?, Some(lock))
+            }
         };
         connection.busy_timeout(Duration::from_millis(200))?;
         connection.pragma_update(None, "cache_size", -256)?;
-        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        // A switch to WAL needs nobody else in the file; a crash of telex loses nothing, one of the host the last
-        // moment.
+        // A crash of telex loses nothing, one of the host the last moment.
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let mut store = Self { connection };
+        let mut store = Self { connection, _lock: lock };
         store.migrate()?;
         let saved = store.read(now)?;
         Ok((store, saved))
@@ -130,6 +139,7 @@ impl Store {
         let transaction = self.connection.transaction()?;
         let now = i64::try_from(now.as_unix_millis()).unwrap_or(i64::MAX);
         transaction.execute("DELETE FROM bindings WHERE expires_ms <= ?1", [now])?;
+        calls::mark_unfinished(&transaction)?;
         let last: i64 = transaction.query_row("SELECT lsn FROM log", [], |row| row.get(0))?;
         let columns = "aor, contact, transport, source, local, expires_ms, call_id, cseq, q, path, user_agent, instance";
         let sql = format!("SELECT {columns} FROM bindings");
@@ -150,6 +160,18 @@ impl Store {
             .execute([i64::try_from(last.0).unwrap_or(i64::MAX)])?;
         transaction.commit()?;
         Ok(())
+    }
+}
+
+/// Makes sure that no other exchange uses the file.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let other = |error: std::io::Error| StoreError::Other(error.to_string());
+    let file =
+        File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(other)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy),
+        Err(TryLockError::Error(error)) => Err(other(error)),
     }
 }
 
@@ -176,6 +198,7 @@ fn apply(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<usi
         Record::Unbind { aor, contact } => transaction
             .prepare_cached("DELETE FROM bindings WHERE aor = ?1 AND contact = ?2")?
             .execute([aor.as_str(), contact.as_str()]),
+        Record::Call(record) => calls::write(transaction, record),
     }
 }
 

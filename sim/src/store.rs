@@ -59,6 +59,7 @@ impl Store {
                 Record::Unbind { aor, contact } => {
                     found.remove(&(aor.clone(), contact.clone()));
                 }
+                Record::Call(_) => {}
             }
         }
         found.into_values().collect()

@@ -20,6 +20,7 @@ use crate::when::When;
 
 pub use self::prepare::{Remark, prepare};
 pub use self::say::{alpha, clock, digits, number, phonetic};
+pub(crate) use self::sound::prompts;
 
 /// How long WaitExten and Background wait for the next key, unless `TIMEOUT(digit)` was set.
 pub const DIGIT: Duration = Duration::from_secs(5);
@@ -128,8 +129,10 @@ impl PartialEq for Application {
     }
 }
 
+impl Eq for Application {}
+
 /// What is known from elsewhere and not done here, with what to do about it.
-const REFUSED: &[(&str, &str)] = &[
+pub(crate) const REFUSED: &[(&str, &str)] = &[
     (
         "System",
         "a dialplan runs no programs of the machine: let a program work through the control interface",
@@ -173,14 +176,14 @@ pub(crate) fn named(name: &str) -> Result<&'static Application, String> {
 }
 
 /// A step as it was understood when the plan was loaded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prepared {
     pub(crate) app: &'static Application,
     pub(crate) body: Body,
 }
 
 /// Its arguments, understood.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     List(List),
     Assign(Vec<Assign>),
@@ -189,7 +192,7 @@ pub(crate) enum Body {
 }
 
 /// Arguments one after the other.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct List {
     pub(crate) args: Vec<Template>,
     /// The argument that has `&` in it, divided.
@@ -200,7 +203,7 @@ pub(crate) struct List {
 }
 
 /// When something is done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     Always,
     Text(Template),
@@ -210,26 +213,26 @@ pub(crate) enum Condition {
 }
 
 /// One `NAME=value`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Assign {
     pub(crate) to: Target,
     pub(crate) value: Template,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Variable(Template),
     Call(&'static Function, Vec<Template>),
 }
 
 /// `[[context,]extension,]priority[(arguments)]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub(crate) parts: Vec<Template>,
     pub(crate) args: Vec<Template>,
 }
 
-/// A place that a step names in fixed text; what it does not name is that of the step.
+/// A place that a step names; what it does not name is that of the step. A part that is not written out is `$`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named<'a> {
     /// The context.
@@ -246,7 +249,7 @@ impl Prepared {
         self.app.name
     }
 
-    /// Places that the step may go to and that are written out: to be looked for when the plan is loaded.
+    /// Places that the step may go to: to be looked for when the plan is loaded.
     pub fn destinations(&self) -> Vec<Named<'_>> {
         match &self.body {
             Body::Jump { yes, no, .. } => yes.iter().chain(no).filter_map(Destination::named).collect(),
@@ -275,8 +278,8 @@ impl Prepared {
 
 impl Destination {
     fn named(&self) -> Option<Named<'_>> {
-        let parts: Option<Vec<&str>> = self.parts.iter().map(Template::constant).collect();
-        match *parts?.as_slice() {
+        let parts: Vec<&str> = self.parts.iter().map(|part| part.constant().unwrap_or("$")).collect();
+        match *parts.as_slice() {
             [priority] => Some(Named { context: None, extension: None, priority }),
             [extension, priority] => Some(Named { context: None, extension: Some(extension), priority }),
             [context, extension, priority] => {

@@ -64,6 +64,8 @@ impl PartialEq for Function {
     }
 }
 
+impl Eq for Function {}
+
 impl Function {
     /// `${...}` gives a value.
     pub const fn can_be_read(&self) -> bool {

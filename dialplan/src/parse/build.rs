@@ -9,6 +9,7 @@ use super::entry::{self, Piece, Turn};
 use super::lines::Line;
 use super::report::Report;
 use super::sections::Section;
+use crate::app::{Prepared, Remark, prepare};
 use crate::limits;
 use crate::names::hint;
 use crate::pattern::Pattern;
@@ -263,6 +264,7 @@ impl Build<'_> {
         }
         before.priority = Some(count);
         let action = entry::action(action)?;
+        let Some(prepared) = self.prepared(line, &action) else { return Ok(()) };
         let step = Step {
             priority: count,
             label: priority.label,
@@ -270,6 +272,7 @@ impl Build<'_> {
             args: action.args.text.into(),
             span: line.span(action.app.at),
             args_span: line.span(action.args.at),
+            prepared,
         };
         self.steps += 1;
         if self.steps > limits::STEPS {
@@ -293,6 +296,20 @@ impl Build<'_> {
         }
         body.steps.insert(count, step);
         Ok(())
+    }
+
+    /// What an application and its arguments mean; none when they mean nothing.
+    fn prepared(&mut self, line: &Line, action: &entry::Action<'_>) -> Option<Prepared> {
+        let mut remarks = Vec::new();
+        let prepared = prepare(action.app.text, action.args.text, &mut remarks);
+        for Remark { in_name, fault, warning } in remarks {
+            let span = line.span(fault.at + if in_name { action.app.at } else { action.args.at });
+            match warning {
+                true => self.report.warning(span, fault.message),
+                false => self.report.error(span, fault.message),
+            }
+        }
+        prepared
     }
 
     fn hint(

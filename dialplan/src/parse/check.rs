@@ -2,11 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::entry::Piece;
 use super::report::Report;
+use crate::app::Named;
 use crate::names::hint;
 use crate::plan::{At, Context, Dialplan, Extension, Search, Step};
-use crate::source::Span;
 
 /// Tells what is odd.
 pub(super) fn plan(plan: &Dialplan, report: &mut Report) {
@@ -26,15 +25,6 @@ pub(super) fn plan(plan: &Dialplan, report: &mut Report) {
 struct Check<'a> {
     plan: &'a Dialplan,
     context: &'a Context,
-}
-
-/// Where a Goto goes, as far as it is constant.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Target<'a> {
-    at: usize,
-    context: Option<&'a str>,
-    extension: Option<&'a str>,
-    priority: &'a str,
 }
 
 impl Check<'_> {
@@ -83,16 +73,15 @@ impl Check<'_> {
     }
 
     fn step(&self, extension: &Extension, step: &Step, report: &mut Report) {
-        for target in targets(step) {
+        for target in step.prepared.destinations() {
             if let Some(message) = self.target(extension, &target) {
-                let before = step.args[..target.at].chars().count() as u32;
-                report.warning(Span { column: step.args_span.column + before, ..step.args_span }, message);
+                report.warning(step.args_span, message);
             }
         }
     }
 
     /// Why a target cannot be reached.
-    fn target(&self, own: &Extension, target: &Target<'_>) -> Option<String> {
+    fn target(&self, own: &Extension, target: &Named<'_>) -> Option<String> {
         let at = match target.priority.parse() {
             Ok(number) => At::Priority(number),
             Err(_) => At::Label(target.priority),
@@ -114,8 +103,7 @@ impl Check<'_> {
             Some(name) if !self.fits(&context.name, name, None) => {
                 let mut message = format!("no extension {name} is in [{}] or what it includes", context.name);
                 if target.context.is_none() && self.plan.context(name).is_some() {
-                    let extension = target.priority;
-                    message.push_str(&format!(": for the context write {name},{extension},1"));
+                    message.push_str(": for the context of this name write context,extension,priority");
                 }
                 Some(message)
             }
@@ -139,60 +127,7 @@ impl Check<'_> {
 }
 
 fn constant(text: &str) -> bool {
-    !text.contains('$')
-}
-
-/// Where a step may go by its arguments.
-fn targets(step: &Step) -> Vec<Target<'_>> {
-    let args = Piece { at: 0, text: &step.args };
-    let app = step.app.to_ascii_lowercase();
-    let places = match app.as_str() {
-        "goto" | "gosub" => vec![args],
-        "gotoif" | "gotoiftime" | "gosubif" => {
-            let mut halves = split(args, '?');
-            match (halves.len(), halves.pop()) {
-                (2, Some(branches)) => split(branches, ':'),
-                _ => Vec::new(),
-            }
-        }
-        _ => Vec::new(),
-    };
-    places.into_iter().filter_map(|place| target(place, app.starts_with("gosub"))).collect()
-}
-
-fn target(place: Piece<'_>, gosub: bool) -> Option<Target<'_>> {
-    let place = Piece::new(place.at, place.text);
-    let parts = split(place, ',');
-    let last = *parts.last()?;
-    let priority = if gosub { last.text.split('(').next().unwrap_or_default() } else { last.text };
-    let (context, extension) = match parts.as_slice() {
-        [_] => (None, None),
-        [extension, _] => (None, Some(extension.text.trim())),
-        [context, extension, _] => (Some(context.text.trim()), Some(extension.text.trim())),
-        _ => return None,
-    };
-    let priority = priority.trim();
-    (!priority.is_empty()).then_some(Target { at: place.at, context, extension, priority })
-}
-
-/// Splits at a sign that stands in no parentheses and no quotes.
-fn split(piece: Piece<'_>, sign: char) -> Vec<Piece<'_>> {
-    let (mut pieces, mut from, mut depth, mut quoted) = (Vec::new(), 0, 0_usize, false);
-    for (at, here) in piece.text.char_indices() {
-        match here {
-            '"' => quoted = !quoted,
-            _ if quoted => {}
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ if here == sign && depth == 0 => {
-                pieces.push(Piece { at: piece.at + from, text: &piece.text[from..at] });
-                from = at + sign.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    pieces.push(Piece { at: piece.at + from, text: &piece.text[from..] });
-    pieces
+    text != "$"
 }
 
 #[cfg(test)]
@@ -216,9 +151,9 @@ mod tests {
         insta::assert_snapshot!(warnings(text), @r"
         x:2:21: warning: no context is called incomin: did you mean incoming?
         x:4:16: warning: extension s in [incoming] has no priority 9
-        x:5:36: warning: 100 has no label here: did you mean there?
-        x:5:41: warning: 100 has no label elsewhere
-        x:7:58: warning: no context is called closed
+        x:5:19: warning: 100 has no label here: did you mean there?
+        x:5:19: warning: 100 has no label elsewhere
+        x:7:22: warning: no context is called closed
         x:8:18: warning: no context is called sub
         x:13:12: warning: no context is called incming: did you mean incoming?
         x:16:19: warning: extension s in [incoming] has no label thee

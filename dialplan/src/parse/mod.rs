@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(
             warnings,
             "dialplan.conf:11:18: warning: no extension internal is in [incoming] or what it includes: \
-             for the context write internal,${CALLERID},1"
+             for the context of this name write context,extension,priority"
         );
         assert_eq!(steps(&plan, "internal", "100"), "1 Answer(); 2 SayDigits(100); 3 Hangup()");
         assert_eq!(steps(&plan, "internal", "101"), "1 Dial(SIP/${EXTEN})");

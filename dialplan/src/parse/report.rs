@@ -37,12 +37,6 @@ impl Report {
         self.error(place(fault.at), fault.message);
     }
 
-    /// A problem that somebody else found; its file's name is filled in.
-    pub(super) fn problem(&mut self, problem: Problem) {
-        self.failed |= !problem.warning;
-        self.add(problem.span, problem.message, problem.warning);
-    }
-
     fn add(&mut self, span: Span, message: String, warning: bool) {
         let kept = self.problems.iter().filter(|problem| problem.warning == warning).count();
         if kept >= limits::PROBLEMS {

@@ -16,9 +16,11 @@ use smol_str::{SmolStr, format_smolstr};
 
 use self::registration::Registration;
 use crate::auth::{Answers, Login};
-use crate::border::{Actions, Flow, Input, Interface, Listener, Stats, StreamEvent, StreamId, Transport};
+use crate::border::{
+    Actions, Flow, Input, Interface, Listener, Lsn, Stats, StreamEvent, StreamId, Transport,
+};
 use crate::config::{Config, SessionConfig, SipTimers};
-use crate::cx::{CallKey, Cx, LegKey, Randomness, ServerKey, Timer};
+use crate::cx::{CallKey, Cx, Journal, LegKey, Randomness, ServerKey, Timer};
 use crate::dialog::{Digit, Ending, Heard, Invitation, Invited, LegEvent, Sessions, Stack, screen};
 use crate::limits;
 use crate::planted::Planted;
@@ -171,6 +173,8 @@ pub struct UserAgent {
     now: Instant,
     rng: Randomness,
     timers: Timers<Timer>,
+    /// A telephone keeps nothing.
+    journal: Journal,
     core: Core,
 }
 
@@ -203,7 +207,8 @@ impl UserAgent {
             registration: Registration::default(),
             user: format_smolstr!("{}", EscapedUser(&agent.user)),
         };
-        Self { agent, config, now: Instant::ZERO, rng, timers: Timers::default(), core }
+        let (timers, journal) = (Timers::default(), Journal::new(Lsn(1)));
+        Self { agent, config, now: Instant::ZERO, rng, timers, journal, core }
     }
 
     /// Consumes one input at `now`; appends what must be done to `out` and what happened to `events`. Inputs that are
@@ -348,7 +353,7 @@ impl UserAgent {
 
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Core) {
         self.now = self.now.max(now);
-        let Self { config, rng, timers, core, .. } = self;
+        let Self { config, rng, timers, journal, core, .. } = self;
         (
             Cx {
                 now: self.now,
@@ -357,6 +362,7 @@ impl UserAgent {
                 rng,
                 timers,
                 out,
+                journal,
                 planted: Planted::default(),
             },
             core,

@@ -2,7 +2,7 @@
 
 use telex_dialplan::task::DialStatus;
 
-use crate::event::{EndCause, Side};
+use crate::event::EndCause;
 use crate::sip::Status;
 
 /// Normal call clearing.
@@ -13,8 +13,6 @@ pub(super) const BUSY: u8 = 17;
 pub(super) const NO_ANSWER: u8 = 19;
 /// Subscriber absent.
 pub(super) const ABSENT: u8 = 20;
-/// Normal, unspecified.
-const UNSPECIFIED: u8 = 31;
 /// No circuit available.
 pub(super) const CONGESTION: u8 = 34;
 /// Recovery on timer expiry.
@@ -41,37 +39,8 @@ pub(super) fn status_of(cause: u8) -> Status {
 }
 
 /// The cause that says the same as a refusal (RFC 3398 §8.2.6.1).
-pub(super) fn cause_of(status: Status) -> u8 {
-    match status.code() {
-        404 | 485 | 604 => 1,
-        410 => 22,
-        486 | 600 => BUSY,
-        480 => 18,
-        401 | 402 | 403 | 407 | 603 => 21,
-        484 => 28,
-        482 | 483 => 25,
-        405 => 63,
-        406 | 415 | 501 => 79,
-        408 | 504 => TIMER,
-        502 => 38,
-        488 | 606 => 65,
-        400 | 481 | 500 | 503 => 41,
-        487 => NORMAL,
-        413..=423 | 505 | 513 => 127,
-        _ => UNSPECIFIED,
-    }
-}
-
-/// The cause of the end of a call.
-pub(super) fn cause_of_end(end: &EndCause) -> u8 {
-    match end {
-        EndCause::HungUp(_) | EndCause::Cancelled | EndCause::Operator | EndCause::TimeUp => NORMAL,
-        EndCause::Refused(status) => Status::new(*status).map_or(UNSPECIFIED, cause_of),
-        EndCause::NoAnswer => NO_ANSWER,
-        EndCause::Lost(Side::Caller | Side::Callee) | EndCause::Silent(_) => TIMER,
-        EndCause::Stopping => 41,
-        EndCause::Dialplan(cause) => *cause,
-    }
+pub(super) const fn cause_of(status: Status) -> u8 {
+    EndCause::Refused(status.code()).q850()
 }
 
 /// What a Dial that came to this refusal is called.

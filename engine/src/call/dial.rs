@@ -85,7 +85,7 @@ impl Calls {
         targets: Vec<Target>,
         patience: Duration,
     ) {
-        self.all[key].make_room();
+        self.all[key].make_room(targets.len());
         let mut callees = Vec::new();
         let mut failed = Vec::new();
         for (at, target) in targets.iter().enumerate() {
@@ -129,6 +129,7 @@ impl Calls {
         let party = Party::new(target.uri.clone(), self.ports.leg(key), port, address, session);
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
+        party.asked = cx.wall;
         let call = &mut self.all[key];
         call.parties.push(party);
         Some(call.parties.len() - 1)
@@ -211,10 +212,11 @@ impl Calls {
 }
 
 impl Call {
-    /// Forgets callees of an earlier hunt, when nothing of any is left.
-    fn make_room(&mut self) {
+    /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
+    fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
-        if self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {
+        let full = self.parties.len() + for_more > limits::LEGS_PER_CALL;
+        if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {
             self.parties.truncate(CALLER + 1);
             self.peer = None;
         }

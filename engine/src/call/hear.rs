@@ -1,8 +1,8 @@
 //! What a caller who is alone with the exchange hears, and the keys it presses.
 
 use smol_str::SmolStr;
-use telex_dialplan::Outcome;
 use telex_dialplan::task::{Collect, Say, Until};
+use telex_dialplan::{Moment, Outcome};
 
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::script::{Collecting, Doing, Script};
@@ -131,8 +131,9 @@ impl Calls {
         if collecting.saying && !(collecting.wanted.barge && !keys.is_empty()) {
             return;
         }
-        let now = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
-        let extension = |got: &str| thread.dialled(&plan, now, &cx.config.zone, got);
+        let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
+        let now = Moment::new(ms, &cx.config.zone);
+        let extension = |got: &str| thread.dialled(&plan, got, now);
         collecting.saying = false;
         let before = collecting.got.len();
         let enough = collecting.take(keys, &extension);

@@ -3,12 +3,12 @@
 //! An event of a session becomes an [`app::AppEvent`]; the app answers with [`app::Order`]s; the call carries them out
 //! on sessions and media. Offers and answers are handled between the two ([`negotiation`]), since no app cares.
 
+mod account;
 mod app;
 mod causes;
 mod conference;
 mod dial;
 mod digits;
-mod explain;
 mod foresee;
 mod hear;
 mod hunt;
@@ -21,7 +21,6 @@ mod ports;
 mod recording;
 mod script;
 mod spoken;
-mod stub;
 mod tasks;
 mod trails;
 #[cfg(feature = "serde")]
@@ -57,7 +56,7 @@ use crate::planted::{Fault, Planted};
 use crate::registrar::Registrar;
 use crate::sip::Status;
 use crate::slots::Slots;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, WallTime};
 use crate::timers::TimerKey;
 
 /// When media has not said that a leg is dropped by then, something is broken here.
@@ -83,10 +82,14 @@ pub(crate) struct Call {
     id: u64,
     /// Who calls.
     from: SmolStr,
+    /// The name the caller shows.
+    name: SmolStr,
     /// What was dialled.
     to: SmolStr,
     /// When the INVITE came.
     started: Instant,
+    /// The same by the wall clock.
+    since: WallTime,
     /// When it was answered.
     answered: Option<Instant>,
     /// How far it was told to be.
@@ -193,6 +196,7 @@ impl Calls {
         assert!(legs <= self.ports.legs(), "every media leg has an owner");
         let members = self.all.values().filter_map(|call| Some((call.conference.as_ref()?, call)));
         let scripts = || self.all.values().filter_map(|call| call.script.as_ref());
+        self.trails.check();
         self.plans.check(scripts().map(|script| script.plan));
         self.values.check(scripts().flat_map(|script| &script.groups));
         self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
@@ -213,6 +217,7 @@ impl Calls {
             LegEvent::Answered { body } => call.callee_answered(cx, below, party, &body),
             LegEvent::Refused { status } => {
                 call.parties[party].leg = None;
+                call.parties[party].refused = status;
                 Some(AppEvent::Refused { party, status })
             }
             LegEvent::Confirmed { body } => call.confirmed(cx, party, &body),
@@ -389,6 +394,7 @@ impl Calls {
             callee: Box::new(peer.map_or(LegStats::default(), |p| p.media.stats)),
         };
         cx.report(event);
+        call.keep_record(cx);
         for at in 0..call.parties.len() {
             call.give_back(&mut self.ports, at, cx.planted);
         }

@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
-use telex_dialplan::{Asked, At, Dialplan, Found, Moment};
+use telex_dialplan::scene::Caller;
+use telex_dialplan::{Asked, At, Dialplan, Found, Moment, Thread};
 
 use super::app::{App, CALLER, side};
 use super::dial::{Asking, escaped};
 use super::party::Party;
 use super::script::{Script, reason};
-use super::stub::{Caller, Thread, Trail};
 use super::{Below, Call, Calls};
-use crate::border::{CallState, Flow};
+use crate::border::{CallState, Explanation, Flow};
+use crate::cdr::LegRecord;
 use crate::cx::{CallKey, Cx, ServerKey};
 use crate::dialog::{Invited, is_optional, is_sdp};
 use crate::event::Event;
@@ -57,6 +58,7 @@ impl Calls {
     /// Begins a call, or refuses the INVITE.
     pub(crate) fn open(&mut self, cx: &mut Cx<'_>, below: &mut Below, incoming: &Incoming<'_>) {
         if let Err(refusal) = self.try_open(cx, below, incoming) {
+            self.tell_refusal(cx, incoming, refusal.status);
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
                 reply = reply.reason(reason);
@@ -78,6 +80,19 @@ impl Calls {
         }
     }
 
+    /// Keeps the record of a call that leads nowhere. Those that are refused because there are too many leave none, nor
+    /// do those that could not be read.
+    fn tell_refusal(&mut self, cx: &mut Cx<'_>, incoming: &Incoming<'_>, status: Status) {
+        if !matches!(status.code(), 404 | 480 | 488) {
+            return;
+        }
+        let Ok(uri) = Uri::parse(incoming.invite.request_uri()) else { return };
+        let contact = format_smolstr!("{}", incoming.source);
+        let caller = LegRecord { contact, asked: cx.wall, ..LegRecord::default() };
+        let (from, to) = (incoming.caller.as_str(), uri.user_unescaped());
+        self.keep_refusal(cx, caller, [from, &shown_name(incoming.invite), &to], status);
+    }
+
     fn try_open(
         &mut self,
         cx: &mut Cx<'_>,
@@ -89,7 +104,7 @@ impl Calls {
         let dialled = SmolStr::new(uri.user_unescaped());
         let (number, plan) = self.plans.current();
         let Some(matched) = matched(cx, &plan, &incoming.caller, &dialled) else {
-            return Err(self.unknown(cx, &plan, incoming, &dialled));
+            return Err(self.unknown(cx, incoming, &dialled));
         };
         let most = cx.config.max_calls.min(limits::CALLS);
         let full = match self.all.len() >= most {
@@ -123,17 +138,13 @@ impl Calls {
     }
 
     /// Nobody has the number that was dialled. The refusal can be explained all the same.
-    fn unknown(
-        &mut self,
-        _cx: &mut Cx<'_>,
-        _plan: &Dialplan,
-        incoming: &Incoming<'_>,
-        dialled: &SmolStr,
-    ) -> Refusal {
+    fn unknown(&mut self, cx: &Cx<'_>, incoming: &Incoming<'_>, dialled: &SmolStr) -> Refusal {
+        // Under this number its record is kept.
         let id = self.next_id;
-        self.next_id += 1;
-        let trail = Trail::default();
-        self.trails.keep(id, incoming.caller.clone(), dialled.clone(), trail);
+        let (from, to) = (incoming.caller.clone(), dialled.clone());
+        let context = cx.config.context_of(&from);
+        let text = format!("no extension of context [{context}] matches {dialled}\n");
+        self.trails.keep(Explanation { call: id, from, to, text });
         Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
     }
 
@@ -156,8 +167,10 @@ impl Calls {
         let key = self.all.insert(Call {
             id,
             from: incoming.caller.clone(),
+            name: shown_name(incoming.invite),
             to: dialled.clone(),
             started: cx.now,
+            since: cx.wall,
             answered: None,
             state: CallState::Calling,
             shard,
@@ -209,7 +222,9 @@ impl Calls {
             self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
+        caller.asked = cx.wall;
         self.all[key].parties.push(caller);
+        self.all[key].keep_record(cx);
         Ok(key)
     }
 }
@@ -270,6 +285,12 @@ fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>
         }));
     }
     Ok(Some(offer))
+}
+
+/// The name that a caller shows; empty without.
+fn shown_name(invite: &Message) -> SmolStr {
+    let from = invite.from().ok();
+    from.and_then(|from| from.display_name().map(SmolStr::new)).unwrap_or_default()
 }
 
 /// The number of our session towards a party (RFC 8866 §5.2): random, and below 2^53 for those who read it as a float.

@@ -116,6 +116,7 @@ impl Call {
             }
         }
         self.hear(cx, party);
+        self.parties[party].answered = Some(cx.wall);
         self.tell_answered(cx, party);
     }
 
@@ -138,10 +139,12 @@ impl Call {
         Ok(())
     }
 
-    fn tell_answered(&self, cx: &mut Cx<'_>, party: PartyId) {
+    fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
+        self.parties[CALLER].answered = Some(cx.wall);
+        self.keep_record(cx);
     }
 
     pub(super) fn release(

@@ -24,7 +24,8 @@ use crate::offer::{
     Said, State, Stream,
 };
 use crate::planted::Fault;
-use crate::time::Duration;
+use crate::sip::Status;
+use crate::time::{Duration, WallTime};
 
 /// A party of a call.
 #[derive(Debug)]
@@ -52,6 +53,12 @@ pub(crate) struct Party {
     pub(crate) digits: DigitsBy,
     /// Keys that the exchange presses into its ear.
     presses: Presses,
+    /// When it was asked; of the caller, when it called.
+    pub(crate) asked: WallTime,
+    /// When it was connected.
+    pub(crate) answered: Option<WallTime>,
+    /// Its final response, when it refused.
+    pub(crate) refused: Option<Status>,
 }
 
 /// The media side of a party.
@@ -112,6 +119,9 @@ impl Party {
             alone: false,
             digits: DigitsBy::Auto,
             presses: Presses::default(),
+            asked: WallTime::default(),
+            answered: None,
+            refused: None,
         }
     }
 

@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use super::stub::Thread;
 use smol_str::{SmolStr, format_smolstr};
-use telex_dialplan::Outcome;
 use telex_dialplan::task::{Collect, DialStatus, Task};
+use telex_dialplan::{Outcome, Thread};
 
 use super::app::App;
 use super::causes;
 use super::world::Sight;
 use super::{Below, Call, Calls};
+use crate::border::Explanation;
 use crate::cx::{CallKey, Cx};
 use crate::event::{EndCause, Event};
 use crate::limits;
@@ -182,14 +182,14 @@ impl Calls {
     }
 
     /// Tells the thread an outcome and gets what it wants next.
-    fn walk(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, outcome: Outcome) -> Option<Task> {
+    fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
         let mut script = self.all.get_mut(key)?.script.take()?;
         let plan = self.plans.get(script.plan);
         let Script { thread, groups, facts, headers, .. } = &mut *script;
         let call = self.all.get(key)?;
         let mut sight = Sight {
             cx,
-            registrar: &mut below.registrar,
+            registrar: &below.registrar,
             values: &mut self.values,
             calls: &self.all,
             call,
@@ -204,7 +204,7 @@ impl Calls {
     }
 
     /// The dialplan has nothing more for a call that is still there.
-    fn fall_out(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+    pub(super) fn fall_out(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
         let failed = call.script.as_mut().and_then(|script| script.failed.take());
         let usual = (Status::TEMPORARILY_UNAVAILABLE, EndCause::Dialplan(causes::NORMAL));
@@ -240,9 +240,9 @@ impl Calls {
     }
 
     /// The call has ended: the extension `h`, and then its walk is kept for those who ask.
-    fn conclude(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+    fn conclude(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
-        let Some(cause) = call.cause.as_ref().map(causes::cause_of_end) else { return };
+        let Some(cause) = call.cause.as_ref().map(EndCause::q850) else { return };
         if call.script.is_none() {
             return;
         }
@@ -256,9 +256,10 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
+        let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
         self.values.leave_groups(&script.groups);
         self.plans.release(script.plan);
-        self.trails.keep(id, from, to, script.thread.into_trail());
+        self.trails.keep(Explanation { call: id, from, to, text });
     }
 }
 

@@ -48,7 +48,11 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return DONE };
         match task {
             Task::Answer(then) => self.answer(cx, below, key, then),
-            Task::Hangup { cause } => self.hang_up(cx, below, key, cause.unwrap_or(causes::NORMAL)),
+            Task::Hangup { cause: Some(cause) } => self.hang_up(cx, below, key, cause),
+            Task::Hangup { cause: None } => {
+                self.fall_out(cx, below, key);
+                DONE
+            }
             Task::Ringing => self.ringing(cx, below, key),
             Task::Progress => call.early(cx, below).map_or_else(|()| refused(NO_OFFER), |()| DONE),
             Task::Busy(then) => self.taken(cx, below, key, causes::BUSY, then),

@@ -78,7 +78,7 @@ impl Values {
 /// The exchange, seen from one call.
 pub(super) struct Sight<'a, 'b> {
     pub(super) cx: &'a mut Cx<'b>,
-    pub(super) registrar: &'a mut Registrar,
+    pub(super) registrar: &'a Registrar,
     pub(super) values: &'a mut Values,
     pub(super) calls: &'a Slots<CallKey, Call>,
     pub(super) call: &'a Call,
@@ -190,7 +190,7 @@ impl World for Sight<'_, '_> {
         let Some(value) = value else {
             if self.values.db.remove(&place).is_some() {
                 let (family, key) = place;
-                self.registrar.store(self.cx, Record::Forget { family, key });
+                self.cx.store(Record::Forget { family, key });
             }
             return true;
         };
@@ -202,7 +202,7 @@ impl World for Sight<'_, '_> {
         let value = SmolStr::new(value);
         if self.values.db.insert(place.clone(), value.clone()).as_ref() != Some(&value) {
             let (family, key) = place;
-            self.registrar.store(self.cx, Record::Keep { family, key, value });
+            self.cx.store(Record::Keep { family, key, value });
         }
         true
     }

@@ -24,9 +24,7 @@ use plan::{Plan, Present};
 pub(crate) use reach::Reach;
 use request::{Contact, Wish};
 
-use crate::border::{
-    Action, Flow, Listener, Lsn, Record, RegistrationInfo, StoredBinding, StreamId, Transport,
-};
+use crate::border::{Flow, Listener, Record, RegistrationInfo, StoredBinding, StreamId, Transport};
 use crate::cx::{BindingKey, Cx, Timer};
 use crate::event::Event;
 use crate::limits::BINDINGS_PER_AOR;
@@ -46,7 +44,6 @@ pub(crate) struct Registrar {
     aors: BTreeMap<SmolStr, SmallVec<[BindingKey; 2]>>,
     /// Bindings that are reached through a stream. No entry is empty.
     streams: BTreeMap<StreamId, SmallVec<[BindingKey; 1]>>,
-    next_lsn: Lsn,
 }
 
 /// The way a REGISTER came.
@@ -78,9 +75,9 @@ enum Refusal {
 }
 
 impl Registrar {
-    /// An empty table. Its first record is numbered `next_lsn`.
-    pub(crate) fn new(next_lsn: Lsn) -> Self {
-        Self { bindings: Slots::new(), aors: BTreeMap::new(), streams: BTreeMap::new(), next_lsn }
+    /// An empty table.
+    pub(crate) fn new() -> Self {
+        Self { bindings: Slots::new(), aors: BTreeMap::new(), streams: BTreeMap::new() }
     }
 
     /// Carries out a REGISTER for `aor`, all of it or nothing. Whoever calls has made sure that there is such an
@@ -168,7 +165,7 @@ impl Registrar {
             let left = binding.expires.since(cx.wall).min(cx.config.registrar.max_expires);
             let (aor, contact) = (binding.aor.clone(), binding.contact.clone());
             if left.is_zero() || !cx.config.phones.contains_key(&aor) {
-                self.store(cx, Record::Unbind { aor, contact });
+                cx.store(Record::Unbind { aor, contact });
                 continue;
             }
             let known = self.of(&aor).find(|(_, b)| b.contact == contact).map(|(key, _)| key);
@@ -219,7 +216,7 @@ impl Registrar {
         let before = known.and_then(|key| self.bindings.get(key)).map(|b| b.contact.clone());
         let aor = self.aors.get_key_value(aor).map_or_else(|| SmolStr::new(aor), |(known, _)| known.clone());
         if let Some(before) = before.filter(|before| *before != contact.uri) {
-            self.store(cx, Record::Unbind { aor: aor.clone(), contact: before });
+            cx.store(Record::Unbind { aor: aor.clone(), contact: before });
         }
         let binding = Binding {
             aor,
@@ -242,7 +239,7 @@ impl Registrar {
             refreshed: cx.now,
             timer: TimerKey::default(),
         };
-        self.store(cx, Record::Bind(binding.to_stored()));
+        cx.store(Record::Bind(binding.to_stored()));
         cx.report(Event::Registered {
             extension: binding.aor.clone(),
             contact: binding.contact.clone(),
@@ -294,7 +291,7 @@ impl Registrar {
         }
         let (aor, contact) = (binding.aor, binding.contact);
         cx.report(Event::Unregistered { extension: aor.clone(), contact: contact.clone(), expired });
-        self.store(cx, Record::Unbind { aor, contact });
+        cx.store(Record::Unbind { aor, contact });
     }
 
     fn leave_stream(&mut self, way: Way, key: BindingKey) {
@@ -305,12 +302,6 @@ impl Registrar {
                 self.streams.remove(&stream);
             }
         }
-    }
-
-    /// Gives out a record to be kept, in the order of all.
-    pub(crate) fn store(&mut self, cx: &mut Cx<'_>, record: Record) {
-        cx.out.push(Action::Store { lsn: self.next_lsn, record });
-        self.next_lsn = Lsn(self.next_lsn.0 + 1);
     }
 
     /// The 200 that names all bindings (RFC 3261 §10.3 step 8, RFC 3327 §5.3).

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::border::{Actions, ListenerId};
+use crate::border::{Action, Actions, ListenerId, Lsn};
 use crate::config::{Config, Phone};
-use crate::cx::Randomness;
+use crate::cx::{Journal, Randomness};
 use crate::planted::Planted;
 use crate::rng::Seed;
 use crate::timers::Timers;
@@ -29,6 +29,7 @@ struct Site {
     /// The wall clock at the start; it may be stepped.
     wall: WallTime,
     out: Actions,
+    journal: Journal,
     cseq: u32,
 }
 
@@ -81,13 +82,14 @@ impl Site {
         }
         change(&mut config);
         Self {
-            registrar: Registrar::new(Lsn(1)),
+            registrar: Registrar::new(),
             config: Arc::new(config),
             random: Randomness::new(Seed::from_number(1)),
             timers: Timers::default(),
             now: Instant::from_millis(1000),
             wall: WALL,
             out: Actions::new(),
+            journal: Journal::new(Lsn(1)),
             cseq: 0,
         }
     }
@@ -100,6 +102,7 @@ impl Site {
             rng: &mut self.random,
             timers: &mut self.timers,
             out: &mut self.out,
+            journal: &mut self.journal,
             planted: Planted::default(),
         };
         let result = work(&mut self.registrar, &mut cx);
@@ -133,6 +136,7 @@ impl Site {
                     rng: &mut self.random,
                     timers: &mut self.timers,
                     out: &mut self.out,
+                    journal: &mut self.journal,
                     planted: Planted::default(),
                 };
                 self.registrar.fire(&mut cx, key);
@@ -189,6 +193,7 @@ impl Site {
                 Record::Unbind { aor, contact } => {
                     store.retain(|old| (&old.aor, &old.contact) != (&aor, &contact));
                 }
+                Record::Call(_) => unreachable!("nobody calls"),
             }
         }
         store

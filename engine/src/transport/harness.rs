@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::border::{self, Action, Actions, Flow, Interface, Listener, ListenerId};
+use crate::border::{self, Action, Actions, Flow, Interface, Listener, ListenerId, Lsn};
 use crate::config::Config;
-use crate::cx::{Cx, Randomness, Timer};
+use crate::cx::{Cx, Journal, Randomness, Timer};
 use crate::event::Event;
 use crate::planted::Planted;
 use crate::rng::{Purpose, Rng, Seed};
@@ -23,6 +23,7 @@ pub(crate) struct Bench {
     pub(crate) config: Config,
     pub(crate) rng: Randomness,
     pub(crate) timers: Timers<Timer>,
+    journal: Journal,
     pub(crate) out: Actions,
 }
 
@@ -35,6 +36,7 @@ impl Bench {
             config: Config::default(),
             rng,
             timers: Timers::default(),
+            journal: Journal::new(Lsn(1)),
             out: Actions::new(),
         }
     }
@@ -47,6 +49,7 @@ impl Bench {
             rng: &mut self.rng,
             timers: &mut self.timers,
             out: &mut self.out,
+            journal: &mut self.journal,
             planted: Planted::default(),
         }
     }

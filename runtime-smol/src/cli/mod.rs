@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cdr;
 mod codec;
 mod parse;
 mod record;
@@ -77,6 +78,7 @@ enum Command {
         #[command(flatten)]
         running: Running,
     },
+    Cdr(cdr::Cdr),
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
@@ -124,6 +126,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),
         Some(Command::Recording(recording)) => recording.run(),
         Some(Command::Codecs { from, to, running }) => ask(&running, &Request::Codecs { from, to }),
+        Some(Command::Cdr(options)) => cdr::main(&options),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),

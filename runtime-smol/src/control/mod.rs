@@ -7,7 +7,7 @@ mod client;
 mod codecs;
 mod cut;
 mod server;
-mod table;
+pub(crate) mod table;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};

@@ -106,7 +106,7 @@ fn show_stats(s: &Stats) -> String {
 }
 
 /// Columns two spaces apart, as wide as their widest cell. Cells are escaped: they may come from a phone.
-fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut lines = vec![heads.map(str::to_owned)];
     lines.extend(rows.map(|row| row.map(|cell| Escaped(&cell).to_string())));
     let widths: [usize; N] = std::array::from_fn(|i| {

@@ -1,7 +1,7 @@
 //! Calls that follow a dialplan.
 
 use super::*;
-use crate::mediactl::{DigitHeard, LegId, LegSpec, Piece, Playing, RoomMode};
+use crate::mediactl::{Clip, DigitHeard, LegId, LegSpec, Piece, Playing, RoomMode};
 use telex_dialplan::Dialplan;
 
 /// Alice and bob, and this in the context of phones.
@@ -9,7 +9,11 @@ fn planned(text: &str) -> World {
     let mut config = Config::default();
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
     config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
-    let text = format!("[internal]\n{text}\n{}", config.own_dialplan().replace("[internal]", "[internal](+)"));
+    let text =
+        format!("[internal]\n{text}\n{}", config.own_dialplan().replace("[internal]", "[internal](+)"));
+    let clip = Clip::of(16_000, &[0; 320]).unwrap();
+    let names = ["welcome", "press-1", "closed", "bye"];
+    config.sounds = Arc::new(names.iter().map(|name| ((*name).into(), clip.clone())).collect());
     config.dialplan = Some(Dialplan::parse("extensions.conf", &text).unwrap());
     World::with(config)
 }
@@ -90,7 +94,9 @@ fn what_cannot_be_done_goes_on_and_what_goes_round_is_ended() {
     let mut world = planned("exten => 500,1,Ringing()\n same => n,Goto(1)\n");
     world.send(ALICE, &invite("500", "", OFFER));
     assert!(world.lines().contains("alice: SIP/2.0 500"));
-    assert!(world.events.iter().any(|e| matches!(e, Event::Dialplan { text, .. } if text.contains("goes round"))));
+    assert!(
+        world.events.iter().any(|e| matches!(e, Event::Dialplan { text, .. } if text.contains("goes round")))
+    );
 }
 
 #[test]

@@ -1,0 +1,222 @@
+//! A walk through a plan without an exchange: its facts are given, and what comes of its tasks is supposed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use smol_str::{SmolStr, ToSmolStr};
+
+use crate::plan::Dialplan;
+use crate::task::{DialStatus, Outcome, Task};
+use crate::thread::Thread;
+use crate::world::{DeviceState, Loudness, World};
+
+/// Tasks of a walk that is only supposed.
+pub const MAX_TASKS: usize = 500;
+/// Lines of the log that are kept.
+const MAX_LOG: usize = 1_000;
+
+/// An exchange that is nothing but its facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+    /// The zone's name.
+    pub zone: SmolStr,
+    /// Facts of the channel, of its record and of the party it is connected with, as [`World::fact`] names them.
+    pub facts: BTreeMap<SmolStr, SmolStr>,
+    /// Header fields of the INVITE.
+    pub headers: Vec<(SmolStr, SmolStr)>,
+    /// Variables of the exchange.
+    pub globals: BTreeMap<SmolStr, SmolStr>,
+    /// Lasting values by `family/key`.
+    pub db: BTreeMap<SmolStr, SmolStr>,
+    /// How devices are.
+    pub devices: BTreeMap<SmolStr, DeviceState>,
+    /// Channels in groups, by `group@category`.
+    pub groups: BTreeMap<SmolStr, usize>,
+    /// Prompts that are missing; all others are there.
+    pub missing: Vec<SmolStr>,
+    /// What was written in the log.
+    pub log: Vec<(Loudness, SmolStr)>,
+    /// What chance goes on from.
+    pub seed: u64,
+}
+
+impl Facts {
+    /// Nothing is known but the time and the zone.
+    pub fn at(now_ms: i64, zone: &str) -> Self {
+        Self {
+            now_ms,
+            zone: zone.into(),
+            facts: BTreeMap::new(),
+            headers: Vec::new(),
+            globals: BTreeMap::new(),
+            db: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            missing: Vec::new(),
+            log: Vec::new(),
+            seed: 0,
+        }
+    }
+}
+
+impl World for Facts {
+    fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    fn random(&mut self, low: i64, high: i64) -> i64 {
+        // SplitMix64.
+        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.seed;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        let span = i128::from(high) - i128::from(low) + 1;
+        let value = i128::from(low) + i128::from(z) % span.max(1);
+        i64::try_from(value).unwrap_or(low)
+    }
+
+    fn log(&mut self, loudness: Loudness, text: &str) {
+        if self.log.len() < MAX_LOG {
+            self.log.push((loudness, text.into()));
+        }
+    }
+
+    fn fact(&self, name: &str) -> Option<SmolStr> {
+        self.facts.get(name).cloned()
+    }
+
+    fn set_fact(&mut self, name: &str, value: &str) -> bool {
+        self.facts.insert(name.into(), value.into());
+        true
+    }
+
+    fn header(&self, name: &str, number: usize) -> Option<SmolStr> {
+        let mut all = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        all.nth(number.checked_sub(1)?).map(|(_, value)| value.clone())
+    }
+
+    fn global(&self, name: &str) -> Option<SmolStr> {
+        self.globals.get(name).cloned()
+    }
+
+    fn set_global(&mut self, name: &str, value: &str) -> bool {
+        self.globals.insert(name.into(), value.into());
+        true
+    }
+
+    fn db(&self, family: &str, key: &str) -> Option<SmolStr> {
+        self.db.get(format!("{family}/{key}").as_str()).cloned()
+    }
+
+    fn set_db(&mut self, family: &str, key: &str, value: Option<&str>) -> bool {
+        let path = SmolStr::from(format!("{family}/{key}"));
+        match value {
+            Some(value) => self.db.insert(path, value.into()),
+            None => self.db.remove(&path),
+        };
+        true
+    }
+
+    fn device(&self, name: &str) -> DeviceState {
+        self.devices.get(name).copied().unwrap_or_default()
+    }
+
+    fn group_count(&self, group: &str, category: &str) -> usize {
+        self.groups.get(format!("{group}@{category}").as_str()).copied().unwrap_or(0)
+    }
+
+    fn set_group(&mut self, group: &str, category: &str) {
+        let fact = SmolStr::from(format!("group/{category}"));
+        if let Some(old) = self.facts.insert(fact, group.into()) {
+            let count = self.groups.entry(format!("{old}@{category}").into()).or_default();
+            *count = count.saturating_sub(1);
+        }
+        *self.groups.entry(format!("{group}@{category}").into()).or_default() += 1;
+    }
+
+    fn has_prompt(&self, name: &str) -> bool {
+        !self.missing.iter().any(|missing| missing == name)
+    }
+}
+
+/// What is supposed to come of tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supposed {
+    /// How every Dial ends.
+    pub dial: DialStatus,
+    /// What the caller presses each time keys are collected; then nothing.
+    pub keys: VecDeque<SmolStr>,
+}
+
+impl Default for Supposed {
+    /// Nobody answers, and nothing is pressed.
+    fn default() -> Self {
+        Self { dial: DialStatus::NoAnswer, keys: VecDeque::new() }
+    }
+}
+
+impl Supposed {
+    /// What comes of a task.
+    pub fn outcome(&mut self, task: &Task) -> Outcome {
+        match task {
+            Task::Hangup { .. } | Task::Echo | Task::Milliwatt | Task::Conference { .. } => {
+                Outcome::HungUp { cause: 16 }
+            }
+            Task::Collect(_) | Task::Directory { .. } => {
+                let keys = self.keys.pop_front().unwrap_or_default();
+                Outcome::Keys { timeout: keys.is_empty(), keys }
+            }
+            Task::Dial(_) => {
+                let (cause, answered) = match self.dial {
+                    DialStatus::Answer => (16, Duration::from_secs(60)),
+                    DialStatus::Busy => (17, Duration::ZERO),
+                    DialStatus::NoAnswer => (19, Duration::ZERO),
+                    DialStatus::Congestion => (34, Duration::ZERO),
+                    DialStatus::ChanUnavail => (20, Duration::ZERO),
+                    DialStatus::Cancel => (16, Duration::ZERO),
+                };
+                Outcome::Dialled { status: self.dial, cause, answered }
+            }
+            _ => Outcome::Done,
+        }
+    }
+}
+
+/// Walks a thread to its end, or for [`MAX_TASKS`] tasks; true if it came to its end. What it did is in its trail.
+pub fn walk(
+    thread: &mut Thread,
+    plan: &Dialplan,
+    world: &mut dyn World,
+    choose: &mut dyn FnMut(&Task) -> Outcome,
+) -> bool {
+    for _ in 0..MAX_TASKS {
+        match thread.next(plan, world) {
+            Some(task) => thread.resume(choose(&task)),
+            None => return thread.is_over(),
+        }
+    }
+    false
+}
+
+/// The variables of `[globals]`, each with the values of those before it, and of what the exchange has already.
+pub fn globals(plan: &Dialplan, world: &mut dyn World) {
+    for setting in plan.globals() {
+        let value = match crate::template::Template::parse(&setting.value) {
+            Ok(text) => {
+                let mut channel = crate::scene::Channel::default();
+                text.eval(&mut crate::scene::Scene::new(plan, &mut channel, world))
+            }
+            Err(_) => setting.value.to_smolstr(),
+        };
+        if !world.set_global(&setting.name, &value) {
+            world.log(Loudness::Warning, &format!("no room for the global {}", setting.name));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The tables of applications and functions, for people: one of them, or all as a page.
+
+use std::fmt::Write;
+
+use crate::app::{self, Application};
+use crate::expr;
+use crate::function::{self, Function};
+use crate::names::hint;
+
+/// What is known of a name, in any case; `Err` says what name may have been meant.
+pub fn about(name: &str) -> Result<String, String> {
+    let name = name.trim().trim_end_matches("()");
+    let mut text = String::new();
+    if let Some(app) = app::all().iter().find(|app| app.name.eq_ignore_ascii_case(name)) {
+        text += &application(app);
+    }
+    if let Some(function) =
+        function::all().into_iter().find(|function| function.name.eq_ignore_ascii_case(name))
+    {
+        text += &one_function(function);
+    }
+    if !text.is_empty() {
+        return Ok(text);
+    }
+    let refused =
+        app::REFUSED.iter().chain(function::REFUSED).find(|(known, _)| known.eq_ignore_ascii_case(name));
+    if let Some((name, why)) = refused {
+        return Ok(format!("{name} is refused: {why}\n"));
+    }
+    let names = app::all().iter().map(|app| app.name);
+    let names = names.chain(function::all().into_iter().map(|function| function.name));
+    Err(format!("no application or function is named {name}{}", hint(name, names)))
+}
+
+fn application(app: &Application) -> String {
+    let mut text = format!("{}\n  {}\n", app.syntax, app.meaning);
+    for (letter, meaning) in app.options {
+        let _ = writeln!(text, "    {letter}  {meaning}");
+    }
+    text
+}
+
+fn one_function(function: &Function) -> String {
+    let mut text = format!("{}\n  {}\n", use_of(function), function.meaning);
+    if !function.arguments.is_empty() {
+        let _ = writeln!(text, "  {}", function.arguments);
+    }
+    text
+}
+
+/// How a function is written, read and set.
+fn use_of(function: &Function) -> String {
+    let syntax = function.syntax;
+    match (function.can_be_read(), function.can_be_set()) {
+        (true, true) => format!("${{{syntax}}}  Set({syntax}=value)"),
+        (true, false) => format!("${{{syntax}}}"),
+        _ => format!("Set({syntax}=value)"),
+    }
+}
+
+/// All of it as a page of Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from(HEAD);
+    let _ = writeln!(text, "\n## Applications\n\n| application | what it does |\n|---|---|");
+    for app in app::all() {
+        let _ = writeln!(text, "| `{}` | {} |", cell(app.syntax), cell(app.meaning));
+    }
+    let _ = writeln!(text, "\n### Options\n");
+    for app in app::all().iter().filter(|app| !app.options.is_empty()) {
+        let _ = writeln!(text, "**{}**\n", app.name);
+        for (letter, meaning) in app.options {
+            let _ = writeln!(text, "- `{letter}` {meaning}");
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(
+        text,
+        "## Functions\n\n| function | read | set | what it gives | arguments |\n|---|---|---|---|---|"
+    );
+    for function in function::all() {
+        let mark = |yes| if yes { "yes" } else { "" };
+        let (read, set) = (mark(function.can_be_read()), mark(function.can_be_set()));
+        let (syntax, meaning) = (cell(function.syntax), cell(function.meaning));
+        let _ = writeln!(text, "| `{syntax}` | {read} | {set} | {meaning} | {} |", cell(function.arguments));
+    }
+    let _ = writeln!(text, "\n## Variables that the exchange sets\n\n| variable | value |\n|---|---|");
+    for (name, meaning) in VARIABLES {
+        let _ = writeln!(text, "| `{name}` | {} |", cell(meaning));
+    }
+    let _ = writeln!(
+        text,
+        "\n## Expressions\n\nFrom the weakest to the strongest.\n\n| operators | result |\n|---|---|"
+    );
+    for (operators, result) in expr::TABLE {
+        let _ = writeln!(text, "| `{}` | {} |", cell(operators), cell(result));
+    }
+    let _ = writeln!(text, "\n## Refused\n");
+    for (name, why) in app::REFUSED.iter().chain(function::REFUSED) {
+        let _ = writeln!(text, "- `{name}`: {why}");
+    }
+    text
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+const HEAD: &str = "\
+# What a dialplan can say
+
+This page is printed by `telex dialplan help --all`; `telex dialplan help NAME` prints a part of it.
+
+A step is `exten => EXTENSION,PRIORITY,Application(arguments)`. Arguments stand between commas; quotes, parentheses and a
+backslash keep a comma from ending one. `${NAME}` is the value of a variable, `${NAME:offset:length}` a part of it, both in
+characters and counted from the end when negative; `${FUNCTION(arguments)}` is what a function gives, `$[expression]` what an
+expression comes to. They may stand within each other.
+
+Differences from what Asterisk does, each so that a caller's name or number can never change what a step means:
+
+- A text is understood when the plan is loaded. A value is never looked at again: `${...}`, commas, quotes, `&` and
+  operators in it are plain characters.
+- A value that is a whole argument may be several names with `&` between (`Dial(${PHONES},20)`), and a value that is all a
+  step is given may be all its arguments (`Dial(${HOW})`, `Goto(${WHERE})`). Do not put there what a caller sends.
+- An empty value in an expression is empty text, not an error. Quotes in an expression are not part of the text.
+- A regular expression is searched in time proportional to the text, so it has no back-references.
+";
+
+/// Variables that need no Set.
+const VARIABLES: &[(&str, &str)] = &[
+    ("EXTEN", "what was dialled"),
+    ("CONTEXT", "the context that it was looked for in"),
+    ("PRIORITY", "the step's priority"),
+    ("CHANNEL", "the channel's name"),
+    ("UNIQUEID", "the call's id"),
+    ("EPOCH", "seconds since 1970"),
+    ("DATETIME", "date and time: 22112026-20:30:00"),
+    ("TIMESTAMP", "date and time: 20261122-203000"),
+    ("CALLERIDNUM, CALLERIDNAME, DNID, RDNIS", "the same as CALLERID(num), (name), (dnid), (rdnis)"),
+    ("ARG1, ARG2, ..., ARGC", "arguments of the subroutine, and how many"),
+    ("GOSUB_RETVAL", "what Return gave"),
+    ("INVALID_EXTEN", "what led to extension i"),
+    ("DIALSTATUS", "ANSWER, BUSY, NOANSWER, CONGESTION, CHANUNAVAIL or CANCEL"),
+    ("HANGUPCAUSE", "the cause by Q.850 of the last Dial, or of the hang-up in extension h"),
+    ("ANSWEREDTIME", "seconds that the last Dial was connected"),
+    ("PLAYBACKSTATUS", "SUCCESS or FAILED"),
+    ("READSTATUS", "OK, TIMEOUT, ERROR or SKIPPED"),
+    ("TRYSTATUS", "SUCCESS or FAILED, after TryExec"),
+    ("AVAILCHAN, AVAILSTATUS", "what ChanIsAvail found: a target and 0, or nothing and 1"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_in_the_repository_is_what_the_tables_say() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/DIALPLAN.md");
+        let page = markdown();
+        let update = std::env::var_os("TELEX_UPDATE").is_some();
+        if update {
+            std::fs::write(path, &page).expect("the page can be written");
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == page, "DIALPLAN.md is out of date: run this test with TELEX_UPDATE=1");
+    }
+
+    #[test]
+    fn one_name_is_told_with_what_it_takes() {
+        insta::assert_snapshot!(about("hangup").expect("known"), @r"
+        Hangup([cause])
+          Ends the call, with a cause by Q.850: a number or a name.
+        ");
+        insta::assert_snapshot!(about("SHIFT").expect("known"), @r"
+        ${SHIFT(variable[,delimiter])}
+          Takes the first field off a variable.
+          The variable's name without ${}; what is between the fields, a comma if not given.
+        ");
+        assert_eq!(
+            about("Playbak"),
+            Err("no application or function is named Playbak: did you mean Playback?".into())
+        );
+        assert!(about("system").is_ok_and(|text| text.contains("refused")));
+    }
+}

@@ -1,0 +1,433 @@
+//! What a step does.
+
+use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr, format_smolstr};
+
+use super::{Move, Waiting};
+use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, List, Prepared, RESPONSE};
+use crate::app::{Run, Target, prompts, seconds};
+use crate::plan::At;
+use crate::scene::{Channel, Place, Scene, condition};
+use crate::task::{Collect, Say, Task, Until};
+use crate::template::{MAX_VALUE, Template, cut};
+use crate::when::When;
+use crate::world::{DeviceState, Loudness};
+
+/// Names of one list.
+const MAX_ITEMS: usize = 256;
+/// Keys of one Read.
+const MAX_KEYS: u64 = 255;
+/// Rounds of one Read.
+const MAX_ROUNDS: u64 = 100;
+
+/// A step as it was done, for the trail.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub(super) app: &'static str,
+    pub(super) args: SmolStr,
+    pub(super) outcome: SmolStr,
+}
+
+/// Where it leads.
+pub(super) enum Step {
+    Move(Move),
+    /// The last Gosub is forgotten.
+    Pop,
+}
+
+type Queue = Option<(Task, Waiting)>;
+
+pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, shown: &mut Shown) -> Step {
+    shown.app = step.name();
+    let flow = match step.app.run {
+        Run::Flow(flow) => flow,
+        Run::Task(make) => {
+            let args = evaluate(step, scene, shown);
+            return Step::Move(match make(scene, &args) {
+                Ok(task) => asked(task, &args, scene),
+                Err(why) => {
+                    scene.note(format_args!("{why}"));
+                    Move::Next
+                }
+            });
+        }
+    };
+    Step::Move(match &step.body {
+        Body::Assign(all) => {
+            assign(all, scene, shown);
+            Move::Next
+        }
+        Body::Jump { condition, yes, no } => {
+            let holds = holds(condition, scene, shown);
+            let chosen = if holds { yes } else { no };
+            chosen.as_ref().map_or(Move::Next, |place| jump(place, flow == Flow::Gosub, scene, shown))
+        }
+        Body::Step { condition, yes, no } => {
+            let holds = holds(condition, scene, shown);
+            if flow == Flow::TryExec {
+                scene.set("TRYSTATUS", "SUCCESS");
+            }
+            let chosen = if holds { Some(yes) } else { no.as_ref() };
+            let Some(chosen) = chosen else { return Step::Move(Move::Next) };
+            let (before, mut inner) = (shown.args.clone(), Shown::default());
+            let step = run(chosen, scene, queue, &mut inner);
+            let mark = if before.is_empty() { "" } else { "?" };
+            shown.args = format_smolstr!("{before}{mark}{}({})", inner.app, inner.args);
+            if !inner.outcome.is_empty() {
+                shown.outcome = inner.outcome;
+            }
+            return step;
+        }
+        Body::List(_) => {
+            let args = evaluate(step, scene, shown);
+            if flow == Flow::StackPop {
+                return Step::Pop;
+            }
+            plain(flow, &args, scene, queue)
+        }
+    })
+}
+
+/// Flows whose arguments are a list.
+fn plain(flow: Flow, args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
+    match flow {
+        Flow::Background => background(args, scene, queue),
+        Flow::Read => read(args, scene, queue),
+        Flow::WaitExten => {
+            let time = args.time(0, scene);
+            wait_for_extension(scene.channel, time)
+        }
+        Flow::Return => Move::Back(args.text(0).into()),
+        Flow::While if condition(args.text(0)) => Move::Next,
+        Flow::While | Flow::ExitWhile => match loop_end(scene) {
+            Some(end) => Move::To(at(scene, end.saturating_add(1))),
+            None => lost(scene, "EndWhile"),
+        },
+        Flow::EndWhile | Flow::ContinueWhile => match loop_start(scene) {
+            Some(start) => Move::To(at(scene, start)),
+            None => lost(scene, "While"),
+        },
+        Flow::Log => {
+            let loudness = match args.text(0).to_ascii_uppercase().as_str() {
+                "ERROR" => Loudness::Error,
+                "WARNING" => Loudness::Warning,
+                "NOTICE" => Loudness::Notice,
+                _ => Loudness::Debug,
+            };
+            scene.world.log(loudness, args.text(1));
+            Move::Next
+        }
+        Flow::Verbose => {
+            let levelled = args.values.len() == 2 && args.text(0).parse::<u8>().is_ok();
+            let text = if levelled { args.text(1).into() } else { args.values.join(",") };
+            scene.world.log(Loudness::Debug, &text);
+            Move::Next
+        }
+        Flow::ChanIsAvail => {
+            let free = |state| matches!(state, DeviceState::NotInUse | DeviceState::Unknown);
+            let found = args.items.iter().find(|item| free(scene.world.device(item.trim())));
+            let (channel, status) = found.map_or(("", "1"), |item| (item.trim(), "0"));
+            scene.set("AVAILCHAN", channel);
+            scene.set("AVAILSTATUS", status);
+            Move::Next
+        }
+        _ => Move::Next,
+    }
+}
+
+/// The values of a list of arguments.
+fn evaluate(step: &Prepared, scene: &mut Scene<'_>, shown: &mut Shown) -> Args {
+    let Body::List(list) = &step.body else { return Args::default() };
+    let List { args, items, options, made } = list;
+    let mut values = Args {
+        values: args.iter().map(|arg| arg.eval(scene)).collect(),
+        items: items_of(items, scene),
+        options: options.iter().map(|(letter, arg)| (*letter, arg.eval(scene))).collect(),
+    };
+    if let Some(made) = made {
+        values.options = app::options(&made.eval(scene));
+    }
+    // A single value may bring the other arguments with it: Dial(${HOW}).
+    if let ([only], true) = (args.as_slice(), step.app.kinds.len() > 1 && !items.is_empty())
+        && only.is_one_value()
+        && values.text(0).contains(',')
+    {
+        let whole = values.text(0).to_smolstr();
+        let parts: Vec<SmolStr> = whole.split(',').map(|part| part.trim().into()).collect();
+        let letters = step.app.kinds.iter().position(|kind| *kind == app::Kind::Options);
+        values.options =
+            letters.and_then(|at| parts.get(at)).map(|text| app::options(text)).unwrap_or_default();
+        values.items =
+            parts.first().map(|first| first.split('&').map(SmolStr::new).collect()).unwrap_or_default();
+        values.values = parts;
+    }
+    shown.args = written(step, &values);
+    values
+}
+
+/// Names with `&` between; a value that is the whole of one may be several.
+fn items_of(items: &[Template], scene: &mut Scene<'_>) -> Vec<SmolStr> {
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        let value = item.eval(scene);
+        if item.is_one_value() && value.contains('&') {
+            all.extend(value.split('&').take(MAX_ITEMS).map(SmolStr::new));
+        } else {
+            all.push(value);
+        }
+    }
+    all.truncate(MAX_ITEMS);
+    all
+}
+
+/// The arguments with their values, as they would be written.
+fn written(step: &Prepared, args: &Args) -> SmolStr {
+    let mut text = SmolStrBuilder::new();
+    let mut waiting = 0; // commas that are owed to an argument that is not empty
+    for (at, value) in args.values.iter().enumerate() {
+        waiting += usize::from(at > 0);
+        let options = step.app.kinds.get(at) == Some(&app::Kind::Options);
+        let value = if options && !args.options.is_empty() { &args.letters() } else { value };
+        if !value.is_empty() {
+            for _ in 0..std::mem::take(&mut waiting) {
+                text.push(',');
+            }
+            text.push_str(cut(value, MAX_VALUE / 4));
+        }
+    }
+    text.finish()
+}
+
+/// A task, and what its outcome will mean.
+fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
+    let waiting = match &task {
+        Task::Hangup { cause } => return Move::End(*cause),
+        Task::Play { say, answer, .. } if say.is_empty() && (!answer || answered(scene)) => {
+            scene.channel.vars.set("PLAYBACKSTATUS", "FAILED");
+            return Move::Next;
+        }
+        Task::Play { answer: true, .. } => Waiting::Playback,
+        Task::Answer(_) => Waiting::Answer,
+        Task::Dial(dial) if dial.targets.is_empty() => {
+            scene.set("DIALSTATUS", "CHANUNAVAIL");
+            scene.note(format_args!("nobody to ring"));
+            return Move::Next;
+        }
+        Task::Dial(_) => Waiting::Dial { go_on: args.has('g') || args.has('F') },
+        Task::VoiceMail { .. } => Waiting::VoiceMail,
+        Task::Directory { context, .. } => {
+            let own = scene.channel.place.context.clone();
+            Waiting::Directory { context: if context.is_empty() { own } else { context.clone() } }
+        }
+        Task::Busy(_) => Waiting::Last(17),
+        Task::Congestion(_) => Waiting::Last(34),
+        _ => Waiting::Plain,
+    };
+    Move::Task(task, waiting)
+}
+
+fn answered(scene: &Scene<'_>) -> bool {
+    scene.channel.answered || scene.world.fact("state").is_some_and(|state| state.eq_ignore_ascii_case("up"))
+}
+
+/// The task, or first an answer.
+fn after_answer(task: Task, waiting: Waiting, quiet: bool, scene: &Scene<'_>, queue: &mut Queue) -> Move {
+    if quiet || answered(scene) {
+        return Move::Task(task, waiting);
+    }
+    *queue = Some((task, waiting));
+    Move::Task(Task::Answer(std::time::Duration::ZERO), Waiting::Answer)
+}
+
+fn background(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
+    if args.has('s') && !answered(scene) {
+        return Move::Next;
+    }
+    let say = prompts(scene, &args.items);
+    let context = match args.text(3) {
+        "" => scene.channel.place.context.clone(),
+        named => named.into(),
+    };
+    let task = Task::Collect(Collect {
+        say,
+        first: std::time::Duration::ZERO,
+        next: scene.channel.digit.unwrap_or(DIGIT),
+        until: Until::Extension,
+        barge: !args.has('p'),
+    });
+    after_answer(task, Waiting::Extension { context, timed: false }, args.has('n'), scene, queue)
+}
+
+/// Waits for an extension of the place's context.
+pub(super) fn wait_for_extension(channel: &Channel, time: Option<std::time::Duration>) -> Move {
+    let collect = Collect {
+        say: Vec::new(),
+        first: time.or(channel.response).unwrap_or(RESPONSE),
+        next: channel.digit.unwrap_or(DIGIT),
+        until: Until::Extension,
+        barge: true,
+    };
+    let context = channel.place.context.clone();
+    Move::Task(Task::Collect(collect), Waiting::Extension { context, timed: true })
+}
+
+fn read(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
+    let variable = SmolStr::new(args.text(0));
+    if args.has('s') && !answered(scene) {
+        scene.set("READSTATUS", "SKIPPED");
+        return Move::Next;
+    }
+    let number = |at: usize, unset: u64| args.text(at).parse().unwrap_or(unset);
+    let time = seconds(args.text(5)).filter(|time| !time.is_zero());
+    let marked = args.options.iter().find(|(letter, _)| *letter == 't');
+    let terminators = marked.map_or(SmolStr::new_static("#"), |(_, keys)| keys.clone());
+    let say: Vec<Say> = prompts(scene, &args.items);
+    let collect = Collect {
+        say,
+        first: time.or(scene.channel.response).unwrap_or(RESPONSE),
+        next: time.or(scene.channel.digit).unwrap_or(DIGIT),
+        until: Until::Count { max: number(2, 0).min(MAX_KEYS) as u8, terminators },
+        barge: true,
+    };
+    let rounds = number(4, 1).clamp(1, MAX_ROUNDS);
+    let waiting = Waiting::Read { variable, rounds, collect: Box::new(collect.clone()) };
+    after_answer(Task::Collect(collect), waiting, args.has('n'), scene, queue)
+}
+
+fn assign(all: &[Assign], scene: &mut Scene<'_>, shown: &mut Shown) {
+    let mut text = SmolStrBuilder::new();
+    for (number, Assign { to, value }) in all.iter().enumerate() {
+        let value = value.eval(scene);
+        if number > 0 {
+            text.push(',');
+        }
+        match to {
+            Target::Variable(name) => {
+                let name = name.eval(scene);
+                text.push_str(&name);
+                scene.set(name.trim(), &value);
+            }
+            Target::Call(function, args) => {
+                let args: Vec<SmolStr> = args.iter().map(|arg| arg.eval(scene)).collect();
+                text.push_str(&format_smolstr!("{}({})", function.name, args.join(",")));
+                if let Some(Err(why)) = function.write.map(|write| write(scene, &args, &value)) {
+                    scene.note(format_args!("{}: {why}", function.name));
+                }
+            }
+        }
+        text.push('=');
+        text.push_str(cut(&value, MAX_VALUE / 4));
+    }
+    shown.args = text.finish();
+}
+
+/// Whether a condition holds; what it came to is shown.
+fn holds(question: &Condition, scene: &mut Scene<'_>, shown: &mut Shown) -> bool {
+    let (text, holds) = match question {
+        Condition::Always => return true,
+        Condition::Text(text) => {
+            let text = text.eval(scene);
+            let holds = condition(&text);
+            (text, holds)
+        }
+        Condition::Time(when) => (when.as_str().into(), when.holds(scene.now())),
+        Condition::Made(text) => {
+            let text = text.eval(scene);
+            let holds = match When::parse(&text) {
+                Ok(when) => when.holds(scene.now()),
+                Err(fault) => {
+                    scene.note(format_args!("{}", fault.message));
+                    false
+                }
+            };
+            (text, holds)
+        }
+    };
+    shown.outcome = SmolStr::new_static(if holds { "it holds" } else { "it does not hold" });
+    shown.args = text;
+    holds
+}
+
+fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) -> Move {
+    let mut parts: Vec<SmolStr> = to.parts.iter().map(|part| part.eval(scene)).collect();
+    // A single value may be a whole place: Goto(${WHERE}).
+    if let [only] = to.parts.as_slice()
+        && only.is_one_value()
+    {
+        parts = parts[0].splitn(3, ',').map(|part| part.trim().into()).collect();
+    }
+    let args: Vec<SmolStr> = to.args.iter().map(|arg| arg.eval(scene)).collect();
+    let here = &scene.channel.place;
+    let (context, extension, priority) = match parts.as_slice() {
+        [context, extension, priority] => (context.clone(), extension.clone(), priority),
+        [extension, priority] => (here.context.clone(), extension.clone(), priority),
+        [priority, ..] => (here.context.clone(), here.extension.clone(), priority),
+        [] => return Move::Next,
+    };
+    let place = format_smolstr!("{context},{extension},{priority}");
+    if shown.outcome.is_empty() {
+        let inner =
+            if args.is_empty() { SmolStr::default() } else { format_smolstr!("({})", args.join(",")) };
+        shown.args = format_smolstr!("{place}{inner}");
+    } else {
+        shown.outcome = format_smolstr!("{}: {place}", shown.outcome);
+    }
+    let named = match (priority.parse::<i64>(), priority.starts_with(['+', '-'])) {
+        (Ok(by), true) => {
+            At::Priority(u32::try_from(i64::from(here.priority).saturating_add(by)).unwrap_or(0))
+        }
+        (Ok(number), false) => At::Priority(u32::try_from(number).unwrap_or(0)),
+        _ if priority == "n" => At::Priority(here.priority.saturating_add(1)),
+        _ => At::Label(priority),
+    };
+    match scene.find(&context, &extension, named) {
+        Some(found) => {
+            let place = Place { context, extension, priority: found.step.priority };
+            if call { Move::Enter(place, args) } else { Move::To(place) }
+        }
+        None => {
+            scene.note(format_args!("there is no {place} in the plan"));
+            Move::Missing { context, extension }
+        }
+    }
+}
+
+fn at(scene: &Scene<'_>, priority: u32) -> Place {
+    Place { priority, ..scene.channel.place.clone() }
+}
+
+fn lost(scene: &mut Scene<'_>, other: &str) -> Move {
+    scene.note(format_args!("no {other} belongs to this one in the same extension"));
+    Move::End(None)
+}
+
+/// The EndWhile of the loop that begins at the place or that it is in.
+fn loop_end(scene: &Scene<'_>) -> Option<u32> {
+    let Place { context, extension, priority } = &scene.channel.place;
+    let found = scene.find(context, extension, At::Priority(*priority))?;
+    let mut depth = 0_u32;
+    for step in found.extension.steps.iter().filter(|step| step.priority > *priority) {
+        match step.prepared.name() {
+            "While" => depth += 1,
+            "EndWhile" if depth == 0 => return Some(step.priority),
+            "EndWhile" => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The While of the loop that ends at the place or that it is in.
+fn loop_start(scene: &Scene<'_>) -> Option<u32> {
+    let Place { context, extension, priority } = &scene.channel.place;
+    let found = scene.find(context, extension, At::Priority(*priority))?;
+    let mut depth = 0_u32;
+    for step in found.extension.steps.iter().rev().filter(|step| step.priority < *priority) {
+        match step.prepared.name() {
+            "EndWhile" => depth += 1,
+            "While" if depth == 0 => return Some(step.priority),
+            "While" => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,155 @@
+//! What came of a task, and where it leads.
+
+use smol_str::{SmolStr, format_smolstr};
+
+use super::{Move, Thread, Waiting, special};
+use crate::plan::{At, Dialplan};
+use crate::scene::{Place, Scene};
+use crate::task::{DialStatus, Outcome, Task};
+use crate::world::World;
+
+impl Thread {
+    pub(super) fn outcome(
+        &mut self,
+        waiting: Waiting,
+        outcome: Outcome,
+        plan: &Dialplan,
+        world: &mut dyn World,
+    ) -> Move {
+        match outcome {
+            Outcome::HungUp { cause } => {
+                if cause > 0 {
+                    self.channel.vars.set("HANGUPCAUSE", &cause.to_string());
+                    self.told(format_smolstr!("the caller hung up, cause {cause}"));
+                }
+                self.channel.gone = true;
+                Move::End(None)
+            }
+            Outcome::Refused(why) => {
+                self.complain(world, format_args!("{why}"));
+                self.failed(&waiting);
+                match (waiting, self.queued.take()) {
+                    (Waiting::Last(cause), _) => Move::End(Some(cause)),
+                    (Waiting::Answer, Some((task, waiting))) => Move::Task(task, waiting),
+                    _ => Move::Next,
+                }
+            }
+            Outcome::Set(values) => {
+                for (name, value) in values {
+                    self.told(format_smolstr!("{name}={value}"));
+                    self.channel.vars.set(&name, &value);
+                }
+                self.done(waiting)
+            }
+            Outcome::Done => self.done(waiting),
+            Outcome::Keys { keys, timeout } => self.keys(waiting, &keys, timeout, plan, world),
+            Outcome::Dialled { status, cause, answered } => {
+                self.told(format_smolstr!("{}, cause {cause}", status.as_str()));
+                let vars = &mut self.channel.vars;
+                vars.set("DIALSTATUS", status.as_str());
+                vars.set("HANGUPCAUSE", &cause.to_string());
+                vars.set("ANSWEREDTIME", &answered.as_secs().to_string());
+                match (status, waiting) {
+                    (DialStatus::Answer, Waiting::Dial { go_on: true }) => {
+                        self.channel.answered = true;
+                        Move::Next
+                    }
+                    (DialStatus::Answer, _) => Move::End(None),
+                    (DialStatus::Cancel, _) => Move::End(Some(cause)),
+                    _ => Move::Next,
+                }
+            }
+        }
+    }
+
+    /// Variables that say it did not work.
+    fn failed(&mut self, waiting: &Waiting) {
+        let vars = &mut self.channel.vars;
+        match waiting {
+            Waiting::Playback => vars.set("PLAYBACKSTATUS", "FAILED"),
+            Waiting::Read { .. } => vars.set("READSTATUS", "ERROR"),
+            Waiting::VoiceMail => vars.set("VMSTATUS", "FAILED"),
+            Waiting::Dial { .. } => vars.set("DIALSTATUS", "CHANUNAVAIL"),
+            _ => true,
+        };
+        if vars.get("TRYSTATUS").is_some() {
+            vars.set("TRYSTATUS", "FAILED");
+        }
+    }
+
+    fn done(&mut self, waiting: Waiting) -> Move {
+        match waiting {
+            Waiting::Answer => {
+                self.channel.answered = true;
+                return self.queued.take().map_or(Move::Next, |(task, waiting)| Move::Task(task, waiting));
+            }
+            Waiting::Playback => {
+                self.channel.vars.set("PLAYBACKSTATUS", "SUCCESS");
+            }
+            Waiting::VoiceMail if self.channel.vars.get("VMSTATUS").is_none() => {
+                self.channel.vars.set("VMSTATUS", "SUCCESS");
+            }
+            Waiting::Dial { go_on: false } => return Move::End(None),
+            Waiting::Last(cause) => return Move::End(Some(cause)),
+            _ => {}
+        }
+        Move::Next
+    }
+
+    fn keys(
+        &mut self,
+        waiting: Waiting,
+        keys: &SmolStr,
+        timeout: bool,
+        plan: &Dialplan,
+        world: &mut dyn World,
+    ) -> Move {
+        let late = if timeout { ", then nothing" } else { "" };
+        self.told(match keys.as_str() {
+            "" => SmolStr::new_static("no keys"),
+            keys => format_smolstr!("keys {keys}{late}"),
+        });
+        match waiting {
+            Waiting::Extension { context, timed } => {
+                if !keys.is_empty() {
+                    return self.go(context, keys.clone(), plan, world);
+                }
+                if !timed {
+                    return Move::Next;
+                }
+                let place = special(&context, "t", plan, &mut self.channel, world);
+                place.map_or(Move::End(None), Move::To)
+            }
+            Waiting::Read { variable, rounds, collect } => {
+                if keys.is_empty() && timeout && rounds > 1 {
+                    let task = Task::Collect((*collect).clone());
+                    return Move::Task(task, Waiting::Read { variable, rounds: rounds - 1, collect });
+                }
+                let mut scene = Scene::new(plan, &mut self.channel, world);
+                scene.set(&variable, keys);
+                scene.set("READSTATUS", if timeout { "TIMEOUT" } else { "OK" });
+                Move::Next
+            }
+            Waiting::VoiceMail => {
+                let name = if keys == "*" { "a" } else { "o" };
+                let context = self.channel.place.context.clone();
+                let place = special(&context, name, plan, &mut self.channel, world);
+                place.map_or(Move::Next, Move::To)
+            }
+            Waiting::Directory { context } if !keys.is_empty() => self.go(context, keys.clone(), plan, world),
+            waiting => {
+                self.channel.vars.set("KEYS", keys);
+                self.done(waiting)
+            }
+        }
+    }
+
+    /// To an extension that was dialled.
+    fn go(&mut self, context: SmolStr, extension: SmolStr, plan: &Dialplan, world: &mut dyn World) -> Move {
+        let scene = Scene::new(plan, &mut self.channel, world);
+        match scene.find(&context, &extension, At::Priority(1)) {
+            Some(_) => Move::To(Place { context, extension, priority: 1 }),
+            None => Move::Missing { context, extension },
+        }
+    }
+}

@@ -1,0 +1,426 @@
+use super::*;
+use crate::explain::{Facts, Supposed, walk};
+use crate::task::{DialStatus, Say, Target};
+
+fn plan(text: &str) -> Dialplan {
+    Dialplan::parse("extensions.conf", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn world() -> Facts {
+    Facts::at(1_795_375_800_000, "Europe/Berlin") // Sunday 2026-11-22, 20:30
+}
+
+fn caller() -> Caller {
+    Caller { number: "100".into(), name: "Alice".into(), ..Caller::default() }
+}
+
+/// Steps of an extension `s` in a context `t`.
+fn steps(lines: &str) -> Dialplan {
+    let mut text = String::from("[t]\n");
+    for (number, line) in lines.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
+        match number {
+            0 => text += &format!("exten => s,1,{line}\n"),
+            _ if line.starts_with("exten") => text += &format!("{line}\n"),
+            _ if line.starts_with('(') => text += &format!("same => n{line}\n"),
+            _ => text += &format!("same => n,{line}\n"),
+        }
+    }
+    plan(&text)
+}
+
+/// What it does: every step of the trail, with what came of it.
+fn story(plan: &Dialplan, extension: &str, supposed: Supposed) -> String {
+    let (mut thread, mut world, mut supposed) = (Thread::new("t", extension, caller()), world(), supposed);
+    let over = walk(&mut thread, plan, &mut world, &mut |task| supposed.outcome(task));
+    let mut text: String = thread.trail().entries().map(line).collect();
+    if !over {
+        text += "goes on\n";
+    }
+    text
+}
+
+fn line(entry: &Entry) -> String {
+    let outcome = if entry.outcome.is_empty() { String::new() } else { format!(" -> {}", entry.outcome) };
+    let notes: String = entry.notes.iter().map(|note| format!(" !{note}")).collect();
+    format!(
+        "{} {} {}({}){outcome}{notes}\n",
+        entry.place.extension, entry.place.priority, entry.app, entry.args
+    )
+}
+
+/// The value that a variable `R` has after the steps.
+fn result(lines: &str) -> String {
+    let plan = steps(lines);
+    let (mut thread, mut world, mut supposed) =
+        (Thread::new("t", "s", caller()), world(), Supposed::default());
+    walk(&mut thread, &plan, &mut world, &mut |task| supposed.outcome(task));
+    thread.variable("R").unwrap_or_default().to_owned()
+}
+
+/// What a text comes to.
+fn value(text: &str) -> String {
+    result(&format!("Set(R={text})"))
+}
+
+#[test]
+fn the_plan_of_a_small_site_behaves() {
+    let plan = plan(
+        "[internal]\nexten => 100,1,Answer()\nsame => n,SayDigits(100)\nsame => n,Hangup()\n\
+         exten => _1XX,1,Dial(PJSIP/${EXTEN},20)\nexten => 9911,1,Dial(PJSIP/911@trunk)\n\
+         [incoming]\nexten => s,1,Playback(welcome)\nsame => n,Goto(internal,100,1)\n",
+    );
+    let mut world = world();
+    let mut thread = Thread::new("incoming", "s", caller());
+    let play = |names: &[&str], answer| Task::Play {
+        say: names.iter().map(|name| Say::Prompt((*name).into())).collect(),
+        escape: "".into(),
+        answer,
+    };
+    assert_eq!(thread.next(&plan, &mut world), Some(play(&["welcome"], true)));
+    assert_eq!(thread.next(&plan, &mut world), None, "it waits");
+    thread.resume(Outcome::Done);
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Answer(std::time::Duration::ZERO)));
+    thread.resume(Outcome::Done);
+    let digits = ["digits/1", "digits/0", "digits/0"];
+    assert_eq!(thread.next(&plan, &mut world), Some(play(&digits, false)));
+    thread.resume(Outcome::Done);
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: None }));
+    thread.resume(Outcome::Done);
+    assert_eq!(thread.next(&plan, &mut world), None);
+    assert!(thread.is_over());
+
+    let mut thread = Thread::new("internal", "150", caller());
+    let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("no Dial") };
+    assert_eq!(dial.targets, [Target::Phone("150".into())]);
+    assert_eq!(dial.timeout, Some(std::time::Duration::from_secs(20)));
+    let entry = thread.trail().entries().next().expect("a step");
+    assert_eq!((entry.pattern.as_str(), entry.context.as_str()), ("_1XX", "internal"));
+    assert_eq!(entry.args, "PJSIP/150,20");
+}
+
+#[test]
+fn operators_bind_as_the_table_says() {
+    for (expression, result) in [
+        ("1 + 2 * 3", "7"),
+        ("(1 + 2) * 3", "9"),
+        ("10 - 4 - 3", "3"),
+        ("2 * 3 % 4", "2"),
+        ("7 / 2", "3.5"),
+        ("1 / 3", "0.333333333333333333"),
+        ("0.1 + 0.2", "0.3"),
+        ("-3 + 5", "2"),
+        ("2 - -3", "5"),
+        ("!0 + 1", "2"),
+        ("!1 = 0", "1"),
+        ("1 = 1 & 2 = 3", "0"),
+        ("0 | 7", "7"),
+        ("5 | 7", "5"),
+        ("5 & 7", "5"),
+        ("0 & 7 | 3", "3"),
+        ("1 || 0 && 0", "1"),
+        ("3 < 10", "1"),
+        ("\"3\" < \"10\"", "0"),
+        ("abc < abd", "1"),
+        ("1.0 = 1", "1"),
+        ("\"1.0\" = \"1\"", "0"),
+        ("a == a", "1"),
+        ("a != a", "0"),
+        ("2 >= 2", "1"),
+        ("2 <= 1", "0"),
+        ("1 ? yes :: no", "yes"),
+        ("0 ? yes :: 1 ? inner :: no", "inner"),
+        ("\"12345\" : \"([0-9][0-9])\"", "12"),
+        ("\"x12345\" : \"[0-9]+\"", "0"),
+        ("\"x12345\" =~ \"[0-9]+\"", "5"),
+        ("\"x12345\" =~ \"y(.)\"", ""),
+        ("\"ab\" ~~ \"cd\"", "abcd"),
+        ("ab ~~ cd = abcd", "1"),
+        ("1+1=2", "1"),
+        ("FLOOR(2.7) + CEIL(0.2)", "3"),
+        ("ROUND(-2.5)", "-3"),
+        ("POW(2,10)", "1024"),
+        ("SQRT(2)", "1.41421356237309505"),
+        ("abc + 1", "0"),
+        ("1 / 0", "0"),
+        ("007", "7"),
+        ("", ""),
+        ("${NOTSET} = 1", "0"),
+        ("foo${NOTSET} = foo", "1"),
+        ("$[1 + 1] * 2", "4"),
+        ("\"${CALLERID(num)}\" = \"100\"", "1"),
+        ("${CALLERID(num)} = 100", "1"),
+        ("${LEN(abc)}${LEN(ab)} + 1", "33"),
+        ("a.b,c@e", "a.b,c@e"),
+    ] {
+        assert_eq!(value(&format!("$[{expression}]")), result, "{expression}");
+    }
+}
+
+#[test]
+fn functions_give_what_their_line_says() {
+    for (text, result) in [
+        ("${CALLERID(all)}", "\"Alice\" <100>"),
+        ("${CALLERID(num):0:2}", "10"),
+        ("${EXTEN}@${CONTEXT}.${PRIORITY}", "s@t.1"),
+        ("${LEN(a,b,c)}", "5"),
+        ("${TOUPPER(straße)}", "STRASSE"),
+        ("${FILTER(0-9,+49 (30) 12-34)}", "49301234"),
+        ("${FILTER(a-c\\-,a-d-x)}", "a--"),
+        ("${REGEX(\"^1[0-9]{2}$\" 100)}", "1"),
+        ("${REGEX(\"a,b\" xa,by)}", "1"),
+        ("${IF($[1 = 1]?yes,:no)}", "yes,"),
+        ("${IF(0?yes)}", ""),
+        ("${IFTIME(*,sun,*,*?closed:open)}", "closed"),
+        ("${STRFTIME(,,%Y-%m-%d %H:%M)}", "2026-11-22 20:30"),
+        ("${STRFTIME(0,America/New_York,%H:%M)}", "19:00"),
+        ("${STRPTIME(2026-11-22 21:30,,%Y-%m-%d %H:%M)}", "1795379400"),
+        ("${EPOCH}", "1795375800"),
+        ("${MATH(7/2)}", "3.500000"),
+        ("${MATH(-7%3,int)}", "-1"),
+        ("${MATH(255+0,hex)}", "ff"),
+        ("${MATH(3>2)}", "TRUE"),
+        ("${MATH(1<<4,int)}", "16"),
+        ("${DEVICE_STATE(PJSIP/9)}", "UNKNOWN"),
+        ("${PJSIP_HEADER(read,X-Not)}", ""),
+        ("${DIALPLAN_EXISTS(t,s,1)}${DIALPLAN_EXISTS(u)}", "10"),
+        ("${DB(no/thing)}${DB_EXISTS(no/thing)}", "0"),
+        ("${ISNULL()}${ISNULL(x)}${EXISTS(x)}", "101"),
+        ("${QUOTE(a\"b)}", "\"a\\\"b\""),
+        ("${STRBETWEEN(sip:bob@host,:,@)}", "bob"),
+        ("${MIN(3,2.5)} ${MAX(3,10)} ${ABS(-4)}", "2.5 10 4"),
+        ("a,b (c) \"d\"", "a,b (c) \"d\""),
+        ("$5 and $", "$5 and $"),
+    ] {
+        assert_eq!(value(text), result, "{text}");
+    }
+    let list = "Set(L=one-two-three)\n";
+    for (text, expected) in [
+        ("${CUT(L,-,2)}", "two"),
+        ("${CUT(L,-,2-)}", "two-three"),
+        ("${CUT(L,,1&3)}", "one-three"),
+        ("${FIELDQTY(L,-)}", "3"),
+        ("${FIELDNUM(L,-,two)}", "2"),
+        ("${REPLACE(L,-e,+)}", "on++two+thr++"),
+        ("${STRREPLACE(L,t,T,1)}", "one-Two-three"),
+        ("${LISTFILTER(L,-,two)}", "one-three"),
+        ("${SHIFT(L,-)} ${POP(L,-)} ${L}", "one three two"),
+    ] {
+        assert_eq!(result(&format!("{list}Set(R={text})")), expected, "{text}");
+    }
+    for (lines, expected) in [
+        ("Set(PUSH(L)=a)\nSet(PUSH(L)=b)\nSet(UNSHIFT(L)=0)\nSet(R=${L})", "0,a,b"),
+        ("Set(HASH(h,a)=1)\nSet(HASH(h,b)=2)\nSet(R=${HASHKEYS(h)}:${HASH(h,b)})", "a,b:2"),
+        ("Set(ARRAY(A,B)=1,2)\nSet(R=${B}${A})", "21"),
+        ("MSet(A=1,B=\"2,3\")\nSet(R=${B}${A})", "2,31"),
+        ("Set(N=4)\nSet(R=${INC(N)}${DEC(N)}${N})", "544"),
+        ("Set(GLOBAL(G)=7)\nSet(R=${G}${GLOBAL(G)})", "77"),
+        ("Set(DB(f/k)=v)\nSet(R=${DB(f/k)}${DB_DELETE(f/k)}${DB_EXISTS(f/k)})", "vv0"),
+        ("Set(CALLERID(all)=\"Bob\" <200>)\nSet(R=${CALLERID(num)}${CALLERID(name)})", "200Bob"),
+        ("Set(GROUP()=sales)\nSet(R=${GROUP()}${GROUP_COUNT()}${GROUP_COUNT(other)})", "sales10"),
+        ("Set(TIMEOUT(digit)=2.5)\nSet(R=${TIMEOUT(digit)})", "2.500"),
+        ("Set(CHANNEL(language)=de)\nSet(R=${CHANNEL(language)})", "de"),
+        ("Set(I=2)\nSet(V2=x)\nSet(R=${V${I}}${V${I}:0:1})", "xx"),
+    ] {
+        assert_eq!(result(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn a_value_is_never_evaluated_again() {
+    let mut world = world();
+    let evil = "${DB(a/b)}$[1+1],20,g&PJSIP/900@trunk)\"?x:y\\";
+    world.headers.push(("X-Evil".into(), evil.into()));
+    let plan = plan(
+        "[t]\nexten => s,1,Set(R=${PJSIP_HEADER(read,X-Evil)})\nsame => n,Set(A=${R}${IF($[\"${R}\" = \"x\"]?${R}:-)})\n\
+         same => n,GotoIf($[${R} = 1]?9)\nsame => n,Gosub(sub,s,1(${R},two))\nsame => n,Dial(PJSIP/${R},20)\n\
+         [sub]\nexten => s,1,Return(${ARG2})\n",
+    );
+    let mut thread = Thread::new("t", "s", Caller { name: evil.into(), ..Caller::default() });
+    let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("no Dial") };
+    assert_eq!(thread.variable("R"), Some(evil));
+    assert_eq!(thread.variable("A"), Some(format!("{evil}-").as_str()));
+    assert_eq!(thread.variable("GOSUB_RETVAL"), Some("two"), "a comma in a value makes no argument");
+    assert_eq!((dial.targets.len(), dial.timeout), (1, Some(std::time::Duration::from_secs(20))));
+    assert!(dial.options.is_empty());
+}
+
+#[test]
+fn one_value_may_be_a_list_of_targets_that_the_site_wrote() {
+    let plan = steps(
+        "Set(ALL=PJSIP/1&PJSIP/2)\nDial(${ALL}&PJSIP/3,10,gS(${LEN(abc)})r)\nSet(HOW=PJSIP/4,5,m(jazz))\nDial(${HOW})",
+    );
+    let mut world = world();
+    let mut thread = Thread::new("t", "s", caller());
+    let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("no Dial") };
+    let phone = |name: &str| Target::Phone(name.into());
+    assert_eq!(dial.targets, [phone("1"), phone("2"), phone("3")]);
+    assert_eq!(dial.options, [('g', "".into()), ('S', "3".into()), ('r', "".into())]);
+    thread.resume(Outcome::Dialled {
+        status: DialStatus::Answer,
+        cause: 16,
+        answered: std::time::Duration::from_secs(9),
+    });
+    let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("g goes on") };
+    assert_eq!(
+        (dial.targets.as_slice(), dial.timeout),
+        ([phone("4")].as_slice(), Some(std::time::Duration::from_secs(5)))
+    );
+    assert_eq!(dial.options, [('m', "jazz".into())]);
+    assert_eq!(thread.variable("ANSWEREDTIME"), Some("9"));
+}
+
+#[test]
+fn a_menu_takes_keys_and_sends_the_lost_where_it_says() {
+    let plan = steps(
+        "Answer()\nSet(TIMEOUT(digit)=3)\n(again),Background(menu&press-1)\nWaitExten(4)\n\
+         exten => 1,1,Dial(PJSIP/101)\nexten => i,1,Playback(pbx-invalid)\nexten => i,2,Goto(s,again)\n\
+         exten => t,1,Hangup(NO_ANSWER)\nexten => h,1,NoOp(${HANGUPCAUSE} ${INVALID_EXTEN})\nexten => h,2,Playback(x)",
+    );
+    let supposed = Supposed { keys: ["9".into(), "".into(), "1".into()].into(), ..Supposed::default() };
+    insta::assert_snapshot!(story(&plan, "s", supposed), @r"
+    s 1 Answer()
+    s 2 Set(TIMEOUT(digit)=3)
+    s 3 Background(menu&press-1) -> keys 9; no extension 9 in context [t]: i
+    i 1 Playback(pbx-invalid)
+    i 2 Goto(t,s,again)
+    s 3 Background(menu&press-1) -> no keys
+    s 4 WaitExten(4) -> keys 1
+    1 1 Dial(PJSIP/101) -> NOANSWER, cause 19
+    h 1 NoOp(19 9)
+    h 2 Playback(x) !the caller is gone: nothing is played
+    ");
+    insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
+    s 1 Answer()
+    s 2 Set(TIMEOUT(digit)=3)
+    s 3 Background(menu&press-1) -> no keys
+    s 4 WaitExten(4) -> no keys
+    t 1 Hangup(NO_ANSWER)
+    h 1 NoOp( )
+    h 2 Playback(x) !the caller is gone: nothing is played
+    ");
+    let mut thread = Thread::new("t", "s", caller());
+    let mut world = world();
+    for _ in 0..2 {
+        thread.next(&plan, &mut world);
+        thread.resume(Outcome::Done);
+    }
+    let now = Moment::new(world.now_ms, "Europe/Berlin");
+    assert_eq!(thread.dialled(&plan, "1", now), Dialled::Enough);
+    assert_eq!(thread.dialled(&plan, "2", now), Dialled::No);
+}
+
+#[test]
+fn subroutines_loops_and_choices_go_where_they_should() {
+    let plan = steps(
+        "Set(N=0)\nWhile($[${N} < 4])\nSet(N=${INC(N)})\nExecIf($[${N} = 2]?ContinueWhile())\n\
+         ExecIf($[${N} = 3]?ExitWhile():NoOp(round ${N}))\nEndWhile()\nGosub(sub(a,${N}))\nGotoIf($[${GOSUB_RETVAL} > 1]?done)\n\
+         NoOp(never)\n(done),GotoIfTime(*,mon-sat,*,*?open:closed)\n(open),NoOp(never)\n(closed),Hangup(17)\n\
+         (sub),Set(LOCAL(N)=${ARG2}9)\nReturn($[${N} + ${ARGC}])",
+    );
+    insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
+    s 1 Set(N=0)
+    s 2 While(1)
+    s 3 Set(N=1)
+    s 4 ExecIf(0) -> it does not hold
+    s 5 ExecIf(0?NoOp(round 1)) -> it does not hold
+    s 6 EndWhile()
+    s 2 While(1)
+    s 3 Set(N=2)
+    s 4 ExecIf(1?ContinueWhile()) -> it holds
+    s 2 While(1)
+    s 3 Set(N=3)
+    s 4 ExecIf(0) -> it does not hold
+    s 5 ExecIf(1?ExitWhile()) -> it holds
+    s 7 Gosub(t,s,sub(a,3))
+    s 13 Set(LOCAL(N)=39)
+    s 14 Return(41)
+    s 8 GotoIf(1) -> it holds: t,s,done
+    s 10 GotoIfTime(*,mon-sat,*,*) -> it does not hold: t,s,closed
+    s 12 Hangup(17)
+    ");
+}
+
+#[test]
+fn what_cannot_be_done_is_noted_and_the_walk_goes_on() {
+    let plan = steps(
+        "Set(EXTEN=5)\nSayNumber(${CALLERID(name)})\nSet(R=${CDR(x)}${CHANNEL(none)})\nStackPop()\nGoto(nowhere,${EXTEN},1)",
+    );
+    insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
+    s 1 Set(EXTEN=5) !EXTEN is set by the exchange and cannot be changed
+    s 2 SayNumber(Alice) !`Alice` is no whole number
+    s 3 Set(R=) !CHANNEL: nothing is known of none
+    s 4 StackPop()
+    s 5 Goto(nowhere,s,1) !there is no nowhere,s,1 in the plan !no extension s in context [nowhere]
+    ");
+    let plan = steps("Return()\nexten => h,1,Goto(x,1)\nexten => x,1,NoOp(once)");
+    insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
+    s 1 Return() !Return without Gosub ends the call
+    h 1 Goto(t,x,1)
+    x 1 NoOp(once)
+    ");
+}
+
+#[test]
+fn a_loop_is_stopped_and_its_lines_are_named() {
+    let plan = steps("NoOp(begin)\n(here),Set(N=${INC(N)})\nGoto(here)\nexten => h,1,Goto(h,1)");
+    let mut world = world();
+    let mut thread = Thread::new("t", "s", caller());
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(41) }));
+    let (_, text) = world.log.last().expect("a warning");
+    assert_eq!(
+        text,
+        "stopped after 10000 steps without a pause: a loop in extensions.conf:3, extensions.conf:4"
+    );
+    assert_eq!(thread.trail().entries().len(), MAX_TRAIL);
+    thread.resume(Outcome::HungUp { cause: 41 });
+    assert_eq!(thread.next(&plan, &mut world), None);
+    assert!(thread.is_over());
+}
+
+#[test]
+fn time_that_runs_out_leads_to_its_extension() {
+    let plan = steps("Set(TIMEOUT(absolute)=10)\nWait(60)\nexten => T,1,Hangup(102)");
+    let mut world = world();
+    let mut thread = Thread::new("t", "s", caller());
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Wait(_))));
+    assert_eq!(thread.deadline(), Some(world.now_ms + 10_000));
+    world.now_ms += 10_000;
+    thread.expire();
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(102) }));
+}
+
+#[test]
+fn keys_are_read_into_a_variable_as_often_as_it_says() {
+    let plan = steps("Read(PIN,enter-pin,4,,2,7)\nNoOp(${PIN} ${READSTATUS})");
+    let supposed = Supposed { keys: ["".into(), "1234".into()].into(), ..Supposed::default() };
+    insta::assert_snapshot!(story(&plan, "s", supposed), @r"
+    s 1 Read(PIN,enter-pin,4,,2,7) -> no keys; keys 1234
+    s 2 NoOp(1234 OK)
+    ");
+}
+
+#[test]
+fn an_extension_that_nobody_knows_gets_i_or_a_cause() {
+    let mut world = world();
+    let plan = steps("NoOp()");
+    let mut thread = Thread::new("t", "77", caller());
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(1) }));
+    let mut thread = Thread::new("none", "77", caller());
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(1) }));
+    let plan = steps("NoOp()\nexten => i,1,Busy(3)");
+    let mut thread = Thread::new("t", "77", caller());
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Busy(Some(_)))));
+    assert_eq!(thread.variable("INVALID_EXTEN"), Some("77"));
+    thread.resume(Outcome::Done);
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(17) }));
+}
+
+#[test]
+fn what_a_dialled_channel_gets_is_marked() {
+    let plan = steps("Set(__A=1)\nSet(_B=2)\nSet(C=3)\nSet(PJSIP_HEADER(add,X-Tenant)=acme)\nDial(PJSIP/1)");
+    let mut world = world();
+    let mut thread = Thread::new("t", "s", caller());
+    let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("no Dial") };
+    assert_eq!(thread.inherited(), [("__A".into(), "1".into()), ("B".into(), "2".into())]);
+    assert_eq!(dial.headers, [("X-Tenant".into(), "acme".into())]);
+}

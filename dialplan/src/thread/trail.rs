@@ -1,0 +1,103 @@
+//! The way of a channel through a plan, kept so that it can be told afterwards.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use smol_str::SmolStr;
+
+use crate::plan::Dialplan;
+use crate::scene::Place;
+use crate::source::Span;
+
+/// Steps kept: the first ones are forgotten.
+pub const MAX_TRAIL: usize = 256;
+
+/// One step that was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Entry {
+    /// Where the channel was: the context it looked in, what was dialled, the priority.
+    pub place: Place,
+    /// The context that the extension is in; an included one may be another than the place's.
+    pub context: SmolStr,
+    /// The extension as written: `_1XX`.
+    pub pattern: SmolStr,
+    /// Where the step stands in the text.
+    pub span: Span,
+    /// The application.
+    pub app: SmolStr,
+    /// Its arguments with the values put in.
+    pub args: SmolStr,
+    /// What came of it, or where it went, in words; empty if it simply went on.
+    pub outcome: SmolStr,
+    /// What could not be done as written.
+    pub notes: Vec<SmolStr>,
+}
+
+/// The last steps of a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Trail {
+    entries: VecDeque<Entry>,
+    forgotten: u64,
+}
+
+impl Trail {
+    pub(crate) fn push(&mut self, entry: Entry) {
+        if self.entries.len() == MAX_TRAIL {
+            self.entries.pop_front();
+            self.forgotten += 1;
+        }
+        self.entries.push_back(entry);
+    }
+
+    pub(crate) fn last(&mut self) -> Option<&mut Entry> {
+        self.entries.back_mut()
+    }
+
+    /// The steps, the oldest first.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
+        self.entries.iter()
+    }
+
+    /// How many came before those.
+    pub const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// The trail for people to read, with the names of the plan's files.
+    pub fn told<'a>(&'a self, plan: &'a Dialplan) -> impl fmt::Display + 'a {
+        Told { trail: self, plan }
+    }
+}
+
+struct Told<'a> {
+    trail: &'a Trail,
+    plan: &'a Dialplan,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.trail.forgotten > 0 {
+            writeln!(f, "({} steps before are forgotten)", self.trail.forgotten)?;
+        }
+        let mut at: Option<(&SmolStr, &SmolStr, &SmolStr)> = None;
+        for entry in self.trail.entries() {
+            let here = (&entry.context, &entry.pattern, &entry.place.extension);
+            if at.replace(here) != Some(here) {
+                let (context, pattern, extension) = here;
+                writeln!(f, "{extension} matched {pattern} in context [{context}]")?;
+            }
+            let (file, line) = (self.plan.file(entry.span), entry.span.line);
+            write!(f, "  {file}:{line}  {}. {}({})", entry.place.priority, entry.app, entry.args)?;
+            match entry.outcome.as_str() {
+                "" => writeln!(f)?,
+                outcome => writeln!(f, "  -> {outcome}")?,
+            }
+            for note in &entry.notes {
+                writeln!(f, "    warning: {note}")?;
+            }
+        }
+        Ok(())
+    }
+}

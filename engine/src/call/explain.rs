@@ -1,1 +1,0 @@
-//! How a call went through the dialplan, for those who ask why.

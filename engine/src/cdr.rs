@@ -1,0 +1,166 @@
+//! Call records: what is kept of a call, for bills and for questions.
+
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::event::EndCause;
+use crate::mediactl::LegStats;
+use crate::time::{Duration, WallTime};
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Disposition {
+    /// It is not over and nobody has answered.
+    Open,
+    /// Somebody answered.
+    Answered,
+    /// Everybody was busy or declined.
+    Busy,
+    /// It rang and nobody answered, or the caller gave up.
+    NoAnswer,
+    /// It could not be put through.
+    Failed,
+}
+
+impl Disposition {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Answered => "ANSWERED",
+            Self::Busy => "BUSY",
+            Self::NoAnswer => "NO ANSWER",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+/// One party of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct LegRecord {
+    /// Its contact URI; of the caller, the address it called from.
+    pub contact: SmolStr,
+    /// When it was asked; of the caller, when it called.
+    pub asked: WallTime,
+    /// When it was connected.
+    pub answered: Option<WallTime>,
+    /// Its final response, when it refused.
+    pub refused: Option<u16>,
+    /// The codec in use; empty without.
+    pub codec: SmolStr,
+    /// What its media carried.
+    pub stats: LegStats,
+}
+
+/// A call. It is kept when it begins, when it is answered and when it is over, each time whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct CallRecord {
+    /// Its number: unique while the exchange runs.
+    pub id: u64,
+    /// Who called.
+    pub from: SmolStr,
+    /// The name it showed; empty without.
+    pub name: SmolStr,
+    /// What was dialled.
+    pub to: SmolStr,
+    /// When it began.
+    pub started: WallTime,
+    /// When it was answered.
+    pub answered: Option<WallTime>,
+    /// When it was over; `None` while it is not.
+    pub ended: Option<WallTime>,
+    /// From beginning to end. Not the difference of the two above when the wall clock was set.
+    pub duration: Duration,
+    /// From the answer to the end.
+    pub talked: Duration,
+    /// Why it ended.
+    pub cause: Option<EndCause>,
+    /// The caller, then everybody who was asked. The caller alone while the call is not over.
+    pub legs: Vec<LegRecord>,
+}
+
+impl CallRecord {
+    /// Its name among all calls of all runs: the second it began and its number.
+    pub fn unique(&self) -> SmolStr {
+        format_smolstr!("{}.{}", self.started.as_unix_seconds(), self.id)
+    }
+
+    /// What became of it.
+    pub fn disposition(&self) -> Disposition {
+        if self.answered.is_some() {
+            return Disposition::Answered;
+        }
+        match self.cause {
+            None => Disposition::Open,
+            Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
+            Some(EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(408 | 480 | 487)) => {
+                Disposition::NoAnswer
+            }
+            Some(_) => Disposition::Failed,
+        }
+    }
+}
+
+impl EndCause {
+    /// The cause by ITU-T Q.850; statuses by RFC 3398 §8.2.6.1.
+    pub const fn q850(&self) -> u8 {
+        match self {
+            Self::HungUp(_) | Self::Cancelled | Self::Operator | Self::TimeUp => 16,
+            Self::Dialplan(cause) => *cause,
+            Self::NoAnswer => 19,
+            Self::Lost(_) | Self::Silent(_) => 102,
+            Self::Stopping => 38,
+            Self::Refused(status) => match status {
+                401..=403 | 407 | 603 => 21,
+                404 | 485 | 604 => 1,
+                405 | 501 => 63,
+                406 | 415 | 488 | 606 => 65,
+                408 | 504 => 102,
+                410 => 22,
+                413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => 127,
+                480 => 18,
+                481 | 500 | 503 => 41,
+                482 | 483 => 25,
+                484 => 28,
+                486 | 600 => 17,
+                487 => 16,
+                502 => 38,
+                _ => 31,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(cause: Option<EndCause>, answered: bool) -> CallRecord {
+        CallRecord {
+            id: 7,
+            from: "100".into(),
+            name: SmolStr::default(),
+            to: "101".into(),
+            started: WallTime::from_unix_millis(1_700_000_000_999),
+            answered: answered.then(WallTime::default),
+            ended: None,
+            duration: Duration::ZERO,
+            talked: Duration::ZERO,
+            cause,
+            legs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_became_of_a_call_follows_from_why_it_ended() {
+        let of = |cause| record(cause, false).disposition();
+        assert_eq!(of(None), Disposition::Open);
+        assert_eq!(of(Some(EndCause::Refused(486))), Disposition::Busy);
+        assert_eq!(of(Some(EndCause::Cancelled)), Disposition::NoAnswer);
+        assert_eq!(of(Some(EndCause::Refused(404))), Disposition::Failed);
+        assert_eq!(record(Some(EndCause::Stopping), true).disposition(), Disposition::Answered);
+        assert_eq!(record(None, false).unique(), "1700000000.7");
+    }
+}
