@@ -183,6 +183,8 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::NoSound { call, .. }
         | Event::Digit { call, .. }
         | Event::RecordingStarted { call, .. }
+        | Event::Matched { call, .. }
+        | Event::Dialplan { call, .. }
         | Event::CallEnded { call, .. } => Some(*call),
         _ => None,
     }

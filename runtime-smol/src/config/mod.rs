@@ -1,5 +1,6 @@
 //! The configuration file: read whole, checked whole, every problem told at once with its place and its remedy.
 
+mod dialplan;
 mod phones;
 mod problem;
 mod reader;
@@ -20,6 +21,7 @@ use toml::de::DeTable;
 
 use crate::sounds;
 
+pub(crate) use dialplan::Loaded;
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
 pub(crate) use record::Record;
@@ -39,7 +41,9 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("recordings", &["folder"]),
     ("record", &["memory", "media", "media_memory"]),
-    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
+    ("site", &["zone", "country"]),
+    ("dialplan", &["file"]),
+    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits", "context"]),
 ];
 
 /// The path that means: keep nothing on disk.
@@ -72,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) recordings: PathBuf,
     /// What the flight recorder keeps.
     pub(crate) record: Record,
+    /// The dialplan, when a file holds one.
+    pub(crate) dialplan: Option<Loaded>,
 }
 
 /// A socket to listen on, as configured.
@@ -122,7 +128,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
     let mut reader = Reader::default();
     let settings = build(&mut reader, path, root.get_ref());
     match reader.finish() {
-        none if none.is_empty() => Ok(settings),
+        none if none.is_empty() => settings.map_err(Refused::Dialplan),
         problems => Err(refused(problems)),
     }
 }
@@ -134,7 +140,8 @@ fn syntax(error: &toml::de::Error) -> Problem {
     Problem { span, title: message, label: "here".to_owned(), remedy }
 }
 
-fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
+/// Everything that is configured; `Err` with what is wrong with the dialplan.
+fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Settings, Vec<String>> {
     reader.schema(root, SCHEMA);
     let listen = listen(reader, root);
     let media = reader.section(root, "media");
@@ -146,8 +153,10 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
     let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
-    let engine = Config {
-        phones: phones::phones(reader, root, &realm, digest),
+    let (phones, contexts) = phones::phones(reader, root, &realm, digest);
+    let (zone, country) = dialplan::site(reader, root);
+    let mut engine = Config {
+        phones,
         realm,
         digest,
         media_address,
@@ -162,8 +171,18 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: sounds::builtin(),
+        dialplan: None,
+        zone: zone.unwrap_or(Config::default().zone),
+        country: country.unwrap_or(Config::default().country),
     };
-    Settings {
+    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, &engine) {
+        dialplan::Read::Nothing => (None, None),
+        dialplan::Read::Plan(plan, loaded) => (Some(plan), Some(loaded)),
+        dialplan::Read::Wrong(lines) => return Err(lines),
+    };
+    dialplan::check_contexts(reader, &contexts, plan.as_ref());
+    engine.dialplan = plan;
+    Ok(Settings {
         path: path.to_owned(),
         media_bind: bind.unwrap_or_else(|| common_address(&listen)),
         listen,
@@ -176,8 +195,9 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
             .map_or(Duration::from_secs(10), |t| t.value),
         recordings: recordings(reader, root).map_or(folder.join("recordings"), |f| folder.join(f)),
         record: record::record(reader, root),
+        dialplan: loaded,
         engine: Arc::new(engine),
-    }
+    })
 }
 
 fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {

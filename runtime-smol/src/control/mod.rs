@@ -122,6 +122,14 @@ pub(crate) enum Reply {
     Calls(Vec<Call>),
     /// This call is being ended.
     HungUp(u64),
+    /// How a call went through the dialplan.
+    Explained {
+        call: u64,
+        from: String,
+        to: String,
+        /// Lines.
+        text: String,
+    },
     /// The recording of this call is as it was ordered.
     Recorded(u64),
     /// What a call between two phones would use.
@@ -254,6 +262,12 @@ impl Reply {
             ControlReply::NoSuchCall { call } => {
                 Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
             }
+            ControlReply::Explained(why) => Self::Explained {
+                call: why.call,
+                from: why.from.into(),
+                to: why.to.into(),
+                text: why.text,
+            },
             ControlReply::Recording { call, .. } => Self::Recorded(call),
             ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),
             ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),

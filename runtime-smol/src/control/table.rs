@@ -16,6 +16,11 @@ pub(super) fn render(reply: &Reply) -> String {
         Reply::Calls(all) if all.is_empty() => "no calls\n".to_owned(),
         Reply::Calls(all) => calls(all),
         Reply::HungUp(call) => format!("call {call} is being ended\n"),
+        Reply::Explained { call, from, to, text } => {
+            let (from, to) = (Escaped(from), Escaped(to));
+            let lines: Vec<String> = text.lines().map(|line| Escaped(line).to_string()).collect();
+            format!("call {call}: {from} called {to}\n{}\n", lines.join("\n"))
+        }
         Reply::Recorded(call) => format!("call {call}: done\n"),
         Reply::Codecs(plan) => plan.to_string(),
         Reply::Stats(stats) => show_stats(stats),

@@ -444,6 +444,7 @@ impl Exchange {
                     Severity::Info,
                     format!("configuration read again: {phones} phones, listening on {heard}"),
                 );
+                super::tell_dialplan(&settings, &desk);
                 let config = Arc::clone(&settings.engine);
                 self.parts.tape.resize(settings.record.memory);
                 let share = Plan::share(settings.record.media, self.parts.shards.len());
