@@ -76,6 +76,59 @@ fn gsm_and_g722() {
     between("sound-gsm", "GSM/8000/1", "G722/16000/1");
 }
 
+/// How much of the last second and a half that `phone` recorded is a tone, for each of three tones: 0 to 1.
+fn shares(phone: &Baresip, tones: [u32; 3]) -> [f64; 3] {
+    let Some(sound) = phone.heard().pop() else { return [0.0; 3] };
+    let from = sound.samples.len().saturating_sub(sound.rate as usize * 3 / 2);
+    let last = &sound.samples[from..];
+    let all = tone::power(last).max(1.0);
+    tones.map(|hertz| tone::power_at(last, sound.rate, f64::from(hertz)) / all)
+}
+
+#[test]
+fn three_phones_in_a_conference_hear_each_other_and_not_themselves() {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    // Whole turns in the time that is looked at.
+    const TONES: [u32; 3] = [440, 880, 1320];
+    let ground = Ground::new("sound-conference");
+    let plan = Plan::new(&ground).phone("alice").phone("bob").phone("carol");
+    let exchange = plan.with("[[conference]]\nnumber = \"800\"\n").start(&ground);
+    let phone = |name, hertz, codec: &str| {
+        let mut phone = Phone::new(name, exchange.server(), Udp, hertz).codecs(codec).start(&ground);
+        phone.command("dial sip:800@telex.test");
+        phone.expect("CALL_ESTABLISHED");
+        phone
+    };
+    let mut phones = [
+        phone("alice", TONES[0], "PCMU/8000/1"),
+        phone("bob", TONES[1], "G722/16000/1"),
+        phone("carol", TONES[2], "PCMA/8000/1"),
+    ];
+    for (me, phone) in phones.iter().enumerate() {
+        let right = |shares: &[f64; 3]| {
+            (0..3).all(|who| if who == me { shares[who] < 0.02 } else { (0.3..0.7).contains(&shares[who]) })
+        };
+        let found = poll(Duration::from_secs(30), || Some(shares(phone, TONES)).filter(right));
+        assert!(found.is_some(), "phone {me} hears {:.3?}", shares(phone, TONES));
+    }
+    assert_eq!(exchange.calls().len(), 3);
+    // One leaves: the others are still there, and hear only each other.
+    phones[0].command("hangup");
+    phones[0].expect("CALL_CLOSED");
+    for (me, other) in [(1, 2), (2, 1)] {
+        let found =
+            poll(Duration::from_secs(30), || Some(shares(&phones[me], TONES)).filter(|s| s[other] > 0.9));
+        assert!(found.is_some(), "phone {me} hears {:.3?}", shares(&phones[me], TONES));
+    }
+    for phone in &mut phones[1..] {
+        phone.command("hangup");
+        phone.expect("CALL_CLOSED");
+    }
+    exchange.finish();
+}
+
 /// The digits that a phone says it was sent, so far.
 fn digits(phone: &mut Baresip) -> String {
     phone.params("CALL_DTMF_START").concat()

@@ -108,20 +108,25 @@ impl Config {
         text.push_str("exten => *43,1,Echo()\n");
         text.push_str("exten => *60,1,Answer()\n same => n,Playtones(440)\n same => n(on),Wait(3600)\n");
         text.push_str(" same => n,Goto(on)\n");
-        // What would mean something else there.
-        let special = ["s", "i", "t", "h", "o", "a", "e", "T", "fax"];
-        let plain = |name: &&SmolStr| {
-            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'+#".contains(&b);
-            name.bytes().all(allowed) && !name.starts_with('_') && !special.contains(&name.as_str())
-        };
-        for extension in self.phones.keys().filter(plain) {
+        for extension in self.phones.keys().filter(|name| is_plain(name)) {
             let _ = writeln!(text, "exten => {extension},1,Dial(PJSIP/{extension})");
         }
-        for (number, name) in &self.conferences {
+        for (number, name) in self.conferences.iter().filter(|(number, _)| is_plain(number)) {
+            // A name that means something else there goes by the first of its numbers.
+            let first =
+                self.conferences.iter().find(|(_, other)| *other == name).map_or(number, |(first, _)| first);
+            let name = if is_plain(name) { name } else { first };
             let _ = writeln!(text, "exten => {number},1,ConfBridge({name})");
         }
         text
     }
+}
+
+/// Whether a name means itself in a dialplan.
+fn is_plain(name: &SmolStr) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'+#".contains(&b);
+    let special = ["s", "i", "t", "h", "o", "a", "e", "T", "fax"];
+    name.bytes().all(allowed) && !name.starts_with('_') && !special.contains(&name.as_str())
 }
 
 /// The digest algorithms of a challenge, one header field each, most wanted first (RFC 8760 §2.4). It is one choice for

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::process::exit;
 use std::str::FromStr;
 
-const HELP: &str = "telex-load <register|call> --server IP:PORT [options]
+const HELP: &str = "telex-load <register|call|limit> --server IP:PORT [options]
 
  common
   --server A           server under test (loopback unless --allow-nonloopback)
@@ -23,6 +23,7 @@ const HELP: &str = "telex-load <register|call> --server IP:PORT [options]
   --max-inflight N     (2000)   --timeout S (10)   --expires S (3600)
   --retry              come again after a 503 with Retry-After
   --keep-nonce         later registrations of a user send the earlier answer at once
+ limit                 no server: CPU time for a packet that one thread receives and sends on
  call                  caller -> server -> callee in this process
   --uas IP:PORT        local SIP address of the callee (127.0.0.1:6070)
   --target T           user dialled, or a whole sip: URI (uas{i})   --targets N (1)
@@ -34,17 +35,21 @@ const HELP: &str = "telex-load <register|call> --server IP:PORT [options]
   --warmup S (2)  --teardown-rate R (rate)  --ring-ms (0)  --answer-ms (0)  --invite-timeout S (32)
   --media              send RTP both ways, 20 ms packets
   --codec C --uas-codec C   pcmu, pcma or g722, caller and callee (pcmu, --codec)
-  --probe P            stamp, marker or none (stamp if both codecs are the same, else marker)
+  --transcode          the callee answers another codec: pcma, unless --uas-codec names it
+  --conference N       no callees: so many callers a number (--target room{i}), each hears the others' tone
+  --record SOCKET      all calls are recorded while measuring, by orders to this control socket
+  --ng IP:PORT         no SIP: ports are got from an rtpengine there, by its ng protocol
+  --probe P            stamp, marker, tone or none (stamp if both codecs are the same, else tone)
   --rtp-port N (20000, even; each leg takes its own port)
   --rt                 sender thread runs SCHED_FIFO
 
 The report is one JSON object on standard output.
 ";
 
-const FLAGS: &[&str] = &["media", "rt", "verbose", "allow-nonloopback", "keep-nonce", "retry"];
+const FLAGS: &[&str] = &["media", "rt", "verbose", "allow-nonloopback", "keep-nonce", "retry", "transcode"];
 const OPTIONS: &str = "server domain uac server-pid label table user pass auth-user users first count rate \
     max-inflight timeout expires uas target targets from from-users uas-reg-user uas-reg-pass uas-reg-count calls \
-    hold steady warmup teardown-rate ring-ms answer-ms invite-timeout codec uas-codec probe rtp-port";
+    hold steady warmup teardown-rate ring-ms answer-ms invite-timeout codec uas-codec probe rtp-port conference record ng";
 
 /// Ends the program: the command line or the machine does not allow what was asked.
 pub fn die(what: impl Display) -> ! {
@@ -60,7 +65,7 @@ impl Args {
     pub fn read() -> (String, Self) {
         let mut words = std::env::args().skip(1);
         let mode = words.next().unwrap_or_default();
-        if !["register", "call"].contains(&mode.as_str()) {
+        if !["register", "call", "limit"].contains(&mode.as_str()) {
             eprint!("{HELP}");
             exit(2);
         }

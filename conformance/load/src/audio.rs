@@ -1,6 +1,8 @@
 //! G.711, and marker packets: a loud frame of 160 samples whose signs carry a 16-bit stream number, so that it
 //! survives conversion between mu-law and A-law.
 
+use telex_audio::codec::{Decoder, Encoder, Encoding, Settings};
+
 const MAGIC: u32 = 0b1011;
 
 /// Mu-law of a sample.
@@ -62,7 +64,7 @@ fn alaw_dec(a: u8) -> i16 {
     (if a & 0x80 != 0 { t } else { -t }) as i16
 }
 
-/// What the audio is coded with. G.722 is sent as fixed octets.
+/// What the audio is coded with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Codec {
     Pcmu,
@@ -99,6 +101,14 @@ impl Codec {
         }
     }
 
+    fn encoding(self) -> Encoding {
+        match self {
+            Codec::Pcmu => Encoding::Pcmu,
+            Codec::Pcma => Encoding::Pcma,
+            Codec::G722 => Encoding::G722,
+        }
+    }
+
     fn enc(self, s: i16) -> u8 {
         match self {
             Codec::Pcmu => ulaw_enc(s),
@@ -116,20 +126,47 @@ impl Codec {
     }
 }
 
-/// 20 ms of a 400 Hz tone at `amp` (its period divides the frame). For G.722: fixed bytes.
-pub fn tone(c: Codec, amp: f64) -> [u8; 160] {
-    let mut p = [0u8; 160];
-    let mut r: u32 = 12345;
-    for (i, b) in p.iter_mut().enumerate() {
-        *b = match c {
-            Codec::G722 => {
-                r = r.wrapping_mul(1664525).wrapping_add(1013904223);
-                (r >> 24) as u8
-            }
-            _ => c.enc(((i as f64 * std::f64::consts::TAU / 20.0).sin() * amp) as i16),
-        };
+/// Frames of a tone after which it is sent from the first again.
+pub const TONE_FRAMES: usize = 50;
+
+/// Pitch of the tone; its period divides a frame.
+const HERTZ: f64 = 400.0;
+
+/// A second of the tone at amplitude `amp`, a frame of 20 ms each.
+pub fn tone(c: Codec, amp: f64) -> Vec<[u8; 160]> {
+    let mut encoder = Encoder::new(c.encoding(), Settings::default());
+    let samples = encoder.rate() as usize / 50;
+    let turn = HERTZ * std::f64::consts::TAU / f64::from(encoder.rate());
+    let mut frames = Vec::new();
+    for frame in 0..TONE_FRAMES {
+        let at = |n: usize| ((turn * (frame * samples + n) as f64).sin() * amp) as i16;
+        let pcm: Vec<i16> = (0..samples).map(at).collect();
+        let mut payload = Vec::new();
+        encoder.encode(&pcm, &mut payload);
+        frames.push(payload.try_into().expect("a codec of 64 kbit/s has 160 octets in a frame"));
     }
-    p
+    frames
+}
+
+/// Amplitude of the tone in the second half of some packets in sequence, and its share of all that is heard there.
+pub fn find_tone(c: Codec, payloads: &[u8]) -> (f64, f64) {
+    let mut decoder = Decoder::new(c.encoding(), if c == Codec::G722 { 16_000 } else { 8000 });
+    let mut pcm = Vec::new();
+    for payload in payloads.chunks_exact(160) {
+        let _ = decoder.decode(payload, &mut pcm);
+    }
+    let pcm = &pcm[pcm.len() / 2..];
+    let turn = HERTZ * std::f64::consts::TAU / f64::from(decoder.rate());
+    let (mut sine, mut cosine, mut all) = (0.0, 0.0, 0.0);
+    for (n, sample) in pcm.iter().enumerate() {
+        let (sample, angle) = (f64::from(*sample), turn * n as f64);
+        sine += sample * angle.sin();
+        cosine += sample * angle.cos();
+        all += sample * sample;
+    }
+    let count = pcm.len().max(1) as f64;
+    let amplitude = 2.0 * sine.hypot(cosine) / count;
+    (amplitude, amplitude * amplitude / 2.0 / (all / count).max(1.0))
 }
 
 /// A frame that carries `id`.
@@ -182,6 +219,16 @@ mod tests {
             assert_eq!(decode_marker(Codec::Pcma, &t), Some(id));
             assert_eq!(decode_marker(Codec::Pcmu, &m), Some(id));
         }
-        assert_eq!(decode_marker(Codec::Pcmu, &tone(Codec::Pcmu, 300.0)), None);
+        assert_eq!(decode_marker(Codec::Pcmu, &tone(Codec::Pcmu, 300.0)[0]), None);
+    }
+
+    #[test]
+    fn a_tone_is_found_and_silence_is_not() {
+        for c in [Codec::Pcmu, Codec::Pcma, Codec::G722] {
+            let (amplitude, share) = find_tone(c, tone(c, 1000.0)[30..40].as_flattened());
+            assert!((amplitude - 1000.0).abs() < 60.0 && share > 0.98, "{c:?} {amplitude} {share}");
+            let (amplitude, share) = find_tone(c, tone(c, 0.0)[30..40].as_flattened());
+            assert!(amplitude < 10.0 && share < 0.5, "{c:?} {amplitude} {share}");
+        }
     }
 }

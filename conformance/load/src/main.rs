@@ -5,6 +5,8 @@ mod audio;
 mod call;
 mod hist;
 mod json;
+mod limit;
+mod ng;
 mod procstat;
 mod register;
 mod report;
@@ -34,6 +36,9 @@ struct Common {
 
 fn main() {
     let (mode, args) = Args::read();
+    if mode == "limit" {
+        return limit::run().unwrap_or_else(|error| die(error));
+    }
     let Some(server) = args.parsed::<SocketAddr>("server").filter(|server| server.port() != 0) else {
         die("--server IP:PORT is needed")
     };
@@ -171,8 +176,10 @@ fn call_plan(common: &Common) -> call::Plan {
         ring: time("ring-ms", 0.0) / 1000,
         answer: time("answer-ms", 0.0) / 1000,
         uac_codec,
-        uas_codec: codec("uas-codec").unwrap_or(uac_codec),
+        uas_codec: codec("uas-codec").unwrap_or(if args.has("transcode") { Codec::Pcma } else { uac_codec }),
         media: args.has("media"),
+        conference: args.parsed("conference"),
+        record: args.get("record").map(str::to_owned),
         invite_timeout: time("invite-timeout", 32.0),
         server_pid: common.pid,
         run_id: common.run_id.clone(),
@@ -183,16 +190,19 @@ fn call_plan(common: &Common) -> call::Plan {
 
 /// Sockets and threads for `legs` callers and as many callees.
 fn start_media(args: &Args, plan: &call::Plan, socket: &UdpSocket, legs: usize) -> std::io::Result<Media> {
-    let default = if plan.uac_codec == plan.uas_codec { "stamp" } else { "marker" };
+    let passes = plan.uac_codec == plan.uas_codec && plan.conference.is_none();
+    let default = if passes { "stamp" } else { "tone" };
     let probe = match args.text("probe", default).as_str() {
         "stamp" => Probe::Stamp,
         "marker" => Probe::Marker,
+        "tone" => Probe::Tone,
         "none" => Probe::None,
-        _ => die("--probe: stamp, marker or none"),
+        _ => die("--probe: stamp, marker, tone or none"),
     };
     let SocketAddr::V4(local) = socket.local_addr()? else { die("IPv4 only") };
     let codec = |leg| if leg < legs { plan.uac_codec } else { plan.uas_codec };
-    let legs = rtp::make_legs(*local.ip(), args.number("rtp-port", 20000), 2 * legs, codec)?;
+    let all = if plan.conference.is_some() { legs } else { 2 * legs };
+    let legs = rtp::make_legs(*local.ip(), args.number("rtp-port", 20000), all, codec)?;
     Ok(Media::start(Arc::new(Shared::new(legs, probe)), args.has("rt")))
 }
 
@@ -208,14 +218,19 @@ fn call_mode(common: &Common) -> std::io::Result<()> {
     let media = plan.media.then(|| start_media(args, &plan, &uac, legs)).transpose()?;
     let yardstick = procstat::yardstick();
     let shared = media.as_ref().map(|media| media.shared.clone());
-    let out = call::Engine::new(plan, (uac, uas), shared, legs)?.run();
+    let streams = if plan.conference.is_some() { 1 } else { 2 };
+    let out = match (args.parsed::<SocketAddr>("ng"), shared) {
+        (Some(ng), Some(shared)) => ng::run(ng, &plan, &shared)?,
+        (Some(_), None) => die("--ng goes with --media"),
+        (None, shared) => call::Engine::new(plan, (uac, uas), shared, legs)?.run(),
+    };
     let mut media_json = "null".to_owned();
     let sums = media.map(|media| {
         let shared = media.shared.clone();
         let drops = drops(&shared);
         let (sent, received) = media.stop();
         let sums = MediaSums::new(&shared, sent, received);
-        media_json = sums.json(2 * out.answered, drops);
+        media_json = sums.json(streams * out.answered, drops);
         sums
     });
     let head = head(common, rate, yardstick);

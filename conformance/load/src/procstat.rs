@@ -17,6 +17,8 @@ pub struct Snap {
     system: f64,
     /// What the process holds.
     pub rss_kb: u64,
+    /// The same with shared pages divided among those who share them.
+    pub pss_kb: u64,
     hwm_kb: u64,
     threads: u64,
     fds: u64,
@@ -42,6 +44,9 @@ pub fn snap(pid: Option<u32>) -> Snap {
         }
         read_status(&mut snap, pid);
         snap.fds = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |folder| folder.count() as u64);
+    }
+    if let Some(pid) = pid {
+        snap.pss_kb = proportional(pid).unwrap_or(snap.rss_kb);
     }
     read_machine(&mut snap, ticks);
     snap
@@ -71,6 +76,12 @@ fn read_status(snap: &mut Snap, pid: u32) {
     }
 }
 
+fn proportional(pid: u32) -> Option<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 fn read_machine(snap: &mut Snap, ticks: f64) {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let words = stat.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8);
@@ -96,6 +107,8 @@ pub fn server_json(a: &Snap, b: &Snap) -> String {
         .put("cpu_pct_of_core", format_args!("{:.2}", 100.0 * cpu / wall))
         .put("rss_kb_start", a.rss_kb)
         .put("rss_kb_end", b.rss_kb)
+        .put("pss_kb_start", a.pss_kb)
+        .put("pss_kb_end", b.pss_kb)
         .put("hwm_kb", b.hwm_kb)
         .put("threads_start", a.threads)
         .put("threads_end", b.threads)

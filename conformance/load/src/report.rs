@@ -2,12 +2,18 @@
 
 use std::sync::atomic::Ordering::Acquire;
 
+use crate::audio;
 use crate::call;
 use crate::hist::Hist;
 use crate::json::{Object, counts, number};
 use crate::procstat::{Snap, machine_json, server_json};
 use crate::register;
 use crate::rtp::{Probe, Received, Sent, Shared};
+
+/// A tone of this amplitude is heard; it was sent with 1000.
+const AUDIBLE: f64 = 250.0;
+/// Of what is heard, so much is the tone.
+const MOSTLY: f64 = 0.8;
 
 /// Milliseconds of CPU per success.
 fn cpu_ms_per(a: &Snap, b: &Snap, ok: usize) -> Option<f64> {
@@ -97,6 +103,7 @@ pub fn call_json(head: &Head, hold: &str, steady: bool, out: &call::Outcome, med
         .put("server_cpu_ms_per_call", number(cpu_ms_per(&out.at_start, &out.at_end, out.ok), 4))
         .put("server_steady", steady.unwrap_or_else(|| "null".into()))
         .put("steady_cpu_pct_of_core_per_call", number(core_percent_per_call(out), 4))
+        .put("pss_kb_per_call", number(proportional_per_call(out), 2))
         .put("rss_kb_per_call", number(kilobytes_per_call(out), 2))
         .put("machine_whole_run", machine_json(&out.at_start, &out.at_end))
         .put("machine_steady", machine_json(&out.at_steady_start, &out.at_steady_end))
@@ -114,6 +121,7 @@ fn calls_json(out: &call::Outcome) -> String {
         .put("failures", counts(&out.failed))
         .put("peak_in_flight", out.peak)
         .put("up_at_end_of_steady", out.up_at_steady_end)
+        .put("recorded", out.recorded)
         .end()
 }
 
@@ -148,6 +156,12 @@ fn kilobytes_per_call(out: &call::Outcome) -> Option<f64> {
     (a.ok && out.up_at_steady_end > 0).then(|| grown / out.up_at_steady_end as f64)
 }
 
+fn proportional_per_call(out: &call::Outcome) -> Option<f64> {
+    let (a, b) = (&out.at_start, &out.at_steady_end);
+    let grown = b.pss_kb as f64 - a.pss_kb as f64;
+    (a.ok && out.up_at_steady_end > 0).then(|| grown / out.up_at_steady_end as f64)
+}
+
 /// Rows on calls: what the kind of run is good for.
 pub fn call_rows(head: &Head, out: &call::Outcome, media: Option<&MediaSums>) -> String {
     let failures = out.failed.values().sum();
@@ -155,6 +169,14 @@ pub fn call_rows(head: &Head, out: &call::Outcome, media: Option<&MediaSums>) ->
     if let Some(sums) = media {
         let latency = &sums.received.latency_us;
         let (p50, p99) = (latency.quantile_ms(0.5), latency.quantile_ms(0.99));
+        if sums.judged > 0 {
+            let (judged, tones, silent) = (sums.judged, sums.tones, sums.silent());
+            return row(
+                &format!("Share of a core per call ({up} calls up)"),
+                &shown(core_percent_per_call(out), 3, "%"),
+                failures,
+            ) + &row("Legs that hear the tone", &format!("{tones} of {judged}"), silent);
+        }
         let lost = sums.lost().map_or_else(|| "-".into(), |lost| lost.to_string());
         let lost = format!("{lost} of {}", sums.counted);
         return row(
@@ -200,6 +222,10 @@ pub struct MediaSums {
     /// Packets sent before the far end heard its first one, where all that was sent counts (short calls).
     start_clip: u64,
     stamped: bool,
+    /// Streams of which the tone was looked for, and in which it was the sound that was heard; its amplitudes.
+    judged: usize,
+    tones: usize,
+    amplitude: Hist,
 }
 
 impl MediaSums {
@@ -227,6 +253,9 @@ impl MediaSums {
             counted_received: received.streams.iter().map(|s| s.counted).sum(),
             start_clip: 0,
             stamped: shared.probe == Probe::Stamp,
+            judged: 0,
+            tones: 0,
+            amplitude: Hist::default(),
             sent,
             received,
         };
@@ -242,11 +271,32 @@ impl MediaSums {
             sums.clipped += stream.first.max(0) as u64;
             sums.max_gap_us = sums.max_gap_us.max(stream.max_gap_us);
         }
+        if shared.probe == Probe::Tone {
+            sums.listen(shared);
+        }
         let ended = shared.window_end.load(Acquire) != u64::MAX;
         if ended && sums.counted > 0 && sums.counted == sums.sent_all {
             sums.start_clip = sums.clipped;
         }
         sums
+    }
+
+    /// Looks for the tone in what every stream's leg heard.
+    fn listen(&mut self, shared: &Shared) {
+        for leg in &shared.legs {
+            let id = leg.stream.load(Acquire) as usize;
+            let Some(sent) = self.sent.streams.get(id).filter(|sent| sent.window > 0) else { continue };
+            self.judged += usize::from(sent.window > 0);
+            let Some(heard) = self.received.streams.get(id) else { continue };
+            let (amplitude, share) = audio::find_tone(leg.codec, &heard.judged);
+            self.amplitude.add((amplitude * 1000.0) as u64);
+            self.tones += usize::from(amplitude >= AUDIBLE && share >= MOSTLY);
+        }
+    }
+
+    /// Streams in which the tone should have been heard and was not.
+    pub fn silent(&self) -> u64 {
+        (self.judged - self.tones) as u64
     }
 
     /// Packets sent while measuring that never came, by their stamps.
@@ -291,6 +341,9 @@ impl MediaSums {
             .put("alien", received.alien)
             .put("stale", received.stale)
             .put("ms_one_way", received.latency_us.json_ms())
+            .put("tones_expected", self.judged)
+            .put("tones_heard", self.tones)
+            .put("tone_amplitude", self.amplitude.json_ms())
             .put("markers_sent", sent.markers)
             .put("markers_heard", received.markers)
             .put("ms_jitter_rfc3550_across_streams", self.jitter.json_ms())

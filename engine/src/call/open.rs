@@ -208,13 +208,12 @@ impl Calls {
         let mut caller = caller.configured(cx.config, &incoming.caller);
         caller.leg = Some(leg);
         caller.near = Some(incoming.source.ip());
-        let transport = below.stack.transport.transport_of(&incoming.flow);
         cx.report(Event::CallStarted {
             call: id,
             from: incoming.caller.clone(),
             to: dialled.clone(),
             source: incoming.source,
-            transport,
+            transport: below.stack.transport.transport_of(&incoming.flow),
         });
         if let Some(offer) = offer {
             // Nothing was offered before, so that it is the caller's turn.

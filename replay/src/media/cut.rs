@@ -92,9 +92,36 @@ impl Part {
                 }
             }
         }
+        part.add_company(run, &machine);
         // The command that makes the room comes just before the first leg; a segment may begin in between.
         let begins = begins.map(|n| if part.began_before { n } else { n.saturating_sub(1) });
         Ok(begins.map(|n| (part, n)))
+    }
+
+    /// Adds the legs of other calls that were in the same rooms, and the rooms that those were in: what a leg of a
+    /// conference was sent follows from what all others said.
+    fn add_company(&mut self, run: &[Arc<Segment>], machine: &MediaShard) {
+        loop {
+            let before = (self.legs.len(), self.rooms.len());
+            for view in machine.views() {
+                self.add_leg(view.leg, view.room);
+            }
+            for mark in run.iter().flat_map(|segment| Marks(&segment.log)) {
+                if let Mark::Told(_, Told::Command(MediaCommand::PutLeg { leg, spec, .. })) = mark {
+                    self.add_leg(leg, spec.room);
+                }
+            }
+            if before == (self.legs.len(), self.rooms.len()) {
+                return;
+            }
+        }
+    }
+
+    fn add_leg(&mut self, leg: LegId, room: RoomId) {
+        if self.legs.contains(&leg) || self.rooms.contains(&room) {
+            self.legs.insert(leg);
+            self.rooms.insert(room);
+        }
     }
 
     fn concerns(&self, command: &MediaCommand) -> bool {
@@ -403,6 +430,36 @@ mod tests {
             assert_eq!(notes.len(), usize::from(!truly), "{notes:?}");
             assert!(truly || notes[0].contains("is not in every octet what was sent"), "{notes:?}");
         }
+    }
+
+    /// Who is in a conference hears the others: they come along.
+    #[test]
+    fn a_conference_is_cut_out_whole() {
+        let mut recorded = Recorded::new();
+        let spec = RoomSpec::new(RoomMode::Mix);
+        let put = MediaCommand::PutRoom { room: RoomId(1), rev: 1, spec };
+        recorded.tell(MediaInput::Command(put), true);
+        recorded.leg(9, 1, 6);
+        recorded.room(7);
+        recorded.leg(7, 7, 8);
+        recorded.leg(1, 1, 4);
+        for _ in 0..3 {
+            recorded.packet(4, true);
+            recorded.packet(6, true);
+            recorded.packet(8, true);
+            recorded.tell(MediaInput::Tick, true);
+        }
+        let (track, notes) = recorded.cut();
+        assert_eq!(notes, Vec::<String>::new());
+        let (mut legs, mut ports) = (Vec::new(), Vec::new());
+        for entry in track.entries() {
+            match entry.told {
+                Told::Command(MediaCommand::PutLeg { leg, .. }) => legs.push(leg.0),
+                Told::Packet { port, .. } => ports.push(port),
+                _ => {}
+            }
+        }
+        assert_eq!((legs, ports), (vec![9, 1], vec![4, 6, 4, 6, 4, 6]));
     }
 
     /// Two calls in one machine are alone in a cut, unless one took over the port of the other.

@@ -64,7 +64,12 @@ pub(super) fn dialplan(reader: &mut Reader, root: &DeTable<'_>, folder: &Path, c
         Ok(text) => text,
         Err(error) => {
             let title = format!("the dialplan {} cannot be read: {error}", path.display());
-            reader.wrong(&file.span, title, "no such dialplan", "name a file that can be read, or leave the key out");
+            reader.wrong(
+                &file.span,
+                title,
+                "no such dialplan",
+                "name a file that can be read, or leave the key out",
+            );
             return Read::Nothing;
         }
     };
@@ -86,7 +91,8 @@ fn read(name: &str, text: &str, folder: &Path, config: &Config) -> Read {
     let folder = Folder { path: folder, own: (OWN, &own) };
     match Dialplan::read(name, &all, &folder) {
         Ok(plan) => {
-            let warnings = plan.warnings().iter().map(ToString::to_string).chain(missing(&plan, config)).collect();
+            let warnings =
+                plan.warnings().iter().map(ToString::to_string).chain(missing(&plan, config)).collect();
             let counts = alone.counts().to_string();
             Read::Plan(plan, Loaded { counts, warnings })
         }
@@ -112,7 +118,8 @@ fn missing(plan: &Dialplan, config: &Config) -> Vec<String> {
 /// Contexts that phones are in and that are not there.
 pub(super) fn check_contexts(reader: &mut Reader, contexts: &[At<SmolStr>], plan: Option<&Dialplan>) {
     for context in contexts {
-        let known = context.value == INTERNAL || plan.is_some_and(|plan| plan.context(&context.value).is_some());
+        let known =
+            context.value == INTERNAL || plan.is_some_and(|plan| plan.context(&context.value).is_some());
         if !known {
             let title = format!("the dialplan has no context [{}]", context.value);
             let remedy = format!("write it in the dialplan, or leave the key out for [{INTERNAL}]");
@@ -127,7 +134,12 @@ pub(super) fn site(reader: &mut Reader, root: &DeTable<'_>) -> (Option<SmolStr>,
     let zone = reader.text(section, "zone").and_then(|text| {
         if telex_dialplan::when::zone(text.value).is_none() {
             let title = format!("no time zone is called `{}`", text.value);
-            reader.wrong(&text.span, title, "unknown", "write one like Europe/Berlin, America/New_York or UTC");
+            reader.wrong(
+                &text.span,
+                title,
+                "unknown",
+                "write one like Europe/Berlin, America/New_York or UTC",
+            );
             return None;
         }
         Some(text.value.into())

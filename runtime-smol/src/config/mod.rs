@@ -1,5 +1,6 @@
 //! The configuration file: read whole, checked whole, every problem told at once with its place and its remedy.
 
+mod conferences;
 mod dialplan;
 mod phones;
 mod problem;
@@ -44,6 +45,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("site", &["zone", "country"]),
     ("dialplan", &["file"]),
     ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits", "context"]),
+    ("conference", &["number", "name"]),
 ];
 
 /// The path that means: keep nothing on disk.
@@ -156,6 +158,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
     let (phones, contexts) = phones::phones(reader, root, &realm, digest);
     let (zone, country) = dialplan::site(reader, root);
     let mut engine = Config {
+        conferences: conferences::conferences(reader, root, &phones),
         phones,
         realm,
         digest,

@@ -45,13 +45,21 @@ pub(super) fn phones(
 }
 
 fn extension(reader: &mut Reader, entry: &At<Section<'_>>) -> Option<At<SmolStr>> {
-    let Some(text) = reader.text(entry.value, "extension") else {
-        if reader.key(entry.value, "extension").is_none() {
-            let remedy = "add extension = \"…\": the number or name it is called by";
-            reader.wrong(&entry.span, "this phone has no extension", "in this entry", remedy);
-        }
-        return None;
-    };
+    if reader.key(entry.value, "extension").is_none() {
+        let remedy = "add extension = \"…\": the number or name it is called by";
+        reader.wrong(&entry.span, "this phone has no extension", "in this entry", remedy);
+    }
+    number(reader, entry.value, "extension", "phone")
+}
+
+/// What can be dialled to reach a thing of this kind.
+pub(super) fn number(
+    reader: &mut Reader,
+    section: Section<'_>,
+    key: &'static str,
+    kind: &str,
+) -> Option<At<SmolStr>> {
+    let text = reader.text(section, key)?;
     // RFC 3261 section 25.1, user: unreserved and user-unreserved, here without escapes.
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/".contains(c);
     if text.value.is_empty() || text.value.len() > 64 || !text.value.chars().all(allowed) {
@@ -60,8 +68,8 @@ fn extension(reader: &mut Reader, entry: &At<Section<'_>>) -> Option<At<SmolStr>
         return None;
     }
     if let Some((number, service)) = SERVICES.iter().find(|(number, _)| *number == text.value) {
-        let title = format!("{number} is {service} and cannot be a phone");
-        reader.wrong(&text.span, title, "taken", "choose another extension");
+        let title = format!("{number} is {service} and cannot be a {kind}");
+        reader.wrong(&text.span, title, "taken", format!("choose another {key}"));
         return None;
     }
     Some(At { value: text.value.into(), span: text.span })

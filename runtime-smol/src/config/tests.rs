@@ -363,3 +363,84 @@ fn the_recorder_has_a_size_or_is_off() {
     assert!(text.contains("must be from 1 MiB to 4 GiB") && text.contains("too little"), "{text}");
     assert!(refused("[record]\nmemroy = \"1 MiB\"").contains("did you mean `memory`?"));
 }
+
+#[test]
+fn conferences_have_numbers_and_names() {
+    let text = "[[conference]]\nnumber = \"800\"\n[[conference]]\nnumber = \"801\"\nname = \"800\"\n";
+    let conferences = accepted(text).engine.conferences.clone();
+    let found: Vec<_> = conferences.iter().map(|(number, name)| (number.as_str(), name.as_str())).collect();
+    assert_eq!(found, [("800", "800"), ("801", "800")]);
+    let text = r#"
+[[phone]]
+extension = "100"
+password = "x"
+
+[[conference]]
+name = "no number"
+
+[[conference]]
+number = "100"
+
+[[conference]]
+number = "*60"
+
+[[conference]]
+number = "800"
+name = ""
+
+[[conference]]
+number = "800"
+
+[[conference]]
+number = 800
+"#;
+    assert_snapshot!(refused(text), @r#"
+    error: this conference has no number
+     --> telex.toml:6:1
+      |
+    6 | [[conference]]
+      | ^^^^^^^^^^^^^^ in this entry
+      |
+      = help: add number = "…": what is dialled to join it
+
+    error: number `100` is already taken
+      --> telex.toml:10:10
+       |
+    10 | number = "100"
+       |          ^^^^^ a phone has this extension
+       |
+       = help: give each conference a number of its own; those of the same name are one
+
+    error: *60 is the tone and cannot be a conference
+      --> telex.toml:13:10
+       |
+    13 | number = "*60"
+       |          ^^^^^ taken
+       |
+       = help: choose another number
+
+    error: this is not a name
+      --> telex.toml:17:8
+       |
+    17 | name = ""
+       |        ^^ empty, too long, or with control characters
+       |
+       = help: use 1 to 64 characters, or leave it out: the number is its name then
+
+    error: number `800` is already taken
+      --> telex.toml:20:10
+       |
+    20 | number = "800"
+       |          ^^^^^ second conference of this number
+       |
+       = help: give each conference a number of its own; those of the same name are one
+
+    error: `number` in [conference] must be a text
+      --> telex.toml:23:10
+       |
+    23 | number = 800
+       |          ^^^ this is a number
+       |
+       = help: put it in quotes
+    "#);
+}

@@ -262,12 +262,9 @@ impl Reply {
             ControlReply::NoSuchCall { call } => {
                 Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
             }
-            ControlReply::Explained(why) => Self::Explained {
-                call: why.call,
-                from: why.from.into(),
-                to: why.to.into(),
-                text: why.text,
-            },
+            ControlReply::Explained(why) => {
+                Self::Explained { call: why.call, from: why.from.into(), to: why.to.into(), text: why.text }
+            }
             ControlReply::Recording { call, .. } => Self::Recorded(call),
             ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),
             ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),

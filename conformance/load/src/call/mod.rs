@@ -1,5 +1,6 @@
 //! Calls: a caller (UAC) that places them and a callee (UAS) that answers, on one thread and two UDP sockets.
 
+mod record;
 mod run;
 mod uac;
 mod uas;
@@ -49,6 +50,10 @@ pub struct Plan {
     pub uac_codec: Codec,
     pub uas_codec: Codec,
     pub media: bool,
+    /// Callers to a number, where nobody is called: they meet in a conference.
+    pub conference: Option<usize>,
+    /// The control socket at which recording is ordered.
+    pub record: Option<String>,
     pub invite_timeout: Duration,
     pub server_pid: Option<u32>,
     pub run_id: String,
@@ -86,6 +91,8 @@ pub struct Outcome {
     pub at_steady_end: Snap,
     pub at_end: Snap,
     pub up_at_steady_end: usize,
+    /// Calls that were being recorded while measuring.
+    pub recorded: usize,
 }
 
 /// What a timer is for: a call's number, and its age when the timer was set.

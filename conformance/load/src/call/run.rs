@@ -111,6 +111,7 @@ impl Engine {
         match run.phase {
             Phase::Ramp if self.inflight == self.up => {
                 self.out.ramp = run.start.elapsed().as_secs_f64();
+                self.record();
                 let steady = self.plan.steady.is_some();
                 run.phase = if steady { Phase::Warm(now + self.plan.warmup) } else { Phase::Drain };
             }

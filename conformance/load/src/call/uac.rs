@@ -80,7 +80,11 @@ impl Engine {
     }
 
     fn new_call(&self, call: usize, leg: Option<usize>) -> Uac {
-        let target = numbered(&self.plan.target, call % self.plan.targets);
+        let number = match self.plan.conference {
+            Some(members) => call / members.max(1),
+            None => call % self.plan.targets,
+        };
+        let target = numbered(&self.plan.target, number);
         let uri =
             if target.starts_with("sip:") { target } else { format!("sip:{target}@{}", self.plan.domain) };
         let now = Instant::now();

@@ -21,7 +21,11 @@ const PERIOD_NS: u64 = 20_000_000;
 const FRAME: usize = 160;
 /// A stream has a marker every so many packets.
 const MARKER_EVERY: u32 = 25;
+/// Of the tone between markers, and of the tone that is looked for.
 const AMPLITUDE: f64 = 300.0;
+const TONE_AMPLITUDE: f64 = 1000.0;
+/// Packets in sequence of each stream that are kept to be judged.
+const JUDGED: usize = 10;
 /// Room for many seconds of audio at each socket: the receiver may be starved of CPU.
 const SOCKET_ROOM: usize = 1 << 20;
 
@@ -32,6 +36,8 @@ pub enum Probe {
     Stamp,
     /// A loud coded frame now and then, where the server transcodes.
     Marker,
+    /// Nothing but the tone, which is looked for in what is heard, where all is decoded.
+    Tone,
     /// Nothing.
     None,
 }

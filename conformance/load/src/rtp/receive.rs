@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use rustix::event::{Timespec, epoll};
 
-use super::{MARKER_EVERY, PERIOD_NS, Probe, STAMP_MAGIC, Shared, grow};
+use super::{FRAME, JUDGED, MARKER_EVERY, PERIOD_NS, Probe, STAMP_MAGIC, Shared, grow};
 use crate::audio::{self, Codec};
 use crate::hist::Hist;
 use crate::sys;
@@ -26,6 +26,8 @@ pub struct Stream {
     pub jitter_us: f64,
     pub max_gap_us: u64,
     pub ssrc_changes: u64,
+    /// The first packets of the window, one after the other.
+    pub judged: Vec<u8>,
     peer: Option<u32>,
     highest: i64,
     /// Which of the 64 numbers up to `highest` have been seen.
@@ -50,6 +52,7 @@ impl Default for Stream {
             jitter_us: 0.0,
             max_gap_us: 0,
             ssrc_changes: 0,
+            judged: Vec::new(),
             peer: None,
             highest: -1,
             seen: 0,
@@ -205,6 +208,9 @@ fn on_packet(shared: &Shared, out: &mut Received, number: usize, packet: &[u8], 
     let transit = if shared.probe == Probe::Stamp {
         stamped(out, id, body, arrived)
     } else {
+        if shared.probe == Probe::Tone && in_window && stream.judged.len() < JUDGED * FRAME {
+            stream.judged.extend_from_slice(body);
+        }
         marked(shared, out, leg.codec, body, arrived);
         Some(arrived as i64 - i64::from(word(packet, 4)) * 125_000)
     };
@@ -232,7 +238,7 @@ fn stamped(out: &mut Received, id: u32, body: &[u8], arrived: u64) -> Option<i64
 }
 
 fn marked(shared: &Shared, out: &mut Received, codec: Codec, body: &[u8], arrived: u64) {
-    if shared.probe == Probe::None || codec == Codec::G722 {
+    if shared.probe != Probe::Marker || codec == Codec::G722 {
         return;
     }
     let Some(id) = audio::decode_marker(codec, body) else { return };

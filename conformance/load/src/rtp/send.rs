@@ -4,7 +4,9 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::{AMPLITUDE, FRAME, Leg, MARKER_EVERY, PERIOD_NS, Probe, STAMP_MAGIC, Shared, grow};
+use super::{
+    AMPLITUDE, FRAME, Leg, MARKER_EVERY, PERIOD_NS, Probe, STAMP_MAGIC, Shared, TONE_AMPLITUDE, grow,
+};
 use crate::audio::{self, Codec};
 use crate::hist::Hist;
 use crate::sys;
@@ -70,7 +72,7 @@ struct Sender<'a> {
     shared: &'a Shared,
     out: Sent,
     positions: Vec<Position>,
-    tones: [(Codec, [u8; FRAME]); 3],
+    tones: [(Codec, Vec<[u8; FRAME]>); 3],
     packet: [u8; HEADER + FRAME],
 }
 
@@ -79,11 +81,12 @@ pub fn run(shared: &Shared, real_time: bool) -> Sent {
     if real_time && !sys::real_time() {
         eprintln!("telex-load: no real-time priority");
     }
+    let amplitude = if shared.probe == Probe::Tone { TONE_AMPLITUDE } else { AMPLITUDE };
     let mut sender = Sender {
         shared,
         out: Sent::default(),
         positions: (0..shared.legs.len()).map(Position::new).collect(),
-        tones: [Codec::Pcmu, Codec::Pcma, Codec::G722].map(|codec| (codec, audio::tone(codec, AMPLITUDE))),
+        tones: [Codec::Pcmu, Codec::Pcma, Codec::G722].map(|codec| (codec, audio::tone(codec, amplitude))),
         packet: [0; HEADER + FRAME],
     };
     let mut next = sys::mono_ns();
@@ -129,7 +132,7 @@ impl Sender<'_> {
         packet[4..8].copy_from_slice(&position.time.to_be_bytes());
         packet[8..12].copy_from_slice(&position.ssrc.to_be_bytes());
         if let Some((_, tone)) = self.tones.iter().find(|(of, _)| *of == codec) {
-            packet[HEADER..].copy_from_slice(tone);
+            packet[HEADER..].copy_from_slice(&tone[position.number as usize % tone.len()]);
         }
         let turn = position.number.wrapping_add(stream.wrapping_mul(7)) % MARKER_EVERY;
         let mark = self.shared.probe == Probe::Marker && turn == MARKER_EVERY - 1;

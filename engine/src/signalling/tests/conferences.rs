@@ -193,7 +193,7 @@ fn a_full_conference_is_busy() {
     let ports = (0..limits::CONFERENCE_MEMBERS as u16 + 64).map(|n| PortId(20_000 + 2 * n)).collect();
     world.input(Input::Media { shard: ShardId(0), report: MediaReport::Ports { ports } });
     let call = |n: usize| {
-        let member = Member { call: n, ..if n % 2 == 0 { ALICES } else { BOBS } };
+        let member = Member { call: n, ..if n.is_multiple_of(2) { ALICES } else { BOBS } };
         let text = invite("800", "", OFFER)
             .replace("10.0.0.1", member.host())
             .replace("alice@", &format!("{}@", member.name));
@@ -228,7 +228,7 @@ fn conferences_are_bounded() {
     let ports = (0..limits::CONFERENCES as u16 + 64).map(|n| PortId(20_000 + 2 * n)).collect();
     world.input(Input::Media { shard: ShardId(0), report: MediaReport::Ports { ports } });
     for n in 0..limits::CONFERENCES {
-        let (name, from) = if n % 2 == 0 { ("alice", ALICE) } else { ("bob", BOB) };
+        let (name, from) = if n.is_multiple_of(2) { ("alice", ALICE) } else { ("bob", BOB) };
         let text = invite(&format!("c{n}"), "", OFFER).replace("alice@", &format!("{name}@"));
         let text = text.replace("tag=fa", &format!("tag=f9{n}")).replace("ID: c1", &format!("ID: c9{n}"));
         world.telex_only(from, &text.replace("bKa1", &format!("bKa9{n}")));
