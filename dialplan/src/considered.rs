@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use crate::find::{Asked, At, Seen};
 use crate::pattern::{Pattern, Position, caller_fits, octets};
-use crate::plan::{Asked, At, Context, Dialplan, Extension, Include, Seen};
+use crate::plan::{Context, Dialplan, Extension, Include};
 use crate::when::Moment;
 
 /// Something that was looked at for a number, in the order in which it was.

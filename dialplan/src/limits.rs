@@ -17,7 +17,7 @@ pub const EXTENSIONS: usize = 200_000;
 /// Priorities of all extensions together, and lines that templates bring.
 pub const STEPS: usize = 1_000_000;
 /// The highest priority.
-pub const PRIORITY: u32 = 9_999;
+pub const PRIORITY: u32 = 99_999;
 /// Lines `include` of one context, and contexts looked into for one number.
 pub const INCLUDES: usize = 128;
 /// Lines of `[general]` and of `[globals]`.

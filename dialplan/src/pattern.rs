@@ -3,34 +3,37 @@
 //! # What a pattern says
 //!
 //! A name that begins with `_` is a pattern. In it `X` stands for 0-9, `Z` for 1-9, `N` for 2-9 (small letters too),
-//! `[1-5a-c]` for one of a set, `.` for one or more of anything and `!` for none or more; both end the pattern. Every other
-//! character stands for itself, in upper and lower case as written. In a set a backslash takes the meaning from `]`, `-` and `\`.
-//! A dash is only there to please the eye: it counts neither in a name, nor in a pattern outside a set, nor in what was dialled.
+//! `[1-5a-c]` for one of a set, `.` for one or more of anything and `!` for none or more; both end the pattern. Every
+//! other character stands for itself, in upper and lower case as written. In a set a backslash takes the meaning from
+//! `]`, `-` and `\`. A dash is only there to please the eye: it counts neither in a name, nor in a pattern outside a
+//! set, nor in what was dialled.
 //!
 //! # Which one comes first
 //!
-//! The extensions of a context are put in one order when the plan is loaded, whatever their order in the text, and the first
-//! that fits wins:
+//! The extensions of a context are put in one order when the plan is loaded, whatever their order in the text, and the
+//! first that fits wins:
 //!
 //! 1. Names come before patterns, among themselves in the order of their octets.
 //! 2. Patterns are compared position by position from the left; the first difference decides:
 //!    - the set of fewer characters comes first (a plain character is a set of one: `5`, then `[56]`, `N`, `Z`, `X`);
-//!    - of two sets of the same size the one with the lowest character that is not in the other (`[2-4]`, then `[3-5]`);
+//!    - of two sets of the same size the one with the lowest character that is not in the other (`[2-4]`, then
+//!      `[3-5]`);
 //!    - then `.`, then `!`, and last the end of the pattern: `_1!` comes before `_1`, and wins for `1`.
-//! 3. Of equal ones those for certain callers (`100/5551234`) come before the one for all; among themselves by rules 1 and 2.
+//! 3. Of equal ones those for certain callers (`100/5551234`) come before the one for all; among themselves by rules
+//!    1 and 2.
 //!
 //! So `_1XXXXX` comes before `_X11111`, although it leaves more open: the first position decides.
 //!
-//! An extension that fits but lacks the priority or the label that is looked for is passed over for the next that fits. So a
-//! walk that started in `100` goes on at priority 2 of `_1XX` when `100` has none.
+//! An extension that fits but lacks the priority or the label that is looked for is passed over for the next that
+//! fits. So a walk that started in `100` goes on at priority 2 of `_1XX` when `100` has none.
 //!
-//! The extensions of the context itself come before those of the contexts it includes; these follow in the order of their
-//! `include` lines, each with what it includes itself, and each context once.
+//! The extensions of the context itself come before those of the contexts it includes; these follow in the order of
+//! their `include` lines, each with what it includes itself, and each context once.
 //!
 //! # Digit by digit
 //!
-//! While a caller dials, more digits are waited for as long as an extension could fit a longer number. `!` ends this: as soon
-//! as a pattern with it fits and none that comes before it could take more, the number is taken as it is.
+//! While a caller dials, more digits are waited for as long as an extension could fit a longer number. `!` ends this:
+//! as soon as a pattern with it fits and none that comes before it could take more, the number is taken as it is.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -64,7 +67,8 @@ pub enum Position {
     Early,
 }
 
-/// A set of ASCII characters: the lowest is the highest bit, so that of two sets of a size the greater number comes first.
+/// A set of ASCII characters: the lowest is the highest bit, so that of two sets of a size the greater number comes
+/// first.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Set(u128);
 

@@ -8,13 +8,17 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
-use crate::plan::{Asked, At, Dialplan, Found};
+use crate::find::{Asked, At, Found};
+use crate::plan::Dialplan;
 use crate::vars::Vars;
 use crate::when::{Moment, zone};
 use crate::world::{Loudness, World};
 
 /// Notes kept for one step.
 const MAX_NOTES: usize = 8;
+
+/// Warnings of one channel in the log.
+pub const MAX_WARNINGS: u16 = 200;
 
 /// Who calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,8 +70,18 @@ pub(crate) struct Channel {
     pub(crate) digit: Option<Duration>,
     /// For the first key, when it was set.
     pub(crate) response: Option<Duration>,
+    /// Warnings written in the log.
+    pub(crate) warnings: u16,
     /// When the channel has been here long enough, in milliseconds since 1970.
     pub(crate) deadline: Option<i64>,
+}
+
+impl Channel {
+    /// A channel fills no log: after so many warnings they are only in its trail.
+    pub(crate) const fn may_warn(&mut self) -> bool {
+        self.warnings += (self.warnings < MAX_WARNINGS) as u16;
+        self.warnings < MAX_WARNINGS
+    }
 }
 
 /// All that a text may ask.
@@ -102,7 +116,9 @@ impl<'a> Scene<'a> {
     /// Something that could not be done as written; the walk goes on.
     pub(crate) fn note(&mut self, text: fmt::Arguments<'_>) {
         let text = format_smolstr!("{text}");
-        self.world.log(Loudness::Warning, &text);
+        if self.channel.may_warn() {
+            self.world.log(Loudness::Warning, &text);
+        }
         if self.notes.len() < MAX_NOTES {
             self.notes.push(text);
         }

@@ -1,7 +1,7 @@
 //! What a dialplan wants of the exchange, and what came of it.
 //!
-//! Everything that only changes the walk (Goto, Set, GotoIf, Gosub, While, ExecIf, NoOp, Log, ...) is done inside the thread;
-//! a task is what needs a channel.
+//! Everything that only changes the walk (Goto, Set, GotoIf, Gosub, While, ExecIf, NoOp, Log, ...) is done inside the
+//! thread; a task is what needs a channel.
 
 use std::time::Duration;
 
@@ -105,7 +105,8 @@ pub enum Task {
     Congestion(Option<Duration>),
     /// Do nothing for so long.
     Wait(Duration),
-    /// Play these one after the other; `Outcome::Done`, or `Keys` where the caller pressed one of `escape` (then only that one).
+    /// Play these one after the other; `Outcome::Done`, or `Keys` where the caller pressed one of `escape` (then only
+    /// that one).
     Play {
         /// What.
         say: Vec<Say>,
@@ -116,7 +117,8 @@ pub enum Task {
     },
     /// Play and collect keys: Background, Read, WaitExten.
     Collect(Collect),
-    /// Play tones without waiting: a name of the country's plan (`dial`, `busy`, ...) or a list of `frequencies/milliseconds`.
+    /// Play tones without waiting: a name of the country's plan (`dial`, `busy`, ...) or a list of
+    /// `frequencies/milliseconds`.
     Tones(SmolStr),
     /// End what `Tones` started.
     StopTones,

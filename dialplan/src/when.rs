@@ -1,7 +1,8 @@
 //! Times of day, week, month and year: `9:00-17:00,mon-fri,1-31,jan-dec[,zone]`.
 //!
-//! Each field is `*`, a value, or a range, or several of these with `&` between them. Ranges go round: `22:00-6:00`, `fri-mon`,
-//! `nov-feb`. Both ends count: `9:00-17:00` goes on until the end of the minute 17:00. Fields that are not written are `*`.
+//! Each field is `*`, a value, or a range, or several of these with `&` between them. Ranges go round: `22:00-6:00`,
+//! `fri-mon`, `nov-feb`. Both ends count: `9:00-17:00` goes on until the end of the minute 17:00. Fields that are not
+//! written are `*`.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;

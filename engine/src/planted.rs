@@ -71,6 +71,10 @@ pub enum Fault {
     RingsForEver,
     /// An RTP port is not given back.
     PortNotReleased,
+    /// The record of a call is never finished.
+    RecordNotFinished,
+    /// The record of a call counts the time it rang as talk.
+    RecordCountsRinging,
     /// A media leg is not dropped.
     MediaLegNotDropped,
     /// Silence does not end a call.

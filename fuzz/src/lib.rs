@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("wav", t::wav::check),
     ("config", t::config::check),
     ("control", t::control::check),
+    ("dialplan", t::dialplan::check),
     ("capture", t::capture::check),
     ("plan", t::plan::check),
     ("recording", t::recording::check),

@@ -32,11 +32,26 @@ pub fn write(folder: &Path) -> std::io::Result<()> {
     }
     let sample = fs::read(home.join("../runtime-smol/src/config/sample.toml"))?;
     seeds.put("config", &sample)?;
+    for plan in DIALPLANS {
+        seeds.put("dialplan", plan.as_bytes())?;
+    }
     for line in ["{\"do\":\"calls\"}\n", "{\"do\":\"hangup\",\"call\":7}\n", "{\"do\":\"stats\"}"] {
         seeds.put("control", line.as_bytes())?;
     }
     Ok(())
 }
+
+/// What a dialplan may consist of.
+const DIALPLANS: [&str; 4] = [
+    "[internal]\nexten => 100,1,Answer()\n same => n(menu),Background(welcome)\n same => n,WaitExten(5)\n\
+     exten => _1XX/5551234,1,Dial(PJSIP/${EXTEN},20,tT)\nexten => 100,hint,PJSIP/100\nexten => t,1,Goto(100,menu)\n",
+    "[general]\nstatic=yes\n[globals]\nTRUNK=carrier\n[base](!)\nignorepat => 9\n[a](base)\ninclude => b,9:00-17:00,mon-fri,*,*\n\
+     [b]\nexten => _[1-5a-c]NZX.,1,Set(A=$[${LEN(${EXTEN})} + 1])\n same => n+2,GotoIf($[\"${A}\" = \"3\"]?done:1) ; on\n\
+     [b](+)\n same => n(done),Hangup(16)\nexten => _0!,1,NoOp(\\;)\n",
+    ";-- [a]\n --;[a]\nexten = s,1,Gosub(sub,s,1(${CALLERID(num)},x))\nsame = n,While($[${I} < 3])\nsame = n,EndWhile\n[sub]\n\
+     exten = s,1,Set(LOCAL(I)=${ARG1:1:2})\nsame = n,ExecIf($[${I}]?NoOp(yes):Hangup())\nsame = n,Return(${I})\n",
+    "*,mon-fri&sun,1-7,nov-feb,Europe/Berlin",
+];
 
 /// Calls and what may befall them, as steps: `conversation/steps.rs` says what each does.
 const CONVERSATIONS: [&[[u8; STEP]]; 11] = {

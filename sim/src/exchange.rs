@@ -334,6 +334,7 @@ impl World<'_> {
                     return Err(broken("no_error_event", self.now, reason));
                 }
                 self.exchange.next_lsn = lsn.0 + 1;
+                self.records.take(&record);
                 self.store(lsn, record);
             }
             // A store that is full is not the engine's fault.

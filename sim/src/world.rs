@@ -25,6 +25,7 @@ use crate::operators::Stopping;
 use crate::oracle::border::Border;
 use crate::oracle::bounds::Bounds;
 use crate::oracle::host::Wakes;
+use crate::oracle::records::Records;
 use crate::oracle::{Verdict, dialogs, digits, leftovers, media, rtp};
 use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::{Plan, Restart};
@@ -172,6 +173,7 @@ pub(crate) struct World<'a> {
     pub(crate) sent_before: BTreeSet<u64>,
     pub(crate) rows: Vec<Row>,
     pub(crate) border: Border,
+    pub(crate) records: Records,
     pub(crate) loot: Loot,
     pub(crate) rtp: rtp::Streams,
     pub(crate) bounds: Bounds,
@@ -225,6 +227,7 @@ impl<'a> World<'a> {
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
             border: Border::new(plan),
+            records: Records::default(),
             loot: Loot::default(),
             rtp: rtp::Streams::default(),
             bounds: Bounds::default(),
@@ -403,6 +406,7 @@ impl<'a> World<'a> {
         self.border.end(self.now)?;
         dialogs::nobody_rings_in_vain(self.now, self.plan, &self.phones)?;
         digits::digits_arrive_once(self.now, self.plan, &self.phones)?;
+        self.records.agree(self.now, self.plan, &self.phones)?;
         media::everybody_was_heard(self.now, &self.talks(), &self.network)
     }
 

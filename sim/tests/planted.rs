@@ -181,6 +181,8 @@ const CASES: &[Case] = &[
     (Fault::RefreshNotSent, LONG, &["sessions_are_refreshed"]),
     (Fault::RingsForEver, QUIET, &["ringing_ends"]),
     (Fault::PortNotReleased, QUIET, &[CHECK]),
+    (Fault::RecordNotFinished, QUIET, &["calls_are_recorded"]),
+    (Fault::RecordCountsRinging, QUIET, &["calls_are_recorded"]),
     (Fault::MediaLegNotDropped, QUIET, &["no_error_event"]),
     (Fault::SilenceIgnored, GONE, &["ends_agree"]),
     (Fault::ExpiryIgnored, GONE, &["registrar_as_modelled"]),

@@ -6,7 +6,7 @@ use smol_str::{SmolStr, StrExt, ToSmolStr, format_smolstr};
 
 use super::text::truth;
 use super::{Answer, Done, Function, arg, int};
-use crate::plan::{Asked, At};
+use crate::find::{Asked, At};
 use crate::scene::Scene;
 use crate::world::DeviceState;
 

@@ -11,7 +11,6 @@ use super::report::Report;
 use super::sections::Section;
 use crate::app::{Prepared, Remark, prepare};
 use crate::limits;
-use crate::names::hint;
 use crate::pattern::Pattern;
 use crate::plan::{self, Context, Extension, Hint, Include, Parts, Setting, Step};
 use crate::source::{Fault, Span};
@@ -56,7 +55,7 @@ impl PartialOrd for Key {
 struct Body {
     span: Span,
     steps: BTreeMap<u32, Step>,
-    /// With the line of each.
+    /// With the priority of each.
     labels: BTreeMap<SmolStr, u32>,
     hint: Option<Hint>,
 }
@@ -101,7 +100,7 @@ struct Build<'a> {
 }
 
 /// Builds a plan out of its sections.
-pub(super) fn parts(lines: &[Line], sections: Vec<Section<'_>>, report: &mut Report) -> Parts {
+pub(super) fn parts(lines: &[Line], sections: &[Section<'_>], report: &mut Report) -> Parts {
     let mut build = Build {
         lines,
         report,
@@ -135,7 +134,7 @@ impl Build<'_> {
                 continue;
             }
             if general && !GENERAL.iter().any(|known| known.eq_ignore_ascii_case(name.text)) {
-                let near = hint(name.text, GENERAL);
+                let near = self.report.near(name.text, GENERAL);
                 let message = format!("the setting {} is not known and has no effect{near}", name.text);
                 self.report.warning(line.span(name.at), message);
             }
@@ -208,7 +207,7 @@ impl Build<'_> {
             ))),
             "autohints" => Err(word.fault("autohints is not supported: write exten => 100,hint,PJSIP/100")),
             other => {
-                let near = hint(other, WORDS);
+                let near = self.report.near(other, WORDS);
                 Err(word
                     .fault(format!("`{other}` is unknown: expected exten, same, include or ignorepat{near}")))
             }
@@ -227,7 +226,8 @@ impl Build<'_> {
                 behind.split_once('}').ok_or_else(|| name.fault("expected `}` behind `${`"))?;
             let setting = self.globals.iter().rev().find(|setting| setting.name == variable);
             let setting = setting.filter(|setting| !setting.value.contains('$')).ok_or_else(|| {
-                let near = hint(variable, self.globals.iter().map(|setting| setting.name.as_str()));
+                let near =
+                    self.report.near(variable, self.globals.iter().map(|setting| setting.name.as_str()));
                 name.fault(format!("{variable} is no plain value of [globals] above{near}"))
             })?;
             text.push_str(&setting.value);
@@ -254,6 +254,10 @@ impl Build<'_> {
             (Turn::Number(count), _) => count,
             (Turn::Next(plus), Some(last)) => last + 1 + plus,
             (Turn::Same(plus), Some(last)) => last + plus,
+            (Turn::Label(label, plus), _) => self.label(number, before, &label).map_or_else(
+                || Err(turn.fault(format!("{label} is no label of this extension above"))),
+                |priority| Ok(priority + plus),
+            )?,
             _ => {
                 before.skip();
                 return Err(turn.fault("the first priority of a context cannot be n: begin with 1"));
@@ -288,14 +292,20 @@ impl Build<'_> {
             return Ok(());
         }
         if let Some(label) = &step.label
-            && let Some(first) = body.labels.insert(label.clone(), step.span.line)
+            && let Some(first) = body.labels.insert(label.clone(), count)
         {
+            let first = body.steps.get(&first).map_or(0, |step| step.span.line);
             return Err(
                 turn.fault(format!("the label {label} of this extension is taken since line {first}"))
             );
         }
         body.steps.insert(count, step);
         Ok(())
+    }
+
+    /// The priority that has a label, in the extension of a line.
+    fn label(&self, number: usize, before: &Before, label: &str) -> Option<u32> {
+        self.drafts[number].extensions.get(before.key.as_ref()?)?.labels.get(label).copied()
     }
 
     /// What an application and its arguments mean; none when they mean nothing.
@@ -426,7 +436,7 @@ impl Draft {
 fn statement(line: &Line) -> Result<(Piece<'_>, Piece<'_>), Fault> {
     let (word, value) = Piece::new(0, &line.text).split('=');
     let Some(value) = value else {
-        let near = hint(word.text.split_whitespace().next().unwrap_or_default(), WORDS);
+        let near = crate::names::hint(word.text.split_whitespace().next().unwrap_or_default(), WORDS);
         return Err(word.fault(format!("expected exten =>, same =>, include => or a [context]{near}")));
     };
     match value.text.strip_prefix('>') {

@@ -4,15 +4,15 @@ use std::ops::ControlFlow;
 
 use super::report::Report;
 use crate::app::Named;
-use crate::names::hint;
-use crate::plan::{At, Context, Dialplan, Extension, Search, Step};
+use crate::find::{At, Search};
+use crate::plan::{Context, Dialplan, Extension, Step};
 
 /// Tells what is odd.
 pub(super) fn plan(plan: &Dialplan, report: &mut Report) {
     for context in plan.contexts() {
         let check = Check { plan, context };
         for include in context.includes.iter().filter(|include| include.number.is_none()) {
-            let near = check.near_context(&include.context);
+            let near = check.near_context(&include.context, report);
             report.warning(include.span, format!("no context is called {}{near}", include.context));
         }
         for extension in &context.extensions {
@@ -28,8 +28,8 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn near_context(&self, name: &str) -> String {
-        hint(name, self.plan.contexts().iter().map(|context| context.name.as_str()))
+    fn near_context(&self, name: &str, report: &Report) -> String {
+        report.near(name, self.plan.contexts().iter().map(|context| context.name.as_str()))
     }
 
     fn extension(&self, extension: &Extension, report: &mut Report) {
@@ -49,7 +49,10 @@ impl Check<'_> {
                     ),
                 };
                 let place = if wanted == 1 { extension.span } else { step.span };
-                report.warning(place, message);
+                // A subroutine is entered by its label.
+                if wanted > 1 || step.label.is_none() {
+                    report.warning(place, message);
+                }
             }
             wanted = step.priority + 1;
             self.step(extension, step, report);
@@ -74,14 +77,14 @@ impl Check<'_> {
 
     fn step(&self, extension: &Extension, step: &Step, report: &mut Report) {
         for target in step.prepared.destinations() {
-            if let Some(message) = self.target(extension, &target) {
+            if let Some(message) = self.target(extension, &target, report) {
                 report.warning(step.args_span, message);
             }
         }
     }
 
     /// Why a target cannot be reached.
-    fn target(&self, own: &Extension, target: &Named<'_>) -> Option<String> {
+    fn target(&self, own: &Extension, target: &Named<'_>, report: &Report) -> Option<String> {
         let at = match target.priority.parse() {
             Ok(number) => At::Priority(number),
             Err(_) => At::Label(target.priority),
@@ -90,7 +93,9 @@ impl Check<'_> {
             Some(name) if !constant(name) => return None,
             Some(name) => match self.plan.context(name) {
                 Some(context) => context,
-                None => return Some(format!("no context is called {name}{}", self.near_context(name))),
+                None => {
+                    return Some(format!("no context is called {name}{}", self.near_context(name, report)));
+                }
             },
             None => self.context,
         };
@@ -113,7 +118,7 @@ impl Check<'_> {
             }
             None => {
                 let known = own.steps.iter().filter_map(|step| step.label.as_deref());
-                let near = hint(target.priority, known);
+                let near = report.near(target.priority, known);
                 (constant(target.priority) && !self.own(own, at))
                     .then(|| format!("{own} has no {what}{near}"))
             }

@@ -36,7 +36,7 @@ impl<'a> Piece<'a> {
 }
 
 /// Which priority a line is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     Hint,
     Number(u32),
@@ -44,6 +44,8 @@ pub(super) enum Turn {
     Next(u32),
     /// `s`: the same as the line before, and so many more.
     Same(u32),
+    /// `label+2`: so many after a label of the same extension.
+    Label(SmolStr, u32),
 }
 
 /// A priority with its label.
@@ -116,6 +118,9 @@ pub(super) fn priority(piece: Piece<'_>) -> Result<Priority, Fault> {
         "hint" if plus == 0 => Turn::Hint,
         "n" | "next" => Turn::Next(plus),
         "s" | "same" => Turn::Same(plus),
+        _ if plus > 0 && word.starts_with(|first: char| first.is_alphabetic()) => {
+            Turn::Label(word.into(), plus)
+        }
         _ => {
             let number = word.parse::<u32>().ok().filter(|_| !word.starts_with('+')).ok_or_else(expected)?;
             match number.saturating_add(plus) {
@@ -179,6 +184,7 @@ mod tests {
         assert_eq!(read("n(menu)+2"), Ok((Turn::Next(2), label("menu"))));
         assert_eq!(read("7(x)"), Ok((Turn::Number(7), label("x"))));
         assert_eq!(read("s+1"), Ok((Turn::Same(1), None)));
+        assert_eq!(read("dial+101"), Ok((Turn::Label("dial".into(), 101), None)));
         assert_eq!(read("hint"), Ok((Turn::Hint, None)));
         for bad in [
             "",
@@ -191,7 +197,7 @@ mod tests {
             "n(1)",
             "n+",
             "n+x",
-            "10000",
+            "100000",
             "99999999999",
             "1+4294967295",
         ] {

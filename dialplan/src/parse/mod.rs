@@ -1,9 +1,9 @@
 //! The dialect of `extensions.conf`: text in, a whole plan or all that is wrong with it.
 //!
-//! What is read: `[context]`, `[context](+)`, templates `[name](!)` and `[context](name)`; `exten =>`, `same =>`, `include =>`
-//! (with time), `ignorepat =>`; `[general]`, `[globals]`; `#include`, `#tryinclude`; comments `;` and `;-- --;`, `\;` for the sign.
-//! Everywhere `=` does for `=>`. What is not supported is refused with its place: `switch`, `lswitch`, `eswitch`, `autohints`,
-//! `#exec`, and arguments without parentheses.
+//! What is read: `[context]`, `[context](+)`, templates `[name](!)` and `[context](name)`; `exten =>`, `same =>`,
+//! `include =>` (with time), `ignorepat =>`; `[general]`, `[globals]`; `#include`, `#tryinclude`; comments `;` and
+//! `;-- --;`, `\;` for the sign. Everywhere `=` does for `=>`. What is not supported is refused with its place:
+//! `switch`, `lswitch`, `eswitch`, `autohints`, `#exec`, and arguments without parentheses.
 
 mod build;
 mod check;
@@ -53,7 +53,7 @@ impl Dialplan {
         reader.text(name, text, Span { file: 0, line: 1, column: 1 });
         let (lines, texts, lists, mut report) = (reader.lines, reader.texts, reader.lists, reader.report);
         let sections = sections::gather(&lines, &mut report);
-        let parts = build::parts(&lines, sections, &mut report);
+        let parts = build::parts(&lines, &sections, &mut report);
         let mut plan = Self(Parts { sources: texts, lists, ..parts }.into());
         if !report.failed {
             check::plan(&plan, &mut report);
@@ -119,7 +119,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::plan::{Asked, At};
+    use crate::find::{Asked, At};
     use crate::when::Moment;
 
     /// Files by name.

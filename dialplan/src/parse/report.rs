@@ -3,6 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::limits;
+use crate::names::hint;
 use crate::source::{Fault, Problem, Span};
 
 /// What is wrong so far.
@@ -10,7 +11,9 @@ use crate::source::{Fault, Problem, Span};
 pub(super) struct Report {
     problems: Vec<Problem>,
     files: Vec<SmolStr>,
-    /// Problems that are only counted: errors, warnings.
+    /// Problems that are kept: errors, warnings.
+    kept: [usize; 2],
+    /// Problems that are only counted.
     more: [usize; 2],
     pub(super) failed: bool,
 }
@@ -32,17 +35,23 @@ impl Report {
         self.add(span, message.into(), true);
     }
 
+    /// `: did you mean NAME?`, or nothing; also nothing when there is so much wrong that nobody would read it.
+    pub(super) fn near<'a>(&self, word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+        if self.kept.contains(&limits::PROBLEMS) { String::new() } else { hint(word, known) }
+    }
+
     /// A fault of a piece of text, with where the piece's octets stand.
     pub(super) fn fault(&mut self, fault: Fault, place: impl FnOnce(usize) -> Span) {
         self.error(place(fault.at), fault.message);
     }
 
     fn add(&mut self, span: Span, message: String, warning: bool) {
-        let kept = self.problems.iter().filter(|problem| problem.warning == warning).count();
-        if kept >= limits::PROBLEMS {
-            self.more[usize::from(warning)] += 1;
+        let kind = usize::from(warning);
+        if self.kept[kind] >= limits::PROBLEMS {
+            self.more[kind] += 1;
             return;
         }
+        self.kept[kind] += 1;
         let file = self.files.get(usize::from(span.file)).cloned().unwrap_or_default();
         self.problems.push(Problem { file, span, message, warning });
     }

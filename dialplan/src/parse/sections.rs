@@ -6,7 +6,6 @@ use super::entry::Piece;
 use super::lines::Line;
 use super::report::Report;
 use crate::limits;
-use crate::names::hint;
 use crate::source::Span;
 
 /// `[name]` with its lines.
@@ -82,7 +81,7 @@ fn open<'a>(
         match known.get(base.text) {
             Some(base) => lines.extend_from_slice(&sections[*base].lines),
             None => {
-                let near = hint(base.text, known.keys().copied());
+                let near = report.near(base.text, known.keys().copied());
                 report.error(
                     line.span(base.at),
                     format!("no section [{}] is above to take lines from{near}", base.text),
@@ -97,7 +96,7 @@ fn open<'a>(
     }
     if options.more {
         let Some(number) = known.get(name.text).copied() else {
-            let near = hint(name.text, known.keys().copied());
+            let near = report.near(name.text, known.keys().copied());
             let message = format!("no section [{}] is above to be continued by (+){near}", name.text);
             report.error(line.span(name.at), message);
             return None;

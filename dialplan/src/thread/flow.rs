@@ -5,7 +5,7 @@ use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr, format_smolstr};
 use super::{Move, Waiting};
 use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, List, Prepared, RESPONSE};
 use crate::app::{Run, Target, prompts, seconds};
-use crate::plan::At;
+use crate::find::At;
 use crate::scene::{Channel, Place, Scene, condition};
 use crate::task::{Collect, Say, Task, Until};
 use crate::template::{MAX_VALUE, Template, cut};

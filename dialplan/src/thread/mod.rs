@@ -9,8 +9,9 @@ mod trail;
 
 use smol_str::{SmolStr, format_smolstr};
 
+use crate::find::{Asked, At};
 use crate::pattern::Dialled;
-use crate::plan::{Asked, At, Dialplan};
+use crate::plan::Dialplan;
 use crate::scene::{Caller, Channel, Place, Scene};
 use crate::source::Span;
 use crate::task::{Collect, Outcome, Task};
@@ -50,8 +51,6 @@ pub struct Thread {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum State {
-    /// Nothing was done yet.
-    Start,
     Walking,
     /// A task is being done.
     Waiting(Waiting),
@@ -120,7 +119,7 @@ impl Thread {
         let place = Place { context: context.into(), extension: extension.into(), priority: 1 };
         Self {
             channel: Channel { place, caller, ..Channel::default() },
-            state: State::Start,
+            state: State::Walking,
             stack: Vec::new(),
             queued: None,
             trail: Trail::default(),
@@ -209,7 +208,6 @@ impl Thread {
         loop {
             let state = std::mem::replace(&mut self.state, State::Walking);
             let step = match state {
-                State::Start => self.begin(plan, world),
                 State::Walking => self.step(plan, world),
                 State::Done(waiting, outcome) => self.outcome(waiting, outcome, plan, world),
                 State::Ending(cause) => {
@@ -272,16 +270,6 @@ impl Thread {
         None
     }
 
-    /// A new caller: an extension that is not there may have an `i`.
-    fn begin(&mut self, plan: &Dialplan, world: &mut dyn World) -> Move {
-        let place = self.channel.place.clone();
-        let scene = Scene::new(plan, &mut self.channel, world);
-        if scene.find(&place.context, &place.extension, At::Priority(1)).is_some() {
-            return Move::To(place);
-        }
-        Move::Missing { context: place.context, extension: place.extension }
-    }
-
     /// `i`, or the end.
     fn missing(&mut self, context: &str, extension: &str, plan: &Dialplan, world: &mut dyn World) {
         let place = &self.channel.place;
@@ -322,7 +310,7 @@ impl Thread {
         let mut scene = Scene::new(plan, &mut self.channel, world);
         let place = scene.channel.place.clone();
         let Some(found) = scene.find(&place.context, &place.extension, At::Priority(place.priority)) else {
-            return self.fall_through(plan);
+            return self.fall_through(place, plan);
         };
         let mut shown = flow::Shown::default();
         let step = flow::run(&found.step.prepared, &mut scene, &mut self.queued, &mut shown);
@@ -348,8 +336,11 @@ impl Thread {
         }
     }
 
-    /// There is no next priority.
-    fn fall_through(&self, plan: &Dialplan) -> Move {
+    /// There is no such priority: a caller who dialled what is not there, or the end of an extension.
+    fn fall_through(&self, place: Place, plan: &Dialplan) -> Move {
+        if place.priority == 1 {
+            return Move::Missing { context: place.context, extension: place.extension };
+        }
         if plan.falls_through() || self.channel.gone {
             return Move::End(None);
         }
@@ -383,7 +374,9 @@ impl Thread {
     /// A warning about the last step.
     fn complain(&mut self, world: &mut dyn World, text: std::fmt::Arguments<'_>) {
         let text = format_smolstr!("{text}");
-        world.log(Loudness::Warning, &text);
+        if self.channel.may_warn() {
+            world.log(Loudness::Warning, &text);
+        }
         if let Some(entry) = self.trail.last().filter(|entry| entry.notes.len() < 8) {
             entry.notes.push(text);
         }

@@ -3,7 +3,8 @@
 use smol_str::{SmolStr, format_smolstr};
 
 use super::{Move, Thread, Waiting, special};
-use crate::plan::{At, Dialplan};
+use crate::find::At;
+use crate::plan::Dialplan;
 use crate::scene::{Place, Scene};
 use crate::task::{DialStatus, Outcome, Task};
 use crate::world::World;
@@ -39,9 +40,12 @@ impl Thread {
                     self.told(format_smolstr!("{name}={value}"));
                     self.channel.vars.set(&name, &value);
                 }
-                self.done(waiting)
+                self.done(&waiting)
             }
-            Outcome::Done => self.done(waiting),
+            Outcome::Done if matches!(waiting, Waiting::Extension { .. } | Waiting::Read { .. }) => {
+                self.keys(waiting, &SmolStr::default(), true, plan, world)
+            }
+            Outcome::Done => self.done(&waiting),
             Outcome::Keys { keys, timeout } => self.keys(waiting, &keys, timeout, plan, world),
             Outcome::Dialled { status, cause, answered } => {
                 self.told(format_smolstr!("{}, cause {cause}", status.as_str()));
@@ -77,13 +81,14 @@ impl Thread {
         }
     }
 
-    fn done(&mut self, waiting: Waiting) -> Move {
-        match waiting {
+    fn done(&mut self, waiting: &Waiting) -> Move {
+        match *waiting {
             Waiting::Answer => {
                 self.channel.answered = true;
                 return self.queued.take().map_or(Move::Next, |(task, waiting)| Move::Task(task, waiting));
             }
             Waiting::Playback => {
+                self.channel.answered = true;
                 self.channel.vars.set("PLAYBACKSTATUS", "SUCCESS");
             }
             Waiting::VoiceMail if self.channel.vars.get("VMSTATUS").is_none() => {
@@ -139,7 +144,7 @@ impl Thread {
             Waiting::Directory { context } if !keys.is_empty() => self.go(context, keys.clone(), plan, world),
             waiting => {
                 self.channel.vars.set("KEYS", keys);
-                self.done(waiting)
+                self.done(&waiting)
             }
         }
     }

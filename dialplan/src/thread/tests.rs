@@ -174,6 +174,7 @@ fn functions_give_what_their_line_says() {
         ("${STRFTIME(,,%Y-%m-%d %H:%M)}", "2026-11-22 20:30"),
         ("${STRFTIME(0,America/New_York,%H:%M)}", "19:00"),
         ("${STRPTIME(2026-11-22 21:30,,%Y-%m-%d %H:%M)}", "1795379400"),
+        ("${STRFTIME()}", "2026 M11 22, Sun 20:30:00"),
         ("${EPOCH}", "1795375800"),
         ("${MATH(7/2)}", "3.500000"),
         ("${MATH(-7%3,int)}", "-1"),
@@ -423,4 +424,28 @@ fn what_a_dialled_channel_gets_is_marked() {
     let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("no Dial") };
     assert_eq!(thread.inherited(), [("__A".into(), "1".into()), ("B".into(), "2".into())]);
     assert_eq!(dial.headers, [("X-Tenant".into(), "acme".into())]);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_thread_is_written_down_at_any_time_and_goes_on_from_there() {
+    let plan = steps(
+        "Set(__A=1)\nSet(HASH(h,k)=v)\nGosub(sub,1(x))\nRead(PIN,enter,4)\nDial(PJSIP/1,5,g)\nHangup(17)\n\
+         exten => sub,1,Background(a)\nexten => sub,2,Return(y)\nexten => h,1,NoOp(${GOSUB_RETVAL} ${HASH(h,k)})",
+    );
+    let (mut world, mut supposed) = (world(), Supposed::default());
+    let (mut whole, mut copied) = (Thread::new("t", "s", caller()), Thread::new("t", "s", caller()));
+    for _ in 0..20 {
+        let bytes = postcard::to_stdvec(&copied).expect("it can be written");
+        copied = postcard::from_bytes(&bytes).expect("it can be read");
+        assert_eq!(whole, copied);
+        let task = whole.next(&plan, &mut world);
+        assert_eq!(copied.next(&plan, &mut world), task);
+        let Some(task) = task else { break };
+        let outcome = supposed.outcome(&task);
+        whole.resume(outcome.clone());
+        copied.resume(outcome);
+    }
+    assert!(whole.is_over());
+    assert_eq!(whole.trail().entries().last().map(|entry| entry.args.as_str()), Some("y v"));
 }

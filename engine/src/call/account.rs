@@ -7,6 +7,7 @@ use crate::border::Record;
 use crate::cdr::{CallRecord, LegRecord};
 use crate::cx::Cx;
 use crate::event::EndCause;
+use crate::planted::Fault;
 use crate::sip::Status;
 use crate::time::Duration;
 
@@ -14,6 +15,13 @@ impl Call {
     /// Keeps the record of the call as it is now.
     pub(super) fn keep_record(&self, cx: &mut Cx<'_>) {
         let over = self.cause.is_some();
+        if over && cx.planted.is(Fault::RecordNotFinished) {
+            return;
+        }
+        let since = match self.answered {
+            Some(_) if cx.planted.is(Fault::RecordCountsRinging) => Some(self.started),
+            answered => answered,
+        };
         let parties = self.parties.iter().take(if over { self.parties.len() } else { 1 });
         let record = CallRecord {
             id: self.id,
@@ -24,7 +32,7 @@ impl Call {
             answered: self.parties.get(CALLER).and_then(|caller| caller.answered),
             ended: over.then_some(cx.wall),
             duration: cx.now.since(self.started),
-            talked: self.answered.map_or(Duration::ZERO, |at| cx.now.since(at)),
+            talked: since.map_or(Duration::ZERO, |at| cx.now.since(at)),
             cause: self.cause.clone(),
             legs: parties.map(Party::record).collect(),
         };

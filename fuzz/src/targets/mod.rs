@@ -3,6 +3,7 @@
 pub(crate) mod capture;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod dialplan;
 pub(crate) mod digest;
 pub(crate) mod framer;
 pub(crate) mod header;

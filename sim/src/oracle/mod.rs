@@ -16,6 +16,7 @@ pub(crate) mod media;
 pub(crate) mod mirror;
 pub(crate) mod offers;
 pub(crate) mod patience;
+pub(crate) mod records;
 pub(crate) mod registrar;
 pub(crate) mod requests;
 pub(crate) mod retransmissions;
@@ -125,6 +126,7 @@ pub const ORACLES: &[(&str, &str)] = &[
         "a phone that is sent another source or a jump of numbers drops or delays what follows (RFC 3550 §5.1)",
     ),
     ("known_payload_types", "a payload type that a phone did not name is noise to it (RFC 3264 §6.1)"),
+    ("calls_are_recorded", "a bill that says something else than the people who talked is wrong"),
     ("digits_arrive_once", "a key that comes twice or not at all is a wrong PIN (RFC 4733 §2.5)"),
     (
         "second_answer_ended",
