@@ -110,6 +110,9 @@ const SIGNS: usize = 5;
 /// Where something else is written alike.
 const NOT_HERE: &[(&str, &str)] = &[("=", "=~"), (":", "::")];
 
+/// What ends text without quotes; the comma only in the arguments of a function.
+const TEXT_ENDS: &[u8] = b", \t|&=<>!+-*/%?:~()]\"[{}";
+
 const NAMES: &[(&str, Name, usize)] = &[
     ("FLOOR", Name::Floor, 1),
     ("CEIL", Name::Ceil, 1),
@@ -193,7 +196,8 @@ impl Expr {
         if parser.peek() == Some(b'-') {
             return Self::signed(parser);
         }
-        let text = parser.run(Style::until(b" \t|&=<>!+-*/%?:~()]\"[{}"))?;
+        let stop: &'static [u8] = if parser.in_call { TEXT_ENDS } else { &TEXT_ENDS[1..] };
+        let text = parser.run(Style::until(stop))?;
         if text == Template::default() {
             return Err(match parser.peek() {
                 Some(b'[' | b'{' | b'}') => parser.fault("text with signs in it must stand in quotes"),
@@ -212,13 +216,15 @@ impl Expr {
 
     fn call(parser: &mut Parser<'_>, name: Name, count: usize, begin: usize) -> Result<Self, Fault> {
         let mut args = Vec::new();
+        let outside = std::mem::replace(&mut parser.in_call, true);
         loop {
-            args.push(parser.deeper(Self::argument)?);
+            args.push(parser.deeper(Self::choice)?);
             parser.spaces();
             if !parser.eat(",") {
                 break;
             }
         }
+        parser.in_call = outside;
         if !parser.eat(")") {
             return Err(parser.fault("a `)` is missing here"));
         }
@@ -226,17 +232,6 @@ impl Expr {
             return Err(Parser::fault_at(begin, format!("this function takes {count} arguments")));
         }
         Ok(Self::Call(name, args))
-    }
-
-    /// Commas may stand in text, but not in text that is an argument.
-    fn argument(parser: &mut Parser<'_>) -> Result<Self, Fault> {
-        parser.spaces();
-        let sign = parser.eat("-");
-        let value = match parser.peek() {
-            Some(b'(' | b'"') => Self::operand(parser)?,
-            _ => Self::Plain(parser.run(Style::until(b" ,|&=<>!+-*/%?:~()]\"[{}"))?),
-        };
-        Ok(if sign { Self::Negative(Box::new(value)) } else { value })
     }
 
     /// What it comes to.

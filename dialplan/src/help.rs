@@ -145,7 +145,10 @@ const VARIABLES: &[(&str, &str)] = &[
     ("PLAYBACKSTATUS", "SUCCESS or FAILED"),
     ("READSTATUS", "OK, TIMEOUT, ERROR or SKIPPED"),
     ("TRYSTATUS", "SUCCESS or FAILED, after TryExec"),
-    ("AVAILCHAN, AVAILSTATUS", "what ChanIsAvail found: a target and 0, or nothing and 1"),
+    (
+        "AVAILCHAN, AVAILSTATUS",
+        "what ChanIsAvail found: a target, and a state as a number (1 not in use, 2 in use, 3 busy, 5 unavailable, 6 ringing)",
+    ),
 ];
 
 #[cfg(test)]

@@ -200,3 +200,8 @@ pub(crate) fn condition(text: &str) -> bool {
     let whole = &digits[..digits.bytes().take_while(u8::is_ascii_digit).count()];
     if whole.is_empty() { !text.is_empty() } else { whole.bytes().any(|digit| digit != b'0') }
 }
+
+/// Whether the caller was answered.
+pub(crate) fn answered(scene: &Scene<'_>) -> bool {
+    scene.channel.answered || scene.world.fact("state").is_some_and(|state| state.eq_ignore_ascii_case("up"))
+}

@@ -190,6 +190,13 @@ pub enum Task {
         /// Option letters.
         options: SmolStr,
     },
+    /// Music for the caller, for so long or until it hangs up.
+    Music {
+        /// Which; empty for the usual one.
+        class: SmolStr,
+        /// How long.
+        time: Option<Duration>,
+    },
     /// Listen to the messages of a mailbox.
     Messages {
         /// `box@context`; empty asks the caller.

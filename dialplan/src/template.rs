@@ -233,11 +233,13 @@ pub(crate) struct Parser<'t> {
     text: &'t str,
     at: usize,
     depth: u32,
+    /// Within the arguments of a function of an expression, where a comma is no text.
+    pub(crate) in_call: bool,
 }
 
 impl<'t> Parser<'t> {
     pub(crate) const fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, in_call: false }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -343,7 +345,9 @@ impl<'t> Parser<'t> {
         if self.eat("${") {
             self.deeper(|parser| parser.variable(begin)).map(Some)
         } else if self.eat("$[") {
+            let outside = std::mem::replace(&mut self.in_call, false);
             let expr = self.deeper(Expr::parse)?;
+            self.in_call = outside;
             if !self.eat("]") {
                 let message = match self.peek() {
                     None => "a `]` is missing that closes this `$[`".to_owned(),

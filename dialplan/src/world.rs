@@ -25,6 +25,20 @@ pub enum DeviceState {
 }
 
 impl DeviceState {
+    /// What `AVAILSTATUS` says.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::NotInUse => 1,
+            Self::InUse => 2,
+            Self::Busy => 3,
+            Self::Unavailable => 5,
+            Self::Ringing => 6,
+            Self::RingInUse => 7,
+            Self::OnHold => 8,
+        }
+    }
+
     /// What the function gives.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -11,19 +11,36 @@ use crate::task::{Dial, Target, Task};
 /// Targets of one Dial.
 pub(crate) const MAX_TARGETS: usize = 64;
 
+/// Why a text is no target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoTarget {
+    pub(crate) message: String,
+    /// It is one in the field, but not here: `DAHDI/1`.
+    pub(crate) elsewhere: bool,
+}
+
 /// `PJSIP/101`, `SIP/0123@carrier`, `PJSIP/carrier/sip:0123@host`, `Local/101@internal/n`.
-pub(crate) fn target(text: &str) -> Result<Target, String> {
-    let wrong =
-        || format!("`{text}` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK or Local/101@CONTEXT");
+pub(crate) fn target(text: &str) -> Result<Target, NoTarget> {
+    let wrong = || NoTarget {
+        message: format!(
+            "`{text}` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK or Local/101@CONTEXT"
+        ),
+        elsewhere: false,
+    };
     let (technology, rest) = text.trim().split_once('/').ok_or_else(wrong)?;
     let local = technology.eq_ignore_ascii_case("local");
     let sip = ["pjsip", "sip"].iter().any(|known| technology.eq_ignore_ascii_case(known));
-    if rest.is_empty() || !(local || sip) {
+    if rest.is_empty() || technology.is_empty() {
         return Err(wrong());
+    }
+    if !(local || sip) {
+        let message =
+            format!("`{text}` is never rung: this exchange has no {technology}, only PJSIP and Local");
+        return Err(NoTarget { message, elsewhere: true });
     }
     if local {
         let rest = rest.split('/').next().unwrap_or(rest);
-        let (extension, context) = rest.rsplit_once('@').ok_or_else(wrong)?;
+        let (extension, context) = rest.rsplit_once('@').unwrap_or((rest, "default"));
         return Ok(Target::Local { extension: extension.into(), context: context.into() });
     }
     if let Some((trunk, number)) = rest.split_once('/') {
@@ -43,7 +60,7 @@ fn targets(scene: &mut Scene<'_>, items: &[SmolStr]) -> Vec<Target> {
         match target(item) {
             Ok(target) if targets.len() < MAX_TARGETS => targets.push(target),
             Ok(_) => scene.note(format_args!("{item} is left out: no more than {MAX_TARGETS} ring together")),
-            Err(why) => scene.note(format_args!("{why}")),
+            Err(no) => scene.note(format_args!("{}", no.message)),
         }
     }
     targets
@@ -81,8 +98,10 @@ mod tests {
         ] {
             assert_eq!(target(text), Ok(expected), "{text}");
         }
-        for text in ["", "101", "PJSIP/", "DAHDI/1", "Local/101"] {
-            assert!(target(text).is_err(), "{text}");
+        for (text, elsewhere) in
+            [("", false), ("101", false), ("PJSIP/", false), ("/1", false), ("DAHDI/1", true)]
+        {
+            assert_eq!(target(text).map_err(|no| no.elsewhere), Err(elsewhere), "{text}");
         }
     }
 }

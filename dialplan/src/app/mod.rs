@@ -78,6 +78,7 @@ pub(crate) enum Flow {
     Log,
     Verbose,
     ChanIsAvail,
+    AddHeader,
 }
 
 /// An application of the dialplan.
@@ -145,7 +146,6 @@ pub(crate) const REFUSED: &[(&str, &str)] = &[
     ("EAGI", "a dialplan runs no programs of the machine: let a program work through the control interface"),
     ("Macro", "use Gosub(name,s,1(arguments)) and end the context with Return()"),
     ("MacroExit", "use Return()"),
-    ("SIPAddHeader", "use Set(PJSIP_HEADER(add,NAME)=value)"),
     ("SIPRemoveHeader", "use Set(PJSIP_HEADER(remove,NAME)=)"),
     ("SetCallerPres", "use Set(CALLERID(pres)=...)"),
     ("SetMusicOnHold", "use Set(CHANNEL(musicclass)=...)"),
@@ -265,7 +265,8 @@ impl Prepared {
     pub fn prompts(&self) -> Vec<&str> {
         match &self.body {
             Body::List(list) if self.app.kinds.contains(&Kind::Prompts) => {
-                list.items.iter().filter_map(Template::constant).filter(|name| !name.is_empty()).collect()
+                let names = list.items.iter().filter_map(Template::constant).map(str::trim);
+                names.filter(|name| !name.is_empty() && sound::silence(name).is_none()).collect()
             }
             Body::Step { yes, no, .. } => {
                 let no = no.as_ref().map(|no| no.prompts()).unwrap_or_default();

@@ -145,7 +145,11 @@ impl Load<'_> {
             }
             Kind::Names if app.name == "Dial" || app.name == "Page" => {
                 for item in text.split('&').filter(|item| !item.trim().is_empty()) {
-                    dial::target(item).map_err(|why| Fault::new(at, why))?;
+                    match dial::target(item) {
+                        Err(no) if no.elsewhere => self.warn(at, no.message),
+                        Err(no) => return Err(Fault::new(at, no.message)),
+                        Ok(_) => {}
+                    }
                 }
                 Ok(())
             }

@@ -6,7 +6,8 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::say::{self, FORMAT, MAX_SAID};
 use super::{Args, seconds};
-use crate::scene::{Scene, timestamp};
+use crate::number::Number;
+use crate::scene::{Scene, answered, timestamp};
 use crate::task::{Say, Task};
 
 type Made = Result<Task, SmolStr>;
@@ -27,13 +28,21 @@ pub(crate) fn prompts(scene: &mut Scene<'_>, names: &[SmolStr]) -> Vec<Say> {
         if said.len() == MAX_SAID {
             break;
         }
-        if scene.world.has_prompt(name) {
+        if let Some(silence) = silence(name) {
+            said.push(Say::Pause(silence));
+        } else if scene.world.has_prompt(name) {
             said.push(Say::Prompt(name.into()));
         } else {
             scene.note(format_args!("no prompt is named {name}"));
         }
     }
     said
+}
+
+/// `silence/3`: a pause of so many seconds.
+pub(crate) fn silence(name: &str) -> Option<Duration> {
+    let seconds = name.strip_prefix("silence/")?.parse::<u8>().ok()?;
+    Some(Duration::from_secs(u64::from(seconds.min(60))))
 }
 
 pub(super) fn answer(_: &mut Scene<'_>, args: &Args) -> Made {
@@ -117,9 +126,25 @@ pub(super) fn wait(scene: &mut Scene<'_>, args: &Args) -> Made {
 pub(super) fn playback(scene: &mut Scene<'_>, args: &Args) -> Made {
     // Options of this one are words: skip, noanswer.
     let option = |word: &str| args.text(1).split([',', '&', '|', ' ']).any(|option| option.trim() == word);
+    if option("skip") && !answered(scene) {
+        return Ok(Task::Play { say: Vec::new(), escape: SmolStr::default(), answer: false });
+    }
     let say = prompts(scene, &args.items);
     let quiet = option("noanswer") || args.text(1) == "n";
     Ok(Task::Play { say, escape: SmolStr::default(), answer: !quiet })
+}
+
+pub(super) fn wait_until(scene: &mut Scene<'_>, args: &Args) -> Made {
+    let now = scene.now().ms;
+    let text = args.text(0).trim();
+    let until = Number::parse(text).and_then(|seconds| seconds.mul(Number::from_int(1_000))?.to_int());
+    let until = until.ok_or_else(|| format_smolstr!("`{text}` is no number of seconds since 1970"))?;
+    let millis = until.saturating_sub(now).clamp(0, 86_400_000);
+    Ok(Task::Wait(Duration::from_millis(millis.unsigned_abs())))
+}
+
+pub(super) fn music(scene: &mut Scene<'_>, args: &Args) -> Made {
+    Ok(Task::Music { class: args.text(0).into(), time: args.time(1, scene) })
 }
 
 pub(super) fn say_digits(_: &mut Scene<'_>, args: &Args) -> Made {
@@ -249,6 +274,7 @@ mod tests {
 
     #[test]
     fn causes_have_numbers_and_names() {
+        assert_eq!((silence("silence/2"), silence("silent")), (Some(Duration::from_secs(2)), None));
         assert_eq!(cause("17"), Some(17));
         assert_eq!(cause("ast_cause_user_busy"), Some(17));
         assert_eq!(cause("call_rejected"), Some(21));

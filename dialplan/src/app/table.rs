@@ -182,7 +182,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     flow("Background", "Background(prompt[&prompt...][,options[,language[,context]]])", "Plays prompts while the caller dials an extension of the context.", Shape::List, Flow::Background)
         .takes(&[Prompts, Options, Text, Text]).options(BACKGROUND).least(1),
     task("Busy", "Busy([seconds])", "Tells the caller that the line is taken, until it hangs up.", &[Seconds], sound::busy),
-    flow("ChanIsAvail", "ChanIsAvail(target[&target...][,options])", "Looks for a phone that is free; AVAILCHAN and AVAILSTATUS say which.", Shape::List, Flow::ChanIsAvail)
+    flow("ChanIsAvail", "ChanIsAvail(target[&target...][,options])", "Looks for a phone that is free; AVAILCHAN is the target, AVAILSTATUS the state of the last one as a number.", Shape::List, Flow::ChanIsAvail)
         .takes(&[Names, Text]).least(1),
     task("ConfBridge", "ConfBridge(name[,profile[,profile[,menu]]])", "Joins a conference.", &[Text, Text, Text, Text], sound::conference).least(1),
     task("Congestion", "Congestion([seconds])", "Tells the caller that there is no way through, until it hangs up.", &[Seconds], sound::congestion),
@@ -206,6 +206,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     task("Milliwatt", "Milliwatt([options])", "Plays 1004 Hz at a milliwatt until the end.", &[Text], sound::milliwatt),
     task("MixMonitor", "MixMonitor(file[,options])", "Records the call from now on.", &[Text, Options, Text], sound::monitor).options(MONITOR).least(1),
     flow("MSet", "MSet(name=value,name=value,...)", "Sets several variables.", Shape::SetMany, Flow::Set).least(1),
+    task("MusicOnHold", "MusicOnHold([class][,seconds])", "Plays music, until the caller hangs up if no time is given.", &[Text, Seconds], sound::music),
     flow("NoOp", "NoOp([text])", "Does nothing; the text is seen in the trail.", Shape::Whole, Flow::NoOp),
     task("Page", "Page(target[&target...][,options[,timeout]])", "Speaks to phones that answer by themselves.", &[Names, Options, Seconds], dial::page).options(PAGE).least(1),
     task("Park", "Park([lot])", "Parks the caller.", &[Text, Text], sound::park),
@@ -226,6 +227,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     task("SayUnixTime", "SayUnixTime([epoch][,zone[,format]])", "Says a time; the parts are A B d Y I H M p S Q q R T and 'prompt'.", &[Text, Text, Text], sound::say_time),
     task("SendDTMF", "SendDTMF(keys[,milliseconds])", "Presses keys into the caller's ear; w is half a second of pause.", &[Text, Count, Text], sound::send_digits).least(1),
     flow("Set", "Set(name=value)", "Sets a variable or what a function sets; _NAME and __NAME are handed on to channels that are dialled.", Shape::Set, Flow::Set).least(1),
+    flow("SIPAddHeader", "SIPAddHeader(name: value)", "Adds a header field to the INVITEs of a later Dial.", Shape::Whole, Flow::AddHeader).least(1),
     flow("StackPop", "StackPop()", "Forgets the last Gosub.", Shape::Whole, Flow::StackPop),
     task("StopMixMonitor", "StopMixMonitor()", "Ends the recording of the call.", &[Text], sound::stop_monitor),
     task("StopPlaytones", "StopPlaytones()", "Ends what Playtones started.", &[Text], sound::stop_tones),
@@ -236,5 +238,6 @@ pub(super) const APPLICATIONS: &[Application] = &[
     task("VoiceMailMain", "VoiceMailMain([mailbox[@context]][,options])", "Plays the messages of a mailbox.", &[Text, Options], sound::messages).options(MESSAGES),
     task("Wait", "Wait(seconds)", "Does nothing for so long.", &[Seconds], sound::wait).least(1),
     flow("WaitExten", "WaitExten([seconds][,options])", "Waits for the caller to dial an extension of the context; then t.", Shape::List, Flow::WaitExten).takes(&[Seconds, Text]),
+    task("WaitUntil", "WaitUntil(epoch)", "Does nothing until a time in seconds since 1970.", &[Text], sound::wait_until).least(1),
     flow("While", "While(condition)", "Begins a loop that EndWhile ends; behind that it goes on when the condition does not hold.", Shape::Whole, Flow::While).least(1),
 ];

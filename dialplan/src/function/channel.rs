@@ -59,6 +59,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .of(&["read", "add", "update", "remove"])
         .reads(header)
         .writes(set_header),
+    Function::new("SIP_HEADER", "SIP_HEADER(name[,number])", "A header field of the caller's INVITE.")
+        .takes(1, 2, "The field's name; which of several, from 1.")
+        .reads(|scene, args| {
+            let number = usize::try_from(int(args, 1, 1)?).unwrap_or(1);
+            Ok(scene.world.header(arg(args, 0), number).unwrap_or_default())
+        }),
     Function::new("TIMEOUT", "TIMEOUT(which)", "Seconds to wait for keys, or that the call may last.")
         .about("digit: between two keys; response: for the first; absolute: for the whole call, then extension T.")
         .of(&["digit", "response", "absolute"])
@@ -168,7 +174,7 @@ fn header(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
     Ok(scene.world.header(arg(args, 1), number).unwrap_or_default())
 }
 
-fn set_header(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
+pub(crate) fn set_header(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
     let (what, name) = (arg(args, 0).to_ascii_lowercase(), arg(args, 1));
     let letter = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
     if name.is_empty() || !name.chars().all(letter) || value.contains(['\r', '\n', '\0']) {

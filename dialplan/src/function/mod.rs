@@ -6,6 +6,8 @@ mod store;
 mod text;
 mod time;
 
+pub(crate) use self::channel::set_header;
+
 use regex_lite::{Regex, RegexBuilder};
 use smol_str::{SmolStr, format_smolstr};
 
@@ -134,7 +136,7 @@ pub(crate) const REFUSED: &[(&str, &str)] = &[
     ("FILE", "a dialplan reads and writes no files: use DB()"),
     ("CURL", "a dialplan makes no requests to the web"),
     ("ODBC", "a dialplan has no database but DB()"),
-    ("SIP_HEADER", "use PJSIP_HEADER(read,NAME)"),
+    ("ENUMLOOKUP", "a dialplan asks no name server"),
     ("IMPORT", "a channel does not see the variables of another: use __NAME to hand them on"),
 ];
 

@@ -33,6 +33,8 @@ fn format(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
     let zone = zone.ok_or_else(|| format_smolstr!("no time zone is called {}", arg(args, 1)))?;
     let moment = timestamp(seconds).ok_or_else(|| format_smolstr!("{seconds} is beyond the calendar"))?;
     let pattern = if arg(args, 2).is_empty() { "%c" } else { arg(args, 2) };
+    // What %c means belongs to a language; the field's is this.
+    let pattern = &pattern.replace("%c", "%a %b %e %H:%M:%S %Y");
     let text = strtime::format(pattern, &moment.to_zoned(zone));
     text.map(SmolStr::from).map_err(|why| format_smolstr!("`{pattern}`: {why}"))
 }

@@ -6,7 +6,7 @@ use super::{Move, Waiting};
 use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, List, Prepared, RESPONSE};
 use crate::app::{Run, Target, prompts, seconds};
 use crate::find::At;
-use crate::scene::{Channel, Place, Scene, condition};
+use crate::scene::{Channel, Place, Scene, answered, condition};
 use crate::task::{Collect, Say, Task, Until};
 use crate::template::{MAX_VALUE, Template, cut};
 use crate::when::When;
@@ -123,11 +123,21 @@ fn plain(flow: Flow, args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> M
             Move::Next
         }
         Flow::ChanIsAvail => {
-            let free = |state| matches!(state, DeviceState::NotInUse | DeviceState::Unknown);
-            let found = args.items.iter().find(|item| free(scene.world.device(item.trim())));
-            let (channel, status) = found.map_or(("", "1"), |item| (item.trim(), "0"));
-            scene.set("AVAILCHAN", channel);
-            scene.set("AVAILSTATUS", status);
+            let mut state = DeviceState::Unknown;
+            let free = args.items.iter().find(|item| {
+                state = scene.world.device(item.trim());
+                matches!(state, DeviceState::NotInUse | DeviceState::Unknown)
+            });
+            scene.set("AVAILCHAN", free.map_or("", |item| item.trim()));
+            scene.set("AVAILSTATUS", &state.number().to_string());
+            Move::Next
+        }
+        Flow::AddHeader => {
+            let (name, value) = args.text(0).split_once(':').unwrap_or((args.text(0), ""));
+            let args = ["add".into(), SmolStr::new(name.trim())];
+            if let Err(why) = crate::function::set_header(scene, &args, value.trim()) {
+                scene.note(format_args!("{why}"));
+            }
             Move::Next
         }
         _ => Move::Next,
@@ -223,10 +233,6 @@ fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
         _ => Waiting::Plain,
     };
     Move::Task(task, waiting)
-}
-
-fn answered(scene: &Scene<'_>) -> bool {
-    scene.channel.answered || scene.world.fact("state").is_some_and(|state| state.eq_ignore_ascii_case("up"))
 }
 
 /// The task, or first an answer.

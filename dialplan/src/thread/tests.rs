@@ -139,6 +139,8 @@ fn operators_bind_as_the_table_says() {
         ("FLOOR(2.7) + CEIL(0.2)", "3"),
         ("ROUND(-2.5)", "-3"),
         ("POW(2,10)", "1024"),
+        ("ROUND($[10 - 9.87654] * 10000) / 10000", "0.1235"),
+        ("POW(1 + 1, POW(2,2) - 1) + a,b", "0"),
         ("SQRT(2)", "1.41421356237309505"),
         ("abc + 1", "0"),
         ("1 / 0", "0"),
@@ -174,7 +176,7 @@ fn functions_give_what_their_line_says() {
         ("${STRFTIME(,,%Y-%m-%d %H:%M)}", "2026-11-22 20:30"),
         ("${STRFTIME(0,America/New_York,%H:%M)}", "19:00"),
         ("${STRPTIME(2026-11-22 21:30,,%Y-%m-%d %H:%M)}", "1795379400"),
-        ("${STRFTIME()}", "2026 M11 22, Sun 20:30:00"),
+        ("${STRFTIME()}", "Sun Nov 22 20:30:00 2026"),
         ("${EPOCH}", "1795375800"),
         ("${MATH(7/2)}", "3.500000"),
         ("${MATH(-7%3,int)}", "-1"),
@@ -182,6 +184,7 @@ fn functions_give_what_their_line_says() {
         ("${MATH(3>2)}", "TRUE"),
         ("${MATH(1<<4,int)}", "16"),
         ("${DEVICE_STATE(PJSIP/9)}", "UNKNOWN"),
+        ("${SIP_HEADER(To)}", ""),
         ("${PJSIP_HEADER(read,X-Not)}", ""),
         ("${DIALPLAN_EXISTS(t,s,1)}${DIALPLAN_EXISTS(u)}", "10"),
         ("${DB(no/thing)}${DB_EXISTS(no/thing)}", "0"),
@@ -418,12 +421,15 @@ fn an_extension_that_nobody_knows_gets_i_or_a_cause() {
 
 #[test]
 fn what_a_dialled_channel_gets_is_marked() {
-    let plan = steps("Set(__A=1)\nSet(_B=2)\nSet(C=3)\nSet(PJSIP_HEADER(add,X-Tenant)=acme)\nDial(PJSIP/1)");
+    let plan = steps(
+        "Set(__A=1)\nSet(_B=2)\nSet(C=3)\nSet(PJSIP_HEADER(add,X-Tenant)=acme)\nSIPAddHeader(Alert-Info: <x>\\;a=b)\nDial(PJSIP/1&DAHDI/2)",
+    );
     let mut world = world();
     let mut thread = Thread::new("t", "s", caller());
     let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("no Dial") };
     assert_eq!(thread.inherited(), [("__A".into(), "1".into()), ("B".into(), "2".into())]);
-    assert_eq!(dial.headers, [("X-Tenant".into(), "acme".into())]);
+    assert_eq!(dial.headers, [("X-Tenant".into(), "acme".into()), ("Alert-Info".into(), "<x>;a=b".into())]);
+    assert_eq!(dial.targets, [Target::Phone("1".into())]);
 }
 
 #[cfg(feature = "serde")]

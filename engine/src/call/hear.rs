@@ -68,6 +68,10 @@ impl Calls {
         let Some(script) = &mut call.script else { return };
         match &mut script.doing {
             Doing::Waiting => script.over(Outcome::Done),
+            Doing::Music => {
+                script.over(Outcome::Done);
+                call.hear_sound(cx, None);
+            }
             Doing::Collecting(collecting) => {
                 let keys = SmolStr::new(&collecting.got);
                 script.over(Outcome::Keys { keys, timeout: true });

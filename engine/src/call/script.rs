@@ -74,6 +74,8 @@ pub(crate) enum Doing {
     Echo,
     /// A sound, until the caller has enough; the timer ends the call.
     Listening,
+    /// Music, until the timer.
+    Music,
     /// Somebody to answer, or the end of what they talk.
     Dialling,
     /// The end of a recording: `#`, or the timer.
@@ -100,6 +102,8 @@ pub(crate) struct Collecting {
 pub(crate) struct Dialling {
     /// The caller hears that it rings before anybody rings.
     pub(super) ring: bool,
+    /// The caller hears this class of music until somebody answers.
+    pub(super) music: Option<SmolStr>,
     /// The walk goes on when the callee has hung up.
     pub(super) goes_on: bool,
     /// The caller may hang up the callee by `*`, and the callee itself.

@@ -76,6 +76,15 @@ impl Calls {
                 call.hear_sound(cx, Some(MILLIWATT));
                 Ok(Doing::Listening)
             }
+            Task::Music { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
+            Task::Music { class, time } => {
+                call.hear_sound(cx, Some(Playing::Music(music(&class))));
+                call.disarm(cx);
+                if let Some(time) = time {
+                    call.wait(cx, key, time);
+                }
+                Ok(Doing::Music)
+            }
             Task::Dial(dial) => self.dial(cx, below, key, dial),
             Task::Record { .. } if call.answered.is_none() => self.answer_first(cx, below, key, task),
             Task::Record { most, silence, .. } => self.record_caller(cx, key, most, silence),
@@ -211,7 +220,7 @@ impl Calls {
         }
         let call = &mut self.all[key];
         let dialling = call.dialling(cx, &wanted);
-        let ring = dialling.ring;
+        let (ring, music) = (dialling.ring, dialling.music.clone());
         if let Some(script) = &mut call.script {
             script.dial = Some(Box::new(dialling));
             script.doing = Doing::Dialling;
@@ -225,7 +234,9 @@ impl Calls {
             let (status, cause) = (DialStatus::ChanUnavail, causes::ABSENT);
             return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
         }
-        if call.answered.is_some() {
+        if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
+            call.hear_sound(cx, Some(Playing::Music(class)));
+        } else if call.answered.is_some() {
             call.hear_sound(cx, Some(signal(&cx.config.country, Signal::Ringback)));
         } else if ring {
             self.perform(cx, below, key, Order::Ring { status: Status::RINGING });
@@ -290,6 +301,11 @@ pub(super) const NO_OFFER: &str =
     "the caller made no offer, so it hears nothing before the answer: answer first";
 /// 1004 Hz at 0 dBm0.
 const MILLIWATT: Playing = Playing::Tone { hertz: 1004, level: telex_audio::tone::sine::peak(0) };
+
+/// The class of music, the usual one when it has no name.
+fn music(class: &str) -> SmolStr {
+    if class.is_empty() { SmolStr::new_static("default") } else { class.into() }
+}
 
 /// A tone of a country.
 pub(super) fn signal(country: &str, signal: Signal) -> Playing {
@@ -365,7 +381,8 @@ impl Call {
                 'g' => dialling.goes_on = true,
                 'h' => dialling.star.1 = true,
                 'H' => dialling.star.0 = true,
-                'r' | 'R' | 'm' => dialling.ring = true,
+                'r' | 'R' => dialling.ring = true,
+                'm' => dialling.music = Some(music(text)),
                 'S' => dialling.most = number.map(Duration::from_secs),
                 'L' => dialling.most = number.map(Duration::from_millis),
                 // What they ask for is so anyhow, or shows nowhere.
