@@ -156,13 +156,13 @@ fn loudness(power: u64) -> i32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::tone::sine::Sine;
     use proptest::prelude::*;
 
     /// Noise of so many dBov, nearly normal.
-    fn noise(milliseconds: usize, dbov: f64, seed: &mut u32) -> Vec<i16> {
+    pub(crate) fn noise(milliseconds: usize, dbov: f64, seed: &mut u32) -> Vec<i16> {
         let deviation = 32_768.0 * 10f64.powf(dbov / 20.0);
         let mut uniform = || {
             *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     /// Syllables of a tone with harmonics, 150 ms each with dips of 60 ms between.
-    fn add_words(pcm: &mut [i16], dbov: f64) {
+    pub(crate) fn add_words(pcm: &mut [i16], dbov: f64) {
         let peak = (32_768.0 * 10f64.powf(dbov / 20.0)) as i16;
         let mut sines = [150, 300, 750].map(|hertz| Sine::new(hertz * 1000, 8000, peak));
         for (n, sample) in pcm.iter_mut().enumerate() {

@@ -1,5 +1,6 @@
 //! Phones that share no codec, and digits, with real clients: what is heard on the far side, and how often.
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -200,27 +201,49 @@ fn channel(sound: &Sound, which: usize) -> Sound {
     Sound { samples, rate: sound.rate }
 }
 
+/// Samples of both channels in turns, at 16 kHz.
+fn read(file: &Path) -> Vec<i16> {
+    let octets = std::fs::read(file).expect("the recording");
+    if file.extension().is_some_and(|ending| ending == "wav") {
+        let wav = telex_audio::wav::decode(&octets).expect("a WAV file");
+        assert_eq!((wav.format.channels, wav.format.rate, wav.warnings.len()), (2, 16_000, 0));
+        return wav.samples;
+    }
+    let ogg = telex_audio::ogg::decode(&octets).expect("an Ogg file");
+    assert_eq!((ogg.channels, ogg.rate, ogg.damaged), (2, 16_000, false));
+    ogg.samples
+}
+
 #[test]
 fn a_call_is_recorded_in_two_channels_but_for_a_pause() {
+    recorded("wav");
+}
+
+#[test]
+fn a_call_is_recorded_in_two_channels_as_opus() {
+    recorded("opus");
+}
+
+fn recorded(format: &str) {
     if !peers::installed(&["baresip"]) {
         return;
     }
-    let ground = Ground::new("sound-recording");
+    let ground = Ground::new(&format!("sound-recording-{format}"));
     let mut exchange = Plan::new(&ground).phone("alice").phone("bob").start(&ground);
     let mut bob = Phone::new("bob", exchange.server(), Udp, BOB).codecs("G722/16000/1").start(&ground);
     let mut alice = Phone::new("alice", exchange.server(), Udp, ALICE).start(&ground);
     call(&mut alice, &mut bob);
     hears(&bob, ALICE);
     let id = exchange.calls()[0]["id"].to_string();
-    let recording = |exchange: &Exchange, order: &str| {
-        let output = exchange.command(&["recording", order, &id]);
+    let recording = |exchange: &Exchange, order: &str, more: &[&str]| {
+        let output = exchange.command(&[&["recording", order, &id], more].concat());
         assert!(output.status.success(), "{order}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    recording(&exchange, "start");
+    recording(&exchange, "start", &["--format", format]);
     thread::sleep(Duration::from_secs(3));
-    recording(&exchange, "pause");
+    recording(&exchange, "pause", &[]);
     thread::sleep(Duration::from_secs(2));
-    recording(&exchange, "resume");
+    recording(&exchange, "resume", &[]);
     thread::sleep(Duration::from_secs(2));
     alice.command("hangup");
     bob.expect("CALL_CLOSED");
@@ -229,10 +252,8 @@ fn a_call_is_recorded_in_two_channels_but_for_a_pause() {
     let file = file.unwrap_or_else(|| panic!("nothing in {}", folder.display())).path();
     exchange.expect_log("recorded in");
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-    assert!(name.ends_with(&format!("-call{id}.wav")), "{name}");
-    let wav = telex_audio::wav::decode(&std::fs::read(&file).expect("the recording")).expect("a WAV file");
-    assert_eq!((wav.format.channels, wav.format.rate, wav.warnings.len()), (2, 16_000, 0));
-    let sound = Sound { rate: wav.format.rate, samples: wav.samples };
+    assert!(name.ends_with(&format!("-call{id}.{format}")), "{name}");
+    let sound = Sound { rate: 16_000, samples: read(&file) };
     let seconds = sound.samples.len() as f64 / 2.0 / f64::from(sound.rate);
     assert!((4.5..7.0).contains(&seconds), "{seconds} s, without the two of the pause");
     for (which, hertz, other) in [(0, ALICE, BOB), (1, BOB, ALICE)] {

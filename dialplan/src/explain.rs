@@ -1,13 +1,18 @@
 //! A walk through a plan without an exchange: its facts are given, and what comes of its tasks is supposed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
 use std::time::Duration;
 
 use smol_str::{SmolStr, ToSmolStr};
 
+use crate::considered::Looked;
+use crate::find::{Asked, At};
 use crate::plan::Dialplan;
+use crate::scene::Place;
 use crate::task::{DialStatus, Outcome, Task};
 use crate::thread::Thread;
+use crate::when::Moment;
 use crate::world::{DeviceState, Loudness, World};
 
 /// Tasks of a walk that is only supposed.
@@ -205,6 +210,55 @@ pub fn walk(
     false
 }
 
+/// Extensions that are told of for one number.
+const MAX_CONSIDERED: usize = 200;
+
+/// The whole way of a thread for people to read: for each number it came to, everything that was looked at and why it did or
+/// did not fit, then the steps with their values. `caller` is the number it began with, `now` when.
+pub fn report(thread: &Thread, plan: &Dialplan, caller: &str, now: Moment<'_>) -> String {
+    let mut text = String::new();
+    let mut at: Option<(SmolStr, SmolStr)> = None;
+    if thread.trail().entries().len() == 0 {
+        considered(&mut text, plan, thread.place(), caller, now);
+        if thread.is_over() {
+            text += "  nothing fits: refused as a number that is not there\n";
+        }
+    }
+    for entry in thread.trail().entries() {
+        let here = (entry.place.context.clone(), entry.place.extension.clone());
+        if at.as_ref() != Some(&here) {
+            considered(&mut text, plan, &entry.place, caller, now);
+            at = Some(here);
+        }
+        text += &entry.told(plan);
+    }
+    text
+}
+
+fn considered(text: &mut String, plan: &Dialplan, place: &Place, caller: &str, now: Moment<'_>) {
+    let Place { context, extension, priority } = place;
+    let _ = writeln!(text, "{extension} in context [{context}]");
+    let asked = Asked { context, extension, caller, now };
+    let all = plan.consider(asked, At::Priority(*priority));
+    for one in all.iter().take(MAX_CONSIDERED) {
+        let span = match one.what {
+            Looked::Extension(extension, _) => extension.span,
+            Looked::Include(include, _) => include.span,
+        };
+        let (file, line) = (plan.file(span), span.line);
+        let _ = writeln!(text, "  {file}:{line}  [{}] {one}", one.context.name);
+    }
+    match all.len() {
+        0 => {
+            let _ = writeln!(text, "  there is nothing to look at");
+        }
+        count if count > MAX_CONSIDERED => {
+            let _ = writeln!(text, "  and {} more", count - MAX_CONSIDERED);
+        }
+        _ => {}
+    }
+}
+
 /// The variables of `[globals]`, each with the values of those before it, and of what the exchange has already.
 pub fn globals(plan: &Dialplan, world: &mut dyn World) {
     for setting in plan.globals() {
@@ -218,5 +272,56 @@ pub fn globals(plan: &Dialplan, world: &mut dyn World) {
         if !world.set_global(&setting.name, &value) {
             world.log(Loudness::Warning, &format!("no room for the global {}", setting.name));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Caller;
+
+    const PLAN: &str = "[globals]\nRING=20\nPHONES=PJSIP/${RING}1\n\
+        [internal]\nexten => 100,1,Answer()\nexten => _1XX,1,Dial(PJSIP/${EXTEN},${RING})\nsame => n,Goto(${DIALSTATUS},1)\n\
+        exten => BUSY,1,Busy(3)\ninclude => rest\n[rest]\nexten => _[A-Z].,1,Playback(vm-intro&nothing)\n";
+
+    fn told(extension: &str, dial: DialStatus) -> String {
+        let plan = Dialplan::parse("office.conf", PLAN).expect("it is right");
+        let mut world = Facts::at(1_795_375_800_000, "Europe/Berlin");
+        world.missing.push("nothing".into());
+        globals(&plan, &mut world);
+        let mut thread =
+            Thread::new("internal", extension, Caller { number: "100".into(), ..Caller::default() });
+        let mut supposed = Supposed { dial, ..Supposed::default() };
+        assert!(walk(&mut thread, &plan, &mut world, &mut |task| supposed.outcome(task)));
+        assert_eq!(world.globals.get("PHONES").map(SmolStr::as_str), Some("PJSIP/201"));
+        report(&thread, &plan, "100", Moment::new(world.now_ms, "Europe/Berlin"))
+    }
+
+    #[test]
+    fn the_way_of_a_call_is_told_from_its_first_number_to_its_end() {
+        insta::assert_snapshot!(told("150", DialStatus::NoAnswer), @r"
+        150 in context [internal]
+          office.conf:5  [internal] 100: does not fit: character 2 is 5, not 0
+          office.conf:8  [internal] BUSY: does not fit: character 1 is 1, not B
+          office.conf:6  [internal] _1XX: fits and comes first
+          office.conf:11  [rest] _[A-Z].: does not fit: character 1 is 1, not one of A-Z
+          office.conf:6  1. Dial(PJSIP/150,20)  -> NOANSWER, cause 19
+          office.conf:7  2. Goto(internal,NOANSWER,1)
+        NOANSWER in context [internal]
+          office.conf:5  [internal] 100: does not fit: character 1 is N, not 1
+          office.conf:8  [internal] BUSY: does not fit: character 1 is N, not B
+          office.conf:6  [internal] _1XX: does not fit: character 1 is N, not 1
+          office.conf:11  [rest] _[A-Z].: fits and comes first
+          office.conf:11  1. Playback(vm-intro&nothing)
+            warning: no prompt is named nothing
+        ");
+        insta::assert_snapshot!(told("99", DialStatus::Busy), @r"
+        99 in context [internal]
+          office.conf:5  [internal] 100: does not fit: character 1 is 9, not 1
+          office.conf:8  [internal] BUSY: does not fit: character 1 is 9, not B
+          office.conf:6  [internal] _1XX: does not fit: character 1 is 9, not 1
+          office.conf:11  [rest] _[A-Z].: does not fit: character 1 is 9, not one of A-Z
+          nothing fits: refused as a number that is not there
+        ");
     }
 }

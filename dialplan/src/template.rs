@@ -79,6 +79,14 @@ impl Template {
         }
     }
 
+    /// The fixed text that it begins with.
+    pub(crate) fn start(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
     /// Divides it where the sign stands in its fixed text.
     pub(crate) fn split(&self, sign: char) -> Vec<Self> {
         let mut all = vec![Self::default()];

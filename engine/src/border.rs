@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use crate::cdr::CallRecord;
 use crate::config::Config;
 use crate::event::Event;
-use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingId, ShardId};
+use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingFormat, RecordingId, ShardId};
 use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
 
@@ -408,7 +408,12 @@ pub enum Control {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum RecordOrder {
     /// Start a recording. Any number may follow each other, one at a time.
-    Start(RecordWhat),
+    Start {
+        /// What of the call.
+        what: RecordWhat,
+        /// The kind of file; `None` for the one that the configuration names.
+        format: Option<RecordingFormat>,
+    },
     /// Leave out what is said from now on.
     Pause,
     /// Go on after a pause.

@@ -11,7 +11,7 @@ use telex_audio::codec::Encoding;
 
 use telex_dialplan::Dialplan;
 
-use crate::mediactl::Library;
+use crate::mediactl::{Library, RecordingFormat};
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,11 @@ pub struct Config {
     pub zone: SmolStr,
     /// The two letters of the country whose tones callers hear (ISO 3166).
     pub country: SmolStr,
+    /// Whether noise is described, instead of sent, to parties that take descriptions of it (RFC 3389), while nobody
+    /// speaks and what they hear is encoded here.
+    pub suppress_silence: bool,
+    /// What recordings become when it is not said with the order.
+    pub recordings: RecordingFormat,
     /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
     pub sounds: Arc<Library>,
 }
@@ -79,6 +84,8 @@ impl Default for Config {
             dialplan: None,
             zone: SmolStr::new_static("UTC"),
             country: SmolStr::new_static("us"),
+            suppress_silence: false,
+            recordings: RecordingFormat::default(),
             sounds: Arc::default(),
         }
     }

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 pub use leg::{Accepted, DigitWay, Digits, Kind, LegSpec, Payload, Press, Presses, Resume, Security};
 pub use library::{CLIP_RATE, Clip, ClipPlace, Library};
-pub use room::{Recorded, RecordingId, RecordingSpec, RoomMode, RoomSpec};
+pub use room::{Recorded, RecordingFormat, RecordingId, RecordingSpec, RoomMode, RoomSpec};
 use smol_str::SmolStr;
 pub use sound::{Piece, Play, Playing};
 pub use stats::{Faults, LegStats};

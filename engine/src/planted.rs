@@ -113,6 +113,16 @@ pub enum Fault {
     AnySourceHeard,
     /// Media goes to a leg of another call.
     MediaCrosses,
+    /// Sound that is coded anew goes to a leg of another call.
+    CodedCrosses,
+    /// Sound that is coded anew ends after some seconds.
+    CodedFallsSilent,
+    /// A party hears itself where sound is coded anew.
+    CodedComesBack,
+    /// Sound that is coded anew gets softer.
+    CodedSoftens,
+    /// Of sound that is coded anew one frame in four is left out.
+    CodedStutters,
     /// Sequence numbers jump (RFC 3550 §5.1).
     SequenceJumps,
     /// Payload types are not renumbered.

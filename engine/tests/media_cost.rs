@@ -11,8 +11,8 @@ use std::time::Duration;
 use telex_audio::codec::{Encoder, Encoding, Settings, g711};
 use telex_engine::media::{MediaInput, MediaOut, MediaShard};
 use telex_engine::mediactl::{
-    Accepted, Kind, LegId, LegSpec, MediaCommand, Payload, Play, PortId, Recorded, RecordingId,
-    RecordingSpec, RoomId, RoomMode, RoomSpec, ShardId,
+    Accepted, Kind, LegId, LegSpec, MediaCommand, Payload, Play, PortId, Recorded, RecordingFormat,
+    RecordingId, RecordingSpec, RoomId, RoomMode, RoomSpec, ShardId,
 };
 use telex_engine::rng::Seed;
 use telex_engine::time::Instant;
@@ -329,7 +329,13 @@ fn sounding() {
         row(what, 100, &mut calls);
         println!("    {} octets per call", (HELD.get() - before - calls.speech()) / 50);
     }
-    let both = RecordingSpec { id: RecordingId(0), what: Recorded::Mixed, rate: 8000, paused: false };
+    let both = RecordingSpec {
+        id: RecordingId(0),
+        what: Recorded::Mixed,
+        rate: 8000,
+        format: RecordingFormat::Wav,
+        paused: false,
+    };
     let recorded = RoomSpec { recordings: vec![both], ..RoomSpec::new(RoomMode::Relay) };
     row("PCMU to PCMA, recorded", 2, &mut Sounding::new(1, 2, &[PCMU, PCMA], 2, &recorded));
     let mix = RoomSpec::new(RoomMode::Mix);

@@ -1,32 +1,33 @@
 //! Recordings of calls: one thread that writes what the media threads hear, so that none of them waits for a disk. It
 //! starts with the first recording.
 //!
-//! A file is playable at any moment: its header is brought up to date after each second of sound.
+//! A file is playable at any moment: the header of a WAV file is brought up to date after each second of sound, an Opus
+//! file is a row of pages of a second each. What Opus costs is borne by this thread: when it is too much, pieces are
+//! left out as with a slow disk, and it is told.
+
+mod file;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use telex_audio::wav::{Layout, Store, Writer};
 use telex_engine::event::Severity;
-use telex_engine::mediactl::RecordingId;
+use telex_engine::mediactl::{RecordingFormat, RecordingId};
 
+use crate::config::Recordings as Style;
 use crate::desk::Desk;
-use crate::log::{Stamp, Talked};
+use file::Open;
 
 /// Recordings of one call are numbered from this many times its number on.
 const PER_CALL: u64 = 256;
-/// Samples of silence written at a time for what is missing.
-const SILENCE: [i16; 8000] = [0; 8000];
+/// Stack of the thread. The encoder of Opus needs more than there is usually left of a small one.
+const STACK: usize = 1 << 20;
 
 /// What is to be written.
 #[derive(Debug)]
 pub(crate) struct Piece {
+    pub(crate) format: RecordingFormat,
     pub(crate) rate: u32,
     pub(crate) channels: u8,
     /// Samples per channel that are missing before it.
@@ -51,7 +52,7 @@ enum What {
 /// The way to the thread. Never waits for the disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Recordings {
-    folder: Arc<Path>,
+    style: Arc<Style>,
     desk: Desk,
     jobs: Arc<Mutex<Option<Sender<Job>>>>,
 }
@@ -63,9 +64,9 @@ impl std::fmt::Debug for Job {
 }
 
 impl Recordings {
-    /// Recordings into `folder`, which is made with its first file.
-    pub(crate) fn new(folder: &Path, desk: Desk) -> Self {
-        Self { folder: folder.into(), desk, jobs: Arc::default() }
+    /// Recordings into a folder, which is made with its first file.
+    pub(crate) fn new(style: Style, desk: Desk) -> Self {
+        Self { style: Arc::new(style), desk, jobs: Arc::default() }
     }
 
     /// Hands a job to the thread, which is started for the first one and ends when nobody can order anything any more.
@@ -74,9 +75,8 @@ impl Recordings {
         if jobs.is_none() {
             let (way, ordered) = channel();
             let scribe =
-                Scribe { folder: self.folder.to_path_buf(), desk: self.desk.clone(), open: BTreeMap::new() };
-            let thread =
-                std::thread::Builder::new().name("telex-recordings".to_owned()).stack_size(256 << 10);
+                Scribe { style: Arc::clone(&self.style), desk: self.desk.clone(), open: BTreeMap::new() };
+            let thread = std::thread::Builder::new().name("telex-recordings".to_owned()).stack_size(STACK);
             if let Err(error) = thread.spawn(move || scribe.run(&ordered)) {
                 self.desk.note(Severity::Error, format!("cannot record: no thread can be started: {error}"));
                 return;
@@ -115,17 +115,10 @@ impl Recordings {
 }
 
 struct Scribe {
-    folder: PathBuf,
+    style: Arc<Style>,
     desk: Desk,
     /// `None` for one that could not be written: that was told.
     open: BTreeMap<RecordingId, Option<Open>>,
-}
-
-struct Open {
-    path: PathBuf,
-    file: Writer<File>,
-    layout: Layout,
-    missing: u64,
 }
 
 impl Scribe {
@@ -148,13 +141,15 @@ impl Scribe {
     }
 
     fn piece(&mut self, recording: RecordingId, piece: &Piece) {
-        let layout = Layout { store: Store::Linear16, channels: piece.channels, rate: piece.rate };
-        let (folder, desk) = (&self.folder, &self.desk);
-        let open = self.open.entry(recording).or_insert_with(|| match create(folder, recording, layout) {
-            Ok(open) => Some(open),
-            Err((path, error)) => {
-                desk.note(Severity::Error, format!("cannot write the recording {}: {error}", path.display()));
-                None
+        let (style, desk) = (&self.style, &self.desk);
+        let open = self.open.entry(recording).or_insert_with(|| {
+            match Open::create(&style.folder, recording, piece, style.trim) {
+                Ok(open) => Some(open),
+                Err((path, error)) => {
+                    let path = path.display();
+                    desk.note(Severity::Error, format!("cannot write the recording {path}: {error}"));
+                    None
+                }
             }
         });
         let Some(writing) = open else { return };
@@ -171,19 +166,10 @@ impl Scribe {
     }
 
     fn close(&self, recording: RecordingId, open: Option<Open>, missing: u64) {
-        let Some(mut open) = open else { return };
-        open.missing += missing;
-        let call = recording.0 / PER_CALL;
-        let time =
-            |samples: u64| Duration::from_secs_f64(samples as f64 / f64::from(open.layout.rate.max(1)));
-        let (length, missing) = (time(open.file.frames()), time(open.missing));
-        let path = open.path.display().to_string();
-        let mut text = format!("call {call}: {} recorded in {path}", Talked(length));
-        if !missing.is_zero() {
-            text += &format!("; {} ms of that are missing, the disk was too slow", missing.as_millis());
-        }
-        match open.file.finish() {
-            Ok(_) => self.desk.note(Severity::Info, text),
+        let Some(open) = open else { return };
+        let (call, path) = (recording.0 / PER_CALL, open.path.display().to_string());
+        match open.finish(missing) {
+            Ok(text) => self.desk.note(Severity::Info, format!("call {call}: {text}")),
             Err(error) => {
                 self.desk.note(Severity::Error, format!("the recording {path} may lack its end: {error}"));
             }
@@ -191,46 +177,15 @@ impl Scribe {
     }
 }
 
-impl Open {
-    fn append(&mut self, piece: &Piece) -> io::Result<()> {
-        let channels = u64::from(piece.channels.max(1));
-        let mut missing = piece.missing * channels;
-        self.missing += piece.missing;
-        while missing > 0 {
-            let part = missing.min(SILENCE.len() as u64);
-            self.file.write(SILENCE.get(..part as usize).unwrap_or(&SILENCE))?;
-            missing -= part;
-        }
-        self.file.write(&piece.samples)
-    }
-}
-
-/// A new file: `20261122-173005-call7.wav`, and `-call7-2.wav` for the second recording of a call.
-fn create(folder: &Path, recording: RecordingId, layout: Layout) -> Result<Open, (PathBuf, io::Error)> {
-    let (call, nth) = (recording.0 / PER_CALL, recording.0 % PER_CALL + 1);
-    let again = if nth == 1 { String::new() } else { format!("-{nth}") };
-    let path = folder.join(format!("{}-call{call}{again}.wav", Stamp(SystemTime::now())));
-    let open = || {
-        // What was said is for nobody else; what the folder may be seen by is for who made it before to say.
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        // Two exchanges may share a folder: nobody's recording is overwritten.
-        let file = File::options().write(true).read(true).create_new(true).mode(0o600).open(&path)?;
-        Writer::new(file, layout)
-    };
-    match open() {
-        Ok(file) => Ok(Open { path, file, layout, missing: 0 }),
-        Err(error) => Err((path, error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
-    use telex_audio::wav;
+    use std::path::{Path, PathBuf};
+    use telex_audio::{ogg, wav};
 
     fn piece(missing: u64, samples: Vec<i16>) -> Piece {
-        Piece { rate: 8000, channels: 2, missing, samples }
+        Piece { format: RecordingFormat::Wav, rate: 8000, channels: 2, missing, samples }
     }
 
     /// What the recordings thread left in a folder.
@@ -242,7 +197,8 @@ mod tests {
     }
 
     fn scribe(folder: &Path) -> Scribe {
-        Scribe { folder: folder.to_owned(), desk: Desk::nowhere(), open: BTreeMap::new() }
+        let style = Arc::new(Style { folder: folder.to_owned(), trim: None });
+        Scribe { style, desk: Desk::nowhere(), open: BTreeMap::new() }
     }
 
     #[test]
@@ -285,6 +241,47 @@ mod tests {
             16_000 * 2 / 2 * 2,
             "two seconds and no more are told of"
         );
+    }
+
+    #[test]
+    fn an_opus_file_whose_writer_dies_can_be_played_and_one_that_ends_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scribe = scribe(folder.path());
+        let opus = |missing, samples| Piece { format: RecordingFormat::Opus, ..piece(missing, samples) };
+        let (first, second) = (RecordingId(PER_CALL), RecordingId(PER_CALL + 1));
+        for _ in 0..11 {
+            scribe.piece(first, &opus(0, vec![500; 3200]));
+        }
+        scribe.piece(second, &opus(800, vec![500; 3200]));
+        scribe.finish(second, 0);
+        std::mem::forget(scribe);
+        let sounds = files(folder.path()).into_iter().map(|path| {
+            assert_eq!(path.extension().unwrap(), "opus");
+            ogg::decode(&std::fs::read(path).unwrap()).unwrap()
+        });
+        let shape = |sound: ogg::Sound| (sound.rate, sound.channels, sound.samples.len() / 2, sound.damaged);
+        // Less what the encoder looks ahead, which a file without its end lacks.
+        let ahead = 52;
+        assert_eq!(
+            sounds.map(shape).collect::<Vec<_>>(),
+            [(8000, 2, 2400, false), (8000, 2, 16_000 - ahead, true)]
+        );
+    }
+
+    #[test]
+    fn long_pauses_are_cut_out_when_that_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scribe = scribe(folder.path());
+        scribe.style =
+            Arc::new(Style { folder: folder.path().to_owned(), trim: Some(Duration::from_secs(1)) });
+        let id = RecordingId(PER_CALL);
+        let tone: Vec<i16> = (0..16_000).map(|at| if at / 16 % 2 == 0 { 9000 } else { -9000 }).collect();
+        scribe.piece(id, &piece(0, tone.clone()));
+        scribe.piece(id, &piece(40_000, tone));
+        scribe.finish(id, 0);
+        let sound = wav::decode(&std::fs::read(&files(folder.path())[0]).unwrap()).unwrap();
+        let milliseconds = sound.samples.len() / 16;
+        assert!((3000..=3320).contains(&milliseconds), "{milliseconds} of 7000");
     }
 
     #[test]

@@ -128,6 +128,22 @@ fn a_tone_arrives_whole_in_every_codec() {
 }
 
 #[test]
+fn what_is_received_is_written_as_opus_when_the_name_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heard.opus");
+    let receiver = Receiver::start(&["--wait", "0.5", "-o", file.to_str().unwrap()]);
+    let to = receiver.destination();
+    run(&["rtp", "send", "-d", &to, "--tone", "500", "--seconds", "1.2"]);
+    receiver.end();
+    let sound = telex_audio::ogg::decode(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!((sound.rate, sound.channels, sound.damaged), (8000, 1, false));
+    let wav = folder.path().join("heard.wav");
+    let done = run(&["transcode", "--to", "pcm", file.to_str().unwrap(), wav.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_tone(&wav, 8000, 1.2);
+}
+
+#[test]
 fn a_file_is_resampled_and_described_to_the_receiver() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -349,8 +365,22 @@ fn files_are_transcoded() {
     assert_eq!(fs::metadata(path("out.gsm")).unwrap().len(), 33 * 25);
     let done = run(&["transcode", "--from", "gsm", "--to", "pcm", &path("out.gsm"), &path("back.wav")]);
     assert_eq!(text(&done.stdout), "Transcoded 4000 samples\n");
+    // Opus in Ogg and back, and pauses cut.
+    run(&["transcode", "--to", "opus", &path("in.wav"), &path("out.opus")]);
+    let ogg = telex_audio::ogg::decode(&fs::read(path("out.opus")).unwrap()).unwrap();
+    assert_eq!((ogg.rate, ogg.channels, ogg.samples.len(), ogg.damaged), (16_000, 1, pcm.len(), false));
+    let mut long = pcm.clone();
+    long.resize(16_000 * 9, 0);
+    let words: Vec<u8> = long.iter().flat_map(|s| s.to_le_bytes()).collect();
+    fs::write(path("long.pcm"), words).unwrap();
+    let trim = ["transcode", "--from", "pcm", "--rate", "16000", "--to", "pcm", "--trim=1"];
+    let done = run(&[&trim[..], &[&path("long.pcm"), &path("short.wav")]].concat());
+    let short = decode(&fs::read(path("short.wav")).unwrap()).unwrap();
+    let seconds = (short.samples.len() - pcm.len()) as f64 / 16_000.0;
+    assert!((1.0..=1.3).contains(&seconds), "{seconds}: {}", text(&done.stdout));
     for (arguments, why) in [
-        (&["--to", "pcma", &path("in.raw"), &path("x.raw")][..], "say what it is with --from"),
+        (&["--to", "gsm", &path("in.wav"), &path("x.opus")][..], "an Ogg file can hold opus here"),
+        (&["--to", "pcma", &path("in.raw"), &path("x.raw")], "say what it is with --from"),
         (&["--from", "opus", "--to", "pcma", &path("in.raw"), &path("x.raw")], "cannot be read raw"),
         (&["--to", "opus", &path("in.wav"), &path("x.raw")], "cannot be written raw"),
         (&["--to", "gsm", &path("in.wav"), &path("x.wav")], "a WAV file cannot hold GSM"),

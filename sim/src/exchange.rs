@@ -32,6 +32,8 @@ pub(crate) const TCP: ListenerId = ListenerId(1);
 const FIRST_PORT: u16 = 10_000;
 /// Port pairs that are bound before anybody asks.
 const FIRST_PAIRS: u16 = 8;
+/// What the exchange codes, where it does.
+const CODED: [Encoding; 4] = [Encoding::G722, Encoding::Pcmu, Encoding::Pcma, Encoding::Gsm];
 /// The longest that one thread takes to hand something to another.
 const HANDOVER: Duration = Duration::from_micros(500);
 /// A socket is bound, and a record safe, after this.
@@ -206,9 +208,8 @@ pub(crate) fn config(plan: &Plan) -> Config {
             max_contacts: x.contacts,
             nonce_life: x.nonce,
         },
-        // Watermarks are octets of the payload: coding it anew would wash them out.
-        transcode: false,
-        codecs: vec![Encoding::Pcmu, Encoding::Pcma],
+        transcode: x.transcode,
+        codecs: if x.transcode { CODED.to_vec() } else { vec![Encoding::Pcmu, Encoding::Pcma] },
         ..Config::default()
     };
     for phone in &plan.phones {

@@ -94,6 +94,20 @@ fn is_kept_open(nat: &Nat, phone: &PhonePlan) -> bool {
     nat.reboots.is_empty() && (phone.transport == Transport::Tcp || (often && !broken))
 }
 
+/// Whether the sound of a call may be coded anew on its way, so that its parties speak in tones. What both phones know
+/// passes untouched; only a called phone that makes the first offer may begin to speak what its caller does not know. And
+/// keys are listened for in the sound of a phone that does not send them as events, and taken out for one that gets them so.
+pub(crate) fn speaks_in_tones(plan: &Plan, call: usize) -> bool {
+    let planned = &plan.calls[call];
+    let caller = plan.phones[planned.caller].payload_types();
+    let mut called = plan.phones.iter().filter(|phone| phone.extension == planned.dial).peekable();
+    let apart = |phone: &PhonePlan| {
+        let shared = phone.payload_types().iter().any(|codec| caller.contains(codec));
+        !shared || phone.events.is_some() != plan.phones[planned.caller].events.is_some()
+    };
+    plan.exchange.transcode && called.peek().is_some() && (planned.late_offer || called.any(apart))
+}
+
 /// Whether every packet of media arrives, in order, as far as phone and exchange are there.
 pub(crate) fn loses_nothing(plan: &Plan) -> bool {
     let f = &plan.faults;

@@ -41,6 +41,7 @@ mod shrink;
 mod store;
 mod streams;
 mod text;
+mod tone;
 mod voice;
 mod waits;
 mod watch;

@@ -243,6 +243,12 @@ impl Network {
         Fate::Lost(why)
     }
 
+    /// The longest that a packet is under way to or from `phone` when nothing happens to it.
+    pub(crate) fn longest(&self, phone: usize) -> Duration {
+        let (latency, jitter) = self.latency[phone];
+        latency + jitter
+    }
+
     /// Whether a write to a stream is damaged, and by which luck.
     pub(crate) fn garbled(&self, now: Instant, id: LinkId) -> Option<u64> {
         let ordinal = self.links[id.index()].ordinal;

@@ -1,6 +1,7 @@
 //! Voices that can be told apart: every RTP packet of a phone says which leg spoke it.
 
 use bytes::Bytes;
+use telex_engine::time::Instant;
 
 /// Names one phone's side of one call, unique in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +26,8 @@ impl LegId {
 
 /// Octets of 20 ms of G.711.
 const FRAME: usize = 160;
+/// Timestamps count at this rate, for every codec here (RFC 3551 §4.5.2, §6).
+const CLOCK: u32 = 8000;
 const HEADER: usize = 12;
 const MARK: &[u8; 8] = b"telexsim";
 
@@ -70,6 +73,8 @@ pub(crate) struct Speaker {
     pub(crate) ssrc: u32,
     sequence: u16,
     timestamp: u32,
+    /// What its timestamps count from, when they are those of a clock.
+    clock: Option<u32>,
 }
 
 impl Speaker {
@@ -80,7 +85,30 @@ impl Speaker {
             ssrc: u32::from_be_bytes([a, b, c, d]),
             sequence: u16::from_be_bytes([e, f]),
             timestamp: u32::from_be_bytes([e, f, g, h]),
+            clock: None,
         }
+    }
+
+    /// Timestamps are those of a clock from now on.
+    pub(crate) fn keep_time(&mut self) {
+        self.clock = Some(self.timestamp);
+    }
+
+    /// The next packet with sound that was coded.
+    pub(crate) fn sound(&mut self, now: Instant, payload_type: u8, payload: &[u8], first: bool) -> Bytes {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.stamp(now);
+        let mut bytes = self.header(payload_type, first);
+        bytes.extend_from_slice(payload);
+        Bytes::from(bytes)
+    }
+
+    /// Sets the timestamp by the clock, if there is one.
+    fn stamp(&mut self, now: Instant) -> bool {
+        let units = now.as_nanos() / (1_000_000_000 / u64::from(CLOCK));
+        let stamp = self.clock.map(|clock| clock.wrapping_add((units & 0xffff_ffff) as u32));
+        self.timestamp = stamp.unwrap_or(self.timestamp);
+        stamp.is_some()
     }
 
     /// The next packet. `frames` of 20 ms have passed since the one before.
@@ -97,9 +125,14 @@ impl Speaker {
 
     /// The next packet of a telephone event: all of them have the timestamp of its beginning. Gives its sequence number
     /// and timestamp, too.
-    pub(crate) fn event(&mut self, payload_type: u8, packet: EventPacket) -> (u16, u32, Bytes) {
+    pub(crate) fn event(
+        &mut self,
+        now: Instant,
+        payload_type: u8,
+        packet: EventPacket,
+    ) -> (u16, u32, Bytes) {
         self.sequence = self.sequence.wrapping_add(1);
-        if packet.marker {
+        if packet.marker && !self.stamp(now) {
             // Long enough after what was said before that no event shares its timestamp.
             self.timestamp = self.timestamp.wrapping_add(1600);
         }
@@ -188,7 +221,7 @@ mod tests {
     #[test]
     fn a_key_is_read_as_it_was_pressed() {
         let packet = EventPacket { event: 11, marker: true, end: false, duration: 160 };
-        let (sequence, timestamp, bytes) = Speaker::new(LegId::new(0, 0), 9).event(101, packet);
+        let (sequence, timestamp, bytes) = Speaker::new(LegId::new(0, 0), 9).event(Instant::ZERO, 101, packet);
         let rtp = Rtp::read(&bytes).expect("RTP");
         assert_eq!((rtp.sequence, rtp.timestamp, rtp.payload_type), (sequence, timestamp, 101));
         assert_eq!(rtp.event(), Some(packet));

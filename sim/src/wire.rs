@@ -251,6 +251,7 @@ impl World<'_> {
         let remote = self.sites.leave(self.now, phone, port, to);
         let id = LinkId { phone, inward: true, channel: Channel::Media };
         let fate = self.network.datagram(self.now, id, bytes.len());
+        self.note_trouble(phone, port, fate);
         for at in fate.arrivals() {
             self.schedule(at, Event::MediaIn { remote, port: to.port(), bytes: fate.octets(bytes) });
         }
@@ -285,11 +286,24 @@ impl World<'_> {
         }
         let id = LinkId { phone, inward: false, channel: Channel::Media };
         let fate = self.network.datagram(self.now, id, bytes.len());
+        self.note_trouble(phone, port, fate);
         let bytes = Bytes::copy_from_slice(bytes);
         for at in fate.arrivals() {
             self.schedule(at, Event::MediaOut { phone, port, from, bytes: fate.octets(&bytes) });
         }
         Ok(())
+    }
+
+    /// Notes in a leg's diary that a packet of it is lost or late.
+    fn note_trouble(&mut self, phone: usize, port: u16, fate: Fate) {
+        let now = self.now;
+        let late = self.network.longest(phone);
+        if let Some(leg) = self.phones[phone].leg_of_port_mut(port & !1)
+            && leg.voice.is_some()
+            && fate.arrivals().next().is_none_or(|at| at > now + late)
+        {
+            leg.troubles.push(now);
+        }
     }
 
     /// A media packet reaches a phone.

@@ -26,7 +26,7 @@ use crate::oracle::border::Border;
 use crate::oracle::bounds::Bounds;
 use crate::oracle::host::Wakes;
 use crate::oracle::records::Records;
-use crate::oracle::{Verdict, dialogs, digits, leftovers, media, rtp};
+use crate::oracle::{Verdict, dialogs, digits, leftovers, media, rtp, tones};
 use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
 use crate::plan::{Plan, Restart};
 use crate::streams::Streams;
@@ -407,7 +407,8 @@ impl<'a> World<'a> {
         dialogs::nobody_rings_in_vain(self.now, self.plan, &self.phones)?;
         digits::digits_arrive_once(self.now, self.plan, &self.phones)?;
         self.records.agree(self.now, self.plan, &self.phones)?;
-        media::everybody_was_heard(self.now, &self.talks(), &self.network)
+        media::everybody_was_heard(self.now, &self.talks(), &self.network)?;
+        tones::heard_as_spoken(self.now, &self.talks(), &self.network)
     }
 
     fn everybody(&mut self, stimulus: &Stimulus) -> Verdict {

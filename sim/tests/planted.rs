@@ -149,6 +149,26 @@ attacks = [
 ]
 "#;
 
+/// Phones that share no codec.
+const CODED: Scene = r#"
+calm = "40s"
+empty = "160s"
+end = "280s"
+phones = [
+  { extension = "100", codecs = [0], events = 101 },
+  { extension = "101", codecs = [8], events = 101, jitter = "15ms" },
+  { extension = "102", codecs = [9], events = 101 },
+  { extension = "103", codecs = [3], latency = "60ms" },
+]
+calls = [
+  { at = "9s", caller = 0, dial = "101", reactions = ["answers 1s"], talk = "100000s", digits = ["caller 5 3s"] },
+  { at = "10s", caller = 2, dial = "103", reactions = ["answers 1s"], talk = "12s" },
+  { at = "12s", caller = 1, dial = "102", reactions = ["answers 1s"], talk = "9s", hold = { by = "callee", after = "2s", lasts = "3s" } },
+  { at = "13s", caller = 3, dial = "100", reactions = ["answers 1s"], by = "callee", talk = "8s" },
+]
+exchange = { transcode = true }
+"#;
+
 /// Found by the engine's own `check()`.
 const CHECK: &str = "no_panic";
 
@@ -202,6 +222,11 @@ const CASES: &[Case] = &[
     (Fault::HoldNotHonoured, QUIET, &["held_party_is_silent"]),
     (Fault::AnySourceHeard, ATTACKED, &["nobody_hears_a_stranger"]),
     (Fault::MediaCrosses, QUIET, &["nobody_hears_a_stranger"]),
+    (Fault::CodedCrosses, CODED, &["nobody_hears_a_stranger"]),
+    (Fault::CodedFallsSilent, CODED, &["media_both_ways"]),
+    (Fault::CodedComesBack, CODED, &["nobody_hears_a_stranger"]),
+    (Fault::CodedSoftens, CODED, &["sound_as_loud_as_spoken"]),
+    (Fault::CodedStutters, CODED, &["speech_is_whole"]),
     (Fault::SequenceJumps, QUIET, &["one_rtp_stream"]),
     (Fault::PayloadTypeKept, QUIET, &["known_payload_types"]),
     (Fault::DigitEndDropped, QUIET, &["digits_arrive_once"]),
@@ -260,7 +285,7 @@ fn every_planted_fault_is_found() {
 
 #[test]
 fn without_a_fault_the_same_worlds_hold() {
-    for scene in [LOSSY, QUIET, ODD, GONE, LONG, ATTACKED, QUIET_LOSSY] {
+    for scene in [LOSSY, QUIET, ODD, GONE, LONG, ATTACKED, QUIET_LOSSY, CODED] {
         for seed in 0..6 {
             let failure = run(&plan(scene, seed)).broken;
             assert!(failure.is_none(), "seed {seed} of {scene}\n{}", failure.unwrap_or_default_text());

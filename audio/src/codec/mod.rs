@@ -15,7 +15,7 @@ pub mod gsm;
 pub mod names;
 pub mod opus;
 #[cfg(test)]
-mod test_sound;
+pub(crate) mod test_sound;
 
 pub use decoder::{Decoder, Malformed};
 pub use encoder::{Encoded, Encoder, Settings};

@@ -2,7 +2,7 @@
 
 /// Something like speech at a rate that is a multiple of 8000: voiced stretches with a gliding pitch and two formants,
 /// hisses, and pauses with faint noise. Peaks at about half of full scale.
-pub(super) fn speech(rate: u32, samples: usize) -> Vec<i16> {
+pub(crate) fn speech(rate: u32, samples: usize) -> Vec<i16> {
     let mut noise = Noise(1);
     let step = rate / 8000;
     // Poles of the two formants and their width, at 8 kHz; a higher rate repeats the source's samples, then smooths.
@@ -41,18 +41,18 @@ pub(super) fn speech(rate: u32, samples: usize) -> Vec<i16> {
 }
 
 /// Steady pseudo-random numbers of 16 bits (a linear congruence of 32).
-pub(super) struct Noise(pub(super) u32);
+pub(crate) struct Noise(pub(super) u32);
 
 impl Noise {
     /// The next, -32768 to 32767.
-    pub(super) fn next(&mut self) -> i32 {
+    pub(crate) fn next(&mut self) -> i32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         i32::from((self.0 >> 16) as u16 as i16)
     }
 }
 
 /// Decibels of signal over error after the delay, up to `most`, that fits best; and that delay.
-pub(super) fn snr(sent: &[i16], heard: &[i16], most: usize) -> (f64, usize) {
+pub(crate) fn snr(sent: &[i16], heard: &[i16], most: usize) -> (f64, usize) {
     let ratio = |delay: usize| {
         let pairs = sent.iter().zip(&heard[delay.min(heard.len())..]);
         let (signal, error) = pairs.fold((1.0, 1.0), |(signal, error), (&a, &b)| {
@@ -65,13 +65,13 @@ pub(super) fn snr(sent: &[i16], heard: &[i16], most: usize) -> (f64, usize) {
 }
 
 /// Hexadecimal SHA-256.
-pub(super) fn digest(octets: &[u8]) -> String {
+pub(crate) fn digest(octets: &[u8]) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(octets).iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// The samples of a file of the corpus (16-bit mono WAV); says that it is skipped when there is none.
-pub(super) fn corpus(name: &str) -> Option<Vec<i16>> {
+pub(crate) fn corpus(name: &str) -> Option<Vec<i16>> {
     let root = std::env::var("TELEX_CORPUS").unwrap_or_else(|_| "../../shared/corpus".into());
     let path = std::path::Path::new(&root).join("audio/wav").join(name);
     let Ok(octets) = std::fs::read(&path) else {

@@ -47,7 +47,7 @@ pub fn run() -> std::io::Result<()> {
     });
     let each = nanos as f64 / packets.max(1) as f64;
     let report = Object::default()
-        .put("mode", "\"limit\"")
+        .text("mode", "limit")
         .put("packets", packets)
         .put("ns_per_packet", format_args!("{each:.0}"))
         .put("cpu_pct_of_core_per_call", format_args!("{:.4}", each * OF_A_CALL / 1e7));

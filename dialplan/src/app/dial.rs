@@ -34,8 +34,7 @@ pub(crate) fn target(text: &str) -> Result<Target, NoTarget> {
         return Err(wrong());
     }
     if !(local || sip) {
-        let message =
-            format!("`{text}` is never rung: this exchange has no {technology}, only PJSIP and Local");
+        let message = format!("{technology} is never rung by this exchange, only PJSIP and Local are");
         return Err(NoTarget { message, elsewhere: true });
     }
     if local {

@@ -119,6 +119,9 @@ impl Load<'_> {
             if matches!(kind, Kind::Names | Kind::Prompts) {
                 list.items = arg.split('&');
             }
+            if *kind == Kind::Names && (app.name == "Dial" || app.name == "Page") {
+                self.technologies(&list.items, begin);
+            }
             if let Some(text) = arg.constant().filter(|text| !text.is_empty()) {
                 self.constant(app, *kind, text, begin)?;
             }
@@ -145,15 +148,26 @@ impl Load<'_> {
             }
             Kind::Names if app.name == "Dial" || app.name == "Page" => {
                 for item in text.split('&').filter(|item| !item.trim().is_empty()) {
-                    match dial::target(item) {
-                        Err(no) if no.elsewhere => self.warn(at, no.message),
-                        Err(no) => return Err(Fault::new(at, no.message)),
-                        Ok(_) => {}
-                    }
+                    dial::target(item).map(|_| ()).or_else(|no| match no.elsewhere {
+                        true => Ok(()),
+                        false => Err(Fault::new(at, no.message)),
+                    })?;
                 }
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Targets that begin with what this exchange has not.
+    fn technologies(&mut self, items: &[Template], at: usize) {
+        for item in items {
+            if let Some(Err(no)) =
+                item.start().contains('/').then(|| dial::target(&format!("{}x", item.start())))
+                && no.elsewhere
+            {
+                self.warn(at, no.message);
+            }
         }
     }
 

@@ -455,3 +455,21 @@ fn a_thread_is_written_down_at_any_time_and_goes_on_from_there() {
     assert!(whole.is_over());
     assert_eq!(whole.trail().entries().last().map(|entry| entry.args.as_str()), Some("y v"));
 }
+
+#[test]
+fn a_subroutine_may_be_a_label_of_an_included_pattern() {
+    let plan = plan(
+        "[t]\ninclude => ring\nexten => 1234,1,Gosub(${EXTEN},ring(PJSIP/7,vm))\nsame => n,Hangup(${ARGC}1)\n\
+         [ring]\nexten => _X.,5000(ring),Set(LOCAL(dev)=${ARG1})\nsame => n,Dial(${dev},20)\nsame => n,Goto(ring-${DIALSTATUS},1)\n\
+         exten => ring-BUSY,1,Return()\nexten => _ri[n]g-.,1,Goto(ring-BUSY,1)\n",
+    );
+    insta::assert_snapshot!(story(&plan, "1234", Supposed::default()), @r"
+    1234 1 Gosub(t,1234,ring(PJSIP/7,vm))
+    1234 5000 Set(LOCAL(dev)=PJSIP/7)
+    1234 5001 Dial(PJSIP/7,20) -> NOANSWER, cause 19
+    1234 5002 Goto(t,ring-NOANSWER,1)
+    ring-NOANSWER 1 Goto(t,ring-BUSY,1)
+    ring-BUSY 1 Return()
+    1234 2 Hangup(1)
+    ");
+}

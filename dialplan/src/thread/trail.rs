@@ -42,6 +42,21 @@ pub struct Trail {
     forgotten: u64,
 }
 
+impl Entry {
+    /// The step for people to read: a line, and one for each note.
+    pub fn told(&self, plan: &Dialplan) -> String {
+        let (file, line) = (plan.file(self.span), self.span.line);
+        let mut text = format!("  {file}:{line}  {}. {}({})", self.place.priority, self.app, self.args);
+        if !self.outcome.is_empty() {
+            text = text + "  -> " + &self.outcome;
+        }
+        for note in &self.notes {
+            text = text + "\n    warning: " + note;
+        }
+        text + "\n"
+    }
+}
+
 impl Trail {
     pub(crate) fn push(&mut self, entry: Entry) {
         if self.entries.len() == MAX_TRAIL {
@@ -88,15 +103,7 @@ impl fmt::Display for Told<'_> {
                 let (context, pattern, extension) = here;
                 writeln!(f, "{extension} matched {pattern} in context [{context}]")?;
             }
-            let (file, line) = (self.plan.file(entry.span), entry.span.line);
-            write!(f, "  {file}:{line}  {}. {}({})", entry.place.priority, entry.app, entry.args)?;
-            match entry.outcome.as_str() {
-                "" => writeln!(f)?,
-                outcome => writeln!(f, "  -> {outcome}")?,
-            }
-            for note in &entry.notes {
-                writeln!(f, "    warning: {note}")?;
-            }
+            write!(f, "{}", entry.told(self.plan))?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::cx::{CallKey, Cx, ServerKey};
 use crate::dialog::{Invited, is_optional, is_sdp};
 use crate::event::Event;
 use crate::limits;
-use crate::mediactl::ShardId;
+use crate::mediactl::{PortId, ShardId};
 use crate::offer::{self, Description};
 use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::transaction::Reply;
@@ -125,7 +125,7 @@ impl Calls {
         cx.report(Event::Matched { call: call.id, pattern, context });
         let caller = Caller {
             number: incoming.caller.clone(),
-            name: call.asking.display.clone(),
+            name: call.name.clone(),
             dnid: dialled.clone(),
             ..Caller::default()
         };
@@ -202,12 +202,8 @@ impl Calls {
         self.by_id.insert(id, key);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
-        let address = cx.config.media_address.unwrap_or(local.ip());
-        let contact = format_smolstr!("{}", incoming.source);
-        let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
-        let mut caller = caller.configured(cx.config, &incoming.caller);
+        let mut caller = self.caller(cx, key, incoming, port, local);
         caller.leg = Some(leg);
-        caller.near = Some(incoming.source.ip());
         cx.report(Event::CallStarted {
             call: id,
             from: incoming.caller.clone(),
@@ -221,10 +217,26 @@ impl Calls {
             self.spoken.hear(cx.now, &incoming.caller, caller.their_codecs(), true);
             caller.tell_heard(cx, id, side(CALLER), true);
         }
-        caller.asked = cx.wall;
         self.all[key].parties.push(caller);
         self.all[key].keep_record(cx);
         Ok(key)
+    }
+
+    /// The caller, reached at `local` and heard of just now.
+    fn caller(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: CallKey,
+        incoming: &Incoming<'_>,
+        port: PortId,
+        local: SocketAddr,
+    ) -> Party {
+        let address = cx.config.media_address.unwrap_or(local.ip());
+        let contact = format_smolstr!("{}", incoming.source);
+        let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
+        let mut caller = caller.configured(cx.config, &incoming.caller);
+        (caller.near, caller.asked) = (Some(incoming.source.ip()), cx.wall);
+        caller
     }
 }
 

@@ -136,7 +136,8 @@ impl Party {
 
     /// What may be spoken with this party beside what another names.
     pub(crate) fn repertoire(&self, config: &Config) -> Repertoire {
-        Repertoire::new(self.codecs.as_ref().unwrap_or(&config.codecs), config.transcode)
+        let codecs = self.codecs.as_ref().unwrap_or(&config.codecs);
+        Repertoire::new(codecs, config.transcode, config.suppress_silence)
     }
 
     /// Whether it is kept to some encodings.
@@ -285,6 +286,7 @@ impl Party {
             receive: stream.receive,
             audio: stream.audio,
             events: stream.events,
+            noise: stream.noise.filter(|_| cx.config.suppress_silence),
             accept: wish.accept,
             ptime: stream.ptime,
             playing: wish.playing,
@@ -372,5 +374,6 @@ const SILENT: Stream = Stream {
     receive: false,
     audio: None,
     events: None,
+    noise: None,
     ptime: 20,
 };

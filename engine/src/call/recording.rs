@@ -5,7 +5,9 @@ use super::{Call, Calls};
 use crate::border::{Action, ControlReply, NotRecorded, RecordOrder, RecordWhat};
 use crate::cx::Cx;
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, Recorded, RecordingId, RecordingSpec, RoomMode, RoomSpec};
+use crate::mediactl::{
+    MediaCommand, Recorded, RecordingFormat, RecordingId, RecordingSpec, RoomMode, RoomSpec,
+};
 
 /// Recordings of one call, one after the other.
 const MOST: u64 = 1 << 8;
@@ -42,10 +44,10 @@ impl Call {
         crowded: bool,
     ) -> Result<RecordingId, NotRecorded> {
         let id = match (order, &mut self.recording) {
-            (RecordOrder::Start(_), Some(_)) => return Err(NotRecorded::Already),
-            (RecordOrder::Start(_), None) if crowded => return Err(NotRecorded::Crowded),
-            (RecordOrder::Start(what), None) => {
-                let spec = self.recording_of(what)?;
+            (RecordOrder::Start { .. }, Some(_)) => return Err(NotRecorded::Already),
+            (RecordOrder::Start { .. }, None) if crowded => return Err(NotRecorded::Crowded),
+            (RecordOrder::Start { what, format }, None) => {
+                let spec = self.recording_of(what, format.unwrap_or(cx.config.recordings))?;
                 self.recordings += 1;
                 self.recording = Some(spec);
                 cx.report(Event::RecordingStarted { call: self.id, recording: spec.id });
@@ -61,7 +63,7 @@ impl Call {
         Ok(id)
     }
 
-    fn recording_of(&self, what: RecordWhat) -> Result<RecordingSpec, NotRecorded> {
+    fn recording_of(&self, what: RecordWhat, format: RecordingFormat) -> Result<RecordingSpec, NotRecorded> {
         if self.answered.is_none() || self.cause.is_some() {
             return Err(NotRecorded::NotAnswered);
         }
@@ -84,6 +86,7 @@ impl Call {
                 RecordWhat::Callee => Recorded::Leg(leg(peer)),
             },
             rate: if best > NARROW || self.conference.is_some() { WIDE } else { NARROW },
+            format,
             paused: false,
         })
     }

@@ -273,7 +273,7 @@ impl Calls {
 
     fn monitor(&mut self, cx: &mut Cx<'_>, key: CallKey, _options: &str) -> Begun {
         let call = self.all[key].id;
-        match self.record(cx, call, RecordOrder::Start(RecordWhat::Mixed)) {
+        match self.record(cx, call, RecordOrder::Start { what: RecordWhat::Mixed, format: None }) {
             crate::border::ControlReply::Recording { .. } => DONE,
             _ => refused("it cannot be recorded: not answered yet, or recorded already"),
         }
@@ -281,7 +281,7 @@ impl Calls {
 
     fn record_caller(&mut self, cx: &mut Cx<'_>, key: CallKey, most: Duration, silence: Duration) -> Begun {
         let call = self.all[key].id;
-        let reply = self.record(cx, call, RecordOrder::Start(RecordWhat::Caller));
+        let reply = self.record(cx, call, RecordOrder::Start { what: RecordWhat::Caller, format: None });
         let crate::border::ControlReply::Recording { .. } = reply else {
             return refused("it cannot be recorded: it is recorded already");
         };
@@ -393,8 +393,28 @@ impl Call {
                 }
             }
         }
+        dialling.caller = self.presented();
         dialling.most = dialling.most.filter(|most| !most.is_zero());
         dialling
+    }
+
+    /// Who calls, as callees are to see it: number and name as a header field has them. `None` when it is who calls.
+    fn presented(&self) -> Option<(SmolStr, SmolStr)> {
+        let caller = self.script.as_ref()?.thread.caller();
+        if caller.pres.starts_with("prohib") {
+            return Some(("anonymous".into(), "Anonymous".into()));
+        }
+        if (&caller.number, &caller.name) == (&self.from, &self.name) {
+            return None;
+        }
+        let mut name = String::with_capacity(caller.name.len());
+        for c in caller.name.chars().filter(|c| !c.is_control()) {
+            if matches!(c, '"' | '\\') {
+                name.push('\\');
+            }
+            name.push(c);
+        }
+        Some((caller.number.clone(), name.into()))
     }
 
     pub(super) fn is_scripted(&self) -> bool {

@@ -68,6 +68,17 @@ impl Default for Place {
     }
 }
 
+/// A packet that several get.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Repeated {
+    units: u32,
+    /// Where its octets are; `None` when nothing is sent.
+    place: Option<Range<usize>>,
+    /// Whether they describe noise.
+    noise: bool,
+}
+
 /// An encoder for several who hear the same.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -76,7 +87,7 @@ struct Shared {
     /// Who shares it in this frame.
     members: u32,
     /// What is due of this frame.
-    due: Vec<(u32, Option<Range<usize>>)>,
+    due: Vec<Repeated>,
     octets: Vec<u8>,
 }
 
@@ -91,22 +102,25 @@ impl Shared {
         octets.clear();
         scratch.pcm.clear();
         outlet.convert(heard, &mut scratch.pcm);
-        outlet.say(&scratch.pcm, &mut scratch.payload, |told| match told {
-            Due::Packet { units, payload } => {
-                let start = octets.len();
-                octets.extend_from_slice(payload);
-                due.push((units, Some(start..octets.len())));
-            }
-            Due::Nothing { units } => due.push((units, None)),
+        outlet.say(&scratch.pcm, false, &mut scratch.payload, |told| {
+            let (units, payload, noise) = match told {
+                Due::Packet { units, payload } => (units, Some(payload), false),
+                Due::Noise { units, payload } => (units, Some(payload), true),
+                Due::Nothing { units } => (units, None, false),
+            };
+            let start = octets.len();
+            octets.extend_from_slice(payload.unwrap_or(&[]));
+            due.push(Repeated { units, place: payload.map(|_| start..octets.len()), noise });
         });
     }
 
     fn repeat(&self, now: Instant, leg: &mut Leg, out: &mut PacketArena) {
-        for (units, place) in &self.due {
+        for &Repeated { units, ref place, noise } in &self.due {
             let payload = place.clone().and_then(|place| self.octets.get(place));
             let due = match payload {
-                Some(payload) => Due::Packet { units: *units, payload },
-                None => Due::Nothing { units: *units },
+                Some(payload) if noise => Due::Noise { units, payload },
+                Some(payload) => Due::Packet { units, payload },
+                None => Due::Nothing { units },
             };
             leg.repeat(now, due, out);
         }

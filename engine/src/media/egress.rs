@@ -180,6 +180,19 @@ impl Egress {
         header
     }
 
+    /// The header of a description of noise, in the place of generated audio. The next sound begins a talk spurt
+    /// (RFC 3551 §4.1).
+    pub(super) fn describe(&mut self, now: Instant, made: &Made) -> Header {
+        let timestamp = match self.feeding {
+            Feeding::Generated { next, .. } => next,
+            _ => self.start(now, made.clock),
+        };
+        let header = self.header(false, made.payload_type, timestamp);
+        self.feeding = Feeding::Generated { next: timestamp.wrapping_add(made.units), gap: true };
+        self.count(now, made.octets, header);
+        header
+    }
+
     /// Leaves out so many timestamp units of generated audio.
     pub(super) fn skip(&mut self, units: u32) {
         if let Feeding::Generated { next, gap } = &mut self.feeding {

@@ -1,6 +1,7 @@
 //! One frame of a room: what its parties say is decoded, what they hear is made.
 
 use super::LegKey;
+use super::intake::Intake;
 use super::keys;
 use super::leg::Leg;
 use super::out::MediaOut;
@@ -9,8 +10,12 @@ use super::room::Room;
 use super::voice::Scratch;
 use crate::limits::MEDIA_CATCH_UP;
 use crate::mediactl::RoomMode;
+use crate::planted::{Fault, Planted};
 use crate::slots::Slots;
 use crate::time::Instant;
+
+/// A planted silence begins after so much sound.
+const PLANTED_SILENCE_MS: u64 = 4000;
 
 impl Room {
     /// Performs the frames that are due. Of a long delay only the last [`MEDIA_CATCH_UP`] are made up for; before them
@@ -80,16 +85,42 @@ impl Room {
         }
     }
 
+    /// Whom a leg hears: `source`, but in tests of the simulator.
+    fn mistaken(&self, source: LegKey, key: LegKey, legs: &Slots<LegKey, Leg>) -> LegKey {
+        let planted = legs.get(key).map(|leg| leg.planted).unwrap_or_default();
+        if planted.is(Fault::CodedComesBack) {
+            return key;
+        }
+        let elsewhere = |&(key, leg): &(LegKey, &Leg)| leg.intake.is_some() && !self.legs.contains(&key);
+        let crosses = planted.is(Fault::CodedCrosses);
+        let other = if crosses { legs.iter().find(elsewhere) } else { None };
+        other.map_or(source, |(other, _)| other)
+    }
+
+    /// What becomes of a decoded frame by what is planted: nothing does, but in tests of the simulator.
+    fn spoil(&self, intake: &mut Intake, planted: Planted) {
+        let falls_silent = planted.is(Fault::CodedFallsSilent) && intake.played().ms > PLANTED_SILENCE_MS;
+        let stutters = planted.is(Fault::CodedStutters) && (self.next / FRAME_MS).is_multiple_of(4);
+        intake.heard &= !falls_silent && !stutters;
+        if planted.is(Fault::CodedSoftens) {
+            intake.frame.iter_mut().for_each(|sample| *sample /= 2);
+        }
+    }
+
     /// Each leg hears its one source.
     fn relay(&self, now: Instant, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch, out: &mut MediaOut) {
         for &key in &self.legs {
-            let source = self.source(key);
+            let source = self.source(key).map(|source| self.mistaken(source, key, legs));
+            let planted = legs.get(key).map(|leg| leg.planted).unwrap_or_default();
             let frame = match (source.and_then(|s| legs.get(s)), legs.get(key)) {
                 (Some(source), Some(leg)) => leg.outlet.is_some() && source.is_transcoded_for(leg),
                 _ => false,
             };
             // Lent, since the source may be the leg itself.
-            let intake = source.filter(|_| frame).and_then(|s| legs.get_mut(s)?.intake.as_deref_mut());
+            let mut intake = source.filter(|_| frame).and_then(|s| legs.get_mut(s)?.intake.as_deref_mut());
+            if let Some(intake) = &mut intake {
+                self.spoil(intake, planted);
+            }
             let lent = intake.filter(|i| i.heard).map(|i| std::mem::take(&mut i.frame));
             if let Some(leg) = legs.get_mut(key) {
                 leg.speak(now, lent.as_deref(), scratch, &mut out.packets);

@@ -21,6 +21,7 @@ mod converter;
 mod dialer;
 mod egress;
 mod frame;
+mod hush;
 mod intake;
 mod keypad;
 mod keys;

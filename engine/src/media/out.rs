@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::mediactl::{MediaReport, RecordingId};
+use crate::mediactl::{MediaReport, RecordingFormat, RecordingId};
 
 /// Where a shard appends what it wants done. The driver empties it after each call and uses it again, so that nothing
 /// is allocated once it has grown to the size of the traffic.
@@ -46,6 +46,8 @@ pub enum MediaIo {
     Record {
         /// Which recording.
         recording: RecordingId,
+        /// What kind of file it becomes; the same in all pieces.
+        format: RecordingFormat,
         /// Samples per second.
         rate: u32,
         /// Channels: 1 or 2.

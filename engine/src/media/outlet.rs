@@ -3,6 +3,7 @@
 use telex_audio::codec::{Encoded, Encoder, Encoding};
 
 use super::converter::Converter;
+use super::hush::{Hush, Verdict};
 use crate::limits::PTIME_MAX;
 use crate::mediactl::Payload;
 
@@ -24,6 +25,8 @@ pub(super) struct Outlet {
     units: u32,
     /// Less than one packet.
     pending: Vec<i16>,
+    /// For a party that takes descriptions of noise.
+    hush: Option<Box<Hush>>,
 }
 
 /// What is due to the party.
@@ -31,6 +34,8 @@ pub(super) struct Outlet {
 pub(super) enum Due<'a> {
     /// A packet of so many units.
     Packet { units: u32, payload: &'a [u8] },
+    /// A description of noise in the place of so many units.
+    Noise { units: u32, payload: &'a [u8] },
     /// Nothing, for so many units.
     Nothing { units: u32 },
 }
@@ -42,6 +47,11 @@ fn make(payload: &Payload, encoding: Encoding, rate: u32) -> Encoder {
         settings.rate = rate;
     }
     Encoder::new(encoding, settings)
+}
+
+/// Whether an encoding has no way of its own to leave out silence. Comfort noise is for those (RFC 3389 §1).
+fn is_plain(encoding: Encoding) -> bool {
+    !matches!(encoding, Encoding::Opus | Encoding::G729)
 }
 
 /// Samples of one packet: as many as `ptime` milliseconds, in whole frames.
@@ -57,7 +67,8 @@ fn packet(encoding: Encoding, rate: u32, ptime: u8) -> usize {
 impl Outlet {
     /// A direction in which nothing was said yet; `None` for a payload that we cannot produce. What is heard comes at
     /// `source` samples per second; the encoder works at the same if its encoding leaves a choice.
-    pub(super) fn new(payload: &Payload, ptime: u8, source: u32) -> Option<Self> {
+    /// With `hushed`, noise is described where the encoding has no way of its own.
+    pub(super) fn new(payload: &Payload, ptime: u8, source: u32, hushed: bool) -> Option<Self> {
         let encoding = payload.encoding?;
         let encoder = make(payload, encoding, source);
         let rate = encoder.rate().max(1);
@@ -71,6 +82,7 @@ impl Outlet {
             samples,
             units: u32::try_from(units).unwrap_or(u32::MAX),
             pending: Vec::with_capacity(samples),
+            hush: (hushed && is_plain(encoding)).then(|| Box::new(Hush::new(rate))),
         })
     }
 
@@ -79,7 +91,7 @@ impl Outlet {
         if self.converter.from() == source {
             return;
         }
-        if let Some(other) = Self::new(&self.payload, self.ptime, source) {
+        if let Some(other) = Self::new(&self.payload, self.ptime, source, self.hush.is_some()) {
             if other.rate() == self.rate() {
                 self.converter = other.converter;
             } else {
@@ -104,15 +116,17 @@ impl Outlet {
     }
 
     /// Whether it produces this.
-    pub(super) fn makes(&self, payload: &Payload, ptime: u8) -> bool {
-        self.payload == *payload && self.ptime == ptime
+    pub(super) fn makes(&self, payload: &Payload, ptime: u8, hushed: bool) -> bool {
+        let hushes = hushed && payload.encoding.is_some_and(is_plain);
+        self.payload == *payload && self.ptime == ptime && self.hush.is_some() == hushes
     }
 
     /// Whether it produces the same octets as another from the same samples, but for the number of the payload type,
     /// and at the same moments.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let kind = |o: &Self| {
-            (o.payload.encoding, o.payload.settings, o.payload.clock, o.rate(), o.samples, o.pending.len())
+            let sound = (o.payload.encoding, o.payload.settings, o.payload.clock, o.rate());
+            (sound, o.samples, o.pending.len(), o.hush.is_some())
         };
         kind(self) == kind(other)
     }
@@ -124,28 +138,50 @@ impl Outlet {
         *self = Self { payload, ptime, ..other.clone() };
     }
 
-    /// Takes the next samples and tells each packet that is full. `payload` is scratch space.
-    pub(super) fn say(&mut self, mut pcm: &[i16], payload: &mut Vec<u8>, mut tell: impl FnMut(Due<'_>)) {
+    /// Takes the next samples and tells each packet that is full. `payload` is scratch space. `kept` says that these
+    /// are no noise, whatever they sound like.
+    pub(super) fn say(
+        &mut self,
+        mut pcm: &[i16],
+        kept: bool,
+        payload: &mut Vec<u8>,
+        mut tell: impl FnMut(Due<'_>),
+    ) {
         while self.pending.len() + pcm.len() >= self.samples {
             payload.clear();
-            let encoded = if self.pending.is_empty() {
+            if self.pending.is_empty() {
                 let (now, later) = pcm.split_at(self.samples);
                 pcm = later;
-                self.encoder.encode(now, payload)
+                tell(self.packet(now, kept, payload));
             } else {
                 let (now, later) = pcm.split_at(self.samples - self.pending.len());
                 pcm = later;
-                self.pending.extend_from_slice(now);
-                let encoded = self.encoder.encode(&self.pending, payload);
-                self.pending.clear();
-                encoded
-            };
-            tell(match encoded {
-                Encoded::Sound | Encoded::Noise => Due::Packet { units: self.units, payload },
-                Encoded::Nothing => Due::Nothing { units: self.units },
-            });
+                let mut whole = std::mem::take(&mut self.pending);
+                whole.extend_from_slice(now);
+                tell(self.packet(&whole, kept, payload));
+                whole.clear();
+                self.pending = whole;
+            }
         }
         self.pending.extend_from_slice(pcm);
+    }
+
+    /// What is sent for the samples of one packet.
+    fn packet<'a>(&mut self, pcm: &[i16], kept: bool, payload: &'a mut Vec<u8>) -> Due<'a> {
+        let (units, ms) = (self.units, (pcm.len() as u64 * 1000 / u64::from(self.rate().max(1))) as u32);
+        let verdict = match &mut self.hush {
+            Some(hush) => hush.judge(pcm, ms, kept, payload),
+            None => Verdict::Said,
+        };
+        match verdict {
+            Verdict::Nothing => return Due::Nothing { units },
+            Verdict::Described => return Due::Noise { units, payload },
+            Verdict::Said => {}
+        }
+        match self.encoder.encode(pcm, payload) {
+            Encoded::Sound | Encoded::Noise => Due::Packet { units, payload },
+            Encoded::Nothing => Due::Nothing { units },
+        }
     }
 
     /// Units of the RTP clock in so many samples.
@@ -167,12 +203,12 @@ mod tests {
     use super::*;
 
     fn packets(ptime: u8, pieces: &[usize]) -> Vec<(u32, usize)> {
-        let mut outlet = Outlet::new(&Payload::of(0, Encoding::Pcmu), ptime, 8000).unwrap();
+        let mut outlet = Outlet::new(&Payload::of(0, Encoding::Pcmu), ptime, 8000, false).unwrap();
         let (mut told, mut scratch) = (Vec::new(), Vec::new());
         for &piece in pieces {
-            outlet.say(&vec![5; piece], &mut scratch, |due| match due {
+            outlet.say(&vec![5; piece], false, &mut scratch, |due| match due {
                 Due::Packet { units, payload } => told.push((units, payload.len())),
-                Due::Nothing { .. } => unreachable!(),
+                Due::Noise { .. } | Due::Nothing { .. } => unreachable!(),
             });
         }
         told
@@ -184,6 +220,6 @@ mod tests {
         assert_eq!(packets(10, &[160, 40, 41]), [(80, 80); 3]);
         assert_eq!(packets(30, &[160, 160, 160]), [(240, 240); 2]);
         assert_eq!(packets(255, &[160; 7]), [(960, 960)]);
-        assert_eq!(Outlet::new(&Payload::opaque(18, 8000), 20, 8000).map(|o| o.rate()), None);
+        assert_eq!(Outlet::new(&Payload::opaque(18, 8000), 20, 8000, true).map(|o| o.rate()), None);
     }
 }

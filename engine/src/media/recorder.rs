@@ -189,6 +189,7 @@ impl Recorder {
         let piece = Vec::with_capacity(self.samples() * FRAMES as usize * usize::from(self.channels()));
         out.io.push(MediaIo::Record {
             recording: self.spec.id,
+            format: self.spec.format,
             rate: self.rate,
             channels: self.channels(),
             missing: std::mem::take(&mut self.missing),

@@ -49,7 +49,7 @@ fn rate(encoding: Encoding) -> u32 {
 fn send(
     now: Instant,
     egress: &mut Egress,
-    payload: &Payload,
+    (payload, noise): (&Payload, Option<&Payload>),
     due: Due<'_>,
     packet: impl FnOnce(Header, &[u8]),
 ) {
@@ -59,6 +59,14 @@ fn send(
             let made = Made { payload_type, clock, units, octets: bytes.len() };
             packet(egress.generate(now, &made), bytes);
         }
+        Due::Noise { units, payload: bytes } => match noise {
+            Some(noise) => {
+                let (payload_type, clock) = (noise.number, payload.clock);
+                let made = Made { payload_type, clock, units, octets: bytes.len() };
+                packet(egress.describe(now, &made), bytes);
+            }
+            None => egress.skip(units),
+        },
         Due::Nothing { units } => egress.skip(units),
     }
 }
@@ -145,10 +153,11 @@ impl Leg {
             return;
         }
         let (Some(audio), ptime) = (self.spec.audio, self.spec.ptime) else { return };
+        let hushed = self.spec.noise.is_some();
         match &mut self.outlet {
-            Some(outlet) if outlet.makes(&audio, ptime) => outlet.set_source(rate),
+            Some(outlet) if outlet.makes(&audio, ptime, hushed) => outlet.set_source(rate),
             other => {
-                *other = Outlet::new(&audio, ptime, rate).map(Box::new);
+                *other = Outlet::new(&audio, ptime, rate, hushed).map(Box::new);
                 self.place = Place::default();
             }
         }
@@ -205,6 +214,7 @@ impl Leg {
         let pcm = &mut scratch.pcm;
         pcm.clear();
         let player = self.player.as_mut().filter(|player| player.is_playing());
+        let kept = tones || player.is_some();
         match (player, heard) {
             (Some(player), Some(heard)) if player.is_over() => {
                 outlet.convert(heard, pcm);
@@ -222,9 +232,9 @@ impl Leg {
         if let Some(dialer) = self.dialer.as_mut().filter(|_| tones) {
             dialer.sound(outlet.rate(), pcm);
         }
-        let (payload, port) = (*outlet.payload(), self.spec.port.0);
-        outlet.say(pcm, &mut scratch.payload, |due| {
-            send(now, &mut self.egress, &payload, due, |header, bytes| {
+        let (payload, noise, port) = (*outlet.payload(), self.spec.noise, self.spec.port.0);
+        outlet.say(pcm, kept, &mut scratch.payload, |due| {
+            send(now, &mut self.egress, (&payload, noise.as_ref()), due, |header, bytes| {
                 out.push(port, remote, &header.to_bytes(), bytes);
             });
         });
@@ -234,7 +244,8 @@ impl Leg {
     pub(super) fn repeat(&mut self, now: Instant, due: Due<'_>, out: &mut PacketArena) {
         let (Some(remote), Some(payload)) = (self.target(), self.spec.audio) else { return };
         let port = self.spec.port.0;
-        send(now, &mut self.egress, &payload, due, |header, bytes| {
+        let noise = self.spec.noise;
+        send(now, &mut self.egress, (&payload, noise.as_ref()), due, |header, bytes| {
             out.push(port, remote, &header.to_bytes(), bytes);
         });
     }

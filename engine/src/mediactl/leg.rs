@@ -144,6 +144,9 @@ pub struct LegSpec {
     pub audio: Option<Payload>,
     /// The telephone-event payload in use, if agreed (RFC 4733).
     pub events: Option<Payload>,
+    /// The payload type by which noise is described to the party instead of sent while nobody speaks (RFC 3389); `None`
+    /// sends it.
+    pub noise: Option<Payload>,
     /// Every payload type this party may send, with what can be done with it.
     pub accept: Vec<Accepted>,
     /// Milliseconds of audio per packet that we produce.
@@ -177,6 +180,7 @@ impl LegSpec {
             receive: false,
             audio: None,
             events: None,
+            noise: None,
             accept: Vec::new(),
             ptime: 20,
             playing: None,

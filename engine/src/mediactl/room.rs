@@ -37,6 +37,17 @@ pub enum Recorded {
     },
 }
 
+/// What kind of file a recording becomes. It is the driver that writes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum RecordingFormat {
+    /// WAV, 16 bits a sample.
+    #[default]
+    Wav,
+    /// Opus in Ogg (RFC 7845).
+    Opus,
+}
+
 /// A wanted recording. It begins when it is put and ends when it is left out. A changed one under the same name goes on
 /// as it was, but for `paused`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +59,8 @@ pub struct RecordingSpec {
     pub what: Recorded,
     /// Samples per second: 8000, 16000 or 48000.
     pub rate: u32,
+    /// What kind of file it becomes.
+    pub format: RecordingFormat,
     /// Nothing is recorded for now; the time leaves no gap.
     pub paused: bool,
 }

@@ -75,6 +75,11 @@ impl Codec {
         Self { fmtp: SmolStr::new_static("0-16"), ..Self::new(101, "telephone-event", 8000) }
     }
 
+    /// Comfort noise at the clock of the telephone (RFC 3389 §4).
+    pub const fn noise() -> Self {
+        Self::new(13, "CN", 8000)
+    }
+
     /// What it stands for, as media is told.
     pub fn kind(&self) -> Kind {
         if self.is_telephone_event() {
@@ -178,6 +183,11 @@ pub fn speech(codecs: &[Codec]) -> Option<&Codec> {
 /// (RFC 4733 §2.1).
 pub fn events<'a>(codecs: &'a [Codec], speech: &Codec) -> Option<&'a Codec> {
     codecs.iter().find(|codec| codec.is_telephone_event() && codec.clock == speech.clock)
+}
+
+/// The comfort noise that goes with `speech`: that at its clock rate (RFC 3389 §4).
+pub fn noise<'a>(codecs: &'a [Codec], speech: &Codec) -> Option<&'a Codec> {
+    codecs.iter().find(|codec| codec.is_comfort_noise() && codec.clock == speech.clock)
 }
 
 /// Codecs for people: `PCMU/8000 opus/48000/2 telephone-event/8000`.

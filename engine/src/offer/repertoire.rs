@@ -21,8 +21,8 @@ pub struct Repertoire {
 
 impl Repertoire {
     /// These encodings, most wanted first, and telephone events. Without `transcode` they are for what the exchange
-    /// says and hears itself only.
-    pub fn new(encodings: &[Encoding], transcode: bool) -> Self {
+    /// says and hears itself only. With `noise`, comfort noise is among them.
+    pub fn new(encodings: &[Encoding], transcode: bool, noise: bool) -> Self {
         let mut codecs = Vec::new();
         for encoding in encodings {
             add(&mut codecs, &Codec::of(*encoding));
@@ -33,6 +33,9 @@ impl Repertoire {
         clocks.dedup();
         for clock in clocks {
             add(&mut codecs, &Codec { clock, ..Codec::events() });
+        }
+        if noise {
+            add(&mut codecs, &Codec::noise());
         }
         Self { codecs, transcode }
     }
@@ -49,7 +52,7 @@ impl Repertoire {
         let mut codecs = theirs.to_vec();
         if self.transcode && self.knows_one_of(theirs) {
             let shares = known.is_some_and(|known| !choose(theirs, known).is_empty());
-            let wanted = |own: &&Codec| !shares || own.is_telephone_event();
+            let wanted = |own: &&Codec| !shares || !own.is_speech();
             for own in
                 self.codecs.iter().filter(wanted).filter(|own| theirs.iter().all(|codec| !codec.same_as(own)))
             {
@@ -69,9 +72,10 @@ impl Repertoire {
         if shared.is_empty() {
             return choose(offered, &self.codecs);
         }
-        // Digits that the other party does not take as events are made into tones for it.
-        let events: Vec<Codec> = self.codecs.iter().filter(|own| own.is_telephone_event()).cloned().collect();
-        choose(offered, &[shared, events].concat())
+        // Digits that the other party does not take as events are made into tones for it, and noise that is described
+        // into sound.
+        let beside: Vec<Codec> = self.codecs.iter().filter(|own| !own.is_speech()).cloned().collect();
+        choose(offered, &[shared, beside].concat())
     }
 
     /// Whether some speech of `codecs` can be coded, and so be turned into another.
@@ -98,7 +102,7 @@ mod tests {
     const AMR: Codec = Codec::new(96, "AMR", 8000);
 
     fn ours(transcode: bool) -> Repertoire {
-        Repertoire::new(&[Encoding::Pcma, Encoding::L16 { rate: 16_000 }, Encoding::Pcmu], transcode)
+        Repertoire::new(&[Encoding::Pcma, Encoding::L16 { rate: 16_000 }, Encoding::Pcmu], transcode, false)
     }
 
     fn numbers(codecs: &[Codec]) -> Vec<u8> {
@@ -151,6 +155,19 @@ mod tests {
         let numbers = |known: &[Codec]| numbers(&ours(true).offer_for(&[PCMU, events(96)], Some(known)));
         assert_eq!(numbers(&[PCMA, PCMU]), [0, 96, 127]);
         assert_eq!(numbers(&[PCMA]), [0, 96, 8, 111, 127]);
+    }
+
+    #[test]
+    fn comfort_noise_is_offered_and_answered_when_it_is_wanted() {
+        let ours = Repertoire::new(&[Encoding::Pcma, Encoding::Pcmu], true, true);
+        let named = [PCMU, Codec::new(13, "CN", 8000)];
+        assert_eq!(
+            describe(&ours.offer_for(&[PCMU], None)),
+            "PCMU/8000 PCMA/8000 telephone-event/8000 CN/8000"
+        );
+        assert_eq!(numbers(&ours.answer(&named, &[PCMA])), [0, 13]);
+        assert_eq!(numbers(&ours.answer(&named, &[PCMU])), [0, 13]);
+        assert_eq!(numbers(&ours.answer(&[PCMU], &[PCMA])), [0]);
     }
 
     #[test]

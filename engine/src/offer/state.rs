@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::codec::{Codec, choose, events, payload_map, speech};
+use super::codec::{Codec, choose, events, noise, payload_map, speech};
 use super::description::{Audio, Description, Layout, Ptime, read, read_answer};
 use super::direction::Direction;
 use super::error::{OfferError, OutOfTurn};
@@ -51,6 +51,8 @@ pub struct Stream {
     pub audio: Option<Payload>,
     /// Payload type to send telephone events by.
     pub events: Option<Payload>,
+    /// Payload type to describe noise by.
+    pub noise: Option<Payload>,
     /// Milliseconds per packet of what we produce.
     pub ptime: u8,
 }
@@ -70,6 +72,7 @@ impl Stream {
             receive: said.direction.receives() && heard.direction.sends(),
             audio: theirs.map(Codec::payload),
             events: speech.and_then(|speech| events(&common, speech)).map(Codec::payload),
+            noise: speech.and_then(|speech| noise(&common, speech)).map(Codec::payload),
             ptime: heard.ptime.produced(),
         }
     }

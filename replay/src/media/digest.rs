@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use postcard::ser_flavors::Flavor;
 use telex_engine::media::{MediaIo, MediaOut};
+use telex_engine::mediactl::RecordingFormat;
 use telex_engine::rtp::{Header, Kind, classify};
 use telex_engine::time::Instant;
 
@@ -108,8 +109,9 @@ impl Sum {
     fn io(&mut self, io: &MediaIo, policy: MediaPolicy) {
         match io {
             MediaIo::Bind { count } => self.rest.words(1, (*count).into()),
-            MediaIo::Record { recording, rate, channels, missing, samples } => {
+            MediaIo::Record { recording, format, rate, channels, missing, samples } => {
                 self.rest.words(2, recording.0);
+                self.rest.word(u64::from(*format == RecordingFormat::Opus));
                 self.rest.words((*rate).into(), (*channels).into());
                 self.rest.words(*missing, samples.len() as u64);
                 if policy == MediaPolicy::All {

@@ -2,6 +2,7 @@
 
 mod cdr;
 mod codec;
+mod dialplan;
 mod parse;
 mod record;
 mod recording;
@@ -79,6 +80,8 @@ enum Command {
         running: Running,
     },
     Cdr(cdr::Cdr),
+    #[command(subcommand)]
+    Dialplan(dialplan::Command),
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
@@ -127,6 +130,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Recording(recording)) => recording.run(),
         Some(Command::Codecs { from, to, running }) => ask(&running, &Request::Codecs { from, to }),
         Some(Command::Cdr(options)) => cdr::main(&options),
+        Some(Command::Dialplan(command)) => dialplan::main(&command),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{Failure, Running, ask};
-use crate::control::{RecordOrder, RecordWhat, Request};
+use crate::control::{RecordFormat, RecordOrder, RecordWhat, Request};
 
 /// What becomes of the recording of a call.
 #[derive(Debug, Subcommand)]
@@ -15,6 +15,9 @@ pub(super) enum Recording {
         /// What is recorded.
         #[arg(long, value_enum, default_value_t)]
         what: RecordWhat,
+        /// The kind of file [default: the one that [recordings] names].
+        #[arg(long, value_enum)]
+        format: Option<RecordFormat>,
     },
     /// Leave out what is said from now on.
     Pause(Call),
@@ -35,7 +38,7 @@ pub(super) struct Call {
 impl Recording {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let (call, order) = match self {
-            Self::Start { call, what } => (call, RecordOrder::Start(*what)),
+            Self::Start { call, what, format } => (call, RecordOrder::Start { what: *what, format: *format }),
             Self::Pause(call) => (call, RecordOrder::Pause),
             Self::Resume(call) => (call, RecordOrder::Resume),
             Self::Stop(call) => (call, RecordOrder::Stop),

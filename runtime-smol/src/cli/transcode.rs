@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use telex_audio::codec::opus::RATES;
 use telex_audio::codec::{Decoder, Encoded, Encoder, Encoding, Settings};
+use telex_audio::ogg;
+use telex_audio::trim::Trimmer;
 use telex_audio::wav::{Layout, Store};
 
 use super::print;
@@ -15,7 +18,8 @@ const PIECE_MS: u32 = 20;
 
 /// Turn a file of one codec into a file of another.
 ///
-/// A file whose name ends in .wav, or in the ending of another known kind, says itself what it is; all others are
+/// A file whose name ends in .wav, or in the ending of another known kind, says itself what it is; OUT may be .opus or
+/// .ogg, too, with --to opus. All others are
 /// raw: the octets of one codec without any header. Raw files of `pcm` are 16-bit samples, least significant octet
 /// first, at --rate.
 #[derive(Debug, Args)]
@@ -23,12 +27,16 @@ pub(super) struct Transcode {
     /// What a raw input is: a codec, or pcm.
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
-    /// What is wanted: a codec, or pcm. WAV files can hold pcm, pcma and pcmu.
+    /// What is wanted: a codec, or pcm. WAV files can hold pcm, pcma and pcmu, Ogg files opus.
     #[arg(long, value_name = "NAME")]
     to: String,
     /// Samples per second of pcm, on whichever side it is [default: 8000, or those of the other side].
     #[arg(long, value_name = "HERTZ", value_parser = clap::value_parser!(u32).range(1000..=384_000))]
     rate: Option<u32>,
+    /// Cut pauses down to so many seconds.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
+    trim: Option<u32>,
     /// The input.
     #[arg(value_name = "IN")]
     input: PathBuf,
@@ -71,20 +79,31 @@ pub(super) fn main(options: &Transcode) -> Result<(), String> {
         return Err("input and output are the same file".to_owned());
     }
     let (pcm, rate) = read(options)?;
+    let mut kept = pcm;
+    if let Some(seconds) = options.trim {
+        kept = trim(&kept, rate, seconds);
+    }
     let wanted = match to {
         Kind::Pcm => options.rate.unwrap_or(rate),
+        // It takes several.
+        Kind::Coded(Encoding::Opus) if RATES.contains(&rate) => rate,
         Kind::Coded(encoding) => encoding.properties().rate,
     };
     let mut converter = Converter::new(rate, wanted)?;
     let mut converted = Vec::new();
-    converter.process(&pcm, &mut converted);
+    converter.process(&kept, &mut converted);
     converter.finish(&mut converted);
-    let file =
-        if has_ending(&options.output, "wav") { wav(to, &converted, wanted)? } else { raw(to, converted)? };
+    let file = if has_ending(&options.output, "wav") {
+        wav(to, &converted, wanted)?
+    } else if has_ending(&options.output, "opus") || has_ending(&options.output, "ogg") {
+        ogg(to, &converted, wanted)?
+    } else {
+        raw(to, converted)?
+    };
     let failed = |e| format!("cannot write {}: {e}", options.output.display());
     fs::write(&options.output, &file).map_err(failed)?;
     let rates = if rate == wanted { String::new() } else { format!(" ({rate} Hz -> {wanted} Hz)") };
-    print(&format!("Transcoded {} samples{rates}\n", pcm.len()));
+    print(&format!("Transcoded {} samples{rates}\n", kept.len()));
     Ok(())
 }
 
@@ -133,6 +152,27 @@ fn read(options: &Transcode) -> Result<(Vec<i16>, u32), String> {
         Kind::Coded(encoding) => encoding.properties().rate,
     };
     Ok((pcm, rate))
+}
+
+/// The same without what is too long of pauses.
+fn trim(pcm: &[i16], rate: u32, seconds: u32) -> Vec<i16> {
+    let (mut trimmer, mut kept) = (Trimmer::new(rate, 1, seconds * 1000), Vec::new());
+    trimmer.process(pcm, &mut kept);
+    trimmer.finish(&mut kept);
+    let cut = trimmer.cut() as f64 / f64::from(rate.max(1));
+    print(&format!("Cut {cut:.1} s of pauses out\n"));
+    kept
+}
+
+fn ogg(to: Kind, pcm: &[i16], rate: u32) -> Result<Vec<u8>, String> {
+    if to != Kind::Coded(Encoding::Opus) {
+        return Err("an Ogg file can hold opus here, nothing else: say --to opus".to_owned());
+    }
+    let failed = |e: std::io::Error| e.to_string();
+    let layout = ogg::Layout { rate, channels: 1 };
+    let mut writer = ogg::Writer::new(Vec::new(), layout, 1).map_err(failed)?;
+    writer.write(pcm).map_err(failed)?;
+    writer.finish().map_err(failed)
 }
 
 fn wav(to: Kind, pcm: &[i16], rate: u32) -> Result<Vec<u8>, String> {

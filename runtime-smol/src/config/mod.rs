@@ -6,6 +6,7 @@ mod phones;
 mod problem;
 mod reader;
 mod record;
+mod recordings;
 mod sample;
 mod sound;
 
@@ -26,6 +27,7 @@ pub(crate) use dialplan::Loaded;
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
 pub(crate) use record::Record;
+pub(crate) use recordings::Recordings;
 pub(crate) use sample::sample;
 
 use problem::Problem;
@@ -34,13 +36,13 @@ use reader::{At, Reader, Section};
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
     ("listen", &["udp", "tcp"]),
-    ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode"]),
+    ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode", "silence"]),
     ("store", &["path"]),
     ("control", &["path"]),
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
-    ("recordings", &["folder"]),
+    ("recordings", &["folder", "format", "trim", "pause"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country"]),
     ("dialplan", &["file"]),
@@ -74,8 +76,8 @@ pub(crate) struct Settings {
     pub(crate) control: PathBuf,
     /// How long calls may go on after the order to stop.
     pub(crate) grace: Duration,
-    /// Where recordings of calls are written.
-    pub(crate) recordings: PathBuf,
+    /// How recordings of calls are written.
+    pub(crate) recordings: Recordings,
     /// What the flight recorder keeps.
     pub(crate) record: Record,
     /// The dialplan, when a file holds one.
@@ -155,9 +157,11 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
     let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
+    let (recordings, format) = recordings::recordings(reader, root);
     let (phones, contexts) = phones::phones(reader, root, &realm, digest);
     let (zone, country) = dialplan::site(reader, root);
     let mut engine = Config {
+        recordings: format,
         conferences: conferences::conferences(reader, root, &phones),
         phones,
         realm,
@@ -172,6 +176,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         registrar: registrar(reader, root),
         session: session(reader, call),
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
+        suppress_silence: media.is_some_and(|s| sound::suppresses_silence(reader, s)),
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: sounds::builtin(),
         dialplan: None,
@@ -196,7 +201,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         grace: call
             .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
             .map_or(Duration::from_secs(10), |t| t.value),
-        recordings: recordings(reader, root).map_or(folder.join("recordings"), |f| folder.join(f)),
+        recordings: Recordings { folder: folder.join(recordings.folder), ..recordings },
         record: record::record(reader, root),
         dialplan: loaded,
         engine: Arc::new(engine),
@@ -210,15 +215,6 @@ fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {
 
 fn beside(folder: &Path, file: &str) -> PathBuf {
     if file == NO_STORE { PathBuf::from(file) } else { folder.join(file) }
-}
-
-fn recordings(reader: &mut Reader, root: &DeTable<'_>) -> Option<String> {
-    let section = reader.section(root, "recordings")?;
-    let folder = reader.text(section, "folder")?;
-    if folder.value.is_empty() {
-        reader.wrong(&folder.span, "`folder` is empty", "no folder", "name a folder, or leave the key out");
-    }
-    Some(folder.value.to_owned())
 }
 
 fn file(reader: &mut Reader, root: &DeTable<'_>, section: &'static str) -> Option<String> {

@@ -35,6 +35,18 @@ fn names() -> String {
     names.join(", ")
 }
 
+/// What `silence` says: whether noise is described instead of sent.
+pub(super) fn suppresses_silence(reader: &mut Reader, section: Section<'_>) -> bool {
+    let Some(text) = reader.text(section, "silence") else { return false };
+    if !matches!(text.value, "send" | "suppress") {
+        let title = "`silence` says what is sent to a phone while nobody speaks";
+        let remedy =
+            "write \"send\" (sound all the time) or \"suppress\" (comfort noise, to phones that take it)";
+        reader.wrong(&text.span, title, "not this way", remedy);
+    }
+    text.value == "suppress"
+}
+
 /// What `digits` says.
 pub(super) fn digits(reader: &mut Reader, section: Section<'_>) -> DigitsBy {
     let Some(text) = reader.text(section, "digits") else { return DigitsBy::Auto };

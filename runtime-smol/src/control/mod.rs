@@ -11,7 +11,7 @@ pub(crate) mod table;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};
-use telex_engine::mediactl::LegStats;
+use telex_engine::mediactl::{LegStats, RecordingFormat};
 
 use crate::log::Escaped;
 
@@ -36,7 +36,7 @@ pub(crate) enum Request {
     Recording {
         /// Its number.
         call: u64,
-        /// `"pause"`, `"resume"`, `"stop"`, or `{"start":"stereo"}`.
+        /// `"pause"`, `"resume"`, `"stop"`, or `{"start":{"what":"stereo","format":"opus"}}`; both may be left out.
         order: RecordOrder,
     },
     /// What a call between two phones would use.
@@ -72,7 +72,14 @@ impl Request {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RecordOrder {
     /// Start one.
-    Start(RecordWhat),
+    Start {
+        /// What of the call.
+        #[serde(default)]
+        what: RecordWhat,
+        /// The kind of file; the one that the configuration names if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<RecordFormat>,
+    },
     /// Leave out what is said from now on.
     Pause,
     /// Go on after a pause.
@@ -96,15 +103,37 @@ pub(crate) enum RecordWhat {
     Callee,
 }
 
+/// The kind of file of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecordFormat {
+    /// WAV, 16 bits a sample: 16 or 32 kB a second and channel.
+    Wav,
+    /// Opus in Ogg: 2 to 3 kB a second for one channel.
+    Opus,
+}
+
+impl From<RecordFormat> for RecordingFormat {
+    fn from(format: RecordFormat) -> Self {
+        match format {
+            RecordFormat::Wav => Self::Wav,
+            RecordFormat::Opus => Self::Opus,
+        }
+    }
+}
+
 impl From<RecordOrder> for border::RecordOrder {
     fn from(order: RecordOrder) -> Self {
         match order {
-            RecordOrder::Start(what) => Self::Start(match what {
-                RecordWhat::Stereo => border::RecordWhat::Stereo,
-                RecordWhat::Mixed => border::RecordWhat::Mixed,
-                RecordWhat::Caller => border::RecordWhat::Caller,
-                RecordWhat::Callee => border::RecordWhat::Callee,
-            }),
+            RecordOrder::Start { what, format } => Self::Start {
+                what: match what {
+                    RecordWhat::Stereo => border::RecordWhat::Stereo,
+                    RecordWhat::Mixed => border::RecordWhat::Mixed,
+                    RecordWhat::Caller => border::RecordWhat::Caller,
+                    RecordWhat::Callee => border::RecordWhat::Callee,
+                },
+                format: format.map(RecordingFormat::from),
+            },
             RecordOrder::Pause => Self::Pause,
             RecordOrder::Resume => Self::Resume,
             RecordOrder::Stop => Self::Stop,

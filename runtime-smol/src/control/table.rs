@@ -203,8 +203,8 @@ mod tests {
         let json = |r| serde_json::to_string(&r).unwrap();
         assert_eq!(json(super::super::Request::Calls), r#"{"do":"calls"}"#);
         assert_eq!(json(super::super::Request::Hangup { call: 7 }), r#"{"do":"hangup","call":7}"#);
-        let order = super::super::RecordOrder::Start(super::super::RecordWhat::Mixed);
-        let record = r#"{"do":"recording","call":7,"order":{"start":"mixed"}}"#;
+        let order = super::super::RecordOrder::Start { what: super::super::RecordWhat::Mixed, format: None };
+        let record = r#"{"do":"recording","call":7,"order":{"start":{"what":"mixed"}}}"#;
         assert_eq!(json(super::super::Request::Recording { call: 7, order }), record);
         let read = |text: &str| serde_json::from_str::<super::super::Request>(text);
         assert_eq!(read(record).unwrap(), super::super::Request::Recording { call: 7, order });

@@ -488,6 +488,8 @@ fn unchanged(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("[media] bind", old.media_bind != new.media_bind),
         ("[store] path", old.store != new.store),
         ("[control] path", old.control != new.control),
+        ("[recordings] folder", old.recordings.folder != new.recordings.folder),
+        ("[recordings] trim", old.recordings.trim != new.recordings.trim),
     ];
     checks.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

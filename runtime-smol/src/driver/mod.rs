@@ -103,7 +103,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let (seed, media_seed) = (Seed::from_bytes(random()?), Seed::from_bytes(random()?));
     let [a, b, c, d, ..] = random()?;
     let first_pair = u32::from_be_bytes([a, b, c, d]);
-    let recordings = Recordings::new(&settings.recordings, desk.clone());
+    let recordings = Recordings::new(settings.recordings.clone(), desk.clone());
     let plan = media::Plan {
         first_pair,
         desk: Some(desk.clone()),

@@ -308,11 +308,12 @@ impl Worker {
         for io in self.out.io.drain(..) {
             match io {
                 MediaIo::Bind { count } => self.wanted = self.wanted.saturating_add(count),
-                MediaIo::Record { recording, rate, channels, missing, samples } => {
+                MediaIo::Record { recording, format, rate, channels, missing, samples } => {
                     let post = self.written.0.clone();
                     let written = move || post.send(recording);
                     if let Some(recordings) = &self.recordings {
-                        recordings.write(recording, Piece { rate, channels, missing, samples }, written);
+                        let piece = Piece { format, rate, channels, missing, samples };
+                        recordings.write(recording, piece, written);
                     }
                 }
                 MediaIo::Finish { recording, missing } => {

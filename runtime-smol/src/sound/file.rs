@@ -8,6 +8,7 @@ use telex_audio::wav::{self, Reader};
 
 #[cfg(feature = "compressed")]
 use super::compressed::Compressed;
+use super::opus::Opus;
 
 /// A file that is being played.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct SoundFile {
 #[derive(Debug)]
 enum Kind {
     Wav(Box<Reader<BufReader<File>>>),
+    Opus(Box<Opus>),
     #[cfg(feature = "compressed")]
     Compressed(Box<Compressed>),
 }
@@ -47,6 +49,7 @@ impl SoundFile {
     pub(crate) fn rate(&self) -> u32 {
         match &self.kind {
             Kind::Wav(reader) => reader.format().rate,
+            Kind::Opus(opus) => opus.rate(),
             #[cfg(feature = "compressed")]
             Kind::Compressed(reader) => reader.rate(),
         }
@@ -56,6 +59,7 @@ impl SoundFile {
     pub(crate) fn describe(&self) -> String {
         let (coding, channels) = match &self.kind {
             Kind::Wav(reader) => (reader.format().coding.to_string(), reader.format().channels),
+            Kind::Opus(opus) => ("Opus".to_owned(), opus.channels()),
             #[cfg(feature = "compressed")]
             Kind::Compressed(reader) => (reader.name().to_owned(), reader.channels()),
         };
@@ -83,6 +87,7 @@ impl SoundFile {
                 let count = reader.read(samples, &mut self.scratch).map_err(|e| failed(&self.path, &e))?;
                 (count, reader.format().channels)
             }
+            Kind::Opus(opus) => (opus.read(samples, &mut self.scratch), opus.channels()),
             #[cfg(feature = "compressed")]
             Kind::Compressed(reader) => (reader.read(samples, &mut self.scratch), reader.channels()),
         };
@@ -105,6 +110,7 @@ impl SoundFile {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let found: Vec<String> = match &self.kind {
             Kind::Wav(reader) => reader.warnings().iter().map(ToString::to_string).collect(),
+            Kind::Opus(opus) => opus.warnings(),
             #[cfg(feature = "compressed")]
             Kind::Compressed(reader) => reader.warnings(),
         };
@@ -121,6 +127,13 @@ impl Kind {
         if matches!(&start[..], b"RIFF" | b"RIFX" | b"RF64" | b"BW64") {
             let reader = Reader::new(BufReader::new(file)).map_err(|e| failed(path, &e))?;
             return Ok(Self::Wav(Box::new(reader)));
+        }
+        if start == b"OggS" {
+            let octets = std::fs::read(path).map_err(|e| failed(path, &e))?;
+            // What is no Opus is left to those who know other sounds in Ogg.
+            if let Some(opus) = Opus::open(octets).map_err(|e| failed(path, &e))? {
+                return Ok(Self::Opus(Box::new(opus)));
+            }
         }
         Self::other(path, file)
     }

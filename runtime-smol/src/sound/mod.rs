@@ -8,6 +8,7 @@ mod card;
 #[cfg(feature = "compressed")]
 mod compressed;
 mod file;
+mod opus;
 mod tone;
 
 use telex_audio::resample::Resampler;

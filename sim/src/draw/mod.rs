@@ -2,6 +2,7 @@
 
 mod calls;
 mod characters;
+mod codecs;
 mod hazards;
 mod host;
 mod nat;
@@ -124,6 +125,7 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
     nat::add(&mut plan, swarm);
     hazards::add(&mut plan, swarm);
     characters::add(&mut plan, swarm);
+    codecs::add(&mut plan, swarm);
     host::add(&mut plan, swarm);
     operators::add(&mut plan, swarm);
     plan

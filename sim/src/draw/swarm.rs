@@ -42,6 +42,7 @@ pub const FEATURES: &[(&str, u32, &str)] = &[
     ("old-branches", 15, "phones of before there were cookies (RFC 2543)"),
     ("reliable", 35, "reliable provisional responses (RFC 3262)"),
     ("routes", 25, "proxies that record their routes"),
+    ("transcode", 20, "phones that share no codec: sound is decoded and coded anew"),
     ("digits", 50, "keys pressed during calls (RFC 4733)"),
     ("outage", 20, "phones that lose power"),
     ("attack", 30, "strangers who probe, guess, replay and flood"),

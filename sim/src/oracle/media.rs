@@ -6,7 +6,7 @@ use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
 use super::dialogs::LeftAlone;
-use super::{Broken, Verdict, broken};
+use super::{Broken, Verdict, broken, tones};
 use crate::net::Network;
 use crate::phone::{Leg, Phone, State};
 use crate::plan::Plan;
@@ -34,6 +34,9 @@ pub(crate) fn heard(
     let what = hear(bytes);
     if let Heard::Voice(voice) = what {
         nobody_hears_a_stranger(now, plan, phones, leg, voice)?;
+    }
+    if leg.voice.is_some() {
+        tones::right_voice(now, phones, leg)?;
     }
     let sound = matches!(what, Heard::Voice(_) | Heard::Generated);
     let held = leg.state == State::Up && leg.holding.is_some_and(|since| since + GRACE < now && quiet(since));
@@ -85,8 +88,8 @@ pub(crate) fn flows_at_rest(now: Instant, talks: &Talks<'_>, left_alone: LeftAlo
         for leg in both {
             let other = if leg.side == Side::Caller { callee } else { Some(caller) };
             let last = match (other, plan.calls[leg.call].dial.as_str()) {
-                (Some(other), _) => leg.last_heard(other.id),
-                (None, "*43") => leg.last_heard(leg.id),
+                (Some(other), _) => leg.last_heard(other),
+                (None, "*43") => leg.last_heard(leg),
                 (None, _) => leg.generated.map(|(_, at)| at),
             };
             if last.is_none_or(|at| at + SOON < now) {
@@ -118,7 +121,7 @@ pub(crate) fn everybody_was_heard(now: Instant, talks: &Talks<'_>, network: &Net
             continue;
         }
         for (leg, other) in [(caller, callee), (callee, caller)] {
-            if leg.last_heard(other.id).is_none() {
+            if leg.last_heard(other).is_none() {
                 return Err(silence(now, leg, None));
             }
         }
@@ -145,7 +148,7 @@ pub(crate) struct Talks<'a> {
 impl<'a> Talks<'a> {
     /// Every call's answered caller with the called phone it was connected to, if any. Of several that answered it is
     /// the one that the exchange heard first.
-    fn pairs(&self) -> Vec<(&'a Leg, Option<&'a Leg>)> {
+    pub(super) fn pairs(&self) -> Vec<(&'a Leg, Option<&'a Leg>)> {
         let mut pairs: Vec<(Option<&Leg>, Option<&Leg>)> = vec![(None, None); self.plan.calls.len()];
         for leg in self.phones.iter().flat_map(|p| p.legs.iter()).filter(|l| l.answered.is_some()) {
             let place = &mut pairs[leg.call];

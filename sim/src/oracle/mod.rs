@@ -22,6 +22,7 @@ pub(crate) mod requests;
 pub(crate) mod retransmissions;
 pub(crate) mod rtp;
 pub(crate) mod strangers;
+pub(crate) mod tones;
 pub(crate) mod within;
 
 use std::fmt;
@@ -146,6 +147,11 @@ pub const ORACLES: &[(&str, &str)] = &[
     ("nobody_hears_a_stranger", "a voice in the wrong call is the worst fault a telephone exchange can have"),
     ("held_party_is_silent", "a party that asked only to send is sent nothing (RFC 3264 §5.1)"),
     ("media_both_ways", "an answered call without sound in both directions is no call"),
+    (
+        "sound_as_loud_as_spoken",
+        "a voice that is coded anew and comes out softer is not understood, and a louder one hurts",
+    ),
+    ("speech_is_whole", "what the network carried and the exchange swallows is a word that was not heard"),
     ("media_ports_closed", "a packet to a phone that has no call there wakes nobody but wastes and leaks"),
     ("wakes_bounded", "a machine that wakes without progress burns a core"),
     ("no_panic", "an invariant of the engine, asserted by itself, does not hold"),

@@ -77,7 +77,7 @@ impl Phone {
         let (first, end) = (press.step == 0, press.step >= DOWN);
         let duration = UNITS * (press.step + 1).min(DOWN);
         let packet = EventPacket { event: press.event, marker: first, end, duration };
-        let (sequence, timestamp, bytes) = leg.speaker.event(number, packet);
+        let (sequence, timestamp, bytes) = leg.speaker.event(scene.now, number, packet);
         if first {
             leg.pressed.push(Pressed { timestamp, event: press.event, at: scene.now, packets: Vec::new() });
         }

@@ -7,10 +7,12 @@ use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
 use super::digits::{Press, Pressed};
+use super::ear::{Ear, FRAME, Voice};
 use super::reliable::Reliable;
 use super::sdp::{Remote, Way};
 use super::{FIRST_RTP_PORT, Phone, Scene, Timer};
 use crate::expect;
+use crate::tone::Pitch;
 use crate::voice::{Heard, LegId, Rtp, Speaker, hear};
 
 use super::Effect;
@@ -131,6 +133,8 @@ pub(crate) struct Leg {
     pub(super) keys: usize,
     pub(super) due: [Option<Instant>; TIMERS],
     pub(super) speaker: Speaker,
+    /// Its voice, when it is coded anew on its way.
+    pub(crate) voice: Option<Voice>,
     pub(super) spoken: u32,
     /// When the leg began.
     pub(crate) began: Instant,
@@ -152,6 +156,10 @@ pub(crate) struct Leg {
     pub(crate) heard: Vec<(LegId, u64, Instant)>,
     /// Packets heard that the exchange made itself, and when last.
     pub(crate) generated: Option<(u64, Instant)>,
+    /// What is heard when it is coded anew.
+    pub(crate) ear: Ear,
+    /// When packets from it, or to it, were lost or late on their way.
+    pub(crate) troubles: Vec<Instant>,
     /// The phone lost power during it, or left it in a way that the exchange need not understand.
     pub(crate) cut_short: bool,
     /// Every payload type that this phone has named in it.
@@ -178,8 +186,11 @@ impl Leg {
     }
 
     /// When this voice was last heard.
-    pub(crate) fn last_heard(&self, voice: LegId) -> Option<Instant> {
-        self.heard.iter().find(|(leg, ..)| *leg == voice).map(|(.., at)| *at)
+    pub(crate) fn last_heard(&self, other: &Self) -> Option<Instant> {
+        match &other.voice {
+            Some(voice) => self.ear.last_heard(voice.pitch),
+            None => self.heard.iter().find(|(leg, ..)| *leg == other.id).map(|(.., at)| *at),
+        }
     }
 
     /// When anything was last heard, or could have been.
@@ -225,8 +236,8 @@ pub(super) struct Opening {
 /// once, and then ever more rarely, so that a run is not mostly media.
 const PACES: [(u32, Duration); 3] =
     [(10, Duration::from_millis(20)), (60, Duration::from_millis(200)), (u32::MAX, Duration::from_secs(1))];
-/// What an RTP packet stands for.
-const FRAME: Duration = Duration::from_millis(20);
+/// Whoever cannot speak tries again after this.
+const BROKEN_OFF: Duration = Duration::from_millis(200);
 /// A phone that has lost a stream, and with it perhaps a BYE, hangs up after so much silence, and so does one that
 /// the exchange may not reach. Other phones
 /// wait for ever, so that a forgotten one is noticed.
@@ -236,7 +247,11 @@ impl Phone {
     pub(super) fn open_leg(&mut self, scene: &Scene<'_>, opening: Opening) -> usize {
         let n = self.legs.len();
         let id = LegId::new(self.index, n);
-        let speaker = Speaker::new(id, self.draw.bits());
+        let mut speaker = Speaker::new(id, self.draw.bits());
+        let voice = self.voice(scene, opening.call, opening.side);
+        if voice.is_some() {
+            speaker.keep_time();
+        }
         self.legs.push(Leg {
             id,
             call: opening.call,
@@ -279,6 +294,7 @@ impl Phone {
             keys: 0,
             due: [None; TIMERS],
             speaker,
+            voice,
             spoken: 0,
             began: scene.now,
             answered: None,
@@ -290,12 +306,21 @@ impl Phone {
             ever_held: false,
             heard: Vec::new(),
             generated: None,
+            ear: Ear::default(),
+            troubles: Vec::new(),
             cut_short: false,
             described: BTreeSet::new(),
             pressed: Vec::new(),
             digits: Vec::new(),
         });
         n
+    }
+
+    /// The voice for a call whose sound is coded anew on its way.
+    fn voice(&self, scene: &Scene<'_>, call: usize, side: Side) -> Option<Voice> {
+        let earlier = scene.plan.phones[..self.index].iter();
+        let place = earlier.filter(|p| p.extension == self.plan.extension).count();
+        expect::speaks_in_tones(scene.plan, call).then(|| Voice::new(Pitch::new(call, side, place)))
     }
 
     pub(super) fn arm_leg(&mut self, leg: usize, timer: LegTimer, at: Instant) {
@@ -371,17 +396,29 @@ impl Phone {
             return self.hang_up(scene, n);
         }
         let spoken = leg.spoken;
-        let pace = PACES.iter().find(|(until, _)| spoken < *until).map_or(FRAME, |(_, pace)| *pace);
+        let mut pace = PACES.iter().find(|(until, _)| spoken < *until).map_or(FRAME, |(_, pace)| *pace);
         // A holder has nothing to say: its owner put the receiver down.
         let may = leg.agreed == Way::Both || (leg.agreed == Way::SendOnly && leg.wanted == Way::Both);
         if let (true, Some(remote)) = (may && leg.pressing.is_none(), &leg.remote)
             && let Some(format) = remote.formats.iter().find(|f| leg.formats.contains(f))
         {
-            let frames = u32::try_from(pace.as_millis() / FRAME.as_millis()).unwrap_or(1);
-            let bytes = leg.speaker.packet(*format, frames, leg.spoken == 0);
+            let bytes = match &mut leg.voice {
+                Some(voice) => {
+                    let first = voice.speak(scene.now, *format);
+                    pace = voice.pause();
+                    leg.speaker.sound(scene.now, *format, &voice.payload, first)
+                }
+                None => {
+                    let frames = u32::try_from(pace.as_millis() / FRAME.as_millis()).unwrap_or(1);
+                    leg.speaker.packet(*format, frames, leg.spoken == 0)
+                }
+            };
             leg.spoken += 1;
             let (port, to) = (leg.port(), remote.address);
             self.out.push(Effect::Media(port, to, bytes));
+        } else if let Some(voice) = &mut leg.voice {
+            voice.break_off();
+            pace = BROKEN_OFF;
         }
         self.arm_leg(n, LegTimer::Voice, scene.now + pace);
     }
@@ -402,6 +439,9 @@ impl Phone {
             Heard::Generated => {
                 let (count, _) = leg.generated.unwrap_or_default();
                 leg.generated = Some((count + 1, scene.now));
+                if let (Some(_), Some(rtp)) = (&leg.voice, Rtp::read(bytes)) {
+                    leg.ear.hear(scene.now, &rtp);
+                }
             }
             Heard::Control | Heard::Noise => {}
         }

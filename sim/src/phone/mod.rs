@@ -6,6 +6,7 @@ mod dialog;
 mod digest;
 mod digits;
 mod dress;
+mod ear;
 mod habits;
 mod leg;
 mod register;
@@ -23,6 +24,7 @@ use telex_engine::border::Transport;
 use telex_engine::time::Instant;
 
 pub(crate) use digits::Pressed;
+pub(crate) use ear::{Clear, Ear, Spurt, Voice};
 pub(crate) use leg::{Leg, LegTimer, State};
 pub(crate) use transaction::LIFE;
 pub(crate) use waits::Awaited;
@@ -202,6 +204,11 @@ impl Phone {
     /// The leg whose RTP arrives at `port`.
     pub(crate) fn leg_of_port(&self, port: u16) -> Option<&Leg> {
         self.legs.get(usize::from(port.checked_sub(FIRST_RTP_PORT)? / 2))
+    }
+
+    /// The same, to write into its diary.
+    pub(crate) fn leg_of_port_mut(&mut self, port: u16) -> Option<&mut Leg> {
+        self.legs.get_mut(usize::from(port.checked_sub(FIRST_RTP_PORT)? / 2))
     }
 
     /// Whether no transaction of the phone is left.

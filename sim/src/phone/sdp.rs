@@ -121,6 +121,7 @@ pub(crate) fn write(
 fn name_of(format: u8) -> Option<&'static str> {
     match format {
         0 => Some("PCMU/8000"),
+        3 => Some("GSM/8000"),
         8 => Some("PCMA/8000"),
         9 => Some("G722/8000"),
         _ => None,

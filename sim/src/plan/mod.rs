@@ -358,6 +358,9 @@ pub struct ExchangePlan {
     pub default_expires: Duration,
     /// Contacts per extension.
     pub contacts: usize,
+    /// Whether one codec is turned into another for phones that share none.
+    #[serde(skip_serializing_if = "is_false")]
+    pub transcode: bool,
     /// How long a nonce is good.
     #[serde(with = "words::word")]
     pub nonce: Duration,
@@ -518,6 +521,7 @@ impl ExchangePlan {
             max_expires: config.registrar.max_expires,
             default_expires: config.registrar.default_expires,
             contacts: config.registrar.max_contacts,
+            transcode: false,
             nonce: config.registrar.nonce_life,
             broken: None,
         }

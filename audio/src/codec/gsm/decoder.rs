@@ -76,6 +76,11 @@ impl Decoder {
             }
             self.lost += 1;
             pcm.extend_from_slice(&self.speak(frame));
+            if self.lost == CONCEALED {
+                // Who speaks again after a pause has coded the pause: a filter that still fits the last word would make
+                // a bang of the next one.
+                (self.history, self.lattice, self.emphasis) = (History::default(), Lattice::default(), 0);
+            }
         }
         pcm.resize(end, 0);
     }

@@ -167,3 +167,24 @@ proptest! {
         prop_assert_eq!(decode(&octets).len(), pcm.len());
     }
 }
+
+/// Who speaks again after a pause has coded the pause, and not the last word.
+#[test]
+fn a_word_after_a_pause_is_as_loud_as_the_one_before() {
+    let word: Vec<i16> = {
+        let mut tone = crate::tone::sine::Sine::new(400_000, 8000, 8231);
+        (0..10 * SAMPLES).map(|_| tone.sample()).collect()
+    };
+    let mut decoder = Decoder::default();
+    let say = |decoder: &mut Decoder| {
+        let (mut encoder, mut heard) = (Encoder::default(), Vec::new());
+        for frame in word.as_chunks().0 {
+            decoder.decode(&encoder.encode(frame), &mut heard).unwrap();
+        }
+        heard.iter().map(|sample| sample.unsigned_abs()).max().unwrap()
+    };
+    let before = say(&mut decoder);
+    decoder.conceal(45 * SAMPLES, &mut Vec::new());
+    let after = say(&mut decoder);
+    assert!(after < before + before / 8, "{before} and {after}");
+}

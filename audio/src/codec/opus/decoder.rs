@@ -9,6 +9,7 @@ use crate::codec::Malformed;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Decoder {
     rate: u32,
+    channels: u8,
     #[cfg_attr(feature = "serde", serde(skip))]
     library: Library<opus_rs::OpusDecoder>,
     /// Where the library puts its samples. It computes in floats: the last bits may differ between kinds of processor.
@@ -19,9 +20,15 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that gives samples at `rate` if it is one of [`super::RATES`], else at 48 kHz.
+    /// A decoder that gives samples at `rate` if it is one of [`super::RATES`], else at 48 kHz, all channels as one.
     pub fn new(rate: u32) -> Self {
-        Self { rate: known(rate), library: Library::default(), scratch: Vec::new(), celt: false }
+        Self::of_channels(rate, 1)
+    }
+
+    /// One that gives a single channel, or two, whose samples take turns.
+    pub fn of_channels(rate: u32, channels: u8) -> Self {
+        let channels = channels.clamp(1, 2);
+        Self { rate: known(rate), channels, library: Library::default(), scratch: Vec::new(), celt: false }
     }
 
     /// Samples per second of what it gives.
@@ -29,12 +36,12 @@ impl Decoder {
         self.rate
     }
 
-    /// How many samples a payload stands for; `None` when it is malformed.
+    /// How many samples of each channel a payload stands for; `None` when it is malformed.
     pub fn samples(&self, payload: &[u8]) -> Option<usize> {
         Packet::read(payload).map(|packet| packet.frames * packet.units * unit(self.rate))
     }
 
-    /// Appends the samples of a payload, all channels as one.
+    /// Appends the samples of a payload.
     ///
     /// # Errors
     /// When the payload is malformed; nothing is appended.
@@ -49,12 +56,13 @@ impl Decoder {
         decoded.then_some(()).ok_or(Malformed)
     }
 
-    /// Appends so many samples in place of a lost payload.
+    /// Appends so many samples of each channel in place of a lost payload.
     pub fn conceal(&mut self, samples: usize, pcm: &mut Vec<i16>) {
-        let (end, unit) = (pcm.len() + samples, unit(self.rate));
+        let (channels, unit) = (usize::from(self.channels), unit(self.rate));
+        let end = pcm.len() + samples * channels;
         while pcm.len() < end {
             // The library wants whole units; what is too much is cut off.
-            let piece = (end - pcm.len()).div_ceil(unit).min(LONGEST) * unit;
+            let piece = (end - pcm.len()).div_ceil(unit * channels).min(LONGEST) * unit;
             if !self.run(piece, pcm, |library, out| library.decode(&[], piece, out).is_ok()) {
                 break;
             }
@@ -75,7 +83,7 @@ impl Decoder {
             && self.run(samples, pcm, |library, out| library.decode_fec(next, samples, out).is_ok())
     }
 
-    /// Appends what `decode` puts into so many samples; false, and nothing is appended, when it fails.
+    /// Appends what `decode` puts into so many samples of each channel; false, and nothing is appended, when it fails.
     fn run(
         &mut self,
         samples: usize,
@@ -83,15 +91,16 @@ impl Decoder {
         decode: impl FnOnce(&mut opus_rs::OpusDecoder, &mut [f32]) -> bool,
     ) -> bool {
         if self.library.0.is_none() {
-            let fresh = opus_rs::OpusDecoder::new(self.rate.cast_signed(), 1);
+            let fresh = opus_rs::OpusDecoder::new(self.rate.cast_signed(), self.channels.into());
             self.library.0 = fresh.ok().map(Box::new);
         }
         // Cannot be none: the rate is one that the library takes.
         let Some(library) = &mut self.library.0 else { return false };
-        if self.scratch.len() < samples {
-            self.scratch.resize(samples, 0.0);
+        let all = samples * usize::from(self.channels);
+        if self.scratch.len() < all {
+            self.scratch.resize(all, 0.0);
         }
-        let out = &mut self.scratch[..samples];
+        let out = &mut self.scratch[..all];
         let decoded = decode(library, out);
         if decoded {
             pcm.extend(out.iter().map(|&sample| (sample * 32_768.0).round_ties_even() as i16));

@@ -19,6 +19,7 @@ const BITS: std::ops::RangeInclusive<u32> = 6000..=510_000;
 pub struct Encoder {
     /// With the rate and the bits that are used.
     settings: Settings,
+    channels: u8,
     #[cfg_attr(feature = "serde", serde(skip))]
     library: Library<ropus::Encoder>,
 }
@@ -26,12 +27,18 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder that takes samples at the rate of the settings if it is one of [`super::RATES`], else at 48 kHz.
     pub fn new(settings: Settings) -> Self {
+        Self::of_channels(settings, 1)
+    }
+
+    /// One for a single channel, or for two, whose samples take turns.
+    pub fn of_channels(settings: Settings, channels: u8) -> Self {
+        let channels = channels.clamp(1, 2);
         let rate = known(settings.rate);
         let bits =
             if settings.bits == 0 { usual_bits(rate, settings.loss_percent > 0) } else { settings.bits };
         let bits = bits.clamp(*BITS.start(), *BITS.end());
         let settings = Settings { rate, bits, loss_percent: settings.loss_percent.min(100), ..settings };
-        Self { settings, library: Library::default() }
+        Self { settings, channels, library: Library::default() }
     }
 
     /// Samples per second of what it takes.
@@ -39,9 +46,19 @@ impl Encoder {
         self.settings.rate
     }
 
+    /// Samples of each channel that what it gives lags behind.
+    pub fn lookahead(&mut self) -> u32 {
+        self.library().map_or(0, |library| library.lookahead())
+    }
+
+    /// Samples of all channels in the shortest frame.
+    fn unit(&self) -> usize {
+        unit(self.settings.rate) * usize::from(self.channels)
+    }
+
     /// Appends the payload for a whole number of 2.5 ms up to 120 ms; samples beyond are ignored.
     pub fn encode(&mut self, pcm: &[i16], payload: &mut Vec<u8>) -> Encoded {
-        let unit = unit(self.settings.rate);
+        let unit = self.unit();
         let units = (pcm.len() / unit).min(LONGEST);
         match units {
             0 => Encoded::Nothing,
@@ -60,7 +77,7 @@ impl Encoder {
 
     /// A payload of several frames, for lengths such as 30 ms that no frame has (RFC 6716 §3.2.5).
     fn join(&mut self, pcm: &[i16], payload: &mut Vec<u8>) -> Encoded {
-        let unit = unit(self.settings.rate);
+        let unit = self.unit();
         let longest = [8, 4, 2].into_iter().find(|units| pcm.len().is_multiple_of(units * unit)).unwrap_or(1);
         let start = payload.len();
         // Frames are appended behind each other, and what is said about them is put before them at the end.
@@ -94,11 +111,16 @@ impl Encoder {
 
     /// One frame by the library; empty if it failed.
     fn frame<'a>(&mut self, pcm: &[i16], octets: &'a mut [u8; OCTETS]) -> &'a [u8] {
-        if self.library.0.is_none() {
-            self.library.0 = fresh(&self.settings).map(Box::new);
-        }
-        let length = self.library.0.as_mut().and_then(|library| library.encode(pcm, octets).ok());
+        let length = self.library().and_then(|library| library.encode(pcm, octets).ok());
         &octets[..length.unwrap_or(0).min(OCTETS)]
+    }
+
+    /// The library, which cannot fail: it takes every setting that gets here.
+    fn library(&mut self) -> Option<&mut ropus::Encoder> {
+        if self.library.0.is_none() {
+            self.library.0 = fresh(&self.settings, self.channels).map(Box::new);
+        }
+        self.library.0.as_deref_mut()
     }
 }
 
@@ -109,9 +131,10 @@ fn long(length: usize) -> (usize, Option<u8>) {
     (first, Some(((length - first) / 4) as u8))
 }
 
-fn fresh(settings: &Settings) -> Option<ropus::Encoder> {
+fn fresh(settings: &Settings, channels: u8) -> Option<ropus::Encoder> {
+    let channels = if channels > 1 { ropus::Channels::Stereo } else { ropus::Channels::Mono };
     let fec = if settings.loss_percent > 0 { ropus::InbandFec::Enabled } else { ropus::InbandFec::Disabled };
-    ropus::Encoder::builder(settings.rate, ropus::Channels::Mono, ropus::Application::Voip)
+    ropus::Encoder::builder(settings.rate, channels, ropus::Application::Voip)
         .bitrate(ropus::Bitrate::try_bits(settings.bits).ok()?)
         .complexity(COMPLEXITY)
         .dtx(settings.silence_suppressed)

@@ -25,7 +25,7 @@ const MARKER_EVERY: u32 = 25;
 const AMPLITUDE: f64 = 300.0;
 const TONE_AMPLITUDE: f64 = 1000.0;
 /// Packets in sequence of each stream that are kept to be judged.
-const JUDGED: usize = 10;
+const JUDGED: usize = 50;
 /// Room for many seconds of audio at each socket: the receiver may be starved of CPU.
 const SOCKET_ROOM: usize = 1 << 20;
 

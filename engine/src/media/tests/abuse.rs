@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::mediactl::{
-    Clip, DigitWay, Digits, Piece, Play, Playing, Press, Presses, Recorded, RecordingId, RecordingSpec,
+    Clip, DigitWay, Digits, Piece, Play, Playing, Press, Presses, Recorded, RecordingFormat, RecordingId,
+    RecordingSpec,
 };
 use proptest::prelude::*;
 
@@ -99,7 +100,13 @@ fn put_room(room: u64, rev: u32, mode: u8, record: u8) -> MediaCommand {
     let what = [Recorded::Leg(left), Recorded::Mixed, Recorded::Stereo { left, right }];
     let what = what.get(usize::from(record >> 1));
     let paused = record & 1 != 0;
-    let recording = what.map(|&what| RecordingSpec { id: RecordingId(room), what, rate: 16_000, paused });
+    let recording = what.map(|&what| RecordingSpec {
+        id: RecordingId(room),
+        what,
+        rate: 16_000,
+        format: RecordingFormat::Wav,
+        paused,
+    });
     let spec = RoomSpec { recordings: recording.into_iter().collect(), ..RoomSpec::new(mode) };
     MediaCommand::PutRoom { room: RoomId(room), rev, spec }
 }

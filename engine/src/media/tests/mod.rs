@@ -5,6 +5,7 @@ mod calls;
 mod conference;
 mod digits;
 mod generated;
+mod hushed;
 mod played;
 mod recorded;
 mod reports;

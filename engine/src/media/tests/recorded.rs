@@ -3,7 +3,7 @@
 use super::transcode::{G722, Singer, amplitude, speaks};
 use super::*;
 use crate::media::MediaIo;
-use crate::mediactl::{Recorded, RecordingId, RecordingSpec};
+use crate::mediactl::{Recorded, RecordingFormat, RecordingId, RecordingSpec};
 
 /// What was recorded, with silence where something is missing.
 #[derive(Default)]
@@ -23,7 +23,7 @@ impl Tape {
     fn take(&mut self, io: Vec<MediaIo>) {
         for io in io {
             match io {
-                MediaIo::Record { recording, rate, channels, missing, samples } => {
+                MediaIo::Record { recording, rate, channels, missing, samples, .. } => {
                     assert!(recording == TAPE && !self.finished);
                     (self.rate, self.channels) = (rate, channels);
                     let gap = missing as usize * usize::from(channels);
@@ -48,7 +48,7 @@ impl Tape {
 }
 
 fn spec(what: Recorded, rate: u32) -> RecordingSpec {
-    RecordingSpec { id: TAPE, what, rate, paused: false }
+    RecordingSpec { id: TAPE, what, rate, format: RecordingFormat::Wav, paused: false }
 }
 
 /// A call of a PCMU phone that says 440 Hz and a phone that says 600 Hz, recorded or not from second to second.

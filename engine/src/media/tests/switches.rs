@@ -169,13 +169,20 @@ fn what_is_wrong_is_counted_by_reason_and_not_heard() {
 #[cfg(feature = "serde")]
 #[test]
 fn decoded_sound_survives_being_written_down() {
-    use crate::mediactl::{Clip, Piece, Play, Playing, Recorded, RecordingId, RecordingSpec};
+    use crate::mediactl::{
+        Clip, Piece, Play, Playing, Recorded, RecordingFormat, RecordingId, RecordingSpec,
+    };
 
     let run = |copied: bool| {
         let mut w = World::new(1);
         let library = w.library(&[("there", Clip::of(11_025, &[500; 5000]).unwrap())]);
-        let recordings =
-            vec![RecordingSpec { id: RecordingId(1), what: Recorded::Mixed, rate: 16_000, paused: false }];
+        let recordings = vec![RecordingSpec {
+            id: RecordingId(1),
+            what: Recorded::Mixed,
+            rate: 16_000,
+            format: RecordingFormat::Wav,
+            paused: false,
+        }];
         let mut singers = Vec::new();
         for (n, payload) in [(0, PCMU), (1, G722), (2, PCMA), (3, PCMU), (4, PCMA)] {
             let mode = if n < 3 { RoomMode::Mix } else { RoomMode::Relay };

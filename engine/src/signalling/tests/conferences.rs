@@ -262,13 +262,19 @@ fn members_get_their_ports_where_the_conference_is() {
     assert_eq!(did[1], "1: leg 2 in room 2 hears speaks forwards", "calls of their own are spread");
     let (_, did) = CAROLS.joins(&mut world, "800");
     assert_eq!(did, ["0: leg 3 in room 1 hears speaks"]);
+    // Bob's phone was told a port of the other shard: he cannot come, and his call goes on.
+    let mut out = Vec::new();
+    let (mut cx, tables) = world.telex.split(world.now, &mut out);
+    assert!(!tables.calls.join_call(&mut cx, 2, "800") && out.is_empty());
+    world.telex.check();
+    assert_eq!(world.list().len(), 3);
 }
 
 #[test]
 fn a_call_that_was_answered_joins() {
     let mut world = world();
     let (alice, _) = ALICES.joins(&mut world, "*43");
-    world.order(1, RecordOrder::Start(RecordWhat::Caller));
+    world.order(1, RecordOrder::Start { what: RecordWhat::Caller, format: None });
     BOBS.joins(&mut world, "800");
     let did = world.join(1, "team");
     assert_eq!(did, ["0: leg 1 in room 2 hears speaks", "0: no room 1"]);
@@ -284,11 +290,11 @@ fn a_member_is_recorded_with_all_others() {
     let mut world = world();
     let (alice, _) = ALICES.joins(&mut world, "800");
     BOBS.joins(&mut world, "800");
-    let id = world.order(1, RecordOrder::Start(RecordWhat::Stereo));
+    let id = world.order(1, RecordOrder::Start { what: RecordWhat::Stereo, format: None });
     assert!(matches!(id, ControlReply::Recording { call: 1, .. }), "{id:?}");
     let spec = world.room();
     assert_eq!((spec.mode, spec.recordings[0].what), (crate::mediactl::RoomMode::Mix, Recorded::Mixed));
-    let told = world.order(2, RecordOrder::Start(RecordWhat::Caller));
+    let told = world.order(2, RecordOrder::Start { what: RecordWhat::Caller, format: None });
     assert!(matches!(told, ControlReply::Recording { call: 2, .. }), "{told:?}");
     assert_eq!(world.room().recordings[1].what, Recorded::Leg(LegId(2)));
     // What was ordered for a member ends with it.
@@ -296,7 +302,7 @@ fn a_member_is_recorded_with_all_others() {
     for n in 3..=limits::RECORDINGS as u64 + 2 {
         let member = Member { call: n as usize, ..ALICES };
         member.joins(&mut world, "800");
-        let told = world.order(n, RecordOrder::Start(RecordWhat::Caller));
+        let told = world.order(n, RecordOrder::Start { what: RecordWhat::Caller, format: None });
         let crowded = ControlReply::NotRecorded { call: n, why: NotRecorded::Crowded };
         assert_eq!(told == crowded, n > limits::RECORDINGS as u64 + 1, "{told:?}");
     }

@@ -7,7 +7,8 @@ use crate::border::{NotRecorded, RecordOrder, RecordWhat, SoundWay};
 use crate::config::DigitsBy;
 use crate::event::{DigitBy, Side};
 use crate::mediactl::{
-    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingId, RecordingSpec, RoomSpec,
+    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingFormat, RecordingId, RecordingSpec,
+    RoomSpec,
 };
 
 /// Alice has PCMU and events only, bob PCMA only.
@@ -78,6 +79,31 @@ fn parties_without_a_common_codec_are_turned_into_each_other() {
     assert!(alice.accept.iter().any(|accepted| accepted.payload.number == 0));
     assert_eq!((alice.digits.way, bob.digits.way), (DigitWay::Events, DigitWay::Tones));
     assert!(bob.digits.tones, "bob's tones become events for alice");
+}
+
+#[test]
+fn noise_is_described_to_those_who_take_it_when_it_is_wanted() {
+    for suppress in [true, false] {
+        let mut world = configured(|config| config.suppress_silence = suppress);
+        world.send(ALICE, &invite("bob", "", &PCMU.replace(" 101\n", " 13 101\n")));
+        let asked = world.only("INVITE");
+        // Alice named it, so Bob is offered it in any case.
+        assert_eq!(described(&asked), "m=audio 10002 RTP/AVP 0 13 101 8");
+        world.send(BOB, &respond(&asked, "200 OK", "", &PCMA.replace(" 8\n", " 8 13\n")));
+        let (alice, bob) = world.both();
+        let noise = suppress.then_some(13);
+        assert_eq!([alice.noise, bob.noise].map(|noise| noise.map(|noise| noise.number)), [noise; 2]);
+        let mut world = configured(|config| config.suppress_silence = suppress);
+        world.send(ALICE, &invite("bob", "", PCMU));
+        let asked = world.only("INVITE");
+        assert_eq!(
+            described(&asked),
+            format!("m=audio 10002 RTP/AVP 0 101 8{}", if suppress { " 13" } else { "" })
+        );
+        world.send(BOB, &respond(&asked, "200 OK", "", PCMA));
+        let (alice, bob) = world.both();
+        assert_eq!((alice.noise, bob.noise), (None, None), "neither named it");
+    }
 }
 
 #[test]
@@ -250,13 +276,13 @@ impl World {
 #[test]
 fn a_call_is_recorded_by_order() {
     let mut world = World::new();
-    let start = RecordOrder::Start(RecordWhat::Stereo);
+    let start = RecordOrder::Start { what: RecordWhat::Stereo, format: None };
     assert_eq!(world.record(start), ControlReply::NoSuchCall { call: 1 });
     talking(&mut world);
     let recording = RecordingId(256);
     assert_eq!(world.record(start), ControlReply::Recording { call: 1, recording });
     let what = Recorded::Stereo { left: LegId(1), right: LegId(2) };
-    let spec = RecordingSpec { id: recording, what, rate: 8000, paused: false };
+    let spec = RecordingSpec { id: recording, what, rate: 8000, format: RecordingFormat::Wav, paused: false };
     assert_eq!(world.room().recordings, [spec]);
     let refused = |why| ControlReply::NotRecorded { call: 1, why };
     assert_eq!(world.record(start), refused(NotRecorded::Already));
@@ -268,7 +294,10 @@ fn a_call_is_recorded_by_order() {
     assert_eq!(world.room().recordings, []);
     assert_eq!(world.record(RecordOrder::Stop), refused(NotRecorded::NotRecording));
     let again = ControlReply::Recording { call: 1, recording: RecordingId(257) };
-    assert_eq!(world.record(RecordOrder::Start(RecordWhat::Callee)), again);
+    assert_eq!(
+        world.record(RecordOrder::Start { what: RecordWhat::Callee, format: Some(RecordingFormat::Opus) }),
+        again
+    );
 }
 
 #[test]
@@ -276,7 +305,7 @@ fn nothing_is_recorded_before_the_answer() {
     let mut world = World::new();
     world.send(ALICE, &invite("bob", "", OFFER));
     let why = NotRecorded::NotAnswered;
-    let reply = world.record(RecordOrder::Start(RecordWhat::Mixed));
+    let reply = world.record(RecordOrder::Start { what: RecordWhat::Mixed, format: None });
     assert_eq!(reply, ControlReply::NotRecorded { call: 1, why });
 }
 
@@ -284,7 +313,7 @@ fn nothing_is_recorded_before_the_answer() {
 fn an_order_to_a_call_that_is_ending_brings_no_room_back() {
     let mut world = World::new();
     let (answered, _) = talking(&mut world);
-    world.record(RecordOrder::Start(RecordWhat::Mixed));
+    world.record(RecordOrder::Start { what: RecordWhat::Mixed, format: None });
     world.out.clear();
     // Media has not let go yet.
     world.telex_only(ALICE, &inside(&answered, "BYE", 2, ""));

@@ -1,0 +1,359 @@
+//! `telex dialplan`: what a dialplan says, before any call meets it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::{ToSpan as _, Zoned};
+use telex_dialplan::explain::{Facts, Supposed, globals, walk};
+use telex_dialplan::scene::Caller;
+use telex_dialplan::task::DialStatus;
+use telex_dialplan::world::DeviceState;
+use telex_dialplan::{
+    Asked, At, Considered, Dialplan, Looked, Moment, Shut, Sources, Thread, Verdict, help, when,
+};
+
+use super::{Failure, print};
+
+/// Check, show and explain dialplans.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Say what is wrong with a dialplan, or how much is in it.
+    Check {
+        /// The dialplan, as an extensions.conf.
+        file: PathBuf,
+    },
+    /// Print a dialplan as it is understood. What is printed can be read again.
+    Show {
+        /// The dialplan, as an extensions.conf.
+        file: PathBuf,
+        /// Only this context.
+        #[arg(long)]
+        context: Option<String>,
+    },
+    /// Say what becomes of a number: what fits and what does not, and each step with its values.
+    Explain(Explain),
+    /// Say what an application or a function does; without a name, which there are.
+    Help {
+        /// The name.
+        name: Option<String>,
+        /// Print everything as a page of Markdown.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The dialplan, as an extensions.conf.
+    file: PathBuf,
+    /// What is dialled.
+    number: String,
+    #[command(flatten)]
+    case: Case,
+}
+
+/// What is supposed of a call that nobody has made.
+#[derive(Debug, Args)]
+pub(super) struct Case {
+    /// The context that the caller is in.
+    #[arg(long, default_value = "internal")]
+    pub(super) context: String,
+    /// The caller's number.
+    #[arg(long, default_value = "")]
+    pub(super) from: String,
+    /// When: "Sun 11:02", "2026-12-24 18:00", 11:02 [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+    /// The time zone of the site.
+    #[arg(long, value_name = "ZONE")]
+    pub(super) zone: Option<String>,
+    /// How each Dial ends.
+    #[arg(long, value_enum, default_value_t = Dial::NoAnswer)]
+    dial: Dial,
+    /// What the caller presses when keys are collected; once for each time.
+    #[arg(long)]
+    keys: Vec<String>,
+    /// How a device is: PJSIP/101=BUSY.
+    #[arg(long, value_name = "DEVICE=STATE", value_parser = device)]
+    device: Vec<(String, DeviceState)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dial {
+    Answer,
+    Busy,
+    NoAnswer,
+    Congestion,
+    Unavailable,
+}
+
+fn device(text: &str) -> Result<(String, DeviceState), String> {
+    use DeviceState as S;
+    let states =
+        [S::NotInUse, S::InUse, S::Busy, S::Unavailable, S::Ringing, S::RingInUse, S::OnHold, S::Unknown];
+    let (name, state) = text.split_once('=').ok_or("write DEVICE=STATE, as in PJSIP/101=BUSY")?;
+    let known = states.iter().find(|known| known.as_str().eq_ignore_ascii_case(state));
+    let names = || states.map(S::as_str).join(", ");
+    known
+        .map(|known| (name.to_owned(), *known))
+        .ok_or_else(|| format!("no state {state}; there are {}", names()))
+}
+
+/// Runs the command.
+pub(super) fn main(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Check { file } => {
+            let plan = read(file)?;
+            print(&format!("Loaded dialplan: {}\n", plan.counts()));
+            for warning in plan.warnings() {
+                print(&format!("{warning}\n"));
+            }
+        }
+        Command::Show { file, context } => {
+            let plan = read(file)?;
+            print(&shown(&plan, context.as_deref())?);
+        }
+        Command::Explain(Explain { file, number, case }) => {
+            let plan = read(file)?;
+            print(&format!("Loaded dialplan: {}\n{}", plan.counts(), case.told(&plan, number, "UTC")?));
+        }
+        Command::Help { all: true, .. } => print(&help::markdown()),
+        Command::Help { name: Some(name), .. } => print(&help::about(name)?),
+        Command::Help { name: None, .. } => print(&index()),
+    }
+    Ok(())
+}
+
+/// Files that a dialplan includes lie beside it.
+struct Beside<'a>(&'a Path);
+
+impl Sources for Beside<'_> {
+    fn read(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.0.join(name)).ok()
+    }
+}
+
+/// Reads a dialplan, or says everything that is wrong with it.
+fn read(file: &Path) -> Result<Dialplan, Failure> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let name = file.display().to_string();
+    Dialplan::read(&name, &text, &Beside(folder)).map_err(|problems| {
+        let errors = problems.0.iter().filter(|problem| !problem.warning).count();
+        let s = if errors == 1 { "" } else { "s" };
+        Failure(format!("{problems}\n{errors} error{s}; nothing was loaded"))
+    })
+}
+
+/// A plan or one of its contexts as text.
+pub(super) fn shown(plan: &Dialplan, context: Option<&str>) -> Result<String, Failure> {
+    let Some(name) = context else { return Ok(plan.written().to_string()) };
+    match plan.context(name) {
+        Some(context) => Ok(plan.context_written(&context.name).to_string()),
+        None => Err(format!("there is no context [{name}]; there are {}", names(plan)).into()),
+    }
+}
+
+fn names(plan: &Dialplan) -> String {
+    let names: Vec<&str> = plan.contexts().iter().map(|context| context.name.as_str()).collect();
+    names.join(", ")
+}
+
+fn index() -> String {
+    let mut text = "Applications:\n".to_owned();
+    for app in telex_dialplan::app::all() {
+        let _ = writeln!(text, "  {:<18}{}", app.name, app.meaning);
+    }
+    text += "Functions:\n";
+    for function in telex_dialplan::function::all() {
+        let _ = writeln!(text, "  {:<18}{}", function.name, function.meaning);
+    }
+    text + "telex dialplan help NAME tells more of each.\n"
+}
+
+impl Case {
+    /// What becomes of a number in this case; `zone` is the site's.
+    pub(super) fn told(&self, plan: &Dialplan, number: &str, zone: &str) -> Result<String, Failure> {
+        if plan.context(&self.context).is_none() {
+            return Err(format!("there is no context [{}]; there are {}", self.context, names(plan)).into());
+        }
+        let zone = self.zone.as_deref().unwrap_or(zone);
+        let at = self.moment(zone)?;
+        let now = Moment::new(at.timestamp().as_millisecond(), zone);
+        let mut text = format!("Incoming call to extension {number}, context [{}], ", self.context);
+        let _ = writeln!(text, "{} {zone}", at.strftime("%a %Y-%m-%d %H:%M"));
+        let asked = Asked { context: &self.context, extension: number, caller: &self.from, now };
+        for considered in plan.consider(asked, At::Priority(1)) {
+            let _ = writeln!(text, "  {}", line(plan, &considered));
+        }
+        text += &self.way(plan, number, now)?;
+        Ok(text)
+    }
+
+    fn way(&self, plan: &Dialplan, number: &str, now: Moment<'_>) -> Result<String, Failure> {
+        let caller = Caller { number: self.from.as_str().into(), dnid: number.into(), ..Caller::default() };
+        let mut thread = Thread::new(&self.context, number, caller);
+        let mut facts = Facts::at(now.ms, now.zone);
+        facts.devices = self.device.iter().map(|(name, state)| (name.as_str().into(), *state)).collect();
+        globals(plan, &mut facts);
+        let dial = match self.dial {
+            Dial::Answer => DialStatus::Answer,
+            Dial::Busy => DialStatus::Busy,
+            Dial::NoAnswer => DialStatus::NoAnswer,
+            Dial::Congestion => DialStatus::Congestion,
+            Dial::Unavailable => DialStatus::ChanUnavail,
+        };
+        let mut supposed =
+            Supposed { dial, keys: self.keys.iter().map(|keys| keys.as_str().into()).collect() };
+        let over = walk(&mut thread, plan, &mut facts, &mut |task| supposed.outcome(task));
+        if thread.trail().entries().len() == 0 {
+            return Ok(format!(
+                "No extension fits {number} in context [{}]: the call is refused\n",
+                self.context
+            ));
+        }
+        let mut text = thread.trail().told(plan).to_string();
+        if !over {
+            text += "  (the way goes on; no more is told)\n";
+        }
+        Ok(text)
+    }
+
+    fn moment(&self, zone: &str) -> Result<Zoned, Failure> {
+        let known = when::zone(zone)
+            .ok_or_else(|| format!("no time zone is called {zone}; write one like Europe/Berlin"))?;
+        let now = Zoned::now().with_time_zone(known.clone());
+        let Some(text) = &self.at else { return Ok(now) };
+        let at = moment(text, now.datetime())
+            .ok_or_else(|| format!("`{text}` is no time; write \"Sun 11:02\" or \"2026-12-24 18:00\""))?;
+        at.to_zoned(known).map_err(|error| Failure::from(error.to_string()))
+    }
+}
+
+/// A time as people write it: the next such day, today's time, or a date.
+fn moment(text: &str, now: DateTime) -> Option<DateTime> {
+    if let Ok(at) = text.parse::<DateTime>() {
+        return Some(at);
+    }
+    let (day, time) = text.rsplit_once(' ').unwrap_or(("", text));
+    let time: Time = time.parse().ok()?;
+    if day.is_empty() {
+        return Some(now.date().to_datetime(time));
+    }
+    if let Ok(date) = day.parse::<Date>() {
+        return Some(date.to_datetime(time));
+    }
+    let days = [
+        ("sunday", Weekday::Sunday),
+        ("monday", Weekday::Monday),
+        ("tuesday", Weekday::Tuesday),
+        ("wednesday", Weekday::Wednesday),
+        ("thursday", Weekday::Thursday),
+        ("friday", Weekday::Friday),
+        ("saturday", Weekday::Saturday),
+    ];
+    let small = day.to_ascii_lowercase();
+    let (_, wanted) = days.iter().find(|(name, _)| small.len() >= 2 && name.starts_with(&small))?;
+    let ahead = now.date().weekday().until(*wanted);
+    Some(now.date().checked_add(i64::from(ahead).days()).ok()?.to_datetime(time))
+}
+
+/// What was looked at, and what came of it.
+fn line(plan: &Dialplan, considered: &Considered<'_>) -> String {
+    let place = |span| format!("{}:{}", plan.file(span), span.line);
+    let (name, span, verdict) = match &considered.what {
+        Looked::Include(include, shut) => {
+            let why = match shut {
+                Shut::Time(field) => format!("not now: {field}"),
+                Shut::Unknown => "there is no such context".to_owned(),
+                Shut::Seen => "was looked into before".to_owned(),
+            };
+            (format!("include {}", include.context), include.span, why)
+        }
+        Looked::Extension(extension, verdict) => {
+            let why = match verdict {
+                Verdict::Won => "matches".to_owned(),
+                Verdict::Behind(winner) => format!("matches, but {} comes before it", winner.pattern),
+                Verdict::NoStep => "matches, but has no priority 1".to_owned(),
+                Verdict::Caller(caller) => format!("is for the caller {caller} only"),
+                Verdict::Differs { position, wants, got } => {
+                    format!("no: character {position} is `{got}`, it must be {wants}")
+                }
+                Verdict::Short { wants } => format!("no: the number ends where {wants} must follow"),
+                Verdict::Long { by } => format!("no: {by} characters too many"),
+            };
+            (extension.pattern.to_string(), extension.span, why)
+        }
+    };
+    format!("{name:<16} {:<24} [{}]  {verdict}", place(span), considered.context.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: &str = "\
+[internal]
+exten = 100,1,Answer()
+exten = 100,2,SayDigits(100)
+exten = 100,3,Hangup()
+exten = _1XX,1,Dial(SIP/${EXTEN})
+exten = 9911,1,Dial(SIP/emergency@trunk)
+[incoming]
+exten = s,1,Answer()
+exten = s,2,Playback(welcome)
+exten = s,3,Goto(internal,${CALLERID})
+";
+
+    fn case(at: &str) -> Case {
+        Case {
+            context: "internal".to_owned(),
+            from: "100".to_owned(),
+            at: Some(at.to_owned()),
+            zone: None,
+            dial: Dial::NoAnswer,
+            keys: Vec::new(),
+            device: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_pattern_and_each_step_is_told() {
+        let plan = Dialplan::parse("dialplan.conf", SEED).unwrap();
+        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "101", "UTC").unwrap_or_default(), @r#"
+        Incoming call to extension 101, context [internal], Sun 2026-11-22 11:02 UTC
+          100              dialplan.conf:2          [internal]  no: character 3 is `1`, it must be 0
+          9911             dialplan.conf:6          [internal]  no: character 1 is `1`, it must be 9
+          _1XX             dialplan.conf:5          [internal]  matches
+        101 matched _1XX in context [internal]
+          dialplan.conf:5  1. Dial(SIP/101)  -> NOANSWER, cause 19
+        "#);
+    }
+
+    #[test]
+    fn a_number_that_leads_nowhere_is_told_too() {
+        let plan = Dialplan::parse("dialplan.conf", SEED).unwrap();
+        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "2000", "UTC").unwrap_or_default(), @r#"
+        Incoming call to extension 2000, context [internal], Sun 2026-11-22 11:02 UTC
+          100              dialplan.conf:2          [internal]  no: character 1 is `2`, it must be 1
+          9911             dialplan.conf:6          [internal]  no: character 1 is `2`, it must be 9
+          _1XX             dialplan.conf:5          [internal]  no: character 1 is `2`, it must be 1
+        No extension fits 2000 in context [internal]: the call is refused
+        "#);
+    }
+
+    #[test]
+    fn times_are_understood_as_people_write_them() {
+        let now = "2026-11-22 10:00".parse::<DateTime>().unwrap();
+        let at = |text| moment(text, now).map(|at| at.strftime("%a %F %H:%M").to_string());
+        assert_eq!(at("11:02").as_deref(), Some("Sun 2026-11-22 11:02"));
+        assert_eq!(at("Sun 11:02").as_deref(), Some("Sun 2026-11-22 11:02"));
+        assert_eq!(at("tuesday 8:30"), None, "two digits of an hour");
+        assert_eq!(at("tue 08:30").as_deref(), Some("Tue 2026-11-24 08:30"));
+        assert_eq!(at("2026-12-24 18:00").as_deref(), Some("Thu 2026-12-24 18:00"));
+        assert_eq!(at("soon"), None);
+    }
+}
