@@ -138,6 +138,12 @@ impl Signalling {
         machine
     }
 
+    /// The configuration in force.
+    #[cfg(test)]
+    fn config_in_force(&self) -> &Arc<Config> {
+        &self.config
+    }
+
     /// From now on this is done wrong.
     #[cfg(feature = "planted")]
     pub fn plant(&mut self, fault: Fault) {

@@ -105,6 +105,7 @@ impl Call {
             self.answered = Some(cx.now);
             self.state = CallState::Up;
             let body = self.describe_to_caller(cx, party, false);
+            self.own_words = true;
             if let Some(leg) = self.leg(CALLER) {
                 below.sessions.answer(cx, &mut below.stack, leg, body);
             }
