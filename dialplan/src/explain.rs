@@ -213,8 +213,8 @@ pub fn walk(
 /// Extensions that are told of for one number.
 const MAX_CONSIDERED: usize = 200;
 
-/// The whole way of a thread for people to read: for each number it came to, everything that was looked at and why it did or
-/// did not fit, then the steps with their values. `caller` is the number it began with, `now` when.
+/// The whole way of a thread for people to read: for each number it came to, everything that was looked at and why it
+/// did or did not fit, then the steps with their values. `caller` is the number it began with, `now` when.
 pub fn report(thread: &Thread, plan: &Dialplan, caller: &str, now: Moment<'_>) -> String {
     let mut text = String::new();
     let mut at: Option<(SmolStr, SmolStr)> = None;

@@ -2,8 +2,8 @@
 //!
 //! What its operators are, and in which order they bind, is in the table below.
 //!
-//! Numbers are decimals of 18 digits. Text with a sign or space in it stands in quotes, which are not part of it. A value is
-//! what it is: `${X}` is one operand whatever it holds, and an empty one is empty text.
+//! Numbers are decimals of 18 digits. Text with a sign or space in it stands in quotes, which are not part of it. A
+//! value is what it is: `${X}` is one operand whatever it holds, and an empty one is empty text.
 
 use std::cmp::Ordering;
 
@@ -14,8 +14,8 @@ use crate::scene::Scene;
 use crate::source::Fault;
 use crate::template::{Parser, Style, Template};
 
-/// The operators from the weakest to the strongest, and what they give; those of one row go from the left, the choice and the
-/// signs from the right.
+/// The operators from the weakest to the strongest, and what they give; those of one row go from the left, the choice
+/// and the signs from the right.
 pub(crate) const TABLE: &[(&str, &str)] = &[
     ("a ? b :: c", "b if a is neither empty nor zero, else c"),
     ("a | b, a || b", "a if it is neither empty nor zero, else b"),

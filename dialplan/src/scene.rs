@@ -10,6 +10,7 @@ use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use crate::find::{Asked, At, Found};
 use crate::plan::Dialplan;
+use crate::template::cut;
 use crate::vars::Vars;
 use crate::when::{Moment, zone};
 use crate::world::{Loudness, World};
@@ -17,6 +18,8 @@ use crate::world::{Loudness, World};
 /// Notes kept for one step.
 const MAX_NOTES: usize = 8;
 
+/// Bytes of a text for people: a note, or the arguments of a step.
+pub const MAX_SHOWN: usize = 512;
 /// Warnings of one channel in the log.
 pub const MAX_WARNINGS: u16 = 200;
 
@@ -116,6 +119,7 @@ impl<'a> Scene<'a> {
     /// Something that could not be done as written; the walk goes on.
     pub(crate) fn note(&mut self, text: fmt::Arguments<'_>) {
         let text = format_smolstr!("{text}");
+        let text = SmolStr::new(cut(&text, MAX_SHOWN));
         if self.channel.may_warn() {
             self.world.log(Loudness::Warning, &text);
         }

@@ -1,7 +1,7 @@
 //! Text with values in it: `${VAR}`, `${VAR:offset:length}`, `${FUNC(args)}`, `$[ expression ]`, one within the other.
 //!
-//! A text is parsed once, when it is loaded. What is put in for a `${...}` is data: it is not looked at again, so neither a
-//! `${...}` nor a comma nor a quote in a caller's name means anything.
+//! A text is parsed once, when it is loaded. What is put in for a `${...}` is data: it is not looked at again, so
+//! neither a `${...}` nor a comma nor a quote in a caller's name means anything.
 
 use smol_str::{SmolStr, SmolStrBuilder};
 

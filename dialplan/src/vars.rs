@@ -60,8 +60,8 @@ impl Vars {
         local.or_else(|| self.channel.get(name).map(|variable| &variable.value))
     }
 
-    /// Sets a variable where it is known, else in the channel; `_` and `__` before the name say who inherits it. False when
-    /// there are too many or the name is none.
+    /// Sets a variable where it is known, else in the channel; `_` and `__` before the name say who inherits it.
+    /// False when there are too many or the name is none.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> bool {
         let (heirs, name) = Heirs::of(name);
         let value = SmolStr::new(cut(value, MAX_VALUE));

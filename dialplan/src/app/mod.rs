@@ -1,4 +1,5 @@
-//! The applications: one table, which is also what the help prints and what a step is checked with when a plan is loaded.
+//! The applications: one table, which is also what the help prints and what a step is checked with when a plan is
+//! loaded.
 
 mod dial;
 mod prepare;

@@ -23,8 +23,8 @@ pub struct Remark {
     pub warning: bool,
 }
 
-/// Understands a step: the name of its application and the text between the parentheses. `None` with at least one remark that
-/// is no warning if it cannot be used.
+/// Understands a step: the name of its application and the text between the parentheses. `None` with at least one
+/// remark that is no warning if it cannot be used.
 pub fn prepare(app: &str, args: &str, remarks: &mut Vec<Remark>) -> Option<Prepared> {
     let mut load = Load { remarks, base: 0, depth: 0 };
     load.step(app, args)

@@ -178,7 +178,7 @@ pub(crate) fn check(function: &Function, args: &[Option<&str>]) -> Result<(), St
 }
 
 /// Bytes of a compiled expression.
-const MAX_REGEX: usize = 64 * 1024;
+const MAX_REGEX: usize = 16 * 1024;
 
 /// A regular expression, bounded; matching takes time in proportion to text and expression.
 pub(crate) fn regex(pattern: &str) -> Result<Regex, SmolStr> {

@@ -6,9 +6,9 @@ use super::{Move, Waiting};
 use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, List, Prepared, RESPONSE};
 use crate::app::{Run, Target, prompts, seconds};
 use crate::find::At;
-use crate::scene::{Channel, Place, Scene, answered, condition};
+use crate::scene::{Channel, MAX_SHOWN, Place, Scene, answered, condition};
 use crate::task::{Collect, Say, Task, Until};
-use crate::template::{MAX_VALUE, Template, cut};
+use crate::template::{Template, cut};
 use crate::when::When;
 use crate::world::{DeviceState, Loudness};
 
@@ -201,7 +201,7 @@ fn written(step: &Prepared, args: &Args) -> SmolStr {
             for _ in 0..std::mem::take(&mut waiting) {
                 text.push(',');
             }
-            text.push_str(cut(value, MAX_VALUE / 4));
+            text.push_str(cut(value, MAX_SHOWN));
         }
     }
     text.finish()
@@ -321,7 +321,7 @@ fn assign(all: &[Assign], scene: &mut Scene<'_>, shown: &mut Shown) {
             }
         }
         text.push('=');
-        text.push_str(cut(&value, MAX_VALUE / 4));
+        text.push_str(cut(&value, MAX_SHOWN));
     }
     shown.args = text.finish();
 }

@@ -1,7 +1,8 @@
 //! A channel on its way through a plan.
 //!
-//! A thread is state and nothing else: the plan and the exchange are handed in with every call, and must be the same plan each
-//! time. [`Thread::next`] walks until the exchange has to do something, and says what; [`Thread::resume`] tells what came of it.
+//! A thread is state and nothing else: the plan and the exchange are handed in with every call, and must be the same
+//! plan each time. [`Thread::next`] walks until the exchange has to do something, and says what; [`Thread::resume`]
+//! tells what came of it.
 
 mod flow;
 mod outcome;
@@ -12,9 +13,10 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::find::{Asked, At};
 use crate::pattern::Dialled;
 use crate::plan::Dialplan;
-use crate::scene::{Caller, Channel, Place, Scene};
+use crate::scene::{Caller, Channel, MAX_SHOWN, Place, Scene};
 use crate::source::Span;
 use crate::task::{Collect, Outcome, Task};
+use crate::template::cut;
 use crate::when::Moment;
 use crate::world::{Loudness, World};
 
@@ -199,7 +201,8 @@ impl Thread {
         plan.dialled(Asked { context, extension: keys, caller: &self.channel.caller.number, now })
     }
 
-    /// Walks on, and says what the exchange must do next; `None` when it is over. While a task is being done it is `None` too.
+    /// Walks on, and says what the exchange must do next; `None` when it is over. While a task is being done it is
+    /// `None` too.
     pub fn next(&mut self, plan: &Dialplan, world: &mut dyn World) -> Option<Task> {
         let now = world.now_ms();
         if now != self.mark {
@@ -321,8 +324,8 @@ impl Thread {
             pattern: SmolStr::new(found.extension.pattern.as_str()),
             span: found.step.span,
             app: SmolStr::new_static(shown.app),
-            args: shown.args,
-            outcome: shown.outcome,
+            args: short(shown.args),
+            outcome: short(shown.outcome),
             notes,
         });
         match step {
@@ -364,16 +367,16 @@ impl Thread {
     /// Says what came of the last step.
     fn told(&mut self, outcome: SmolStr) {
         if let Some(entry) = self.trail.last() {
-            entry.outcome = match entry.outcome.as_str() {
+            entry.outcome = short(match entry.outcome.as_str() {
                 "" => outcome,
                 before => format_smolstr!("{before}; {outcome}"),
-            };
+            });
         }
     }
 
     /// A warning about the last step.
     fn complain(&mut self, world: &mut dyn World, text: std::fmt::Arguments<'_>) {
-        let text = format_smolstr!("{text}");
+        let text = short(format_smolstr!("{text}"));
         if self.channel.may_warn() {
             world.log(Loudness::Warning, &text);
         }
@@ -390,6 +393,11 @@ impl Thread {
         let lines = spans.iter().take(20).map(|span| format!("{}:{}", plan.file(*span), span.line));
         lines.collect::<Vec<_>>().join(", ").into()
     }
+}
+
+/// A text for people, not too long.
+fn short(text: SmolStr) -> SmolStr {
+    if text.len() <= MAX_SHOWN { text } else { cut(&text, MAX_SHOWN).into() }
 }
 
 /// An extension with a meaning of its own, if the context has it.

@@ -36,7 +36,7 @@ use self::spoken::Spoken;
 use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, Invitation, LegEvent, Sessions, Stack};
-use crate::event::{DigitBy, EndCause, Event};
+use crate::event::{DigitBy, EndCause, Event, Side};
 use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::sip::Status;
@@ -88,6 +88,8 @@ pub(crate) struct Call {
     /// What is being recorded, and how many recordings there have been.
     recording: Option<RecordingSpec>,
     recordings: u64,
+    /// Of whom it was told that the recording has nothing.
+    unheard: Vec<Side>,
     /// The caller, then the callees in the order they were asked.
     parties: SmallVec<[Party; 2]>,
     /// The callee the caller hears.
@@ -218,10 +220,11 @@ impl Calls {
         }
         if let Some(AppEvent::Refused { status: Some(status), .. }) = event
             && matches!(status.code(), 415 | 488 | 606)
+            && self.ask_again(cx, below, heard.call, party)
         {
-            // It may have been offered too little, by what it named before.
-            self.spoken.forget(&call.to);
+            return;
         }
+        let Some(call) = self.all.get_mut(heard.call) else { return };
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
@@ -405,6 +408,8 @@ impl Call {
                 .unwrap_or_default(),
             age: now.since(self.started),
             talking: self.answered.map(|at| now.since(at)),
+            recorded: self.recording.is_some(),
+            unheard: self.unheard(),
             caller: stats(Some(CALLER)),
             callee: stats(self.peer),
         }

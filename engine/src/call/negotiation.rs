@@ -109,7 +109,8 @@ impl Call {
         Ok(answer)
     }
 
-    /// The codecs of our answer to a party's offer: those its peer understands; in a service those we produce, or all.
+    /// The codecs of our answer to a party's offer: those its peer understands; in a service those we produce, or one
+    /// to echo. Before there is a peer one that can be turned into whatever that will have, or all.
     pub(super) fn chosen_for(&self, cx: &Cx<'_>, id: PartyId) -> Result<Vec<offer::Codec>, OfferError> {
         let (offered, repertoire) = (self.parties[id].their_codecs(), self.parties[id].repertoire(cx.config));
         if offer::speech(offered).is_none() {
@@ -117,15 +118,16 @@ impl Call {
         }
         let chosen = match (&self.app, self.playing()) {
             _ if self.conference.is_some() => offer::choose(offered, repertoire.codecs()),
-            (App::Service, None) => offered.to_vec(),
+            (App::Service, None) => offer::first_of(offered),
             (App::Service, Some(_)) => offer::choose(offered, repertoire.codecs()),
             _ => {
                 let other = if id == CALLER { self.peer } else { Some(CALLER) };
                 let other = other.and_then(|other| self.parties.get(other));
-                other.map_or_else(
-                    || offered.to_vec(),
-                    |other| repertoire.answer(offered, other.their_codecs()),
-                )
+                match other {
+                    Some(other) => repertoire.answer(offered, other.their_codecs()),
+                    None if repertoire.turns_all(offered) => offer::first_of(offered),
+                    None => offered.to_vec(),
+                }
             }
         };
         if chosen.is_empty() { Err(OfferError::NoCommonCodec) } else { Ok(chosen) }
@@ -253,10 +255,11 @@ impl Call {
                 events.for_each(|accepted| accepted.forward = None);
             }
             let report = self.parties[other].digits == DigitsBy::Info;
-            // Tones are taken out of the sound where events go in their place, so it is coded anew.
+            // Tones are taken out of the sound where something goes in their place.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
             let playing = self.music_for(cx, other);
             self.parties[party].put(cx, shard, room, Wish { accept, playing, silence, report, tones });
         }
+        self.tell_unheard(cx);
     }
 }

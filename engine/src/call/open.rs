@@ -185,6 +185,7 @@ impl Calls {
             conference: None,
             recording: None,
             recordings: 0,
+            unheard: Vec::new(),
             parties: SmallVec::new(),
             peer: None,
             app: App::Done,
@@ -347,15 +348,38 @@ impl Calls {
         call.parties[party].reached_at(cx.config.media_address.unwrap_or(local.ip()));
         // Several phones of one extension need not be alike.
         let known = self.spoken.of(&call.to).filter(|_| call.parties[party].alone).map(|(codecs, _)| codecs);
+        invitation.flow = flow;
+        call.parties[party].again = known.map(|_| Box::new(invitation.clone()));
         let offer = call.describe_to_callee(cx, party, known);
         invitation.offer = offer.ok_or(Status::NOT_ACCEPTABLE_HERE)?;
         let host = host_for_uri(local);
         invitation.from = format_smolstr!("{}<sip:{}@{host}>", invitation.from, EscapedUser(&call.from));
-        invitation.flow = flow;
         cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
         let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
         self.all[key].parties[party].leg = Some(leg);
         Ok(())
+    }
+
+    /// A callee that was offered less than there is, by what it named before, refuses that: it is asked again at once
+    /// with all there is. False when it was offered that already.
+    pub(super) fn ask_again(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        party: PartyId,
+    ) -> bool {
+        let Some(call) = self.all.get_mut(key) else { return false };
+        self.spoken.forget(&call.to);
+        let Some(invitation) = call.parties[party].again.take() else { return false };
+        let (caller, callee) = (&call.parties[CALLER], &call.parties[party]);
+        let all = callee.offer_for(cx.config, caller.their_codecs(), None);
+        let hunts = matches!(call.app, App::Hunt(_)) && call.cause.is_none() && call.peer != Some(party);
+        if !hunts || !caller.has_spoken() || all == callee.our_codecs() {
+            return false;
+        }
+        let flow = invitation.flow;
+        self.ask(cx, below, key, party, Some(flow), *invitation).is_ok()
     }
 
     /// A host name was looked up.

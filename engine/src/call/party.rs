@@ -12,7 +12,7 @@ use telex_audio::codec::Encoding;
 use crate::border::Action;
 use crate::config::{Config, DigitsBy, Phone};
 use crate::cx::{Cx, LegKey};
-use crate::dialog::Digit;
+use crate::dialog::{Digit, Invitation};
 use crate::event::{Event, Side};
 use crate::limits;
 use crate::mediactl::{
@@ -47,6 +47,8 @@ pub(crate) struct Party {
     codecs: Option<Vec<Encoding>>,
     /// It is the only phone of its extension that is asked.
     pub(crate) alone: bool,
+    /// How to ask it again, when it was offered less than there is, by what it named before.
+    pub(crate) again: Option<Box<Invitation>>,
     /// How digits reach it.
     pub(crate) digits: DigitsBy,
     /// Keys that the exchange presses into its ear.
@@ -116,6 +118,7 @@ impl Party {
             provisional: false,
             codecs: None,
             alone: false,
+            again: None,
             digits: DigitsBy::Auto,
             presses: Presses::default(),
             has_put_on_hold: false,

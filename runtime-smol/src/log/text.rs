@@ -22,6 +22,7 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::NoSound { .. }
         | Event::Digit { .. }
         | Event::RecordingStarted { .. }
+        | Event::NotInRecording { .. }
         | Event::CallEnded { .. } => call(event, out),
         _ => exchange(event, out),
     };
@@ -67,6 +68,10 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             write!(out, "call {call}: {} pressed a key for {} ms, {how}", Party(*side), length.as_millis())
         }
         Event::RecordingStarted { call, .. } => write!(out, "call {call}: is being recorded"),
+        Event::NotInRecording { call, side, codec, .. } => {
+            let side = Party(*side);
+            write!(out, "call {call}: {side} is not in the recording: {} cannot be decoded", E(codec))
+        }
         Event::CallEnded { call, cause, duration, caller, callee } => {
             write!(out, "call {call}: ended, {}", Cause(cause))?;
             if let Some(duration) = duration {
