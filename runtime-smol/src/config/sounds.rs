@@ -16,11 +16,11 @@ const WORDS: usize = 2000;
 /// What the two sections say; `beside` is the folder of the configuration. The second is the class heard on hold.
 pub(super) fn sounds(reader: &mut Reader, root: &DeTable<'_>, beside: &Path) -> (Own, Option<SmolStr>) {
     let prompts = reader.section(root, "prompts");
-    let folder = self::folder(reader, prompts, beside, "sounds");
-    let spoken = folder.clone().unwrap_or_else(|| beside.join("sounds"));
+    let own = folder(reader, prompts, beside, "sounds");
+    let spoken = own.clone().unwrap_or_else(|| beside.join("sounds"));
     let speak = prompts.map(|section| speak(reader, section, &spoken)).unwrap_or_default();
     let music = reader.section(root, "music");
-    let tunes = self::folder(reader, music, beside, "music");
+    let tunes = folder(reader, music, beside, "music");
     let hold = match music.and_then(|section| reader.text(section, "hold")) {
         None => Some(SmolStr::new_static(DEFAULT)),
         Some(text) if text.value == "none" => None,
@@ -29,7 +29,7 @@ pub(super) fn sounds(reader: &mut Reader, root: &DeTable<'_>, beside: &Path) -> 
             Some(SmolStr::new(text.value))
         }
     };
-    (Own { prompts: folder, music: tunes, speak, spoken }, hold)
+    (Own { prompts: own, music: tunes, speak, spoken }, hold)
 }
 
 /// The folder that a section names. The usual one need not be there.
