@@ -95,21 +95,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) notes: Vec<SmolStr>,
 }
 
-/// Names that the exchange sets.
-const FIXED: &[&str] = &[
-    "EXTEN",
-    "CONTEXT",
-    "PRIORITY",
-    "CHANNEL",
-    "UNIQUEID",
-    "EPOCH",
-    "DATETIME",
-    "TIMESTAMP",
-    "CALLERIDNUM",
-    "CALLERIDNAME",
-    "DNID",
-    "RDNIS",
-];
+/// Names that the exchange sets. Those of [`Scene::old`] a plan may set for itself.
+const FIXED: &[&str] = &["EXTEN", "CONTEXT", "PRIORITY", "CHANNEL", "UNIQUEID", "EPOCH"];
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(plan: &'a Dialplan, channel: &'a mut Channel, world: &'a mut dyn World) -> Self {
@@ -133,7 +120,7 @@ impl<'a> Scene<'a> {
         if let Some(value) = self.fixed(name) {
             return Some(value);
         }
-        self.channel.vars.get(name).cloned().or_else(|| self.global(name))
+        self.channel.vars.get(name).cloned().or_else(|| self.global(name)).or_else(|| self.old(name))
     }
 
     pub(crate) fn global(&self, name: &str) -> Option<SmolStr> {
@@ -148,11 +135,19 @@ impl<'a> Scene<'a> {
             "PRIORITY" => place.priority.to_smolstr(),
             "CHANNEL" => self.world.fact("name").unwrap_or_default(),
             "UNIQUEID" => self.world.fact("uniqueid").unwrap_or_default(),
-            "CALLERIDNUM" => self.channel.caller.number.clone(),
-            "CALLERIDNAME" => self.channel.caller.name.clone(),
-            "DNID" => self.channel.caller.dnid.clone(),
-            "RDNIS" => self.channel.caller.rdnis.clone(),
             "EPOCH" => self.world.now_ms().div_euclid(1_000).to_smolstr(),
+            _ => return None,
+        })
+    }
+
+    /// Names of long ago, for as long as nobody sets them.
+    fn old(&self, name: &str) -> Option<SmolStr> {
+        let caller = &self.channel.caller;
+        Some(match name {
+            "CALLERIDNUM" => caller.number.clone(),
+            "CALLERIDNAME" => caller.name.clone(),
+            "DNID" => caller.dnid.clone(),
+            "RDNIS" => caller.rdnis.clone(),
             "DATETIME" => self.clock("%d%m%Y-%H:%M:%S"),
             "TIMESTAMP" => self.clock("%Y%m%d-%H%M%S"),
             _ => return None,

@@ -202,6 +202,8 @@ mod tests {
         assert_eq!(plan.counts().to_string(), "2 contexts, 4 extensions");
         assert_eq!(steps(&plan, "a", "7"), "1 NoOp(a); 2 NoOp(more)");
         assert_eq!(steps(&plan, "b", "77"), "1 NoOp(base)");
+        let many = format!("[t](!)\n{}[b]({})\n", "same => n,NoOp()\n".repeat(10_000), ["t"; 101].join(","));
+        assert!(problems(&many).contains("templates bring more than"));
         assert!(problems("[a](+)\n").contains("no section [a] is above"));
         assert!(problems("[basic](!)\n[a](basis)\n").contains("did you mean basic?"));
     }
