@@ -16,7 +16,7 @@ use crate::when::{Moment, zone};
 use crate::world::{Loudness, World};
 
 /// Notes kept for one step.
-const MAX_NOTES: usize = 8;
+pub(crate) const MAX_NOTES: usize = 8;
 
 /// Bytes of a text for people: a note, or the arguments of a step.
 pub const MAX_SHOWN: usize = 512;

@@ -272,6 +272,12 @@ mod tests {
     }
 
     #[test]
+    fn there_is_no_end_of_lines_but_this() {
+        let text = format!("[globals]\n{}", "a=\n".repeat(crate::limits::LINES));
+        assert!(problems(&text).contains("more than 1500000 lines in all"));
+    }
+
+    #[test]
     fn globals_fill_names_of_extensions() {
         let text = "[globals]\nFAX = 42\nB=${FAX}\n[a]\nexten => _${FAX}X,1,NoOp()\n";
         let plan = Dialplan::parse("x", text).expect("it is right");

@@ -13,7 +13,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::find::{Asked, At};
 use crate::pattern::Dialled;
 use crate::plan::Dialplan;
-use crate::scene::{Caller, Channel, MAX_SHOWN, Place, Scene};
+use crate::scene::{Caller, Channel, MAX_NOTES, MAX_SHOWN, Place, Scene};
 use crate::source::Span;
 use crate::task::{Collect, Outcome, Task};
 use crate::template::cut;
@@ -383,7 +383,7 @@ impl Thread {
         if self.channel.may_warn() {
             world.log(Loudness::Warning, &text);
         }
-        if let Some(entry) = self.trail.last().filter(|entry| entry.notes.len() < 8) {
+        if let Some(entry) = self.trail.last().filter(|entry| entry.notes.len() < MAX_NOTES) {
             entry.notes.push(text);
         }
     }

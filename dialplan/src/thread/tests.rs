@@ -193,6 +193,7 @@ fn functions_give_what_their_line_says() {
         ("${STRFTIME(0,America/New_York,%H:%M)}", "19:00"),
         ("${STRPTIME(2026-11-22 21:30,,%Y-%m-%d %H:%M)}", "1795379400"),
         ("${STRFTIME()}", "Sun Nov 22 20:30:00 2026"),
+        ("${STRFTIME(,,%%c %%%c)}", "%c %Sun Nov 22 20:30:00 2026"),
         ("${EPOCH}", "1795375800"),
         ("${MATH(7/2)}", "3.500000"),
         ("${MATH(-7%3,int)}", "-1"),
