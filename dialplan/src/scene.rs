@@ -66,6 +66,8 @@ pub(crate) struct Channel {
     pub(crate) vars: Vars,
     /// Header fields for whom it dials.
     pub(crate) headers: Vec<(SmolStr, SmolStr)>,
+    /// Categories with the group that it is in.
+    pub(crate) groups: Vec<(SmolStr, SmolStr)>,
     pub(crate) answered: bool,
     /// The caller is gone.
     pub(crate) gone: bool,
@@ -144,7 +146,7 @@ impl<'a> Scene<'a> {
     fn old(&self, name: &str) -> Option<SmolStr> {
         let caller = &self.channel.caller;
         Some(match name {
-            "CALLERIDNUM" => caller.number.clone(),
+            "CALLERID" | "CALLERIDNUM" => caller.number.clone(),
             "CALLERIDNAME" => caller.name.clone(),
             "DNID" => caller.dnid.clone(),
             "RDNIS" => caller.rdnis.clone(),
