@@ -172,8 +172,7 @@ fn count(outcome: &mut Outcome, phones: &[Phone]) {
 /// Calls in which each of two phones heard the other.
 fn two_way(phones: &[Phone]) -> u64 {
     let legs = || phones.iter().flat_map(|p| p.legs.iter());
-    let heard =
-        |one: &Leg, other: &Leg| one.last_heard(other).is_some() && other.last_heard(one).is_some();
+    let heard = |one: &Leg, other: &Leg| one.last_heard(other).is_some() && other.last_heard(one).is_some();
     let callers = legs().filter(|l| l.side == Side::Caller);
     callers.filter(|one| legs().any(|other| other.call == one.call && heard(one, other))).count() as u64
 }

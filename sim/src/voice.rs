@@ -125,12 +125,7 @@ impl Speaker {
 
     /// The next packet of a telephone event: all of them have the timestamp of its beginning. Gives its sequence number
     /// and timestamp, too.
-    pub(crate) fn event(
-        &mut self,
-        now: Instant,
-        payload_type: u8,
-        packet: EventPacket,
-    ) -> (u16, u32, Bytes) {
+    pub(crate) fn event(&mut self, now: Instant, payload_type: u8, packet: EventPacket) -> (u16, u32, Bytes) {
         self.sequence = self.sequence.wrapping_add(1);
         if packet.marker && !self.stamp(now) {
             // Long enough after what was said before that no event shares its timestamp.
@@ -221,7 +216,8 @@ mod tests {
     #[test]
     fn a_key_is_read_as_it_was_pressed() {
         let packet = EventPacket { event: 11, marker: true, end: false, duration: 160 };
-        let (sequence, timestamp, bytes) = Speaker::new(LegId::new(0, 0), 9).event(Instant::ZERO, 101, packet);
+        let (sequence, timestamp, bytes) =
+            Speaker::new(LegId::new(0, 0), 9).event(Instant::ZERO, 101, packet);
         let rtp = Rtp::read(&bytes).expect("RTP");
         assert_eq!((rtp.sequence, rtp.timestamp, rtp.payload_type), (sequence, timestamp, 101));
         assert_eq!(rtp.event(), Some(packet));

@@ -10,6 +10,7 @@ use telex_engine::time::{Duration, Instant};
 
 use crate::attacker;
 use crate::digest::Digest;
+use crate::exchange::MENU;
 use crate::expect;
 use crate::ladder::Row;
 use crate::nat::sites::Place;
@@ -173,7 +174,7 @@ impl World<'_> {
         let meant = |call: &usize| {
             let planned = &plan.calls[*call];
             planned.at <= self.now
-                && planned.dial == plan.phones[phone].extension
+                && (planned.dial == plan.phones[phone].extension || planned.dial == MENU)
                 && plan.phones[planned.caller].extension == msg.user("from")
                 && plan.shown_name(*call) == msg.display("from")
         };

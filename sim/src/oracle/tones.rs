@@ -88,9 +88,7 @@ pub(crate) fn heard_as_spoken(now: Instant, talks: &Talks<'_>, network: &Network
 
 /// Whether nothing but packets that are lost or late may change what the sides of a call hear.
 fn steady(plan: &Plan, caller: &Leg, callee: &Leg) -> bool {
-    let changes = |leg: &Leg| {
-        leg.ever_held || leg.cut_short || expect::may_lose_touch(plan, leg.id.phone())
-    };
+    let changes = |leg: &Leg| leg.ever_held || leg.cut_short || expect::may_lose_touch(plan, leg.id.phone());
     plan.host.late.is_zero() && !plan.calls[caller.call].late_offer && !changes(caller) && !changes(callee)
 }
 
