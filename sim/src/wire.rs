@@ -190,7 +190,10 @@ impl World<'_> {
             let still = |l: &&Leg| l.ended.is_none() || l.cut_short;
             legs.iter().filter(|l| l.call == call && l.side == Side::Caller).any(|l| still(&l))
         };
-        let call = (0..plan.calls.len()).find(meant).filter(|call| caused(*call) || calling(*call));
+        // What comes out of a menu may come when the word that its caller is gone is still on its way.
+        let chosen = |call: usize| plan.calls[call].dial == MENU;
+        let may = |call: &usize| caused(*call) || calling(*call) || chosen(*call);
+        let call = (0..plan.calls.len()).find(meant).filter(may);
         match call {
             Some(call) if self.stopping.is_some_and(|stopping| plan.calls[call].at > stopping.since) => {
                 let reason = format!("call {call} is begun while the exchange stops");
