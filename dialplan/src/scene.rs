@@ -66,6 +66,8 @@ pub(crate) struct Channel {
     pub(crate) vars: Vars,
     /// Header fields for whom it dials.
     pub(crate) headers: Vec<(SmolStr, SmolStr)>,
+    /// Categories with the group that it is in.
+    pub(crate) groups: Vec<(SmolStr, SmolStr)>,
     pub(crate) answered: bool,
     /// The caller is gone.
     pub(crate) gone: bool,
@@ -105,6 +107,7 @@ const FIXED: &[&str] = &[
     "EPOCH",
     "DATETIME",
     "TIMESTAMP",
+    "CALLERID",
     "CALLERIDNUM",
     "CALLERIDNAME",
     "DNID",
@@ -148,7 +151,7 @@ impl<'a> Scene<'a> {
             "PRIORITY" => place.priority.to_smolstr(),
             "CHANNEL" => self.world.fact("name").unwrap_or_default(),
             "UNIQUEID" => self.world.fact("uniqueid").unwrap_or_default(),
-            "CALLERIDNUM" => self.channel.caller.number.clone(),
+            "CALLERID" | "CALLERIDNUM" => self.channel.caller.number.clone(),
             "CALLERIDNAME" => self.channel.caller.name.clone(),
             "DNID" => self.channel.caller.dnid.clone(),
             "RDNIS" => self.channel.caller.rdnis.clone(),

@@ -130,6 +130,10 @@ impl Load<'_> {
                 break;
             }
         }
+        if app.name == "MixMonitor" && list.args.get(2).is_some_and(|command| *command != Template::default())
+        {
+            self.warn(0, "no command is run after a recording".to_owned());
+        }
         if !parser.done() {
             let message = format!("this is for nobody: {}", app.syntax);
             self.warn(parser.at(), message);

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(
             warnings,
             "dialplan.conf:11:18: warning: no extension internal is in [incoming] or what it includes: \
-             for the context of this name write context,extension,priority"
+             taken for a context, with an extension and priority 1"
         );
         assert_eq!(steps(&plan, "internal", "100"), "1 Answer(); 2 SayDigits(100); 3 Hangup()");
         assert_eq!(steps(&plan, "internal", "101"), "1 Dial(SIP/${EXTEN})");
@@ -204,6 +204,25 @@ mod tests {
         assert_eq!(steps(&plan, "b", "77"), "1 NoOp(base)");
         assert!(problems("[a](+)\n").contains("no section [a] is above"));
         assert!(problems("[basic](!)\n[a](basis)\n").contains("did you mean basic?"));
+    }
+
+    #[test]
+    fn the_page_shows_what_can_be_read() {
+        let page = include_str!("../../DIALPLAN.md");
+        let example = page.split("```").nth(1).expect("an example").trim_start();
+        let files = Files(BTreeMap::from([(
+            "more.conf",
+            "[outside]\nexten => _X.,1,Dial(PJSIP/${EXTEN}@${TRUNK})\n",
+        )]));
+        let plan = Dialplan::read("page", example, &files).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(
+            (plan.counts().to_string().as_str(), plan.warnings()),
+            ("2 contexts, 4 extensions", &[][..])
+        );
+        assert_eq!(
+            steps(&plan, "internal", "100"),
+            "1(start) Answer(); 2 Background(menu); 13(late) Hangup()"
+        );
     }
 
     #[test]

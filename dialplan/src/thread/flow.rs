@@ -363,8 +363,16 @@ fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) 
     }
     let args: Vec<SmolStr> = to.args.iter().map(|arg| arg.eval(scene)).collect();
     let here = &scene.channel.place;
+    let first = SmolStr::new_static("1");
     let (context, extension, priority) = match parts.as_slice() {
         [context, extension, priority] => (context.clone(), extension.clone(), priority),
+        // No such extension, but such a context: so plans are often meant, and the reader of the plan was told.
+        [context, extension]
+            if scene.plan.context(context).is_some()
+                && scene.find(&here.context, context, At::Priority(1)).is_none() =>
+        {
+            (context.clone(), extension.clone(), &first)
+        }
         [extension, priority] => (here.context.clone(), extension.clone(), priority),
         [priority, ..] => (here.context.clone(), here.extension.clone(), priority),
         [] => return Move::Next,

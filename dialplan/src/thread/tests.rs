@@ -473,3 +473,18 @@ fn a_subroutine_may_be_a_label_of_an_included_pattern() {
     1234 2 Hangup(1)
     ");
 }
+
+#[test]
+fn a_goto_with_two_parts_may_mean_a_context() {
+    let plan = plan(
+        "[internal]\nexten = 100,1,Answer()\nexten = 100,2,SayDigits(100)\nexten = 100,3,Hangup()\n\
+         exten = _1XX,1,Dial(SIP/${EXTEN})\n[t]\nexten = s,1,Answer()\nexten = s,2,Goto(internal,${CALLERID})\n",
+    );
+    insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
+    s 1 Answer()
+    s 2 Goto(internal,100,1)
+    100 1 Answer()
+    100 2 SayDigits(100)
+    100 3 Hangup()
+    ");
+}

@@ -122,11 +122,13 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         interfaces: interfaces(),
         shards: plan.shards,
         bindings: saved.bindings,
+        values: saved.values,
         next_lsn: Lsn(saved.last.0 + 1),
     };
     let machine = Signalling::new(Arc::clone(&settings.engine), seed, boot);
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
+    tell_dialplan(&settings, &desk);
     announce(&settings, &listeners, options.clock);
     let exchange = Exchange::new(Parts {
         tape: Tape::new(settings.record.memory, random()?),
@@ -184,6 +186,13 @@ fn random() -> Result<[u8; 32], String> {
     let mut octets = [0; 32];
     getrandom::fill(&mut octets).map_err(|e| format!("the system has no randomness to give: {e}"))?;
     Ok(octets)
+}
+
+/// Says which dialplan was loaded, and what is odd in it.
+fn tell_dialplan(settings: &Settings, desk: &Desk) {
+    let Some(plan) = &settings.dialplan else { return };
+    desk.note(Severity::Info, plan.line());
+    plan.warnings.iter().for_each(|warning| desk.note(Severity::Warning, warning.clone()));
 }
 
 /// Says that calls can come now: one line on standard output, and a word to systemd.
