@@ -69,7 +69,7 @@ impl Plan {
         self
     }
 
-    /// It subscribes to the presence of this phone, and to messages that wait for itself.
+    /// It subscribes to the presence of this phone.
     #[must_use]
     pub fn watches(mut self, user: &str) -> Self {
         user.clone_into(&mut self.watches);
@@ -99,10 +99,9 @@ impl Plan {
             &format!("{name}/accounts"),
             format!(
                 "<sip:{user}@telex.test>;auth_user={user};auth_pass={PASSWORD};\
-                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs={codecs};dtmfmode={digits};mwi={mwi}\n",
+                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs={codecs};dtmfmode={digits}\n",
                 codecs = self.codecs,
                 digits = self.digits,
-                mwi = if self.watches.is_empty() { "no" } else { "yes" },
                 user = self.user,
                 server = self.server,
                 answer = if self.answers { "auto" } else { "manual" },
@@ -122,7 +121,7 @@ impl Plan {
     }
 
     fn modules(&self) -> &'static str {
-        if self.watches.is_empty() { "" } else { "module_app presence.so\nmodule_app mwi.so\n" }
+        if self.watches.is_empty() { "" } else { "module_app presence.so\n" }
     }
 
     fn contacts(&self) -> String {
@@ -212,14 +211,6 @@ impl Baresip {
             assert!(!gone, "{}: no {kind} in {kinds:?}", self.name);
             thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    /// Waits until it has written `text`.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub fn says(&mut self, text: &str) {
-        self.program.expect_from(0, text, PATIENCE, |output| output.contains(text));
     }
 
     /// Types of all events so far, in order.

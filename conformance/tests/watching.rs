@@ -1,12 +1,13 @@
-//! Lamps, presence and message waiting, as subscribers see them: one of a few lines, and baresip.
+//! Lamps and presence as subscribers see them: one of a few lines, and baresip.
 
 use std::time::Duration;
 
 use telex_conformance::baresip::Plan as Softphone;
-use telex_conformance::exchange::Plan;
+use telex_conformance::exchange::{Exchange, Plan};
 use telex_conformance::ground::Ground;
 use telex_conformance::peers;
 use telex_conformance::phone::Phone;
+use telex_conformance::program::poll;
 use telex_engine::border::Transport::Udp;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,6 +19,13 @@ fn lamp(watcher: &Phone) -> String {
     let states = states.collect::<Vec<_>>().join("+");
     let state = if states.is_empty() { "idle".to_owned() } else { states };
     if body.contains(">Unavailable</note>") { "unavailable".to_owned() } else { state }
+}
+
+/// So many subscriptions there are, as the exchange counts them.
+fn watched_by(exchange: &Exchange, watchers: u64) {
+    let count = || exchange.ask("stats")["stats"]["subscriptions"].as_u64();
+    let there = poll(PATIENCE, || (count() == Some(watchers)).then_some(()));
+    assert!(there.is_some(), "wanted {watchers} subscriptions, there are {:?}", count());
 }
 
 #[test]
@@ -34,19 +42,19 @@ fn a_lamp_follows_a_phone_from_its_registration_through_a_call_to_its_end() {
     let mut bob = Softphone::new("bob", server, Udp, 880).rings().start(&ground);
     assert_eq!(lamp(&watcher), "idle");
     let mut alice = Softphone::new("alice", server, Udp, 440).watches("bob").start(&ground);
-    alice.says("to Online");
-    alice.says("Messages-Waiting: no");
+    // Baresip watches, too. It would be forgotten if it took a document for none of its own.
+    watched_by(&exchange, 2);
     alice.command("dial sip:bob@telex.test");
     bob.expect("CALL_INCOMING");
     assert_eq!(lamp(&watcher), "early");
     bob.command("accept");
     assert_eq!(lamp(&watcher), "confirmed");
-    alice.says("to Busy");
     alice.command("hangup");
     assert_eq!(lamp(&watcher), "terminated");
     bob.stop();
     assert_eq!(lamp(&watcher), "unavailable");
-    alice.says("to Offline");
+    watched_by(&exchange, 2);
     alice.stop();
+    watched_by(&exchange, 1);
     exchange.finish();
 }

@@ -85,6 +85,8 @@ pub(crate) struct Randomness {
     pub(crate) call: Rng,
     /// Who is refused under overload, and when to come again.
     pub(crate) load: Rng,
+    /// What dialplans draw.
+    pub(crate) plan: Rng,
 }
 
 impl Randomness {
@@ -95,6 +97,7 @@ impl Randomness {
             tag: Rng::new(seed, Purpose::Tag),
             call: Rng::new(seed, Purpose::Call),
             load: Rng::new(seed, Purpose::Load),
+            plan: Rng::new(seed, Purpose::Plan),
         }
     }
 }
@@ -131,6 +134,7 @@ impl Timer {
             Self::Binding(_) => "expiry of a registration",
             Self::Leg(_, timer) => timer.name(),
             Self::Call(_, CallTimer::NoAnswer) => "ring time",
+            Self::Call(_, CallTimer::Script) => "timer of the dialplan",
             Self::Call(_, CallTimer::Clear) => "clearing time",
             Self::Subscription(_, SubscriptionTimer::Expired) => "expiry of a subscription",
             Self::Subscription(_, SubscriptionTimer::Gap) => "least time between two NOTIFY",
@@ -253,6 +257,8 @@ pub(crate) enum LegTimer {
 pub(crate) enum CallTimer {
     /// Nobody answered.
     NoAnswer,
+    /// What its dialplan waits for.
+    Script,
     /// The call is being cleared and must be gone by now.
     Clear,
 }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::Incoming;
-use super::open::{Target, escaped, host_for_uri, targets};
+use super::dial::{Target, escaped, host_for_uri, targets};
 use crate::border::Flow;
 use crate::cx::{ClientKey, Cx, ServerKey, TextKey};
 use crate::dialog::{AGENT, Stack, routed, without_tag};

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::{Stopping, Tables};
 use crate::auth::{self, Challenge, Verdict};
 use crate::border::Flow;
-use crate::call::Incoming;
+use crate::call::{Below, Incoming};
 use crate::cx::{Cx, ServerKey};
 use crate::dialog::screen;
 use crate::event::Event;
@@ -64,7 +64,7 @@ impl Tables {
         }
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
             let incoming = Incoming { txn, invite, flow, source, caller };
-            self.calls.open(cx, &mut self.below, &self.registrar, &incoming);
+            self.calls.open(cx, &mut self.below, &incoming);
         }
     }
 
@@ -75,7 +75,8 @@ impl Tables {
         }
         if let Some(caller) = self.authorise(cx, txn, text, flow, source) {
             let incoming = Incoming { txn, invite: text, flow, source, caller };
-            self.texts.send(cx, &mut self.below.stack, &self.registrar, &incoming);
+            let Below { stack, registrar, .. } = &mut self.below;
+            self.texts.send(cx, stack, registrar, &incoming);
         }
     }
 
@@ -97,7 +98,7 @@ impl Tables {
         };
         let reply = match address_of_record(request) {
             Ok(aor) if auth::speaks_for(&extension, &aor) || cx.planted.is(Fault::AnybodyForAnybody) => {
-                self.registrar.register(cx, &aor, request, &origin)
+                self.below.registrar.register(cx, &aor, request, &origin)
             }
             _ => Reply::new(Status::FORBIDDEN),
         };

@@ -47,7 +47,7 @@ impl Tables {
     pub(super) fn tell_watchers(&mut self, cx: &mut Cx<'_>) {
         let mut touched = Vec::new();
         self.calls.take_touched(&mut touched);
-        self.registrar.take_touched(&mut touched);
+        self.below.registrar.take_touched(&mut touched);
         self.tell_of(cx, &touched);
     }
 
@@ -70,7 +70,7 @@ impl Tables {
     fn standing(&self, cx: &Cx<'_>, extension: &SmolStr) -> Standing {
         let fixed = cx.config.phones.get(extension).is_some_and(|phone| phone.contact.is_some());
         Standing {
-            reachable: fixed || self.registrar.lookup(extension).next().is_some(),
+            reachable: fixed || self.below.registrar.lookup(extension).next().is_some(),
             lines: self.calls.lines(extension),
             // There are no mailboxes yet, so that nothing waits in one.
             messages: Messages::default(),
