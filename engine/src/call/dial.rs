@@ -130,6 +130,7 @@ impl Calls {
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
         party.asked = cx.wall;
+        self.lines.insert(key, &target.extension);
         let call = &mut self.all[key];
         call.parties.push(party);
         Some(call.parties.len() - 1)

@@ -188,7 +188,7 @@ impl Calls {
         assert_eq!(self.shares.values().sum::<usize>(), self.all.len(), "every call has one caller");
         let mut ports = 0;
         let mut legs = 0;
-        self.lines.check(self.all.iter().map(|(key, call)| (key, [&call.from, &call.to])));
+        self.lines.check(self.all.iter());
         for call in self.all.values() {
             for party in &call.parties {
                 ports += usize::from(party.media.held);
@@ -267,7 +267,7 @@ impl Calls {
             return;
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
-        self.lines.touch([&call.from, &call.to]);
+        self.lines.touch(heard.call);
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
@@ -377,7 +377,6 @@ impl Calls {
             cx.report(Event::Ringing { call: call.id, contact: call.parties[party].contact.clone() });
         }
         call.app = std::mem::replace(&mut call.app, App::Done).on(event, &mut orders);
-        self.lines.touch([&call.from, &call.to]);
         for order in orders {
             self.perform(cx, below, key, order);
         }
@@ -385,6 +384,7 @@ impl Calls {
 
     /// Frees a call that has ended once media has let go of all its legs.
     fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
+        self.lines.touch(key);
         let Some(call) = self.all.get_mut(key) else { return };
         for at in call.idle() {
             call.give_back(&mut self.ports, at, cx.planted);
@@ -413,7 +413,7 @@ impl Calls {
             self.by_query.remove(query);
         }
         self.by_id.remove(&call.id);
-        self.lines.remove(key, [&call.from, &call.to]);
+        self.lines.remove(key);
         if let Some(share) = self.shares.get_mut(&call.from) {
             *share -= 1;
             if *share == 0 {

@@ -201,7 +201,7 @@ impl Calls {
         };
         self.next_id += 1;
         self.by_id.insert(id, key);
-        self.lines.insert(key, [&incoming.caller, dialled]);
+        self.lines.insert(key, &incoming.caller);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
         let mut caller = self.caller(cx, key, incoming, port, local);

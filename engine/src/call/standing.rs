@@ -1,47 +1,51 @@
 //! What extensions do: which calls they are in, for those who watch them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slotmap::KeyData;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::app::CALLER;
+use super::app::{CALLER, PartyId};
 use super::party::Party;
 use super::{Call, Calls};
-use crate::border::CallState;
 use crate::cx::CallKey;
 use crate::limits;
 use crate::subscription::{Line, LineState};
 
-/// Calls by the extensions of their two sides.
+/// Calls by the extensions of those who call in them or were asked.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Lines {
     all: BTreeSet<(SmolStr, CallKey)>,
+    /// The same by calls.
+    by_call: BTreeMap<CallKey, SmallVec<[SmolStr; 2]>>,
     /// Extensions whose calls may have changed since somebody asked.
     touched: Vec<SmolStr>,
 }
 
 impl Lines {
-    /// A call began.
-    pub(super) fn insert(&mut self, key: CallKey, sides: [&SmolStr; 2]) {
-        self.all.extend(sides.map(|side| (side.clone(), key)));
-        self.touch(sides);
+    /// A call has this extension in it, from now to its end.
+    pub(super) fn insert(&mut self, key: CallKey, extension: &SmolStr) {
+        if self.all.insert((extension.clone(), key)) {
+            self.by_call.entry(key).or_default().push(extension.clone());
+        }
+        self.touch(key);
     }
 
     /// A call is over.
-    pub(super) fn remove(&mut self, key: CallKey, sides: [&SmolStr; 2]) {
-        for side in sides {
-            self.all.remove(&(side.clone(), key));
+    pub(super) fn remove(&mut self, key: CallKey) {
+        self.touch(key);
+        for extension in self.by_call.remove(&key).unwrap_or_default() {
+            self.all.remove(&(extension, key));
         }
     }
 
     /// Something happened in a call.
-    pub(super) fn touch(&mut self, sides: [&SmolStr; 2]) {
-        for side in sides {
-            if !self.touched.contains(side) {
-                self.touched.push(side.clone());
+    pub(super) fn touch(&mut self, key: CallKey) {
+        for extension in self.by_call.get(&key).into_iter().flatten() {
+            if !self.touched.contains(extension) {
+                self.touched.push(extension.clone());
             }
         }
     }
@@ -54,9 +58,16 @@ impl Lines {
     }
 
     /// Asserts that these are the calls.
-    pub(super) fn check<'a>(&self, calls: impl Iterator<Item = (CallKey, [&'a SmolStr; 2])>) {
-        let all: BTreeSet<_> = calls.flat_map(|(key, sides)| sides.map(|side| (side.clone(), key))).collect();
-        assert_eq!(self.all, all, "every call is found by both its sides");
+    pub(super) fn check<'a>(&self, calls: impl Iterator<Item = (CallKey, &'a Call)>) {
+        let mut live = BTreeSet::new();
+        for (key, call) in calls {
+            let found = |party: &Party| self.all.contains(&(party.extension.clone(), key));
+            assert!(call.parties.iter().all(found), "a call is found by the extensions in it");
+            live.insert(key);
+        }
+        assert!(self.by_call.keys().all(|key| live.contains(key)), "a call that is over is not found");
+        let listed: usize = self.by_call.values().map(SmallVec::len).sum();
+        assert_eq!(listed, self.all.len(), "extensions and calls");
     }
 }
 
@@ -79,21 +90,25 @@ impl Calls {
 impl Call {
     /// What it is to this extension, which may have called itself.
     fn lines(&self, extension: &SmolStr) -> impl Iterator<Item = Line> {
-        let called = (self.from == *extension).then(|| self.line(true)).flatten();
-        let asked = (self.to == *extension).then(|| self.line(false)).flatten();
-        called.into_iter().chain(asked)
+        let own = |outgoing: bool| {
+            let parties = self.parties.iter().enumerate();
+            let own = parties.filter(move |(at, p)| (*at == CALLER) == outgoing && p.extension == *extension);
+            let state = own.filter_map(|(at, party)| self.line(at, party)).max();
+            state.map(|state| Line { call: self.id, outgoing, state })
+        };
+        [own(true), own(false)].into_iter().flatten()
     }
 
-    fn line(&self, outgoing: bool) -> Option<Line> {
-        let party = if outgoing { Some(CALLER) } else { self.peer };
-        let holds = party.and_then(|party| self.parties.get(party)).is_some_and(Party::holds);
-        let state = match self.state {
-            CallState::Calling | CallState::Ringing if outgoing => LineState::Calling,
-            CallState::Ringing => LineState::Ringing,
-            CallState::Up | CallState::Held if holds => LineState::Holding,
-            CallState::Up | CallState::Held => LineState::Talking,
-            CallState::Calling | CallState::Ending => return None,
-        };
-        Some(Line { call: self.id, outgoing, state })
+    fn line(&self, at: PartyId, party: &Party) -> Option<LineState> {
+        if party.leg.is_none() || self.cause.is_some() {
+            return None;
+        }
+        let answered = if at == CALLER { self.answered.is_some() } else { party.answered.is_some() };
+        Some(match (answered, party.holds()) {
+            (true, true) => LineState::Holding,
+            (true, false) => LineState::Talking,
+            (false, _) if at == CALLER => LineState::Calling,
+            (false, _) => LineState::Ringing,
+        })
     }
 }

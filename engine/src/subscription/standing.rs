@@ -26,18 +26,18 @@ pub(crate) struct Line {
     pub(crate) state: LineState,
 }
 
-/// How far a call is (RFC 4235 §3.7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far a call is (RFC 4235 §3.7.1), least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum LineState {
     /// The extension calls and nobody has answered.
     Calling,
     /// A phone of the extension rings.
     Ringing,
-    /// It talks.
-    Talking,
     /// It has put the other party on hold.
     Holding,
+    /// It talks.
+    Talking,
 }
 
 /// Messages in a mailbox, new and heard.

@@ -94,9 +94,13 @@ fn a_lamp_follows_a_call() {
     "#);
     world.pass(limits::NOTIFY_GAP);
     world.send(ALICE, &invite("bob", "", OFFER));
-    let asked = world.only("INVITE");
+    let sent = world.sent();
+    let first = |start: &[u8]| sent.iter().find(|(_, m)| m.raw().starts_with(start)).unwrap().1.clone();
+    let (asked, ringing) = (first(b"INVITE"), first(b"NOTIFY"));
+    assert_eq!(lamp(&String::from_utf8_lossy(ringing.body())), "early");
+    world.send(ALICE, &ok(&ringing));
     world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
-    assert_eq!(lamps(&mut world), ["early"]);
+    assert_eq!(lamps(&mut world), [""; 0], "it is known already");
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let sent = world.sent();
     let answered = &sent.iter().find(|(_, m)| m.status().is_some_and(|s| s.code() == 200)).unwrap().1;
