@@ -87,8 +87,8 @@ impl Calls {
             }
             Task::Dial(dial) => self.dial(cx, below, key, dial),
             Task::Record { .. } if call.answered.is_none() => self.answer_first(cx, below, key, task),
-            Task::Record { most, silence, .. } => self.record_caller(cx, key, most, silence),
-            Task::Monitor { options, .. } => self.monitor(cx, key, &options),
+            Task::Record { file, most, silence, .. } => self.record_caller(cx, key, &file, most, silence),
+            Task::Monitor { file, .. } => self.monitor(cx, key, &file),
             Task::StopMonitor => {
                 let call = call.id;
                 self.record(cx, call, RecordOrder::Stop);
@@ -271,17 +271,26 @@ impl Calls {
         }
     }
 
-    fn monitor(&mut self, cx: &mut Cx<'_>, key: CallKey, _options: &str) -> Begun {
+    fn monitor(&mut self, cx: &mut Cx<'_>, key: CallKey, file: &str) -> Begun {
         let call = self.all[key].id;
-        match self.record(cx, call, RecordOrder::Start { what: RecordWhat::Mixed, format: None }) {
+        let order = RecordOrder::Start { what: RecordWhat::Mixed, format: None };
+        match self.record_as(cx, call, order, file) {
             crate::border::ControlReply::Recording { .. } => DONE,
             _ => refused("it cannot be recorded: not answered yet, or recorded already"),
         }
     }
 
-    fn record_caller(&mut self, cx: &mut Cx<'_>, key: CallKey, most: Duration, silence: Duration) -> Begun {
+    fn record_caller(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: CallKey,
+        file: &str,
+        most: Duration,
+        silence: Duration,
+    ) -> Begun {
         let call = self.all[key].id;
-        let reply = self.record(cx, call, RecordOrder::Start { what: RecordWhat::Caller, format: None });
+        let order = RecordOrder::Start { what: RecordWhat::Caller, format: None };
+        let reply = self.record_as(cx, call, order, file);
         let crate::border::ControlReply::Recording { .. } = reply else {
             return refused("it cannot be recorded: it is recorded already");
         };
