@@ -12,6 +12,7 @@ pub mod emodel;
 pub mod mix;
 pub mod ogg;
 pub mod playout;
+pub mod red;
 pub mod resample;
 pub mod stretch;
 pub mod tone;

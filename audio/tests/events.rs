@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use telex_audio::dtmf::events::{EventPayload, EventReceiver, Received};
+use telex_audio::dtmf::events::{EventReceiver, Received, TelephoneEvent};
 
 /// The payloads of UDP in a capture of Ethernet frames and IPv4 (classic pcap, little-endian), with their times.
 fn datagrams(capture: &[u8]) -> Vec<(Duration, Vec<u8>)> {
@@ -45,9 +45,7 @@ fn captured_presses_are_one_each() {
             }
             let sequence = u16::from_be_bytes([rtp[2], rtp[3]]);
             let timestamp = u32::from_be_bytes([rtp[4], rtp[5], rtp[6], rtp[7]]);
-            let duration = u16::from_be_bytes([rtp[14], rtp[15]]);
-            let payload =
-                EventPayload { event: rtp[12], end: rtp[13] & 0x80 != 0, volume: rtp[13] & 0x3f, duration };
+            let payload = TelephoneEvent::parse(&rtp[12..]).unwrap();
             receiver.feed(now, (sequence, timestamp, rtp[1] & 0x80 != 0), payload, &mut out);
             last = now;
         }

@@ -45,8 +45,8 @@ pub const DIGITS: usize = 10_000;
 pub const AUDIO_OCTETS: usize = 1 << 29;
 /// Packets of audio that are kept of one stream: five and a half hours of 20 ms each.
 pub const AUDIO_PACKETS: usize = 1_000_000;
-/// Length of one audio file.
-pub const AUDIO_SECONDS: u64 = 6 * 3600;
+/// Samples of one audio file: six hours at 8000 Hz.
+pub const AUDIO_SAMPLES: usize = 6 * 3600 * 8000;
 /// Lines of a session description that are read.
 pub const SDP_LINES: usize = 4096;
 /// Media descriptions of one session description.

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use telex_engine::rtp::{Packet, TelephoneEvent};
+use telex_audio::dtmf::events::{EventReceiver, Received};
+use telex_engine::rtp::{Header, Packet, TelephoneEvent};
 
 use crate::limits::{AUDIO_OCTETS, AUDIO_PACKETS, DIGITS, PAYLOAD_TYPES, STREAMS};
 use crate::reception::{Arrival, Gap, Jitter, Sequence};
@@ -31,6 +32,8 @@ pub(crate) struct Source {
     pub(crate) gap: Gap,
     pub(crate) types: Vec<TypeUse>,
     pub(crate) digits: Vec<Digit>,
+    /// What hears keys, by payload type.
+    keypads: Vec<(u8, EventReceiver)>,
     pub(crate) audio: Vec<Sound>,
 }
 
@@ -58,7 +61,7 @@ pub struct Digit {
     pub packets: u32,
     /// The payload type.
     pub payload_type: u8,
-    /// RTP timestamp of its beginning, which all its packets share.
+    /// RTP timestamp of its beginning, which all its packets share as a rule.
     pub timestamp: u32,
 }
 
@@ -152,6 +155,7 @@ impl Source {
             gap: Gap::default(),
             types: Vec::new(),
             digits: Vec::new(),
+            keypads: Vec::new(),
             audio: Vec::new(),
         }
     }
@@ -176,7 +180,7 @@ impl Source {
             return 0;
         }
         match event {
-            Some(event) => self.press(event, header.payload_type, header.timestamp, origin.at),
+            Some(event) => self.press(event, header, origin.at),
             None => self.jitter.add(origin.at, header.timestamp),
         }
         let (Arrival::New(place) | Arrival::Late(place)) = arrival else { return 0 };
@@ -209,18 +213,33 @@ impl Source {
         }
     }
 
-    fn press(&mut self, event: TelephoneEvent, payload_type: u8, timestamp: u32, at: Time) {
+    fn press(&mut self, event: TelephoneEvent, header: Header, at: Time) {
         let Some(key) = event.key() else { return };
-        let same =
-            |d: &&mut Digit| d.timestamp == timestamp && d.key == key && d.payload_type == payload_type;
-        let recent = self.digits.iter_mut().rev().take(4).find(same);
-        if let Some(digit) = recent {
-            digit.duration = digit.duration.max(event.duration);
-            digit.ended |= event.end;
+        let Header { payload_type, sequence, timestamp, marker, .. } = header;
+        let keypad = self.keypads.iter().position(|known| known.0 == payload_type).unwrap_or_else(|| {
+            // Which clock it has is not known yet; it is the usual one, and lengths are told in its units anyway.
+            self.keypads.push((payload_type, EventReceiver::new(8000)));
+            self.keypads.len() - 1
+        });
+        let mut told = Vec::new();
+        if let Some((_, keypad)) = self.keypads.get_mut(keypad) {
+            keypad.feed(at.since(self.first.at), (sequence, timestamp, marker), event, &mut told);
+        }
+        let (duration, ended) = (event.duration, event.end);
+        if told.iter().any(|told| matches!(told, Received::Press { .. })) {
+            if self.digits.len() < DIGITS {
+                self.digits.push(Digit { key, at, duration, ended, packets: 1, payload_type, timestamp });
+            }
+            return;
+        }
+        // A late packet may be of a press before the last.
+        let alike = |d: &&mut Digit| d.key == key && d.payload_type == payload_type;
+        let exact = self.digits.iter().rev().take(4).any(|d| d.timestamp == timestamp);
+        let mut recent = self.digits.iter_mut().rev().take(4).filter(alike);
+        if let Some(digit) = recent.find(|d| !exact || d.timestamp == timestamp) {
+            digit.duration = digit.duration.max(duration);
+            digit.ended |= ended;
             digit.packets += 1;
-        } else if self.digits.len() < DIGITS {
-            let (duration, ended) = (event.duration, event.end);
-            self.digits.push(Digit { key, at, duration, ended, packets: 1, payload_type, timestamp });
         }
     }
 

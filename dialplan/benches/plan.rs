@@ -27,11 +27,20 @@ fn office(extensions: usize) -> String {
     text
 }
 
+/// Nanoseconds that this program had a processor, where the system tells; otherwise of the clock.
+fn busy(start: Instant) -> u128 {
+    let told = std::fs::read_to_string("/proc/self/schedstat").ok();
+    let first =
+        told.as_deref().and_then(|text| text.split_whitespace().next()).and_then(|text| text.parse().ok());
+    first.unwrap_or_else(|| start.elapsed().as_nanos())
+}
+
 /// The time of one of many.
-fn each(rounds: u32, mut what: impl FnMut(u32)) -> Duration {
+fn each(rounds: u32, what: impl FnMut(u32)) -> Duration {
     let start = Instant::now();
-    (0..rounds).for_each(&mut what);
-    start.elapsed() / rounds
+    let before = busy(start);
+    (0..rounds).for_each(what);
+    Duration::from_nanos((busy(start) - before) as u64) / rounds
 }
 
 fn asked(extension: &str) -> Asked<'_> {
@@ -45,7 +54,7 @@ fn main() {
     );
     for size in [10, 100, 1_000, 10_000, 100_000] {
         let text = office(size);
-        let load = each(if size > 1_000 { 3 } else { 20 }, |_| {
+        let load = each((20_000 / size as u32).clamp(3, 1_000), |_| {
             black_box(Dialplan::parse("office", black_box(&text)).expect("it is right"));
         });
         let plan = Dialplan::parse("office", &text).expect("it is right");

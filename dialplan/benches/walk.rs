@@ -1,7 +1,7 @@
 //! What a call's way through a plan costs: `cargo bench -p telex-dialplan --bench walk`.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use telex_dialplan::explain::Facts;
 use telex_dialplan::scene::Caller;
@@ -39,24 +39,27 @@ fn main() {
     let plan = Dialplan::parse("bench", PLAN).expect("the plan is right");
     let caller = Caller { number: "100".into(), name: "Alice".into(), ..Caller::default() };
     let mut world = Facts::at(1_795_375_800_000, "Europe/Berlin");
-    let outcome =
-        || Outcome::Dialled { status: DialStatus::NoAnswer, cause: 19, answered: std::time::Duration::ZERO };
+    let outcome = || Outcome::Dialled { status: DialStatus::NoAnswer, cause: 19, answered: Duration::ZERO };
     for (what, context, extension, rounds) in [
-        ("one Dial", "internal", "123", 200_000_u32),
-        ("ten steps", "office", "03012345", 50_000),
-        ("3003 steps", "count", "s", 200),
+        ("one Dial", "internal", "123", 500_u32),
+        ("ten steps", "office", "03012345", 100),
+        ("3003 steps", "count", "s", 2),
     ] {
-        let start = Instant::now();
-        for _ in 0..rounds {
-            world.now_ms += 1;
-            let mut thread = Thread::new(context, extension, caller.clone());
-            while let Some(task) = thread.next(&plan, &mut world) {
-                black_box(&task);
-                thread.resume(outcome());
+        // The fastest of many rounds: other programs only make it slower.
+        let mut best = Duration::MAX;
+        for _ in 0..100 {
+            let start = Instant::now();
+            for _ in 0..rounds {
+                world.now_ms += 1;
+                let mut thread = Thread::new(context, extension, caller.clone());
+                while let Some(task) = thread.next(&plan, &mut world) {
+                    black_box(&task);
+                    thread.resume(outcome());
+                }
+                black_box(&thread);
             }
-            black_box(&thread);
+            best = best.min(start.elapsed() / rounds);
         }
-        let each = start.elapsed() / rounds;
-        println!("{what}: {each:?} a call");
+        println!("{what}: {best:?} a call");
     }
 }

@@ -171,9 +171,11 @@ impl Supposed {
     /// What comes of a task.
     pub fn outcome(&mut self, task: &Task) -> Outcome {
         match task {
-            Task::Hangup { .. } | Task::Echo | Task::Milliwatt | Task::Conference { .. } => {
-                Outcome::HungUp { cause: 16 }
-            }
+            Task::Hangup { .. }
+            | Task::Echo
+            | Task::Milliwatt
+            | Task::Conference { .. }
+            | Task::Music { time: None, .. } => Outcome::HungUp { cause: 16 },
             Task::Collect(_) | Task::Directory { .. } => {
                 let keys = self.keys.pop_front().unwrap_or_default();
                 Outcome::Keys { timeout: keys.is_empty(), keys }
@@ -213,8 +215,8 @@ pub fn walk(
 /// Extensions that are told of for one number.
 const MAX_CONSIDERED: usize = 200;
 
-/// The whole way of a thread for people to read: for each number it came to, everything that was looked at and why it did or
-/// did not fit, then the steps with their values. `caller` is the number it began with, `now` when.
+/// The whole way of a thread for people to read: for each number it came to, everything that was looked at and why it
+/// did or did not fit, then the steps with their values. `caller` is the number it began with, `now` when.
 pub fn report(thread: &Thread, plan: &Dialplan, caller: &str, now: Moment<'_>) -> String {
     let mut text = String::new();
     let mut at: Option<(SmolStr, SmolStr)> = None;

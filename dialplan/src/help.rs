@@ -105,25 +105,7 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-const HEAD: &str = "\
-# What a dialplan can say
-
-This page is printed by `telex dialplan help --all`; `telex dialplan help NAME` prints a part of it.
-
-A step is `exten => EXTENSION,PRIORITY,Application(arguments)`. Arguments stand between commas; quotes, parentheses and a
-backslash keep a comma from ending one. `${NAME}` is the value of a variable, `${NAME:offset:length}` a part of it, both in
-characters and counted from the end when negative; `${FUNCTION(arguments)}` is what a function gives, `$[expression]` what an
-expression comes to. They may stand within each other.
-
-Differences from what Asterisk does, each so that a caller's name or number can never change what a step means:
-
-- A text is understood when the plan is loaded. A value is never looked at again: `${...}`, commas, quotes, `&` and
-  operators in it are plain characters.
-- A value that is a whole argument may be several names with `&` between (`Dial(${PHONES},20)`), and a value that is all a
-  step is given may be all its arguments (`Dial(${HOW})`, `Goto(${WHERE})`). Do not put there what a caller sends.
-- An empty value in an expression is empty text, not an error. Quotes in an expression are not part of the text.
-- A regular expression is searched in time proportional to the text, so it has no back-references.
-";
+const HEAD: &str = include_str!("help.md");
 
 /// Variables that need no Set.
 const VARIABLES: &[(&str, &str)] = &[
@@ -135,7 +117,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("EPOCH", "seconds since 1970"),
     ("DATETIME", "date and time: 22112026-20:30:00"),
     ("TIMESTAMP", "date and time: 20261122-203000"),
-    ("CALLERIDNUM, CALLERIDNAME, DNID, RDNIS", "the same as CALLERID(num), (name), (dnid), (rdnis)"),
+    ("CALLERID, CALLERIDNUM", "the same as CALLERID(num)"),
+    ("CALLERIDNAME, DNID, RDNIS", "the same as CALLERID(name), (dnid), (rdnis)"),
     ("ARG1, ARG2, ..., ARGC", "arguments of the subroutine, and how many"),
     ("GOSUB_RETVAL", "what Return gave"),
     ("INVALID_EXTEN", "what led to extension i"),

@@ -1,6 +1,7 @@
 //! Numbers of expressions: decimals of eighteen digits, so that the same plan reckons the same everywhere.
 //!
-//! The results print as `%.18g` prints them: `1/3` is `0.333333333333333333`, `10/5` is `2`, ten to the twentieth `1e+20`.
+//! The results print as `%.18g` prints them: `1/3` is `0.333333333333333333`, `10/5` is `2`, ten to the twentieth
+//! `1e+20`.
 
 use std::cmp::Ordering;
 use std::fmt;

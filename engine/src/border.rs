@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::cdr::CallRecord;
 use crate::config::Config;
-use crate::event::Event;
+use crate::event::{Event, Side};
 use crate::mediactl::{LegStats, MediaCommand, MediaReport, RecordingFormat, RecordingId, ShardId};
 use crate::rng::Seed;
 use crate::time::{Duration, Instant, WallTime};
@@ -462,6 +462,8 @@ pub enum ControlReply {
         call: u64,
         /// The recording's, as `MediaIo::Record` names it.
         recording: RecordingId,
+        /// Of whom it has nothing, though it should: their codec can be passed on only.
+        unheard: Vec<Side>,
     },
     /// It cannot be recorded so.
     NotRecorded {
@@ -611,6 +613,10 @@ pub struct CallInfo {
     pub age: Duration,
     /// Time since the answer.
     pub talking: Option<Duration>,
+    /// It is being recorded.
+    pub recorded: bool,
+    /// Of whom the recording has nothing, though it should: their codec can be passed on only.
+    pub unheard: Vec<Side>,
     /// What the caller's media leg carried, a few seconds ago at most.
     pub caller: Box<LegStats>,
     /// What the callee's media leg carried; nothing when there is none.

@@ -56,6 +56,8 @@ pub struct Config {
     pub recordings: RecordingFormat,
     /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
     pub sounds: Arc<Library>,
+    /// The class of music that a party hears while the other one holds the call; `None` for silence.
+    pub music: Option<SmolStr>,
 }
 
 impl Default for Config {
@@ -87,6 +89,7 @@ impl Default for Config {
             suppress_silence: false,
             recordings: RecordingFormat::default(),
             sounds: Arc::default(),
+            music: None,
         }
     }
 }

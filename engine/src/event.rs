@@ -205,6 +205,17 @@ pub enum Event {
         /// The recording's.
         recording: RecordingId,
     },
+    /// From now on a recording has nothing of a party, though it should: its codec can be passed on only.
+    NotInRecording {
+        /// The call's number.
+        call: u64,
+        /// The recording's.
+        recording: RecordingId,
+        /// Who is not heard.
+        side: Side,
+        /// The codec's name.
+        codec: SmolStr,
+    },
     /// The call is over.
     CallEnded {
         /// The call's number.
@@ -316,6 +327,7 @@ impl Event {
             | Self::GuessingSlowed { .. }
             | Self::Malformed { .. }
             | Self::NoResponse { .. }
+            | Self::NotInRecording { .. }
             | Self::NoSound { .. }
             | Self::Overload { .. } => Severity::Warning,
             Self::StoreFailed { .. } | Self::Broken { .. } => Severity::Error,

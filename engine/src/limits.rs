@@ -135,7 +135,7 @@ pub const DIGIT_LONGEST: Duration = Duration::from_secs(10);
 pub const CODEC_LISTS: usize = 256;
 /// Keys that wait to be pressed into one party's ear; more are not.
 pub const PRESSES: usize = 64;
-/// A key whose last packet was lost is up when nothing was heard of it for so long.
+/// A key that is heard in sound is up when no more packets of it have come for so long.
 pub const KEY_SILENCE: Duration = Duration::from_millis(200);
 /// Keys that wait to be pressed into one leg; more are not pressed.
 pub const KEYS_WAITING: usize = 64;

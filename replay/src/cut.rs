@@ -183,6 +183,7 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::NoSound { call, .. }
         | Event::Digit { call, .. }
         | Event::RecordingStarted { call, .. }
+        | Event::NotInRecording { call, .. }
         | Event::Matched { call, .. }
         | Event::Dialplan { call, .. }
         | Event::CallEnded { call, .. } => Some(*call),

@@ -206,6 +206,26 @@ mod tests {
         sum(lag) / sum(0)
     }
 
+    /// A hundred members of a conference whose noise is made up are as loud as ten times one of them, not a hundred.
+    #[test]
+    fn noise_of_different_seeds_does_not_add_up_in_step() {
+        let made = |seed: u64| {
+            let mut generator = NoiseGenerator::new(seed);
+            generator.set(&[50]).expect("not empty");
+            let mut pcm = vec![0_i16; 8000];
+            generator.fill(&mut pcm);
+            pcm
+        };
+        let power = |pcm: &[i32]| pcm.iter().map(|&s| i64::from(s).pow(2)).sum::<i64>();
+        let one: Vec<i32> = made(1).into_iter().map(i32::from).collect();
+        let mut sum = vec![0_i32; one.len()];
+        for seed in 1..=100 {
+            sum.iter_mut().zip(made(seed)).for_each(|(sum, sample)| *sum += i32::from(sample));
+        }
+        let ratio = power(&sum) / power(&one);
+        assert!((70..140).contains(&ratio), "{ratio}");
+    }
+
     #[test]
     fn the_level_is_that_of_the_payload() {
         for level in [12, 20, 40, 60, 75] {

@@ -51,6 +51,8 @@ pub struct Properties {
     /// RTP clock rate in hertz, which for G.722 and Opus is not the rate of the samples (RFC 3551 §4.5.2,
     /// RFC 7587 §4.1).
     pub clock: u32,
+    /// Channels as `a=rtpmap` has them: two for Opus, whatever is sent (RFC 7587 §7).
+    pub channels: u8,
     /// Samples per second of the sound it carries at best.
     pub rate: u32,
     /// Static payload type, if it has one (RFC 3551 §6).
@@ -73,23 +75,19 @@ impl Encoding {
             Self::G722 => Properties {
                 name: "G722",
                 clock: 8000,
+                channels: 1,
                 rate: 16_000,
                 payload_type: Some(9),
                 frame: 2,
                 bits: 64_000,
             },
-            Self::Opus => Properties::new("opus", 48_000, None, 120, 40_000),
+            Self::Opus => Properties { channels: 2, ..Properties::new("opus", 48_000, None, 120, 40_000) },
         }
     }
 }
 
 impl Properties {
-    /// Channels as `a=rtpmap` has them: two for Opus, whatever is sent (RFC 7587 §7).
-    pub fn channels(&self) -> u32 {
-        if self.name.eq_ignore_ascii_case("opus") { 2 } else { 1 }
-    }
-
     const fn new(name: &'static str, rate: u32, payload_type: Option<u8>, frame: u32, bits: u32) -> Self {
-        Self { name, clock: rate, rate, payload_type, frame, bits }
+        Self { name, clock: rate, channels: 1, rate, payload_type, frame, bits }
     }
 }

@@ -33,7 +33,8 @@ impl Encoding {
         }
         let known = Self::all().find(|e| e.properties().name.eq_ignore_ascii_case(name))?;
         let properties = known.properties();
-        (clock == properties.clock && (channels == 1 || properties.channels() == channels)).then_some(known)
+        (clock == properties.clock && (channels == 1 || u32::from(properties.channels) == channels))
+            .then_some(known)
     }
 
     /// The encoding that people call so: a name in any case, with the clock rate behind a slash if there is a choice
@@ -75,7 +76,7 @@ mod tests {
             let rtpmap = format!("{}/{}", properties.name.to_lowercase(), properties.clock);
             assert_eq!(Encoding::from_name(&rtpmap), Some(encoding));
             assert_eq!(
-                Encoding::from_rtpmap(properties.name, properties.clock, properties.channels()),
+                Encoding::from_rtpmap(properties.name, properties.clock, properties.channels.into()),
                 Some(encoding)
             );
             if let Some(number) = properties.payload_type {

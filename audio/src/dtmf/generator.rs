@@ -101,12 +101,18 @@ impl Generator {
 
     /// The key that is down goes up. It sounds as long as the convention says at least.
     pub fn release(&mut self) {
-        let least = self.samples(u32::from(self.convention.on));
+        self.release_after(0);
+    }
+
+    /// The key that is down goes up when it has sounded for so many milliseconds in all; at once when that is over.
+    pub fn release_after(&mut self, milliseconds: u32) {
+        let length = self.samples(milliseconds.max(u32::from(self.convention.on)));
         for key in &mut self.waiting {
-            key.length.get_or_insert(least);
+            key.length.get_or_insert(length);
         }
         if let Some(key) = &mut self.sounding {
-            key.length.get_or_insert(least.max(key.played.saturating_add(self.rate / 1000 * EDGE_MS)));
+            let now = key.played.saturating_add(self.rate / 1000 * EDGE_MS);
+            key.length.get_or_insert(length.max(now));
         }
     }
 

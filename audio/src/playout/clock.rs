@@ -35,6 +35,13 @@ pub(super) fn length(samples: usize, rate: u32) -> i64 {
     i64::try_from(nanoseconds).unwrap_or(i64::MAX).min(1 << 60)
 }
 
+/// How many packets of this length lie between times so many ticks apart: `None` unless it is a whole number, 1 to 100.
+pub(super) fn steps(ticks: u32, clock: u32, lasts: i64) -> Option<u16> {
+    let packet = u32::try_from(samples(lasts, clock)).ok().filter(|packet| *packet > 0)?;
+    let steps = u16::try_from(ticks / packet).ok()?;
+    (ticks.is_multiple_of(packet) && (1..=100).contains(&steps)).then_some(steps)
+}
+
 /// How many samples last so many nanoseconds, to the nearest.
 pub(super) fn samples(nanoseconds: i64, rate: u32) -> usize {
     let twice = i128::from(nanoseconds) * i128::from(rate) * 2;

@@ -142,7 +142,7 @@ impl Delay {
         let mut late = self.total;
         let mut best = (u64::MAX, 0);
         for (class, weight) in self.classes.iter().enumerate() {
-            late -= u64::from(*weight);
+            late = late.saturating_sub(u64::from(*weight));
             let wait = (class as i64 + 1) * CLASS;
             let long = (wait - LONG).max(0);
             // In microseconds, so that weights fit.

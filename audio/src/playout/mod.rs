@@ -110,7 +110,7 @@ impl Playout {
             line: Line::new(clock::samples(LINE, rate)),
             coders: Vec::new(),
             current: 0,
-            noise: NoiseGenerator::new(0),
+            noise: NoiseGenerator::new(settings.seed),
             state: State::Idle,
             next: i64::MIN,
             end: 0,
@@ -140,6 +140,36 @@ impl Playout {
             playout.delay.observe(now, at, lasts);
             ((number, at, lasts), Some(packet.content), packet.payload)
         })
+    }
+
+    /// Takes what a packet that arrived at `now` carries again of one sent `offset` units of the clock before it (RFC
+    /// 2198): it is played if that one has not come. `packet` is the packet with the content and payload of the earlier
+    /// one; insert what is new in it first. What cannot be an earlier packet is left out, and nothing is counted.
+    ///
+    /// Each that is of use teaches the playout to wait for the next.
+    pub fn insert_again(&mut self, now: Duration, packet: Packet<'_>, offset: u16) -> bool {
+        let Some((clock, lasts)) = self.measure(packet) else { return false };
+        let (now, offset) = (clock::since(now), u32::from(offset));
+        let Some(steps) = clock::steps(offset, clock, lasts) else { return false };
+        let sequence = packet.sequence.wrapping_sub(steps);
+        if !self.source.misses(sequence) {
+            return false;
+        }
+        let Place::New(number) = self.source.place(sequence) else { return false };
+        let timestamp = packet.timestamp.wrapping_sub(offset);
+        let soonest = now.saturating_sub(self.delay.base());
+        let at = self.source.time(number, (timestamp, clock), lasts, soonest);
+        self.delay.observe(now, at, lasts);
+        if number < self.next {
+            return false;
+        }
+        self.queue.insert((number, at, lasts), Some(packet.content), packet.payload);
+        if self.queue.len() > queue::PACKETS {
+            self.queue.drop_first();
+            self.stats.dropped += 1;
+        }
+        self.stats.repeated += 1;
+        true
     }
 
     /// Takes note of a packet of the same source that arrived at `now` and is no sound, such as a telephone-event (RFC

@@ -82,6 +82,13 @@ impl Source {
         Place::New(number)
     }
 
+    /// Whether a number is that of a packet before the newest that was never here.
+    pub(super) fn misses(&self, sequence: u16) -> bool {
+        let Some(highest) = self.highest else { return false };
+        let step = i64::from(sequence.wrapping_sub(highest as u16).cast_signed());
+        (-BEHIND..0).contains(&step) && self.seen & 1 << -step == 0
+    }
+
     fn begin(&mut self, sequence: u16) -> i64 {
         let number = i64::from(sequence);
         *self = Self { highest: Some(number), seen: 1, ..Self::default() };

@@ -36,11 +36,23 @@ impl Talk {
         let packet = Packet {
             sequence: number.wrapping_add(65_530),
             timestamp: ticks.wrapping_sub(800),
-            marker: false,
             content,
             payload,
         };
         self.playout.insert(at(self.now), packet)
+    }
+
+    /// What the packet of this number carries again of the one so many before it.
+    fn again(&mut self, number: u16, before: u16) -> bool {
+        let first = usize::from(number - before) * 160;
+        let payload: Vec<u8> = (first..first + 160).flat_map(|s| sample(s).to_be_bytes()).collect();
+        let packet = Packet {
+            sequence: number.wrapping_add(65_530),
+            timestamp: (u32::from(number) * 160).wrapping_sub(800),
+            content: Encoding::L16 { rate: 8000 }.into(),
+            payload: &payload,
+        };
+        self.playout.insert_again(at(self.now), packet, before * 160)
     }
 
     /// A packet that is no sound.
@@ -77,6 +89,55 @@ impl Talk {
     fn is_whole(&self) -> bool {
         self.sound().windows(2).all(|pair| pair[1] == pair[0] + 1 || pair[1] == sample(0))
     }
+}
+
+/// A tenth of the packets is lost, one at a time or two, and each packet carries the two before it.
+#[test]
+fn what_is_carried_again_fills_the_gaps() {
+    let mut talk = Talk::new(Settings::default());
+    let mut chance = 1_u32;
+    let mut lost = 0;
+    for number in 0..1000_u16 {
+        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if chance >> 16 < 6554 {
+            lost += 1;
+        } else {
+            talk.packet(number, usize::from(number) * 160);
+            for before in 1..=2.min(number) {
+                talk.again(number, before);
+            }
+        }
+        talk.pull();
+    }
+    let stats = talk.playout.stats();
+    assert!(lost > 80 && stats.repeated + 5 > lost, "{lost} {stats:?}");
+    // At first it does not wait for what comes again.
+    assert!(stats.concealed < 8 * 160, "{stats:?}");
+    assert_eq!(stats.duplicates, 0);
+}
+
+#[test]
+fn what_is_carried_again_must_be_a_packet_that_is_missing() {
+    let mut talk = Talk::new(Settings::default());
+    talk.go(0..20);
+    assert!(!talk.again(19, 1), "it is there");
+    talk.packet(22, 22 * 160);
+    let before = talk.playout.stats();
+    let odd = Packet {
+        sequence: 22_u16.wrapping_add(65_530),
+        timestamp: (22_u32 * 160).wrapping_sub(800),
+        content: Encoding::Pcmu.into(),
+        payload: &[9; 160],
+    };
+    for offset in [0, 80, 161, 16_001] {
+        assert!(!talk.playout.insert_again(at(talk.now), odd, offset), "{offset}");
+    }
+    assert!(!talk.playout.insert_again(at(talk.now), Packet { payload: &[], ..odd }, 160));
+    assert_eq!(talk.playout.stats(), before);
+    assert!(talk.again(22, 1) && !talk.again(22, 1) && talk.again(22, 2));
+    talk.pull();
+    talk.go(23..60);
+    assert_eq!((talk.pulled.concealed, talk.playout.stats().lost), (0, 0));
 }
 
 /// Never 0, so that silence is told from sound; rises for 3.5 seconds.
@@ -251,7 +312,6 @@ fn events_without_end_are_no_time_without_end() {
     let packet = |sequence: u16| Packet {
         sequence,
         timestamp: 0,
-        marker: false,
         content: Encoding::Gsm.into(),
         payload: second.as_flattened(),
     };
@@ -403,7 +463,6 @@ fn the_wait_follows_the_network() {
             let packet = Packet {
                 sequence: index as u16,
                 timestamp: index as u32 * 160,
-                marker: false,
                 content: Encoding::Pcmu.into(),
                 payload: &[0xff; 160],
             };
@@ -453,7 +512,6 @@ fn sound_is_brought_to_the_rate_of_the_listener() {
             let packet = Packet {
                 sequence: number as u16,
                 timestamp: number * 160,
-                marker: false,
                 content: Encoding::Pcmu.into(),
                 payload: &payload(number as usize),
             };
@@ -478,7 +536,6 @@ fn sound_is_brought_to_the_rate_of_the_listener() {
                 Packet {
                     sequence: 200,
                     timestamp: 200 * 160,
-                    marker: false,
                     content: Encoding::Pcmu.into(),
                     payload: &payload(200),
                 },
@@ -505,7 +562,6 @@ fn an_hour_of_drift_adds_no_delay() {
                 let packet = Packet {
                     sequence: sent as u16,
                     timestamp: (sent as u32).wrapping_mul(160),
-                    marker: false,
                     content: Encoding::Pcmu.into(),
                     payload: &[0xff; 160],
                 };
@@ -558,13 +614,23 @@ fn a_copy_goes_on_alike() {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Packet { sequence: u16, timestamp: u32, content: Content, length: usize },
-    Follow { steps: u16, length: usize },
+    Packet {
+        sequence: u16,
+        timestamp: u32,
+        content: Content,
+        length: usize,
+    },
+    Follow {
+        steps: u16,
+        length: usize,
+    },
     Pull(usize),
     Wait(u64),
     Jump(u64),
     Restart,
     Other,
+    /// Something of so many ticks before.
+    Again(u16, usize),
     Rate(u32),
 }
 
@@ -590,6 +656,7 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => any::<u64>().prop_map(Act::Jump),
         1 => Just(Act::Restart),
         2 => Just(Act::Other),
+        4 => (0_u16..1000, 1_usize..500).prop_map(|(offset, length)| Act::Again(offset, length)),
         1 => prop::sample::select(vec![0, 1, 8000, 16_000, 48_000]).prop_map(Act::Rate),
     ]
 }
@@ -603,14 +670,14 @@ proptest! {
         most in 0_u64..3000 * MS,
         rate in prop::sample::select(vec![8000, 16_000, 48_000]),
     ) {
-        let mut playout = Playout::new(rate, Settings { least: at(least), most: at(most) });
+        let mut playout = Playout::new(rate, Settings { least: at(least), most: at(most), ..Settings::default() });
         let (mut now, mut number, mut ticks, mut pcm) = (0_u64, 0_u16, 0_u32, Vec::new());
         let payload = [0x5a; 6000];
         for act in acts {
             match act {
                 Act::Packet { sequence, timestamp, content, length } => {
                     let packet =
-                        Packet { sequence, timestamp, marker: true, content, payload: &payload[..length] };
+                        Packet { sequence, timestamp, content, payload: &payload[..length] };
                     playout.insert(at(now), packet);
                 }
                 Act::Follow { steps, length } => {
@@ -619,7 +686,6 @@ proptest! {
                     let packet = Packet {
                         sequence: number,
                         timestamp: ticks,
-                        marker: false,
                         content: Encoding::Pcmu.into(),
                         payload: &payload[..length],
                     };
@@ -637,6 +703,12 @@ proptest! {
                 Act::Other => {
                     number = number.wrapping_add(1);
                     playout.insert_other(at(now), number);
+                }
+                Act::Again(offset, length) => {
+                    let content = Encoding::Pcmu.into();
+                    let payload = &payload[..length];
+                    let packet = Packet { sequence: number, timestamp: ticks, content, payload };
+                    playout.insert_again(at(now), packet, offset);
                 }
                 Act::Rate(rate) => playout.set_rate(rate),
             }

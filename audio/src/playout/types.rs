@@ -11,8 +11,6 @@ pub struct Packet<'a> {
     pub sequence: u16,
     /// RTP timestamp, in units of the encoding's clock.
     pub timestamp: u32,
-    /// RTP marker: the first packet after a silence (RFC 3551 §4.1). A hint only; nothing depends on it.
-    pub marker: bool,
     /// What its payload type stands for.
     pub content: Content,
     /// The payload, without padding.
@@ -46,11 +44,14 @@ pub struct Settings {
     pub least: Duration,
     /// No packet is waited for longer than this; what is older is left out. At most a second.
     pub most: Duration,
+    /// Noise that is made up here begins with this. Streams that are heard together should not have the same: equal
+    /// noise adds up to something louder than noise.
+    pub seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { least: Duration::from_millis(10), most: Duration::from_millis(400) }
+        Self { least: Duration::from_millis(10), most: Duration::from_millis(400), seed: 0 }
     }
 }
 
@@ -111,6 +112,8 @@ pub struct Stats {
     pub malformed: u64,
     /// Packets that were lost and found again in the one behind them (Opus FEC).
     pub recovered: u64,
+    /// Packets that had not come, and were found again in a later one (RFC 2198).
+    pub repeated: u64,
     /// Packets left out because too much had come at once.
     pub dropped: u64,
     /// How often the source began anew.

@@ -24,6 +24,7 @@ const TRACES: &[Trace] = &[
     Trace { name: "loss 5 %, jitter 40 ms", loss: 50, jitter: 40 * MS, ..CLEAN },
     Trace { name: "wifi, calm", jitter: 5 * MS, holdups: Some((5000, 150)), ..CLEAN },
     Trace { name: "wifi, busy", jitter: 10 * MS, holdups: Some((1000, 200)), ..CLEAN },
+    Trace { name: "recorded, busy host", recorded: Some(include_str!("traces/busy-host.txt")), ..CLEAN },
     Trace { name: "silence not sent", jitter: 10 * MS, dtx: true, ..CLEAN },
     Trace { name: "packets of 60 ms", jitter: 20 * MS, packet: 60, ..CLEAN },
     Trace { name: "an hour, +200 ppm", seconds: 3600, jitter: 5 * MS, drift: 200, ..CLEAN },
@@ -51,6 +52,16 @@ fn table(encoding: Encoding) -> String {
 #[test]
 fn pcmu() {
     insta::assert_snapshot!(table(Encoding::Pcmu));
+}
+
+#[test]
+fn gsm() {
+    insta::assert_snapshot!(table(Encoding::Gsm));
+}
+
+#[test]
+fn g729() {
+    insta::assert_snapshot!(table(Encoding::G729));
 }
 
 #[test]

@@ -91,7 +91,6 @@ impl Material {
                 let packet = Packet {
                     sequence: numbers[index],
                     timestamp: (index as u32).wrapping_mul(ticks).wrapping_sub(100_000),
-                    marker: false,
                     content: self.encoding.into(),
                     payload: &self.packets[index],
                 };

@@ -25,6 +25,9 @@ pub(crate) struct Trace {
     pub(crate) dtx: bool,
     /// Milliseconds per packet.
     pub(crate) packet: i64,
+    /// What a real network did: for each packet how much later than it was sent it came, in tenths of a millisecond, or
+    /// `-` when it did not.
+    pub(crate) recorded: Option<&'static str>,
 }
 
 pub(crate) const CLEAN: Trace = Trace {
@@ -38,6 +41,7 @@ pub(crate) const CLEAN: Trace = Trace {
     holdups: None,
     dtx: false,
     packet: 20,
+    recorded: None,
 };
 
 impl Trace {
@@ -49,6 +53,12 @@ impl Trace {
 
     /// When each of so many packets arrives; `None` when it is lost.
     pub(crate) fn arrivals(&self, packets: usize) -> Vec<Option<i64>> {
+        if let Some(text) = self.recorded {
+            let delays = text.split_whitespace().cycle().take(packets).enumerate();
+            return delays
+                .map(|(n, late)| Some(self.sent(n) + late.parse::<i64>().ok()? * MS / 10))
+                .collect();
+        }
         let mut chance =
             Chance::new(self.name.len() as u64 * 1000 + self.name.bytes().map(u64::from).sum::<u64>());
         let (mut last, mut lost, mut held) = (0, 0, 0);

@@ -129,6 +129,41 @@ fn a_call_as_json_has_the_keys_that_are_promised() {
 }
 
 #[test]
+fn audio_of_every_codec_that_telex_speaks_becomes_a_file() {
+    use telex_audio::codec::{Encoder, Encoding, Settings};
+    for (number, encoding) in
+        [(8, Encoding::Pcma), (9, Encoding::G722), (3, Encoding::Gsm), (18, Encoding::G729)]
+    {
+        let mut encoder = Encoder::new(encoding, Settings::default());
+        let (rate, clock) = (encoder.rate(), encoding.properties().clock);
+        let mut pcap = Pcap::new(101);
+        for n in 0..50_u16 {
+            let from = u32::from(n) * rate / 50;
+            let sine = |at: u32| (f64::from(at) * 440.0 * std::f64::consts::TAU / f64::from(rate)).sin();
+            let pcm: Vec<i16> = (from..from + rate / 50).map(|at| (8000.0 * sine(at)) as i16).collect();
+            let mut payload = Vec::new();
+            encoder.encode(&pcm, &mut payload);
+            let packet = crate::testing::rtp(number, n, u32::from(n) * clock / 50, 5, &payload);
+            pcap.rtp(20 * u64::from(n), (ALICE_MEDIA, BOB_MEDIA), &packet);
+        }
+        let report = pcap.report(Options { guess: true, audio: true });
+        let file = wav::file(&report.streams[0]).unwrap();
+        let sound = telex_audio::wav::decode(&file).unwrap();
+        assert_eq!((sound.format.rate, sound.samples.len()), (rate, rate as usize), "{encoding:?}");
+        let power = sound.samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / f64::from(rate);
+        assert!((4500.0..7000.0).contains(&power.sqrt()), "{encoding:?}: {}", power.sqrt());
+    }
+    let mut pcap = Pcap::new(101);
+    for n in 0..50_u16 {
+        let packet = crate::testing::rtp(4, n, u32::from(n) * 240, 5, &[1; 24]);
+        pcap.rtp(30 * u64::from(n), (ALICE_MEDIA, BOB_MEDIA), &packet);
+    }
+    let report = pcap.report(Options { guess: true, audio: true });
+    let error = wav::file(&report.streams[0]).unwrap_err();
+    assert!(error.ends_with("carries G723, which cannot be decoded"), "{error}");
+}
+
+#[test]
 fn audio_lies_where_its_timestamps_say() {
     let mut pcap = whole();
     // The source is silent for a second, and then goes on.

@@ -117,9 +117,10 @@ fn ordinal(value: u64, said: &mut Vec<Say>) {
 /// How a time is said when nothing else is asked for.
 pub(crate) const FORMAT: &str = "ABdY 'digits/at' IMp";
 
-/// A time in parts: `A` the day's name, `B` the month, `d` the day of the month, `Y` the year, `I` and `H` the hour of twelve
-/// and of twenty-four, `M` the minute, `p` before or after noon, `S` the second, `Q` the day as today, yesterday or in full,
-/// `q` the same with nothing for today, `R` for HM and `T` for HMS; a prompt's name stands in single quotes.
+/// A time in parts: `A` the day's name, `B` the month, `d` the day of the month, `Y` the year, `I` and `H` the hour
+/// of twelve and of twenty-four, `M` the minute, `p` before or after noon, `S` the second, `Q` the day as today,
+/// yesterday or in full, `q` the same with nothing for today, `R` for HM and `T` for HMS; a prompt's name stands in
+/// single quotes.
 pub fn clock(time: &Zoned, now: &Zoned, format: &str) -> Vec<Say> {
     let mut said = Vec::new();
     let mut rest = format.chars();

@@ -1,7 +1,8 @@
 //! A channel on its way through a plan.
 //!
-//! A thread is state and nothing else: the plan and the exchange are handed in with every call, and must be the same plan each
-//! time. [`Thread::next`] walks until the exchange has to do something, and says what; [`Thread::resume`] tells what came of it.
+//! A thread is state and nothing else: the plan and the exchange are handed in with every call, and must be the same
+//! plan each time. [`Thread::next`] walks until the exchange has to do something, and says what; [`Thread::resume`]
+//! tells what came of it.
 
 mod flow;
 mod outcome;
@@ -12,9 +13,10 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::find::{Asked, At};
 use crate::pattern::Dialled;
 use crate::plan::Dialplan;
-use crate::scene::{Caller, Channel, Place, Scene};
+use crate::scene::{Caller, Channel, MAX_NOTES, MAX_SHOWN, Place, Scene};
 use crate::source::Span;
 use crate::task::{Collect, Outcome, Task};
+use crate::template::cut;
 use crate::when::Moment;
 use crate::world::{Loudness, World};
 
@@ -199,7 +201,8 @@ impl Thread {
         plan.dialled(Asked { context, extension: keys, caller: &self.channel.caller.number, now })
     }
 
-    /// Walks on, and says what the exchange must do next; `None` when it is over. While a task is being done it is `None` too.
+    /// Walks on, and says what the exchange must do next; `None` when it is over. While a task is being done it is
+    /// `None` too.
     pub fn next(&mut self, plan: &Dialplan, world: &mut dyn World) -> Option<Task> {
         let now = world.now_ms();
         if now != self.mark {
@@ -243,7 +246,10 @@ impl Thread {
                 let mut back = std::mem::replace(&mut self.channel.place, place);
                 back.priority = back.priority.saturating_add(1);
                 self.stack.push(back);
-                self.channel.vars.enter(&args);
+                if !self.channel.vars.enter(&args) {
+                    self.complain(world, format_args!("no room for the arguments of a subroutine"));
+                    self.state = State::Ending(Some(FAILURE));
+                }
             }
             Move::Back(value) => match self.stack.pop() {
                 Some(place) => {
@@ -272,8 +278,8 @@ impl Thread {
 
     /// `i`, or the end.
     fn missing(&mut self, context: &str, extension: &str, plan: &Dialplan, world: &mut dyn World) {
-        let place = &self.channel.place;
-        let known = extension != "i" && (place.extension != "i" || place.context != context);
+        // From `i` to `i` too: a caller may be wrong more than once. What goes round by itself is stopped as a loop.
+        let known = extension != "i";
         let special = if known { special(context, "i", plan, &mut self.channel, world) } else { None };
         self.channel.vars.set("INVALID_EXTEN", extension);
         let text = format_smolstr!("no extension {extension} in context [{context}]");
@@ -291,7 +297,7 @@ impl Thread {
 
     /// One step of the walk.
     fn step(&mut self, plan: &Dialplan, world: &mut dyn World) -> Move {
-        if self.channel.deadline.is_some_and(|deadline| world.now_ms() >= deadline) {
+        if !self.channel.gone && self.channel.deadline.is_some_and(|deadline| world.now_ms() >= deadline) {
             self.channel.deadline = None;
             let context = self.channel.place.context.clone();
             let place = special(&context, "T", plan, &mut self.channel, world);
@@ -321,8 +327,8 @@ impl Thread {
             pattern: SmolStr::new(found.extension.pattern.as_str()),
             span: found.step.span,
             app: SmolStr::new_static(shown.app),
-            args: shown.args,
-            outcome: shown.outcome,
+            args: short(shown.args),
+            outcome: short(shown.outcome),
             notes,
         });
         match step {
@@ -364,20 +370,20 @@ impl Thread {
     /// Says what came of the last step.
     fn told(&mut self, outcome: SmolStr) {
         if let Some(entry) = self.trail.last() {
-            entry.outcome = match entry.outcome.as_str() {
+            entry.outcome = short(match entry.outcome.as_str() {
                 "" => outcome,
                 before => format_smolstr!("{before}; {outcome}"),
-            };
+            });
         }
     }
 
     /// A warning about the last step.
     fn complain(&mut self, world: &mut dyn World, text: std::fmt::Arguments<'_>) {
-        let text = format_smolstr!("{text}");
+        let text = short(format_smolstr!("{text}"));
         if self.channel.may_warn() {
             world.log(Loudness::Warning, &text);
         }
-        if let Some(entry) = self.trail.last().filter(|entry| entry.notes.len() < 8) {
+        if let Some(entry) = self.trail.last().filter(|entry| entry.notes.len() < MAX_NOTES) {
             entry.notes.push(text);
         }
     }
@@ -390,6 +396,11 @@ impl Thread {
         let lines = spans.iter().take(20).map(|span| format!("{}:{}", plan.file(*span), span.line));
         lines.collect::<Vec<_>>().join(", ").into()
     }
+}
+
+/// A text for people, not too long.
+fn short(text: SmolStr) -> SmolStr {
+    if text.len() <= MAX_SHOWN { text } else { cut(&text, MAX_SHOWN).into() }
 }
 
 /// An extension with a meaning of its own, if the context has it.

@@ -178,12 +178,34 @@ impl Calls {
         callee.reached_at(cx.config.media_address.unwrap_or(local.ip()));
         // Several phones of one extension need not be alike.
         let known = self.spoken.of(&callee.extension).filter(|_| callee.alone).map(|(codecs, _)| codecs);
+        callee.again = known.map(|_| (flow, routes.clone()));
         let offer = call.describe_to_callee(cx, party, known).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
         let invitation = call.invitation(party, flow, routes, local, offer);
         cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
         let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
         self.all[key].parties[party].leg = Some(leg);
         Ok(())
+    }
+
+    /// A callee that was offered less than there is, by what it named before, refuses that: it is asked again at once
+    /// with all there is. False when it was offered that already.
+    pub(super) fn ask_again(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        party: PartyId,
+    ) -> bool {
+        let Some(call) = self.all.get_mut(key) else { return false };
+        self.spoken.forget(&call.parties[party].extension);
+        let Some((flow, routes)) = call.parties[party].again.take() else { return false };
+        let (caller, callee) = (&call.parties[CALLER], &call.parties[party]);
+        let all = callee.offer_for(cx.config, caller.their_codecs(), None);
+        let hunts = matches!(call.app, App::Hunt(_)) && call.cause.is_none() && call.peer != Some(party);
+        if !hunts || !caller.has_spoken() || all == callee.our_codecs() {
+            return false;
+        }
+        self.ask(cx, below, key, party, Some(flow), routes).is_ok()
     }
 
     /// A host name was looked up.

@@ -50,7 +50,7 @@ use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::config::Config;
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
-use crate::event::{DigitBy, EndCause, Event};
+use crate::event::{DigitBy, EndCause, Event, Side};
 use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::registrar::Registrar;
@@ -105,6 +105,8 @@ pub(crate) struct Call {
     /// What is being recorded, and how many recordings there have been.
     recording: Option<RecordingSpec>,
     recordings: u64,
+    /// Of whom it was told that the recording has nothing.
+    unheard: Vec<Side>,
     /// What callees are told of the INVITE.
     asking: Asking,
     /// The caller, then the callees in the order they were asked.
@@ -254,10 +256,11 @@ impl Calls {
         }
         if let Some(AppEvent::Refused { party, status: Some(status) }) = event
             && matches!(status.code(), 415 | 488 | 606)
+            && self.ask_again(cx, below, heard.call, party)
         {
-            // It may have been offered too little, by what it named before.
-            self.spoken.forget(&call.parties[party].extension);
+            return;
         }
+        let Some(call) = self.all.get_mut(heard.call) else { return };
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
@@ -456,6 +459,8 @@ impl Call {
                 .unwrap_or_default(),
             age: now.since(self.started),
             talking: self.answered.map(|at| now.since(at)),
+            recorded: self.recording.is_some(),
+            unheard: self.unheard(),
             caller: stats(Some(CALLER)),
             callee: stats(self.peer),
         }

@@ -7,7 +7,7 @@ use super::{Below, Call};
 use crate::config::DigitsBy;
 use crate::cx::{Cx, LegKey};
 use crate::event::Event;
-use crate::mediactl::Kind;
+use crate::mediactl::{Kind, Play};
 use crate::offer::{self, OfferError, Ptime};
 use crate::planted::Fault;
 use crate::sip::Status;
@@ -107,7 +107,8 @@ impl Call {
         Ok(answer)
     }
 
-    /// The codecs of our answer to a party's offer: those its peer understands; in a service those we produce, or all.
+    /// The codecs of our answer to a party's offer: those its peer understands; in a service those we produce, or one
+    /// to echo. Before there is a peer one that can be turned into whatever that will have, or all.
     pub(super) fn chosen_for(&self, cx: &Cx<'_>, id: PartyId) -> Result<Vec<offer::Codec>, OfferError> {
         let (offered, repertoire) = (self.parties[id].their_codecs(), self.parties[id].repertoire(cx.config));
         if offer::speech(offered).is_none() {
@@ -115,15 +116,16 @@ impl Call {
         }
         let chosen = match self.peer {
             _ if self.conference.is_some() => offer::choose(offered, repertoire.codecs()),
-            _ if self.is_echo() => offered.to_vec(),
+            _ if self.is_echo() => offer::first_of(offered),
             None if self.is_scripted() || self.own_words => offer::choose(offered, repertoire.codecs()),
             _ => {
                 let other = if id == CALLER { self.peer } else { Some(CALLER) };
                 let other = other.and_then(|other| self.parties.get(other));
-                other.map_or_else(
-                    || offered.to_vec(),
-                    |other| repertoire.answer(offered, other.their_codecs()),
-                )
+                match other {
+                    Some(other) => repertoire.answer(offered, other.their_codecs()),
+                    None if repertoire.turns_all(offered) => offer::first_of(offered),
+                    None => offered.to_vec(),
+                }
             }
         };
         if chosen.is_empty() { Err(OfferError::NoCommonCodec) } else { Ok(chosen) }
@@ -151,9 +153,10 @@ impl Call {
         }
     }
 
-    fn tell_hold(&self, cx: &mut Cx<'_>, party: PartyId, held: bool) {
+    fn tell_hold(&mut self, cx: &mut Cx<'_>, party: PartyId, held: bool) {
         let on = self.parties[party].holds();
         if on != held {
+            self.parties[party].has_put_on_hold = on;
             cx.report(Event::Hold { call: self.id, side: side(party), on });
         }
     }
@@ -247,6 +250,12 @@ impl Call {
         self.script.as_ref().is_some_and(|script| matches!(script.doing, Doing::Echo))
     }
 
+    /// What a party hears while the other one holds the call. Who never wanted to hear anything holds nothing.
+    fn music_for(&self, cx: &Cx<'_>, other: PartyId) -> Option<Play> {
+        let held = self.answered.is_some() && self.parties[other].has_put_on_hold;
+        cx.config.music.clone().filter(|_| held).map(Play::music)
+    }
+
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
     pub(super) fn put_media(&mut self, cx: &mut Cx<'_>) {
         let (shard, room) = (self.shard, self.room);
@@ -269,10 +278,12 @@ impl Call {
             }
             let told = self.parties[other].digits == DigitsBy::Info;
             let report = told || self.has_use_of_keys(party);
-            // Tones are taken out of the sound where events go in their place, so it is coded anew.
+            // Tones are taken out of the sound where something goes in their place.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
-            self.parties[party].put(cx, shard, room, Wish { accept, playing: None, silence, report, tones });
+            let playing = self.music_for(cx, other);
+            self.parties[party].put(cx, shard, room, Wish { accept, playing, silence, report, tones });
         }
+        self.tell_unheard(cx);
     }
 
     /// The caller's media while it talks with the exchange itself, or in a conference.

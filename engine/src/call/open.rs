@@ -180,6 +180,7 @@ impl Calls {
             conference: None,
             recording: None,
             recordings: 0,
+            unheard: Vec::new(),
             parties: SmallVec::new(),
             asking: Asking::of(incoming.invite, cx.now),
             peer: None,

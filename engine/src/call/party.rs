@@ -9,7 +9,8 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
-use crate::border::Action;
+use super::dial::Routes;
+use crate::border::{Action, Flow};
 use crate::config::{Config, DigitsBy};
 use crate::cx::{Cx, LegKey};
 use crate::dialog::Digit;
@@ -49,10 +50,14 @@ pub(crate) struct Party {
     codecs: Option<Vec<Encoding>>,
     /// It is the only phone of its extension that is asked.
     pub(crate) alone: bool,
+    /// How to ask it again, when it was offered less than there is, by what it named before.
+    pub(crate) again: Option<(Flow, Routes)>,
     /// How digits reach it.
     pub(crate) digits: DigitsBy,
     /// Keys that the exchange presses into its ear.
     presses: Presses,
+    /// It wants to hear nothing, and wanted to before.
+    pub(crate) has_put_on_hold: bool,
     /// When it was asked; of the caller, when it called.
     pub(crate) asked: WallTime,
     /// When it was connected.
@@ -117,8 +122,10 @@ impl Party {
             provisional: false,
             codecs: None,
             alone: false,
+            again: None,
             digits: DigitsBy::Auto,
             presses: Presses::default(),
+            has_put_on_hold: false,
             asked: WallTime::default(),
             answered: None,
             refused: None,

@@ -1,10 +1,12 @@
 //! Recording of a call, by order.
 
-use super::app::CALLER;
+use smallvec::SmallVec;
+
+use super::app::{CALLER, PartyId, side};
 use super::{Call, Calls};
 use crate::border::{Action, ControlReply, NotRecorded, RecordOrder, RecordWhat};
 use crate::cx::Cx;
-use crate::event::Event;
+use crate::event::{Event, Side};
 use crate::mediactl::{
     MediaCommand, Recorded, RecordingFormat, RecordingId, RecordingSpec, RoomMode, RoomSpec,
 };
@@ -29,7 +31,8 @@ impl Calls {
                     Some(name) => self.conferences.record(cx, &name, id, call.recording),
                     None => call.put_room(cx),
                 }
-                ControlReply::Recording { call: id, recording }
+                call.tell_unheard(cx);
+                ControlReply::Recording { call: id, recording, unheard: call.unheard() }
             }
             Err(why) => ControlReply::NotRecorded { call: id, why },
         }
@@ -63,6 +66,39 @@ impl Call {
         Ok(id)
     }
 
+    /// Of whom the recording there is should have something and has nothing.
+    pub(super) fn unheard(&self) -> Vec<Side> {
+        let Some(what) = self.recording.map(|spec| spec.what) else { return Vec::new() };
+        let opaque = |&party: &PartyId| self.parties[party].codec().is_some_and(|c| c.encoding().is_none());
+        let wanted = self.recorded(what).into_iter().filter(opaque);
+        wanted.map(side).collect()
+    }
+
+    /// Tells people who is not in the recording, once as long as that is so.
+    pub(super) fn tell_unheard(&mut self, cx: &mut Cx<'_>) {
+        let (unheard, recording) = (self.unheard(), self.recording);
+        let new = unheard.iter().filter(|side| !self.unheard.contains(side));
+        for &side in new {
+            let party = if side == Side::Caller { CALLER } else { self.peer.unwrap_or(CALLER) };
+            let codec = self.parties[party].codec().map(|codec| codec.name).unwrap_or_default();
+            if let Some(RecordingSpec { id: recording, .. }) = recording {
+                cx.report(Event::NotInRecording { call: self.id, recording, side, codec });
+            }
+        }
+        self.unheard = unheard;
+    }
+
+    /// Whom a recording is of.
+    fn recorded(&self, what: Recorded) -> SmallVec<[PartyId; 2]> {
+        let mut parties = SmallVec::<[PartyId; 2]>::from_slice(&[CALLER]);
+        parties.extend(self.peer);
+        parties.retain(|&mut party| match what {
+            Recorded::Leg(leg) => self.parties[party].media.id == leg,
+            Recorded::Mixed | Recorded::Stereo { .. } => true,
+        });
+        parties
+    }
+
     fn recording_of(&self, what: RecordWhat, format: RecordingFormat) -> Result<RecordingSpec, NotRecorded> {
         if self.answered.is_none() || self.cause.is_some() {
             return Err(NotRecorded::NotAnswered);
@@ -71,20 +107,21 @@ impl Call {
             return Err(NotRecorded::TooOften);
         }
         let peer = self.peer.unwrap_or(CALLER);
-        let encodings = [CALLER, peer].map(|party| self.parties[party].codec().and_then(|c| c.encoding()));
-        let rates = encodings.iter().flatten().map(|encoding| encoding.properties().rate);
-        let best = rates.max().ok_or(NotRecorded::Codec)?;
         let leg = |party: usize| self.parties[party].media.id;
+        let what = match what {
+            // Who calls a conference is on one side, everybody together is on the other.
+            RecordWhat::Stereo | RecordWhat::Callee if self.conference.is_some() => Recorded::Mixed,
+            RecordWhat::Mixed => Recorded::Mixed,
+            RecordWhat::Stereo => Recorded::Stereo { left: leg(CALLER), right: leg(peer) },
+            RecordWhat::Caller => Recorded::Leg(leg(CALLER)),
+            RecordWhat::Callee => Recorded::Leg(leg(peer)),
+        };
+        let parties = self.recorded(what).into_iter();
+        let encodings = parties.filter_map(|party| self.parties[party].codec()?.encoding());
+        let best = encodings.map(|encoding| encoding.properties().rate).max().ok_or(NotRecorded::Codec)?;
         Ok(RecordingSpec {
             id: RecordingId(self.id * MOST + self.recordings),
-            what: match what {
-                // Who calls a conference is on one side, everybody together is on the other.
-                RecordWhat::Stereo | RecordWhat::Callee if self.conference.is_some() => Recorded::Mixed,
-                RecordWhat::Mixed => Recorded::Mixed,
-                RecordWhat::Stereo => Recorded::Stereo { left: leg(CALLER), right: leg(peer) },
-                RecordWhat::Caller => Recorded::Leg(leg(CALLER)),
-                RecordWhat::Callee => Recorded::Leg(leg(peer)),
-            },
+            what,
             rate: if best > NARROW || self.conference.is_some() { WIDE } else { NARROW },
             format,
             paused: false,

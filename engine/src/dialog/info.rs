@@ -71,13 +71,29 @@ impl Sessions {
         self.owns_client(txn, leg);
     }
 
-    /// The party has answered to a digit.
-    pub(super) fn digit_told(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
-        let Some(session) = self.all.get_mut(leg) else { return };
+    /// The party has answered to a digit. That it knows no such dialog, or that nobody on the way reaches it, ends the
+    /// session as after any other request (RFC 3261 §12.2.1.2, RFC 5057 §5.1).
+    pub(super) fn digit_answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        status: Status,
+    ) -> Option<Heard> {
+        if status.is_provisional() {
+            return None;
+        }
+        let session = self.all.get_mut(leg)?;
         session.telling = None;
+        if session.phase == Phase::Up
+            && matches!(status, Status::NO_SUCH_TRANSACTION | Status::REQUEST_TIMEOUT)
+        {
+            return self.lost(cx, stack, leg, status);
+        }
         if let Some(next) = session.untold.pop_front() {
             self.tell_digit(cx, stack, leg, next);
         }
+        None
     }
 
     /// The party does not answer to a digit; those that wait are out of date by now.

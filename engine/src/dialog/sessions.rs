@@ -287,12 +287,7 @@ impl Sessions {
             {
                 self.ours_answered(cx, stack, leg, message, flow)
             }
-            _ if session.telling == Some(txn) => {
-                if message.status().is_some_and(|status| !status.is_provisional()) {
-                    self.digit_told(cx, stack, leg);
-                }
-                None
-            }
+            _ if session.telling == Some(txn) => self.digit_answered(cx, stack, leg, message.status()?),
             _ => self.other_answered(cx, stack, leg, message, flow),
         }
     }

@@ -296,16 +296,8 @@ impl Sessions {
             return if body.is_empty() { None } else { self.heard(leg, LegEvent::Refreshed { body }) };
         }
         match status {
-            Status::NO_SUCH_TRANSACTION => {
-                let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
-                self.remove(cx, stack, leg);
-                return heard;
-            }
-            // Somebody on the way gave up on the peer (§12.2.1.2).
-            Status::REQUEST_TIMEOUT => {
-                let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
-                self.bye(cx, stack, leg, REASON_LOST);
-                return heard;
+            Status::NO_SUCH_TRANSACTION | Status::REQUEST_TIMEOUT => {
+                return self.lost(cx, stack, leg, status);
             }
             Status::REQUEST_PENDING => {
                 let gap = session.glare_gap(cx);
@@ -325,6 +317,23 @@ impl Sessions {
             }
         }
         None
+    }
+
+    /// A request within the dialog got an answer that means that the peer is gone: 481 that it knows of no dialog, 408
+    /// that somebody on the way gave up on it (§12.2.1.2).
+    pub(super) fn lost(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        status: Status,
+    ) -> Option<Heard> {
+        let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
+        match status {
+            Status::NO_SUCH_TRANSACTION => self.remove(cx, stack, leg),
+            _ => self.bye(cx, stack, leg, REASON_LOST),
+        }
+        heard
     }
 
     /// A response to our BYE or PRACK, or a 2xx to a re-INVITE that came again or crossed our BYE.

@@ -5,6 +5,7 @@
 //! along, so that its ear notices nothing; some time after it has ceased its own encoder has come to the same state as
 //! the shared one, since both were given the same sound, and it shares again.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use telex_audio::mix::{Limiter, Speakers, fade};
@@ -151,16 +152,18 @@ impl Conference {
 
     /// These are its members.
     pub(super) fn seat(&mut self, members: &[LegKey]) {
+        let mut standing: BTreeSet<LegKey> = members.iter().copied().collect();
         for seat in &mut self.seats {
-            seat.take_if(|seat| !members.contains(&seat.leg));
+            seat.take_if(|seat| !standing.remove(&seat.leg));
         }
-        for &leg in members {
-            if self.seats.iter().flatten().any(|seat| seat.leg == leg) {
-                continue;
-            }
+        let mut free = 0;
+        for &leg in members.iter().filter(|leg| standing.contains(leg)) {
             let seat = Some(Seat { leg, voice: Voice::new(self.rate), mixed: false, adds: false });
-            match self.seats.iter_mut().find(|seat| seat.is_none()) {
-                Some(free) => *free = seat,
+            while self.seats.get(free).is_some_and(Option::is_some) {
+                free += 1;
+            }
+            match self.seats.get_mut(free) {
+                Some(place) => *place = seat,
                 None => self.seats.push(seat),
             }
         }

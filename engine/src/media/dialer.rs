@@ -1,28 +1,28 @@
-//! Keys pressed into a leg, one after the other: as telephone events (RFC 4733) or as tones.
+//! Keys pressed into a leg, one after the other: as telephone events (RFC 4733) or as tones. Here is said which key and
+//! how long; what a key is in packets or in sound is known to `telex_audio`.
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+use telex_audio::dtmf::events::EventSender;
 use telex_audio::dtmf::{Convention, Digit, Generator};
 
-use super::egress::{Egress, Made};
+use super::egress::{Egress, Event};
 use super::ring::FRAME_MS;
 use crate::limits::{DIGIT_LONGEST, KEYS_WAITING};
-use crate::rtp::{Header, TelephoneEvent};
+use crate::rtp::TelephoneEvent;
 use crate::time::Instant;
 
-/// Milliseconds that a key is held when nobody says how long, and at least.
+/// Milliseconds that a key is held when nobody says how long.
 const USUAL_MS: u32 = 100;
-const LEAST_MS: u32 = 60;
-/// Milliseconds without a key after each.
+/// Milliseconds without a key after each event.
 const GAP_MS: u32 = 60;
+/// Milliseconds that an event lasts at least.
+const EVENTS: Convention = Convention { on: 60, off: GAP_MS as u16, ..Convention::COMMON };
 /// Milliseconds of a pause when nobody says how long.
 const PAUSE_MS: u32 = 500;
-/// The last packet of an event is sent so often (RFC 4733 §2.5.1.4).
-const ENDS: u8 = 3;
 /// Power of the events that we send: -10 dBm0.
 const VOLUME: u8 = 10;
-/// The longest duration that a packet can tell.
-const SEGMENT: u64 = 0xffff;
 
 /// How keys reach the party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,46 @@ pub(super) struct Dialer {
     down: Option<Down>,
     /// Milliseconds until the next key may go down.
     gap: u32,
-    /// Makes tones at this rate.
-    generator: Option<(u32, Generator)>,
+    line: Line,
+}
+
+/// What keys are pressed on.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Line {
+    #[default]
+    Nothing,
+    Events(EventSender),
+    /// Tones at this rate.
+    Tones(u32, Generator),
+}
+
+impl Line {
+    /// Whether a key is down on it, or was up only for a moment.
+    fn is_busy(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Events(sender) => sender.busy(),
+            Self::Tones(_, generator) => generator.busy(),
+        }
+    }
+
+    fn press(&mut self, digit: Digit) {
+        // It waits for nothing: there is room.
+        let _ = match self {
+            Self::Nothing => Ok(()),
+            Self::Events(sender) => sender.press(digit, VOLUME),
+            Self::Tones(_, generator) => generator.press(digit),
+        };
+    }
+
+    fn release_after(&mut self, ms: u32) {
+        match self {
+            Self::Nothing => {}
+            Self::Events(sender) => sender.release_after(ms),
+            Self::Tones(_, generator) => generator.release_after(ms),
+        }
+    }
 }
 
 /// A key to press, or `None` for a pause.
@@ -60,17 +98,23 @@ struct Down {
     digit: Digit,
     ms: Option<u32>,
     held: u32,
-    /// Timestamp of the event and when it began, once a packet of it was sent.
-    timestamp: Option<u32>,
-    ends: u8,
+    /// How long it had been held when it went down on the line there is now.
+    before: Option<u32>,
 }
 
 impl Down {
-    /// Holds it for a frame more. Of one that somebody holds for too long no end may ever be heard.
-    fn hold(&mut self) {
+    /// Holds it on the line for a frame more. Of one that somebody holds for too long no end may ever be heard.
+    fn hold(&mut self, line: &mut Line) {
+        let before = *self.before.get_or_insert_with(|| {
+            line.press(self.digit);
+            self.held
+        });
         self.held = self.held.saturating_add(FRAME_MS as u32);
         if u128::from(self.held) >= DIGIT_LONGEST.as_millis() {
             self.ms.get_or_insert(self.held);
+        }
+        if let Some(ms) = self.ms {
+            line.release_after(ms.saturating_sub(before));
         }
     }
 }
@@ -87,11 +131,7 @@ pub(super) enum Sound {
 impl Dialer {
     /// Whether keys are down or wait.
     pub(super) fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || self.down.is_some() || self.gap > 0 || self.is_sounding()
-    }
-
-    fn is_sounding(&self) -> bool {
-        self.generator.as_ref().is_some_and(|(_, generator)| generator.busy())
+        !self.waiting.is_empty() || self.down.is_some() || self.gap > 0 || self.line.is_busy()
     }
 
     /// Whether another key is taken.
@@ -138,80 +178,75 @@ impl Dialer {
 
     /// The next key goes down when nothing is in its way.
     fn begin(&mut self) {
-        if self.down.is_some() || self.gap > 0 || self.is_sounding() {
+        if self.down.is_some() || self.gap > 0 || self.line.is_busy() {
             return;
         }
         let Some(Wanted { digit, ms }) = self.waiting.pop_front() else { return };
         match digit {
-            Some(digit) => self.down = Some(Down { digit, ms, held: 0, timestamp: None, ends: 0 }),
+            Some(digit) => self.down = Some(Down { digit, ms, held: 0, before: None }),
             None => self.gap = ms.unwrap_or(PAUSE_MS),
         }
     }
 
-    /// Spends a frame. `send` sends a packet of telephone events.
+    /// Another line takes the place of the one there is. A key that is down goes on there.
+    fn change(&mut self, line: Line) -> &mut Line {
+        self.line = line;
+        if let Some(down) = &mut self.down {
+            down.before = None;
+        }
+        &mut self.line
+    }
+
+    /// Spends a frame with events of clock `clock`, in a stream of clock `stream`. `send` sends a packet of them.
     pub(super) fn frame(
         &mut self,
         now: Instant,
-        (number, clock): (u8, u32),
+        (clock, stream): (u32, u32),
         egress: &mut Egress,
-        send: impl FnOnce(Header, [u8; TelephoneEvent::OCTETS]),
+        mut send: impl FnMut(&mut Egress, Event, [u8; TelephoneEvent::OCTETS]),
     ) -> Sound {
         self.begin();
-        let Some(down) = &mut self.down else {
+        if self.down.is_none() {
             self.gap = self.gap.saturating_sub(FRAME_MS as u32);
             return Sound::Heard;
-        };
-        if down.ends == 0 {
-            down.hold();
         }
-        let least = down.ms.map(|ms| ms.max(LEAST_MS));
-        let ms = least.filter(|&ms| ms <= down.held);
-        let total = u64::from(ms.unwrap_or(down.held)) * u64::from(clock) / 1000;
-        // What does not fit into one event is told in several that follow each other (§2.5.1.3).
-        let before = total.saturating_sub(1) / SEGMENT * SEGMENT;
-        let duration = u16::try_from(total - before).unwrap_or(u16::MAX);
-        let event = TelephoneEvent { event: down.digit.code(), end: ms.is_some(), volume: VOLUME, duration };
-        let made = Made { payload_type: number, clock, units: 0, octets: TelephoneEvent::OCTETS };
-        let header = match down.timestamp {
-            None => egress.begin_event(now, &made),
-            Some(at) => {
-                let at = at.wrapping_add((before & 0xffff_ffff) as u32);
-                egress.go_on_with_event(now, &made, at)
-            }
-        };
-        down.timestamp.get_or_insert(header.timestamp);
-        down.ends += u8::from(event.end);
-        if down.ends >= ENDS {
+        if !matches!(&self.line, Line::Events(sender) if sender.clocks() == (clock, stream)) {
+            self.change(Line::Events(EventSender::new(clock, EVENTS).in_stream(stream)));
+        }
+        let (Some(down), line) = (&mut self.down, &mut self.line) else { return Sound::Heard };
+        down.hold(line);
+        let Line::Events(sender) = line else { return Sound::Heard };
+        let units = u64::from(clock) * FRAME_MS / 1000;
+        let mut packets = SmallVec::<[_; 2]>::new();
+        sender.tick(egress.event_begins(now, stream), u32::try_from(units).unwrap_or(0), &mut packets);
+        for packet in packets {
+            let event = Event { timestamp: packet.timestamp, marker: packet.marker };
+            send(egress, event, packet.payload.to_bytes());
+        }
+        if !sender.busy() {
             self.down = None;
             self.gap = GAP_MS;
         }
-        send(header, event.to_bytes());
         Sound::LeftOut
     }
 
     /// Spends a frame with tones, which take the place of what is in `pcm`.
     pub(super) fn sound(&mut self, rate: u32, pcm: &mut [i16]) {
         self.begin();
-        if self.generator.as_ref().is_some_and(|(made, _)| *made != rate) {
-            self.generator = None;
+        if !matches!(self.line, Line::Tones(made, _) if made == rate) {
+            self.change(Line::Tones(rate, Generator::new(rate, Convention::COMMON)));
         }
-        let make = || (rate, Generator::new(rate, Convention::COMMON));
-        let (_, generator) = self.generator.get_or_insert_with(make);
-        if let Some(down) = &mut self.down {
-            if down.held == 0 {
-                // It waits for nothing: there is room.
-                let _ = generator.press(down.digit);
-            }
-            down.hold();
-            if down.ms.is_some_and(|ms| ms.max(LEAST_MS) <= down.held) {
-                generator.release();
-                self.down = None;
-            }
-        } else {
-            self.gap = self.gap.saturating_sub(FRAME_MS as u32);
+        match &mut self.down {
+            Some(down) => down.hold(&mut self.line),
+            None => self.gap = self.gap.saturating_sub(FRAME_MS as u32),
         }
-        if generator.busy() {
+        if let Line::Tones(_, generator) = &mut self.line
+            && generator.busy()
+        {
             generator.fill(pcm);
+        }
+        if !self.line.is_busy() {
+            self.down = None;
         }
     }
 }

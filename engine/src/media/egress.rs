@@ -48,6 +48,15 @@ pub(super) struct Made {
     pub(super) octets: usize,
 }
 
+/// One packet of a telephone event that is made here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event {
+    /// When the event, or its present segment, began.
+    pub(super) timestamp: u32,
+    /// It is the first of the event.
+    pub(super) marker: bool,
+}
+
 /// Outgoing RTP state of one leg.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -200,23 +209,21 @@ impl Egress {
         }
     }
 
-    /// The header of the first packet of a telephone event, which begins where generated audio has come to. Audio is to
-    /// be skipped while it lasts.
-    pub(super) fn begin_event(&mut self, now: Instant, made: &Made) -> Header {
+    /// The timestamp of a telephone event that begins now, where generated audio has come to. Audio is to be skipped
+    /// while it lasts.
+    pub(super) fn event_begins(&mut self, now: Instant, clock: u32) -> u32 {
         let timestamp = match self.feeding {
             Feeding::Generated { next, .. } => next,
-            _ => self.start(now, made.clock),
+            _ => self.start(now, clock),
         };
         self.feeding = Feeding::Generated { next: timestamp, gap: true };
-        let header = self.header(true, made.payload_type, timestamp);
-        self.count(now, made.octets, header);
-        header
+        timestamp
     }
 
-    /// The header of another packet of the telephone event that began at `timestamp` (RFC 4733 §2.5.1.2).
-    pub(super) fn go_on_with_event(&mut self, now: Instant, made: &Made, timestamp: u32) -> Header {
-        let header = self.header(false, made.payload_type, timestamp);
-        self.count(now, made.octets, header);
+    /// The header of a packet of a telephone event (RFC 4733 §2.5.1.2).
+    pub(super) fn event(&mut self, now: Instant, payload_type: u8, octets: usize, event: Event) -> Header {
+        let header = self.header(event.marker, payload_type, event.timestamp);
+        self.count(now, octets, header);
         header
     }
 
@@ -348,13 +355,14 @@ mod tests {
         let mut out = egress();
         let at = |frame: u64| Instant::from_millis(20 * frame);
         let first = out.generate(at(0), &MADE);
-        let event = Made { payload_type: 101, octets: 4, ..MADE };
-        let begin = out.begin_event(at(1), &event);
-        assert_eq!((begin.marker, begin.timestamp), (true, first.timestamp.wrapping_add(160)));
+        let timestamp = out.event_begins(at(1), 8000);
+        assert_eq!(timestamp, first.timestamp.wrapping_add(160));
+        let begin = out.event(at(1), 101, 4, Event { timestamp, marker: true });
+        assert_eq!((begin.marker, begin.timestamp), (true, timestamp));
         for frame in 1..5 {
             out.skip(160);
-            let again = out.go_on_with_event(at(frame), &event, begin.timestamp);
-            assert_eq!((again.marker, again.timestamp), (false, begin.timestamp));
+            let again = out.event(at(frame), 101, 4, Event { timestamp, marker: false });
+            assert_eq!((again.marker, again.timestamp), (false, timestamp));
         }
         let after = out.generate(at(5), &MADE);
         assert_eq!((after.marker, after.timestamp), (true, first.timestamp.wrapping_add(5 * 160)));

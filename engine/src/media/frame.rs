@@ -57,10 +57,13 @@ impl Room {
     /// Gets the next frame of each party that is decoded, and the keys in it.
     fn pull(&self, now: Instant, legs: &mut Slots<LegKey, Leg>, scratch: &mut Scratch, out: &mut MediaOut) {
         for &key in &self.legs {
-            let Some(intake) = legs.get_mut(key).and_then(|leg| leg.intake.as_mut()) else { continue };
-            intake.pull(now, &mut scratch.events);
-            let rate = intake.tone_rate();
-            keys::heard_as_tones(legs, key, rate, &mut scratch.events, &mut out.reports);
+            let Some(leg) = legs.get_mut(key) else { continue };
+            let Some(intake) = leg.intake.as_mut() else { continue };
+            intake.pull(now);
+            let Some(tones) = leg.tones.as_mut().filter(|_| leg.ear.is_none()) else { continue };
+            tones.listen(self.rate, &intake.frame, &mut scratch.events);
+            intake.hide(tones.is_pressed() || !scratch.events.is_empty());
+            keys::heard_as_tones(legs, key, &mut scratch.events, &mut out.reports);
         }
     }
 

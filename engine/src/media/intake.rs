@@ -1,9 +1,7 @@
 //! What we hear from a party, decoded: packets in, frames of sound out.
 
-use telex_audio::dtmf::{Detector, Event};
 use telex_audio::playout::{Content, Inserted, Packet, Playout, Pulled, Settings, Stats};
 
-use super::converter::Converter;
 use super::ring::FRAME_MS;
 use crate::rtp::Header;
 use crate::time::{Duration, Instant};
@@ -22,59 +20,12 @@ pub(super) struct Intake {
     pub(super) frame: Vec<i16>,
     /// Whether that is anything.
     pub(super) heard: bool,
-    tones: Option<Box<Tones>>,
-}
-
-/// Listens for the tones of keys.
-#[derive(Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Tones {
-    /// To a rate that the detector takes.
-    converter: Converter,
-    detector: Detector,
-    /// What was converted.
-    pcm: Vec<i16>,
-    /// The tones are taken out of the sound.
-    hides: bool,
-    /// What is held back, so that the beginning of a tone can be taken out once it is known to be one.
-    held: Vec<i16>,
+    /// What is held back while tones are taken out, so that the beginning of one can be once it is known to be one.
+    held: Option<Vec<i16>>,
 }
 
 /// Frames that are held back to take tones out: a detector needs nearly as long to be sure.
 const HELD: usize = 2;
-
-impl Tones {
-    fn new(rate: u32) -> Option<Self> {
-        let to = if rate == 8000 { 8000 } else { 16_000 };
-        let (pcm, held) = (Vec::new(), Vec::new());
-        Some(Self {
-            converter: Converter::new(rate, to),
-            detector: Detector::new(to)?,
-            pcm,
-            hides: false,
-            held,
-        })
-    }
-
-    /// Looks at a frame, and takes out of it what shall not be heard.
-    fn listen(&mut self, frame: &mut Vec<i16>, events: &mut Vec<Event>) {
-        self.pcm.clear();
-        self.converter.convert(frame, &mut self.pcm);
-        let before = events.len();
-        self.detector.feed(&self.pcm, events);
-        if !self.hides {
-            return;
-        }
-        let samples = frame.len();
-        self.held.resize(HELD * samples, 0);
-        self.held.extend_from_slice(frame);
-        if self.detector.pressed().is_some() || events.len() > before {
-            self.held.fill(0);
-        }
-        frame.clear();
-        frame.extend(self.held.drain(..samples));
-    }
-}
 
 /// What the playouts of a leg did so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,26 +73,23 @@ fn since_start(now: Instant) -> Duration {
 }
 
 impl Intake {
-    /// Gives `rate` samples per second.
-    pub(super) fn new(rate: u32) -> Self {
-        let playout = Playout::new(rate, Settings::default());
-        Self { playout, rate, frame: Vec::new(), heard: false, tones: None }
+    /// Gives `rate` samples per second; noise that is made up is that of `seed`.
+    pub(super) fn new(rate: u32, seed: u64) -> Self {
+        let playout = Playout::new(rate, Settings { seed, ..Settings::default() });
+        Self { playout, rate, frame: Vec::new(), heard: false, held: None }
     }
 
-    /// Gives `rate` samples per second from now on; listens for tones of keys or not, and hides them or not.
-    pub(super) fn set(&mut self, rate: u32, tones: bool, hides: bool) {
+    /// Gives `rate` samples per second from now on, and takes tones out of them or not.
+    pub(super) fn set(&mut self, rate: u32, hides: bool) {
         let changed = self.rate != rate;
         if changed {
             self.rate = rate;
             self.playout.set_rate(rate);
         }
-        if !tones {
-            self.tones = None;
-        } else if changed || self.tones.is_none() {
-            self.tones = Tones::new(rate).map(Box::new);
-        }
-        if let Some(tones) = &mut self.tones {
-            tones.hides = hides;
+        if !hides {
+            self.held = None;
+        } else if changed || self.held.is_none() {
+            self.held = Some(vec![0; HELD * frame(rate)]);
         }
     }
 
@@ -158,8 +106,8 @@ impl Intake {
         content: Content,
         payload: &[u8],
     ) -> Inserted {
-        let Header { marker, sequence, timestamp, .. } = *header;
-        self.playout.insert(since_start(now), Packet { sequence, timestamp, marker, content, payload })
+        let Header { sequence, timestamp, .. } = *header;
+        self.playout.insert(since_start(now), Packet { sequence, timestamp, content, payload })
     }
 
     /// A packet came that is no sound: its number is not missing.
@@ -168,14 +116,23 @@ impl Intake {
         let _ = self.playout.insert_other(since_start(now), sequence);
     }
 
-    /// Gets the next frame, and what it tells about keys.
-    pub(super) fn pull(&mut self, now: Instant, events: &mut Vec<Event>) {
+    /// Gets the next frame.
+    pub(super) fn pull(&mut self, now: Instant) {
         self.frame.clear();
         let pulled: Pulled = self.playout.pull(since_start(now), frame(self.rate), &mut self.frame);
         self.heard = pulled.heard();
-        if let Some(tones) = &mut self.tones {
-            tones.listen(&mut self.frame, events);
+    }
+
+    /// Takes a tone out of the sound, if that is wanted; `tone` says whether the present frame has one.
+    pub(super) fn hide(&mut self, tone: bool) {
+        let Some(held) = &mut self.held else { return };
+        let samples = self.frame.len();
+        held.extend_from_slice(&self.frame);
+        if tone {
+            held.fill(0);
         }
+        self.frame.clear();
+        self.frame.extend(held.drain(..samples.min(held.len())));
     }
 
     /// Gives up frames nobody will hear.
@@ -184,11 +141,6 @@ impl Intake {
             self.frame.clear();
             self.playout.pull(since_start(now), frame(self.rate), &mut self.frame);
         }
-    }
-
-    /// Samples per second of what the detector of tones counts.
-    pub(super) fn tone_rate(&self) -> u32 {
-        self.tones.as_ref().map_or(8000, |tones| tones.detector.rate())
     }
 
     /// What it did so far.

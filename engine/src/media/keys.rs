@@ -6,6 +6,7 @@ use telex_audio::dtmf::{Digit, Event};
 
 use super::LegKey;
 use super::dialer::{Sound, Way};
+use super::ear::TONE_RATE;
 use super::keypad::Key;
 use super::leg::Leg;
 use super::out::PacketArena;
@@ -82,8 +83,9 @@ impl Leg {
             self.egress.skip(outlet.forget());
         }
         let port = self.spec.port.0;
-        let sound = dialer.frame(now, (number, ticks), &mut self.egress, |header, event| {
-            out.push(port, remote, &header.to_bytes(), &event);
+        let sound = dialer.frame(now, (ticks, clock), &mut self.egress, |egress, event, payload| {
+            let header = egress.event(now, number, payload.len(), event);
+            out.push(port, remote, &header.to_bytes(), &payload);
         });
         if sound == Sound::LeftOut {
             self.egress.skip(clock / 50);
@@ -137,25 +139,43 @@ pub(super) fn heard_as_event(
 pub(super) fn heard_as_tones(
     legs: &mut Slots<LegKey, Leg>,
     at: LegKey,
-    rate: u32,
     events: &mut Vec<Event>,
     reports: &mut Vec<MediaReport>,
-) {
+) -> bool {
+    let mut news = false;
     for event in events.drain(..) {
         let key = match event {
             Event::Press { digit, .. } => Key::Down { digit },
             Event::Release { digit, duration } => {
-                let ms = duration.saturating_mul(1000) / u64::from(rate.max(1));
+                let ms = duration.saturating_mul(1000) / u64::from(TONE_RATE);
                 Key::Up { digit, ms: u32::try_from(ms).unwrap_or(u32::MAX) }
             }
         };
         let Some(leg) = legs.get(at).filter(|leg| !leg.keypad.is_used()) else { continue };
         leg.tell(key, DigitHeard::InBand, reports);
         let listener = leg.listener.of(at).and_then(|l| Some((l, legs.get(l)?)));
-        if let Some((listener, _)) = listener.filter(|(_, l)| leg.hides_tones_from(l))
+        // It may have gone down before something else was wanted.
+        let up = matches!(key, Key::Up { .. });
+        if let Some((listener, _)) = listener.filter(|(_, l)| up || leg.hides_tones_from(l))
             && let Some(listener) = legs.get_mut(listener)
         {
+            let busy = listener.is_dialing();
             listener.press(key);
+            news |= listener.is_dialing() != busy;
         }
     }
+    news
+}
+
+/// The party presses nothing any more: what was down goes up.
+pub(super) fn let_go(legs: &mut Slots<LegKey, Leg>, at: LegKey, reports: &mut Vec<MediaReport>) {
+    let Some(leg) = legs.get_mut(at) else { return };
+    let (up, mut events) = (leg.keypad.restart(), Vec::new());
+    if let Some(tones) = &mut leg.tones {
+        tones.end(&mut events);
+    }
+    if let Some(up) = up {
+        heard_as_event(legs, at, up, reports);
+    }
+    heard_as_tones(legs, at, &mut events, reports);
 }

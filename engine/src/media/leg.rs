@@ -9,6 +9,7 @@ use telex_audio::playout::{Content, Inserted};
 use super::conference::Place;
 use super::control::{Control, Speaker};
 use super::dialer::Dialer;
+use super::ear::{Ear, Tones};
 use super::egress::{Egress, Feed};
 use super::intake::{Intake, Played};
 use super::keypad::Keypad;
@@ -26,11 +27,15 @@ use crate::mediactl::{
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
 use crate::rtp::{Header, Packet};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
 
 /// The clock when none is agreed yet: every static telephone codec's (RFC 3551 §6).
 const USUAL_CLOCK: u32 = 8000;
+
+/// How long a party must have sent nothing that is to be decoded before its decoder is taken down: one that mixes its
+/// payload types would have it built for every other packet.
+const VIA_HOLD: Duration = Duration::from_secs(2);
 
 /// Who hears what a leg's party says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +62,14 @@ impl Listener {
     }
 }
 
-/// How a party's sound gets to the one leg that hears it, by the payload type it sends now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a party's sound gets to the one leg that hears it, by the payload types it sends now; least work first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Via {
-    /// As it is, or decoded and encoded anew if there is a reason.
-    Forward,
     /// As it is and no other way: it cannot be decoded.
     Opaque,
+    /// As it is, or decoded and encoded anew if there is a reason.
+    Forward,
     /// Decoded and encoded anew.
     Decode,
 }
@@ -78,7 +83,9 @@ pub(super) struct Leg {
     pub(super) room: RoomKey,
     pub(super) spec: LegSpec,
     pub(super) listener: Listener,
-    pub(super) via: Via,
+    via: Via,
+    /// It goes no easier way before.
+    via_until: Instant,
     /// Last packet accepted, or when waiting for one began.
     pub(super) last_received: Instant,
     /// Silence was reported.
@@ -97,6 +104,9 @@ pub(super) struct Leg {
     pub(super) ended: bool,
     /// The party's sound, while it is decoded.
     pub(super) intake: Option<Box<Intake>>,
+    /// Looks for tones of keys in the party's sound, and hears it for that while it is not decoded anyway.
+    pub(super) tones: Option<Box<Tones>>,
+    pub(super) ear: Option<Box<Ear>>,
     /// The sound for the party, while it is produced here. Nothing is forwarded to the party then.
     pub(super) outlet: Option<Box<Outlet>>,
     pub(super) player: Option<Player>,
@@ -169,6 +179,7 @@ impl Leg {
             room,
             listener: Listener::Nobody,
             via: Via::Forward,
+            via_until: Instant::ZERO,
             last_received: now,
             silent: false,
             silence_timer: None,
@@ -180,6 +191,8 @@ impl Leg {
             told_press: 0,
             ended: false,
             intake: None,
+            tones: None,
+            ear: None,
             outlet: None,
             player: None,
             place: Place::default(),
@@ -226,10 +239,29 @@ impl Leg {
             self.last_received = now;
             self.silent = false;
         }
+        if self.spec.accept != old.accept {
+            self.via_until = Instant::ZERO;
+        }
         let ear = |s: &LegSpec| (s.send, s.remote, s.audio);
         if ear(&self.spec) != ear(&old) {
             self.egress.cut();
         }
+    }
+
+    /// How the party's sound gets to who hears it.
+    pub(super) fn via(&self) -> Via {
+        self.via
+    }
+
+    /// The party sends sound that may go this way. What needs more work is done at once, less only after some time
+    /// without anything that needs more. True when its sound goes another way from now on.
+    #[inline]
+    pub(super) fn goes_via(&mut self, now: Instant, via: Via) -> bool {
+        if via < self.via && now < self.via_until {
+            return false;
+        }
+        self.via_until = now + VIA_HOLD;
+        std::mem::replace(&mut self.via, via) != via
     }
 
     /// What this leg hears comes from somewhere else from now on.

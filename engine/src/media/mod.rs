@@ -12,13 +12,15 @@
 //! of twenty phases of a 20 ms frame (`ring`) its room is served (`frame`): each decoded leg gives a frame, recordings
 //! take what they want (`recorder`), a mix sums up who speaks (`conference`), and each leg that must be spoken to gets
 //! what it hears, what is played (`player`) and its keys (`dialer`) through its encoder (`outlet`), from where it
-//! leaves by the same `egress`. Which leg is decoded and which is spoken to follows from the specifications of the room
-//! and its legs alone (`room`), but for the payload type that a party uses at the moment.
+//! leaves by the same `egress`. Keys in sound that goes on as it is are found by an `ear` beside it. Which leg is
+//! decoded and which is spoken to follows from the specifications of the room and its legs alone (`room`), but for the
+//! payload type that a party uses at the moment.
 
 mod conference;
 mod control;
 mod converter;
 mod dialer;
+mod ear;
 mod egress;
 mod frame;
 mod hush;

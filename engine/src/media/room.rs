@@ -4,12 +4,14 @@ use smallvec::SmallVec;
 
 use super::LegKey;
 use super::conference::{Conference, Place};
+use super::keys;
 use super::leg::{Leg, Listener};
 use super::out::MediaOut;
 use super::recorder::{Recorder, concerns};
 use super::ring::{self, millis};
+use super::voice::Hearing;
 use crate::limits::RECORDINGS;
-use crate::mediactl::{Revision, RoomId, RoomMode, RoomSpec};
+use crate::mediactl::{MediaReport, Revision, RoomId, RoomMode, RoomSpec};
 use crate::rng::Rng;
 use crate::slots::Slots;
 use crate::time::Instant;
@@ -90,7 +92,7 @@ impl Room {
     }
 
     /// Brings what the legs decode and produce to what is wanted now. True when the room is to be served.
-    pub(super) fn settle(&mut self, legs: &mut Slots<LegKey, Leg>) -> bool {
+    pub(super) fn settle(&mut self, legs: &mut Slots<LegKey, Leg>, reports: &mut Vec<MediaReport>) -> bool {
         let rate = self.best_rate(legs);
         self.settle_conference(rate, legs);
         self.rate = rate;
@@ -101,19 +103,30 @@ impl Room {
             let Some(leg) = legs.get(key) else { continue };
             let (wanted, heard) = self.wants(key, leg, legs);
             let listener = leg.listener.of(key).and_then(|heard_by| legs.get(heard_by));
-            let hides = self.hides_tones(leg, listener);
+            let hearing = self.hearing(leg, listener);
+            let hides = hearing == Hearing::Frames && listener.is_none_or(|l| leg.hides_tones_from(l));
+            let mut ended = Vec::new();
             if let Some(leg) = legs.get_mut(key) {
+                leg.settle_tones(hearing, &mut ended);
                 leg.settle_intake(wanted, self.rate, hides);
                 leg.settle_outlet(heard, self.rate);
                 served |= leg.is_served();
             }
+            keys::heard_as_tones(legs, key, &mut ended, reports);
         }
         served
     }
 
-    /// Whether the tones of a leg's keys are not to be heard: they are told otherwise.
-    fn hides_tones(&self, leg: &Leg, listener: Option<&Leg>) -> bool {
-        leg.listens_for_tones() && listener.is_none_or(|l| leg.hides_tones_from(l))
+    /// Where keys are looked for in a leg's sound: in what its listener hears of it, so that no more of a tone is heard
+    /// there than must be.
+    fn hearing(&self, leg: &Leg, listener: Option<&Leg>) -> Hearing {
+        let decoded = self.spec.mode == RoomMode::Mix
+            || listener.is_some_and(|listener| leg.is_transcoded_for(listener));
+        match leg.spec.receive && leg.listens_for_tones() {
+            false => Hearing::Nothing,
+            true if decoded => Hearing::Frames,
+            true => Hearing::Packets,
+        }
     }
 
     /// A conference begins, ends, or goes on at another rate.
@@ -172,7 +185,7 @@ impl Room {
         let listener = leg.listener.of(key).and_then(|heard_by| legs.get(heard_by));
         let passed_on = listener.is_some_and(|l| leg.is_transcoded_for(l));
         let recorded = self.recorders.iter().any(|r| r.is_running() && concerns(r.spec.what, leg.id));
-        let wanted = leg.spec.receive && (mixes || passed_on || recorded || leg.listens_for_tones());
+        let wanted = leg.spec.receive && (mixes || passed_on || recorded);
         (wanted, mixes || self.source_of(key, legs).is_some_and(|source| source.is_transcoded_for(leg)))
     }
 
@@ -241,6 +254,10 @@ impl Room {
                 "{:?} is spoken to when it must be",
                 leg.id
             );
+            let listener = leg.listener.of(key).and_then(|heard_by| legs.get(heard_by));
+            let hearing = self.hearing(leg, listener);
+            assert_eq!(leg.tones.is_some(), hearing != Hearing::Nothing, "{:?} is listened to", leg.id);
+            assert_eq!(leg.ear.is_some(), hearing == Hearing::Packets, "{:?} has an ear", leg.id);
         }
     }
 

@@ -1,11 +1,12 @@
 //! The media machine itself: ports, rooms, legs, time.
 
+mod press;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::control::Control;
-use super::keypad::Key;
 use super::keys;
 use super::latch::Stream;
 use super::leg::{Heard, Leg, Listener};
@@ -243,16 +244,19 @@ impl MediaShard {
     #[inline]
     fn pass_on(&mut self, now: Instant, key: LegKey, heard: &Heard<'_>, out: &mut MediaOut) {
         let Some(leg) = self.legs.get_mut(key) else { return };
-        if let Some(via) = heard.fate.via().filter(|&via| via != leg.via) {
-            leg.via = via;
+        if heard.fate.via().is_some_and(|via| leg.goes_via(now, via)) {
             let room = leg.room;
-            self.settle(now, room);
+            self.settle(now, room, &mut out.reports);
         }
         if heard.fate.kind == Content::Events {
             self.key_event(now, key, heard, out);
         }
         let Some(leg) = self.legs.get_mut(key) else { return };
         leg.take_in(now, heard);
+        if leg.ear.is_some() && heard.fate.kind == Content::Speech {
+            self.listen(now, key, heard, out);
+        }
+        let Some(leg) = self.legs.get(key) else { return };
         let Some(number) = heard.fate.forward else { return };
         if heard.fate.kind == Content::Events && leg.keypad.translated {
             return;
@@ -265,53 +269,12 @@ impl MediaShard {
             }
             Listener::Other(other) => other,
         };
+        if self.legs.get(to).is_some_and(|listener| leg.hides_sound_from(listener)) {
+            return;
+        }
         if let Some(leg) = self.legs.get_mut(to) {
             leg.forward(now, heard, number, &mut out.packets);
         }
-    }
-
-    /// A packet of a telephone event. It is forwarded as it is if that can be from its first packet on.
-    fn key_event(&mut self, now: Instant, key: LegKey, heard: &Heard<'_>, out: &mut MediaOut) {
-        let Some(leg) = self.legs.get(key) else { return };
-        let listener = leg.listener.of(key);
-        let occupied = listener.and_then(|l| self.legs.get(l)).is_some_and(|l| l.is_occupied());
-        let translated = heard.fate.forward.is_none() || occupied;
-        let room = leg.room;
-        let Some(leg) = self.legs.get_mut(key) else { return };
-        let restarted = if heard.restarted { leg.keypad.restart() } else { None };
-        let keys = leg.keypad.hear(now, &heard.header, heard.fate.clock, heard.payload);
-        let mut busy = false;
-        for told in restarted.into_iter().chain(keys) {
-            if let (Some(leg), Key::Down { .. }) = (self.legs.get_mut(key), told) {
-                leg.keypad.translated = translated;
-            }
-            busy |= keys::heard_as_event(&mut self.legs, key, told, &mut out.reports);
-        }
-        if busy {
-            self.settle(now, room);
-        }
-        self.await_key(key);
-    }
-
-    /// Waits for the end of a key press.
-    fn await_key(&mut self, key: LegKey) {
-        let Some(leg) = self.legs.get_mut(key) else { return };
-        if let (None, Some(at)) = (leg.key_timer, leg.keypad.deadline()) {
-            leg.key_timer = Some(self.timers.arm(at, Wake::Key(key)));
-        }
-    }
-
-    /// The end of a key press may have been lost.
-    fn key_fired(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
-        let Some(leg) = self.legs.get_mut(key) else { return };
-        leg.key_timer = None;
-        let room = leg.room;
-        if let Some(up) = leg.keypad.expire(now)
-            && keys::heard_as_event(&mut self.legs, key, up, &mut out.reports)
-        {
-            self.settle(now, room);
-        }
-        self.await_key(key);
     }
 
     fn tick(&mut self, now: Instant, out: &mut MediaOut) {
@@ -339,13 +302,13 @@ impl MediaShard {
     fn serve(&mut self, now: Instant, key: RoomKey, out: &mut MediaOut) -> bool {
         let Some(room) = self.rooms.get_mut(key) else { return false };
         let changed = room.serve(now, &mut self.legs, &mut self.scratch, out);
-        !changed || room.settle(&mut self.legs)
+        !changed || room.settle(&mut self.legs, &mut out.reports)
     }
 
     /// Brings a room to what its specifications say together, after one of them has changed.
-    fn settle(&mut self, now: Instant, key: RoomKey) {
+    fn settle(&mut self, now: Instant, key: RoomKey, reports: &mut Vec<MediaReport>) {
         let Some(room) = self.rooms.get_mut(key) else { return };
-        let wanted = room.settle(&mut self.legs);
+        let wanted = room.settle(&mut self.legs, reports);
         match (self.ring.serves(room.phase, key), wanted) {
             (false, true) => {
                 room.begin(now);
@@ -424,10 +387,12 @@ impl MediaShard {
         }
         (room.rev, room.spec) = (rev, spec);
         room.link(&mut self.legs);
+        for recorder in &room.recorders {
+            self.recordings.remove(&recorder.spec.id);
+        }
         room.settle_recordings(out);
-        self.recordings.retain(|_, of| *of != key);
         self.recordings.extend(room.recorders.iter().map(|recorder| (recorder.spec.id, key)));
-        self.settle(now, key);
+        self.settle(now, key, &mut out.reports);
     }
 
     fn drop_room(&mut self, now: Instant, id: RoomId, out: &mut MediaOut) {
@@ -437,8 +402,10 @@ impl MediaShard {
             self.drop_leg(now, leg, out);
         }
         if let Some(mut room) = self.rooms.remove(key) {
+            for recorder in &room.recorders {
+                self.recordings.remove(&recorder.spec.id);
+            }
             room.finish_recordings(out);
-            self.recordings.retain(|_, of| *of != key);
             self.ring.leave(room.phase, key);
         }
         self.room_names.remove(&id);
@@ -457,7 +424,7 @@ impl MediaShard {
             return self.drop_leg(now, key, out);
         }
         if moves {
-            self.move_leg(now, key, spec.room);
+            self.move_leg(now, key, spec.room, out);
         }
         let Some(leg) = self.legs.get_mut(key) else { return };
         let watched = |s: &LegSpec| (s.receive, s.silence);
@@ -466,7 +433,7 @@ impl MediaShard {
         leg.put(now, rev, spec);
         leg.take_presses(&mut out.reports);
         let room = leg.room;
-        self.settle(now, room);
+        self.settle(now, room, &mut out.reports);
         if rewatch {
             self.watch(now, key);
         }
@@ -500,11 +467,12 @@ impl MediaShard {
             leg.report_timer = Some(self.timers.arm(first_report, Wake::Report(key)));
         }
         self.watch(now, key);
-        self.link(now, room_key);
+        self.link(now, room_key, out);
     }
 
     /// A leg goes to another room, with what it has learnt of its party and its outgoing stream.
-    fn move_leg(&mut self, now: Instant, key: LegKey, to: RoomId) {
+    fn move_leg(&mut self, now: Instant, key: LegKey, to: RoomId, out: &mut MediaOut) {
+        keys::let_go(&mut self.legs, key, &mut out.reports);
         let (Some(&to), Some(leg)) = (self.room_names.get(&to), self.legs.get_mut(key)) else { return };
         let from = std::mem::replace(&mut leg.room, to);
         leg.cut();
@@ -514,11 +482,12 @@ impl MediaShard {
         if let Some(room) = self.rooms.get_mut(to) {
             room.legs.push(key);
         }
-        self.link(now, from);
-        self.link(now, to);
+        self.link(now, from, out);
+        self.link(now, to, out);
     }
 
     fn drop_leg(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
+        keys::let_go(&mut self.legs, key, &mut out.reports);
         let Some(mut leg) = self.legs.remove(key) else { return };
         leg.report(now, true, &mut out.packets);
         for timer in [leg.report_timer, leg.silence_timer, leg.key_timer].into_iter().flatten() {
@@ -534,15 +503,15 @@ impl MediaShard {
         if let Some(room) = self.rooms.get_mut(leg.room) {
             room.legs.retain(|k| *k != key);
         }
-        self.link(now, leg.room);
+        self.link(now, leg.room, out);
         out.reports.push(MediaReport::Dropped { leg: leg.id, stats: leg.stats(), resume: leg.resume(now) });
     }
 
     /// The legs of a room have changed.
-    fn link(&mut self, now: Instant, key: RoomKey) {
+    fn link(&mut self, now: Instant, key: RoomKey, out: &mut MediaOut) {
         if let Some(room) = self.rooms.get(key) {
             room.link(&mut self.legs);
-            self.settle(now, key);
+            self.settle(now, key, &mut out.reports);
         }
     }
 

@@ -8,9 +8,10 @@ use telex_audio::mix::Mix;
 
 use super::conference::Place;
 use super::dialer::{Sound, Way};
+use super::ear::Tones;
 use super::egress::{Egress, Made};
 use super::intake::{Intake, Played};
-use super::leg::{Leg, Via};
+use super::leg::{Heard, Leg, Via};
 use super::out::PacketArena;
 use super::outlet::{Due, Outlet};
 use super::player::Player;
@@ -18,6 +19,16 @@ use super::ring::FRAME_MS;
 use crate::mediactl::{DigitWay, Kind, Library, Payload, Play};
 use crate::rtp::Header;
 use crate::time::Instant;
+
+/// Where keys are looked for in a party's sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hearing {
+    Nothing,
+    /// In its packets, which go on as they are.
+    Packets,
+    /// In what is decoded anyway.
+    Frames,
+}
 
 /// What is lent to the work of one moment: memory, which is no state since nothing is in it between two inputs, and the
 /// sounds that there are.
@@ -91,8 +102,8 @@ impl Leg {
     /// Whether this leg's sound is encoded anew for the leg that hears it.
     pub(super) fn is_transcoded_for(&self, listener: &Self) -> bool {
         let below = listener.has_to_play() && listener.spec.playing.as_ref().is_some_and(|play| play.over);
-        let wanted = match self.via {
-            Via::Forward => below || self.hides_tones_from(listener),
+        let wanted = match self.via() {
+            Via::Forward => below,
             Via::Opaque => false,
             Via::Decode => true,
         };
@@ -120,14 +131,57 @@ impl Leg {
         self.outlet.is_some() || self.dialer.as_ref().is_some_and(|dialer| dialer.is_down())
     }
 
+    /// Looks for tones of keys in packets as they come, in frames that are decoded, or not at all. What was down and is
+    /// no longer looked at goes up.
+    pub(super) fn settle_tones(&mut self, hearing: Hearing, events: &mut Vec<Event>) {
+        let wanted = hearing != Hearing::Nothing;
+        if let Some(mut tones) = self.tones.take_if(|_| !wanted) {
+            tones.end(events);
+        }
+        if wanted && self.tones.is_none() {
+            self.tones = Tones::new().map(Box::new);
+        }
+        match hearing {
+            Hearing::Packets => {
+                self.ear.get_or_insert_default();
+            }
+            Hearing::Nothing | Hearing::Frames => self.ear = None,
+        }
+    }
+
+    /// Listens for keys in a packet of sound that is passed on.
+    pub(super) fn listen(&mut self, now: Instant, heard: &Heard<'_>, events: &mut Vec<Event>) {
+        let (Some(ear), Some(tones)) = (&mut self.ear, &mut self.tones) else { return };
+        if heard.restarted {
+            ear.restart();
+        }
+        if let (Kind::Speech, Some(encoding)) = (heard.fate.kind, heard.fate.encoding) {
+            let packet = (&heard.header, heard.fate.clock);
+            ear.hear(now, packet, (encoding, heard.payload), tones, events);
+        }
+    }
+
+    /// Whether the party presses a key in its sound, which is not to be heard because it is told otherwise.
+    #[inline]
+    pub(super) fn hides_sound_from(&self, listener: &Self) -> bool {
+        self.ear.is_some()
+            && self.tones.as_ref().is_some_and(|tones| tones.is_pressed())
+            && self.hides_tones_from(listener)
+    }
+
+    /// When a key that is down in packets of sound is up if no more of them come.
+    pub(super) fn tones_deadline(&self) -> Option<Instant> {
+        let pressed = self.tones.as_ref().is_some_and(|tones| tones.is_pressed());
+        self.ear.as_ref().filter(|_| pressed)?.deadline()
+    }
+
     /// Decodes at this rate, or not at all. `hides` says whether tones of keys are not to be heard.
     pub(super) fn settle_intake(&mut self, wanted: bool, rate: u32, hides: bool) {
-        let tones = self.listens_for_tones();
         match (&mut self.intake, wanted) {
-            (Some(intake), true) => intake.set(rate, tones, hides),
+            (Some(intake), true) => intake.set(rate, hides),
             (none @ None, true) => {
-                let mut intake = Box::new(Intake::new(rate));
-                intake.set(rate, tones, hides);
+                let mut intake = Box::new(Intake::new(rate, self.id.0));
+                intake.set(rate, hides);
                 *none = Some(intake);
             }
             (Some(_), false) => {

@@ -51,8 +51,8 @@ pub enum Kind {
 /// A payload type that the party may send, and what can be done with it.
 ///
 /// The room decides: a relay forwards it if it can, and in any other case decodes it and encodes it anew, if it can.
-/// Both directions are decided apart. It is decoded, forwarded or not, when the room mixes, when it is recorded, when
-/// it is listened to for tones of keys, and when something is played over it.
+/// Both directions are decided apart. It is decoded, forwarded or not, when the room mixes, when it is recorded and
+/// when something is played over it. Listening for tones of keys leaves it as it is, but for the tones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Accepted {

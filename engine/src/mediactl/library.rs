@@ -14,9 +14,11 @@ pub const CLIP_RATE: u32 = 16_000;
 const DELAY: usize = 22;
 /// What comes before the class in the name of a piece of music.
 const MUSIC: &str = "music/";
+/// The digest of silence.
+const NOTHING: u64 = 0;
 
-/// A piece of sound of 16 kHz, shared by all who hear it. It is kept as G.722: a quarter of the memory, and what is part
-/// of the program is played from there.
+/// A piece of sound of 16 kHz, shared by all who hear it. It is kept as G.722: a quarter of the memory, and what is
+/// part of the program is played from there.
 ///
 /// Written down it is its length and a digest. Read back it is silence of that length, until [`Library::fill`].
 #[derive(Clone)]
@@ -54,7 +56,8 @@ fn digest(octets: &[u8]) -> u64 {
 }
 
 impl Clip {
-    /// Of samples at `rate` per second, one channel; of an odd number it is one longer. `None` when the rate is none of those that sound comes at.
+    /// Of samples at `rate` per second, one channel; of an odd number it is one longer. `None` when the rate is none
+    /// of those that sound comes at.
     pub fn of(rate: u32, samples: &[i16]) -> Option<Self> {
         let mut resampler = Resampler::new(rate, CLIP_RATE)?;
         let (length, late) = (resampler.outputs(samples.len()), resampler.delay());
@@ -75,10 +78,26 @@ impl Clip {
     }
 
     /// Of what [`Clip::octets`] gave. What is beyond 4 GiB is cut off.
-    pub fn coded(mut octets: Bytes) -> Self {
+    pub fn coded(octets: Bytes) -> Self {
+        let digest = digest(&octets);
+        Self::known(octets, digest)
+    }
+
+    /// Of octets whose digest is known, so that they need not be touched.
+    pub fn known(mut octets: Bytes, digest: u64) -> Self {
         octets.truncate(u32::MAX as usize);
-        let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
-        Self { octets: length, digest: digest(&octets), coded: Some(octets) }
+        Self { octets: u32::try_from(octets.len()).unwrap_or(u32::MAX), digest, coded: Some(octets) }
+    }
+
+    /// Silence of so many milliseconds.
+    pub fn silence(ms: u32) -> Self {
+        let samples = u64::from(ms) * u64::from(CLIP_RATE / 1000) + DELAY as u64;
+        Self { octets: u32::try_from(samples / 2).unwrap_or(u32::MAX), digest: NOTHING, coded: None }
+    }
+
+    /// What tells it from other clips, besides its length.
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// G.722 at 64 kbit/s, with what its filters delay; `None` when only its length is known.
@@ -217,7 +236,8 @@ impl Library {
 
     /// Names of sounds of which only the length is known.
     pub fn hollow(&self) -> impl Iterator<Item = &SmolStr> {
-        self.clips.iter().filter(|(_, clip)| clip.coded.is_none()).map(|(name, _)| name)
+        let hollow = |clip: &Clip| clip.coded.is_none() && clip.digest != NOTHING;
+        self.clips.iter().filter(move |(_, clip)| hollow(clip)).map(|(name, _)| name)
     }
 }
 

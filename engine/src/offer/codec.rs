@@ -65,7 +65,7 @@ impl Codec {
             number: properties.payload_type.unwrap_or(USUAL_DYNAMIC),
             name: SmolStr::new_static(properties.name),
             clock: properties.clock,
-            channels: u8::try_from(properties.channels()).unwrap_or(1),
+            channels: properties.channels,
             fmtp: SmolStr::new_static(fmtp::ours(encoding)),
         }
     }
@@ -180,9 +180,18 @@ pub fn speech(codecs: &[Codec]) -> Option<&Codec> {
 }
 
 /// The telephone events that go with `speech`: those at its clock rate, since both share one RTP timeline
-/// (RFC 4733 §2.1).
+/// (RFC 4733 §2.1), or else the first. Telephones with Opus often have events at 8000 only.
 pub fn events<'a>(codecs: &'a [Codec], speech: &Codec) -> Option<&'a Codec> {
-    codecs.iter().find(|codec| codec.is_telephone_event() && codec.clock == speech.clock)
+    let events = || codecs.iter().filter(|codec| codec.is_telephone_event());
+    events().find(|codec| codec.clock == speech.clock).or_else(|| events().next())
+}
+
+/// Of what a party offered, as much as is needed: the speech it likes best, and what goes with that.
+pub fn first_of(offered: &[Codec]) -> Vec<Codec> {
+    let Some(speech) = speech(offered) else { return Vec::new() };
+    let (events, noise) = (events(offered, speech), noise(offered, speech));
+    let wanted = |codec: &&Codec| *codec == speech || [events, noise].contains(&Some(*codec));
+    offered.iter().filter(wanted).cloned().collect()
 }
 
 /// The comfort noise that goes with `speech`: that at its clock rate (RFC 3389 §4).
@@ -220,6 +229,9 @@ mod tests {
     fn with(codec: Codec, fmtp: &str) -> Codec {
         Codec { fmtp: fmtp.into(), ..codec }
     }
+
+    const AMR: Codec = Codec::new(96, "AMR", 8000);
+    const CN: Codec = Codec::new(13, "CN", 8000);
 
     fn opus(number: u8) -> Codec {
         Codec { channels: 2, ..Codec::new(number, "opus", 48000) }
@@ -312,6 +324,10 @@ mod tests {
         ];
         assert_eq!(events(&list, &list[0]).map(|codec| codec.number), Some(110));
         assert_eq!(events(&list, &list[1]).map(|codec| codec.number), Some(126));
+        assert_eq!(events(&list[..3], &list[0]).map(|codec| codec.number), Some(126), "rather than none");
+        assert_eq!(numbers(&first_of(&list)), [111, 110]);
+        assert_eq!(numbers(&first_of(&[AMR, list[1].clone(), CN, list[2].clone()])), [96, 13, 126]);
+        assert_eq!(first_of(&list[2..]), []);
         assert_eq!(speech(&list[1..]).map(|codec| codec.number), Some(0));
         assert_eq!(speech(&list[2..]), None);
     }

@@ -17,7 +17,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use codec::{Codec, choose, default_codecs, describe, events, noise, payload_map, speech};
+pub use codec::{Codec, choose, default_codecs, describe, events, first_of, noise, payload_map, speech};
 pub use description::{Audio, Description, Layout, Ptime, read, read_answer};
 pub use direction::Direction;
 pub use error::{OfferError, OutOfTurn};

@@ -78,6 +78,11 @@ impl Repertoire {
         choose(offered, &[shared, beside].concat())
     }
 
+    /// Whether all speech of `codecs` can be turned into another.
+    pub fn turns_all(&self, codecs: &[Codec]) -> bool {
+        self.transcode && codecs.iter().all(|codec| !codec.is_speech() || codec.encoding().is_some())
+    }
+
     /// Whether some speech of `codecs` can be coded, and so be turned into another.
     fn knows_one_of(&self, codecs: &[Codec]) -> bool {
         codecs.iter().any(|codec| codec.encoding().is_some())

@@ -170,14 +170,24 @@ impl Negotiation {
         Some(Stream::of(&settled.said, settled.heard.audio()?))
     }
 
+    /// What the party takes, in its words: of what it named what we named, too.
+    fn agreed(&self) -> Vec<Codec> {
+        let Some(settled) = &self.settled else { return Vec::new() };
+        let heard = settled.heard.audio().map_or(&[][..], |audio| &audio.codecs);
+        let common = choose(heard, &settled.said.codecs);
+        let taken = |codec: &&Codec| common.iter().any(|other| other.number == codec.number);
+        heard.iter().filter(taken).cloned().collect()
+    }
+
     /// How a relay renumbers what this party sends for `other`: [`payload_map`]. A party that answered with numbers of
     /// its own should send by ours, but some send by their own, and those are taken where they are not ambiguous.
+    /// Nothing goes on by a number that `other` named and we did not take up (§6.1).
     pub fn relay_to(&self, other: &Self) -> Vec<Accepted> {
-        let Some(to) = other.heard().and_then(Description::audio) else { return Vec::new() };
+        let to = other.agreed();
         let said = self.said().map_or(&[][..], |said| &said.codecs);
         let heard = self.heard().and_then(Description::audio).map_or(&[][..], |audio| &audio.codecs);
-        let mut map = payload_map(said, &to.codecs);
-        for own in payload_map(heard, &to.codecs) {
+        let mut map = payload_map(said, &to);
+        for own in payload_map(heard, &to) {
             if said.iter().all(|codec| codec.number != own.payload.number) {
                 map.push(own);
             }

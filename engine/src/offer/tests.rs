@@ -490,10 +490,7 @@ fn a_call_through_the_exchange_is_relayed_untouched() {
             .collect::<Vec<_>>()
     };
     assert_eq!(map(&caller, &callee), [(111, 98), (110, 110)]);
-    assert_eq!(
-        map(&callee, &caller),
-        [(111, 111), (9, 9), (0, 0), (13, 13), (110, 110), (126, 126), (98, 111)]
-    );
+    assert_eq!(map(&callee, &caller), [(111, 111), (110, 110), (98, 111)], "only what was answered");
 }
 
 mod properties {

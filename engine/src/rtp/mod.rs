@@ -2,11 +2,10 @@
 //! payload of telephone events (RFC 4733).
 
 mod demux;
-mod event;
 mod packet;
 mod rtcp;
 
 pub use demux::{Kind, classify};
-pub use event::TelephoneEvent;
 pub use packet::{Header, Packet, RtpError};
 pub use rtcp::{Compound, ControlPacket, ReportBlock, ReportBlocks, RtcpError, RtcpWriter, SenderInfo};
+pub use telex_audio::dtmf::events::TelephoneEvent;

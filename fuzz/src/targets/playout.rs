@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use telex_audio::codec::Encoding;
 use telex_audio::playout::{Content, Packet, Playout, Settings};
+use telex_audio::red::Blocks;
 
 pub(crate) fn check(octets: &[u8]) {
     let [rate, rest @ ..] = octets else { return };
@@ -13,6 +14,7 @@ pub(crate) fn check(octets: &[u8]) {
     let mut now = Duration::ZERO;
     let (mut sequence, mut timestamp) = (0_u16, 0_u32);
     let mut pcm = Vec::new();
+    let mut sound: Vec<u8> = Vec::new();
     for step in rest.chunks(6) {
         let [kind, time, number, stamp, length, fill] = *step else { return };
         now += Duration::from_micros(u64::from(time) * [10, 1000, 20_000, 1_000_000][usize::from(kind >> 6)]);
@@ -27,6 +29,10 @@ pub(crate) fn check(octets: &[u8]) {
                 let told = pulled.sound + pulled.concealed + pulled.noise + pulled.silence;
                 assert_eq!(told, samples, "{pulled:?}");
             }
+            4 => {
+                sequence = sequence.wrapping_add(u16::from(number % 4));
+                let _ = playout.insert_other(now, sequence);
+            }
             _ => {
                 sequence = sequence.wrapping_add(if number < 250 { u16::from(number % 4) } else { 9999 });
                 timestamp = timestamp.wrapping_add(if stamp < 250 { 160 } else { u32::from(stamp) << 24 });
@@ -35,10 +41,23 @@ pub(crate) fn check(octets: &[u8]) {
                     255 => Content::Noise { clock: 8000 },
                     _ => Content::Sound(encoding),
                 };
-                let payload = vec![fill; usize::from(length) * 6];
-                let marker = stamp % 2 == 1;
-                let _ =
-                    playout.insert(now, Packet { sequence, timestamp, marker, content, payload: &payload });
+                // Octets from everywhere in the input, or all the same; mostly of a length that fits something.
+                let octets = if length % 4 == 0 { usize::from(length) * 6 } else { 10 * usize::from(length % 40) };
+                sound.clear();
+                match fill % 2 {
+                    0 => sound.resize(octets, fill),
+                    _ => sound.extend(rest.iter().cycle().skip(usize::from(fill)).take(octets)),
+                }
+                // As RFC 2198 carries it.
+                if let Some(blocks) = Blocks::read(&sound).filter(|_| number % 5 == 4) {
+                    for block in blocks.earlier() {
+                        let packet = Packet { sequence, timestamp, content, payload: block.payload };
+                        let _ = playout.insert_again(now, packet, block.offset);
+                    }
+                }
+                let packet = Packet { sequence, timestamp, content, payload: &sound };
+                let _ = playout.insert(now, packet);
+                let _ = playout.insert_again(now, packet, u16::from(fill) * 20);
             }
         }
     }

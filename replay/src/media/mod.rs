@@ -6,6 +6,8 @@
 //! then, and the file has every packet that they sent. [`MediaReplayer`] runs it again and compares.
 
 mod cut;
+#[cfg(test)]
+mod damage;
 mod difference;
 mod digest;
 mod replayer;

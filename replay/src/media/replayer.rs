@@ -100,18 +100,25 @@ impl<'a> MediaReplayer<'a> {
             self.begin(start)?;
         }
         self.out.clear();
-        let shard = self.track.shard.0;
+        let (shard, mut deadline) = (self.track.shard.0, None);
         if let Some(machine) = &mut self.machine {
             let input = entry.told.input(&mut self.scratch);
             let out = &mut self.out;
-            catch_unwind(AssertUnwindSafe(|| machine.handle(entry.now, input, out))).map_err(|_| {
-                MediaReplayError::Panic { shard, entry: self.done, input: words::told(&entry.told) }
+            let work = || {
+                machine.handle(entry.now, input, out);
+                machine.deadline()
+            };
+            // A state that was damaged may do this; what there is of the machine is not used any more.
+            deadline = catch_unwind(AssertUnwindSafe(work)).map_err(|_| MediaReplayError::Panic {
+                shard,
+                entry: self.done,
+                input: words::told(&entry.told),
             })?;
         }
         if matches!(entry.told, Told::Library(_)) {
             self.fill();
         }
-        self.count(&entry);
+        self.count(&entry, deadline);
         self.done += 1;
         Ok(true)
     }
@@ -134,8 +141,7 @@ impl<'a> MediaReplayer<'a> {
         self.tally.hollow = machine.library().hollow().cloned().collect();
     }
 
-    fn count(&mut self, entry: &MediaEntry<'_>) {
-        let deadline = self.machine.as_ref().and_then(MediaShard::deadline);
+    fn count(&mut self, entry: &MediaEntry<'_>, deadline: Option<Instant>) {
         let got = MediaEntry::new(entry.now, entry.told.clone(), &self.out, deadline);
         let tally = &mut self.tally;
         tally.inputs += 1;

@@ -4,6 +4,7 @@ mod cdr;
 mod codec;
 mod dialplan;
 mod parse;
+mod prompts;
 mod record;
 mod recording;
 mod replay;
@@ -23,7 +24,7 @@ use crate::clock::Clock;
 use crate::config::{self, Record as Recorded, Refused, Settings};
 use crate::control::{self, Request};
 use crate::driver::{self, Ending, Options};
-use crate::{first_run, log};
+use crate::{first_run, log, sounds};
 
 /// Where the configuration is when nobody says otherwise.
 const CONFIG: &str = "telex.toml";
@@ -95,6 +96,8 @@ enum Command {
     #[command(subcommand)]
     Codec(codec::Codec),
     Transcode(transcode::Transcode),
+    #[command(subcommand)]
+    Prompts(prompts::Prompts),
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +141,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Replay(options)) => return replay::main(&options),
         Some(Command::Rtp(command)) => rtp::main(&command).map_err(Failure::from),
         Some(Command::Codec(command)) => codec::main(&command).map_err(Failure::from),
+        Some(Command::Prompts(command)) => prompts::main(&command),
         Some(Command::Transcode(options)) => transcode::main(&options).map_err(Failure::from),
     };
     match done {
@@ -177,7 +181,7 @@ fn tell(text: &str) {
 }
 
 fn load(path: &Path) -> Result<Settings, Failure> {
-    Ok(config::load(path)?)
+    Ok(config::load_whole(path)?)
 }
 
 fn start(path: &Path, clock: Clock) -> Result<(), Failure> {
@@ -221,6 +225,14 @@ fn check(settings: &Settings) {
         plan.warnings.iter().for_each(|warning| print(&format!("{warning}\n")));
     }
     print(&recorded(&settings.record));
+    let own = settings.engine.sounds.len().saturating_sub(sounds::builtin().len());
+    let music =
+        settings.engine.music.as_deref().map_or("silence".to_owned(), |class| format!("music \"{class}\""));
+    print(&format!(
+        "sounds: {}, {own} of them the site's own; on hold: {music}\n",
+        settings.engine.sounds.len()
+    ));
+    settings.told.iter().for_each(|told| tell(told));
 }
 
 /// What the flight recorder keeps and what that costs.

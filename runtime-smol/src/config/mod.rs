@@ -9,6 +9,7 @@ mod record;
 mod recordings;
 mod sample;
 mod sound;
+mod sounds;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
@@ -21,7 +22,7 @@ use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, 
 use telex_engine::limits;
 use toml::de::DeTable;
 
-use crate::sounds;
+use crate::sounds::Own;
 
 pub(crate) use dialplan::Loaded;
 pub(crate) use problem::Refused;
@@ -42,6 +43,8 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
+    ("prompts", &["folder", "speak"]),
+    ("music", &["folder", "hold"]),
     ("recordings", &["folder", "format", "trim", "pause"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country"]),
@@ -80,6 +83,10 @@ pub(crate) struct Settings {
     pub(crate) recordings: Recordings,
     /// What the flight recorder keeps.
     pub(crate) record: Record,
+    /// The site's own sounds.
+    pub(crate) own: Own,
+    /// What could not be had of them, once they have been read.
+    pub(crate) told: Vec<String>,
     /// The dialplan, when a file holds one.
     pub(crate) dialplan: Option<Loaded>,
 }
@@ -122,6 +129,16 @@ pub(crate) fn load(path: &Path) -> Result<Settings, Refused> {
     parse(path, &text)
 }
 
+/// Reads and checks a configuration file, and reads the sounds it names. What is wrong with a sound is told, and the
+/// sound left out.
+pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
+    let mut settings = load(path)?;
+    let (sounds, told) = crate::sounds::load(&settings.own);
+    Arc::make_mut(&mut settings.engine).sounds = sounds;
+    settings.told = told;
+    Ok(settings)
+}
+
 /// Checks the text of a configuration file that lies, or would lie, at `path`.
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
     let refused = |problems| Refused::Wrong { path: path.to_owned(), text: text.to_owned(), problems };
@@ -157,6 +174,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
     let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
+    let (own, music) = sounds::sounds(reader, root, folder);
     let (recordings, format) = recordings::recordings(reader, root);
     let (phones, contexts) = phones::phones(reader, root, &realm, digest);
     let (zone, country) = dialplan::site(reader, root);
@@ -178,7 +196,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
         suppress_silence: media.is_some_and(|s| sound::suppresses_silence(reader, s)),
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
-        sounds: sounds::builtin(),
+        sounds: crate::sounds::builtin(),
+        music,
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
@@ -203,6 +222,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
             .map_or(Duration::from_secs(10), |t| t.value),
         recordings: Recordings { folder: folder.join(recordings.folder), ..recordings },
         record: record::record(reader, root),
+        own,
+        told: Vec::new(),
         dialplan: loaded,
         engine: Arc::new(engine),
     })

@@ -197,6 +197,30 @@ impl Reader {
         Some(At { value: texts, span: value.span() })
     }
 
+    /// Texts under names of the reader's own, in the order of the names.
+    pub(crate) fn named_texts<'a>(
+        &mut self,
+        section: Section<'a>,
+        key: &'static str,
+    ) -> Vec<(At<&'a str>, At<&'a str>)> {
+        let Some(value) = section.table.get(key) else { return Vec::new() };
+        let Some(table) = value.get_ref().as_table() else {
+            self.refuse(section, key, value, "texts with names", "write it as in { name = \"text\" }");
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for (name, text) in table {
+            match text.get_ref().as_str() {
+                Some(words) => {
+                    let name = At { value: name.get_ref().as_ref(), span: name.span() };
+                    texts.push((name, At { value: words, span: text.span() }));
+                }
+                None => self.refuse(section, key, text, "texts with names", "put it in quotes"),
+            }
+        }
+        texts
+    }
+
     /// Yes or no.
     pub(crate) fn flag(&mut self, section: Section<'_>, key: &'static str) -> Option<bool> {
         let value = section.table.get(key)?;

@@ -11,6 +11,7 @@ pub(crate) mod table;
 
 use serde::{Deserialize, Serialize};
 use telex_engine::border::{self, CallState, Control, ControlReply};
+use telex_engine::event::Side;
 use telex_engine::mediactl::{LegStats, RecordingFormat};
 
 use crate::log::Escaped;
@@ -160,7 +161,11 @@ pub(crate) enum Reply {
         text: String,
     },
     /// The recording of this call is as it was ordered.
-    Recorded(u64),
+    Recorded {
+        call: u64,
+        /// `caller`, `callee`: of whom the recording has nothing, since their codec cannot be decoded.
+        unheard: Vec<String>,
+    },
     /// What a call between two phones would use.
     Codecs(codecs::CodecPlan),
     /// Sizes of all tables.
@@ -201,6 +206,10 @@ pub(crate) struct Call {
     pub(crate) age: u64,
     /// Seconds since the answer; null before.
     pub(crate) talking: Option<u64>,
+    /// It is being recorded.
+    pub(crate) recorded: bool,
+    /// `caller`, `callee`: of whom the recording has nothing, since their codec cannot be decoded.
+    pub(crate) unheard: Vec<String>,
     /// What was carried, a few seconds ago.
     pub(crate) caller: Sound,
     pub(crate) callee: Sound,
@@ -291,10 +300,12 @@ impl Reply {
             ControlReply::NoSuchCall { call } => {
                 Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
             }
+            ControlReply::Recording { call, unheard, .. } => {
+                Self::Recorded { call, unheard: sides(&unheard) }
+            }
             ControlReply::Explained(why) => {
                 Self::Explained { call: why.call, from: why.from.into(), to: why.to.into(), text: why.text }
             }
-            ControlReply::Recording { call, .. } => Self::Recorded(call),
             ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),
             ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),
             ControlReply::NoSuchPhone { extension } => Self::Error(format!(
@@ -339,6 +350,15 @@ impl From<border::RegistrationInfo> for Registration {
     }
 }
 
+/// Sides of a call, as they are written.
+fn sides(sides: &[Side]) -> Vec<String> {
+    let name = |side: &Side| match side {
+        Side::Caller => "caller".to_owned(),
+        Side::Callee => "callee".to_owned(),
+    };
+    sides.iter().map(name).collect()
+}
+
 impl From<border::CallInfo> for Call {
     fn from(info: border::CallInfo) -> Self {
         let state = match info.state {
@@ -356,6 +376,8 @@ impl From<border::CallInfo> for Call {
             codec: info.codec.into(),
             age: info.age.as_secs(),
             talking: info.talking.map(|t| t.as_secs()),
+            recorded: info.recorded,
+            unheard: sides(&info.unheard),
             caller: Sound::from(&*info.caller),
             callee: Sound::from(&*info.callee),
         }

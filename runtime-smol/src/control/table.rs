@@ -16,12 +16,17 @@ pub(super) fn render(reply: &Reply) -> String {
         Reply::Calls(all) if all.is_empty() => "no calls\n".to_owned(),
         Reply::Calls(all) => calls(all),
         Reply::HungUp(call) => format!("call {call} is being ended\n"),
+        Reply::Recorded { call, unheard } => {
+            let note = |side| {
+                format!("call {call}: nothing of the {side} is recorded: its codec cannot be decoded\n")
+            };
+            format!("call {call}: done\n") + &unheard.iter().map(note).collect::<String>()
+        }
         Reply::Explained { call, from, to, text } => {
             let (from, to) = (Escaped(from), Escaped(to));
             let lines: Vec<String> = text.lines().map(|line| Escaped(line).to_string()).collect();
             format!("call {call}: {from} called {to}\n{}\n", lines.join("\n"))
         }
-        Reply::Recorded(call) => format!("call {call}: done\n"),
         Reply::Codecs(plan) => plan.to_string(),
         Reply::Stats(stats) => show_stats(stats),
         Reply::Recording(cut) => format!("a recording of {} octets\n", cut.octets),
@@ -58,7 +63,7 @@ fn calls(all: &[Call]) -> String {
                 c.id.to_string(),
                 c.from.clone(),
                 c.to.clone(),
-                c.state.clone(),
+                state(c),
                 c.codec.clone(),
                 talking,
                 time(c.age),
@@ -70,6 +75,15 @@ fn calls(all: &[Call]) -> String {
             ]
         }),
     )
+}
+
+/// How far a call is, and whether it is recorded.
+fn state(call: &Call) -> String {
+    match (call.recorded, &call.unheard[..]) {
+        (false, _) => call.state.clone(),
+        (true, []) => format!("{}, recorded", call.state),
+        (true, unheard) => format!("{}, recorded without {}", call.state, unheard.join(" and ")),
+    }
 }
 
 /// A figure of the caller's sound and one of the callee's, as far as they are known.
@@ -162,6 +176,8 @@ mod tests {
             codec: "PCMU".to_owned(),
             age: 80,
             talking,
+            recorded: id == 13,
+            unheard: if id == 13 { vec!["callee".to_owned()] } else { vec![] },
             caller: talking.map(|_| heard.clone()).unwrap_or_default(),
             callee: Sound::default(),
         };
@@ -170,6 +186,13 @@ mod tests {
         7     100   101  up       PCMU   1:15     1:20  4 / -  2 ms / -  4.38 / -
         12    100   101  ringing  PCMU            1:20
         "#);
+        let recorded = render(&Reply::Calls(vec![call(13, "held", None)]));
+        assert!(recorded.contains("held, recorded without callee"), "{recorded}");
+        let done = render(&Reply::Recorded { call: 13, unheard: vec!["callee".to_owned()] });
+        assert_eq!(
+            done,
+            "call 13: done\ncall 13: nothing of the callee is recorded: its codec cannot be decoded\n"
+        );
     }
 
     #[test]

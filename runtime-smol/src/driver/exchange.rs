@@ -404,7 +404,7 @@ impl Exchange {
         let _ = sd_notify::notify(&states);
         let (path, inbox) = (self.parts.settings.path.clone(), self.parts.inbox.clone());
         let read = async move {
-            let result = smol::unblock(move || config::load(&path)).await;
+            let result = smol::unblock(move || config::load_whole(&path)).await;
             let _ = inbox.send(Arrival::Reread(Box::new(result))).await;
         };
         self.parts.executor.spawn(read).detach();
@@ -444,6 +444,9 @@ impl Exchange {
                     Severity::Info,
                     format!("configuration read again: {phones} phones, listening on {heard}"),
                 );
+                for told in &settings.told {
+                    desk.note(Severity::Warning, told.clone());
+                }
                 super::tell_dialplan(&settings, &desk);
                 let config = Arc::clone(&settings.engine);
                 self.parts.tape.resize(settings.record.memory);

@@ -110,10 +110,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         recordings: Some(recordings.clone()),
         ..plan(&settings, media_seed, options.clock, reports)
     };
-    let shards = media::start(&plan).map_err(|e| {
-        let (ports, bind) = (plan.ports, plan.bind);
-        format!("cannot bind media ports {ports} on {bind}: {e}; choose others in [media] ports, or another [media] bind")
-    })?;
+    let shards = media::start(&plan).map_err(|e| unbound(&plan, &e))?;
+    settings.told.iter().for_each(|told| desk.note(Severity::Warning, told.clone()));
     let (socket, _file) = control::bind(&settings.control)?;
     let saved = desk_thread
         .saved()
@@ -156,6 +154,14 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     recordings.flush(LAST_PIECES);
     desk_thread.end(&desk);
     Ok(ending)
+}
+
+/// Why there is no media.
+fn unbound(plan: &media::Plan, error: &io::Error) -> String {
+    let (ports, bind) = (plan.ports, plan.bind);
+    format!(
+        "cannot bind media ports {ports} on {bind}: {error}; choose others in [media] ports, or another [media] bind"
+    )
 }
 
 fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> media::Plan {

@@ -22,6 +22,7 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::NoSound { .. }
         | Event::Digit { .. }
         | Event::RecordingStarted { .. }
+        | Event::NotInRecording { .. }
         | Event::Matched { .. }
         | Event::Dialplan { .. }
         | Event::CallEnded { .. } => call(event, out),
@@ -73,6 +74,10 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
         }
         Event::Dialplan { call, text, .. } => write!(out, "call {call}: {}", E(text)),
         Event::RecordingStarted { call, .. } => write!(out, "call {call}: is being recorded"),
+        Event::NotInRecording { call, side, codec, .. } => {
+            let side = Party(*side);
+            write!(out, "call {call}: {side} is not in the recording: {} cannot be decoded", E(codec))
+        }
         Event::CallEnded { call, cause, duration, caller, callee } => {
             write!(out, "call {call}: ended, {}", Cause(cause))?;
             if let Some(duration) = duration {

@@ -1,4 +1,5 @@
-//! Opus (RFC 6716) for speech, in one channel on the line and in one or two in files, by two libraries, each for what it does well.
+//! Opus (RFC 6716) for speech, in one channel on the line and one or two in files, by two libraries, each for what it
+//! does well.
 //!
 //! `opus-rs` decodes: it gives what libopus gives, concealment of loss included. `ropus` encodes: it keeps to the bits
 //! per second that were asked for, repeats for loss (in-band FEC) and falls silent (DTX) as libopus does, and computes

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::Digit;
-use super::EventPayload;
+use super::{TelephoneEvent, rescale};
 
 /// Silence after which a key is up though no end was received: packets of an event come every 10 to 60 ms, and three or
 /// more may be lost.
@@ -47,6 +47,8 @@ pub enum Received {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct EventReceiver {
     clock: u32,
+    /// The clock of timestamps.
+    stream: u32,
     sequence: Option<u16>,
     last: Option<Key>,
 }
@@ -63,6 +65,7 @@ struct Key {
     duration: u16,
     /// Units it has lasted, all segments together.
     total: u32,
+    began: Duration,
     heard: Duration,
     down: bool,
 }
@@ -70,7 +73,17 @@ struct Key {
 impl EventReceiver {
     /// For a payload type with this clock rate in hertz.
     pub fn new(clock: u32) -> Self {
-        Self { clock: clock.max(1), sequence: None, last: None }
+        Self { clock: clock.max(1), stream: clock.max(1), sequence: None, last: None }
+    }
+
+    /// The same in a stream whose timestamps have another clock rate.
+    pub fn in_stream(self, clock: u32) -> Self {
+        Self { stream: clock.max(1), ..self }
+    }
+
+    /// The clock rates of durations and of timestamps.
+    pub fn clocks(&self) -> (u32, u32) {
+        (self.clock, self.stream)
     }
 
     /// The key that is down.
@@ -84,7 +97,7 @@ impl EventReceiver {
     }
 
     /// Lets the key go when nothing was heard of it for long. Appends what that means.
-    pub fn tick(&mut self, now: Duration, out: &mut Vec<Received>) {
+    pub fn tick(&mut self, now: Duration, out: &mut impl Extend<Received>) {
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             self.release(out);
         }
@@ -96,8 +109,8 @@ impl EventReceiver {
         &mut self,
         now: Duration,
         (sequence, timestamp, marker): (u16, u32, bool),
-        payload: EventPayload,
-        out: &mut Vec<Received>,
+        payload: TelephoneEvent,
+        out: &mut impl Extend<Received>,
     ) {
         self.tick(now, out);
         if self.sequence.is_some_and(|last| last.wrapping_sub(sequence) < LATE) {
@@ -108,12 +121,14 @@ impl EventReceiver {
         let same =
             self.last.filter(|key| key.digit == digit && self.continues(key, timestamp, marker, payload));
         let key = if let Some(key) = same {
-            Key { timestamp, duration: payload.duration, total: key.lasted(timestamp, payload), ..key }
+            let segment = self.units(timestamp.wrapping_sub(key.timestamp)) == SEGMENT;
+            let total = key.lasted(self.ahead(&key, timestamp), segment, timestamp, payload);
+            Key { timestamp, duration: payload.duration, total, ..key }
         } else {
             self.release(out);
-            out.push(Received::Press { digit, volume: payload.volume & 63, timestamp });
+            out.extend([Received::Press { digit, volume: payload.volume & 63, timestamp }]);
             let (duration, total) = (payload.duration, u32::from(payload.duration));
-            Key { digit, origin: timestamp, timestamp, duration, total, heard: now, down: true }
+            Key { digit, origin: timestamp, timestamp, duration, total, began: now, heard: now, down: true }
         };
         self.last = Some(Key { heard: now, ..key });
         if payload.end {
@@ -122,36 +137,48 @@ impl EventReceiver {
     }
 
     /// The stream begins anew, from another source. The key that is down goes up.
-    pub fn restart(&mut self, out: &mut Vec<Received>) {
+    pub fn restart(&mut self, out: &mut impl Extend<Received>) {
         self.release(out);
         (self.sequence, self.last) = (None, None);
     }
 
-    fn release(&mut self, out: &mut Vec<Received>) {
+    fn release(&mut self, out: &mut impl Extend<Received>) {
         if let Some(key) = self.last.as_mut().filter(|key| key.down) {
             key.down = false;
-            let duration = Duration::from_nanos(u64::from(key.total) * 1_000_000_000 / u64::from(self.clock));
-            out.push(Received::Release { digit: key.digit, duration });
+            let told = Duration::from_nanos(u64::from(key.total) * 1_000_000_000 / u64::from(self.clock));
+            let duration = if key.total > 0 { told } else { key.heard.saturating_sub(key.began) };
+            out.extend([Received::Release { digit: key.digit, duration }]);
         }
     }
 
+    /// Units of the timestamps as units of durations.
+    fn units(&self, stamps: u32) -> u32 {
+        rescale(stamps, self.stream, self.clock)
+    }
+
+    /// How far a timestamp is ahead of a key's beginning.
+    fn ahead(&self, key: &Key, timestamp: u32) -> u32 {
+        self.units(timestamp.wrapping_sub(key.origin))
+    }
+
     /// Whether a packet newer than all others belongs to the newest event, which has the same code.
-    fn continues(&self, key: &Key, timestamp: u32, marker: bool, payload: EventPayload) -> bool {
+    fn continues(&self, key: &Key, timestamp: u32, marker: bool, payload: TelephoneEvent) -> bool {
         if timestamp == key.timestamp {
             // An end may come again at any time. After it, or with less than there was, one timestamp serves twice.
             let less = payload.duration < key.duration && key.duration < NEAR_WRAP;
             return payload.end || !less && (key.down || !marker);
         }
-        let (ahead, moved) = (timestamp.wrapping_sub(key.origin), timestamp.wrapping_sub(key.timestamp));
+        let moved = self.units(timestamp.wrapping_sub(key.timestamp));
         if key.down && moved == SEGMENT {
             return true;
         }
-        if ahead.cast_signed() < 0 {
+        if timestamp.wrapping_sub(key.origin).cast_signed() < 0 {
             return false;
         }
+        let ahead = self.ahead(key, timestamp);
         // Another press of the key cannot begin before this one is over and the pause has passed, unless it says so.
         let pause = u64::from(self.clock) * u64::from(PAUSE_MS) / 1000;
-        let lasted = key.total.max(key.timestamp.wrapping_sub(key.origin));
+        let lasted = key.total.max(self.ahead(key, key.timestamp));
         if u64::from(ahead) < u64::from(lasted) + pause {
             return key.down || !marker || ahead < key.total;
         }
@@ -161,16 +188,16 @@ impl EventReceiver {
 }
 
 impl Key {
-    /// Units it has lasted, by a packet that continues it.
-    fn lasted(&self, timestamp: u32, payload: EventPayload) -> u32 {
-        let ahead = timestamp.wrapping_sub(self.origin);
+    /// Units it has lasted, by a packet that continues it, whose timestamp is so far ahead of its beginning,
+    /// and which may begin a segment.
+    fn lasted(&self, ahead: u32, segment: bool, timestamp: u32, payload: TelephoneEvent) -> u32 {
         let duration = u32::from(payload.duration);
         let now = if !self.down {
             self.total
         } else if timestamp == self.timestamp && payload.duration < self.duration && !payload.end {
             // Wrapped around: the timestamp stays for ever, so it is known only that it is longer.
             self.total.saturating_add(duration)
-        } else if timestamp == self.timestamp || timestamp.wrapping_sub(self.timestamp) == SEGMENT {
+        } else if timestamp == self.timestamp || segment {
             ahead.saturating_add(duration)
         } else {
             // A timestamp that moves while the duration grows, or does not.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::{Convention, Digit, Full};
-use super::EventPayload;
+use super::{TelephoneEvent, rescale};
 
 /// Keys that wait at most.
 const QUEUE: usize = 64;
@@ -16,7 +16,7 @@ const SEGMENT: u32 = 0xffff;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// Its payload.
-    pub payload: EventPayload,
+    pub payload: TelephoneEvent,
     /// Its RTP timestamp: when its segment began.
     pub timestamp: u32,
     /// Its marker bit: the first packet of an event.
@@ -28,11 +28,13 @@ pub struct Outgoing {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct EventSender {
     clock: u32,
+    /// The clock of timestamps.
+    stream: u32,
     convention: Convention,
     waiting: VecDeque<Key>,
     sending: Option<Sending>,
-    /// Timestamp before which no key may begin.
-    pause_until: Option<u32>,
+    /// Units until the next key may begin.
+    pause: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +50,11 @@ struct Key {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Sending {
     key: Key,
-    /// When the event and its present segment began.
+    /// When it began.
     start: u32,
+    /// Units that have passed since, those before its present segment, and those told of so far, all segments together.
+    passed: u32,
     segment: u32,
-    /// Units told of so far, all segments together.
     told: u32,
     begun: bool,
     ends: u8,
@@ -60,7 +63,18 @@ struct Sending {
 impl EventSender {
     /// For a payload type with this clock rate in hertz. Of the convention only the times matter.
     pub fn new(clock: u32, convention: Convention) -> Self {
-        Self { clock, convention, waiting: VecDeque::new(), sending: None, pause_until: None }
+        let clock = clock.max(1);
+        Self { clock, stream: clock, convention, waiting: VecDeque::new(), sending: None, pause: 0 }
+    }
+
+    /// The same in a stream whose timestamps have another clock rate.
+    pub fn in_stream(self, clock: u32) -> Self {
+        Self { stream: clock.max(1), ..self }
+    }
+
+    /// The clock rates of durations and of timestamps.
+    pub fn clocks(&self) -> (u32, u32) {
+        (self.clock, self.stream)
     }
 
     /// Sends a digit of so many milliseconds, or as long as the convention says when that is longer, after those that
@@ -84,12 +98,17 @@ impl EventSender {
 
     /// The key that is down goes up. It lasts as long as the convention says at least.
     pub fn release(&mut self) {
-        let least = self.units(u32::from(self.convention.on));
+        self.release_after(0);
+    }
+
+    /// The key that is down goes up when it has lasted so many milliseconds in all; at once when that is over.
+    pub fn release_after(&mut self, milliseconds: u32) {
+        let length = self.units(milliseconds.max(u32::from(self.convention.on)));
         for key in &mut self.waiting {
-            key.length.get_or_insert(least);
+            key.length.get_or_insert(length);
         }
         if let Some(sending) = &mut self.sending {
-            sending.key.length.get_or_insert(least.max(sending.told));
+            sending.key.length.get_or_insert(length.max(sending.told));
         }
     }
 
@@ -100,41 +119,41 @@ impl EventSender {
     }
 
     /// Appends what is to be sent now: one packet, or two where a segment ends. To be called once per packet interval,
-    /// with the timestamp that a packet of sound would have now and the units of the interval.
-    pub fn tick(&mut self, timestamp: u32, interval: u32, out: &mut Vec<Outgoing>) {
-        if self.sending.is_none() && !self.begin(timestamp) {
+    /// with the timestamp that a packet of sound would have now and the units of the interval, by the clock of the
+    /// events.
+    pub fn tick(&mut self, timestamp: u32, interval: u32, out: &mut impl Extend<Outgoing>) {
+        if self.sending.is_none() && !self.begin(timestamp, interval) {
             return;
         }
+        let stream = (self.clock, self.stream);
         let Some(sending) = &mut self.sending else { return };
-        let passed = timestamp.wrapping_sub(sending.start).saturating_add(interval).max(sending.told);
-        let over = sending.key.length.is_some_and(|length| passed >= length);
-        sending.told = passed.min(sending.key.length.unwrap_or(passed));
-        if sending.told.saturating_sub(sending.segment.wrapping_sub(sending.start)) > SEGMENT {
-            out.push(sending.packet(SEGMENT as u16, false));
-            sending.segment = sending.segment.wrapping_add(SEGMENT);
+        sending.passed = sending.passed.saturating_add(interval);
+        let over = sending.key.length.is_some_and(|length| sending.passed >= length);
+        sending.told = sending.passed.min(sending.key.length.unwrap_or(sending.passed));
+        if sending.told.saturating_sub(sending.segment) > SEGMENT {
+            out.extend([sending.packet(stream, SEGMENT as u16, false)]);
+            sending.segment = sending.segment.saturating_add(SEGMENT);
         }
-        let in_segment = sending.told.saturating_sub(sending.segment.wrapping_sub(sending.start));
-        out.push(sending.packet(in_segment.min(SEGMENT) as u16, over));
+        let in_segment = sending.told.saturating_sub(sending.segment);
+        out.extend([sending.packet(stream, in_segment.min(SEGMENT) as u16, over)]);
         if over {
             sending.ends = sending.ends.saturating_add(1);
             if sending.ends >= ENDS {
-                let end = sending.start.wrapping_add(sending.told);
-                self.pause_until = Some(end.wrapping_add(self.units(u32::from(self.convention.off))));
+                let (told, passed) = (sending.told, sending.passed);
+                let end = told.saturating_add(self.units(u32::from(self.convention.off)));
+                self.pause = end.saturating_sub(passed);
                 self.sending = None;
             }
         }
     }
 
-    fn begin(&mut self, timestamp: u32) -> bool {
-        // What is further away than a pause is a timestamp that jumped.
-        let pause = self.units(u32::from(self.convention.off));
-        if self.pause_until.is_some_and(|until| (1..=pause).contains(&until.wrapping_sub(timestamp))) {
+    fn begin(&mut self, start: u32, interval: u32) -> bool {
+        if self.pause > 0 {
+            self.pause = self.pause.saturating_sub(interval.max(1));
             return false;
         }
-        self.pause_until = None;
         let Some(key) = self.waiting.pop_front() else { return false };
-        let (start, segment) = (timestamp, timestamp);
-        self.sending = Some(Sending { key, start, segment, told: 0, begun: false, ends: 0 });
+        self.sending = Some(Sending { key, start, passed: 0, segment: 0, told: 0, begun: false, ends: 0 });
         true
     }
 
@@ -153,11 +172,12 @@ impl EventSender {
 }
 
 impl Sending {
-    fn packet(&mut self, duration: u16, end: bool) -> Outgoing {
+    fn packet(&mut self, (clock, stream): (u32, u32), duration: u16, end: bool) -> Outgoing {
         let marker = !self.begun;
         self.begun = true;
         let Key { digit, volume, .. } = self.key;
-        let payload = EventPayload { event: digit.code(), end, volume: volume.min(63), duration };
-        Outgoing { payload, timestamp: self.segment, marker }
+        let payload = TelephoneEvent { event: digit.code(), end, volume: volume.min(63), duration };
+        let timestamp = self.start.wrapping_add(rescale(self.segment, clock, stream));
+        Outgoing { payload, timestamp, marker }
     }
 }

@@ -10,7 +10,7 @@ struct Packet {
     sequence: u16,
     timestamp: u32,
     marker: bool,
-    payload: EventPayload,
+    payload: TelephoneEvent,
     /// When it is sent, in milliseconds.
     at: u64,
     /// Which press it belongs to.
@@ -209,7 +209,7 @@ fn a_duration_that_wraps_in_place_is_one_press() {
         sequence: n,
         timestamp: 0,
         marker: n == 0,
-        payload: EventPayload {
+        payload: TelephoneEvent {
             event: 0,
             end: n == 999,
             volume: 0,
@@ -225,7 +225,7 @@ fn a_duration_that_wraps_in_place_is_one_press() {
 #[test]
 fn events_that_are_no_keys_are_ignored_and_a_restart_lets_go() {
     let (mut receiver, mut out) = (EventReceiver::new(0), Vec::new());
-    let mut payload = EventPayload { event: 16, end: false, volume: 0, duration: 0 };
+    let mut payload = TelephoneEvent { event: 16, end: false, volume: 0, duration: 0 };
     receiver.feed(Duration::ZERO, (0, 0, true), payload, &mut out);
     assert!(out.is_empty());
     payload.event = 15;
@@ -295,7 +295,7 @@ proptest! {
         let (mut receiver, mut out, mut now) = (EventReceiver::new(clock), Vec::new(), 0);
         for (sequence, timestamp, marker, event, end, duration, wait) in packets {
             now += u64::from(wait / 64);
-            let payload = EventPayload { event: event % 20, end, volume: event, duration };
+            let payload = TelephoneEvent { event: event % 20, end, volume: event, duration };
             let header = (sequence, timestamp, marker);
             receiver.feed(Duration::from_millis(now), header, payload, &mut out);
         }
@@ -305,4 +305,66 @@ proptest! {
             prop_assert_eq!(matches!(event, Received::Press { .. }), n % 2 == 0);
         }
     }
+}
+
+#[test]
+fn an_event_reads_as_it_was_written() {
+    let event = TelephoneEvent { event: 11, end: true, volume: 10, duration: 1280 };
+    assert_eq!(event.to_bytes(), [11, 0x8a, 5, 0]);
+    assert_eq!(TelephoneEvent::parse(&event.to_bytes()), Some(event));
+    assert_eq!(event.key(), Some('#'));
+    assert_eq!(TelephoneEvent { event: 16, ..event }.key(), None);
+    assert_eq!(TelephoneEvent::parse(&[1, 2, 3]), None);
+}
+
+/// Opus, at 48,000, with events at 8000.
+#[test]
+fn timestamps_of_another_clock_than_durations() {
+    let mut sender = EventSender::new(8000, Convention::COMMON).in_stream(48_000);
+    let keys = [(1, 9000), (1, 100), (2, 100)];
+    for (code, ms) in keys {
+        sender.dial(Digit::from_code(code).unwrap(), 10, ms).unwrap();
+    }
+    let (mut receiver, mut heard) = (EventReceiver::new(8000).in_stream(48_000), Vec::new());
+    let (mut out, mut stamps, mut sequence, mut now) = (Vec::new(), Vec::new(), 0, 0_u32);
+    while sender.busy() {
+        sender.tick(BEGIN.wrapping_add(now * 48), 160, &mut out);
+        for Outgoing { payload, timestamp, marker } in out.drain(..) {
+            stamps.push(timestamp.wrapping_sub(BEGIN));
+            receiver.feed(
+                Duration::from_millis(now.into()),
+                (sequence, timestamp, marker),
+                payload,
+                &mut heard,
+            );
+            sequence += 1;
+        }
+        now += 20;
+    }
+    stamps.dedup();
+    assert_eq!(stamps[..3], [0, 0xffff * 6, 9080 * 48], "a segment of 65,535 units lasts six times as many");
+    assert_eq!((codes(&heard), lengths(&heard)), (vec![1, 1, 2], vec![9000, 100, 100]));
+}
+
+/// Some telephones leave the duration at 0.
+#[test]
+fn a_press_without_duration_lasts_as_long_as_it_was_heard() {
+    let mut packets = sent(8000, 20, &[(7, 100)]);
+    packets.iter_mut().for_each(|packet| packet.payload.duration = 0);
+    assert_eq!(lengths(&receive(8000, &packets)), [80]);
+}
+
+#[test]
+fn a_key_held_elsewhere_lasts_as_long_here() {
+    let mut sender = EventSender::new(8000, Convention::COMMON);
+    let mut out = Vec::new();
+    sender.press(Digit::from_char('8').unwrap(), 10).unwrap();
+    for n in 0..30 {
+        if n == 5 {
+            sender.release_after(300);
+        }
+        sender.tick(n * 160, 160, &mut out);
+    }
+    assert!(!sender.busy());
+    assert_eq!(out.last().map(|p| (p.payload.end, p.payload.duration)), Some((true, 2400)));
 }

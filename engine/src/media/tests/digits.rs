@@ -1,6 +1,6 @@
 //! Keys: heard once however they come, told, and pressed into the other leg the way it wants them.
 
-use super::transcode::{heard, speaks};
+use super::transcode::{G722, heard, speaks};
 use super::*;
 use crate::limits::DIGIT_LONGEST;
 use crate::mediactl::{DigitHeard, DigitWay, Digits, Press, Presses};
@@ -67,9 +67,12 @@ impl Keys {
 
 /// What an ear for tones makes of what was sent from a port.
 fn tones_at(w: &World, port: u16, payload: Payload) -> Vec<(char, u64)> {
-    let pcm = heard(&w.media(), port, payload.encoding.unwrap());
+    tones_in(&heard(&w.media(), port, payload.encoding.unwrap()))
+}
+
+fn tones_in(pcm: &[i16]) -> Vec<(char, u64)> {
     let (mut detector, mut found) = (Detector::new(8000).unwrap(), Vec::new());
-    detector.feed(&pcm, &mut found);
+    detector.feed(pcm, &mut found);
     let releases = found.iter().filter_map(|event| match *event {
         Event::Release { digit, duration } => Some((digit.key(), duration / 8)),
         Event::Press { .. } => None,
@@ -166,6 +169,34 @@ fn events_become_tones_for_one_who_knows_no_events() {
     assert!(stats.concealed_ms < 100, "numbers of events are not missing: {stats:?}");
 }
 
+#[test]
+fn events_become_tones_in_sound_that_is_touched_only_while_a_key_is_pressed() {
+    let mut w = World::new(1);
+    w.room(RoomMode::Relay);
+    let forwarded = Accepted { payload: PCMU, kind: Kind::Speech, forward: Some(0) };
+    w.put(1, 1, LegSpec { accept: vec![forwarded, events(None)], ..leg(A, ALICE) });
+    let digits = Digits { way: DigitWay::Tones, ..Digits::default() };
+    w.put(2, 1, LegSpec { events: None, digits, ..leg(B, BOB) });
+    let mut keys = Keys::new();
+    let mut untouched = 0;
+    for n in 0..100 {
+        if n == 40 {
+            for packet in keys.press(7, 5) {
+                w.packet(A, ALICE, &packet);
+                w.run(Duration::from_millis(20));
+            }
+        }
+        let speech = keys.voice.next();
+        let sent = w.packet(A, ALICE, &speech);
+        untouched += usize::from(sent.iter().any(|s| s.port == B && s.payload() == keys.voice.payload()));
+        w.run(Duration::from_millis(20));
+    }
+    assert!((90..100).contains(&untouched), "{untouched}");
+    assert_eq!(w.stats(1).played_ms, 0, "nothing is decoded");
+    assert_eq!(tones_at(&w, B, PCMU).iter().map(|t| t.0).collect::<String>(), "7");
+    assert_continuous(&w, B);
+}
+
 /// Alice dials tones in her sound; Bob wants events.
 fn in_band(way: DigitWay) -> World {
     let mut w = World::new(1);
@@ -174,20 +205,156 @@ fn in_band(way: DigitWay) -> World {
     let forwarded = Accepted { payload: PCMU, kind: Kind::Speech, forward: Some(0) };
     w.put(1, 1, LegSpec { digits, events: None, accept: vec![forwarded], ..leg(A, ALICE) });
     w.put(2, 1, LegSpec { digits: Digits { way, ..Digits::default() }, ..leg(B, BOB) });
-    let mut generator = Generator::new(8000, Convention::COMMON);
-    for digit in "0*7".chars() {
-        generator.dial(Digit::from_char(digit).unwrap(), 100).unwrap();
-    }
     let mut voice = Voice::new(1);
-    for _ in 0..60 {
-        let mut pcm = [0; 160];
-        generator.fill(&mut pcm);
+    for payload in tones_said() {
         voice.next();
-        let payload = pcm.map(telex_audio::codec::g711::mu_encode);
         w.packet(A, ALICE, &voice.as_payload(0, &payload));
         w.run(Duration::from_millis(20));
     }
     w
+}
+
+/// Three keys as tones, with some silence behind them, in packets of PCMU.
+fn tones_said() -> Vec<[u8; 160]> {
+    let mut generator = Generator::new(8000, Convention::COMMON);
+    for digit in "0*7".chars() {
+        generator.dial(Digit::from_char(digit).unwrap(), 100).unwrap();
+    }
+    let mut packet = |_| {
+        let mut pcm = [0; 160];
+        generator.fill(&mut pcm);
+        pcm.map(telex_audio::codec::g711::mu_encode)
+    };
+    (0..60).map(&mut packet).collect()
+}
+
+/// Packets of a key held down in the sound of a party that speaks PCMU.
+struct Held {
+    generator: Generator,
+    voice: Voice,
+}
+
+impl Held {
+    fn new() -> Self {
+        let mut generator = Generator::new(8000, Convention::COMMON);
+        generator.press(Digit::from_char('8').unwrap()).unwrap();
+        Self { generator, voice: Voice::new(1) }
+    }
+
+    fn next(&mut self) -> Vec<u8> {
+        let mut pcm = [0; 160];
+        self.generator.fill(&mut pcm);
+        self.voice.next();
+        self.voice.as_payload(0, &pcm.map(telex_audio::codec::g711::mu_encode))
+    }
+}
+
+/// Alice holds a key down in her sound, which Bob gets as an event, until something happens: it is up soon.
+fn held_until(bob: &LegSpec, happens: impl FnOnce(&mut World, &LegSpec)) {
+    let mut w = World::new(1);
+    w.room(RoomMode::Relay);
+    let digits = Digits { report: true, tones: true, ..Digits::default() };
+    let accept = vec![Accepted { payload: PCMU, kind: Kind::Speech, forward: bob.audio.map(|a| a.number) }];
+    let accept =
+        accept.into_iter().map(|a| Accepted { forward: a.forward.filter(|&n| n == 0), ..a }).collect();
+    let alice = LegSpec { digits, events: None, accept, ..leg(A, ALICE) };
+    w.put(1, 1, alice.clone());
+    w.put(2, 1, bob.clone());
+    let mut key = Held::new();
+    for _ in 0..25 {
+        w.packet(A, ALICE, &key.next());
+        w.run(Duration::from_millis(20));
+    }
+    assert_eq!(told(&w, 1), [], "it is down");
+    happens(&mut w, &alice);
+    w.run(Duration::from_millis(400));
+    let told = told(&w, 1);
+    assert!(matches!(told[..], [('8', 300..700, DigitHeard::InBand)]), "{told:?}");
+    let events = events_at(&w, B, 101);
+    assert!(matches!(events[..], [('8', 300..700, _)]), "{events:?}");
+    let ends = w.media().into_iter().filter(|s| s.port == B && s.header().payload_type == 101);
+    let ends = ends.filter(|s| TelephoneEvent::parse(s.payload()).unwrap().end).count();
+    assert_eq!(ends, 3, "Bob was told of the end");
+}
+
+#[test]
+fn a_key_held_in_sound_is_up_when_the_sound_ends_however_it_ends() {
+    for bob in [leg(B, BOB), LegSpec { audio: Some(PCMA), ..leg(B, BOB) }] {
+        // Decoded sound ends in concealment, packets end in nothing.
+        held_until(&bob, |_, _| ());
+        held_until(&bob, |w, alice| w.put(1, 2, LegSpec { receive: false, ..alice.clone() }));
+        held_until(&bob, |w, alice| {
+            w.put(1, 2, LegSpec { digits: Digits { report: true, ..Digits::default() }, ..alice.clone() });
+        });
+    }
+    held_until(&leg(B, BOB), |w, _| w.drop_leg(1));
+}
+
+#[test]
+fn a_key_held_in_sound_stays_down_while_the_rate_of_the_room_changes() {
+    let mut w = World::new(1);
+    w.room(RoomMode::Mix);
+    let digits = Digits { report: true, tones: true, ..Digits::default() };
+    let accept = |payload| vec![Accepted { payload, kind: Kind::Speech, forward: None }];
+    w.put(1, 1, LegSpec { digits, events: None, accept: accept(PCMU), ..leg(A, ALICE) });
+    let mut key = Held::new();
+    for n in 0..60 {
+        if n == 20 {
+            let wide = G722;
+            w.put(2, 1, LegSpec { audio: Some(wide), accept: accept(wide), ..leg(B, BOB) });
+            let (carol, port) = ("192.0.2.3:4000", 10_004);
+            w.put(3, 1, LegSpec { audio: Some(wide), accept: accept(wide), ..leg(port, carol) });
+        }
+        if n == 40 {
+            key.generator.release();
+        }
+        w.packet(A, ALICE, &key.next());
+        w.run(Duration::from_millis(20));
+    }
+    w.run(Duration::from_millis(400));
+    let told = told(&w, 1);
+    assert!(matches!(told[..], [('8', 760..860, DigitHeard::InBand)]), "{told:?}");
+}
+
+#[test]
+fn a_key_that_is_never_let_go_is_pressed_for_so_long_only() {
+    let mut w = World::new(1);
+    w.room(RoomMode::Relay);
+    w.put(1, 1, presser(PCMU, A, ALICE));
+    let digits = Digits { way: DigitWay::Tones, ..Digits::default() };
+    w.put(2, 1, LegSpec { events: None, digits, ..leg(B, BOB) });
+    let mut voice = Voice::new(1);
+    for n in 1..1000_u16 {
+        let event = TelephoneEvent { event: 5, end: false, volume: 10, duration: n.wrapping_mul(160) };
+        voice.sequence = voice.sequence.wrapping_add(1);
+        w.packet(A, ALICE, &voice.as_payload(101, &event.to_bytes()));
+        w.run(Duration::from_millis(20));
+    }
+    let tones = tones_at(&w, B, PCMU);
+    let longest = DIGIT_LONGEST.as_millis() as u64;
+    assert!(matches!(tones[..], [('5', ms)] if ms.abs_diff(longest) < 100), "{tones:?}");
+    assert_eq!(told(&w, 1), [], "she still holds it");
+}
+
+#[test]
+fn tones_go_on_when_the_rate_of_the_encoder_changes() {
+    let mut w = World::new(1);
+    w.room(RoomMode::Relay);
+    let opus = Payload::of(111, Encoding::Opus);
+    let digits = Digits { way: DigitWay::Tones, ..Digits::default() };
+    let keys = vec![Press { digit: '6', ms: 1000 }];
+    let bob = LegSpec { audio: Some(opus), events: None, digits, ..leg(B, BOB) };
+    w.put(1, 1, leg(A, ALICE));
+    w.put(2, 1, LegSpec { presses: Presses { first: 0, keys: keys.clone() }, ..bob.clone() });
+    w.run(Duration::from_millis(500));
+    let mut slow = opus;
+    slow.settings.rate = 8000;
+    w.put(2, 2, LegSpec { audio: Some(slow), presses: Presses { first: 0, keys }, ..bob });
+    w.run(Duration::from_millis(1500));
+    let wide = heard(&w.media(), B, Encoding::Opus);
+    let narrow: Vec<i16> = wide.into_iter().step_by(6).collect();
+    let tones = tones_in(&narrow);
+    assert!(matches!(tones[..], [('6', 900..1100)]), "one key, as long as was wanted: {tones:?}");
 }
 
 #[test]
@@ -204,6 +371,24 @@ fn tones_become_events_and_are_not_heard_as_well() {
     Detector::new(8000).unwrap().feed(&heard(&audio, B, Encoding::Pcmu), &mut found);
     assert_eq!(found, [], "the tones were taken out");
     assert_continuous(&w, B);
+}
+
+#[test]
+fn sound_in_which_no_key_is_pressed_is_not_touched() {
+    for way in [DigitWay::Events, DigitWay::Nothing, DigitWay::Tones] {
+        let w = in_band(way);
+        let sent: Vec<&Sent> =
+            w.media().into_iter().filter(|s| s.port == B && s.header().payload_type == 0).collect();
+        assert_eq!(w.stats(1).played_ms, 0, "{way:?}: nothing is decoded but for the ear");
+        // What goes on is what came, octet for octet; what is left out of it is not missing to the listener.
+        let said = tones_said();
+        let mut rest = said.iter();
+        for packet in &sent {
+            assert!(rest.any(|payload| payload == packet.payload()), "{way:?}");
+        }
+        assert!(sent.len() >= 30, "{way:?}: {} of 60", sent.len());
+        assert_continuous(&w, B);
+    }
 }
 
 #[test]
@@ -270,7 +455,8 @@ fn a_long_press_is_told_in_segments_and_heard_as_one() {
     let mut w = World::new(1);
     w.room(RoomMode::Relay);
     let fast = Payload::opaque(110, 48_000);
-    w.put(1, 1, LegSpec { events: Some(fast), presses: nine(), ..leg(A, ALICE) });
+    let opus = Some(Payload::of(111, Encoding::Opus));
+    w.put(1, 1, LegSpec { audio: opus, events: Some(fast), presses: nine(), ..leg(A, ALICE) });
     w.run(Duration::from_secs(4));
     let sent = w.media().iter().map(|s| (s.header(), s.payload().to_vec())).collect::<Vec<_>>();
     let (mut stamps, mut shift) = (Vec::new(), 0);
@@ -278,7 +464,7 @@ fn a_long_press_is_told_in_segments_and_heard_as_one() {
     ear.room(RoomMode::Mix);
     let accept = vec![Accepted { payload: fast, kind: Kind::Events, forward: None }];
     let digits = Digits { report: true, ..Digits::default() };
-    ear.put(1, 1, LegSpec { accept, digits, ..leg(A, ALICE) });
+    ear.put(1, 1, LegSpec { audio: opus, accept, digits, ..leg(A, ALICE) });
     for (header, payload) in sent {
         stamps.push(header.timestamp);
         ear.packet(A, ALICE, &[&header.to_bytes()[..], &payload].concat());

@@ -80,9 +80,40 @@ fn a_party_that_changes_its_codec_is_understood_all_the_while() {
     for pair in sent.windows(2) {
         assert_eq!(pair[1].header().sequence, pair[0].header().sequence.wrapping_add(1));
     }
-    // Once everything is forwarded again, nothing is done in frames.
+    // Once everything has been forwarded again for some time, nothing is done in frames.
+    for _ in 0..60 {
+        w.packet(A, ALICE, &alice.next());
+        w.run(Duration::from_millis(20));
+    }
     let report = w.shard.deadline().unwrap();
     assert!(report > w.now + Duration::from_millis(20));
+}
+
+#[test]
+fn a_party_that_mixes_its_payload_types_is_decoded_all_the_while() {
+    let mut w = World::new(1);
+    w.room(RoomMode::Relay);
+    let decoded = Accepted { payload: PCMA, kind: Kind::Speech, forward: None };
+    let forwarded = Accepted { payload: PCMU, kind: Kind::Speech, forward: Some(0) };
+    w.put(1, 1, LegSpec { accept: vec![forwarded, decoded], ..leg(A, ALICE) });
+    w.put(2, 1, relayed(PCMU, B, BOB));
+    let mut alice = Singer::new(1, PCMU, 440, 6000);
+    for n in 0..200 {
+        alice.change(if n % 2 == 0 { PCMU } else { PCMA });
+        w.packet(A, ALICE, &alice.next());
+        w.run(Duration::from_millis(20));
+    }
+    // Each time that something else feeds the listener a marker says so.
+    let sent = from_b(&w);
+    let feeds = sent.iter().filter(|s| s.header().marker).count();
+    assert_eq!(feeds, 2, "the first packet was forwarded, all others are coded anew");
+    let pcm = heard(&sent[100..], B, Encoding::Pcmu);
+    assert!(amplitude(&pcm, 8000, 440) > 2000.0, "heard, though each decoder misses what the other had");
+    // What was agreed anew is done at once.
+    w.put(1, 2, relayed(PCMU, A, ALICE));
+    alice.change(PCMU);
+    let packet = alice.next();
+    assert_eq!(w.packet(A, ALICE, &packet).len(), 1, "forwarded");
 }
 
 #[test]

@@ -133,7 +133,10 @@ fn a_dial_that_nobody_answers_goes_on_with_the_next() {
 fn an_echo_ends_by_the_pound_key() {
     let mut world = planned("exten => 500,1,Echo()\n same => n,Playback(bye)\n");
     let answered = world.answered("500");
-    assert!(world.leg().accept.iter().all(|accepted| accepted.forward.is_some()));
+    // What was agreed goes back as it is: the speech she likes best, and keys.
+    let accept = world.leg().accept;
+    let back: Vec<u8> = accept.iter().filter_map(|accepted| accepted.forward).collect();
+    assert_eq!(back, [8, 101]);
     let mode = |world: &World| {
         world.out.iter().rev().find_map(|action| match action {
             Action::Media { command: MediaCommand::PutRoom { spec, .. }, .. } => Some(spec.mode),

@@ -7,9 +7,10 @@ use crate::border::{NotRecorded, RecordOrder, RecordWhat, SoundWay};
 use crate::config::DigitsBy;
 use crate::event::{DigitBy, Side};
 use crate::mediactl::{
-    DigitHeard, DigitWay, LegId, LegSpec, Press, Recorded, RecordingFormat, RecordingId, RecordingSpec,
+    DigitHeard, DigitWay, LegId, LegSpec, Play, Press, Recorded, RecordingFormat, RecordingId, RecordingSpec,
     RoomSpec,
 };
+use crate::sip::Method;
 
 /// Alice has PCMU and events only, bob PCMA only.
 const PCMU: &str = "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 0 101\n\
@@ -280,7 +281,7 @@ fn a_call_is_recorded_by_order() {
     assert_eq!(world.record(start), ControlReply::NoSuchCall { call: 1 });
     talking(&mut world);
     let recording = RecordingId(256);
-    assert_eq!(world.record(start), ControlReply::Recording { call: 1, recording });
+    assert_eq!(world.record(start), ControlReply::Recording { call: 1, recording, unheard: vec![] });
     let what = Recorded::Stereo { left: LegId(1), right: LegId(2) };
     let spec = RecordingSpec { id: recording, what, rate: 8000, format: RecordingFormat::Wav, paused: false };
     assert_eq!(world.room().recordings, [spec]);
@@ -290,14 +291,55 @@ fn a_call_is_recorded_by_order() {
     assert_eq!(world.room().recordings, [RecordingSpec { paused: true, ..spec }]);
     world.record(RecordOrder::Resume);
     assert_eq!(world.room().recordings, [spec]);
-    assert_eq!(world.record(RecordOrder::Stop), ControlReply::Recording { call: 1, recording });
+    assert_eq!(
+        world.record(RecordOrder::Stop),
+        ControlReply::Recording { call: 1, recording, unheard: vec![] }
+    );
     assert_eq!(world.room().recordings, []);
     assert_eq!(world.record(RecordOrder::Stop), refused(NotRecorded::NotRecording));
-    let again = ControlReply::Recording { call: 1, recording: RecordingId(257) };
+    let again = ControlReply::Recording { call: 1, recording: RecordingId(257), unheard: vec![] };
     assert_eq!(
         world.record(RecordOrder::Start { what: RecordWhat::Callee, format: Some(RecordingFormat::Opus) }),
         again
     );
+}
+
+#[test]
+fn who_is_not_in_a_recording_is_told() {
+    let amr = "v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 96 0\n\
+a=rtpmap:96 AMR/8000\n";
+    let both =
+        amr.replace("RTP/AVP 96 0", "RTP/AVP 0 96").replace("4000", "6000").replace("10.0.0.1", "10.0.0.2");
+    let mut world = configured(|_| {});
+    world.send(ALICE, &invite("bob", "", amr));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", &both));
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    let told = |world: &mut World| {
+        let reports = world.events.drain(..).filter_map(|event| match event {
+            Event::NotInRecording { side, codec, .. } => Some((side, codec.to_string())),
+            _ => None,
+        });
+        reports.collect::<Vec<_>>()
+    };
+    let what = NotRecorded::Codec;
+    let caller = world.record(RecordOrder::Start { what: RecordWhat::Caller, format: None });
+    assert_eq!(caller, ControlReply::NotRecorded { call: 1, why: what });
+    let recording = RecordingId(256);
+    let unheard = vec![Side::Caller];
+    let started = world.record(RecordOrder::Start { what: RecordWhat::Mixed, format: None });
+    assert_eq!(started, ControlReply::Recording { call: 1, recording, unheard });
+    assert_eq!(told(&mut world), [(Side::Caller, "AMR".to_owned())]);
+    // She changes to what can be decoded, and back: that is told again.
+    world.send(ALICE, &inside(&answered, "INVITE", 2, &amr.replace("RTP/AVP 96 0", "RTP/AVP 0 96")));
+    assert_eq!(told(&mut world), []);
+    world.send(ALICE, &inside(&answered, "ACK", 2, ""));
+    world.input(Input::Control { id: ControlId(9), request: Control::Calls });
+    let Some(Action::Reply { reply: ControlReply::Calls(calls), .. }) = world.out.pop() else { panic!() };
+    assert_eq!((calls[0].recorded, &calls[0].unheard[..]), (true, &[][..]));
+    world.send(ALICE, &inside(&answered, "INVITE", 3, amr));
+    assert_eq!(told(&mut world), [(Side::Caller, "AMR".to_owned())]);
 }
 
 #[test]
@@ -378,18 +420,26 @@ fn nobody_is_asked_for_a_call_without_any_speech() {
     all_quiet(&world);
 }
 
-/// What bob is offered when alice calls, who has PCMU only; he does not want it.
+/// What bob is offered when alice calls, who has PCMU only; he never wants it.
 fn offered_to_bob(world: &mut World, number: u32) -> String {
     let again = |text: String| {
         text.replace("z9hG4bKa1", &format!("z9hG4bKn{number}"))
             .replace("Call-ID: c1", &format!("Call-ID: n{number}"))
     };
     world.send(ALICE, &again(invite("bob", "", PCMU)));
-    let asked = world.only("INVITE");
-    world.send(BOB, &respond(&asked, "488 Not Acceptable Here", "", ""));
+    let (mut asked, mut offers) = (Some(world.only("INVITE")), Vec::new());
+    while let Some(invite) = asked {
+        offers.push(described(&invite).split_once(" RTP").unwrap().1.to_owned());
+        world.send(BOB, &respond(&invite, "488 Not Acceptable Here", "", ""));
+        asked = world
+            .sent()
+            .into_iter()
+            .map(|sent| sent.1)
+            .find(|m| m.is_request() && m.method() == Method::Invite);
+    }
     world.pass(Duration::from_secs(40));
     world.sent();
-    described(&asked).split_once(" RTP").unwrap().1.to_owned()
+    offers.join(", ")
 }
 
 /// Alice has called bob, who answered with PCMU: that is known of him.
@@ -405,11 +455,97 @@ fn called_with_pcmu(world: &mut World) {
 }
 
 #[test]
-fn what_is_known_of_a_phone_is_forgotten_when_it_was_wrong() {
+fn a_phone_that_refuses_what_it_is_known_to_have_is_asked_again_with_all_there_is() {
     let mut world = configured(|_| {});
     called_with_pcmu(&mut world);
-    assert_eq!(offered_to_bob(&mut world, 1), "/AVP 0 101", "known to have PCMU");
-    assert_eq!(offered_to_bob(&mut world, 2), "/AVP 0 101 8", "or not");
+    assert_eq!(offered_to_bob(&mut world, 1), "/AVP 0 101, /AVP 0 101 8", "known to have PCMU, or not");
+    assert_eq!(offered_to_bob(&mut world, 2), "/AVP 0 101 8", "what was wrong is forgotten");
+}
+
+#[test]
+fn a_phone_that_has_lost_a_codec_is_reached_in_the_same_call() {
+    for refusal in ["488 Not Acceptable Here", "415 Unsupported Media Type", "606 Not Acceptable"] {
+        let mut world = configured(|_| {});
+        called_with_pcmu(&mut world);
+        let call =
+            invite("bob", "", PCMU).replace("z9hG4bKa1", "z9hG4bKn1").replace("Call-ID: c1", "Call-ID: n1");
+        world.send(ALICE, &call);
+        let first = world.only("INVITE");
+        world.send(BOB, &respond(&first, refusal, "", ""));
+        let sent = world.sent();
+        let second = sent.iter().map(|sent| &sent.1).find(|m| m.method() == Method::Invite).unwrap();
+        assert_ne!(second.call_id(), first.call_id());
+        assert_eq!(second.request_uri(), first.request_uri());
+        assert!(!sent.iter().any(|sent| sent.0.to_string() == ALICE), "alice hears nothing of it");
+        world.send(BOB, &respond(second, "200 OK", "", PCMA));
+        let (alice, bob) = world.both();
+        let answered = world.only("SIP/2.0 200");
+        assert_eq!(described(&answered).split_once(" RTP").unwrap().1, "/AVP 0 101");
+        assert_eq!([alice.audio, bob.audio].map(|audio| audio.map(|a| a.number)), [Some(0), Some(8)]);
+        world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+        world.send(ALICE, &inside(&answered, "BYE", 2, ""));
+        world.pass(Duration::from_secs(80));
+        all_quiet(&world);
+    }
+}
+
+#[test]
+fn a_caller_who_gives_up_meanwhile_is_not_asked_for_again() {
+    let mut world = configured(|_| {});
+    called_with_pcmu(&mut world);
+    let call =
+        invite("bob", "", PCMU).replace("z9hG4bKa1", "z9hG4bKn1").replace("Call-ID: c1", "Call-ID: n1");
+    world.send(ALICE, &call);
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
+    let cancel =
+        call.split("Content-Type").next().unwrap().replace("INVITE", "CANCEL") + "Content-Length: 0\n\n";
+    world.send(ALICE, &cancel);
+    world.send(BOB, &respond(&asked, "488 Not Acceptable Here", "", ""));
+    assert!(world.sent().iter().all(|sent| !sent.1.is_request() || sent.1.method() != Method::Invite));
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
+}
+
+#[test]
+fn a_phone_with_opus_may_have_events_at_another_clock() {
+    let opus = "v=0\no=- 2 2 IN IP4 10.0.0.2\ns=-\nc=IN IP4 10.0.0.2\nt=0 0\nm=audio 6000 RTP/AVP 96 97\n\
+a=rtpmap:96 opus/48000/2\na=rtpmap:97 telephone-event/8000\n";
+    let mut world = configured(|config| config.codecs.push(Encoding::Opus));
+    world.send(ALICE, &invite("bob", "", PCMU));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", opus));
+    let (_, bob) = world.both();
+    assert_eq!(bob.audio.map(|audio| audio.clock), Some(48_000));
+    assert_eq!(bob.events.map(|events| (events.number, events.clock)), Some((97, 8000)));
+    assert_eq!(bob.digits.way, DigitWay::Events);
+}
+
+#[test]
+fn a_phone_that_knows_nothing_of_the_call_when_told_of_a_key_is_gone() {
+    for refusal in ["481 Call/Transaction Does Not Exist", "408 Request Timeout"] {
+        let mut world = configured(|config| config.phones.get_mut("bob").unwrap().digits = DigitsBy::Info);
+        talking(&mut world);
+        world.digit(1, '1');
+        world.digit(1, '2');
+        let info = world.only("INFO");
+        world.send(BOB, &respond(&info, refusal, "", ""));
+        let sent = world.sent();
+        assert!(sent.iter().any(|(to, m)| to.to_string() == ALICE && m.method() == Method::Bye), "{refusal}");
+        assert!(sent.iter().all(|(_, m)| m.method() != Method::Info), "no other key is told");
+        for (to, bye) in sent.iter().filter(|sent| sent.1.method() == Method::Bye) {
+            world.send(&to.to_string(), &respond(bye, "200 OK", "", ""));
+        }
+        world.pass(Duration::from_secs(80));
+        all_quiet(&world);
+    }
+    // Any other answer says only that it does not take keys that way.
+    let mut world = configured(|config| config.phones.get_mut("bob").unwrap().digits = DigitsBy::Info);
+    talking(&mut world);
+    world.digit(1, '1');
+    let info = world.only("INFO");
+    world.send(BOB, &respond(&info, "415 Unsupported Media Type", "", ""));
+    assert_eq!(world.lines(), "");
 }
 
 #[test]
@@ -452,4 +588,38 @@ fn a_phone_is_told_of_one_key_after_the_other() {
     world.send(ALICE, &inside(&answered, "BYE", 2, ""));
     world.pass(Duration::from_secs(80));
     all_quiet(&world);
+}
+
+#[test]
+fn a_party_on_hold_hears_the_site_s_music_and_nobody_else_does() {
+    let mut world = configured(|config| config.music = Some("quiet".into()));
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let (alice, bob) = world.both();
+    assert_eq!((alice.playing, bob.playing), (None, None));
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    let music = Some(Play::music("quiet".into()));
+    for (cseq, direction, heard) in [(2, "sendonly", music), (3, "sendrecv", None)] {
+        let body = OFFER.to_owned() + &format!("a={direction}\n");
+        world.send(ALICE, &inside(&answered, "INVITE", cseq, &body));
+        let (alice, bob) = world.both();
+        assert_eq!((alice.playing, bob.playing), (None, heard), "{direction}");
+        assert!(bob.send && bob.audio.is_some());
+        world.only("SIP/2.0 200");
+        world.send(ALICE, &inside(&answered, "ACK", cseq, ""));
+    }
+}
+
+/// A caller that only speaks, an announcement, has put nobody on hold.
+#[test]
+fn who_never_wanted_to_hear_holds_nothing() {
+    let mut world = configured(|config| config.music = Some("quiet".into()));
+    world.send(ALICE, &invite("bob", "", &(OFFER.to_owned() + "a=sendonly\n")));
+    let asked = world.only("INVITE");
+    world.send(BOB, &respond(&asked, "200 OK", "", &(ANSWER.to_owned() + "a=recvonly\n")));
+    let (alice, bob) = world.both();
+    assert_eq!((alice.playing, bob.playing), (None, None));
+    assert!(bob.send && !alice.send);
 }

@@ -129,7 +129,7 @@ pub(super) fn description(
 ) -> Vec<u8> {
     let family = |ip: IpAddr| if ip.is_ipv4() { "IP4" } else { "IP6" };
     let properties = encoding.properties();
-    let channels = u8::try_from(properties.channels()).unwrap_or(1);
+    let channels = properties.channels;
     let map = Rtpmap { number, name: properties.name, clock: properties.clock, channels };
     Writer::default()
         .line('v', 0)

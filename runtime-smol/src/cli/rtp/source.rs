@@ -69,11 +69,13 @@ impl Source {
     pub(super) fn other(&mut self, now: Duration, header: &Header) {
         self.last = now;
         self.reception.take(now, header, None);
+        // Its number is not missing.
+        let _ = self.playout.insert_other(now, header.sequence);
     }
 
     fn insert(&mut self, now: Duration, content: Content, packet: &Packet<'_>) {
-        let Header { sequence, timestamp, marker, .. } = packet.header;
-        let sound = Sound { sequence, timestamp, marker, content, payload: packet.payload };
+        let Header { sequence, timestamp, .. } = packet.header;
+        let sound = Sound { sequence, timestamp, content, payload: packet.payload };
         // What becomes of it is in the statistics.
         let _ = self.playout.insert(now, sound);
     }

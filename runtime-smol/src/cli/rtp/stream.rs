@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use telex_audio::codec::Encoding;
+use telex_audio::dtmf::events::{EventReceiver, Received};
 use telex_audio::playout::Content;
 use telex_engine::rtp::{self, Compound, ControlPacket, Header, Kind, Packet, TelephoneEvent};
 
@@ -56,8 +57,8 @@ pub(super) struct Stream {
     ssrc: u32,
     reports: Option<Reports>,
     keys: String,
-    /// Timestamp of the key that is being pressed.
-    pressed: Option<u32>,
+    /// Hears keys pressed, once there were any.
+    keypad: Option<EventReceiver>,
     /// The buffer has begun to give sound.
     playing: bool,
     pcm: Vec<i16>,
@@ -74,7 +75,7 @@ impl Stream {
             ssrc: u32::from_be_bytes(ports::random()?),
             reports: None,
             keys: String::new(),
-            pressed: None,
+            keypad: None,
             playing: false,
             pcm: Vec::new(),
         })
@@ -99,10 +100,14 @@ impl Stream {
 
     fn packet(&mut self, now: Duration, packet: &Packet<'_>, from: SocketAddr, tell: &mut Tell) {
         let header = packet.header;
+        let mut keys = 0;
         let content = match self.payloads.of(header.payload_type) {
             Some(Meaning::Sound(encoding)) => Some(Content::Sound(*encoding)),
             Some(Meaning::Noise(clock)) => Some(Content::Noise { clock: *clock }),
-            Some(Meaning::Keys(_)) => None,
+            Some(Meaning::Keys(clock)) => {
+                keys = *clock;
+                None
+            }
             other => {
                 let name = if let Some(Meaning::Other(name)) = other { name.as_str() } else { "" };
                 if self.told.insert(header.payload_type) {
@@ -123,7 +128,7 @@ impl Stream {
             (Some(content), Some(source)) => source.sound(now, content, packet),
             (None, Some(source)) => {
                 source.other(now, &header);
-                self.key(packet, tell);
+                self.key(now, keys, packet, tell);
             }
         }
     }
@@ -146,6 +151,7 @@ impl Stream {
         }
         self.rival = None;
         source.change(header.ssrc);
+        self.keypad = None;
         let ssrc = header.ssrc;
         tell.event(
             format_args!("Another source speaks (SSRC: 0x{ssrc:08X})"),
@@ -180,15 +186,19 @@ impl Stream {
         self.source = Some(Source::new(now, encoding, packet));
     }
 
-    fn key(&mut self, packet: &Packet<'_>, tell: &mut Tell) {
+    fn key(&mut self, now: Duration, clock: u32, packet: &Packet<'_>, tell: &mut Tell) {
         let Some(event) = TelephoneEvent::parse(packet.payload) else { return };
-        // All packets of one press have the same timestamp (RFC 4733 §2.5.1.2).
-        if self.pressed.replace(packet.header.timestamp) == Some(packet.header.timestamp) {
-            return;
+        let Header { sequence, timestamp, marker, .. } = packet.header;
+        let keypad = self.keypad.get_or_insert_with(|| EventReceiver::new(clock));
+        let mut told = Vec::new();
+        keypad.feed(now, (sequence, timestamp, marker), event, &mut told);
+        for key in told.into_iter().filter_map(|key| match key {
+            Received::Press { digit, .. } => Some(digit.key()),
+            Received::Release { .. } => None,
+        }) {
+            self.keys.push(key);
+            tell.event(format_args!("Key {key}"), || json!({"event": "key", "key": key.to_string()}));
         }
-        let Some(key) = event.key() else { return };
-        self.keys.push(key);
-        tell.event(format_args!("Key {key}"), || json!({"event": "key", "key": key.to_string()}));
     }
 
     fn control(&mut self, now: Duration, datagram: &[u8], from: SocketAddr, tell: &mut Tell) {
