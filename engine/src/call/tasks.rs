@@ -296,6 +296,32 @@ impl Calls {
     }
 }
 
+/// Header fields of an INVITE that no dialplan writes, by both names.
+const OURS: [&str; 22] = [
+    "Via",
+    "v",
+    "From",
+    "f",
+    "To",
+    "t",
+    "Call-ID",
+    "i",
+    "CSeq",
+    "Contact",
+    "m",
+    "Max-Forwards",
+    "Route",
+    "Record-Route",
+    "Content-Length",
+    "l",
+    "Content-Type",
+    "c",
+    "Session-Expires",
+    "x",
+    "Authorization",
+    "Proxy-Authorization",
+];
+
 /// Why there is nothing to be heard before the answer.
 pub(super) const NO_OFFER: &str =
     "the caller made no offer, so it hears nothing before the answer: answer first";
@@ -374,7 +400,17 @@ impl Call {
 
     /// What the options of a Dial come to.
     fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
-        let mut dialling = Dialling { headers: wanted.headers.clone(), ..Dialling::default() };
+        let mut dialling = Dialling::default();
+        for (name, value) in &wanted.headers {
+            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+                self.warn(
+                    cx,
+                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
+                );
+            } else {
+                dialling.headers.push((name.clone(), value.clone()));
+            }
+        }
         for (option, text) in &wanted.options {
             let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
             match option {
