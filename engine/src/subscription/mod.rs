@@ -1,8 +1,8 @@
 //! Subscriptions to what an extension does (RFC 6665): busy lamps, presence and message waiting.
 //!
-//! A subscription is a dialog of its own. Its watcher is told the full state at once, and again whenever it has changed,
-//! at most once in [`limits::NOTIFY_GAP`]: of changes in between the last one counts. Nothing is kept over a restart:
-//! phones subscribe again when their subscription ends, [`limits::SUBSCRIPTION_MOST`] later at most.
+//! A subscription is a dialog of its own. Its watcher is told the full state at once, and again whenever it has
+//! changed, at most once in [`limits::NOTIFY_GAP`]: of changes in between the last one counts. Nothing is kept over a
+//! restart: phones subscribe again when theirs ends, [`limits::SUBSCRIPTION_MOST`] later at most.
 
 mod body;
 mod request;
