@@ -171,9 +171,11 @@ impl Supposed {
     /// What comes of a task.
     pub fn outcome(&mut self, task: &Task) -> Outcome {
         match task {
-            Task::Hangup { .. } | Task::Echo | Task::Milliwatt | Task::Conference { .. } => {
-                Outcome::HungUp { cause: 16 }
-            }
+            Task::Hangup { .. }
+            | Task::Echo
+            | Task::Milliwatt
+            | Task::Conference { .. }
+            | Task::Music { time: None, .. } => Outcome::HungUp { cause: 16 },
             Task::Collect(_) | Task::Directory { .. } => {
                 let keys = self.keys.pop_front().unwrap_or_default();
                 Outcome::Keys { timeout: keys.is_empty(), keys }

@@ -78,7 +78,8 @@ pub trait World {
     /// A line for the log.
     fn log(&mut self, loudness: Loudness, text: &str);
     /// A fact of the channel: the argument of `CHANNEL()`, in lower case, or of `CDR()` with `cdr/` before it; also
-    /// `CONNECTEDLINE(num)` as `connected/num`. `None` when there is no such.
+    /// `CONNECTEDLINE(num)` as `connected/num`. `None` when there is no such. `name`, `uniqueid` and `state` (`Up` when
+    /// it is answered) are asked for by variables and applications too.
     fn fact(&self, name: &str) -> Option<SmolStr>;
     /// Sets a fact that may be set; false when it may not.
     fn set_fact(&mut self, name: &str, value: &str) -> bool;

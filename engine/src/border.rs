@@ -287,6 +287,8 @@ pub struct Boot {
     pub shards: u8,
     /// Registrations that survived.
     pub bindings: Vec<StoredBinding>,
+    /// Lasting values of dialplans that survived: family, key and value.
+    pub values: Vec<(SmolStr, SmolStr, SmolStr)>,
     /// The next free place in the log.
     pub next_lsn: Lsn,
 }
@@ -313,6 +315,22 @@ pub enum Record {
         aor: SmolStr,
         /// The contact URI as registered.
         contact: SmolStr,
+    },
+    /// A dialplan keeps a value: replace what stands under (family, key).
+    Keep {
+        /// The family.
+        family: SmolStr,
+        /// The key in it.
+        key: SmolStr,
+        /// The value.
+        value: SmolStr,
+    },
+    /// A dialplan forgot one.
+    Forget {
+        /// The family.
+        family: SmolStr,
+        /// The key in it.
+        key: SmolStr,
     },
     /// A call: replace what stands under [`CallRecord::unique`].
     Call(Box<CallRecord>),
@@ -376,6 +394,11 @@ pub enum Control {
         /// Who is called.
         to: SmolStr,
     },
+    /// How a call went through the dialplan: one in progress, or one of the last.
+    Explain {
+        /// [`CallInfo::id`], or what the Reason of a refusal says.
+        call: u64,
+    },
     /// Sizes of all tables.
     Stats,
 }
@@ -426,7 +449,9 @@ pub enum ControlReply {
         /// Its number.
         call: u64,
     },
-    /// There is no such call.
+    /// How a call went through the dialplan.
+    Explained(Box<Explanation>),
+    /// There is no such call, or not any more.
     NoSuchCall {
         /// The number asked for.
         call: u64,
@@ -536,6 +561,20 @@ pub enum SoundWay {
     },
     /// Not at all.
     Nothing,
+}
+
+/// How a call went through the dialplan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Explanation {
+    /// The call's number.
+    pub call: u64,
+    /// Who called.
+    pub from: SmolStr,
+    /// What was dialled.
+    pub to: SmolStr,
+    /// The extensions that matched, and each step with the values put in, its file and line: lines of text.
+    pub text: String,
 }
 
 /// One binding, for people.

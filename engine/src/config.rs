@@ -1,12 +1,15 @@
 //! The validated configuration: what a value here says is possible. Text is read at the edge.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
+
+use telex_dialplan::Dialplan;
 
 use crate::mediactl::{Library, RecordingFormat};
 
@@ -40,6 +43,12 @@ pub struct Config {
     pub codecs: Vec<Encoding>,
     /// Whether one encoding is turned into another for parties that share none.
     pub transcode: bool,
+    /// What happens to calls; `None` is [`Config::own_dialplan`].
+    pub dialplan: Option<Dialplan>,
+    /// Name of the time zone of the site: `Europe/Berlin`.
+    pub zone: SmolStr,
+    /// The two letters of the country whose tones callers hear (ISO 3166).
+    pub country: SmolStr,
     /// Whether noise is described, instead of sent, to parties that take descriptions of it (RFC 3389), while nobody
     /// speaks and what they hear is encoded here.
     pub suppress_silence: bool,
@@ -74,12 +83,60 @@ impl Default for Config {
                 Encoding::Gsm,
             ],
             transcode: true,
+            dialplan: None,
+            zone: SmolStr::new_static("UTC"),
+            country: SmolStr::new_static("us"),
             suppress_silence: false,
             recordings: RecordingFormat::default(),
             sounds: Arc::default(),
             music: None,
         }
     }
+}
+
+/// The context of the dialplan where calls of phones begin.
+pub const INTERNAL: &str = "internal";
+/// The context that holds what the configuration says beside the dialplan; [`INTERNAL`] includes it.
+pub const CONFIGURED: &str = "telex";
+
+impl Config {
+    /// Where in the dialplan the calls of an extension begin.
+    pub fn context_of(&self, extension: &str) -> &str {
+        let context = self.phones.get(extension).map_or("", |phone| &phone.context);
+        if context.is_empty() { INTERNAL } else { context }
+    }
+
+    /// Whether a prompt can be played.
+    pub fn has_prompt(&self, name: &str) -> bool {
+        self.sounds.get(name).is_some()
+    }
+
+    /// What is configured beside the dialplan, as text of a dialplan: phones, conferences and services, in a context of
+    /// their own that the context of phones includes, so that what a site writes there comes first.
+    pub fn own_dialplan(&self) -> String {
+        let mut text = format!("[{INTERNAL}]\ninclude => {CONFIGURED}\n\n[{CONFIGURED}]\n");
+        text.push_str("exten => *43,1,Echo()\n");
+        text.push_str("exten => *60,1,Answer()\n same => n,Playtones(440)\n same => n(on),Wait(3600)\n");
+        text.push_str(" same => n,Goto(on)\n");
+        for extension in self.phones.keys().filter(|name| is_plain(name)) {
+            let _ = writeln!(text, "exten => {extension},1,Dial(PJSIP/{extension})");
+        }
+        for (number, name) in self.conferences.iter().filter(|(number, _)| is_plain(number)) {
+            // A name that means something else there goes by the first of its numbers.
+            let first =
+                self.conferences.iter().find(|(_, other)| *other == name).map_or(number, |(first, _)| first);
+            let name = if is_plain(name) { name } else { first };
+            let _ = writeln!(text, "exten => {number},1,ConfBridge({name})");
+        }
+        text
+    }
+}
+
+/// Whether a name means itself in a dialplan.
+fn is_plain(name: &SmolStr) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'+#".contains(&b);
+    let special = ["s", "i", "t", "h", "o", "a", "e", "T", "fax"];
+    name.bytes().all(allowed) && !name.starts_with('_') && !special.contains(&name.as_str())
 }
 
 /// The digest algorithms of a challenge, one header field each, most wanted first (RFC 8760 §2.4). It is one choice for
@@ -114,6 +171,8 @@ pub struct Phone {
     pub codecs: Option<Vec<Encoding>>,
     /// How digits reach it.
     pub digits: DigitsBy,
+    /// Where in the dialplan its calls begin; empty is [`INTERNAL`].
+    pub context: SmolStr,
 }
 
 /// How digits reach a phone.

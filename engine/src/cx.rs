@@ -81,6 +81,8 @@ pub(crate) struct Randomness {
     pub(crate) call: Rng,
     /// Who is refused under overload, and when to come again.
     pub(crate) load: Rng,
+    /// What dialplans draw.
+    pub(crate) plan: Rng,
 }
 
 impl Randomness {
@@ -91,6 +93,7 @@ impl Randomness {
             tag: Rng::new(seed, Purpose::Tag),
             call: Rng::new(seed, Purpose::Call),
             load: Rng::new(seed, Purpose::Load),
+            plan: Rng::new(seed, Purpose::Plan),
         }
     }
 }
@@ -125,6 +128,7 @@ impl Timer {
             Self::Binding(_) => "expiry of a registration",
             Self::Leg(_, timer) => timer.name(),
             Self::Call(_, CallTimer::NoAnswer) => "ring time",
+            Self::Call(_, CallTimer::Script) => "timer of the dialplan",
             Self::Call(_, CallTimer::Clear) => "clearing time",
             Self::Stop => "patience at a stop",
         }
@@ -245,6 +249,8 @@ pub(crate) enum LegTimer {
 pub(crate) enum CallTimer {
     /// Nobody answered.
     NoAnswer,
+    /// What its dialplan waits for.
+    Script,
     /// The call is being cleared and must be gone by now.
     Clear,
 }

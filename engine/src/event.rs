@@ -10,6 +10,7 @@ use crate::time::Duration;
 
 /// How much a person should care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Severity {
     /// For someone who looks closely.
     Debug,
@@ -51,6 +52,10 @@ pub enum EndCause {
     Operator,
     /// The exchange is stopping.
     Stopping,
+    /// They talked for as long as the dialplan lets them.
+    TimeUp,
+    /// The dialplan ended it, with this cause by Q.850.
+    Dialplan(u8),
 }
 
 /// How a key press came.
@@ -224,6 +229,24 @@ pub enum Event {
         /// What the callee's media leg carried.
         callee: Box<LegStats>,
     },
+    /// What was dialled is this extension of the dialplan.
+    Matched {
+        /// The call's number.
+        call: u64,
+        /// The extension or pattern, as written.
+        pattern: SmolStr,
+        /// The context it is in.
+        context: SmolStr,
+    },
+    /// A line of the dialplan for the log, or a complaint about it.
+    Dialplan {
+        /// The call's number.
+        call: u64,
+        /// How much a person should care.
+        loudness: Severity,
+        /// What it says. It may come from a caller.
+        text: SmolStr,
+    },
     /// A message could not be understood.
     Malformed {
         /// Where it came from.
@@ -284,6 +307,7 @@ impl Event {
     /// How much a person should care.
     pub const fn severity(&self) -> Severity {
         match self {
+            Self::Dialplan { loudness, .. } => *loudness,
             Self::MediaFrom { .. }
             | Self::Digit { .. }
             | Self::StreamOpened { .. }
@@ -297,6 +321,7 @@ impl Event {
             | Self::Answered { .. }
             | Self::Hold { .. }
             | Self::RecordingStarted { .. }
+            | Self::Matched { .. }
             | Self::CallEnded { .. } => Severity::Info,
             Self::AuthenticationFailed { .. }
             | Self::GuessingSlowed { .. }

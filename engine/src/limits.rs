@@ -159,3 +159,29 @@ pub const SHARES_AFTER: u16 = 50;
 pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
 /// A round trip by RTCP above this is a broken clock, not a distance.
 pub const RTCP_ROUND_TRIP: Duration = Duration::from_secs(60);
+/// Tasks of a dialplan that one call performs without ever waiting; a dialplan that goes round so long ends the call.
+pub const TASKS_AT_ONCE: u32 = 1000;
+/// Keys that are kept until the dialplan asks for them; later ones are not.
+pub const KEYS_AHEAD: usize = 64;
+/// How long a dialplan waits at most: for time to pass, a key, the end of a talk.
+pub const WAIT: Duration = Duration::from_secs(24 * 3600);
+/// How long a dialplan lets phones ring at most.
+pub const RING: Duration = Duration::from_secs(3600);
+/// Variables of the whole exchange; more cannot be set.
+pub const GLOBALS: usize = 1000;
+/// Lasting values of dialplans; more cannot be set.
+pub const DB_VALUES: usize = 10_000;
+/// Groups of one call; it enters no more.
+pub const GROUPS_OF_CALL: usize = 16;
+/// Facts of its channel that the dialplan of one call may set.
+pub const FACTS: usize = 64;
+/// Octets of a name that dialplans keep: of a variable, a key, a family, a group.
+pub const NAME_OCTETS: usize = 128;
+/// Octets of a value that dialplans keep.
+pub const VALUE_OCTETS: usize = 4096;
+/// Header fields of an INVITE that a dialplan may read, of this many octets together.
+pub const HEADER_OCTETS: usize = 8192;
+/// Calls that have ended and whose way through the dialplan can be asked for.
+pub const TRAILS: usize = 256;
+/// Octets of their texts together.
+pub const TRAIL_OCTETS: usize = 1 << 20;

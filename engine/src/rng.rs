@@ -46,6 +46,8 @@ pub enum Purpose {
     Call = 5,
     /// Who is refused under overload, and when to come again.
     Load = 6,
+    /// What dialplans draw.
+    Plan = 7,
     /// Synchronisation sources, first sequence numbers and timestamps. Rooms add their own number.
     Media = 1 << 32,
 }

@@ -65,7 +65,6 @@ pub struct Signalling {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Tables {
     below: Below,
-    registrar: Registrar,
     auth: Authenticator,
     calls: Calls,
     stopping: Stopping,
@@ -107,10 +106,10 @@ impl Signalling {
                     transport: Transport::new(&mut hash, boot.listeners.clone(), boot.interfaces),
                     transactions: Transactions::new(&mut hash),
                 },
+                registrar: Registrar::new(),
             },
-            registrar: Registrar::new(),
             auth: Authenticator::new(&mut nonce, &config),
-            calls: Calls::new(boot.shards),
+            calls: Calls::new(boot.shards, &config, boot.values),
             stopping: Stopping::No,
         };
         let rng = Randomness::new(seed);
@@ -134,9 +133,15 @@ impl Signalling {
             tables.auth.know(&binding.aor, binding.source);
             tables.below.stack.transport.know(binding.source);
         }
-        tables.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
+        tables.below.registrar.restore(&mut cx, boot.bindings, &boot.listeners);
         machine.first = first;
         machine
+    }
+
+    /// The configuration in force.
+    #[cfg(test)]
+    fn config_in_force(&self) -> &Arc<Config> {
+        &self.config
     }
 
     /// From now on this is done wrong.
@@ -185,12 +190,12 @@ impl Signalling {
     /// When an invariant is broken.
     pub fn check(&self) {
         let armed = |key| self.timers.is_armed(key);
-        let Tables { below, calls, registrar, .. } = &self.tables;
+        let Tables { below, calls, .. } = &self.tables;
         below.stack.transport.check(armed);
         below.stack.transactions.check(&below.stack.transport, armed);
         below.sessions.check();
         calls.check(&below.sessions);
-        registrar.check(armed);
+        below.registrar.check(armed);
     }
 
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {
@@ -251,7 +256,7 @@ impl Tables {
                 }
             }
             Timer::Stream(stream) => self.stream_timer(cx, stream),
-            Timer::Binding(binding) => self.registrar.fire(cx, binding),
+            Timer::Binding(binding) => below.registrar.fire(cx, binding),
             Timer::Leg(leg, timer) => {
                 let heard = below.sessions.on_timer(cx, &mut below.stack, leg, timer);
                 self.heard(cx, heard);
@@ -282,9 +287,9 @@ impl Tables {
     }
 
     fn stream_timer(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
-        let transport = &mut self.below.stack.transport;
+        let Below { stack: Stack { transport, .. }, registrar, .. } = &mut self.below;
         // A phone that registered through a stream is called through it, however long that takes.
-        let needed = self.registrar.uses_stream(stream);
+        let needed = registrar.uses_stream(stream);
         if needed {
             transport.pin(stream);
         }
@@ -299,11 +304,11 @@ impl Tables {
 
     fn stream_gone(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
         self.below.stack.transactions.stream_closed(cx, stream);
-        self.registrar.stream_closed(stream);
+        self.below.registrar.stream_closed(stream);
     }
 
     fn up(&mut self, cx: &mut Cx<'_>, up: Up) {
-        let Below { sessions, stack } = &mut self.below;
+        let Below { sessions, stack, .. } = &mut self.below;
         let heard = match up {
             Up::Request { txn, message, flow, source } => {
                 return self.request(cx, txn, &message, flow, source);
@@ -324,7 +329,7 @@ impl Tables {
 
     fn control(&mut self, cx: &mut Cx<'_>, request: &Control) -> ControlReply {
         match request {
-            Control::Registrations => ControlReply::Registrations(self.registrar.registrations(cx.now)),
+            Control::Registrations => ControlReply::Registrations(self.below.registrar.registrations(cx.now)),
             Control::Calls => ControlReply::Calls(self.calls.list(cx.now)),
             &Control::Record { call, order } => self.calls.record(cx, call, order),
             Control::Codecs { from, to } => match self.calls.foresee(cx.now, cx.config, from, to) {
@@ -338,12 +343,13 @@ impl Tables {
                     ControlReply::NoSuchCall { call }
                 }
             }
+            &Control::Explain { call } => self.calls.explain(call),
             Control::Stats => ControlReply::Stats(self.stats(cx.timers.len())),
         }
     }
 
     fn stats(&self, timers: usize) -> Stats {
-        let Below { sessions, stack } = &self.below;
+        let Below { sessions, stack, registrar } = &self.below;
         Stats {
             transactions: stack.transactions.len(),
             dialogs: sessions.dialogs(),
@@ -351,7 +357,7 @@ impl Tables {
             calls: self.calls.len(),
             ports: self.calls.ports(),
             streams: stack.transport.streams(),
-            bindings: self.registrar.len(),
+            bindings: registrar.len(),
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
@@ -367,7 +373,7 @@ impl Tables {
 
     fn reconfigure(&mut self, cx: &mut Cx<'_>, listeners: &[Listener]) {
         self.auth.reconfigure(cx.config);
-        self.registrar.reconfigure(cx, listeners);
+        self.below.registrar.reconfigure(cx, listeners);
         self.calls.reconfigure(cx.config);
         self.below.stack.transport.set_listeners(listeners.to_vec());
     }

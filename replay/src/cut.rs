@@ -184,6 +184,8 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::Digit { call, .. }
         | Event::RecordingStarted { call, .. }
         | Event::NotInRecording { call, .. }
+        | Event::Matched { call, .. }
+        | Event::Dialplan { call, .. }
         | Event::CallEnded { call, .. } => Some(*call),
         _ => None,
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Row, Transaction, params};
+use smol_str::SmolStr;
 use telex_engine::border::{Lsn, Record, StoredBinding, Transport};
 use telex_engine::time::WallTime;
 
@@ -36,6 +37,14 @@ const MIGRATIONS: &[&str] = &[
     INSERT INTO log VALUES (1, 0);
 ",
     calls::SCHEMA,
+    "
+    CREATE TABLE dialplan (
+        family TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (family, key)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// An open database.
@@ -51,6 +60,8 @@ pub(crate) struct Store {
 pub(crate) struct Saved {
     /// Registrations that have not run out.
     pub(crate) bindings: Vec<StoredBinding>,
+    /// Lasting values of dialplans: family, key and value.
+    pub(crate) values: Vec<(SmolStr, SmolStr, SmolStr)>,
     /// The last record that was stored.
     pub(crate) last: Lsn,
 }
@@ -144,8 +155,16 @@ impl Store {
         let columns = "aor, contact, transport, source, local, expires_ms, call_id, cseq, q, path, user_agent, instance";
         let sql = format!("SELECT {columns} FROM bindings");
         let bindings = transaction.prepare(&sql)?.query_map([], binding)?.collect::<Result<Vec<_>, _>>()?;
+        let value = |row: &Row<'_>| {
+            let text = |column| Ok::<SmolStr, rusqlite::Error>(row.get_ref(column)?.as_str()?.into());
+            Ok((text(0)?, text(1)?, text(2)?))
+        };
+        let values = transaction
+            .prepare("SELECT family, key, value FROM dialplan")?
+            .query_map([], value)?
+            .collect::<Result<Vec<_>, _>>()?;
         transaction.commit()?;
-        Ok(Saved { bindings, last: Lsn(u64::try_from(last).unwrap_or(0)) })
+        Ok(Saved { bindings, values, last: Lsn(u64::try_from(last).unwrap_or(0)) })
     }
 
     /// Writes records in one transaction: all or none.
@@ -198,6 +217,12 @@ fn apply(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<usi
         Record::Unbind { aor, contact } => transaction
             .prepare_cached("DELETE FROM bindings WHERE aor = ?1 AND contact = ?2")?
             .execute([aor.as_str(), contact.as_str()]),
+        Record::Keep { family, key, value } => transaction
+            .prepare_cached("INSERT OR REPLACE INTO dialplan VALUES (?1, ?2, ?3)")?
+            .execute([family.as_str(), key.as_str(), value.as_str()]),
+        Record::Forget { family, key } => transaction
+            .prepare_cached("DELETE FROM dialplan WHERE family = ?1 AND key = ?2")?
+            .execute([family.as_str(), key.as_str()]),
         Record::Call(record) => calls::write(transaction, record),
     }
 }

@@ -59,7 +59,7 @@ impl Store {
                 Record::Unbind { aor, contact } => {
                     found.remove(&(aor.clone(), contact.clone()));
                 }
-                Record::Call(_) => {}
+                Record::Call(_) | Record::Keep { .. } | Record::Forget { .. } => {}
             }
         }
         found.into_values().collect()

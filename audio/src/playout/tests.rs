@@ -49,7 +49,6 @@ impl Talk {
         let packet = Packet {
             sequence: number.wrapping_add(65_530),
             timestamp: (u32::from(number) * 160).wrapping_sub(800),
-            marker: false,
             content: Encoding::L16 { rate: 8000 }.into(),
             payload: &payload,
         };
@@ -127,7 +126,6 @@ fn what_is_carried_again_must_be_a_packet_that_is_missing() {
     let odd = Packet {
         sequence: 22_u16.wrapping_add(65_530),
         timestamp: (22_u32 * 160).wrapping_sub(800),
-        marker: false,
         content: Encoding::Pcmu.into(),
         payload: &[9; 160],
     };
@@ -709,7 +707,7 @@ proptest! {
                 Act::Again(offset, length) => {
                     let content = Encoding::Pcmu.into();
                     let payload = &payload[..length];
-                    let packet = Packet { sequence: number, timestamp: ticks, marker: false, content, payload };
+                    let packet = Packet { sequence: number, timestamp: ticks, content, payload };
                     playout.insert_again(at(now), packet, offset);
                 }
                 Act::Rate(rate) => playout.set_rate(rate),

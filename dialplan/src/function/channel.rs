@@ -12,6 +12,8 @@ use crate::world::DeviceState;
 
 /// Header fields that a channel adds to its calls.
 const MAX_HEADERS: usize = 32;
+/// Groups of one channel.
+const MAX_GROUPS: usize = 16;
 
 const WHO: &[&str] = &[
     "num",
@@ -83,17 +85,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .writes(set_timeout),
     Function::new("GROUP", "GROUP([category])", "The channel's group, so that calls can be counted.")
         .takes(0, 1, "A category; a channel is in one group of each.")
-        .reads(|scene, args| Ok(scene.world.fact(&format!("group/{}", arg(args, 0))).unwrap_or_default()))
-        .writes(|scene, args, value| {
-            scene.world.set_group(value, arg(args, 0));
-            Ok(())
-        }),
+        .reads(|scene, args| Ok(own_group(scene, arg(args, 0))))
+        .writes(set_group),
     Function::new("GROUP_COUNT", "GROUP_COUNT([group][@category])", "How many channels are in a group.")
         .takes(0, 1, "The channel's own group if empty.")
         .reads(|scene, args| {
             let (group, category) = arg(args, 0).split_once('@').unwrap_or((arg(args, 0), ""));
-            let own = || scene.world.fact(&format!("group/{category}")).unwrap_or_default();
-            let group = if group.is_empty() { own() } else { group.into() };
+            let group = if group.is_empty() { own_group(scene, category) } else { group.into() };
             Ok(scene.world.group_count(&group, category).to_smolstr())
         }),
     Function::new("DEVICE_STATE", "DEVICE_STATE(device)", "UNKNOWN, NOT_INUSE, INUSE, BUSY, UNAVAILABLE, RINGING, RINGINUSE or ONHOLD.")
@@ -209,12 +207,31 @@ fn set_timeout(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
     Ok(())
 }
 
+/// The channel's group of a category; empty if it is in none.
+fn own_group(scene: &Scene<'_>, category: &str) -> SmolStr {
+    let found = scene.channel.groups.iter().find(|(known, _)| known == category);
+    found.map(|(_, group)| group.clone()).unwrap_or_default()
+}
+
+fn set_group(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
+    let (category, group) = (SmolStr::new(arg(args, 0)), SmolStr::new(value));
+    let groups = &mut scene.channel.groups;
+    groups.retain(|(known, _)| *known != category);
+    if groups.len() == MAX_GROUPS {
+        return Err(format_smolstr!("a channel is in no more than {MAX_GROUPS} groups"));
+    }
+    groups.push((category, group));
+    scene.world.set_group(value, arg(args, 0));
+    Ok(())
+}
+
 fn extension_state(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
     let own = scene.channel.place.context.clone();
     let (extension, context) = arg(args, 0).split_once('@').unwrap_or((arg(args, 0), &own));
     let asked = Asked { context, extension, caller: "", now: scene.now() };
     let Some(hint) = scene.plan.hint(asked) else { return Ok(SmolStr::new_static("UNKNOWN")) };
-    let states = hint.text.split('&').map(|device| scene.world.device(device.trim()));
+    let devices = hint.devices(extension);
+    let states = devices.iter().map(|device| scene.world.device(device));
     Ok(SmolStr::new_static(together(states).as_str()))
 }
 

@@ -49,8 +49,8 @@ impl Check<'_> {
                     ),
                 };
                 let place = if wanted == 1 { extension.span } else { step.span };
-                // A subroutine is entered by its label.
-                if wanted > 1 || step.label.is_none() {
+                // What has a label is entered by it.
+                if step.label.is_none() {
                     report.warning(place, message);
                 }
             }
@@ -85,6 +85,7 @@ impl Check<'_> {
 
     /// Why a target cannot be reached.
     fn target(&self, own: &Extension, target: &Named<'_>, report: &Report) -> Option<String> {
+        let relative = target.priority.starts_with(['+', '-']) || target.priority == "n";
         let at = match target.priority.parse() {
             Ok(number) => At::Priority(number),
             Err(_) => At::Label(target.priority),
@@ -108,18 +109,19 @@ impl Check<'_> {
             Some(name) if !self.fits(&context.name, name, None) => {
                 let mut message = format!("no extension {name} is in [{}] or what it includes", context.name);
                 if target.context.is_none() && self.plan.context(name).is_some() {
-                    message.push_str(": for the context of this name write context,extension,priority");
+                    message.push_str(": taken for a context, with an extension and priority 1");
                 }
                 Some(message)
             }
             Some(name) => {
-                let there = !constant(target.priority) || self.fits(&context.name, name, Some(at));
+                let there =
+                    relative || !constant(target.priority) || self.fits(&context.name, name, Some(at));
                 (!there).then(|| format!("extension {name} in [{}] has no {what}", context.name))
             }
             None => {
                 let known = own.steps.iter().filter_map(|step| step.label.as_deref());
                 let near = report.near(target.priority, known);
-                (constant(target.priority) && !self.own(own, at))
+                (!relative && constant(target.priority) && !self.own(own, at))
                     .then(|| format!("{own} has no {what}{near}"))
             }
         }
@@ -170,6 +172,10 @@ mod tests {
 
     #[test]
     fn a_longer_walk_may_go_on_in_a_wider_pattern() {
+        assert_eq!(
+            warnings("[a]\nexten => 1,1,GotoIf($[${A}]?+2)\n same => n,Goto(n)\n same => n,Goto(-1)\n"),
+            ""
+        );
         assert_eq!(
             warnings(
                 "[a]\nexten => 100,1,NoOp()\nexten => 100,3,NoOp()\nexten => _1XX,1,NoOp()\nexten => _1XX,2,NoOp()\n"

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(
             warnings,
             "dialplan.conf:11:18: warning: no extension internal is in [incoming] or what it includes: \
-             for the context of this name write context,extension,priority"
+             taken for a context, with an extension and priority 1"
         );
         assert_eq!(steps(&plan, "internal", "100"), "1 Answer(); 2 SayDigits(100); 3 Hangup()");
         assert_eq!(steps(&plan, "internal", "101"), "1 Dial(SIP/${EXTEN})");
@@ -202,8 +202,29 @@ mod tests {
         assert_eq!(plan.counts().to_string(), "2 contexts, 4 extensions");
         assert_eq!(steps(&plan, "a", "7"), "1 NoOp(a); 2 NoOp(more)");
         assert_eq!(steps(&plan, "b", "77"), "1 NoOp(base)");
+        let many = format!("[t](!)\n{}[b]({})\n", "same => n,NoOp()\n".repeat(10_000), ["t"; 101].join(","));
+        assert!(problems(&many).contains("templates bring more than"));
         assert!(problems("[a](+)\n").contains("no section [a] is above"));
         assert!(problems("[basic](!)\n[a](basis)\n").contains("did you mean basic?"));
+    }
+
+    #[test]
+    fn the_page_shows_what_can_be_read() {
+        let page = include_str!("../../DIALPLAN.md");
+        let example = page.split("```").nth(1).expect("an example").trim_start();
+        let files = Files(BTreeMap::from([(
+            "more.conf",
+            "[outside]\nexten => _X.,1,Dial(PJSIP/${EXTEN}@${TRUNK})\n",
+        )]));
+        let plan = Dialplan::read("page", example, &files).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(
+            (plan.counts().to_string().as_str(), plan.warnings()),
+            ("2 contexts, 4 extensions", &[][..])
+        );
+        assert_eq!(
+            steps(&plan, "internal", "100"),
+            "1(start) Answer(); 2 Background(menu); 13(late) Hangup()"
+        );
     }
 
     #[test]
@@ -267,6 +288,12 @@ mod tests {
         x:26:11: this set never ends: expected `]`
         x:27:10: a pattern of nothing: expected digits, X, Z, N, [set], . or ! after `_`
         ");
+    }
+
+    #[test]
+    fn there_is_no_end_of_lines_but_this() {
+        let text = format!("[globals]\n{}", "a=\n".repeat(crate::limits::LINES));
+        assert!(problems(&text).contains("more than 1500000 lines in all"));
     }
 
     #[test]

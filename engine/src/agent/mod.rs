@@ -255,6 +255,7 @@ impl UserAgent {
             max_forwards: u32::from(MAX_FORWARDS),
             offer,
             answers,
+            headers: Vec::new(),
         };
         let call = core.calls.insert(LegKey::default());
         let leg = core.sessions.invite(&mut cx, &mut core.stack, call, invitation);
@@ -298,7 +299,7 @@ impl UserAgent {
     pub fn refuse(&mut self, now: Instant, call: CallHandle, status: Status, out: &mut Actions) {
         self.with_leg(now, call, out, |cx, core, leg| {
             core.sessions.reject_offer(cx, &mut core.stack, leg, status, "");
-            core.sessions.refuse(cx, &mut core.stack, leg, status);
+            core.sessions.refuse(cx, &mut core.stack, leg, status, "");
             if !core.sessions.exists(leg) {
                 core.calls.remove(call.0);
             }

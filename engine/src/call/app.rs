@@ -53,6 +53,8 @@ pub(crate) enum AppEvent {
     },
     /// It has rung for as long as it may.
     NoAnswer,
+    /// They have talked for as long as they may.
+    TimeUp,
     /// Somebody outside the call ends it.
     Stop(Outside),
 }
@@ -124,8 +126,8 @@ pub(crate) enum App {
     Hunt(Hunt),
     /// Two parties talk.
     Bridge,
-    /// The caller talks with the exchange itself.
-    Service,
+    /// The caller is alone with the exchange, which does what the dialplan says.
+    Script,
     /// Nothing any more.
     Done,
 }
@@ -148,6 +150,7 @@ impl App {
                     AppEvent::Silent { party } => EndCause::Silent(side(party)),
                     AppEvent::Stop(who) => who.cause(),
                     AppEvent::Cancelled => EndCause::Cancelled,
+                    AppEvent::TimeUp => EndCause::TimeUp,
                     AppEvent::Progress { .. }
                     | AppEvent::Answered { .. }
                     | AppEvent::Refused { .. }

@@ -1,39 +1,41 @@
 //! Keys that one party presses, on their way to the other when media does not carry them all the way.
 
 use super::app::{CALLER, PartyId, side};
-use super::{Below, Call};
+use super::{Below, Call, Calls};
 use crate::config::DigitsBy;
-use crate::cx::Cx;
+use crate::cx::{CallKey, Cx};
 use crate::dialog::Digit;
 use crate::event::{DigitBy, Event};
 
-impl Call {
-    /// A party pressed a key and said so by INFO: the other one hears of it as it likes to.
-    pub(super) fn digit(&mut self, cx: &mut Cx<'_>, below: &mut Below, from: PartyId, digit: Digit) {
-        self.tell_digit(cx, from, digit, DigitBy::Info);
-        let Some(to) = self.other(from) else { return };
-        if self.parties[to].digits == DigitsBy::Info {
-            return self.inform(cx, below, to, digit);
-        }
-        self.parties[to].press(digit);
-        self.put_media(cx);
-    }
-
-    /// Media heard a party press a key, of which the other one is to be told by INFO.
-    pub(super) fn digit_heard(
+impl Calls {
+    /// A party pressed a key, and said so by `by`: the dialplan or the other party hears of it, as it likes to. What
+    /// media hears it passes on itself, but for those who are told by INFO.
+    pub(super) fn digit(
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,
+        key: CallKey,
         from: PartyId,
         digit: Digit,
         by: DigitBy,
     ) {
-        self.tell_digit(cx, from, digit, by);
-        if let Some(to) = self.other(from).filter(|&to| self.parties[to].digits == DigitsBy::Info) {
-            self.inform(cx, below, to, digit);
+        let Some(call) = self.all.get(key) else { return };
+        call.tell_digit(cx, from, digit, by);
+        if self.key(cx, below, key, from, digit.key) {
+            return;
+        }
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(to) = call.other(from) else { return };
+        if call.parties[to].digits == DigitsBy::Info {
+            call.inform(cx, below, to, digit);
+        } else if by == DigitBy::Info {
+            call.parties[to].press(digit);
+            call.put_media(cx);
         }
     }
+}
 
+impl Call {
     fn inform(&self, cx: &mut Cx<'_>, below: &mut Below, to: PartyId, digit: Digit) {
         if let Some(leg) = self.leg(to) {
             below.sessions.tell_digit(cx, &mut below.stack, leg, digit);

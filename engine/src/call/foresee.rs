@@ -16,6 +16,8 @@ impl Calls {
     /// Another configuration holds from now on, for new calls.
     pub(crate) fn reconfigure(&mut self, config: &Config) {
         self.spoken.retain(|extension| config.phones.contains_key(extension));
+        self.plans.replace(super::plan_of(config));
+        self.values.define(&self.plans.current().1);
     }
 
     /// What a call from one phone to another would use; `Err` with the one that there is not.
@@ -55,9 +57,9 @@ impl Calls {
 
 /// A party that is this phone, without a call.
 fn party(config: &Config, extension: &str) -> Result<Party, SmolStr> {
-    let phone = config.phones.get(extension).ok_or_else(|| SmolStr::new(extension))?;
+    let (extension, _) = config.phones.get_key_value(extension).ok_or_else(|| SmolStr::new(extension))?;
     let address = Ipv4Addr::UNSPECIFIED.into();
-    Ok(Party::new(extension.into(), LegId(0), PortId(0), address, 0).configured(Some(phone)))
+    Ok(Party::new(extension.clone(), LegId(0), PortId(0), address, 0).configured(config, extension))
 }
 
 /// How the sound of one who speaks the first of `said` reaches one who named `heard`.

@@ -70,7 +70,7 @@ impl Hunt {
                 orders.push(stopped(who));
                 return App::Done;
             }
-            AppEvent::Silent { .. } => {}
+            AppEvent::Silent { .. } | AppEvent::TimeUp => {}
         }
         App::Hunt(self)
     }

@@ -5,40 +5,55 @@
 
 mod account;
 mod app;
+mod causes;
 mod conference;
+mod dial;
 mod digits;
 mod foresee;
+mod hear;
 mod hunt;
 mod negotiation;
 mod open;
 mod orders;
 mod party;
+mod plans;
 mod ports;
 mod recording;
-mod route;
+mod script;
 mod spoken;
+mod tasks;
+mod trails;
 #[cfg(feature = "serde")]
 mod view;
+mod world;
 
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
+use telex_dialplan::Dialplan;
 
 pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::conference::Conferences;
+use self::dial::{Asking, Routes};
 use self::party::Party;
+use self::plans::Plans;
 use self::ports::Ports;
+use self::script::Script;
 use self::spoken::Spoken;
+use self::trails::Trails;
+use self::world::Values;
 use crate::border::{Action, CallInfo, CallState, QueryId};
+use crate::config::Config;
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
-use crate::dialog::{Digit, Ending, Heard, Invitation, LegEvent, Sessions, Stack};
+use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event, Side};
 use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
+use crate::registrar::Registrar;
 use crate::sip::Status;
 use crate::slots::Slots;
 use crate::time::{Duration, Instant, WallTime};
@@ -55,6 +70,8 @@ pub(crate) struct Below {
     pub(crate) sessions: Sessions,
     /// Transactions and transport.
     pub(crate) stack: Stack,
+    /// Where phones are.
+    pub(crate) registrar: Registrar,
 }
 
 /// One call.
@@ -90,17 +107,23 @@ pub(crate) struct Call {
     recordings: u64,
     /// Of whom it was told that the recording has nothing.
     unheard: Vec<Side>,
+    /// What callees are told of the INVITE.
+    asking: Asking,
     /// The caller, then the callees in the order they were asked.
     parties: SmallVec<[Party; 2]>,
     /// The callee the caller hears.
     peer: Option<PartyId>,
     app: App,
+    /// Its walk through the dialplan, until that has ended.
+    script: Option<Box<Script>>,
+    /// The exchange has described itself to the caller: what is agreed with it stays so.
+    own_words: bool,
     /// Why it ended.
     cause: Option<EndCause>,
     /// Armed timer: no answer, or not cleared.
     timer: Option<TimerKey>,
     /// Callees whose host name is being looked up, with how to ask them then.
-    waiting: SmallVec<[(QueryId, PartyId, route::Named, Invitation); 0]>,
+    waiting: SmallVec<[(QueryId, PartyId, dial::Named, Routes); 0]>,
 }
 
 /// All calls, and the media ports they share.
@@ -117,11 +140,17 @@ pub(crate) struct Calls {
     next_id: u64,
     next_query: u64,
     spoken: Spoken,
+    plans: Plans,
+    values: Values,
+    trails: Trails,
 }
 
 impl Calls {
     /// No calls yet, and so many media shards.
-    pub(crate) fn new(shards: u8) -> Self {
+    pub(crate) fn new(shards: u8, config: &Config, values: Vec<(SmolStr, SmolStr, SmolStr)>) -> Self {
+        let plans = Plans::new(plan_of(config));
+        let mut values = Values::restored(values);
+        values.define(&plans.current().1);
         Self {
             all: Slots::new(),
             ports: Ports::new(shards),
@@ -132,6 +161,9 @@ impl Calls {
             next_id: 1,
             next_query: 1,
             spoken: Spoken::default(),
+            plans,
+            values,
+            trails: Trails::default(),
         }
     }
 
@@ -165,6 +197,10 @@ impl Calls {
         assert_eq!(ports, self.ports.used(), "every port in use has one party");
         assert!(legs <= self.ports.legs(), "every media leg has an owner");
         let members = self.all.values().filter_map(|call| Some((call.conference.as_ref()?, call)));
+        let scripts = || self.all.values().filter_map(|call| call.script.as_ref());
+        self.trails.check();
+        self.plans.check(scripts().map(|script| script.plan));
+        self.values.check(scripts().flat_map(|script| &script.groups));
         self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
 
@@ -172,6 +208,7 @@ impl Calls {
     pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, below: &mut Below, heard: Heard) {
         let Some(call) = self.all.get_mut(heard.call) else { return };
         let Some(party) = call.parties.iter().position(|p| p.leg == Some(heard.leg)) else { return };
+        let confirmed = matches!(heard.event, LegEvent::Confirmed { .. });
         let offers = matches!(heard.event, LegEvent::Offered { .. });
         let speaks = offers || matches!(heard.event, LegEvent::Answered { .. });
         let event = match heard.event {
@@ -203,8 +240,7 @@ impl Calls {
                 None
             }
             LegEvent::Digit(digit) => {
-                call.digit(cx, below, party, digit);
-                None
+                return self.digit(cx, below, heard.call, party, digit, DigitBy::Info);
             }
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
@@ -215,10 +251,10 @@ impl Calls {
             }
         };
         if speaks {
-            let extension = if party == CALLER { &call.from } else { &call.to };
+            let extension = &call.parties[party].extension;
             self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
         }
-        if let Some(AppEvent::Refused { status: Some(status), .. }) = event
+        if let Some(AppEvent::Refused { party, status: Some(status) }) = event
             && matches!(status.code(), 415 | 488 | 606)
             && self.ask_again(cx, below, heard.call, party)
         {
@@ -228,6 +264,8 @@ impl Calls {
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
+        } else if confirmed {
+            self.acknowledged(cx, below, heard.call);
         }
     }
 
@@ -270,14 +308,14 @@ impl Calls {
                     DigitHeard::Event => DigitBy::Event,
                     DigitHeard::InBand => DigitBy::Tones,
                 };
-                call.digit_heard(cx, below, at, Digit { key: *digit, length }, by);
+                self.digit(cx, below, key, at, Digit { key: *digit, length }, by);
             }
             MediaReport::Carried { stats, .. } => party.media.stats = *stats,
             MediaReport::Pressed { next, .. } => party.pressed(*next),
             MediaReport::NoSound { name, .. } => {
                 cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
             }
-            // Nothing of it is asked for yet.
+            MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } => {}
             MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
         }
@@ -289,6 +327,7 @@ impl Calls {
         call.timer = None;
         match timer {
             CallTimer::NoAnswer => self.decide(cx, below, key, AppEvent::NoAnswer),
+            CallTimer::Script => self.time_over(cx, below, key),
             CallTimer::Clear => {
                 let what = SmolStr::new_static("media did not confirm the end of a call");
                 cx.report(Event::Broken { what });
@@ -314,8 +353,15 @@ impl Calls {
         self.by_id.iter().find(|(_, key)| live(key)).map(|(id, _)| *id)
     }
 
-    /// Lets the app decide and carries its orders out.
+    /// Lets the app decide, carries its orders out and goes on from there.
     fn decide(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, event: AppEvent) {
+        self.apply(cx, below, key, event);
+        self.go_on(cx, below, key);
+        self.settle(cx, key);
+    }
+
+    /// Lets the app decide and carries its orders out.
+    fn apply(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, event: AppEvent) {
         let Some(call) = self.all.get_mut(key) else { return };
         let mut orders: Vec<Order> = Vec::new();
         if let AppEvent::Progress { party, status, .. } = event
@@ -327,7 +373,6 @@ impl Calls {
         for order in orders {
             self.perform(cx, below, key, order);
         }
-        self.settle(cx, key);
     }
 
     /// Frees a call that has ended once media has let go of all its legs.
@@ -389,6 +434,12 @@ impl Calls {
         cx.out.push(Action::Resolve { query, host });
         query
     }
+}
+
+/// The dialplan that a configuration means. What it says of its own makes one that can be read.
+fn plan_of(config: &Config) -> Dialplan {
+    let own = || Dialplan::parse("telex.toml", &config.own_dialplan()).unwrap_or_default();
+    config.dialplan.clone().unwrap_or_else(own)
 }
 
 impl Call {

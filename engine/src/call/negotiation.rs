@@ -1,7 +1,8 @@
 //! Offers and answers of a call's parties, and the media that follows from them.
 
-use super::app::{App, AppEvent, CALLER, PartyId, side};
+use super::app::{AppEvent, CALLER, PartyId, side};
 use super::party::Wish;
+use super::script::Doing;
 use super::{Below, Call};
 use crate::config::DigitsBy;
 use crate::cx::{Cx, LegKey};
@@ -10,9 +11,6 @@ use crate::mediactl::{Kind, Play};
 use crate::offer::{self, OfferError, Ptime};
 use crate::planted::Fault;
 use crate::sip::Status;
-
-/// The tone of `*60`: 440 Hz at about -12 dBm0.
-pub(super) const TONE: Play = Play::tone(440, 8000);
 
 /// Reason of a BYE to a party whose description cannot be used (RFC 3326).
 const NOT_ACCEPTABLE: &str = "SIP;cause=488;text=\"Session description not acceptable\"";
@@ -116,10 +114,10 @@ impl Call {
         if offer::speech(offered).is_none() {
             return Err(OfferError::NoAudio);
         }
-        let chosen = match (&self.app, self.playing()) {
+        let chosen = match self.peer {
             _ if self.conference.is_some() => offer::choose(offered, repertoire.codecs()),
-            (App::Service, None) => offer::first_of(offered),
-            (App::Service, Some(_)) => offer::choose(offered, repertoire.codecs()),
+            _ if self.is_echo() => offer::first_of(offered),
+            None if self.is_scripted() || self.own_words => offer::choose(offered, repertoire.codecs()),
             _ => {
                 let other = if id == CALLER { self.peer } else { Some(CALLER) };
                 let other = other.and_then(|other| self.parties.get(other));
@@ -172,10 +170,14 @@ impl Call {
     ) -> bytes::Bytes {
         let theirs = self.parties[callee].their_codecs().to_vec();
         let ptime = self.parties[callee].ptime();
-        let caller = &mut self.parties[CALLER];
+        let (own_words, caller) = (self.own_words, &mut self.parties[CALLER]);
         let repertoire = caller.repertoire(cx.config);
         let offer = !caller.has_spoken();
-        let body = if offer {
+        let body = if own_words {
+            // What the caller was told before the answer it takes for the answer.
+            let said = caller.our_codecs().to_vec();
+            caller.answer(said, provisional)
+        } else if offer {
             caller.offer(repertoire.answer(repertoire.codecs(), &theirs), ptime)
         } else {
             let mut chosen = repertoire.answer(caller.their_codecs(), &theirs);
@@ -199,7 +201,9 @@ impl Call {
     ) -> Option<bytes::Bytes> {
         let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
         let (codecs, ptime) = if caller.has_spoken() {
-            (party.offer_for(cx.config, caller.their_codecs(), known), caller.ptime())
+            // What was agreed with it, if anything was.
+            let named = if self.own_words { caller.our_codecs() } else { caller.their_codecs() };
+            (party.offer_for(cx.config, named, known), caller.ptime())
         } else {
             (party.repertoire(cx.config).codecs().to_vec(), Ptime::default())
         };
@@ -210,14 +214,40 @@ impl Call {
         body.ok()
     }
 
-    /// Whether the caller talks with the exchange itself.
-    pub(super) fn is_service(&self) -> bool {
-        matches!(self.app, App::Service)
+    /// Describes us to a caller who talks with the exchange itself: answers its offer, or makes one.
+    ///
+    /// # Errors
+    /// When there is nothing that both can speak.
+    pub(super) fn describe_self(
+        &mut self,
+        cx: &mut Cx<'_>,
+        provisional: bool,
+    ) -> Result<bytes::Bytes, OfferError> {
+        let offer = !self.parties[CALLER].has_spoken();
+        let caller = &self.parties[CALLER];
+        let mut codecs = match (self.own_words, offer) {
+            (true, _) => caller.our_codecs().to_vec(),
+            (false, true) => caller.repertoire(cx.config).codecs().to_vec(),
+            (false, false) => self.chosen_for(cx, CALLER)?,
+        };
+        if !cx.config.transcode && !self.is_echo() {
+            // It must not speak what the one it talks with later does not.
+            let first = offer::speech(&codecs).cloned();
+            codecs.retain(|codec| {
+                !codec.is_speech() || first.as_ref().is_some_and(|first| first.same_as(codec))
+            });
+        }
+        let caller = &mut self.parties[CALLER];
+        let body =
+            if offer { caller.offer(codecs, Ptime::default()) } else { caller.answer(codecs, provisional) };
+        caller.tell_said(cx, self.id, side(CALLER), offer);
+        self.own_words = true;
+        Ok(body.unwrap_or_default())
     }
 
-    /// What a service plays.
-    pub(super) fn playing(&self) -> Option<Play> {
-        (self.is_service() && self.to == "*60").then_some(TONE)
+    /// Whether the caller hears itself.
+    pub(super) fn is_echo(&self) -> bool {
+        self.script.as_ref().is_some_and(|script| matches!(script.doing, Doing::Echo))
     }
 
     /// What a party hears while the other one holds the call. Who never wanted to hear anything holds nothing.
@@ -229,24 +259,16 @@ impl Call {
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
     pub(super) fn put_media(&mut self, cx: &mut Cx<'_>) {
         let (shard, room) = (self.shard, self.room);
-        let service = self.is_service() || self.conference.is_some();
+        if self.peer.is_none() && !self.own_words {
+            return;
+        }
         if !self.room_put && self.conference.is_none() {
             self.room_put = true;
             self.put_room(cx);
         }
-        let playing = self.playing();
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));
         let silence = cx.config.media_timeout.filter(|_| self.answered.is_some() && !held);
-        if service {
-            let caller = &mut self.parties[CALLER];
-            let mut accept = if playing.is_none() { caller.relay_to(caller) } else { Vec::new() };
-            if self.conference.is_some() {
-                // All that members say is mixed.
-                accept.iter_mut().for_each(|accepted| accepted.forward = None);
-            }
-            return caller.put(cx, shard, room, Wish { accept, playing, silence, ..Wish::default() });
-        }
-        let Some(peer) = self.peer else { return };
+        let Some(peer) = self.peer else { return self.put_alone(cx, silence) };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
             let mut accept = self.parties[party].relay_to(&self.parties[other]);
             if self.parties[other].digits != DigitsBy::Auto {
@@ -254,12 +276,28 @@ impl Call {
                 let events = accept.iter_mut().filter(|accepted| accepted.kind == Kind::Events);
                 events.for_each(|accepted| accepted.forward = None);
             }
-            let report = self.parties[other].digits == DigitsBy::Info;
+            let told = self.parties[other].digits == DigitsBy::Info;
+            let report = told || self.has_use_of_keys(party);
             // Tones are taken out of the sound where something goes in their place.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
             let playing = self.music_for(cx, other);
             self.parties[party].put(cx, shard, room, Wish { accept, playing, silence, report, tones });
         }
         self.tell_unheard(cx);
+    }
+
+    /// The caller's media while it talks with the exchange itself, or in a conference.
+    fn put_alone(&mut self, cx: &mut Cx<'_>, silence: Option<crate::time::Duration>) {
+        let (shard, room, playing) = (self.shard, self.room, self.playing());
+        let (echo, meets) = (self.is_echo(), self.conference.is_some());
+        let caller = &mut self.parties[CALLER];
+        let mut accept = caller.relay_to(caller);
+        if !echo || meets {
+            // Nothing goes back as it is: what members say is mixed, what others say is heard by nobody.
+            accept.iter_mut().for_each(|accepted| accepted.forward = None);
+        }
+        let keys = !meets;
+        let wish = Wish { accept, playing, silence, report: keys, tones: keys };
+        caller.put(cx, shard, room, wish);
     }
 }

@@ -6,15 +6,18 @@ use crate::border::{Action, CallState};
 use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::event::{EndCause, Event, Side};
 use crate::mediactl::MediaCommand;
-use crate::offer::{self, Ptime};
+use crate::offer::OfferError;
 use crate::planted::Fault;
 use crate::sip::Status;
+use crate::time::Duration;
 
 impl Calls {
     /// Carries out one order.
     pub(super) fn perform(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, order: Order) {
         let Some(call) = self.all.get_mut(key) else { return };
         match order {
+            // Who was answered hears it.
+            Order::Ring { .. } if call.answered.is_some() => {}
             Order::Ring { status } => {
                 call.state = CallState::Ringing;
                 // What goes reliably to who made no offer would have to bring ours, before anybody has answered
@@ -27,21 +30,43 @@ impl Calls {
                 }
             }
             Order::EarlyMedia { party, status } => call.early_media(cx, below, party, status),
-            Order::Connect { party } => call.connect(cx, below, party),
+            Order::Connect { party } => call.connect(cx, below, key, party),
             Order::Release { .. } if cx.planted.is(Fault::ForkNotReleased) => {}
             Order::Release { party, reason } => call.release(cx, below, party, reason),
             Order::Refuse { status, cause } => {
-                if let Some(leg) = call.parties[CALLER].leg.take() {
-                    below.sessions.refuse(cx, &mut below.stack, leg, status);
+                if !call.dial_failed(cx, status, &cause) {
+                    self.refuse(cx, below, key, status, cause);
                 }
-                call.end(cx, below, key, cause);
-                self.leave(cx, key);
             }
-            Order::End { cause } => {
-                call.end(cx, below, key, cause);
-                self.leave(cx, key);
-            }
+            Order::End { cause } if call.goes_on_after(&cause) => call.after_talk(cx, below),
+            Order::End { cause } => self.end(cx, below, key, cause),
         }
+    }
+
+    /// Refuses the caller and ends the call.
+    pub(super) fn refuse(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        status: Status,
+        cause: EndCause,
+    ) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        if call.answered.is_none()
+            && let Some(leg) = call.parties[CALLER].leg.take()
+        {
+            let reason = call.reason(status);
+            below.sessions.refuse(cx, &mut below.stack, leg, status, &reason);
+        }
+        self.end(cx, below, key, cause);
+    }
+
+    /// Ends the call: whoever is left is let go.
+    pub(super) fn end(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, cause: EndCause) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        call.end(cx, below, key, cause);
+        self.leave(cx, key);
     }
 }
 
@@ -49,11 +74,13 @@ impl Call {
     /// Lets the caller hear a callee that has not answered. The first one is heard until it gives up or another
     /// answers: phones that ring together would otherwise take the caller's ear from each other with every response.
     fn early_media(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, status: Status) {
-        self.state = CallState::Ringing;
         let heard = self.peer.is_none_or(|peer| peer == party || self.leg(peer).is_none());
-        let body = if heard { self.describe_to_caller(cx, party, true) } else { bytes::Bytes::new() };
-        if let Some(leg) = self.leg(CALLER) {
-            below.sessions.progress(cx, &mut below.stack, leg, status, body);
+        if self.answered.is_none() {
+            self.state = CallState::Ringing;
+            let body = if heard { self.describe_to_caller(cx, party, true) } else { bytes::Bytes::new() };
+            if let Some(leg) = self.leg(CALLER) {
+                below.sessions.progress(cx, &mut below.stack, leg, status, body);
+            }
         }
         if heard {
             self.hear(cx, party);
@@ -66,16 +93,28 @@ impl Call {
             self.drop_media(cx, before);
         }
         self.peer = Some(party);
+        if let Some(script) = &mut self.script {
+            script.play(None);
+        }
         self.put_media(cx);
     }
 
-    fn connect(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId) {
+    fn connect(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, party: PartyId) {
         self.disarm(cx);
-        self.answered = Some(cx.now);
-        self.state = CallState::Up;
-        let body = self.describe_to_caller(cx, party, false);
-        if let Some(leg) = self.leg(CALLER) {
-            below.sessions.answer(cx, &mut below.stack, leg, body);
+        if self.answered.is_none() {
+            self.answered = Some(cx.now);
+            self.state = CallState::Up;
+            let body = self.describe_to_caller(cx, party, false);
+            self.own_words = true;
+            if let Some(leg) = self.leg(CALLER) {
+                below.sessions.answer(cx, &mut below.stack, leg, body);
+            }
+        }
+        if let Some(dial) = self.script.as_mut().and_then(|script| script.dial.as_mut()) {
+            dial.answered = Some(cx.now);
+            if let Some(most) = dial.most {
+                self.arm(cx, key, most, CallTimer::Script);
+            }
         }
         self.hear(cx, party);
         self.parties[party].answered = Some(cx.wall);
@@ -83,20 +122,22 @@ impl Call {
     }
 
     /// Answers a caller who talks with the exchange itself.
-    pub(super) fn answer_service(&mut self, cx: &mut Cx<'_>, below: &mut Below, codecs: Vec<offer::Codec>) {
+    ///
+    /// # Errors
+    /// When there is nothing that both can speak.
+    pub(super) fn answer_self(&mut self, cx: &mut Cx<'_>, below: &mut Below) -> Result<(), OfferError> {
+        let offered = self.parties[CALLER].has_spoken();
+        let body = self.describe_self(cx, false)?;
         self.answered = Some(cx.now);
         self.state = CallState::Up;
-        let caller = &mut self.parties[CALLER];
-        let offer = !caller.has_spoken();
-        let body = if offer { caller.offer(codecs, Ptime::default()) } else { caller.answer(codecs, false) };
-        caller.tell_said(cx, self.id, Side::Caller, offer);
         if let Some(leg) = self.leg(CALLER) {
-            below.sessions.answer(cx, &mut below.stack, leg, body.unwrap_or_default());
+            below.sessions.answer(cx, &mut below.stack, leg, body);
         }
-        if !offer {
+        if offered {
             self.put_media(cx);
         }
         self.tell_answered(cx, CALLER);
+        Ok(())
     }
 
     fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
@@ -107,7 +148,13 @@ impl Call {
         self.keep_record(cx);
     }
 
-    fn release(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, reason: &'static str) {
+    pub(super) fn release(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        party: PartyId,
+        reason: &'static str,
+    ) {
         let left = cx.planted.is(Fault::ByeNotForwarded) && self.answered.is_some();
         if let Some(leg) = self.parties[party].leg.take().filter(|_| !left) {
             below.sessions.hang_up(cx, &mut below.stack, leg, reason);
@@ -128,7 +175,6 @@ impl Call {
         if self.cause.is_some() {
             return;
         }
-        self.disarm(cx);
         let reason = reason(&cause);
         for party in 0..self.parties.len() {
             self.release(cx, below, party, reason);
@@ -142,10 +188,16 @@ impl Call {
         }
         self.state = CallState::Ending;
         self.cause = Some(cause);
-        self.timer = Some(cx.timers.arm(cx.now + CLEAR, Timer::Call(key, CallTimer::Clear)));
+        self.arm(cx, key, CLEAR, CallTimer::Clear);
     }
 
-    fn disarm(&mut self, cx: &mut Cx<'_>) {
+    /// Arms the call's timer, in place of the one before.
+    pub(super) fn arm(&mut self, cx: &mut Cx<'_>, key: CallKey, after: Duration, timer: CallTimer) {
+        self.disarm(cx);
+        self.timer = Some(cx.timers.arm(cx.now + after, Timer::Call(key, timer)));
+    }
+
+    pub(super) fn disarm(&mut self, cx: &mut Cx<'_>) {
         if let Some(timer) = self.timer.take() {
             cx.timers.cancel(timer);
         }
@@ -163,6 +215,9 @@ fn reason(cause: &EndCause) -> &'static str {
         EndCause::Lost(_) => "SIP;cause=408;text=\"The other party no longer answers\"",
         EndCause::Silent(_) => "SIP;cause=408;text=\"No media arrives\"",
         EndCause::Operator => "SIP;cause=200;text=\"Ended by the operator\"",
+        EndCause::TimeUp => "Q.850;cause=16;text=\"Time is up\"",
+        EndCause::Dialplan(17) => "Q.850;cause=17;text=\"Busy\"",
+        EndCause::Dialplan(_) => "Q.850;cause=16;text=\"Ended by the dialplan\"",
         EndCause::Stopping => "SIP;cause=503;text=\"The exchange is stopping\"",
     }
 }

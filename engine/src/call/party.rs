@@ -9,10 +9,11 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
-use crate::border::Action;
-use crate::config::{Config, DigitsBy, Phone};
+use super::dial::Routes;
+use crate::border::{Action, Flow};
+use crate::config::{Config, DigitsBy};
 use crate::cx::{Cx, LegKey};
-use crate::dialog::{Digit, Invitation};
+use crate::dialog::Digit;
 use crate::event::{Event, Side};
 use crate::limits;
 use crate::mediactl::{
@@ -33,6 +34,8 @@ use crate::time::{Duration, WallTime};
 pub(crate) struct Party {
     /// Its session; `None` before it is asked and after it has gone.
     pub(crate) leg: Option<LegKey>,
+    /// Its extension.
+    pub(crate) extension: SmolStr,
     /// Its contact URI, or the caller's address, for people.
     pub(crate) contact: SmolStr,
     /// Where its signalling comes from.
@@ -48,7 +51,7 @@ pub(crate) struct Party {
     /// It is the only phone of its extension that is asked.
     pub(crate) alone: bool,
     /// How to ask it again, when it was offered less than there is, by what it named before.
-    pub(crate) again: Option<Box<Invitation>>,
+    pub(crate) again: Option<(Flow, Routes)>,
     /// How digits reach it.
     pub(crate) digits: DigitsBy,
     /// Keys that the exchange presses into its ear.
@@ -103,6 +106,7 @@ impl Party {
     pub(crate) fn new(contact: SmolStr, id: LegId, port: PortId, address: IpAddr, session_id: u64) -> Self {
         Self {
             leg: None,
+            extension: SmolStr::default(),
             contact,
             near: None,
             media: MediaLeg {
@@ -128,9 +132,10 @@ impl Party {
         }
     }
 
-    /// Takes over what is configured for the phone.
-    pub(crate) fn configured(mut self, phone: Option<&Phone>) -> Self {
-        if let Some(phone) = phone {
+    /// It is this extension: takes over what is configured for it.
+    pub(crate) fn configured(mut self, config: &Config, extension: &SmolStr) -> Self {
+        self.extension = extension.clone();
+        if let Some(phone) = config.phones.get(extension) {
             (self.codecs, self.digits) = (phone.codecs.clone(), phone.digits);
         }
         self

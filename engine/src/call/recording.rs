@@ -130,7 +130,7 @@ impl Call {
 
     /// Brings the room to what is wanted of it.
     pub(super) fn put_room(&mut self, cx: &mut Cx<'_>) {
-        let mode = if self.is_service() { RoomMode::Echo } else { RoomMode::Relay };
+        let mode = if self.is_echo() { RoomMode::Echo } else { RoomMode::Relay };
         let spec = RoomSpec { mode, recordings: self.recording.into_iter().collect() };
         self.room_rev += 1;
         let command = MediaCommand::PutRoom { room: self.room, rev: self.room_rev, spec };

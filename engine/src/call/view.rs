@@ -51,8 +51,8 @@ impl Call {
             app: match self.app {
                 App::Hunt(_) => "hunt",
                 App::Bridge => "bridge",
-                App::Service if self.conference.is_some() => "conference",
-                App::Service => "service",
+                App::Script if self.conference.is_some() => "conference",
+                App::Script => "dialplan",
                 App::Done => "done",
             },
             age: info.age,

@@ -194,6 +194,8 @@ pub(crate) struct Invitation {
     pub(crate) max_forwards: u32,
     /// Our offer.
     pub(crate) offer: Bytes,
+    /// Header fields beside those that every INVITE has: names and values.
+    pub(crate) headers: Vec<(SmolStr, SmolStr)>,
     /// What those are told who ask for credentials; `None` when we have none.
     pub(crate) answers: Option<Box<Answers>>,
 }

@@ -261,7 +261,7 @@ impl Sessions {
             return None;
         }
         let heard = self.heard(leg, LegEvent::Cancelled);
-        self.refuse(cx, stack, leg, Status::REQUEST_TERMINATED);
+        self.refuse(cx, stack, leg, Status::REQUEST_TERMINATED, "");
         heard
     }
 

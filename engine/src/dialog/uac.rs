@@ -289,5 +289,8 @@ fn ask(
     writer.header(HeaderName::SessionExpires, config.expires.as_secs().max(floor));
     writer.header(HeaderName::MinSe, floor);
     writer.header(HeaderName::UserAgent, AGENT);
+    for (name, value) in &invitation.headers {
+        writer.field(name, value);
+    }
     Draft::new(Method::Invite, writer.body("application/sdp", &invitation.offer))
 }

@@ -119,11 +119,21 @@ impl Sessions {
         session.arm_session_timer(cx, leg);
     }
 
-    /// Refuses the INVITE; the session is gone.
-    pub(crate) fn refuse(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, status: Status) {
+    /// Refuses the INVITE, with a Reason unless that is empty (RFC 6432); the session is gone.
+    pub(crate) fn refuse(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        status: Status,
+        reason: &str,
+    ) {
         let Some(session) = self.all.get(leg) else { return };
         if let (Role::Uas { txn, .. }, Phase::Inviting) = (&session.role, session.phase) {
             let mut reply = session.reply(status);
+            if !reason.is_empty() {
+                reply = reply.header(HeaderName::Reason, reason);
+            }
             if status == Status::SERVICE_UNAVAILABLE {
                 reply = reply.header(HeaderName::RetryAfter, limits::RETRY_CALL_AFTER);
             }
@@ -196,7 +206,7 @@ impl Sessions {
     /// The PRACK never came: the INVITE is refused (RFC 3262 §3).
     pub(super) fn no_prack(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) -> Option<Heard> {
         let heard = self.heard(leg, LegEvent::Ended(Ending::Lost));
-        self.refuse(cx, stack, leg, Status::SERVER_TIMEOUT);
+        self.refuse(cx, stack, leg, Status::SERVER_TIMEOUT, "");
         heard
     }
 

@@ -79,7 +79,7 @@ impl Sessions {
             Phase::Inviting => {
                 // The caller ended its early dialog (§15.1.2): the INVITE itself still wants an answer.
                 let heard = self.heard(leg, LegEvent::Cancelled);
-                self.refuse(cx, stack, leg, Status::REQUEST_TERMINATED);
+                self.refuse(cx, stack, leg, Status::REQUEST_TERMINATED, "");
                 return heard;
             }
             Phase::Up => self.heard(leg, LegEvent::Ended(Ending::Bye)),
@@ -192,7 +192,7 @@ impl Sessions {
         match (session.phase, &session.role) {
             (Phase::Ending, _) => {}
             (Phase::Inviting, Role::Uas { .. }) => {
-                self.refuse(cx, stack, leg, Status::TEMPORARILY_UNAVAILABLE);
+                self.refuse(cx, stack, leg, Status::TEMPORARILY_UNAVAILABLE, "");
             }
             (Phase::Inviting, Role::Uac { txn, .. }) => {
                 let txn = *txn;

@@ -185,6 +185,7 @@ impl Site {
             assert_eq!(*lsn, next, "no gap");
             next = Lsn(next.0 + 1);
             match record.clone() {
+                Record::Keep { .. } | Record::Forget { .. } => panic!("the registrar keeps bindings"),
                 Record::Bind(new) => {
                     store.retain(|old| (&old.aor, &old.contact) != (&new.aor, &new.contact));
                     store.push(new);

@@ -60,7 +60,7 @@ impl Tables {
         }
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
             let incoming = Incoming { txn, invite, flow, source, caller };
-            self.calls.open(cx, &mut self.below, &self.registrar, &incoming);
+            self.calls.open(cx, &mut self.below, &incoming);
         }
     }
 
@@ -82,7 +82,7 @@ impl Tables {
         };
         let reply = match address_of_record(request) {
             Ok(aor) if auth::speaks_for(&extension, &aor) || cx.planted.is(Fault::AnybodyForAnybody) => {
-                self.registrar.register(cx, &aor, request, &origin)
+                self.below.registrar.register(cx, &aor, request, &origin)
             }
             _ => Reply::new(Status::FORBIDDEN),
         };

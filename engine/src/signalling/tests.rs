@@ -6,6 +6,7 @@ mod dialogs;
 mod offers;
 mod records;
 mod rules;
+mod scripts;
 mod sound;
 mod strangers;
 mod streams;

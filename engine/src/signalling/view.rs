@@ -17,7 +17,7 @@ impl Signalling {
             calls,
             transactions,
             loose: sessions.into_values().collect(),
-            registrations: tables.registrar.views(self.now, &armed),
+            registrations: tables.below.registrar.views(self.now, &armed),
             streams: stack.transport.views(&armed),
             timers: self.timers.armed().into_iter().map(|(at, t)| TimerView { name: t.name(), at }).collect(),
         }

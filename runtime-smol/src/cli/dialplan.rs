@@ -18,6 +18,7 @@ use super::{Failure, print};
 
 /// Check, show and explain dialplans.
 #[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
 pub(super) enum Command {
     /// Say what is wrong with a dialplan, or how much is in it.
     Check {

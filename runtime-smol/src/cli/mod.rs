@@ -220,6 +220,10 @@ fn check(settings: &Settings) {
     let phones = settings.engine.phones.len();
     let s = if phones == 1 { "" } else { "s" };
     print(&format!("{} is right: {phones} phone{s}\n", settings.path.display()));
+    if let Some(plan) = &settings.dialplan {
+        print(&format!("{}\n", plan.line()));
+        plan.warnings.iter().for_each(|warning| print(&format!("{warning}\n")));
+    }
     print(&recorded(&settings.record));
     let own = settings.engine.sounds.len().saturating_sub(sounds::builtin().len());
     let music =

@@ -1,6 +1,7 @@
 //! The configuration file: read whole, checked whole, every problem told at once with its place and its remedy.
 
 mod conferences;
+mod dialplan;
 mod phones;
 mod problem;
 mod reader;
@@ -23,6 +24,7 @@ use toml::de::DeTable;
 
 use crate::sounds::Own;
 
+pub(crate) use dialplan::Loaded;
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
 pub(crate) use record::Record;
@@ -45,8 +47,10 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("music", &["folder", "hold"]),
     ("recordings", &["folder", "format", "trim", "pause"]),
     ("record", &["memory", "media", "media_memory"]),
+    ("site", &["zone", "country"]),
+    ("dialplan", &["file"]),
+    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits", "context"]),
     ("conference", &["number", "name"]),
-    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits"]),
 ];
 
 /// The path that means: keep nothing on disk.
@@ -83,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) own: Own,
     /// What could not be had of them, once they have been read.
     pub(crate) told: Vec<String>,
+    /// The dialplan, when a file holds one.
+    pub(crate) dialplan: Option<Loaded>,
 }
 
 /// A socket to listen on, as configured.
@@ -123,8 +129,8 @@ pub(crate) fn load(path: &Path) -> Result<Settings, Refused> {
     parse(path, &text)
 }
 
-/// Reads and checks a configuration file, and reads the sounds it names. What is wrong with a sound is told, and the sound
-/// left out.
+/// Reads and checks a configuration file, and reads the sounds it names. What is wrong with a sound is told, and the
+/// sound left out.
 pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
     let mut settings = load(path)?;
     let (sounds, told) = crate::sounds::load(&settings.own);
@@ -143,7 +149,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
     let mut reader = Reader::default();
     let settings = build(&mut reader, path, root.get_ref());
     match reader.finish() {
-        none if none.is_empty() => Ok(settings),
+        none if none.is_empty() => settings.map_err(Refused::Dialplan),
         problems => Err(refused(problems)),
     }
 }
@@ -155,7 +161,8 @@ fn syntax(error: &toml::de::Error) -> Problem {
     Problem { span, title: message, label: "here".to_owned(), remedy }
 }
 
-fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
+/// Everything that is configured; `Err` with what is wrong with the dialplan.
+fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Settings, Vec<String>> {
     reader.schema(root, SCHEMA);
     let listen = listen(reader, root);
     let media = reader.section(root, "media");
@@ -169,8 +176,9 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
     let folder = path.parent().unwrap_or(Path::new(""));
     let (own, music) = sounds::sounds(reader, root, folder);
     let (recordings, format) = recordings::recordings(reader, root);
-    let phones = phones::phones(reader, root, &realm, digest);
-    let engine = Config {
+    let (phones, contexts) = phones::phones(reader, root, &realm, digest);
+    let (zone, country) = dialplan::site(reader, root);
+    let mut engine = Config {
         recordings: format,
         conferences: conferences::conferences(reader, root, &phones),
         phones,
@@ -190,8 +198,18 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: crate::sounds::builtin(),
         music,
+        dialplan: None,
+        zone: zone.unwrap_or(Config::default().zone),
+        country: country.unwrap_or(Config::default().country),
     };
-    Settings {
+    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, &engine) {
+        dialplan::Read::Nothing => (None, None),
+        dialplan::Read::Plan(plan, loaded) => (Some(plan), Some(loaded)),
+        dialplan::Read::Wrong(lines) => return Err(lines),
+    };
+    dialplan::check_contexts(reader, &contexts, plan.as_ref());
+    engine.dialplan = plan;
+    Ok(Settings {
         path: path.to_owned(),
         media_bind: bind.unwrap_or_else(|| common_address(&listen)),
         listen,
@@ -206,8 +224,9 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Settings {
         record: record::record(reader, root),
         own,
         told: Vec::new(),
+        dialplan: loaded,
         engine: Arc::new(engine),
-    }
+    })
 }
 
 fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {

@@ -14,17 +14,21 @@ use super::sound;
 /// Numbers that the exchange answers itself.
 const SERVICES: &[(&str, &str)] = &[("*43", "the echo test"), ("*60", "the tone")];
 
-/// All phones by extension.
+/// All phones by extension, and the contexts that are named.
 pub(super) fn phones(
     reader: &mut Reader,
     root: &DeTable<'_>,
     realm: &str,
     digest: DigestOffer,
-) -> BTreeMap<SmolStr, Phone> {
-    let mut phones = BTreeMap::new();
+) -> (BTreeMap<SmolStr, Phone>, Vec<At<SmolStr>>) {
+    let (mut phones, mut contexts) = (BTreeMap::new(), Vec::new());
     for entry in reader.list(root, "phone") {
         let Some(extension) = extension(reader, &entry) else { continue };
-        let phone = phone(reader, &entry, &extension, realm, digest);
+        let mut phone = phone(reader, &entry, &extension, realm, digest);
+        if let Some(context) = reader.text(entry.value, "context") {
+            phone.context = context.value.into();
+            contexts.push(At { value: context.value.into(), span: context.span });
+        }
         if phones.contains_key(&extension.value) {
             let title = format!("extension `{}` is already taken", extension.value);
             reader.wrong(
@@ -37,7 +41,7 @@ pub(super) fn phones(
         }
         phones.insert(extension.value, phone);
     }
-    phones
+    (phones, contexts)
 }
 
 fn extension(reader: &mut Reader, entry: &At<Section<'_>>) -> Option<At<SmolStr>> {
@@ -105,6 +109,7 @@ fn phone(
         contact,
         codecs: sound::codecs(reader, entry.value),
         digits: sound::digits(reader, entry.value),
+        context: SmolStr::default(),
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Refused {
         /// At least one.
         problems: Vec<Problem>,
     },
+    /// It is right, but the dialplan that it names is not: a line for each problem, with its place.
+    Dialplan(Vec<String>),
 }
 
 impl Refused {
@@ -52,6 +54,7 @@ impl Refused {
                     .render(&[Group::with_title(Level::ERROR.primary_title(title))
                         .element(Level::HELP.message(remedy))])
             }
+            Self::Dialplan(lines) => lines.join("\n"),
             Self::Wrong { path, text, problems } => {
                 let name = path.display().to_string();
                 let shown: Vec<String> =
@@ -65,6 +68,7 @@ impl Refused {
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Unreadable { path, error } => vec![format!("cannot read {}: {error}", path.display())],
+            Self::Dialplan(lines) => lines.clone(),
             Self::Wrong { path, text, problems } => problems
                 .iter()
                 .map(|p| {

@@ -152,6 +152,14 @@ pub(crate) enum Reply {
     Calls(Vec<Call>),
     /// This call is being ended.
     HungUp(u64),
+    /// How a call went through the dialplan.
+    Explained {
+        call: u64,
+        from: String,
+        to: String,
+        /// Lines.
+        text: String,
+    },
     /// The recording of this call is as it was ordered.
     Recorded {
         call: u64,
@@ -294,6 +302,9 @@ impl Reply {
             }
             ControlReply::Recording { call, unheard, .. } => {
                 Self::Recorded { call, unheard: sides(&unheard) }
+            }
+            ControlReply::Explained(why) => {
+                Self::Explained { call: why.call, from: why.from.into(), to: why.to.into(), text: why.text }
             }
             ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),
             ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),

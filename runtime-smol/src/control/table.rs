@@ -22,6 +22,11 @@ pub(super) fn render(reply: &Reply) -> String {
             };
             format!("call {call}: done\n") + &unheard.iter().map(note).collect::<String>()
         }
+        Reply::Explained { call, from, to, text } => {
+            let (from, to) = (Escaped(from), Escaped(to));
+            let lines: Vec<String> = text.lines().map(|line| Escaped(line).to_string()).collect();
+            format!("call {call}: {from} called {to}\n{}\n", lines.join("\n"))
+        }
         Reply::Codecs(plan) => plan.to_string(),
         Reply::Stats(stats) => show_stats(stats),
         Reply::Recording(cut) => format!("a recording of {} octets\n", cut.octets),

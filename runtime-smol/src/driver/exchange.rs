@@ -447,6 +447,7 @@ impl Exchange {
                 for told in &settings.told {
                     desk.note(Severity::Warning, told.clone());
                 }
+                super::tell_dialplan(&settings, &desk);
                 let config = Arc::clone(&settings.engine);
                 self.parts.tape.resize(settings.record.memory);
                 let share = Plan::share(settings.record.media, self.parts.shards.len());

@@ -110,10 +110,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         recordings: Some(recordings.clone()),
         ..plan(&settings, media_seed, options.clock, reports)
     };
-    let shards = media::start(&plan).map_err(|e| {
-        let (ports, bind) = (plan.ports, plan.bind);
-        format!("cannot bind media ports {ports} on {bind}: {e}; choose others in [media] ports, or another [media] bind")
-    })?;
+    let shards = media::start(&plan).map_err(|e| unbound(&plan, &e))?;
+    settings.told.iter().for_each(|told| desk.note(Severity::Warning, told.clone()));
     let (socket, _file) = control::bind(&settings.control)?;
     let saved = desk_thread
         .saved()
@@ -124,14 +122,13 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         interfaces: interfaces(),
         shards: plan.shards,
         bindings: saved.bindings,
+        values: saved.values,
         next_lsn: Lsn(saved.last.0 + 1),
     };
     let machine = Signalling::new(Arc::clone(&settings.engine), seed, boot);
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
-    for told in &settings.told {
-        desk.note(Severity::Warning, told.clone());
-    }
+    tell_dialplan(&settings, &desk);
     announce(&settings, &listeners, options.clock);
     let exchange = Exchange::new(Parts {
         tape: Tape::new(settings.record.memory, random()?),
@@ -159,6 +156,14 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     Ok(ending)
 }
 
+/// Why there is no media.
+fn unbound(plan: &media::Plan, error: &io::Error) -> String {
+    let (ports, bind) = (plan.ports, plan.bind);
+    format!(
+        "cannot bind media ports {ports} on {bind}: {error}; choose others in [media] ports, or another [media] bind"
+    )
+}
+
 fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> media::Plan {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get()).min(usize::from(u8::MAX));
     media::Plan {
@@ -181,6 +186,13 @@ fn random() -> Result<[u8; 32], String> {
     let mut octets = [0; 32];
     getrandom::fill(&mut octets).map_err(|e| format!("the system has no randomness to give: {e}"))?;
     Ok(octets)
+}
+
+/// Says which dialplan was loaded, and what is odd in it.
+fn tell_dialplan(settings: &Settings, desk: &Desk) {
+    let Some(plan) = &settings.dialplan else { return };
+    desk.note(Severity::Info, plan.line());
+    plan.warnings.iter().for_each(|warning| desk.note(Severity::Warning, warning.clone()));
 }
 
 /// Says that calls can come now: one line on standard output, and a word to systemd.

@@ -23,6 +23,8 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Digit { .. }
         | Event::RecordingStarted { .. }
         | Event::NotInRecording { .. }
+        | Event::Matched { .. }
+        | Event::Dialplan { .. }
         | Event::CallEnded { .. } => call(event, out),
         _ => exchange(event, out),
     };
@@ -67,6 +69,10 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             };
             write!(out, "call {call}: {} pressed a key for {} ms, {how}", Party(*side), length.as_millis())
         }
+        Event::Matched { call, pattern, context } => {
+            write!(out, "call {call}: Matched: {} in context [{}]", E(pattern), E(context))
+        }
+        Event::Dialplan { call, text, .. } => write!(out, "call {call}: {}", E(text)),
         Event::RecordingStarted { call, .. } => write!(out, "call {call}: is being recorded"),
         Event::NotInRecording { call, side, codec, .. } => {
             let side = Party(*side);
@@ -169,6 +175,8 @@ impl fmt::Display for Cause<'_> {
             EndCause::Lost(side) => write!(f, "{} stopped responding", Party(*side)),
             EndCause::Silent(side) => write!(f, "no media from {}", Party(*side)),
             EndCause::Operator => f.write_str("by the operator"),
+            EndCause::TimeUp => f.write_str("the time of the talk was up"),
+            EndCause::Dialplan(cause) => write!(f, "by the dialplan with cause {cause}"),
             EndCause::Stopping => f.write_str("the exchange is stopping"),
         }
     }

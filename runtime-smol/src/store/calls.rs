@@ -142,6 +142,8 @@ fn ended_by(cause: &EndCause) -> &'static str {
         EndCause::Lost(_) => "lost",
         EndCause::Silent(_) => "silence",
         EndCause::Operator => "operator",
+        EndCause::TimeUp => "time",
+        EndCause::Dialplan(_) => "dialplan",
         EndCause::Stopping => "exchange",
     }
 }

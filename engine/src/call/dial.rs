@@ -1,0 +1,346 @@
+//! Asking others for a call, at any time of it: whom a Dial means, how each is reached, and the hunt that follows.
+
+use std::net::{IpAddr, SocketAddr};
+
+use smallvec::{SmallVec, smallvec};
+use smol_str::{SmolStr, format_smolstr};
+
+use super::app::{App, AppEvent, CALLER, PartyId};
+use super::hunt::Hunt;
+use super::party::Party;
+use super::{Below, Call, Calls};
+use crate::border::{Flow, QueryId, ResolveError, Transport};
+use crate::config::{Config, FixedContact};
+use crate::cx::{CallKey, CallTimer, Cx};
+use crate::dialog::{Invitation, without_tag};
+use crate::event::Event;
+use crate::limits;
+use crate::planted::{self, Fault};
+use crate::registrar::{Reach, Registrar};
+use crate::sip::{EscapedUser, Host, Message, Status, Uri};
+use crate::time::{Duration, Instant};
+
+/// What an INVITE says that every callee of its call is told, whenever it is asked.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Asking {
+    /// The caller's name, empty without one.
+    pub(crate) display: SmolStr,
+    /// To, a name-addr without tag.
+    to: SmolStr,
+    /// Max-Forwards left.
+    hops: u32,
+    /// When the INVITE runs out by its own word (RFC 3261 §13.3.1).
+    expires: Option<Instant>,
+}
+
+impl Asking {
+    pub(super) fn of(invite: &Message, now: Instant) -> Self {
+        let from = invite.from().ok();
+        let display = from.as_ref().and_then(|from| from.display).filter(|d| !d.is_empty());
+        let hops = invite.max_forwards().and_then(Result::ok).unwrap_or(70);
+        let seconds = invite.expires().and_then(Result::ok);
+        Self {
+            display: display.map(SmolStr::new).unwrap_or_default(),
+            to: invite.to().map(|to| without_tag(&to)).unwrap_or_default(),
+            hops: u32::from(hops).saturating_sub(1),
+            expires: seconds.map(|seconds| now + Duration::from_secs(seconds.into())),
+        }
+    }
+}
+
+/// A host name that a contact gave instead of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Named {
+    /// The name.
+    pub(crate) host: SmolStr,
+    /// The port.
+    pub(crate) port: u16,
+    /// What to speak.
+    pub(crate) transport: Transport,
+}
+
+/// Route header field values, first hop first.
+pub(super) type Routes = SmallVec<[SmolStr; 1]>;
+
+/// A contact to ask.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The extension it belongs to.
+    extension: SmolStr,
+    uri: SmolStr,
+    reach: Reach,
+    routes: Routes,
+}
+
+impl Calls {
+    /// Asks all these contacts. The app is a hunt then; what fails at once has been told to it. Whoever calls lets the
+    /// script go on and settles.
+    pub(super) fn hunt(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        targets: Vec<Target>,
+        patience: Duration,
+    ) {
+        self.all[key].make_room(targets.len());
+        let mut callees = Vec::new();
+        let mut failed = Vec::new();
+        for (at, target) in targets.iter().enumerate() {
+            if self.all[key].parties.len() >= limits::LEGS_PER_CALL {
+                break;
+            }
+            let others = targets
+                .iter()
+                .enumerate()
+                .filter(|(n, other)| *n != at && other.extension == target.extension);
+            let Some(party) = self.add_callee(cx, key, target, others.count() == 0) else {
+                below.stack.transport.no_room(cx, "RTP ports");
+                break;
+            };
+            callees.push(party);
+            if let Err(status) = self.reach(cx, below, key, party, target) {
+                failed.push((party, status));
+            }
+        }
+        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
+        let call = &mut self.all[key];
+        let expires = call.asking.expires.filter(|_| call.answered.is_none());
+        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
+        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
+        // A hunt that could ask nobody at all is refused like one whose last callee failed.
+        if callees.is_empty() {
+            callees.push(CALLER);
+            failed.push((CALLER, None));
+        }
+        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience));
+        for (party, status) in failed {
+            self.apply(cx, below, key, AppEvent::Refused { party, status });
+        }
+    }
+
+    fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, target: &Target, alone: bool) -> Option<PartyId> {
+        let shard = self.all[key].shard;
+        let port = self.ports.take(cx, shard)?;
+        let address = self.all[key].parties[CALLER].address();
+        let session = super::open::session_id(cx);
+        let party = Party::new(target.uri.clone(), self.ports.leg(key), port, address, session);
+        let mut party = party.configured(cx.config, &target.extension);
+        party.alone = alone;
+        party.asked = cx.wall;
+        let call = &mut self.all[key];
+        call.parties.push(party);
+        Some(call.parties.len() - 1)
+    }
+
+    /// Asks a contact the way it is reached, or finds that out first.
+    fn reach(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        party: PartyId,
+        target: &Target,
+    ) -> Result<(), Option<Status>> {
+        match &target.reach {
+            Reach::Flow(flow) => self.ask(cx, below, key, party, Some(*flow), target.routes.clone()),
+            Reach::Address { transport, remote } => {
+                let flow = below.stack.transport.target(cx, *transport, *remote);
+                self.ask(cx, below, key, party, flow, target.routes.clone())
+            }
+            Reach::Name { transport, host, port } => {
+                let query = self.query(cx, key, host.clone());
+                let named = Named { host: host.clone(), port: *port, transport: *transport };
+                self.all[key].waiting.push((query, party, named, target.routes.clone()));
+                Ok(())
+            }
+            Reach::Unreachable => Err(None),
+        }
+    }
+
+    /// Invites a callee through this flow; `Err` with what is as good as its answer when that cannot be done.
+    fn ask(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        party: PartyId,
+        flow: Option<Flow>,
+        routes: Routes,
+    ) -> Result<(), Option<Status>> {
+        let flow = flow.ok_or(None)?;
+        let local = below.stack.transport.local_of(&flow);
+        let call = &mut self.all[key];
+        let callee = &mut call.parties[party];
+        callee.near = Some(below.stack.transport.remote_of(&flow).ip());
+        callee.reached_at(cx.config.media_address.unwrap_or(local.ip()));
+        // Several phones of one extension need not be alike.
+        let known = self.spoken.of(&callee.extension).filter(|_| callee.alone).map(|(codecs, _)| codecs);
+        callee.again = known.map(|_| (flow, routes.clone()));
+        let offer = call.describe_to_callee(cx, party, known).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
+        let invitation = call.invitation(party, flow, routes, local, offer);
+        cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
+        let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
+        self.all[key].parties[party].leg = Some(leg);
+        Ok(())
+    }
+
+    /// A callee that was offered less than there is, by what it named before, refuses that: it is asked again at once
+    /// with all there is. False when it was offered that already.
+    pub(super) fn ask_again(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        party: PartyId,
+    ) -> bool {
+        let Some(call) = self.all.get_mut(key) else { return false };
+        self.spoken.forget(&call.parties[party].extension);
+        let Some((flow, routes)) = call.parties[party].again.take() else { return false };
+        let (caller, callee) = (&call.parties[CALLER], &call.parties[party]);
+        let all = callee.offer_for(cx.config, caller.their_codecs(), None);
+        let hunts = matches!(call.app, App::Hunt(_)) && call.cause.is_none() && call.peer != Some(party);
+        if !hunts || !caller.has_spoken() || all == callee.our_codecs() {
+            return false;
+        }
+        self.ask(cx, below, key, party, Some(flow), routes).is_ok()
+    }
+
+    /// A host name was looked up.
+    pub(crate) fn resolved(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        query: QueryId,
+        answer: &Result<Vec<IpAddr>, ResolveError>,
+    ) {
+        let Some(key) = self.by_query.remove(&query) else { return };
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
+        let (_, party, named, routes) = call.waiting.remove(at);
+        if call.cause.is_some() || !matches!(call.app, App::Hunt(_)) {
+            return;
+        }
+        let address = answer.as_ref().ok().and_then(|addresses| addresses.first().copied());
+        let flow = address.and_then(|ip| {
+            below.stack.transport.target(cx, named.transport, SocketAddr::new(ip, named.port))
+        });
+        if let Err(status) = self.ask(cx, below, key, party, flow, routes) {
+            self.decide(cx, below, key, AppEvent::Refused { party, status });
+        }
+    }
+}
+
+impl Call {
+    /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
+    fn make_room(&mut self, for_more: usize) {
+        let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
+        let full = self.parties.len() + for_more > limits::LEGS_PER_CALL;
+        if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {
+            self.parties.truncate(CALLER + 1);
+            self.peer = None;
+        }
+    }
+
+    /// How a callee is asked.
+    fn invitation(
+        &self,
+        party: PartyId,
+        flow: Flow,
+        routes: Routes,
+        local: SocketAddr,
+        offer: bytes::Bytes,
+    ) -> Invitation {
+        let host = host_for_uri(local);
+        let Asking { display, to, hops, .. } = &self.asking;
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        let (number, display) = dial
+            .and_then(|dial| dial.caller.as_ref())
+            .map_or((&self.from, display), |(number, name)| (number, name));
+        let number = EscapedUser(number);
+        let from = match display.is_empty() {
+            true => format_smolstr!("<sip:{number}@{host}>"),
+            false => format_smolstr!("\"{display}\" <sip:{number}@{host}>"),
+        };
+        Invitation {
+            uri: self.parties[party].contact.clone(),
+            flow,
+            routes,
+            from,
+            to: to.clone(),
+            user: escaped(&self.from),
+            max_forwards: *hops,
+            offer,
+            headers: dial.map(|dial| dial.headers.clone()).unwrap_or_default(),
+            answers: None,
+        }
+    }
+}
+
+/// Every contact of a phone: its fixed one and those registered, most preferred first.
+pub(super) fn targets(config: &Config, registrar: &Registrar, extension: &SmolStr) -> Vec<Target> {
+    let fixed = config.phones.get(extension).and_then(|phone| phone.contact.as_ref());
+    let mut targets: Vec<Target> =
+        fixed.map(|contact| fixed_target(extension, contact)).into_iter().collect();
+    for binding in registrar.lookup(extension) {
+        let (reach, uri) = (binding.reach(), Uri::parse(&binding.contact));
+        if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
+            let routes = binding.route_set().map(SmolStr::new).collect();
+            let uri = SmolStr::new(uri.without_headers());
+            targets.push(Target { extension: extension.clone(), uri, reach, routes });
+        }
+    }
+    targets
+}
+
+/// The same for a number that is reached through another contact: a trunk.
+pub(super) fn through(
+    config: &Config,
+    registrar: &Registrar,
+    trunk: &SmolStr,
+    number: &SmolStr,
+) -> Vec<Target> {
+    let mut targets = targets(config, registrar, trunk);
+    for target in &mut targets {
+        let scheme = target.uri.find(':').map_or(0, |at| at + 1);
+        let (scheme, rest) = target.uri.split_at(scheme);
+        let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+        target.uri = format_smolstr!("{scheme}{}@{host}", EscapedUser(number));
+    }
+    targets
+}
+
+fn fixed_target(extension: &SmolStr, contact: &FixedContact) -> Target {
+    let uri = Uri::parse(&contact.uri).ok();
+    let tcp = uri
+        .as_ref()
+        .and_then(|u| u.param("transport").flatten())
+        .is_some_and(|t| t.eq_ignore_ascii_case("tcp"));
+    let transport = if tcp { Transport::Tcp } else { Transport::Udp };
+    let reach = match (contact.address, uri) {
+        (Some(remote), _) => Reach::Address { transport, remote },
+        (None, Some(uri)) => {
+            let host = match uri.host() {
+                Host::Name(name) => SmolStr::new(name),
+                Host::V4(_) | Host::V6(_) => SmolStr::new(uri.host_text()),
+            };
+            Reach::Name { transport, host, port: uri.port().unwrap_or(5060) }
+        }
+        (None, None) => Reach::Unreachable,
+    };
+    Target { extension: extension.clone(), uri: contact.uri.clone(), reach, routes: smallvec![] }
+}
+
+/// An extension as it stands in a URI.
+pub(super) fn escaped(extension: &SmolStr) -> SmolStr {
+    format_smolstr!("{}", EscapedUser(extension))
+}
+
+fn host_for_uri(local: SocketAddr) -> SmolStr {
+    match local.ip() {
+        IpAddr::V4(ip) => format_smolstr!("{ip}"),
+        IpAddr::V6(ip) => format_smolstr!("[{ip}]"),
+    }
+}

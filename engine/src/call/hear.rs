@@ -1,0 +1,280 @@
+//! What a caller who is alone with the exchange hears, and the keys it presses.
+
+use smol_str::SmolStr;
+use telex_dialplan::task::{Collect, Say, Until};
+use telex_dialplan::{Moment, Outcome};
+
+use super::app::{App, AppEvent, CALLER, PartyId};
+use super::script::{Collecting, Doing, Script};
+use super::{Below, Call, Calls};
+use crate::border::RecordOrder;
+use crate::cx::{CallKey, CallTimer, Cx};
+use crate::limits;
+use crate::mediactl::{Piece, Play, Playing};
+
+type Begun = Result<Doing, Outcome>;
+
+impl Calls {
+    /// A key was pressed. False when the dialplan has no use for it.
+    pub(super) fn key(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        from: PartyId,
+        digit: char,
+    ) -> bool {
+        let Some(call) = self.all.get_mut(key) else { return false };
+        if let Some(Doing::Dialling) = call.script.as_ref().map(|script| &script.doing) {
+            if digit != '*' || !call.hangs_up_by_star(from) {
+                return false;
+            }
+            let party = call.peer.unwrap_or(CALLER);
+            self.decide(cx, below, key, AppEvent::HungUp { party });
+            return true;
+        }
+        if from != CALLER || !call.is_scripted() {
+            return false;
+        }
+        match call.script.as_ref().map(|script| &script.doing) {
+            Some(Doing::Recording) if digit == '#' => self.recorded(cx, key),
+            _ => call.pressed(cx, digit),
+        }
+        self.advance(cx, below, key);
+        true
+    }
+
+    /// What the caller was to hear has been played to its end.
+    pub(super) fn played(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, number: u32) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(script) = call.script.as_mut().filter(|script| script.sounds == number) else { return };
+        match &mut script.doing {
+            Doing::Playing { .. } => {
+                script.play(None);
+                script.over(Outcome::Done);
+            }
+            Doing::Collecting(collecting) => {
+                collecting.saying = false;
+                script.play(None);
+            }
+            _ => return,
+        }
+        self.advance(cx, below, key);
+    }
+
+    /// The timer of a script fired.
+    pub(super) fn time_over(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(script) = &mut call.script else { return };
+        match &mut script.doing {
+            Doing::Waiting => script.over(Outcome::Done),
+            Doing::Music => {
+                script.over(Outcome::Done);
+                call.hear_sound(cx, None);
+            }
+            Doing::Collecting(collecting) => {
+                let keys = SmolStr::new(&collecting.got);
+                script.over(Outcome::Keys { keys, timeout: true });
+            }
+            Doing::Listening => {
+                let cause = crate::event::EndCause::Dialplan(super::causes::NORMAL);
+                self.finish(cx, below, key, crate::sip::Status::TEMPORARILY_UNAVAILABLE, cause);
+            }
+            Doing::Recording => self.recorded(cx, key),
+            Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
+            Doing::Going
+            | Doing::Acknowledged(_)
+            | Doing::Playing { .. }
+            | Doing::Echo
+            | Doing::Conference => {}
+        }
+        self.advance(cx, below, key);
+    }
+
+    /// The recording of a caller ends.
+    fn recorded(&mut self, cx: &mut Cx<'_>, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        call.disarm(cx);
+        if let Some(script) = &mut call.script {
+            script.over(Outcome::Done);
+        }
+        let call = call.id;
+        self.record(cx, call, RecordOrder::Stop);
+    }
+
+    /// The caller's ACK has come.
+    pub(super) fn acknowledged(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(script) = &mut call.script else { return };
+        let Doing::Acknowledged(then) = script.doing else { return };
+        match script.next.take() {
+            Some(task) => self.begin(cx, below, key, *task),
+            None if then.is_zero() => script.over(Outcome::Done),
+            None => {
+                script.doing = Doing::Waiting;
+                call.wait(cx, key, then);
+            }
+        }
+        self.advance(cx, below, key);
+    }
+
+    /// Lets keys and the script go on from here.
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        self.collect_keys(cx, key);
+        self.go_on(cx, below, key);
+        self.settle(cx, key);
+    }
+
+    /// Takes the keys that wait, as far as they are collected.
+    pub(super) fn collect_keys(&mut self, cx: &mut Cx<'_>, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let plan = call.script.as_ref().map(|script| self.plans.get(script.plan)).unwrap_or_default();
+        let Some(script) = &mut call.script else { return };
+        let Script { thread, doing, keys, .. } = &mut **script;
+        let Doing::Collecting(collecting) = doing else { return };
+        if collecting.saying && !(collecting.wanted.barge && !keys.is_empty()) {
+            return;
+        }
+        let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
+        let now = Moment::new(ms, &cx.config.zone);
+        let extension = |got: &str| thread.dialled(&plan, got, now);
+        collecting.saying = false;
+        let before = collecting.got.len();
+        let enough = collecting.take(keys, &extension);
+        let (first, new) = (collecting.got.is_empty(), collecting.got.len() > before);
+        let patience = if first { collecting.wanted.first } else { collecting.wanted.next };
+        let got = SmolStr::new(&collecting.got);
+        if enough || first && patience.is_zero() {
+            script.over(Outcome::Keys { keys: got, timeout: !enough });
+            call.disarm(cx);
+        } else if new || call.timer.is_none() {
+            call.arm(cx, key, patience, CallTimer::Script);
+        }
+        call.hear_sound(cx, None);
+    }
+}
+
+impl Collecting {
+    /// Takes keys. True when there is enough; what comes after stays.
+    fn take(&mut self, keys: &mut String, extension: &dyn Fn(&str) -> telex_dialplan::Dialled) -> bool {
+        while !keys.is_empty() {
+            let key = keys.remove(0);
+            match &self.wanted.until {
+                Until::Count { terminators, .. } if terminators.contains(key) => return true,
+                Until::Count { max, .. } => {
+                    self.got.push(key);
+                    let most = if *max == 0 { limits::KEYS_AHEAD } else { usize::from(*max) };
+                    if self.got.len() >= most {
+                        return true;
+                    }
+                }
+                Until::Extension => {
+                    self.got.push(key);
+                    let more = extension(&self.got) == telex_dialplan::Dialled::More;
+                    if !more || self.got.len() >= limits::KEYS_AHEAD {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+}
+
+impl Call {
+    /// The caller pressed a key: it stops what it may stop, and waits for who collects keys.
+    fn pressed(&mut self, cx: &mut Cx<'_>, digit: char) {
+        let Some(script) = &mut self.script else { return };
+        match &script.doing {
+            Doing::Playing { escape } if escape.contains(digit) => {
+                let keys = SmolStr::from_iter([digit]);
+                script.over(Outcome::Keys { keys, timeout: false });
+                self.hear_sound(cx, None);
+            }
+            Doing::Echo if digit == '#' => {
+                script.over(Outcome::Done);
+                self.put_room(cx);
+                self.put_media(cx);
+            }
+            _ if script.keys.len() < limits::KEYS_AHEAD => script.keys.push(digit),
+            _ => {}
+        }
+    }
+
+    /// Whether keys of a party mean something to the exchange while two talk.
+    pub(super) fn has_use_of_keys(&self, party: PartyId) -> bool {
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        dial.is_some_and(|dial| if party == CALLER { dial.star.0 } else { dial.star.1 })
+    }
+
+    /// Whether who presses `*` hangs up on the other.
+    fn hangs_up_by_star(&self, from: PartyId) -> bool {
+        let talks = matches!(self.app, App::Bridge) && (from == CALLER || self.peer == Some(from));
+        talks && self.has_use_of_keys(from)
+    }
+
+    /// Says something to the caller, and waits for its end.
+    pub(super) fn say_all(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        say: &[Say],
+        escape: SmolStr,
+    ) -> Begun {
+        if say.is_empty() {
+            return Err(Outcome::Done);
+        }
+        if self.early(cx, below).is_err() {
+            return Err(Outcome::Refused(SmolStr::new_static(super::tasks::NO_OFFER)));
+        }
+        // A key that was pressed before it began stops it, too.
+        let ahead = self.script.as_mut().and_then(|script| {
+            let at = script.keys.find(|key| escape.contains(key))?;
+            let key = script.keys.drain(..=at).next_back();
+            key
+        });
+        if let Some(key) = ahead {
+            return Err(Outcome::Keys { keys: SmolStr::from_iter([key]), timeout: false });
+        }
+        self.hear_sound(cx, Some(self.spoken_as(say)));
+        Ok(Doing::Playing { escape })
+    }
+
+    /// Begins to collect keys.
+    pub(super) fn collect(&mut self, cx: &mut Cx<'_>, below: &mut Below, wanted: Collect) -> Begun {
+        let heard = self.early(cx, below).is_ok();
+        let saying = heard && !wanted.say.is_empty();
+        if saying {
+            self.hear_sound(cx, Some(self.spoken_as(&wanted.say)));
+        }
+        self.disarm(cx);
+        Ok(Doing::Collecting(Box::new(Collecting { wanted, got: String::new(), saying })))
+    }
+
+    fn spoken_as(&self, say: &[Say]) -> Playing {
+        let pieces = say.iter().map(|say| match say {
+            Say::Prompt(name) => Piece::Prompt(name.clone()),
+            Say::Pause(time) => Piece::Pause(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
+        });
+        let facts = self.script.as_ref().map(|script| &script.facts);
+        let language = facts.and_then(|facts| facts.get("language")).cloned().unwrap_or_default();
+        Playing::Prompts { language, pieces: pieces.collect(), repeat: false }
+    }
+
+    /// The caller hears this from now on, or nothing.
+    pub(super) fn hear_sound(&mut self, cx: &mut Cx<'_>, sound: Option<Playing>) {
+        let Some(script) = &mut self.script else { return };
+        if script.sound.is_none() && sound.is_none() {
+            return;
+        }
+        script.play(sound);
+        self.put_media(cx);
+    }
+
+    /// What the caller hears while it is alone.
+    pub(super) fn playing(&self) -> Option<Play> {
+        let script = self.script.as_ref()?;
+        let sound = script.sound.clone()?;
+        Some(Play { number: script.sounds, sound, over: false })
+    }
+}

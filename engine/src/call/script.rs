@@ -1,0 +1,339 @@
+//! A call's walk through the dialplan: the thread says what is to be done, the call does it and tells what came of it.
+//!
+//! Nothing here recurses: whatever ends what the thread waits for leaves an outcome with the script, and
+//! [`Calls::go_on`] hands it to the thread, does what that wants next, and so on until there is something to wait for.
+
+use std::collections::BTreeMap;
+
+use smol_str::{SmolStr, format_smolstr};
+use telex_dialplan::task::{Collect, DialStatus, Task};
+use telex_dialplan::{Outcome, Thread};
+
+use super::app::App;
+use super::causes;
+use super::world::Sight;
+use super::{Below, Call, Calls};
+use crate::border::Explanation;
+use crate::cx::{CallKey, Cx};
+use crate::event::{EndCause, Event};
+use crate::limits;
+use crate::mediactl::Playing;
+use crate::sip::Status;
+use crate::time::Instant;
+
+/// A call's walk through the dialplan.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Script {
+    /// The number of the plan it walks through.
+    pub(super) plan: u32,
+    pub(super) thread: Thread,
+    /// What the thread waits for.
+    pub(super) doing: Doing,
+    /// What came of it. The thread has not been told yet.
+    pub(super) outcome: Option<Outcome>,
+    /// Keys that were pressed and not asked for yet.
+    pub(super) keys: String,
+    /// How the last Dial failed: how a caller is refused whom nothing else is said to.
+    pub(super) failed: Option<(Status, EndCause)>,
+    /// What the caller hears while it is alone, and how many such there have been.
+    pub(super) sound: Option<Playing>,
+    pub(super) sounds: u32,
+    /// What is to be done once the caller is answered.
+    pub(super) next: Option<Box<Task>>,
+    /// The Dial in progress.
+    pub(super) dial: Option<Box<Dialling>>,
+    /// Categories and the groups in them that the call is in.
+    pub(super) groups: Vec<(SmolStr, SmolStr)>,
+    /// Facts that the dialplan has set.
+    pub(super) facts: BTreeMap<SmolStr, SmolStr>,
+    /// Header fields of the INVITE.
+    pub(super) headers: Vec<(SmolStr, SmolStr)>,
+    /// How much was done at this moment: what is done over and over without a wait is stopped.
+    pub(super) busy: (Instant, u32),
+}
+
+/// What a thread waits for.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) enum Doing {
+    /// To be told the outcome of what it wanted.
+    Going,
+    /// The caller's ACK, after which this time passes.
+    Acknowledged(crate::time::Duration),
+    /// The timer.
+    Waiting,
+    /// The end of a sound, or one of these keys.
+    Playing {
+        /// The keys.
+        escape: SmolStr,
+    },
+    /// Keys.
+    Collecting(Box<Collecting>),
+    /// The caller hears itself.
+    Echo,
+    /// A sound, until the caller has enough; the timer ends the call.
+    Listening,
+    /// Music, until the timer.
+    Music,
+    /// Somebody to answer, or the end of what they talk.
+    Dialling,
+    /// The end of a recording: `#`, or the timer.
+    Recording,
+    /// The caller is in a conference.
+    Conference,
+}
+
+/// Keys being collected.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Collecting {
+    /// What is wanted.
+    pub(super) wanted: Collect,
+    /// What has been pressed.
+    pub(super) got: String,
+    /// Something is being said.
+    pub(super) saying: bool,
+}
+
+/// A Dial in progress.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Dialling {
+    /// The caller hears that it rings before anybody rings.
+    pub(super) ring: bool,
+    /// The caller hears this class of music until somebody answers.
+    pub(super) music: Option<SmolStr>,
+    /// The walk goes on when the callee has hung up.
+    pub(super) goes_on: bool,
+    /// The caller may hang up the callee by `*`, and the callee itself.
+    pub(super) star: (bool, bool),
+    /// How long they may talk.
+    pub(super) most: Option<crate::time::Duration>,
+    /// When somebody answered.
+    pub(super) answered: Option<Instant>,
+    /// Header fields for the callees.
+    pub(super) headers: Vec<(SmolStr, SmolStr)>,
+    /// Who calls, as the callees see it, when the dialplan has changed that.
+    pub(super) caller: Option<(SmolStr, SmolStr)>,
+}
+
+impl Script {
+    /// A script whose thread has not begun to walk.
+    pub(super) fn new(plan: u32, thread: Thread, headers: Vec<(SmolStr, SmolStr)>) -> Self {
+        Self {
+            plan,
+            thread,
+            doing: Doing::Going,
+            outcome: Some(Outcome::Done),
+            keys: String::new(),
+            failed: None,
+            sound: None,
+            sounds: 0,
+            next: None,
+            dial: None,
+            groups: Vec::new(),
+            facts: BTreeMap::new(),
+            headers,
+            busy: (Instant::ZERO, 0),
+        }
+    }
+
+    /// This came of what the thread waited for.
+    pub(super) fn over(&mut self, outcome: Outcome) {
+        self.doing = Doing::Going;
+        self.outcome = Some(outcome);
+    }
+
+    /// Something else is to be heard.
+    pub(super) fn play(&mut self, sound: Option<Playing>) {
+        self.sounds += u32::from(sound.is_some());
+        self.sound = sound;
+    }
+
+    /// Counts what is done at one moment. False when it is too much.
+    fn may_go_on(&mut self, now: Instant) -> bool {
+        if self.busy.0 != now {
+            self.busy = (now, 0);
+        }
+        self.busy.1 += 1;
+        self.busy.1 <= limits::TASKS_AT_ONCE
+    }
+}
+
+impl Calls {
+    /// Lets the thread of a call go on as long as there is an outcome to tell it.
+    pub(super) fn go_on(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        loop {
+            let Some(call) = self.all.get_mut(key) else { return };
+            if call.cause.is_some() {
+                return self.conclude(cx, below, key);
+            }
+            let Some(script) = &mut call.script else { return };
+            let Some(outcome) = script.outcome.take() else { return };
+            if !script.may_go_on(cx.now) {
+                let text = "the dialplan goes round without ever waiting: the call is ended";
+                call.warn(cx, text);
+                let cause = EndCause::Dialplan(causes::CONGESTION);
+                self.finish(cx, below, key, Status::SERVER_INTERNAL_ERROR, cause);
+                continue;
+            }
+            match self.walk(cx, below, key, outcome) {
+                Some(task) => self.begin(cx, below, key, task),
+                None => self.fall_out(cx, below, key),
+            }
+        }
+    }
+
+    /// Tells the thread an outcome and gets what it wants next.
+    fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
+        let mut script = self.all.get_mut(key)?.script.take()?;
+        let plan = self.plans.get(script.plan);
+        let Script { thread, groups, facts, headers, .. } = &mut *script;
+        let call = self.all.get(key)?;
+        let mut sight = Sight {
+            cx,
+            registrar: &below.registrar,
+            values: &mut self.values,
+            calls: &self.all,
+            call,
+            groups,
+            facts,
+            headers,
+        };
+        thread.resume(outcome);
+        let task = thread.next(&plan, &mut sight);
+        self.all.get_mut(key)?.script = Some(script);
+        task
+    }
+
+    /// The dialplan has nothing more for a call that is still there.
+    pub(super) fn fall_out(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let failed = call.script.as_mut().and_then(|script| script.failed.take());
+        let usual = (Status::TEMPORARILY_UNAVAILABLE, EndCause::Dialplan(causes::NORMAL));
+        let (status, cause) = failed.unwrap_or(usual);
+        self.finish(cx, below, key, status, cause);
+    }
+
+    /// Ends a call: refuses a caller that was not answered.
+    pub(super) fn finish(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        status: Status,
+        cause: EndCause,
+    ) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let answered = call.answered.is_some();
+        call.app = App::Done;
+        let cause = match cause {
+            EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
+            // How a Dial before failed is not how a call ends that was answered.
+            EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
+            cause => cause,
+        };
+        if let Some(script) = &mut call.script {
+            script.over(Outcome::HungUp { cause: causes::NORMAL });
+        }
+        match answered {
+            true => self.end(cx, below, key, cause),
+            false => self.refuse(cx, below, key, status, cause),
+        }
+    }
+
+    /// The call has ended: the extension `h`, and then its walk is kept for those who ask.
+    fn conclude(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(cause) = call.cause.as_ref().map(EndCause::q850) else { return };
+        if call.script.is_none() {
+            return;
+        }
+        let mut outcome = Outcome::HungUp { cause };
+        for _ in 0..limits::TASKS_AT_ONCE {
+            if self.walk(cx, below, key, outcome).is_none() {
+                break;
+            }
+            outcome = Outcome::Refused(SmolStr::new_static("the caller has hung up"));
+        }
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(script) = call.script.take() else { return };
+        let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
+        let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
+        self.values.leave_groups(&script.groups);
+        self.plans.release(script.plan);
+        self.trails.keep(Explanation { call: id, from, to, text });
+    }
+}
+
+impl Call {
+    /// A complaint about the dialplan.
+    pub(super) fn warn(&self, cx: &mut Cx<'_>, text: impl Into<SmolStr>) {
+        let loudness = crate::event::Severity::Warning;
+        cx.report(Event::Dialplan { call: self.id, loudness, text: text.into() });
+    }
+
+    /// A Dial has ended without an answer, and with this. False when it was not the dialplan's.
+    pub(super) fn dial_failed(&mut self, cx: &mut Cx<'_>, status: Status, cause: &EndCause) -> bool {
+        let over = matches!(cause, EndCause::Refused(_) | EndCause::NoAnswer)
+            && status != Status::REQUEST_TERMINATED;
+        if !over || self.cause.is_some() || self.script.is_none() {
+            return false;
+        }
+        self.disarm(cx);
+        self.peer = None;
+        let answered = self.answered.is_some();
+        let Some(script) = &mut self.script else { return false };
+        let dial_status = match cause {
+            EndCause::NoAnswer => DialStatus::NoAnswer,
+            _ => causes::dial_status(status),
+        };
+        script.failed = Some((status, cause.clone()));
+        script.dial = None;
+        script.play(None);
+        let cause = causes::cause_of(status);
+        script.over(Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO });
+        self.app = App::Script;
+        if answered {
+            self.put_media(cx);
+        }
+        true
+    }
+
+    /// Two have talked, and now one is gone: whether the caller's walk goes on, because the callee went and the
+    /// dialplan wants it so.
+    pub(super) fn goes_on_after(&self, cause: &EndCause) -> bool {
+        use crate::event::Side::Callee;
+        let callee =
+            matches!(cause, EndCause::HungUp(Callee) | EndCause::Lost(Callee) | EndCause::Silent(Callee));
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        let wanted = dial.is_some_and(|dial| dial.goes_on && dial.answered.is_some());
+        wanted && (callee || matches!(cause, EndCause::TimeUp))
+    }
+
+    /// The callee is gone, and the dialplan goes on with the caller.
+    pub(super) fn after_talk(&mut self, cx: &mut Cx<'_>, below: &mut Below) {
+        self.disarm(cx);
+        if let Some(peer) = self.peer.take() {
+            self.release(cx, below, peer, "SIP;cause=200;text=\"The call goes on elsewhere\"");
+        }
+        let Some(script) = &mut self.script else { return };
+        let answered = script.dial.take().and_then(|dial| dial.answered);
+        let answered = answered.map_or(crate::time::Duration::ZERO, |at| cx.now.since(at));
+        script.failed = None;
+        script.over(Outcome::Dialled { status: DialStatus::Answer, cause: causes::NORMAL, answered });
+        self.app = App::Script;
+        self.put_media(cx);
+    }
+
+    /// For what a caller is told of a refusal: what it was, and how to ask why (RFC 3326, RFC 6432).
+    pub(super) fn reason(&self, status: Status) -> SmolStr {
+        reason(causes::cause_of(status), self.id)
+    }
+}
+
+/// A Reason header field that leads to the explanation of a call.
+pub(super) fn reason(cause: u8, call: u64) -> SmolStr {
+    format_smolstr!("Q.850;cause={cause};text=\"{}, explain {call}\"", causes::words(cause))
+}

@@ -1,0 +1,423 @@
+//! What a dialplan wants done: each task begins here, and is over at once or leaves something to wait for.
+
+use smol_str::{SmolStr, format_smolstr};
+use telex_audio::tone::{Cadence, Plan, Signal};
+use telex_dialplan::Outcome;
+use telex_dialplan::task::{Dial, DialStatus, Target, Task};
+
+use super::app::{App, CALLER, Order};
+use super::causes;
+use super::script::{Dialling, Doing};
+use super::{Below, Call, Calls, dial};
+use crate::border::{RecordOrder, RecordWhat};
+use crate::cx::{CallKey, CallTimer, Cx};
+use crate::dialog::Digit;
+use crate::event::EndCause;
+use crate::limits;
+use crate::mediactl::Playing;
+use crate::offer::OfferError;
+use crate::sip::Status;
+use crate::time::Duration;
+
+/// What is to be waited for.
+type Begun = Result<Doing, Outcome>;
+
+const DONE: Begun = Err(Outcome::Done);
+
+fn refused(why: &'static str) -> Begun {
+    Err(Outcome::Refused(SmolStr::new_static(why)))
+}
+
+impl Calls {
+    /// Begins what the thread of a call wants next.
+    pub(super) fn begin(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) {
+        let begun = self.try_begin(cx, below, key, task);
+        let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) else { return };
+        match begun {
+            Ok(doing) => {
+                script.doing = doing;
+                self.collect_keys(cx, key);
+            }
+            // What ended the call, or was over before it began, has said so already.
+            Err(_) if script.outcome.is_some() => {}
+            Err(outcome) => script.over(outcome),
+        }
+    }
+
+    fn try_begin(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
+        let Some(call) = self.all.get_mut(key) else { return DONE };
+        match task {
+            Task::Answer(then) => self.answer(cx, below, key, then),
+            Task::Hangup { cause: Some(cause) } => self.hang_up(cx, below, key, cause),
+            Task::Hangup { cause: None } => {
+                self.fall_out(cx, below, key);
+                DONE
+            }
+            Task::Ringing => self.ringing(cx, below, key),
+            Task::Progress => call.early(cx, below).map_or_else(|()| refused(NO_OFFER), |()| DONE),
+            Task::Busy(then) => self.taken(cx, below, key, causes::BUSY, then),
+            Task::Congestion(then) => self.taken(cx, below, key, causes::CONGESTION, then),
+            Task::Wait(time) => Ok(call.wait(cx, key, time)),
+            Task::Play { say, escape, answer } => {
+                if answer && call.answered.is_none() {
+                    return self.answer_first(cx, below, key, Task::Play { say, escape, answer });
+                }
+                call.say_all(cx, below, &say, escape)
+            }
+            Task::Collect(collect) => call.collect(cx, below, collect),
+            Task::Tones(name) => call.tones(cx, below, &name),
+            Task::StopTones => {
+                call.hear_sound(cx, None);
+                DONE
+            }
+            Task::Echo => self.echo(cx, below, key),
+            Task::Milliwatt if call.answered.is_none() => self.answer_first(cx, below, key, Task::Milliwatt),
+            Task::Milliwatt => {
+                call.hear_sound(cx, Some(MILLIWATT));
+                Ok(Doing::Listening)
+            }
+            Task::Music { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
+            Task::Music { class, time } => {
+                call.hear_sound(cx, Some(Playing::Music(music(&class))));
+                call.disarm(cx);
+                if let Some(time) = time {
+                    call.wait(cx, key, time);
+                }
+                Ok(Doing::Music)
+            }
+            Task::Dial(dial) => self.dial(cx, below, key, dial),
+            Task::Record { .. } if call.answered.is_none() => self.answer_first(cx, below, key, task),
+            Task::Record { most, silence, .. } => self.record_caller(cx, key, most, silence),
+            Task::Monitor { options, .. } => self.monitor(cx, key, &options),
+            Task::StopMonitor => {
+                let call = call.id;
+                self.record(cx, call, RecordOrder::Stop);
+                DONE
+            }
+            Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
+            Task::Conference { name } => self.conference(cx, below, key, name),
+            Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
+            Task::Park { .. } => refused("parking is not possible yet"),
+            Task::Pickup(_) => refused("pick-up is not possible yet"),
+            Task::Page { .. } => refused("paging is not possible yet"),
+            Task::Queue { .. } => refused("queues are not possible yet"),
+            Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
+            Task::Directory { .. } => refused("the directory of names is not possible yet"),
+        }
+    }
+
+    /// Answers the caller. One that made no offer is waited for: it is heard from its ACK on.
+    fn answer(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, then: Duration) -> Begun {
+        let Some(call) = self.all.get_mut(key) else { return DONE };
+        if call.answered.is_some() {
+            return if then.is_zero() { DONE } else { Ok(call.wait(cx, key, then)) };
+        }
+        let offered = call.parties[CALLER].has_spoken();
+        match call.answer_self(cx, below) {
+            Ok(()) if !offered => Ok(Doing::Acknowledged(then)),
+            Ok(()) if then.is_zero() => DONE,
+            Ok(()) => Ok(call.wait(cx, key, then)),
+            Err(_) => {
+                let status = Status::NOT_ACCEPTABLE_HERE;
+                self.finish(cx, below, key, status, EndCause::Refused(status.code()));
+                DONE
+            }
+        }
+    }
+
+    /// Answers the caller, and then does this. Whoever has to be waited for hears it from its beginning.
+    fn answer_first(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
+        match self.answer(cx, below, key, Duration::ZERO) {
+            Err(Outcome::Done) if self.all.get(key).is_some_and(|call| call.cause.is_none()) => {
+                self.try_begin(cx, below, key, task)
+            }
+            Ok(doing) => {
+                let script = self.all.get_mut(key).and_then(|call| call.script.as_mut());
+                if let Some(script) = script {
+                    script.next = Some(Box::new(task));
+                }
+                Ok(doing)
+            }
+            begun => begun,
+        }
+    }
+
+    fn hang_up(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, cause: u8) -> Begun {
+        self.finish(cx, below, key, causes::status_of(cause), EndCause::Dialplan(cause));
+        DONE
+    }
+
+    fn ringing(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) -> Begun {
+        let Some(call) = self.all.get_mut(key) else { return DONE };
+        if call.answered.is_some() {
+            call.hear_sound(cx, Some(signal(&cx.config.country, Signal::Ringback)));
+        } else {
+            self.perform(cx, below, key, Order::Ring { status: Status::RINGING });
+        }
+        DONE
+    }
+
+    /// Tells the caller that there is no way, for this reason.
+    fn taken(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        cause: u8,
+        then: Option<Duration>,
+    ) -> Begun {
+        let Some(call) = self.all.get_mut(key) else { return DONE };
+        if call.answered.is_none() {
+            return self.hang_up(cx, below, key, cause);
+        }
+        let what = if cause == causes::BUSY { Signal::Busy } else { Signal::Congestion };
+        call.hear_sound(cx, Some(signal(&cx.config.country, what)));
+        if let Some(then) = then {
+            call.wait(cx, key, then);
+        }
+        Ok(Doing::Listening)
+    }
+
+    fn echo(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) -> Begun {
+        let unanswered = self.all.get(key).is_some_and(|call| call.answered.is_none());
+        if unanswered {
+            // What is not decoded may be anything that the caller has.
+            if let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) {
+                script.doing = Doing::Echo;
+            }
+            let Err(Outcome::Done) = self.answer(cx, below, key, Duration::ZERO) else {
+                return Ok(Doing::Echo);
+            };
+        }
+        let Some(call) = self.all.get_mut(key).filter(|call| call.cause.is_none()) else { return DONE };
+        if let Some(script) = &mut call.script {
+            script.doing = Doing::Echo;
+        }
+        if !unanswered {
+            call.put_room(cx);
+            call.put_media(cx);
+        }
+        Ok(Doing::Echo)
+    }
+
+    /// Rings others.
+    fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: Dial) -> Begun {
+        let mut targets = Vec::new();
+        for target in &wanted.targets {
+            match target {
+                Target::Phone(extension) => {
+                    targets.extend(dial::targets(cx.config, &below.registrar, extension))
+                }
+                Target::Trunk { number, trunk } => {
+                    targets.extend(dial::through(cx.config, &below.registrar, trunk, number));
+                }
+                Target::Local { extension, context } => {
+                    let text =
+                        format_smolstr!("Dial cannot ring Local/{extension}@{context} yet: it is left out");
+                    self.all[key].warn(cx, text);
+                }
+            }
+        }
+        let call = &mut self.all[key];
+        let dialling = call.dialling(cx, &wanted);
+        let (ring, music) = (dialling.ring, dialling.music.clone());
+        if let Some(script) = &mut call.script {
+            script.dial = Some(Box::new(dialling));
+            script.doing = Doing::Dialling;
+        }
+        if targets.is_empty() {
+            let status = Status::TEMPORARILY_UNAVAILABLE;
+            if let Some(script) = &mut call.script {
+                script.failed = Some((status, EndCause::Refused(status.code())));
+                script.dial = None;
+            }
+            let (status, cause) = (DialStatus::ChanUnavail, causes::ABSENT);
+            return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
+        }
+        if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
+            call.hear_sound(cx, Some(Playing::Music(class)));
+        } else if call.answered.is_some() {
+            call.hear_sound(cx, Some(signal(&cx.config.country, Signal::Ringback)));
+        } else if ring {
+            self.perform(cx, below, key, Order::Ring { status: Status::RINGING });
+        }
+        let patience = wanted.timeout.unwrap_or(cx.config.ring).min(limits::RING);
+        self.hunt(cx, below, key, targets, patience);
+        Ok(Doing::Dialling)
+    }
+
+    fn conference(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, name: SmolStr) -> Begun {
+        let joined = match self.all.get(key).is_some_and(|call| call.answered.is_some()) {
+            true => self.join(cx, key, &name),
+            // Who cannot come in is refused, and not answered.
+            false => self.conferences.admits(&name).and_then(|()| self.join(cx, key, &name)),
+        };
+        if let Err(no) = joined {
+            below.stack.transport.no_room(cx, no.what());
+            let call = &mut self.all[key];
+            if let Some(script) = &mut call.script {
+                script.failed = Some((no.status(), EndCause::Refused(no.status().code())));
+            }
+            return Err(Outcome::Refused(format_smolstr!("no room: {}", no.what())));
+        }
+        let call = &mut self.all[key];
+        call.hear_sound(cx, None);
+        if call.answered.is_some() {
+            return Ok(Doing::Conference);
+        }
+        match self.answer(cx, below, key, Duration::ZERO) {
+            Ok(Doing::Acknowledged(_)) | Err(Outcome::Done) => Ok(Doing::Conference),
+            begun => begun,
+        }
+    }
+
+    fn monitor(&mut self, cx: &mut Cx<'_>, key: CallKey, _options: &str) -> Begun {
+        let call = self.all[key].id;
+        match self.record(cx, call, RecordOrder::Start { what: RecordWhat::Mixed, format: None }) {
+            crate::border::ControlReply::Recording { .. } => DONE,
+            _ => refused("it cannot be recorded: not answered yet, or recorded already"),
+        }
+    }
+
+    fn record_caller(&mut self, cx: &mut Cx<'_>, key: CallKey, most: Duration, silence: Duration) -> Begun {
+        let call = self.all[key].id;
+        let reply = self.record(cx, call, RecordOrder::Start { what: RecordWhat::Caller, format: None });
+        let crate::border::ControlReply::Recording { .. } = reply else {
+            return refused("it cannot be recorded: it is recorded already");
+        };
+        let call = &mut self.all[key];
+        if !silence.is_zero() {
+            call.warn(cx, "Record does not listen for silence yet: it ends by # or by its time");
+        }
+        if !most.is_zero() {
+            call.wait(cx, key, most);
+        }
+        Ok(Doing::Recording)
+    }
+}
+
+/// Why there is nothing to be heard before the answer.
+pub(super) const NO_OFFER: &str =
+    "the caller made no offer, so it hears nothing before the answer: answer first";
+/// 1004 Hz at 0 dBm0.
+const MILLIWATT: Playing = Playing::Tone { hertz: 1004, level: telex_audio::tone::sine::peak(0) };
+
+/// The class of music, the usual one when it has no name.
+fn music(class: &str) -> SmolStr {
+    if class.is_empty() { SmolStr::new_static("default") } else { class.into() }
+}
+
+/// A tone of a country.
+pub(super) fn signal(country: &str, signal: Signal) -> Playing {
+    let plan = Plan::of(country).unwrap_or(&Plan::all()[0]);
+    Playing::Tones(plan.cadence(signal))
+}
+
+impl Call {
+    /// Arms the timer of what is being done.
+    pub(super) fn wait(&mut self, cx: &mut Cx<'_>, key: CallKey, time: Duration) -> Doing {
+        self.arm(cx, key, time.min(limits::WAIT), CallTimer::Script);
+        Doing::Waiting
+    }
+
+    /// Lets the caller hear us before the answer, if that was not done. `Err` when it made no offer.
+    pub(super) fn early(&mut self, cx: &mut Cx<'_>, below: &mut Below) -> Result<(), ()> {
+        if self.answered.is_some() || self.own_words {
+            return Ok(());
+        }
+        if !self.parties[CALLER].has_spoken() {
+            return Err(());
+        }
+        let body = self.describe_self(cx, true).map_err(|_: OfferError| ())?;
+        if let Some(leg) = self.leg(CALLER) {
+            below.sessions.progress(cx, &mut below.stack, leg, Status::SESSION_PROGRESS, body);
+        }
+        self.put_media(cx);
+        Ok(())
+    }
+
+    fn tones(&mut self, cx: &mut Cx<'_>, below: &mut Below, name: &str) -> Begun {
+        let known = match name.to_ascii_lowercase().as_str() {
+            "dial" => Some(Signal::Dial),
+            "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
+            "busy" => Some(Signal::Busy),
+            "congestion" | "reorder" => Some(Signal::Congestion),
+            "info" => Some(Signal::Information),
+            "callwaiting" => Some(Signal::Waiting),
+            _ => None,
+        };
+        let sound = match known {
+            Some(known) => signal(&cx.config.country, known),
+            None => match name.parse::<Cadence>() {
+                Ok(cadence) => Playing::Tones(cadence),
+                Err(bad) => return Err(Outcome::Refused(format_smolstr!("{bad}"))),
+            },
+        };
+        if self.early(cx, below).is_err() {
+            return refused(NO_OFFER);
+        }
+        self.hear_sound(cx, Some(sound));
+        DONE
+    }
+
+    fn press_keys(&mut self, cx: &mut Cx<'_>, key: CallKey, keys: &str, gap: Duration) -> Doing {
+        let mut time = Duration::ZERO;
+        for key in keys.chars().take(limits::PRESSES) {
+            let pause = matches!(key, 'w' | 'W');
+            let length = if pause { Duration::from_millis(500) } else { limits::DIGIT_USUAL };
+            self.parties[CALLER].press(Digit { key, length });
+            time += length + gap.max(limits::DIGIT_USUAL / 2);
+        }
+        self.put_media(cx);
+        self.wait(cx, key, time)
+    }
+
+    /// What the options of a Dial come to.
+    fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
+        let mut dialling = Dialling { headers: wanted.headers.clone(), ..Dialling::default() };
+        for (option, text) in &wanted.options {
+            let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
+            match option {
+                'g' => dialling.goes_on = true,
+                'h' => dialling.star.1 = true,
+                'H' => dialling.star.0 = true,
+                'r' | 'R' => dialling.ring = true,
+                'm' => dialling.music = Some(music(text)),
+                'S' => dialling.most = number.map(Duration::from_secs),
+                'L' => dialling.most = number.map(Duration::from_millis),
+                // What they ask for is so anyhow, or shows nowhere.
+                'i' | 'I' | 'o' | 'd' | 'c' => {}
+                other => {
+                    let text = format_smolstr!("Dial: the option {other} has no effect yet");
+                    self.warn(cx, text);
+                }
+            }
+        }
+        dialling.caller = self.presented();
+        dialling.most = dialling.most.filter(|most| !most.is_zero());
+        dialling
+    }
+
+    /// Who calls, as callees are to see it: number and name as a header field has them. `None` when it is who calls.
+    fn presented(&self) -> Option<(SmolStr, SmolStr)> {
+        let caller = self.script.as_ref()?.thread.caller();
+        if caller.pres.starts_with("prohib") {
+            return Some(("anonymous".into(), "Anonymous".into()));
+        }
+        if (&caller.number, &caller.name) == (&self.from, &self.name) {
+            return None;
+        }
+        let mut name = String::with_capacity(caller.name.len());
+        for c in caller.name.chars().filter(|c| !c.is_control()) {
+            if matches!(c, '"' | '\\') {
+                name.push('\\');
+            }
+            name.push(c);
+        }
+        Some((caller.number.clone(), name.into()))
+    }
+
+    pub(super) fn is_scripted(&self) -> bool {
+        matches!(self.app, App::Script)
+    }
+}
