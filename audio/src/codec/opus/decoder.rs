@@ -59,8 +59,8 @@ impl Running {
     }
 }
 
-/// How many times a rate the library is asked for. It brings wideband SILK down to 8 and 12 kHz without a filter: hisses
-/// would be heard as tones.
+/// How many times a rate the library is asked for. It brings wideband SILK down to 8 and 12 kHz without a filter:
+/// hisses would be heard as tones.
 fn above(rate: u32) -> u32 {
     if rate < 16_000 { 2 } else { 1 }
 }
