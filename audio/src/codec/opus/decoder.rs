@@ -10,6 +10,8 @@ use crate::resample::Resampler;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Decoder {
     rate: u32,
+    /// How many times the rate the library is asked for.
+    times: u32,
     channels: u8,
     #[cfg_attr(feature = "serde", serde(skip))]
     library: Library<Running>,
@@ -31,8 +33,8 @@ struct Running {
 }
 
 impl Running {
-    fn new(rate: u32, channels: u8) -> Option<Self> {
-        let from = rate * above(rate);
+    fn new(rate: u32, times: u32, channels: u8) -> Option<Self> {
+        let from = rate * times;
         let decoder = opus_rs::OpusDecoder::new(from.cast_signed(), channels.into()).ok()?;
         let down = if from == rate { None } else { Resampler::new(from, rate) };
         let down = down.map(|down| vec![down; channels.into()]).unwrap_or_default();
@@ -68,13 +70,20 @@ fn above(rate: u32) -> u32 {
 impl Decoder {
     /// A decoder that gives samples at `rate` if it is one of [`super::RATES`], else at 48 kHz, all channels as one.
     pub fn new(rate: u32) -> Self {
-        Self::of_channels(rate, 1)
+        Self { times: above(known(rate)), ..Self::of_channels(rate, 1) }
     }
 
-    /// One that gives a single channel, or two, whose samples take turns.
+    /// One for files: as the library gives it, without delay; a single channel, or two, whose samples take turns.
     pub fn of_channels(rate: u32, channels: u8) -> Self {
         let channels = channels.clamp(1, 2);
-        Self { rate: known(rate), channels, library: Library::default(), scratch: Vec::new(), celt: false }
+        Self {
+            rate: known(rate),
+            times: 1,
+            channels,
+            library: Library::default(),
+            scratch: Vec::new(),
+            celt: false,
+        }
     }
 
     /// Samples per second of what it gives.
@@ -138,11 +147,11 @@ impl Decoder {
         decode: impl FnOnce(&mut opus_rs::OpusDecoder, usize, &mut [f32]) -> bool,
     ) -> bool {
         if self.library.0.is_none() {
-            self.library.0 = Running::new(self.rate, self.channels).map(Box::new);
+            self.library.0 = Running::new(self.rate, self.times, self.channels).map(Box::new);
         }
         // Cannot be none: the rate is one that the library takes.
         let Some(running) = &mut self.library.0 else { return false };
-        let samples = samples * above(self.rate) as usize;
+        let samples = samples * self.times as usize;
         let all = samples * usize::from(self.channels);
         if self.scratch.len() < all {
             self.scratch.resize(all, 0.0);
