@@ -31,6 +31,7 @@ pub struct Plan {
     codecs: String,
     digits: &'static str,
     sound: Option<Sound>,
+    watches: String,
 }
 
 impl Plan {
@@ -45,6 +46,7 @@ impl Plan {
             codecs: "PCMU/8000/1".to_owned(),
             digits: "rtpevent",
             sound: None,
+            watches: String::new(),
         }
     }
 
@@ -76,6 +78,13 @@ impl Plan {
         self
     }
 
+    /// It subscribes to the presence of this phone.
+    #[must_use]
+    pub fn watches(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.watches);
+        self
+    }
+
     /// Starts it and waits until it has registered.
     ///
     /// Its RTP sockets are bound to every address, so its packets come from 127.0.0.1 whatever its SDP says: all
@@ -99,9 +108,9 @@ impl Plan {
         };
         ground.write(
             &format!("{name}/config"),
-            configuration(&dir.display().to_string(), port, scheme, &source),
+            configuration(&dir.display().to_string(), port, scheme, &source) + self.modules(),
         );
-        ground.write(&format!("{name}/contacts"), "");
+        ground.write(&format!("{name}/contacts"), self.contacts());
         ground.write(
             &format!("{name}/accounts"),
             format!(
@@ -125,6 +134,17 @@ impl Plan {
         stream.set_nonblocking(true).unwrap_or_else(|e| panic!("{name}: {e}"));
         program.expect_from(0, "its registration", PATIENCE, |output| output.contains("200 OK"));
         Baresip { program, name, dir, stream, buffer: Vec::new(), events: Vec::new(), next: 0 }
+    }
+
+    fn modules(&self) -> &'static str {
+        if self.watches.is_empty() { "" } else { "module_app presence.so\n" }
+    }
+
+    fn contacts(&self) -> String {
+        match self.watches.as_str() {
+            "" => String::new(),
+            user => format!("\"{user}\" <sip:{user}@telex.test>;presence=p2p\n"),
+        }
     }
 }
 

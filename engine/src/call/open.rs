@@ -23,7 +23,7 @@ use crate::offer::{self, Description};
 use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::transaction::Reply;
 
-/// An INVITE outside any dialog, from somebody who may call.
+/// An INVITE or MESSAGE outside any dialog, from somebody who may call.
 #[derive(Debug)]
 pub(crate) struct Incoming<'a> {
     /// Its transaction.
@@ -201,6 +201,7 @@ impl Calls {
         };
         self.next_id += 1;
         self.by_id.insert(id, key);
+        self.lines.insert(key, &incoming.caller);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
         let mut caller = self.caller(cx, key, incoming, port, local);

@@ -18,7 +18,8 @@ use crate::time::Duration;
 use crate::timers::TimerKey;
 
 /// Methods a request of ours may meet with in an `Allow`.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER, SUBSCRIBE, MESSAGE";
 /// Option tags we understand (RFC 3262, RFC 4028, RFC 3327).
 pub(crate) const SUPPORTED: &str = "100rel, timer, path";
 /// What we call ourselves.

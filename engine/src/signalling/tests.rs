@@ -10,6 +10,8 @@ mod scripts;
 mod sound;
 mod strangers;
 mod streams;
+mod texts;
+mod watching;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
