@@ -256,6 +256,13 @@ impl Party {
         self.session.said().map_or(&[], |said| &said.codecs)
     }
 
+    /// Codecs that both named last, in our order.
+    pub(crate) fn agreed_codecs(&self) -> Vec<Codec> {
+        let theirs = self.their_codecs();
+        let both = |codec: &&Codec| theirs.iter().any(|their| their.name.eq_ignore_ascii_case(&codec.name));
+        self.our_codecs().iter().filter(both).cloned().collect()
+    }
+
     /// Packet times the party asks for.
     pub(crate) fn ptime(&self) -> Ptime {
         self.their_audio().map(|audio| audio.ptime).unwrap_or_default()

@@ -10,6 +10,7 @@ mod scripts;
 mod sound;
 mod strangers;
 mod streams;
+mod transfer;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
