@@ -5,6 +5,7 @@
 
 mod account;
 mod app;
+mod attended;
 mod causes;
 mod conference;
 mod dial;

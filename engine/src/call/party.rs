@@ -288,6 +288,23 @@ impl Party {
         self.session.relay_to(&other.session)
     }
 
+    /// What a record says of it, and nothing else: it goes on in another call.
+    pub(crate) fn stub(&self) -> Self {
+        let MediaLeg { id, port, .. } = self.media;
+        let mut stub = Self::new(self.contact.clone(), id, port, self.address(), 0);
+        stub.media.held = false;
+        stub.extension = self.extension.clone();
+        (stub.asked, stub.answered) = (self.asked, self.answered);
+        stub
+    }
+
+    /// Whether the sound of each can be brought to the other.
+    pub(crate) fn can_talk_with(&self, other: &Self, transcode: bool) -> bool {
+        let (Some(ours), Some(theirs)) = (self.codec(), other.codec()) else { return false };
+        let known = ours.encoding().is_some() && theirs.encoding().is_some();
+        transcode && known || ours.name.eq_ignore_ascii_case(&theirs.name)
+    }
+
     /// Brings the shard to what was agreed.
     pub(crate) fn put(&mut self, cx: &mut Cx<'_>, shard: ShardId, room: RoomId, wish: Wish) {
         let stream = self.session.stream().unwrap_or(SILENT);

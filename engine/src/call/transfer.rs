@@ -19,7 +19,7 @@ use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec};
 use crate::sip::Status;
 
 /// Reason of the BYE to who has transferred (RFC 3326).
-const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
+pub(super) const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
 
 /// A transfer in progress.
 #[derive(Debug)]
@@ -50,13 +50,31 @@ impl Calls {
         referred: &Referred,
     ) {
         let Some(leg) = self.all.get(key).and_then(|call| call.leg(by)) else { return };
-        match self.may_transfer(cx, key, by, referred) {
-            Ok(()) => self.transfer(cx, below, key, (by, leg), referred),
+        let done = match &referred.replaces {
+            Some(replaces) => self.attended(cx, below, key, (by, leg), referred, replaces),
+            None => self.blind(cx, below, key, (by, leg), referred),
+        };
+        match done {
+            Ok(()) => {}
             Err(status) => {
                 below.sessions.refuse_refer(cx, &mut below.stack, leg, referred, status);
                 self.tell_transfer(cx, key, by, &referred.to, Some(status));
             }
         }
+    }
+
+    /// The party that is left goes where it is sent.
+    pub(super) fn blind(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        (by, leg): (PartyId, LegKey),
+        referred: &Referred,
+    ) -> Result<(), Status> {
+        self.may_transfer(cx, key, by, referred)?;
+        self.transfer(cx, below, key, (by, leg), referred);
+        Ok(())
     }
 
     fn may_transfer(
@@ -70,7 +88,6 @@ impl Calls {
         let plan = self.plans.current().1;
         match call.other_than(by) {
             _ if !referred.ours => Err(Status::FORBIDDEN),
-            _ if referred.replaces => Err(Status::NOT_IMPLEMENTED),
             _ if call.transfer.is_some() => Err(Status::REQUEST_PENDING),
             None => Err(Status::DECLINE),
             Some(_) if matched(cx, &plan, &call.parties[by].extension, &referred.to).is_none() => {
@@ -124,7 +141,7 @@ impl Calls {
         self.settle(cx, key);
     }
 
-    fn tell_transfer(
+    pub(super) fn tell_transfer(
         &self,
         cx: &mut Cx<'_>,
         key: CallKey,
@@ -208,7 +225,7 @@ impl Calls {
 
 impl Call {
     /// Whom a party talks with, if it may hand that one over.
-    fn other_than(&self, by: PartyId) -> Option<PartyId> {
+    pub(super) fn other_than(&self, by: PartyId) -> Option<PartyId> {
         let peer = self.peer?;
         let other = if by == CALLER { peer } else { CALLER };
         let talk = matches!(self.app, App::Bridge) && self.script.is_some() && self.conference.is_none();

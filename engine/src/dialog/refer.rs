@@ -5,8 +5,8 @@ use smol_str::SmolStr;
 use super::session::{AGENT, Heard, LegEvent, Phase, Session};
 use super::sessions::{Sessions, Stack, capabilities};
 use crate::border::Flow;
-use crate::cx::{ClientKey, Cx, LegKey, ServerKey};
-use crate::sip::{HeaderName, Message, Method, Scheme, Status, Tagged, Uri};
+use crate::cx::{CallKey, ClientKey, Cx, LegKey, ServerKey};
+use crate::sip::{HeaderName, Message, Method, Replaces, Scheme, Status, Tagged, Uri, unescape};
 use crate::transaction::Draft;
 
 /// A REFER that waits for the call's decision.
@@ -20,8 +20,8 @@ pub(crate) struct Referred {
     pub(crate) to: SmolStr,
     /// The URI leads to the exchange itself.
     pub(crate) ours: bool,
-    /// It refers to the other end of a dialog (RFC 3891).
-    pub(crate) replaces: bool,
+    /// The dialog whose other end it refers to, a Replaces value (RFC 3891).
+    pub(crate) replaces: Option<SmolStr>,
     /// It wants to be told nothing (RFC 4488).
     quiet: bool,
 }
@@ -135,6 +135,23 @@ impl Sessions {
         self.tell_referrer(cx, stack, leg, status);
     }
 
+    /// The session whose dialog a Replaces value names (RFC 3891 §3), and its call.
+    pub(crate) fn replaced(&self, value: &str) -> Option<(CallKey, LegKey)> {
+        let wanted = Replaces::parse(value).ok()?;
+        let leg = *self.by_tag.get(wanted.to_tag)?;
+        let session = self.all.get(leg).filter(|session| session.phase != Phase::Ending)?;
+        let dialog = session.dialog.as_ref()?;
+        let named = dialog.call_id == wanted.call_id && dialog.has_remote_tag(Some(wanted.from_tag));
+        named.then_some((session.call, leg))
+    }
+
+    /// The session belongs to this call from now on.
+    pub(crate) fn move_to(&mut self, leg: LegKey, call: CallKey) {
+        if let Some(session) = self.all.get_mut(leg) {
+            session.call = call;
+        }
+    }
+
     fn notify(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Session { referral: Some(referral), dialog: Some(dialog), contact, .. } = session else { return };
@@ -194,6 +211,13 @@ impl Sessions {
     }
 }
 
+impl Referred {
+    /// The same, to an extension of ours.
+    pub(crate) fn to_us(self, to: SmolStr) -> Self {
+        Self { to, ours: true, ..self }
+    }
+}
+
 impl Session {
     fn may_refer(&self) -> Result<(), Status> {
         match self.phase {
@@ -220,13 +244,14 @@ fn read(message: &Message, txn: ServerKey, stack: &Stack, flow: Flow) -> Result<
     if !method.eq_ignore_ascii_case("INVITE") || uri.user().is_empty() {
         return Err(Status::BAD_REQUEST);
     }
+    let replaces = uri.headers().find(|(name, _)| name.eq_ignore_ascii_case("Replaces"));
     let sub = message.header(HeaderName::ReferSub).map(|value| Tagged::parse("Refer-Sub", value));
     Ok(Referred {
         txn,
         cseq: message.cseq().map_err(|_| Status::BAD_REQUEST)?.number,
         to: SmolStr::new(uri.user_unescaped()),
         ours: is_ours(uri, message, stack, flow),
-        replaces: uri.headers().any(|(name, _)| name.eq_ignore_ascii_case("Replaces")),
+        replaces: replaces.map(|(_, value)| SmolStr::new(unescape(value))),
         quiet: matches!(sub, Some(Ok(tagged)) if tagged.token.eq_ignore_ascii_case("false")),
     })
 }

@@ -67,7 +67,7 @@ impl Stack {
 pub(crate) struct Sessions {
     pub(super) all: Slots<LegKey, Session>,
     /// By our tag, which no other session has.
-    by_tag: Index<SmolStr, LegKey>,
+    pub(super) by_tag: Index<SmolStr, LegKey>,
     /// Whose a transaction of ours is. A key that lives on here after its transaction is harmless: keys do not recur.
     by_client: SecondaryMap<ClientKey, LegKey>,
     by_server: SecondaryMap<ServerKey, LegKey>,

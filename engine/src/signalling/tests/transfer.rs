@@ -324,3 +324,121 @@ fn who_is_alone_with_the_exchange_has_nobody_to_transfer() {
     world.pass(Duration::from_secs(80));
     all_quiet(&world);
 }
+
+/// Bob, who talks with alice, calls carol: our INVITE to her if it came to that, and the Refer-To that names his dialog.
+fn consult(talk: &mut Talk, number: &str, answer: bool) -> (Option<Message>, String) {
+    let call = invite(number, "", OFFER)
+        .replace("10.0.0.1", "10.0.0.2")
+        .replace("Alice", "Bob")
+        .replace("alice", "bob")
+        .replace("tag=fa", "tag=fb")
+        .replace("c1", "c2");
+    talk.world.send(BOB, &call);
+    let sent = talk.world.sent();
+    let asked = sent.iter().find(|(_, m)| m.raw().starts_with(b"INVITE")).map(|(_, m)| m.clone());
+    let mut to_bob = sent;
+    if let Some(asked) = &asked {
+        let body = if answer { ANSWER.replace("10.0.0.2", "10.0.0.3") } else { String::new() };
+        let status = if answer { "200 OK" } else { "180 Ringing" };
+        talk.world.send(CAROL, &respond(asked, status, "", &body));
+        to_bob = talk.world.sent();
+    }
+    let told = to_bob.iter().find(|(to, m)| to.to_string() == BOB && !m.is_request()).unwrap().1.clone();
+    if told.status().unwrap().is_success() {
+        let ack = inside(&told, "ACK", 1, "").replace("10.0.0.1", "10.0.0.2").replace("alice", "bob");
+        talk.world.send(BOB, &ack.replace("tag=fa", "tag=fb").replace("c1", "c2"));
+    }
+    talk.world.out.clear();
+    let to = told.to().unwrap().tag().unwrap().to_owned();
+    let refer = format!("Refer-To: <sip:{number}@telex?Replaces=c2%3Bto-tag%3D{to}%3Bfrom-tag%3Dfb>\n");
+    (asked, refer)
+}
+
+#[test]
+fn two_calls_become_one_and_who_joined_them_is_let_go() {
+    let mut talk = talk("");
+    let (_, refer) = consult(&mut talk, "carol", true);
+    talk.by_bob("REFER", 1, &refer);
+    assert_eq!(talk.leg(1).room, talk.leg(4).room, "alice and carol are together");
+    assert!(!talk.leg(1).accept.is_empty() && !talk.leg(4).accept.is_empty());
+    let sent = talk.world.sent();
+    find(&sent, "SIP/2.0 202");
+    assert!(sent.iter().all(|(_, m)| !m.raw().starts_with(b"INVITE")), "nobody is asked again");
+    let bye = find(&sent, "BYE sip:bob");
+    assert_eq!(bye.header(HeaderName::CallId), Some("c2"));
+    talk.ok(BOB, &bye);
+    talk.ok(BOB, &find(&sent, "NOTIFY"));
+    assert_eq!(talk.told(BOB), pair("terminated", "SIP/2.0 200 OK"));
+    let bye = talk.world.only("BYE sip:bob");
+    talk.ok(BOB, &bye);
+    assert_eq!(talk.listed(), [("alice".into(), "carol".into())]);
+    talk.world.out.clear();
+    talk.by_alice("BYE", 2, "");
+    let bye = talk.world.sent().into_iter().find(|(_, m)| m.is_request()).unwrap();
+    assert_eq!(bye.0.to_string(), CAROL);
+    talk.ok(CAROL, &bye.1);
+    talk.quiet();
+}
+
+#[test]
+fn the_party_that_came_from_another_call_ends_this_one() {
+    let mut talk = talk("");
+    let (asked, refer) = consult(&mut talk, "carol", true);
+    talk.by_bob("REFER", 1, &refer);
+    talk.by_bob("BYE", 2, "");
+    talk.world.out.clear();
+    talk.world.send(CAROL, &from_bob(&asked.unwrap(), "BYE", 1, "", ""));
+    let sent = talk.world.sent();
+    find(&sent, "SIP/2.0 200");
+    talk.ok(ALICE, &find(&sent, "BYE sip:alice"));
+    talk.quiet();
+}
+
+#[test]
+fn a_target_that_still_rings_is_asked_for_who_is_transferred() {
+    let mut talk = talk("");
+    let (before, refer) = consult(&mut talk, "carol", false);
+    talk.by_bob("REFER", 1, &refer);
+    let sent = talk.world.sent();
+    let cancel = find(&sent, "CANCEL sip:carol");
+    talk.ok(CAROL, &cancel);
+    talk.world.send(CAROL, &respond(&before.unwrap(), "487 Request Terminated", "", ""));
+    find(&sent, "SIP/2.0 487");
+    talk.ok(BOB, &find(&sent, "NOTIFY"));
+    let asked = find(&sent, "INVITE sip:carol");
+    assert!(asked.header(HeaderName::From).unwrap().contains("sip:alice@"));
+    talk.world.send(CAROL, &respond(&asked, "200 OK", "", ANSWER));
+    assert_eq!(talk.told(BOB), pair("terminated", "SIP/2.0 200 OK"));
+    let bye = talk.world.only("BYE sip:bob");
+    talk.ok(BOB, &bye);
+    talk.by_alice("BYE", 2, "");
+    let bye = talk.world.only("BYE sip:");
+    talk.ok(CAROL, &bye);
+    talk.quiet();
+}
+
+#[test]
+fn who_talks_with_the_exchange_itself_brings_another_there() {
+    let mut talk = talk("exten => 600,1,Echo()\n");
+    let (_, refer) = consult(&mut talk, "600", true);
+    talk.by_bob("REFER", 1, &refer);
+    let sent = talk.world.sent();
+    find(&sent, "SIP/2.0 202");
+    assert_eq!(find(&sent, "BYE sip:bob").header(HeaderName::CallId), Some("c2"));
+    assert_eq!(talk.listed(), [("alice".into(), "600".into())]);
+    talk.by_alice("BYE", 2, "");
+    talk.quiet();
+}
+
+#[test]
+fn a_dialog_of_nobody_or_of_another_is_replaced_by_nobody() {
+    let mut talk = talk("");
+    let (_, refer) = consult(&mut talk, "carol", true);
+    talk.by_bob("REFER", 1, &refer.replace("%3Dfb", "%3Dfx"));
+    assert_eq!(talk.world.lines(), "bob: SIP/2.0 603 Decline\n");
+    talk.by_bob("REFER", 2, &refer.replace("Replaces=c2", "Replaces=c9"));
+    assert_eq!(talk.world.lines(), "bob: SIP/2.0 603 Decline\n");
+    // The dialog is bob's, and alice has nothing to say about it.
+    talk.by_alice("REFER", 2, &refer);
+    assert_eq!(talk.world.lines(), "alice: SIP/2.0 403 Forbidden\n");
+}
