@@ -65,7 +65,7 @@ impl Calls {
         if at != CALLER {
             return Err(Status::DECLINE);
         }
-        let referred = referred.clone().to_us(self.all[other].to.clone());
+        let referred = referred.clone().leading_to(self.all[other].to.clone());
         self.blind(cx, below, key, from, &referred)?;
         self.leave_by(cx, below, other, at);
         Ok(())

@@ -223,7 +223,7 @@ impl Calls {
     pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, below: &mut Below, heard: Heard) {
         let Some(call) = self.all.get_mut(heard.call) else { return };
         let Some(party) = call.parties.iter().position(|p| p.leg == Some(heard.leg)) else { return };
-        if self.happens_aside(cx, heard.call, party, &heard.event) {
+        if self.is_of_transfer(cx, below, heard.call, party, &heard.event) {
             return;
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
@@ -261,9 +261,7 @@ impl Calls {
             LegEvent::Digit(digit) => {
                 return self.digit(cx, below, heard.call, party, digit, DigitBy::Info);
             }
-            LegEvent::Referred(referred) => {
-                return self.referred(cx, below, heard.call, party, &referred);
-            }
+            LegEvent::Referred(_) => None,
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
                 Some(match ending {

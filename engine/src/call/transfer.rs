@@ -198,14 +198,19 @@ impl Calls {
         self.tell_transfer(cx, key, by, &to, Some(status));
     }
 
-    /// What happens to who waits aside. True when that was all.
-    pub(super) fn happens_aside(
+    /// What has to do with transfer: one is asked for, or something happens to who waits aside. True when that was all.
+    pub(super) fn is_of_transfer(
         &mut self,
         cx: &mut Cx<'_>,
+        below: &mut Below,
         key: CallKey,
         party: PartyId,
         event: &LegEvent,
     ) -> bool {
+        if let LegEvent::Referred(referred) = event {
+            self.referred(cx, below, key, party, referred);
+            return true;
+        }
         let Some(call) = self.all.get_mut(key) else { return true };
         if !call.waits_aside(party) {
             return false;

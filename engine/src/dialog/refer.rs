@@ -213,7 +213,7 @@ impl Sessions {
 
 impl Referred {
     /// The same, to an extension of ours.
-    pub(crate) fn to_us(self, to: SmolStr) -> Self {
+    pub(crate) fn leading_to(self, to: SmolStr) -> Self {
         Self { to, ours: true, ..self }
     }
 }
