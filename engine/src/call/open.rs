@@ -186,6 +186,8 @@ impl Calls {
             peer: None,
             app: App::Done,
             script: None,
+            transfer: None,
+            between: None,
             own_words: false,
             cause: None,
             timer: None,
@@ -243,7 +245,12 @@ impl Calls {
 }
 
 /// The extension that a call begins with: the one dialled, or `i` where that is not there.
-fn matched<'a>(cx: &Cx<'_>, plan: &'a Dialplan, caller: &SmolStr, dialled: &'a str) -> Option<Found<'a>> {
+pub(super) fn matched<'a>(
+    cx: &Cx<'_>,
+    plan: &'a Dialplan,
+    caller: &SmolStr,
+    dialled: &'a str,
+) -> Option<Found<'a>> {
     let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
     let now = Moment::new(ms, &cx.config.zone);
     let context = cx.config.context_of(caller);
