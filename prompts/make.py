@@ -23,6 +23,8 @@ LEVEL = 32_767 / math.sqrt(2) * 10 ** (-23.14 / 20)
 MARGIN, FLOOR = 0.03, 10 ** (-42 / 20)
 # Words that something follows, as in "twenty three", are not spoken as if a sentence ended with them.
 GOES_ON = re.compile(r"digits/([2-9]0|hundred|thousand|million|billion|minus|point|and|oh|at|mon-\d+|day-\d)$")
+# Names of single sounds are said in the manner of longer texts, which is slower: a recogniser tells them apart better.
+SLOWLY, LONGER = re.compile(r"(letters/.|digits/[12])$"), 30
 # espeak-ng's phonemes in the model's alphabet, applied in this order.
 PHONEMES = [
     ("a^ɪ", "I"), ("a^ʊ", "W"), ("d^ʒ", "ʤ"), ("e^ɪ", "A"), ("t^ʃ", "ʧ"), ("ɔ^ɪ", "Y"), ("o^ʊ", "O"), ("ə^l", "ᵊl"),
@@ -54,13 +56,13 @@ class Speaker:
             said.append((" " if said else "") + text)
         return "".join(said)
 
-    def speak(self, words, speed):
+    def speak(self, words, slowly):
         text = self.phonemes(words)
         if unknown := set(text) - set(self.alphabet):
             sys.exit(f"{words}: the model does not know {unknown} of {text}")
         tokens = [self.alphabet[one] for one in text]
-        style = self.style[min(len(tokens), len(self.style) - 1)].reshape(1, 256)
-        inputs = {"tokens": np.array([[0, *tokens, 0]], dtype=np.int64), "style": style, "speed": np.array([speed], dtype=np.float32)}
+        style = self.style[min(max(len(tokens), LONGER if slowly else 0), len(self.style) - 1)].reshape(1, 256)
+        inputs = {"tokens": np.array([[0, *tokens, 0]], dtype=np.int64), "style": style, "speed": np.array([1.0], dtype=np.float32)}
         return self.model.run(None, inputs)[0].ravel().astype(np.float64)
 
 
@@ -119,8 +121,8 @@ def save(path, sound):
 def speak(texts, voice, cache):
     """Keeps what is spoken: a word more does not cost all the others."""
     speaker = Speaker(voice)
-    for text, kept in texts:
-        np.save(kept, speaker.speak(text, 1.0).astype(np.float32))
+    for (text, slowly), kept in texts:
+        np.save(kept, speaker.speak(text, slowly).astype(np.float32))
 
 
 def main():
@@ -134,10 +136,11 @@ def main():
         name, text = line.split("\t")
         if text[-1] not in ".,?!":
             text += "," if GOES_ON.match(name) or "/" not in name else "."
-        kept = cache / (hashlib.sha256(text.encode()).hexdigest()[:16] + ".npy")
+        slowly = bool(SLOWLY.match(name))
+        kept = cache / (hashlib.sha256(f"{text}{slowly}".encode()).hexdigest()[:16] + ".npy")
         prompts.append((name, kept))
         if not kept.exists():
-            missing[text] = kept
+            missing[text, slowly] = kept
     shares = [list(missing.items())[n::WORKERS] for n in range(WORKERS)]
     workers = [multiprocessing.Process(target=speak, args=(share, voice, cache)) for share in shares if share]
     for worker in workers:

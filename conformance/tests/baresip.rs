@@ -153,7 +153,7 @@ fn who_is_not_there_cannot_be_called() {
 }
 
 #[test]
-fn a_held_call_is_silent_and_a_resumed_one_is_not() {
+fn a_held_party_hears_music_and_after_it_the_other_one() {
     if !peers::installed(&["baresip"]) {
         return;
     }
@@ -188,6 +188,10 @@ fn a_held_call_is_silent_and_a_resumed_one_is_not() {
         after.0 - before.0 < 0.5 && after.1 - before.1 < 0.5,
         "heard during hold: {before:?}, then {after:?}"
     );
+    // Bob hears something quiet that is not alice: the latest second and a half of what he got.
+    let latest = bob.heard().pop().map(|sound| sound.after(sound.seconds() - 1.5)).expect("bob has recorded");
+    let root = tone::power(&latest.samples).sqrt();
+    assert!((100.0..4000.0).contains(&root), "bob on hold heard {root} on average");
 
     alice.command("resume");
     state("up");

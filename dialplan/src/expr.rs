@@ -237,7 +237,7 @@ impl Expr {
     /// What it comes to.
     pub(crate) fn eval(&self, scene: &mut Scene<'_>) -> Value {
         match self {
-            Self::Plain(text) => Value::plain(text.eval(scene)),
+            Self::Plain(text) => Value::Text { text: text.eval(scene), quoted: false },
             Self::Quoted(text) => Value::Text { text: text.eval(scene), quoted: true },
             Self::Negative(value) => match value.eval(scene).number() {
                 Some(number) => Value::Number(number.neg()),
@@ -285,8 +285,8 @@ fn named(name: &str) -> Result<(Name, usize), String> {
 
 impl Operator {
     fn apply(self, left: Value, right: &Value, scene: &mut Scene<'_>) -> Value {
-        let order = |left: &Value| match (left, right) {
-            (Value::Number(left), Value::Number(right)) => left.order(*right),
+        let order = |left: &Value| match (left.plain_number(), right.plain_number()) {
+            (Some(left), Some(right)) => left.order(right),
             _ => left.text().cmp(&right.text()),
         };
         let sum = |f: fn(Number, Number) -> Option<Number>, scene: &mut Scene<'_>| {
@@ -341,7 +341,7 @@ fn matched(text: &str, pattern: &str, start: bool, scene: &mut Scene<'_>) -> Val
     match found {
         Some(found) if groups => {
             let text = found.get(1).map_or("", |group| group.as_str());
-            Value::plain(text.into())
+            Value::Text { text: text.into(), quoted: false }
         }
         Some(found) => {
             let count = found.get(0).map_or(0, |all| all.as_str().chars().count());
@@ -387,7 +387,9 @@ fn root(of: Number) -> Option<Number> {
 /// What a part of an expression comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
+    /// A result.
     Number(Number),
+    /// What was written, as it was: `0049` keeps its zeros wherever it is not reckoned with.
     Text {
         text: SmolStr,
         /// Never taken for a number in a comparison.
@@ -396,10 +398,6 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    fn plain(text: SmolStr) -> Self {
-        Number::parse(&text).map_or(Self::Text { text, quoted: false }, Self::Number)
-    }
-
     const fn truth(yes: bool) -> Self {
         Self::Number(if yes { Number::ONE } else { Number::ZERO })
     }
@@ -419,10 +417,19 @@ impl Value {
         }
     }
 
-    fn is_true(&self) -> bool {
+    /// The number that it is compared as, if it is one and stands in no quotes.
+    fn plain_number(&self) -> Option<Number> {
         match self {
-            Self::Number(number) => !number.is_zero(),
-            Self::Text { text, .. } => !text.is_empty() && text != "0",
+            Self::Number(number) => Some(*number),
+            Self::Text { quoted: true, .. } => None,
+            Self::Text { text, quoted: false } => Number::parse(text),
+        }
+    }
+
+    fn is_true(&self) -> bool {
+        match self.plain_number() {
+            Some(number) => !number.is_zero(),
+            None => !matches!(self.text().as_str(), "" | "0"),
         }
     }
 

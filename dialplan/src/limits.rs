@@ -6,6 +6,8 @@ pub const NAME: usize = 80;
 pub const LINE: usize = 8_192;
 /// Octets of all texts together.
 pub const TEXT: usize = 32 * 1024 * 1024;
+/// Lines of all texts together, without empty ones and comments.
+pub const LINES: usize = 1_500_000;
 /// Files together.
 pub const FILES: usize = 256;
 /// How deep files may include each other.

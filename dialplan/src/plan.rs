@@ -97,10 +97,19 @@ pub struct Step {
 /// The priority `hint` of an extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
-    /// Devices, as written.
+    /// Devices, as written: [`Hint::devices`] says which they are.
     pub text: SmolStr,
     /// Where that is.
     pub span: Span,
+}
+
+impl Hint {
+    /// The devices for an extension that fits: `${EXTEN}` is that extension. What stands behind a comma is no device.
+    pub fn devices(&self, extension: &str) -> Vec<SmolStr> {
+        let devices = self.text.split(',').next().unwrap_or_default().split('&').map(str::trim);
+        let devices = devices.filter(|device| !device.is_empty());
+        devices.map(|device| device.replace("${EXTEN}", extension).into()).collect()
+    }
 }
 
 /// A line `include => context`.
@@ -287,6 +296,14 @@ impl std::fmt::Debug for Dialplan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_of_a_pattern_is_about_the_extension_that_fits() {
+        let plan = Dialplan::parse("x", "[a]\nexten => _1XX,hint,PJSIP/${EXTEN}& SIP/7,Custom:x\n");
+        let plan = plan.expect("it is right");
+        let (_, _, hint) = plan.hints().next().expect("there is one");
+        assert_eq!(hint.devices("123"), ["PJSIP/123", "SIP/7"]);
+    }
 
     #[test]
     fn prompts_that_nobody_has_are_told() {

@@ -16,7 +16,7 @@ use crate::when::{Moment, zone};
 use crate::world::{Loudness, World};
 
 /// Notes kept for one step.
-const MAX_NOTES: usize = 8;
+pub(crate) const MAX_NOTES: usize = 8;
 
 /// Bytes of a text for people: a note, or the arguments of a step.
 pub const MAX_SHOWN: usize = 512;
@@ -97,22 +97,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) notes: Vec<SmolStr>,
 }
 
-/// Names that the exchange sets.
-const FIXED: &[&str] = &[
-    "EXTEN",
-    "CONTEXT",
-    "PRIORITY",
-    "CHANNEL",
-    "UNIQUEID",
-    "EPOCH",
-    "DATETIME",
-    "TIMESTAMP",
-    "CALLERID",
-    "CALLERIDNUM",
-    "CALLERIDNAME",
-    "DNID",
-    "RDNIS",
-];
+/// Names that the exchange sets. Those of [`Scene::old`] a plan may set for itself.
+const FIXED: &[&str] = &["EXTEN", "CONTEXT", "PRIORITY", "CHANNEL", "UNIQUEID", "EPOCH"];
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(plan: &'a Dialplan, channel: &'a mut Channel, world: &'a mut dyn World) -> Self {
@@ -136,7 +122,7 @@ impl<'a> Scene<'a> {
         if let Some(value) = self.fixed(name) {
             return Some(value);
         }
-        self.channel.vars.get(name).cloned().or_else(|| self.global(name))
+        self.channel.vars.get(name).cloned().or_else(|| self.global(name)).or_else(|| self.old(name))
     }
 
     pub(crate) fn global(&self, name: &str) -> Option<SmolStr> {
@@ -151,11 +137,19 @@ impl<'a> Scene<'a> {
             "PRIORITY" => place.priority.to_smolstr(),
             "CHANNEL" => self.world.fact("name").unwrap_or_default(),
             "UNIQUEID" => self.world.fact("uniqueid").unwrap_or_default(),
-            "CALLERID" | "CALLERIDNUM" => self.channel.caller.number.clone(),
-            "CALLERIDNAME" => self.channel.caller.name.clone(),
-            "DNID" => self.channel.caller.dnid.clone(),
-            "RDNIS" => self.channel.caller.rdnis.clone(),
             "EPOCH" => self.world.now_ms().div_euclid(1_000).to_smolstr(),
+            _ => return None,
+        })
+    }
+
+    /// Names of long ago, for as long as nobody sets them.
+    fn old(&self, name: &str) -> Option<SmolStr> {
+        let caller = &self.channel.caller;
+        Some(match name {
+            "CALLERID" | "CALLERIDNUM" => caller.number.clone(),
+            "CALLERIDNAME" => caller.name.clone(),
+            "DNID" => caller.dnid.clone(),
+            "RDNIS" => caller.rdnis.clone(),
             "DATETIME" => self.clock("%d%m%Y-%H:%M:%S"),
             "TIMESTAMP" => self.clock("%Y%m%d-%H%M%S"),
             _ => return None,

@@ -129,6 +129,12 @@ impl Template {
     }
 }
 
+impl From<Part> for Template {
+    fn from(part: Part) -> Self {
+        Self { parts: vec![part] }
+    }
+}
+
 impl Part {
     fn eval(&self, scene: &mut Scene<'_>) -> SmolStr {
         match self {
@@ -214,6 +220,19 @@ pub(crate) struct Style {
     pub(crate) quote: bool,
     /// Those quotes, and backslashes before a character, are left out.
     pub(crate) strip: bool,
+    /// What a backslash means where they are.
+    escapes: Escapes,
+}
+
+/// What a backslash and the character after it stand for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    /// That character.
+    Plain,
+    /// `\n`, `\r`, `\t` and `\xHH` for what they are in C, else that character.
+    Known,
+    /// Themselves: the function knows.
+    Left,
 }
 
 impl Style {
@@ -222,17 +241,17 @@ impl Style {
 
     /// As it stands, to one of these.
     pub(crate) const fn until(stop: &'static [u8]) -> Self {
-        Self { stop, nest: false, quote: false, strip: false }
+        Self { stop, nest: false, quote: false, strip: false, escapes: Escapes::Plain }
     }
 
     /// One argument of several.
     pub(crate) const fn argument(stop: &'static [u8]) -> Self {
-        Self { stop, nest: true, quote: true, strip: true }
+        Self { stop, nest: true, quote: true, strip: true, escapes: Escapes::Plain }
     }
 
     /// The same, with what protects it kept.
     pub(crate) const fn kept(stop: &'static [u8]) -> Self {
-        Self { stop, nest: true, quote: true, strip: false }
+        Self { stop, nest: true, quote: true, strip: false, escapes: Escapes::Plain }
     }
 }
 
@@ -328,7 +347,7 @@ impl<'t> Parser<'t> {
             let c = self.next().unwrap_or_default();
             match c {
                 '\\' if style.strip && !self.done() => {
-                    text.extend(self.next());
+                    self.escaped(style.escapes, &mut text);
                     continue;
                 }
                 '"' if style.quote && (quoted || self.rest().contains('"')) => {
@@ -345,6 +364,25 @@ impl<'t> Parser<'t> {
         }
         template.push(&mut text);
         Ok(template)
+    }
+
+    /// What stands behind a backslash.
+    fn escaped(&mut self, escapes: Escapes, text: &mut String) {
+        if escapes == Escapes::Left {
+            text.push('\\');
+        }
+        let code = self.rest().get(1..3).and_then(|code| u8::from_str_radix(code, 16).ok());
+        let sign = self.next();
+        text.extend(match (escapes, sign, code) {
+            (Escapes::Known, Some('n'), _) => Some('\n'),
+            (Escapes::Known, Some('r'), _) => Some('\r'),
+            (Escapes::Known, Some('t'), _) => Some('\t'),
+            (Escapes::Known, Some('x'), Some(code)) => {
+                self.at += 2;
+                Some(char::from(code))
+            }
+            _ => sign,
+        });
     }
 
     /// A `${...}` or `$[...]`, if one begins here.
@@ -437,9 +475,14 @@ impl<'t> Parser<'t> {
         let mut args = Vec::new();
         match function.form {
             Form::Whole => args.push(self.run(Style::kept(b")"))?),
-            Form::List => loop {
+            Form::List | Form::Exact | Form::Set => loop {
                 let last = args.len() + 1 == function.most;
-                args.push(self.run(Style::argument(if last { b")" } else { b",)" }))?.trimmed());
+                let style = Style::argument(if last { b")" } else { b",)" });
+                args.push(match function.form {
+                    Form::Exact => self.run(Style { escapes: Escapes::Known, ..style })?,
+                    Form::Set => self.run(Style { escapes: Escapes::Left, ..style })?,
+                    _ => self.run(style)?.trimmed(),
+                });
                 if !self.eat(",") {
                     break;
                 }

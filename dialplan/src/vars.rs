@@ -56,8 +56,11 @@ pub(crate) struct Vars {
 
 impl Vars {
     pub(crate) fn get(&self, name: &str) -> Option<&SmolStr> {
-        let local = self.locals.iter().rev().find_map(|frame| frame.get(name));
-        local.or_else(|| self.channel.get(name).map(|variable| &variable.value))
+        self.local(name).or_else(|| self.channel.get(name).map(|variable| &variable.value))
+    }
+
+    fn local(&self, name: &str) -> Option<&SmolStr> {
+        self.locals.iter().rev().find_map(|frame| frame.get(name))
     }
 
     /// Sets a variable where it is known, else in the channel; `_` and `__` before the name say who inherits it.
@@ -102,13 +105,18 @@ impl Vars {
         room
     }
 
-    /// Goes into a subroutine with these arguments.
-    pub(crate) fn enter(&mut self, args: &[SmolStr]) {
+    /// Goes into a subroutine with these arguments; what the one before had more is empty. False when there are too many
+    /// variables.
+    pub(crate) fn enter(&mut self, args: &[SmolStr]) -> bool {
+        let name = |number: usize| format!("ARG{number}");
+        let hidden = (args.len() + 1..).take_while(|number| self.local(&name(*number)).is_some()).count();
         self.locals.push(BTreeMap::new());
-        for (number, value) in args.iter().enumerate() {
-            self.set_local(&format!("ARG{}", number + 1), value);
+        let values = args.iter().map(SmolStr::as_str).chain(std::iter::repeat_n("", hidden));
+        let mut room = self.set_local("ARGC", &args.len().to_string());
+        for (number, value) in values.enumerate() {
+            room = room && self.set_local(&name(number + 1), value);
         }
-        self.set_local("ARGC", &args.len().to_string());
+        room
     }
 
     /// Leaves it.
@@ -162,7 +170,11 @@ mod tests {
     fn a_subroutine_has_its_own_and_gives_them_back() {
         let mut vars = Vars::default();
         assert!(vars.set("A", "1"));
-        vars.enter(&["x".into(), "y".into()]);
+        assert!(vars.enter(&["x".into(), "y".into()]));
+        assert!(vars.enter(&["z".into()]));
+        let args = ["ARG1", "ARG2", "ARG3", "ARGC"].map(|name| vars.get(name).map(SmolStr::as_str));
+        assert_eq!(args, [Some("z"), Some(""), None, Some("1")], "no argument of the caller's shows through");
+        vars.leave();
         assert!(vars.set_local("A", "2"));
         assert!(vars.set("A", "3"), "the nearest is meant");
         assert_eq!(vars.get("A").map(SmolStr::as_str), Some("3"));
@@ -190,6 +202,8 @@ mod tests {
             assert!(vars.set(&format!("V{number}"), "x"));
         }
         assert!(!vars.set("ONE", "more") && !vars.set_table("T", "k", "v"));
+        assert!(!vars.enter(&[]));
+        vars.leave();
         assert!(vars.set("V7", &"x".repeat(100_000)));
         assert_eq!(vars.get("V7").map(|value| value.len()), Some(MAX_VALUE));
         assert!(!Vars::default().set("", "x") && !Vars::default().set(&"n".repeat(MAX_NAME + 1), "x"));

@@ -2,6 +2,7 @@
 //! Like every driver it decides nothing about telephony.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,10 +10,11 @@ use std::sync::Arc;
 use md5::{Digest as _, Md5};
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
+use telex_dialplan::Dialplan;
 use telex_engine::border::{Flow, Interface, Listener, ListenerId, Stats, StreamId, Transport};
 use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
-use telex_engine::mediactl::{MediaCommand, PortId, ShardId};
+use telex_engine::mediactl::{Clip, MediaCommand, PortId, ShardId};
 use telex_engine::rng::Seed;
 use telex_engine::time::{Duration, Instant};
 use telex_engine::{Action, Actions, Boot, Input, Signalling};
@@ -28,6 +30,8 @@ use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 pub(crate) const UDP: ListenerId = ListenerId(0);
 /// The stream socket.
 pub(crate) const TCP: ListenerId = ListenerId(1);
+/// The number of the menu.
+pub(crate) const MENU: &str = "5000";
 /// The first RTP port.
 const FIRST_PORT: u16 = 10_000;
 /// Port pairs that are bound before anybody asks.
@@ -216,7 +220,35 @@ pub(crate) fn config(plan: &Plan) -> Config {
         let known = credentials(&config.realm, &phone.extension, &phone.secret());
         config.phones.insert(SmolStr::new(&phone.extension), known);
     }
+    config.dialplan = Some(dialplan(&config));
+    config.sounds = Arc::new([(SmolStr::new("menu"), menu())].into_iter().collect());
     config
+}
+
+/// What is configured, and at [`MENU`] a menu: the keys 1, 2, ... lead to the phones.
+fn dialplan(config: &Config) -> Dialplan {
+    let menu = format!("\nexten => {MENU},1,Goto(menu,s,1)\n\n");
+    let mut text = config.own_dialplan().replacen("\n\n", &menu, 1);
+    text.push_str(
+        "\n[menu]\nexten => s,1,Answer()\n same => n,Set(TIMEOUT(digit)=1)\n same => n,Set(tries=0)\n\
+ same => n(again),Background(menu)\n same => n,WaitExten(2)\n\
+exten => t,1,Set(tries=$[${tries} + 1])\n same => n,GotoIf($[${tries} < 3]?s,again)\n same => n,Hangup()\n\
+exten => i,1,Goto(t,1)\n",
+    );
+    for (key, extension) in (1..=9).zip(config.phones.keys()) {
+        let _ = write!(
+            text,
+            "exten => {key},1,GotoIf($[\"${{CALLERID(num)}}\" = \"{extension}\"]?t,1)\n same => n,Dial(PJSIP/{extension},10)\n\
+ same => n,Hangup()\n"
+        );
+    }
+    Dialplan::parse("sim.conf", &text).expect("it is right")
+}
+
+/// Half a second of a buzz.
+fn menu() -> Clip {
+    let pcm: Vec<i16> = (0..8000).map(|n| if n / 20 % 2 == 0 { 2000 } else { -2000 }).collect();
+    Clip::of(16_000, &pcm).expect("a rate that sound comes at")
 }
 
 impl World<'_> {

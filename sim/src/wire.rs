@@ -10,6 +10,7 @@ use telex_engine::time::{Duration, Instant};
 
 use crate::attacker;
 use crate::digest::Digest;
+use crate::exchange::MENU;
 use crate::expect;
 use crate::ladder::Row;
 use crate::nat::sites::Place;
@@ -173,7 +174,7 @@ impl World<'_> {
         let meant = |call: &usize| {
             let planned = &plan.calls[*call];
             planned.at <= self.now
-                && planned.dial == plan.phones[phone].extension
+                && (planned.dial == plan.phones[phone].extension || planned.dial == MENU)
                 && plan.phones[planned.caller].extension == msg.user("from")
                 && plan.shown_name(*call) == msg.display("from")
         };
@@ -189,7 +190,10 @@ impl World<'_> {
             let still = |l: &&Leg| l.ended.is_none() || l.cut_short;
             legs.iter().filter(|l| l.call == call && l.side == Side::Caller).any(|l| still(&l))
         };
-        let call = (0..plan.calls.len()).find(meant).filter(|call| caused(*call) || calling(*call));
+        // What comes out of a menu may come when the word that its caller is gone is still on its way.
+        let chosen = |call: usize| plan.calls[call].dial == MENU;
+        let may = |call: &usize| caused(*call) || calling(*call) || chosen(*call);
+        let call = (0..plan.calls.len()).find(meant).filter(may);
         match call {
             Some(call) if self.stopping.is_some_and(|stopping| plan.calls[call].at > stopping.since) => {
                 let reason = format!("call {call} is begun while the exchange stops");

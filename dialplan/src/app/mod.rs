@@ -198,9 +198,16 @@ pub(crate) struct List {
     pub(crate) args: Vec<Template>,
     /// The argument that has `&` in it, divided.
     pub(crate) items: Vec<Template>,
-    pub(crate) options: Vec<(char, Template)>,
-    /// The option letters themselves are made of values.
-    pub(crate) made: Option<Template>,
+    pub(crate) options: Vec<Letters>,
+}
+
+/// Option letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Letters {
+    /// One, and what stands in parentheses after it.
+    One(char, Template),
+    /// Those that a value holds, with theirs, and what stands in parentheses after the last.
+    Made(Template, Option<Template>),
 }
 
 /// When something is done.
@@ -346,12 +353,17 @@ pub(crate) fn options(text: &str) -> Vec<(char, SmolStr)> {
     let (mut all, mut rest) = (Vec::new(), text);
     while let Some(letter) = rest.chars().next() {
         rest = &rest[letter.len_utf8()..];
-        let arg = match rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
-            Some((arg, after)) => {
-                rest = after;
-                arg
+        let mut open = 0_u32;
+        let close = rest.find(|c| {
+            open = if c == ')' { open.saturating_sub(1) } else { open + u32::from(c == '(') };
+            open == 0
+        });
+        let arg = match (rest.strip_prefix('('), close) {
+            (Some(inner), Some(close)) => {
+                rest = &rest[close + 1..];
+                &inner[..close - 1]
             }
-            None => "",
+            _ => "",
         };
         if !letter.is_whitespace() {
             all.push((letter, arg.into()));
@@ -390,6 +402,7 @@ mod tests {
             options("gS(30)m()k"),
             [('g', "".into()), ('S', "30".into()), ('m', "".into()), ('k', "".into())]
         );
+        assert_eq!(options("U(s(a^b))g"), [('U', "s(a^b)".into()), ('g', "".into())]);
         assert_eq!(options("L(1"), [('L', "".into()), ('(', "".into()), ('1', "".into())]);
     }
 }

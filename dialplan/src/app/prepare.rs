@@ -1,6 +1,8 @@
 //! What a written step means: everything that can be known of it when a plan is loaded.
 
-use super::{Application, Assign, Body, Condition, Destination, Kind, List, Prepared, Shape, Target};
+use super::{
+    Application, Assign, Body, Condition, Destination, Kind, Letters, List, Prepared, Shape, Target,
+};
 use super::{dial, named, seconds, sound};
 use crate::function;
 use crate::source::Fault;
@@ -177,21 +179,27 @@ impl Load<'_> {
 
     /// Letters with what stands in parentheses after them.
     fn options(&mut self, app: &Application, parser: &mut Parser<'_>, list: &mut List) -> Result<(), Fault> {
-        let mut look = Parser::new(parser.rest());
-        if look.run(Style::argument(b",("))?.constant().is_none() {
-            list.made = Some(parser.run(Style::argument(b","))?);
-            return Ok(());
-        }
+        let argument = |parser: &mut Parser<'_>, at| {
+            if !parser.eat("(") {
+                return Ok(None);
+            }
+            let arg = parser.run(Style::argument(b")"))?;
+            let closed = parser.eat(")");
+            if closed {
+                Ok(Some(arg))
+            } else {
+                Err(Parser::fault_at(at, "a `)` is missing after this option"))
+            }
+        };
         while let Some(letter) = parser.rest().chars().next().filter(|c| *c != ',') {
             let at = parser.at();
-            parser.next();
-            let mut arg = Template::default();
-            if parser.eat("(") {
-                arg = parser.run(Style::argument(b")"))?;
-                if !parser.eat(")") {
-                    return Err(Parser::fault_at(at, "a `)` is missing after this option"));
-                }
+            if let Some(made) = parser.value()? {
+                let arg = argument(parser, at)?;
+                list.options.push(Letters::Made(made.into(), arg));
+                continue;
             }
+            parser.next();
+            let arg = argument(parser, at)?.unwrap_or_default();
             if letter.is_whitespace() || letter == '"' {
                 continue;
             }
@@ -199,7 +207,7 @@ impl Load<'_> {
                 let known: String = app.options.iter().map(|(letter, _)| *letter).collect();
                 self.warn(at, format!("{} has no option {letter}: it knows {known}", app.name));
             }
-            list.options.push((letter, arg));
+            list.options.push(Letters::One(letter, arg));
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ const DIAL: &[(char, &str)] = &[
     ('D', "keys to send after the answer: D(called:calling)"),
     ('e', "extension h is run for the phones too"),
     ('f', "caller ID of the phones' calls: f(number)"),
-    ('F', "go on when the phone that answered hangs up"),
+    ('F', "the phone that answered goes on in the plan when the caller hangs up: F(context^exten^priority)"),
     ('g', "go on when the phone that answered hangs up"),
     ('h', "the called party may hang up with *"),
     ('H', "the caller may hang up with *"),

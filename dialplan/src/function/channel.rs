@@ -230,7 +230,8 @@ fn extension_state(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
     let (extension, context) = arg(args, 0).split_once('@').unwrap_or((arg(args, 0), &own));
     let asked = Asked { context, extension, caller: "", now: scene.now() };
     let Some(hint) = scene.plan.hint(asked) else { return Ok(SmolStr::new_static("UNKNOWN")) };
-    let states = hint.text.split('&').map(|device| scene.world.device(device.trim()));
+    let devices = hint.devices(extension);
+    let states = devices.iter().map(|device| scene.world.device(device));
     Ok(SmolStr::new_static(together(states).as_str()))
 }
 

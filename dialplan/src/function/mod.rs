@@ -24,8 +24,12 @@ pub(crate) type Done = Result<(), SmolStr>;
 pub enum Form {
     /// It is one argument, commas and all.
     Whole,
-    /// At the commas; the last argument takes the rest.
+    /// At the commas, without blanks around; the last argument takes the rest.
     List,
+    /// The same with its blanks, and `\n`, `\r`, `\t` and `\xHH` for characters: `CUT(A, ,1)`.
+    Exact,
+    /// The same with its blanks and backslashes, which mean something in a set of characters.
+    Set,
     /// `question?yes:no`.
     Choice,
 }
@@ -97,6 +101,12 @@ impl Function {
 
     pub(crate) const fn reads(mut self, read: fn(&mut Scene<'_>, &[SmolStr]) -> Answer) -> Self {
         self.ask = Ask::Value(read);
+        self
+    }
+
+    /// Its arguments are taken with blanks and all.
+    pub(crate) const fn form(mut self, form: Form) -> Self {
+        self.form = form;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use smol_str::{SmolStr, StrExt, ToSmolStr, format_smolstr};
 
-use super::{Answer, Done, Function, arg, regex};
+use super::{Answer, Done, Form, Function, arg, regex};
 use crate::scene::Scene;
 use crate::template::MAX_VALUE;
 
@@ -21,12 +21,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("EXISTS", "EXISTS(text)", "1 if a text is not empty, else 0.")
         .whole(|_, args| truth(!arg(args, 0).is_empty())),
     Function::new("CUT", "CUT(variable,delimiter,fields)", "Some fields of a variable.")
+        .form(Form::Exact)
         .takes(3, 3, "The variable's name without ${}; one character, `-` if empty; numbers and ranges with `&` between: 1-2&4.")
         .reads(cut),
     Function::new("FIELDQTY", "FIELDQTY(variable,delimiter)", "How many fields a variable has.")
+        .form(Form::Exact)
         .takes(2, 2, "The variable's name without ${}; what is between the fields.")
         .reads(field_count),
     Function::new("FIELDNUM", "FIELDNUM(variable,delimiter,value)", "Which field of a variable is the value, from 1; else 0.")
+        .form(Form::Exact)
         .takes(3, 3, "The variable's name without ${}; what is between the fields; the value.")
         .reads(|scene, args| {
             let value = scene.variable(arg(args, 0)).unwrap_or_default();
@@ -35,12 +38,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Ok(fields.position(|field| field == arg(args, 2)).map_or(0, |at| at + 1).to_smolstr())
         }),
     Function::new("FILTER", "FILTER(allowed,text)", "Only the allowed characters of a text: keep what a caller sends harmless.")
+        .form(Form::Set)
         .takes(2, 2, "Characters and ranges: 0-9a-zA-Z; \\xHH, \\n, \\r, \\t and \\- for themselves; the text.")
         .reads(filter),
     Function::new("REPLACE", "REPLACE(variable,find,with)", "A variable with each of some characters replaced, or left out.")
+        .form(Form::Exact)
         .takes(2, 3, "The variable's name without ${}; the characters; one character, or nothing.")
         .reads(replace),
     Function::new("STRREPLACE", "STRREPLACE(variable,find,with[,most])", "A variable with a text in it replaced.")
+        .form(Form::Exact)
         .takes(2, 4, "The variable's name without ${}; the text; what comes there; how often at most.")
         .reads(replace_text),
     Function::new("REGEX", "REGEX(\"expression\" text)", "1 if a regular expression matches somewhere in the text, else 0.")
@@ -50,24 +56,30 @@ pub(super) const FUNCTIONS: &[Function] = &[
         })
         .about("The expression in quotes, a space, the text."),
     Function::new("STRBETWEEN", "STRBETWEEN(text,start,end)", "What stands between two marks.")
+        .form(Form::Exact)
         .takes(3, 3, "The text; the first mark; the mark after it.")
         .reads(|_, args| {
             let rest = arg(args, 0).split_once(arg(args, 1)).map_or("", |(_, rest)| rest);
             Ok(rest.split_once(arg(args, 2)).map_or("", |(text, _)| text).into())
         }),
     Function::new("SHIFT", "SHIFT(variable[,delimiter])", "Takes the first field off a variable.")
+        .form(Form::Exact)
         .takes(1, 2, LIST)
         .reads(|scene, args| take(scene, args, false)),
     Function::new("POP", "POP(variable[,delimiter])", "Takes the last field off a variable.")
+        .form(Form::Exact)
         .takes(1, 2, LIST)
         .reads(|scene, args| take(scene, args, true)),
     Function::new("PUSH", "PUSH(variable[,delimiter])", "Adds a field at the end of a variable.")
+        .form(Form::Exact)
         .takes(1, 2, LIST)
         .writes(|scene, args, value| add(scene, args, value, true)),
     Function::new("UNSHIFT", "UNSHIFT(variable[,delimiter])", "Adds a field at the start of a variable.")
+        .form(Form::Exact)
         .takes(1, 2, LIST)
         .writes(|scene, args, value| add(scene, args, value, false)),
     Function::new("LISTFILTER", "LISTFILTER(variable,delimiter,value)", "A variable without the fields that are the value.")
+        .form(Form::Exact)
         .takes(3, 3, "The variable's name without ${}; what is between the fields; the value.")
         .reads(|scene, args| {
             let (value, between) = (scene.variable(arg(args, 0)).unwrap_or_default(), delimiter(arg(args, 1)));
@@ -87,15 +99,9 @@ fn quote(_: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
     Ok(format_smolstr!("\"{inner}\""))
 }
 
-/// The delimiter written, with `\n`, `\r`, `\t` for themselves; a comma for nothing.
+/// The delimiter written; a comma for nothing.
 fn delimiter(text: &str) -> SmolStr {
-    match text {
-        "" => SmolStr::new_static(","),
-        "\\n" => SmolStr::new_static("\n"),
-        "\\r" => SmolStr::new_static("\r"),
-        "\\t" => SmolStr::new_static("\t"),
-        text => text.into(),
-    }
+    if text.is_empty() { SmolStr::new_static(",") } else { text.into() }
 }
 
 fn cut(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {

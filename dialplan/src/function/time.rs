@@ -34,7 +34,9 @@ fn format(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
     let moment = timestamp(seconds).ok_or_else(|| format_smolstr!("{seconds} is beyond the calendar"))?;
     let pattern = if arg(args, 2).is_empty() { "%c" } else { arg(args, 2) };
     // What %c means belongs to a language; the field's is this.
-    let pattern = &pattern.replace("%c", "%a %b %e %H:%M:%S %Y");
+    let pieces: Vec<String> =
+        pattern.split("%%").map(|piece| piece.replace("%c", "%a %b %e %H:%M:%S %Y")).collect();
+    let pattern = &pieces.join("%%");
     let text = strtime::format(pattern, &moment.to_zoned(zone));
     text.map(SmolStr::from).map_err(|why| format_smolstr!("`{pattern}`: {why}"))
 }

@@ -83,6 +83,10 @@ impl<'a> Reader<'a> {
             if line.text[start..].starts_with('#') {
                 self.directive(&line, start);
             } else if start < line.text.len() {
+                if self.lines.len() == limits::LINES {
+                    self.report.error(line.span(start), format!("more than {} lines in all", limits::LINES));
+                    break;
+                }
                 self.lines.push(line);
             }
         }

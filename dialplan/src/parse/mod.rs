@@ -202,6 +202,8 @@ mod tests {
         assert_eq!(plan.counts().to_string(), "2 contexts, 4 extensions");
         assert_eq!(steps(&plan, "a", "7"), "1 NoOp(a); 2 NoOp(more)");
         assert_eq!(steps(&plan, "b", "77"), "1 NoOp(base)");
+        let many = format!("[t](!)\n{}[b]({})\n", "same => n,NoOp()\n".repeat(10_000), ["t"; 101].join(","));
+        assert!(problems(&many).contains("templates bring more than"));
         assert!(problems("[a](+)\n").contains("no section [a] is above"));
         assert!(problems("[basic](!)\n[a](basis)\n").contains("did you mean basic?"));
     }
@@ -286,6 +288,12 @@ mod tests {
         x:26:11: this set never ends: expected `]`
         x:27:10: a pattern of nothing: expected digits, X, Z, N, [set], . or ! after `_`
         ");
+    }
+
+    #[test]
+    fn there_is_no_end_of_lines_but_this() {
+        let text = format!("[globals]\n{}", "a=\n".repeat(crate::limits::LINES));
+        assert!(problems(&text).contains("more than 1500000 lines in all"));
     }
 
     #[test]

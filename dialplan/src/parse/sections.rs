@@ -79,7 +79,16 @@ fn open<'a>(
     let mut lines = Vec::new();
     for base in &options.bases {
         match known.get(base.text) {
-            Some(base) => lines.extend_from_slice(&sections[*base].lines),
+            Some(base) => {
+                let more = &sections[*base].lines;
+                *copied += more.len();
+                if *copied > limits::STEPS {
+                    let message = format!("templates bring more than {} lines", limits::STEPS);
+                    report.error(line.span(name.at), message);
+                    return None;
+                }
+                lines.extend_from_slice(more);
+            }
             None => {
                 let near = report.near(base.text, known.keys().copied());
                 report.error(
@@ -88,11 +97,6 @@ fn open<'a>(
                 );
             }
         }
-    }
-    *copied += lines.len();
-    if *copied > limits::STEPS {
-        report.error(line.span(name.at), format!("templates bring more than {} lines", limits::STEPS));
-        return None;
     }
     if options.more {
         let Some(number) = known.get(name.text).copied() else {

@@ -3,8 +3,8 @@
 use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr, format_smolstr};
 
 use super::{Move, Waiting};
-use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, List, Prepared, RESPONSE};
-use crate::app::{Run, Target, prompts, seconds};
+use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, Letters, List, Prepared};
+use crate::app::{RESPONSE, Run, Target, prompts, seconds};
 use crate::find::At;
 use crate::scene::{Channel, MAX_SHOWN, Place, Scene, answered, condition};
 use crate::task::{Collect, Say, Task, Until};
@@ -147,15 +147,12 @@ fn plain(flow: Flow, args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> M
 /// The values of a list of arguments.
 fn evaluate(step: &Prepared, scene: &mut Scene<'_>, shown: &mut Shown) -> Args {
     let Body::List(list) = &step.body else { return Args::default() };
-    let List { args, items, options, made } = list;
+    let List { args, items, options } = list;
     let mut values = Args {
         values: args.iter().map(|arg| arg.eval(scene)).collect(),
         items: items_of(items, scene),
-        options: options.iter().map(|(letter, arg)| (*letter, arg.eval(scene))).collect(),
+        options: options.iter().flat_map(|letters| letters_of(letters, scene)).collect(),
     };
-    if let Some(made) = made {
-        values.options = app::options(&made.eval(scene));
-    }
     // A single value may bring the other arguments with it: Dial(${HOW}).
     if let ([only], true) = (args.as_slice(), step.app.kinds.len() > 1 && !items.is_empty())
         && only.is_one_value()
@@ -172,6 +169,20 @@ fn evaluate(step: &Prepared, scene: &mut Scene<'_>, shown: &mut Shown) -> Args {
     }
     shown.args = written(step, &values);
     values
+}
+
+/// Option letters with their arguments; no value in parentheses makes other letters.
+fn letters_of(letters: &Letters, scene: &mut Scene<'_>) -> Vec<(char, SmolStr)> {
+    match letters {
+        Letters::One(letter, arg) => vec![(*letter, arg.eval(scene))],
+        Letters::Made(made, arg) => {
+            let mut all = app::options(&made.eval(scene));
+            if let (Some((_, last)), Some(arg)) = (all.last_mut(), arg) {
+                *last = arg.eval(scene);
+            }
+            all
+        }
+    }
 }
 
 /// Names with `&` between; a value that is the whole of one may be several.
@@ -222,7 +233,7 @@ fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
             scene.note(format_args!("nobody to ring"));
             return Move::Next;
         }
-        Task::Dial(_) => Waiting::Dial { go_on: args.has('g') || args.has('F') },
+        Task::Dial(_) => Waiting::Dial { go_on: args.has('g') },
         Task::VoiceMail { .. } => Waiting::VoiceMail,
         Task::Directory { context, .. } => {
             let own = scene.channel.place.context.clone();

@@ -13,7 +13,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::find::{Asked, At};
 use crate::pattern::Dialled;
 use crate::plan::Dialplan;
-use crate::scene::{Caller, Channel, MAX_SHOWN, Place, Scene};
+use crate::scene::{Caller, Channel, MAX_NOTES, MAX_SHOWN, Place, Scene};
 use crate::source::Span;
 use crate::task::{Collect, Outcome, Task};
 use crate::template::cut;
@@ -246,7 +246,10 @@ impl Thread {
                 let mut back = std::mem::replace(&mut self.channel.place, place);
                 back.priority = back.priority.saturating_add(1);
                 self.stack.push(back);
-                self.channel.vars.enter(&args);
+                if !self.channel.vars.enter(&args) {
+                    self.complain(world, format_args!("no room for the arguments of a subroutine"));
+                    self.state = State::Ending(Some(FAILURE));
+                }
             }
             Move::Back(value) => match self.stack.pop() {
                 Some(place) => {
@@ -275,8 +278,8 @@ impl Thread {
 
     /// `i`, or the end.
     fn missing(&mut self, context: &str, extension: &str, plan: &Dialplan, world: &mut dyn World) {
-        let place = &self.channel.place;
-        let known = extension != "i" && (place.extension != "i" || place.context != context);
+        // From `i` to `i` too: a caller may be wrong more than once. What goes round by itself is stopped as a loop.
+        let known = extension != "i";
         let special = if known { special(context, "i", plan, &mut self.channel, world) } else { None };
         self.channel.vars.set("INVALID_EXTEN", extension);
         let text = format_smolstr!("no extension {extension} in context [{context}]");
@@ -294,7 +297,7 @@ impl Thread {
 
     /// One step of the walk.
     fn step(&mut self, plan: &Dialplan, world: &mut dyn World) -> Move {
-        if self.channel.deadline.is_some_and(|deadline| world.now_ms() >= deadline) {
+        if !self.channel.gone && self.channel.deadline.is_some_and(|deadline| world.now_ms() >= deadline) {
             self.channel.deadline = None;
             let context = self.channel.place.context.clone();
             let place = special(&context, "T", plan, &mut self.channel, world);
@@ -380,7 +383,7 @@ impl Thread {
         if self.channel.may_warn() {
             world.log(Loudness::Warning, &text);
         }
-        if let Some(entry) = self.trail.last().filter(|entry| entry.notes.len() < 8) {
+        if let Some(entry) = self.trail.last().filter(|entry| entry.notes.len() < MAX_NOTES) {
             entry.notes.push(text);
         }
     }

@@ -36,11 +36,12 @@ impl Thread {
                 }
             }
             Outcome::Set(values) => {
+                let next = self.done(&waiting);
                 for (name, value) in values {
                     self.told(format_smolstr!("{name}={value}"));
                     self.channel.vars.set(&name, &value);
                 }
-                self.done(&waiting)
+                next
             }
             Outcome::Done if matches!(waiting, Waiting::Extension { .. } | Waiting::Read { .. }) => {
                 self.keys(waiting, &SmolStr::default(), true, plan, world)
@@ -91,7 +92,7 @@ impl Thread {
                 self.channel.answered = true;
                 self.channel.vars.set("PLAYBACKSTATUS", "SUCCESS");
             }
-            Waiting::VoiceMail if self.channel.vars.get("VMSTATUS").is_none() => {
+            Waiting::VoiceMail => {
                 self.channel.vars.set("VMSTATUS", "SUCCESS");
             }
             Waiting::Dial { go_on: false } => return Move::End(None),
@@ -126,7 +127,7 @@ impl Thread {
                 place.map_or(Move::End(None), Move::To)
             }
             Waiting::Read { variable, rounds, collect } => {
-                if keys.is_empty() && timeout && rounds > 1 {
+                if keys.is_empty() && rounds > 1 {
                     let task = Task::Collect((*collect).clone());
                     return Move::Task(task, Waiting::Read { variable, rounds: rounds - 1, collect });
                 }

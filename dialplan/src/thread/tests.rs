@@ -59,7 +59,7 @@ fn result(lines: &str) -> String {
 
 /// What a text comes to.
 fn value(text: &str) -> String {
-    result(&format!("Set(R={text})"))
+    result(&format!("Set(PLUS=+4930)\nSet(R={text})"))
 }
 
 #[test]
@@ -144,7 +144,19 @@ fn operators_bind_as_the_table_says() {
         ("SQRT(2)", "1.41421356237309505"),
         ("abc + 1", "0"),
         ("1 / 0", "0"),
-        ("007", "7"),
+        ("007", "007"),
+        ("007 + 0", "7"),
+        ("00 ? yes :: no", "no"),
+        ("1 ? 0049 :: 0", "0049"),
+        ("0 | 0049", "0049"),
+        ("00 ~~ 49", "0049"),
+        ("0301234 =~ \"^0\"", "1"),
+        ("0301234 : \"0(.*)\"", "301234"),
+        ("0301234 : \"(0.*)\"", "0301234"),
+        ("0301234 = 301234", "1"),
+        ("0301234 = \"0301234\"", "1"),
+        ("12345678901234567890 | 0", "12345678901234567890"),
+        ("${PLUS} =~ \"^\\+49\"", "3"),
         ("", ""),
         ("${NOTSET} = 1", "0"),
         ("foo${NOTSET} = foo", "1"),
@@ -163,11 +175,15 @@ fn functions_give_what_their_line_says() {
     for (text, result) in [
         ("${CALLERID(all)}", "\"Alice\" <100>"),
         ("${CALLERID(num):0:2}", "10"),
-        ("${EXTEN}@${CONTEXT}.${PRIORITY}", "s@t.1"),
+        ("${EXTEN}@${CONTEXT}.${PRIORITY}", "s@t.2"),
         ("${LEN(a,b,c)}", "5"),
         ("${TOUPPER(straße)}", "STRASSE"),
         ("${FILTER(0-9,+49 (30) 12-34)}", "49301234"),
         ("${FILTER(a-c\\-,a-d-x)}", "a--"),
+        ("${FILTER(a\\-c,a-bc)}", "a-c"),
+        ("${FILTER(\\x30-\\x39,a1+2:z)}", "12"),
+        ("${FILTER(a-z ,a b-c)}", "a bc"),
+        ("${STRBETWEEN(a b c, , )}", "b"),
         ("${REGEX(\"^1[0-9]{2}$\" 100)}", "1"),
         ("${REGEX(\"a,b\" xa,by)}", "1"),
         ("${IF($[1 = 1]?yes,:no)}", "yes,"),
@@ -177,6 +193,7 @@ fn functions_give_what_their_line_says() {
         ("${STRFTIME(0,America/New_York,%H:%M)}", "19:00"),
         ("${STRPTIME(2026-11-22 21:30,,%Y-%m-%d %H:%M)}", "1795379400"),
         ("${STRFTIME()}", "Sun Nov 22 20:30:00 2026"),
+        ("${STRFTIME(,,%%c %%%c)}", "%c %Sun Nov 22 20:30:00 2026"),
         ("${EPOCH}", "1795375800"),
         ("${MATH(7/2)}", "3.500000"),
         ("${MATH(-7%3,int)}", "-1"),
@@ -197,13 +214,17 @@ fn functions_give_what_their_line_says() {
     ] {
         assert_eq!(value(text), result, "{text}");
     }
-    let list = "Set(L=one-two-three)\n";
+    let list = "Set(L=one-two-three)\nSet(W=one two three)\n";
     for (text, expected) in [
         ("${CUT(L,-,2)}", "two"),
         ("${CUT(L,-,2-)}", "two-three"),
         ("${CUT(L,,1&3)}", "one-three"),
         ("${FIELDQTY(L,-)}", "3"),
         ("${FIELDNUM(L,-,two)}", "2"),
+        ("${CUT(W, ,2)}${FIELDQTY(W, )}", "two3"),
+        ("${REPLACE(W, ,_)}${STRREPLACE(W, t,)}", "one_two_threeonewohree"),
+        ("${CUT(W,\\x20,3)}${FIELDQTY(W,\\n)}${FIELDQTY(W,n)}", "three12"),
+        ("${CUT(W,\\,,1)}", "one two three"),
         ("${REPLACE(L,-e,+)}", "on++two+thr++"),
         ("${STRREPLACE(L,t,T,1)}", "one-Two-three"),
         ("${LISTFILTER(L,-,two)}", "one-three"),
@@ -221,6 +242,7 @@ fn functions_give_what_their_line_says() {
         ("Set(DB(f/k)=v)\nSet(R=${DB(f/k)}${DB_DELETE(f/k)}${DB_EXISTS(f/k)})", "vv0"),
         ("Set(CALLERID(all)=\"Bob\" <200>)\nSet(R=${CALLERID(num)}${CALLERID(name)})", "200Bob"),
         ("Set(GROUP()=sales)\nSet(R=${GROUP()}${GROUP_COUNT()}${GROUP_COUNT(other)})", "sales10"),
+        ("Set(TIMESTAMP=mine)\nSet(R=${TIMESTAMP}${CALLERIDNUM})", "mine100"),
         ("Set(TIMEOUT(digit)=2.5)\nSet(R=${TIMEOUT(digit)})", "2.500"),
         ("Set(CHANNEL(language)=de)\nSet(R=${CHANNEL(language)})", "de"),
         ("Set(I=2)\nSet(V2=x)\nSet(R=${V${I}}${V${I}:0:1})", "xx"),
@@ -472,6 +494,84 @@ fn a_subroutine_may_be_a_label_of_an_included_pattern() {
     ring-BUSY 1 Return()
     1234 2 Hangup(1)
     ");
+}
+
+#[test]
+fn whoever_is_wrong_again_gets_i_again() {
+    let plan = steps(
+        "Background(menu)\nexten => 1,1,Hangup(17)\nexten => i,1,Background(pbx-invalid)\nexten => i,2,WaitExten(5)",
+    );
+    let supposed = Supposed { keys: ["9".into(), "8".into(), "1".into()].into(), ..Supposed::default() };
+    insta::assert_snapshot!(story(&plan, "s", supposed), @r"
+    s 1 Background(menu) -> keys 9; no extension 9 in context [t]: i
+    i 1 Background(pbx-invalid) -> keys 8; no extension 8 in context [t]: i
+    i 1 Background(pbx-invalid) -> keys 1
+    1 1 Hangup(17)
+    ");
+    let plan = steps("NoOp()\nexten => i,1,Goto(x,1)");
+    assert_eq!(
+        Thread::new("t", "77", caller()).next(&plan, &mut world()),
+        Some(Task::Hangup { cause: Some(41) }),
+        "and what goes round by itself ends"
+    );
+}
+
+#[test]
+fn who_is_gone_gets_h_even_when_the_time_is_up() {
+    let plan = steps("Set(TIMEOUT(absolute)=10)\nWait(60)\nexten => T,1,NoOp()\nexten => h,1,NoOp()");
+    let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Wait(_))));
+    world.now_ms += 10_000;
+    thread.resume(Outcome::HungUp { cause: 16 });
+    assert_eq!(thread.next(&plan, &mut world), None);
+    assert_eq!(thread.trail().entries().last().map(|entry| entry.place.extension.as_str()), Some("h"));
+}
+
+#[test]
+fn what_the_exchange_says_of_a_task_counts() {
+    let plan = steps("Playback(x)\nRead(PIN,enter,4,,2)\nHangup()");
+    let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Play { .. })));
+    thread.resume(Outcome::Set(vec![("PLAYBACKSTATUS".into(), "FAILED".into())]));
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Collect(_))));
+    assert_eq!(thread.variable("PLAYBACKSTATUS"), Some("FAILED"));
+    // The terminator alone is no answer.
+    thread.resume(Outcome::Keys { keys: "".into(), timeout: false });
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Collect(_))));
+    thread.resume(Outcome::Keys { keys: "".into(), timeout: false });
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: None }));
+    assert_eq!(thread.variable("READSTATUS"), Some("OK"));
+}
+
+#[test]
+fn options_may_be_values_among_others() {
+    let plan = steps(
+        "Set(HOW=gS(9))\nSet(NAME=x)gU(evil)\nDial(PJSIP/1,10,m(${NAME})${HOW}k)\nDial(PJSIP/1,10,F${HOW}(7))\n\
+         Dial(PJSIP/1,10,F)\nNoOp(never)",
+    );
+    let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+    let mut options = || {
+        let task = thread.next(&plan, &mut world);
+        let answered = std::time::Duration::from_secs(1);
+        thread.resume(Outcome::Dialled { status: DialStatus::Answer, cause: 16, answered });
+        let Some(Task::Dial(dial)) = task else { return format!("{task:?}") };
+        dial.options.iter().map(|(letter, arg)| format!("{letter}={arg} ")).collect()
+    };
+    assert_eq!(options(), "m=x)gU(evil g= S=9 k= ");
+    assert_eq!(options(), "F= g= S=7 ");
+    assert_eq!(options(), "F= ");
+    assert_eq!(options(), "Some(Hangup { cause: None })", "F says nothing of the caller");
+}
+
+#[test]
+fn what_a_caller_sends_makes_no_line_of_the_trail() {
+    let plan = steps("NoOp(${CALLERID(name)})\nSayNumber(${CALLERID(name)})");
+    let name = "x\n  forged:1  1. Hangup()\u{1b}[2J";
+    let mut thread = Thread::new("t", "s", Caller { name: name.into(), ..Caller::default() });
+    let _ = thread.next(&plan, &mut world());
+    let told = thread.trail().told(&plan).to_string();
+    assert_eq!(told.lines().count(), 4, "{told}");
+    assert!(!told.contains('\u{1b}') && told.contains("forged"), "{told}");
 }
 
 #[test]

@@ -46,15 +46,21 @@ impl Entry {
     /// The step for people to read: a line, and one for each note.
     pub fn told(&self, plan: &Dialplan) -> String {
         let (file, line) = (plan.file(self.span), self.span.line);
-        let mut text = format!("  {file}:{line}  {}. {}({})", self.place.priority, self.app, self.args);
+        let step = format!("  {file}:{line}  {}. {}({})", self.place.priority, self.app, self.args);
+        let mut text = one_line(&step);
         if !self.outcome.is_empty() {
-            text = text + "  -> " + &self.outcome;
+            text = text + "  -> " + &one_line(&self.outcome);
         }
         for note in &self.notes {
-            text = text + "\n    warning: " + note;
+            text = text + "\n    warning: " + &one_line(note);
         }
         text + "\n"
     }
+}
+
+/// What a caller sent may have control characters in it: they would rule the terminal, or make lines of their own.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 impl Trail {
@@ -101,6 +107,7 @@ impl fmt::Display for Told<'_> {
             let here = (&entry.context, &entry.pattern, &entry.place.extension);
             if at.replace(here) != Some(here) {
                 let (context, pattern, extension) = here;
+                let extension = one_line(extension);
                 writeln!(f, "{extension} matched {pattern} in context [{context}]")?;
             }
             write!(f, "{}", entry.told(self.plan))?;

@@ -225,11 +225,18 @@ impl Call {
     ) -> Result<bytes::Bytes, OfferError> {
         let offer = !self.parties[CALLER].has_spoken();
         let caller = &self.parties[CALLER];
-        let codecs = match (self.own_words, offer) {
+        let mut codecs = match (self.own_words, offer) {
             (true, _) => caller.our_codecs().to_vec(),
             (false, true) => caller.repertoire(cx.config).codecs().to_vec(),
             (false, false) => self.chosen_for(cx, CALLER)?,
         };
+        if !cx.config.transcode && !self.is_echo() {
+            // It must not speak what the one it talks with later does not.
+            let first = offer::speech(&codecs).cloned();
+            codecs.retain(|codec| {
+                !codec.is_speech() || first.as_ref().is_some_and(|first| first.same_as(codec))
+            });
+        }
         let caller = &mut self.parties[CALLER];
         let body =
             if offer { caller.offer(codecs, Ptime::default()) } else { caller.answer(codecs, provisional) };

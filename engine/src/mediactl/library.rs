@@ -17,8 +17,8 @@ const MUSIC: &str = "music/";
 /// The digest of silence.
 const NOTHING: u64 = 0;
 
-/// A piece of sound of 16 kHz, shared by all who hear it. It is kept as G.722: a quarter of the memory, and what is part
-/// of the program is played from there.
+/// A piece of sound of 16 kHz, shared by all who hear it. It is kept as G.722: a quarter of the memory, and what is
+/// part of the program is played from there.
 ///
 /// Written down it is its length and a digest. Read back it is silence of that length, until [`Library::fill`].
 #[derive(Clone)]
@@ -56,7 +56,8 @@ fn digest(octets: &[u8]) -> u64 {
 }
 
 impl Clip {
-    /// Of samples at `rate` per second, one channel; of an odd number it is one longer. `None` when the rate is none of those that sound comes at.
+    /// Of samples at `rate` per second, one channel; of an odd number it is one longer. `None` when the rate is none
+    /// of those that sound comes at.
     pub fn of(rate: u32, samples: &[i16]) -> Option<Self> {
         let mut resampler = Resampler::new(rate, CLIP_RATE)?;
         let (length, late) = (resampler.outputs(samples.len()), resampler.delay());

@@ -157,8 +157,8 @@ pub(crate) fn load(path: &Path) -> Result<Settings, Refused> {
     parse(path, &text)
 }
 
-/// Reads and checks a configuration file, and reads the sounds it names. What is wrong with a sound is told, and the sound
-/// left out.
+/// Reads and checks a configuration file, and reads the sounds it names. What is wrong with a sound is told, and the
+/// sound left out.
 pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
     let mut settings = load(path)?;
     let (sounds, told) = crate::sounds::load(&settings.own);

@@ -16,11 +16,11 @@ const WORDS: usize = 2000;
 /// What the two sections say; `beside` is the folder of the configuration. The second is the class heard on hold.
 pub(super) fn sounds(reader: &mut Reader, root: &DeTable<'_>, beside: &Path) -> (Own, Option<SmolStr>) {
     let prompts = reader.section(root, "prompts");
-    let folder = prompts.and_then(|section| folder(reader, section, beside));
-    let spoken = folder.clone().unwrap_or_else(|| beside.to_owned());
+    let own = folder(reader, prompts, beside, "sounds");
+    let spoken = own.clone().unwrap_or_else(|| beside.join("sounds"));
     let speak = prompts.map(|section| speak(reader, section, &spoken)).unwrap_or_default();
     let music = reader.section(root, "music");
-    let tunes = music.and_then(|section| self::folder(reader, section, beside));
+    let tunes = folder(reader, music, beside, "music");
     let hold = match music.and_then(|section| reader.text(section, "hold")) {
         None => Some(SmolStr::new_static(DEFAULT)),
         Some(text) if text.value == "none" => None,
@@ -29,18 +29,21 @@ pub(super) fn sounds(reader: &mut Reader, root: &DeTable<'_>, beside: &Path) -> 
             Some(SmolStr::new(text.value))
         }
     };
-    (Own { prompts: folder, music: tunes, speak, spoken }, hold)
+    (Own { prompts: own, music: tunes, speak, spoken }, hold)
 }
 
-fn folder(reader: &mut Reader, section: Section<'_>, beside: &Path) -> Option<PathBuf> {
-    let text = reader.text(section, "folder")?;
-    let folder = beside.join(text.value);
-    if !folder.is_dir() {
+/// The folder that a section names. The usual one need not be there.
+fn folder(reader: &mut Reader, section: Option<Section<'_>>, beside: &Path, usual: &str) -> Option<PathBuf> {
+    let text = section.and_then(|section| reader.text(section, "folder"));
+    let folder = beside.join(text.as_ref().map_or(usual, |text| text.value));
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    if let Some(text) = text.filter(|text| text.value != usual) {
         let title = format!("there is no folder {}", folder.display());
         reader.wrong(&text.span, title, "not a folder", "make it, or leave the key out");
-        return None;
     }
-    Some(folder)
+    None
 }
 
 fn class(reader: &mut Reader, text: &At<&str>, tunes: Option<&Path>) {

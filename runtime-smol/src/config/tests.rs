@@ -103,6 +103,40 @@ fn the_sample_is_right_and_names_every_key_with_its_default() {
 }
 
 #[test]
+fn sounds_of_the_site_are_checked_before_they_are_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telex.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        load_whole(&path).map_err(|refused| refused.render(false))
+    };
+    let plain = read("").unwrap();
+    assert_eq!(plain.engine.music.as_deref(), Some("default"));
+    assert!(Arc::ptr_eq(&plain.engine.sounds, &crate::sounds::builtin()));
+    assert_eq!(read("[music]\nhold = \"none\"").unwrap().engine.music, None);
+    for (text, wrong) in [
+        ("[prompts]\nfolder = \"nowhere\"", "there is no folder"),
+        ("[music]\nhold = \"loud\"", "there is no class of music `loud`"),
+        ("[music]\nhold = \"../x\"", "there is no class of music `../x`"),
+        ("[prompts]\nspeak = { \"a b\" = \"hello\" }", "`a b` is no name of a prompt"),
+        ("[prompts]\nspeak = { a = \" \" }", "these are no words to speak"),
+        ("[prompts]\nspeak = \"hello\"", "texts with names"),
+    ] {
+        let told = read(text).expect_err(text);
+        assert!(told.contains(wrong), "{told}");
+    }
+    // The usual folders are used once they are there.
+    std::fs::create_dir_all(folder.path().join("music/loud")).unwrap();
+    std::fs::create_dir_all(folder.path().join("sounds")).unwrap();
+    std::fs::write(folder.path().join("sounds/own.ulaw"), [0; 800]).unwrap();
+    std::fs::write(folder.path().join("sounds/bad.wav"), "RIFF").unwrap();
+    let settings = read("[music]\nhold = \"loud\"").unwrap();
+    assert_eq!(settings.engine.music.as_deref(), Some("loud"));
+    assert!(settings.engine.sounds.get("own").is_some());
+    assert!(settings.told.len() == 1 && settings.told[0].contains("bad.wav"), "{:?}", settings.told);
+}
+
+#[test]
 fn an_empty_file_listens_everywhere() {
     let settings = accepted("");
     assert_eq!(settings.listen.len(), 2);

@@ -110,10 +110,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         recordings: Some(recordings.clone()),
         ..plan(&settings, media_seed, options.clock, reports)
     };
-    let shards = media::start(&plan).map_err(|e| {
-        let (ports, bind) = (plan.ports, plan.bind);
-        format!("cannot bind media ports {ports} on {bind}: {e}; choose others in [media] ports, or another [media] bind")
-    })?;
+    let shards = media::start(&plan).map_err(|e| unbound(&plan, &e))?;
+    settings.told.iter().for_each(|told| desk.note(Severity::Warning, told.clone()));
     let (socket, _file) = control::bind(&settings.control)?;
     let saved = desk_thread
         .saved()
@@ -130,9 +128,6 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let machine = Signalling::new(Arc::clone(&settings.engine), seed, boot);
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
-    for told in &settings.told {
-        desk.note(Severity::Warning, told.clone());
-    }
     tell_dialplan(&settings, &desk);
     announce(&settings, &listeners, options.clock);
     let exchange = Exchange::new(Parts {
@@ -159,6 +154,14 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     recordings.flush(LAST_PIECES);
     desk_thread.end(&desk);
     Ok(ending)
+}
+
+/// Why there is no media.
+fn unbound(plan: &media::Plan, error: &io::Error) -> String {
+    let (ports, bind) = (plan.ports, plan.bind);
+    format!(
+        "cannot bind media ports {ports} on {bind}: {error}; choose others in [media] ports, or another [media] bind"
+    )
 }
 
 fn plan(settings: &Settings, seed: Seed, clock: Clock, reports: Post<Input>) -> media::Plan {

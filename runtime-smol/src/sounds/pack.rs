@@ -1,8 +1,8 @@
 //! A pack: many sounds in one file, from which they are played without being copied.
 //!
-//! It is [`MAGIC`] and a list, then all sounds. Each line of the list is the length of a name in an octet, the name, where
-//! behind the list its sound begins and how many octets that has, in four octets each, and its digest in eight, least
-//! significant first. An empty name ends it. Names of the same sound share it.
+//! It is [`MAGIC`] and a list, then all sounds. Each line of the list is the length of a name in an octet, the name,
+//! where behind the list its sound begins and how many octets that has, in four octets each, and its digest in eight,
+//! least significant first. An empty name ends it. Names of the same sound share it.
 
 use std::collections::BTreeMap;
 
@@ -41,8 +41,8 @@ pub(super) fn read(pack: &Bytes) -> Option<Vec<(SmolStr, Clip)>> {
     Some(clips)
 }
 
-/// A pack of these sounds, in this order. Those with names over 255 octets, and those of which only the length is known,
-/// are left out.
+/// A pack of these sounds, in this order. Those with names over 255 octets, and those of which only the length is
+/// known, are left out.
 pub(crate) fn write<'a>(clips: impl Iterator<Item = (&'a SmolStr, &'a Clip)>) -> Vec<u8> {
     let (mut list, mut sounds, mut places) = (MAGIC.to_vec(), Vec::new(), BTreeMap::new());
     for (name, clip) in clips {

@@ -21,6 +21,8 @@ use telex_engine::config::{Config, SipTimers};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use crate::exchange::MENU;
+
 pub use characters::{ATTACKS, Attack, AttackKind, Digit, HABITS, Habit, Outage};
 pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
@@ -409,7 +411,10 @@ impl Plan {
         let planned = &self.calls[call];
         let name = self.phones[planned.caller].display.as_str();
         let extension = |c: &CallPlan| &self.phones[c.caller].extension;
-        let alike = |c: &&CallPlan| c.dial == planned.dial && extension(c) == extension(planned);
+        // Of what comes out of a menu it does not show what was dialled.
+        let own = |c: &&CallPlan| extension(c) == extension(planned);
+        let menu = self.calls.iter().filter(own).any(|c| c.dial == MENU);
+        let alike = |c: &&CallPlan| own(c) && (menu || c.dial == planned.dial);
         let like = self.calls.iter().filter(alike).count();
         match (like, name) {
             (..=1, _) => Cow::Borrowed(name),
