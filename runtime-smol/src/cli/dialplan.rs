@@ -140,9 +140,7 @@ impl Sources for Beside<'_> {
 /// Reads a dialplan, or the one that a configuration means, or says everything that is wrong with it.
 fn read(file: &Path) -> Result<Dialplan, Failure> {
     if file.extension().is_some_and(|extension| extension == "toml") {
-        return config::load(file)
-            .map(|settings| settings.plan())
-            .map_err(|wrong| Failure(wrong.render(false)));
+        return Ok(config::load(file)?.plan());
     }
     let text =
         std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
