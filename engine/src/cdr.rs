@@ -84,7 +84,7 @@ pub struct CallRecord {
 impl CallRecord {
     /// Its name among all calls of all runs: the second it began and its number.
     pub fn unique(&self) -> SmolStr {
-        format_smolstr!("{}.{}", self.started.as_unix_seconds(), self.id)
+        unique(self.started, self.id)
     }
 
     /// What became of it.
@@ -101,6 +101,11 @@ impl CallRecord {
             Some(_) => Disposition::Failed,
         }
     }
+}
+
+/// The name of the record of a call that began then.
+pub(crate) fn unique(started: WallTime, id: u64) -> SmolStr {
+    format_smolstr!("{}.{id}", started.as_unix_seconds())
 }
 
 impl EndCause {

@@ -204,6 +204,14 @@ pub enum Event {
         call: u64,
         /// The recording's.
         recording: RecordingId,
+        /// The name of the call's record: [`crate::cdr::CallRecord::unique`].
+        record: SmolStr,
+        /// Who called.
+        from: SmolStr,
+        /// What was dialled.
+        to: SmolStr,
+        /// What the dialplan calls the file; empty when it does not.
+        name: SmolStr,
     },
     /// From now on a recording has nothing of a party, though it should: its codec can be passed on only.
     NotInRecording {

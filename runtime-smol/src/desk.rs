@@ -4,7 +4,7 @@
 //! database is written in groups and the thread that hands out jobs wakes it rarely.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -62,6 +62,8 @@ pub(crate) struct Running {
 enum Job {
     Entry(SystemTime, Entry),
     Record(Lsn, Record),
+    /// The call with this record is recorded in this file.
+    Recorded(String, String),
     End,
 }
 
@@ -124,6 +126,11 @@ impl Desk {
     /// Logs what the driver itself has to say.
     pub(crate) fn note(&self, severity: Severity, text: impl Into<String>) {
         self.log(Entry::Note(severity, text.into()));
+    }
+
+    /// Keeps where a call is recorded.
+    pub(crate) fn recorded(&self, record: String, path: &Path) {
+        let _ = self.jobs.send(Job::Recorded(record, path.display().to_string()));
     }
 
     /// Stores a record; it is told through `Opening::stored` when it is safe.
@@ -206,6 +213,7 @@ impl Work {
                 }
             }
             Job::Record(lsn, record) => self.records.push((lsn, record)),
+            Job::Recorded(record, path) => self.recorded(&record, &path),
             Job::End => return false,
         }
         true
@@ -215,6 +223,15 @@ impl Work {
         entry.write(at, &mut self.line);
         self.text.extend_from_slice(self.line.as_bytes());
         self.line.clear();
+    }
+
+    fn recorded(&mut self, record: &str, path: &str) {
+        // The record of the call may be among those that wait.
+        self.commit();
+        if let Some(Err(error)) = self.store.as_ref().map(|store| store.recorded(record, path)) {
+            let note = format!("the record of call {record} does not tell of its recording: {error}");
+            self.write(SystemTime::now(), &Entry::Note(Severity::Warning, note));
+        }
     }
 
     fn commit(&mut self) {

@@ -6,17 +6,20 @@
 //! left out as with a slow disk, and it is told.
 
 mod file;
+mod keep;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use telex_engine::event::Severity;
 use telex_engine::mediactl::{RecordingFormat, RecordingId};
 
 use crate::config::Recordings as Style;
 use crate::desk::Desk;
+pub(crate) use file::Name;
 use file::Open;
 
 /// Recordings of one call are numbered from this many times its number on.
@@ -42,6 +45,8 @@ struct Job {
 }
 
 enum What {
+    /// Its file is to be called so.
+    Named(Box<Name>),
     Piece(Piece, Box<dyn FnOnce() + Send>),
     /// So many samples per channel are missing at the end.
     Finish(u64),
@@ -74,8 +79,7 @@ impl Recordings {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if jobs.is_none() {
             let (way, ordered) = channel();
-            let scribe =
-                Scribe { style: Arc::clone(&self.style), desk: self.desk.clone(), open: BTreeMap::new() };
+            let scribe = Scribe::new(Arc::clone(&self.style), self.desk.clone());
             let thread = std::thread::Builder::new().name("telex-recordings".to_owned()).stack_size(STACK);
             if let Err(error) = thread.spawn(move || scribe.run(&ordered)) {
                 self.desk.note(Severity::Error, format!("cannot record: no thread can be started: {error}"));
@@ -85,6 +89,19 @@ impl Recordings {
         }
         if let Some(jobs) = jobs.as_ref() {
             let _ = jobs.send(Job { recording, what });
+        }
+    }
+
+    /// A recording begins; what it is to be called.
+    pub(crate) fn begin(&self, recording: RecordingId, name: Name) {
+        self.order(recording, What::Named(Box::new(name)));
+    }
+
+    /// Deletes what need not be kept, now and from time to time.
+    pub(crate) fn watch(&self) {
+        if self.style.keep.is_some() || self.style.most.is_some() {
+            let (told, _) = channel();
+            self.order(RecordingId(0), What::Told(told));
         }
     }
 
@@ -119,12 +136,36 @@ struct Scribe {
     desk: Desk,
     /// `None` for one that could not be written: that was told.
     open: BTreeMap<RecordingId, Option<Open>>,
+    /// What those that have not begun yet are to be called.
+    names: BTreeMap<RecordingId, Name>,
 }
 
 impl Scribe {
+    fn new(style: Arc<Style>, desk: Desk) -> Self {
+        Self { style, desk, open: BTreeMap::new(), names: BTreeMap::new() }
+    }
+
+    fn tidy(&self) {
+        let open: Vec<&Path> = self.open.values().flatten().map(|open| open.path.as_path()).collect();
+        for note in keep::tidy(&self.style, &open) {
+            self.desk.note(Severity::Info, note);
+        }
+    }
+
     fn run(mut self, ordered: &Receiver<Job>) {
-        for Job { recording, what } in ordered {
+        let mut tidied = None;
+        loop {
+            if tidied.is_none_or(|at: Instant| at.elapsed() >= keep::EVERY) {
+                tidied = Some(Instant::now());
+                self.tidy();
+            }
+            let Job { recording, what } = match ordered.recv_timeout(keep::EVERY) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match what {
+                What::Named(name) => drop(self.names.insert(recording, *name)),
                 What::Piece(piece, written) => {
                     self.piece(recording, &piece);
                     written();
@@ -141,10 +182,14 @@ impl Scribe {
     }
 
     fn piece(&mut self, recording: RecordingId, piece: &Piece) {
-        let (style, desk) = (&self.style, &self.desk);
+        let (style, desk, names) = (&self.style, &self.desk, &mut self.names);
         let open = self.open.entry(recording).or_insert_with(|| {
-            match Open::create(&style.folder, recording, piece, style.trim) {
-                Ok(open) => Some(open),
+            let name = names.remove(&recording).unwrap_or_default();
+            match Open::create(&style.folder, recording, &name, piece, style.trim) {
+                Ok(open) => {
+                    desk.recorded(name.record, &open.path);
+                    Some(open)
+                }
                 Err((path, error)) => {
                     let path = path.display();
                     desk.note(Severity::Error, format!("cannot write the recording {path}: {error}"));
@@ -181,7 +226,7 @@ impl Scribe {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
     use telex_audio::{ogg, wav};
 
     fn piece(missing: u64, samples: Vec<i16>) -> Piece {
@@ -197,8 +242,8 @@ mod tests {
     }
 
     fn scribe(folder: &Path) -> Scribe {
-        let style = Arc::new(Style { folder: folder.to_owned(), trim: None });
-        Scribe { style, desk: Desk::nowhere(), open: BTreeMap::new() }
+        let style = Style { folder: folder.to_owned(), trim: None, keep: None, most: None };
+        Scribe::new(Arc::new(style), Desk::nowhere())
     }
 
     #[test]
@@ -272,8 +317,7 @@ mod tests {
     fn long_pauses_are_cut_out_when_that_is_wanted() {
         let folder = tempfile::tempdir().unwrap();
         let mut scribe = scribe(folder.path());
-        scribe.style =
-            Arc::new(Style { folder: folder.path().to_owned(), trim: Some(Duration::from_secs(1)) });
+        scribe.style = Arc::new(Style { trim: Some(Duration::from_secs(1)), ..(*scribe.style).clone() });
         let id = RecordingId(PER_CALL);
         let tone: Vec<i16> = (0..16_000).map(|at| if at / 16 % 2 == 0 { 9000 } else { -9000 }).collect();
         scribe.piece(id, &piece(0, tone.clone()));

@@ -167,6 +167,11 @@ impl Store {
         Ok(Saved { bindings, values, last: Lsn(u64::try_from(last).unwrap_or(0)) })
     }
 
+    /// Keeps where a call is recorded, in addition to what is known.
+    pub(crate) fn recorded(&self, call: &str, path: &str) -> Result<(), StoreError> {
+        Ok(calls::recorded(&self.connection, call, path)?)
+    }
+
     /// Writes records in one transaction: all or none.
     pub(crate) fn write(&mut self, records: &[(Lsn, Record)]) -> Result<(), StoreError> {
         let Some((last, _)) = records.last() else { return Ok(()) };

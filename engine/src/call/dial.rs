@@ -83,7 +83,7 @@ impl Calls {
         cx: &mut Cx<'_>,
         below: &mut Below,
         key: CallKey,
-        targets: Vec<Target>,
+        targets: &[Target],
         patience: Duration,
     ) {
         self.all[key].make_room(targets.len());

@@ -132,7 +132,7 @@ impl Calls {
         let Some(script) = &mut call.script else { return };
         let Script { thread, doing, keys, .. } = &mut **script;
         let Doing::Collecting(collecting) = doing else { return };
-        if collecting.saying && !(collecting.wanted.barge && !keys.is_empty()) {
+        if collecting.saying && (keys.is_empty() || !collecting.wanted.barge) {
             return;
         }
         let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
@@ -230,8 +230,7 @@ impl Call {
         // A key that was pressed before it began stops it, too.
         let ahead = self.script.as_mut().and_then(|script| {
             let at = script.keys.find(|key| escape.contains(key))?;
-            let key = script.keys.drain(..=at).next_back();
-            key
+            script.keys.drain(..=at).next_back()
         });
         if let Some(key) = ahead {
             return Err(Outcome::Keys { keys: SmolStr::from_iter([key]), timeout: false });

@@ -20,12 +20,23 @@ const WIDE: u32 = 16_000;
 impl Calls {
     /// Follows an order to record.
     pub(crate) fn record(&mut self, cx: &mut Cx<'_>, id: u64, order: RecordOrder) -> ControlReply {
+        self.record_as(cx, id, order, "")
+    }
+
+    /// The same with a name for the file that begins.
+    pub(super) fn record_as(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: u64,
+        order: RecordOrder,
+        name: &str,
+    ) -> ControlReply {
         let Some(call) = self.by_id.get(&id).and_then(|key| self.all.get_mut(*key)) else {
             return ControlReply::NoSuchCall { call: id };
         };
         let conference = call.conference.clone();
         let crowded = conference.as_ref().is_some_and(|name| !self.conferences.may_record(name));
-        match call.record(cx, order, crowded) {
+        match call.record(cx, order, name, crowded) {
             Ok(recording) => {
                 match conference {
                     Some(name) => self.conferences.record(cx, &name, id, call.recording),
@@ -44,6 +55,7 @@ impl Call {
         &mut self,
         cx: &mut Cx<'_>,
         order: RecordOrder,
+        name: &str,
         crowded: bool,
     ) -> Result<RecordingId, NotRecorded> {
         let id = match (order, &mut self.recording) {
@@ -53,7 +65,7 @@ impl Call {
                 let spec = self.recording_of(what, format.unwrap_or(cx.config.recordings))?;
                 self.recordings += 1;
                 self.recording = Some(spec);
-                cx.report(Event::RecordingStarted { call: self.id, recording: spec.id });
+                self.tell_recording(cx, spec.id, name);
                 spec.id
             }
             (_, None) => return Err(NotRecorded::NotRecording),
@@ -64,6 +76,17 @@ impl Call {
             (RecordOrder::Stop, some) => some.take().map(|spec| spec.id).ok_or(NotRecorded::NotRecording)?,
         };
         Ok(id)
+    }
+
+    fn tell_recording(&self, cx: &mut Cx<'_>, recording: RecordingId, name: &str) {
+        cx.report(Event::RecordingStarted {
+            call: self.id,
+            recording,
+            record: crate::cdr::unique(self.since, self.id),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            name: name.into(),
+        });
     }
 
     /// Of whom the recording there is should have something and has nothing.

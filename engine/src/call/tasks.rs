@@ -85,17 +85,17 @@ impl Calls {
                 }
                 Ok(Doing::Music)
             }
-            Task::Dial(dial) => self.dial(cx, below, key, dial),
+            Task::Dial(dial) => self.dial(cx, below, key, &dial),
             Task::Record { .. } if call.answered.is_none() => self.answer_first(cx, below, key, task),
-            Task::Record { most, silence, .. } => self.record_caller(cx, key, most, silence),
-            Task::Monitor { options, .. } => self.monitor(cx, key, &options),
+            Task::Record { file, most, silence, .. } => self.record_caller(cx, key, &file, most, silence),
+            Task::Monitor { file, .. } => self.monitor(cx, key, &file),
             Task::StopMonitor => {
                 let call = call.id;
                 self.record(cx, call, RecordOrder::Stop);
                 DONE
             }
             Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
-            Task::Conference { name } => self.conference(cx, below, key, name),
+            Task::Conference { name } => self.conference(cx, below, key, &name),
             Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
             Task::Park { .. } => refused("parking is not possible yet"),
             Task::Pickup(_) => refused("pick-up is not possible yet"),
@@ -201,12 +201,12 @@ impl Calls {
     }
 
     /// Rings others.
-    fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: Dial) -> Begun {
+    fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
         let mut targets = Vec::new();
         for target in &wanted.targets {
             match target {
                 Target::Phone(extension) => {
-                    targets.extend(dial::targets(cx.config, &below.registrar, extension))
+                    targets.extend(dial::targets(cx.config, &below.registrar, extension));
                 }
                 Target::Trunk { number, trunk } => {
                     targets.extend(dial::through(cx.config, &below.registrar, trunk, number));
@@ -219,7 +219,7 @@ impl Calls {
             }
         }
         let call = &mut self.all[key];
-        let dialling = call.dialling(cx, &wanted);
+        let dialling = call.dialling(cx, wanted);
         let (ring, music) = (dialling.ring, dialling.music.clone());
         if let Some(script) = &mut call.script {
             script.dial = Some(Box::new(dialling));
@@ -242,15 +242,15 @@ impl Calls {
             self.perform(cx, below, key, Order::Ring { status: Status::RINGING });
         }
         let patience = wanted.timeout.unwrap_or(cx.config.ring).min(limits::RING);
-        self.hunt(cx, below, key, targets, patience);
+        self.hunt(cx, below, key, &targets, patience);
         Ok(Doing::Dialling)
     }
 
-    fn conference(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, name: SmolStr) -> Begun {
+    fn conference(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, name: &SmolStr) -> Begun {
         let joined = match self.all.get(key).is_some_and(|call| call.answered.is_some()) {
-            true => self.join(cx, key, &name),
+            true => self.join(cx, key, name),
             // Who cannot come in is refused, and not answered.
-            false => self.conferences.admits(&name).and_then(|()| self.join(cx, key, &name)),
+            false => self.conferences.admits(name).and_then(|()| self.join(cx, key, name)),
         };
         if let Err(no) = joined {
             below.stack.transport.no_room(cx, no.what());
@@ -271,17 +271,26 @@ impl Calls {
         }
     }
 
-    fn monitor(&mut self, cx: &mut Cx<'_>, key: CallKey, _options: &str) -> Begun {
+    fn monitor(&mut self, cx: &mut Cx<'_>, key: CallKey, file: &str) -> Begun {
         let call = self.all[key].id;
-        match self.record(cx, call, RecordOrder::Start { what: RecordWhat::Mixed, format: None }) {
+        let order = RecordOrder::Start { what: RecordWhat::Mixed, format: None };
+        match self.record_as(cx, call, order, file) {
             crate::border::ControlReply::Recording { .. } => DONE,
             _ => refused("it cannot be recorded: not answered yet, or recorded already"),
         }
     }
 
-    fn record_caller(&mut self, cx: &mut Cx<'_>, key: CallKey, most: Duration, silence: Duration) -> Begun {
+    fn record_caller(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: CallKey,
+        file: &str,
+        most: Duration,
+        silence: Duration,
+    ) -> Begun {
         let call = self.all[key].id;
-        let reply = self.record(cx, call, RecordOrder::Start { what: RecordWhat::Caller, format: None });
+        let order = RecordOrder::Start { what: RecordWhat::Caller, format: None };
+        let reply = self.record_as(cx, call, order, file);
         let crate::border::ControlReply::Recording { .. } = reply else {
             return refused("it cannot be recorded: it is recorded already");
         };
@@ -295,6 +304,32 @@ impl Calls {
         Ok(Doing::Recording)
     }
 }
+
+/// Header fields of an INVITE that no dialplan writes, by both names.
+const OURS: [&str; 22] = [
+    "Via",
+    "v",
+    "From",
+    "f",
+    "To",
+    "t",
+    "Call-ID",
+    "i",
+    "CSeq",
+    "Contact",
+    "m",
+    "Max-Forwards",
+    "Route",
+    "Record-Route",
+    "Content-Length",
+    "l",
+    "Content-Type",
+    "c",
+    "Session-Expires",
+    "x",
+    "Authorization",
+    "Proxy-Authorization",
+];
 
 /// Why there is nothing to be heard before the answer.
 pub(super) const NO_OFFER: &str =
@@ -374,7 +409,17 @@ impl Call {
 
     /// What the options of a Dial come to.
     fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
-        let mut dialling = Dialling { headers: wanted.headers.clone(), ..Dialling::default() };
+        let mut dialling = Dialling::default();
+        for (name, value) in &wanted.headers {
+            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+                self.warn(
+                    cx,
+                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
+                );
+            } else {
+                dialling.headers.push((name.clone(), value.clone()));
+            }
+        }
         for (option, text) in &wanted.options {
             let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
             match option {

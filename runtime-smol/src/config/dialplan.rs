@@ -65,6 +65,9 @@ pub(super) fn dialplan(
 ) -> Read {
     let Some(section) = reader.section(root, "dialplan") else { return Read::Nothing };
     let Some(file) = reader.text(section, "file") else { return Read::Nothing };
+    if file.value.is_empty() {
+        return Read::Nothing;
+    }
     let path = folder.join(file.value);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -166,4 +169,76 @@ pub(super) fn site(reader: &mut Reader, root: &DeTable<'_>) -> (Option<SmolStr>,
         Some(small.into())
     });
     (zone, country)
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::{Refused, Settings, load};
+
+    /// A site with this dialplan, in a folder of its own.
+    fn site(name: &str, toml: &str, plan: &str) -> Result<Settings, Refused> {
+        let folder = std::env::temp_dir().join(format!("telex-dialplan-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("telex.toml");
+        let phone = "[[phone]]\nextension = \"101\"\npassword = \"secret\"\n";
+        std::fs::write(&path, format!("[dialplan]\nfile = \"extensions.conf\"\n{toml}{phone}")).unwrap();
+        std::fs::write(folder.join("extensions.conf"), plan).unwrap();
+        std::fs::write(folder.join("more.conf"), "[more]\nexten => 7,1,Answer()\n").unwrap();
+        let read = load(&path);
+        std::fs::remove_dir_all(&folder).unwrap();
+        read
+    }
+
+    #[test]
+    fn a_file_is_joined_with_what_is_configured() {
+        let plan =
+            "[internal]\nexten => _1XX,1,Dial(PJSIP/${EXTEN})\ninclude => more\n#include \"more.conf\"\n";
+        let settings = site("joined", "[site]\nzone = \"Europe/Berlin\"\ncountry = \"DE\"\n", plan).unwrap();
+        assert_eq!(settings.dialplan.unwrap().line(), "Loaded dialplan: 2 contexts, 2 extensions");
+        let config = &settings.engine;
+        assert_eq!((config.zone.as_str(), config.country.as_str()), ("Europe/Berlin", "de"));
+        let plan = config.dialplan.as_ref().unwrap();
+        let find = |extension| {
+            let now = telex_dialplan::Moment::new(0, "UTC");
+            let asked = telex_dialplan::Asked { context: "internal", extension, caller: "", now };
+            let found = plan.find(asked, telex_dialplan::At::Priority(1))?;
+            Some(format!("{} {}", found.context.name, found.extension))
+        };
+        assert_eq!(find("101").as_deref(), Some("internal _1XX"), "what is written comes first");
+        assert_eq!(find("7").as_deref(), Some("more 7"));
+        assert_eq!(find("*43").as_deref(), Some("telex *43"));
+        assert_eq!(find("200"), None);
+    }
+
+    #[test]
+    fn what_is_wrong_has_its_place_and_changes_nothing() {
+        let wrong = site("wrong", "", "[internal]\nexten => 1,1,Playbak(x)\n same => n,Goto(\n").unwrap_err();
+        assert_snapshot!(wrong.render(false), @r"
+        extensions.conf:2:14: no application is named Playbak: did you mean Playback?
+        extensions.conf:3:16: this parenthesis never closes: expected `)` (a `;` begins a comment: write `\;` for the sign itself)
+        ");
+        assert_eq!(wrong.lines().join("\n"), wrong.render(false));
+    }
+
+    #[test]
+    fn what_is_odd_is_told() {
+        let settings = site("odd", "", "[internal]\nexten => 1,1,Playback(no-such-prompt)\n").unwrap();
+        assert_snapshot!(settings.dialplan.unwrap().warnings.join("\n"), @"extensions.conf:2:23: warning: there is no prompt no-such-prompt: nothing is heard in its place");
+    }
+
+    #[test]
+    fn a_phone_in_a_context_that_is_not_there_is_refused() {
+        let phone = "[[phone]]\nextension = \"9\"\npassword = \"s\"\ncontext = \"lobby\"\n";
+        let refused = site("lobby", phone, "[internal]\nexten => 1,1,Answer()\n").unwrap_err();
+        assert!(
+            refused.render(false).contains("the dialplan has no context [lobby]"),
+            "{}",
+            refused.render(false)
+        );
+        assert!(
+            site("hall", &phone.replace("lobby", "more"), "[internal]\n#include \"more.conf\"\n").is_ok()
+        );
+    }
 }

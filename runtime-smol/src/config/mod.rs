@@ -47,7 +47,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
-    ("recordings", &["folder", "format", "trim", "pause"]),
+    ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country"]),
     ("dialplan", &["file"]),

@@ -69,7 +69,8 @@ fn size(reader: &mut Reader, text: &At<&str>, key: &str, remedy: &str) -> Option
     octets
 }
 
-fn octets(text: &str) -> Option<usize> {
+/// Reads `512 KiB`, `16 MiB`, `10 GiB`.
+pub(super) fn octets(text: &str) -> Option<usize> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(unit)?;
     let shift = match unit.trim_start() {

@@ -18,7 +18,7 @@ use telex_engine::Signalling;
 use telex_engine::border::{
     Action, Actions, ControlId, ControlReply, Flow, Input, Listener, ListenerId, StreamEvent, Transport,
 };
-use telex_engine::event::Severity;
+use telex_engine::event::{Event, Severity};
 use telex_engine::rng::Seed;
 use telex_engine::time::{Instant, WallTime};
 use telex_replay::MediaKept;
@@ -36,6 +36,7 @@ use crate::log::{Entry, Heading};
 use crate::media::{Plan, Shard};
 use crate::poll::{Bell, Poller, Ready};
 use crate::record::{Cutting, Tape};
+use crate::recordings::{Name, Recordings};
 
 /// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
@@ -64,6 +65,7 @@ pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) options: Options,
     pub(super) desk: Desk,
+    pub(super) recordings: Recordings,
     pub(super) executor: Rc<LocalExecutor<'static>>,
     pub(super) inbox: Sender<Arrival>,
     pub(super) arrivals: smol::channel::Receiver<Arrival>,
@@ -349,9 +351,17 @@ impl Exchange {
                     let _ = answer.try_send((reply, uptime));
                 }
             }
-            Action::Report(event) => self.parts.desk.log(Entry::Event(event)),
+            Action::Report(event) => self.report(event),
             Action::Stopped => self.ending = Some(Ending::Orderly),
         }
+    }
+
+    fn report(&self, event: Event) {
+        if let Event::RecordingStarted { recording, record, from, to, name, .. } = &event {
+            let [record, from, to, name] = [record, from, to, name].map(ToString::to_string);
+            self.parts.recordings.begin(*recording, Name { record, from, to, name });
+        }
+        self.parts.desk.log(Entry::Event(event));
     }
 
     fn transmit(&mut self, flow: Flow, bytes: Bytes) {
@@ -493,6 +503,8 @@ fn unchanged(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("[control] path", old.control != new.control),
         ("[recordings] folder", old.recordings.folder != new.recordings.folder),
         ("[recordings] trim", old.recordings.trim != new.recordings.trim),
+        ("[recordings] keep", old.recordings.keep != new.recordings.keep),
+        ("[recordings] most", old.recordings.most != new.recordings.most),
     ];
     checks.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

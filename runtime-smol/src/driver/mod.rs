@@ -104,6 +104,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let [a, b, c, d, ..] = random()?;
     let first_pair = u32::from_be_bytes([a, b, c, d]);
     let recordings = Recordings::new(settings.recordings.clone(), desk.clone());
+    recordings.watch();
     let plan = media::Plan {
         first_pair,
         desk: Some(desk.clone()),
@@ -136,6 +137,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         settings,
         options,
         desk: desk.clone(),
+        recordings: recordings.clone(),
         executor: Rc::clone(&executor),
         inbox: inbox.clone(),
         arrivals,

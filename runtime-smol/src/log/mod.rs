@@ -9,7 +9,6 @@ use std::time::SystemTime;
 
 use telex_engine::event::{Event, Severity};
 
-pub(crate) use stamp::Stamp;
 pub(crate) use text::Talked;
 use text::describe;
 pub(crate) use trace::Heading;

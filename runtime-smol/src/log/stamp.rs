@@ -14,17 +14,6 @@ impl fmt::Display for Utc {
     }
 }
 
-/// A moment for the name of a file, as in `20261122-102601` (UTC).
-pub(crate) struct Stamp(pub(crate) SystemTime);
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
-        let ((year, month, day), (hour, minute, second)) = clock(millis);
-        write!(f, "{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
-    }
-}
-
 /// Date and time of day of so many milliseconds since 1970.
 fn clock(millis: u128) -> ((u64, u64, u64), (u64, u64, u64)) {
     let seconds = u64::try_from(millis / 1000).unwrap_or(0);

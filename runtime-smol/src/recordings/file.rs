@@ -4,14 +4,15 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use jiff::Zoned;
 use telex_audio::trim::Trimmer;
 use telex_audio::{ogg, wav};
 use telex_engine::mediactl::{RecordingFormat, RecordingId};
 
 use super::{PER_CALL, Piece};
-use crate::log::{Stamp, Talked};
+use crate::log::Talked;
 
 /// Samples of silence written at a time for what is missing.
 const SILENCE: [i16; 8000] = [0; 8000];
@@ -21,6 +22,40 @@ const SILENCE: [i16; 8000] = [0; 8000];
 enum Output {
     Wav(wav::Writer<File>),
     Opus(Box<ogg::Writer<File>>),
+}
+
+/// What a recording is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// The name of the record of its call.
+    pub(crate) record: String,
+    /// Who called.
+    pub(crate) from: String,
+    /// What was dialled.
+    pub(crate) to: String,
+    /// What the dialplan calls it; empty when it does not.
+    pub(crate) name: String,
+}
+
+impl Name {
+    /// The name of the file but for its beginning, which is the time, and its ending.
+    fn written(&self, call: u64, nth: u64) -> String {
+        let again = if nth == 1 { String::new() } else { format!("-{nth}") };
+        let name = self.name.strip_suffix(".wav").or_else(|| self.name.strip_suffix(".opus"));
+        let parts = match name.unwrap_or(&self.name) {
+            "" => [&self.from, &self.to].map(|part| plain(part)).to_vec(),
+            name => vec![plain(name)],
+        };
+        let parts: String =
+            parts.iter().filter(|part| !part.is_empty()).map(|part| format!("-{part}")).collect();
+        format!("{parts}-call{call}{again}")
+    }
+}
+
+/// Characters that are harmless in the name of a file, and not too many of them.
+fn plain(text: &str) -> String {
+    let harmless = |c: char| if c.is_ascii_alphanumeric() || "+*#_.".contains(c) { c } else { '_' };
+    text.chars().take(48).map(harmless).collect()
 }
 
 /// A recording that is being written.
@@ -37,21 +72,22 @@ pub(super) struct Open {
 }
 
 impl Open {
-    /// A new file for what begins with `piece`: `20261122-173005-call7.wav`, and `-call7-2.wav` for the second
-    /// recording of a call. Pauses longer than `trim` are made so long.
+    /// A new file for what begins with `piece`: `20261122-173005-100-101-call7.wav` by date, time, who called and whom,
+    /// and `-call7-2.wav` for the second recording of a call. Pauses longer than `trim` are made so long.
     pub(super) fn create(
         folder: &Path,
         recording: RecordingId,
+        name: &Name,
         piece: &Piece,
         trim: Option<Duration>,
     ) -> Result<Self, (PathBuf, io::Error)> {
         let (call, nth) = (recording.0 / PER_CALL, recording.0 % PER_CALL + 1);
-        let again = if nth == 1 { String::new() } else { format!("-{nth}") };
         let ending = match piece.format {
             RecordingFormat::Wav => "wav",
             RecordingFormat::Opus => "opus",
         };
-        let path = folder.join(format!("{}-call{call}{again}.{ending}", Stamp(SystemTime::now())));
+        let written = name.written(call, nth);
+        let path = folder.join(format!("{}{written}.{ending}", Zoned::now().strftime("%Y%m%d-%H%M%S")));
         let (rate, channels) = (piece.rate, piece.channels);
         let trimmer = trim
             .map(|most| Trimmer::new(rate, channels, u32::try_from(most.as_millis()).unwrap_or(u32::MAX)));

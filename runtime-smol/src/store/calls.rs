@@ -126,6 +126,13 @@ fn write_leg(
         ])
 }
 
+/// Adds a file that a call is recorded in; they stand one to a line.
+pub(super) fn recorded(connection: &Connection, call: &str, path: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE calls SET recording = CASE recording WHEN '' THEN ?2 ELSE recording || char(10) || ?2 END \
+               WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute([call, path]).map(drop)
+}
+
 fn number(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }

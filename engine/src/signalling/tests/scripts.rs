@@ -235,12 +235,14 @@ fn who_made_no_offer_hears_its_prompt_from_its_ack_on() {
 #[test]
 fn callees_see_who_the_dialplan_says_is_calling() {
     let mut world = planned(
-        "exten => 500,1,Set(CALLERID(num)=4711)\n same => n,Set(CALLERID(name)=A \"b\")\n same => n,Dial(PJSIP/bob)\n",
+        "exten => 500,1,Set(CALLERID(num)=4711)\n same => n,Set(CALLERID(name)=A \"b\")\n same => n,Set(PJSIP_HEADER(add,X-Site)=north)\n same => n,Set(PJSIP_HEADER(add,Call-ID)=1)\n same => n,Dial(PJSIP/bob)\n",
     );
     world.send(ALICE, &invite("500", "", OFFER));
     let asked = world.only("INVITE");
     let from = asked.header(crate::sip::HeaderName::From).unwrap();
     assert!(from.starts_with("\"A \\\"b\\\"\" <sip:4711@10.0.0.9>"), "{from}");
+    let raw = String::from_utf8_lossy(asked.raw()).into_owned();
+    assert!(raw.contains("X-Site: north\r\n") && raw.matches("Call-ID:").count() == 1, "{raw}");
 }
 
 fn explained(world: &mut World, call: u64) -> ControlReply {
