@@ -164,10 +164,12 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         };
         let id = self.next_id;
+        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
+        let named = known.filter(|name| !name.is_empty()).cloned();
         let key = self.all.insert(Call {
             id,
             from: incoming.caller.clone(),
-            name: shown_name(incoming.invite),
+            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
             to: dialled.clone(),
             started: cx.now,
             since: cx.wall,
@@ -182,7 +184,7 @@ impl Calls {
             recordings: 0,
             unheard: Vec::new(),
             parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, cx.now),
+            asking: Asking::of(incoming.invite, named, cx.now),
             peer: None,
             app: App::Done,
             script: None,
