@@ -35,13 +35,14 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn of(invite: &Message, now: Instant) -> Self {
+    /// `name` is shown in place of what the INVITE says.
+    pub(super) fn of(invite: &Message, name: Option<SmolStr>, now: Instant) -> Self {
         let from = invite.from().ok();
         let display = from.as_ref().and_then(|from| from.display).filter(|d| !d.is_empty());
         let hops = invite.max_forwards().and_then(Result::ok).unwrap_or(70);
         let seconds = invite.expires().and_then(Result::ok);
         Self {
-            display: display.map(SmolStr::new).unwrap_or_default(),
+            display: name.or_else(|| display.map(SmolStr::new)).unwrap_or_default(),
             to: invite.to().map(|to| without_tag(&to)).unwrap_or_default(),
             hops: u32::from(hops).saturating_sub(1),
             expires: seconds.map(|seconds| now + Duration::from_secs(seconds.into())),

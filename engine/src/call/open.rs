@@ -164,10 +164,12 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         };
         let id = self.next_id;
+        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
+        let named = known.filter(|name| !name.is_empty()).cloned();
         let key = self.all.insert(Call {
             id,
             from: incoming.caller.clone(),
-            name: shown_name(incoming.invite),
+            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
             to: dialled.clone(),
             started: cx.now,
             since: cx.wall,
@@ -182,10 +184,12 @@ impl Calls {
             recordings: 0,
             unheard: Vec::new(),
             parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, cx.now),
+            asking: Asking::of(incoming.invite, named, cx.now),
             peer: None,
             app: App::Done,
             script: None,
+            transfer: None,
+            between: None,
             own_words: false,
             cause: None,
             timer: None,
@@ -243,7 +247,12 @@ impl Calls {
 }
 
 /// The extension that a call begins with: the one dialled, or `i` where that is not there.
-fn matched<'a>(cx: &Cx<'_>, plan: &'a Dialplan, caller: &SmolStr, dialled: &'a str) -> Option<Found<'a>> {
+pub(super) fn matched<'a>(
+    cx: &Cx<'_>,
+    plan: &'a Dialplan,
+    caller: &SmolStr,
+    dialled: &'a str,
+) -> Option<Found<'a>> {
     let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
     let now = Moment::new(ms, &cx.config.zone);
     let context = cx.config.context_of(caller);

@@ -5,6 +5,7 @@
 //! return values, and takes orders from the call above it. It reads no session description.
 
 mod info;
+mod refer;
 pub(crate) mod screen;
 pub(crate) mod session;
 mod session_timer;
@@ -15,6 +16,7 @@ mod uas;
 mod within;
 
 pub(crate) use info::Digit;
+pub(crate) use refer::Referred;
 pub(crate) use session::{
     AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };

@@ -11,6 +11,7 @@ mod sound;
 mod strangers;
 mod streams;
 mod texts;
+mod transfer;
 mod watching;
 
 use std::fmt::Write as _;
