@@ -22,7 +22,9 @@ mod ports;
 mod recording;
 mod script;
 mod spoken;
+mod standing;
 mod tasks;
+mod text;
 mod trails;
 mod transfer;
 #[cfg(feature = "serde")]
@@ -37,6 +39,7 @@ use telex_dialplan::Dialplan;
 
 pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
+pub(crate) use self::text::Texts;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::conference::Conferences;
@@ -143,6 +146,7 @@ pub(crate) struct Calls {
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
+    lines: standing::Lines,
     by_query: BTreeMap<QueryId, CallKey>,
     next_id: u64,
     next_query: u64,
@@ -164,6 +168,7 @@ impl Calls {
             conferences: Conferences::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
+            lines: standing::Lines::default(),
             by_query: BTreeMap::new(),
             next_id: 1,
             next_query: 1,
@@ -190,6 +195,7 @@ impl Calls {
         assert_eq!(self.shares.values().sum::<usize>(), self.all.len(), "every call has one caller");
         let mut ports = 0;
         let mut legs = 0;
+        self.lines.check(self.all.iter());
         for call in self.all.values() {
             for party in &call.parties {
                 ports += usize::from(party.media.held);
@@ -281,6 +287,7 @@ impl Calls {
             return;
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
+        self.lines.touch(heard.call);
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
@@ -397,6 +404,7 @@ impl Calls {
 
     /// Frees a call that has ended once media has let go of all its legs.
     fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
+        self.lines.touch(key);
         let Some(call) = self.all.get_mut(key) else { return };
         for at in call.idle() {
             call.give_back(&mut self.ports, at, cx.planted);
@@ -425,6 +433,7 @@ impl Calls {
             self.by_query.remove(query);
         }
         self.by_id.remove(&call.id);
+        self.lines.remove(key);
         if let Some(share) = self.shares.get_mut(&call.from) {
             *share -= 1;
             if *share == 0 {

@@ -23,7 +23,7 @@ use crate::offer::{self, Description};
 use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::transaction::Reply;
 
-/// An INVITE outside any dialog, from somebody who may call.
+/// An INVITE or MESSAGE outside any dialog, from somebody who may call.
 #[derive(Debug)]
 pub(crate) struct Incoming<'a> {
     /// Its transaction.
@@ -164,10 +164,12 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         };
         let id = self.next_id;
+        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
+        let named = known.filter(|name| !name.is_empty()).cloned();
         let key = self.all.insert(Call {
             id,
             from: incoming.caller.clone(),
-            name: shown_name(incoming.invite),
+            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
             to: dialled.clone(),
             started: cx.now,
             since: cx.wall,
@@ -182,7 +184,7 @@ impl Calls {
             recordings: 0,
             unheard: Vec::new(),
             parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, cx.now),
+            asking: Asking::of(incoming.invite, named, cx.now),
             peer: None,
             app: App::Done,
             script: None,
@@ -203,6 +205,7 @@ impl Calls {
         };
         self.next_id += 1;
         self.by_id.insert(id, key);
+        self.lines.insert(key, &incoming.caller);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
         let mut caller = self.caller(cx, key, incoming, port, local);

@@ -18,7 +18,7 @@ mod within;
 pub(crate) use info::Digit;
 pub(crate) use refer::Referred;
 pub(crate) use session::{
-    ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
+    AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };
 pub(crate) use sessions::{Sessions, Stack};
-pub(crate) use state::without_tag;
+pub(crate) use state::{Dialog, routed, without_tag};

@@ -19,7 +19,8 @@ use crate::time::Duration;
 use crate::timers::TimerKey;
 
 /// Methods a request of ours may meet with in an `Allow`.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
 /// Option tags we understand (RFC 3262, RFC 4028, RFC 3327, RFC 4488).
 pub(crate) const SUPPORTED: &str = "100rel, timer, path, norefersub";
 /// What we call ourselves.

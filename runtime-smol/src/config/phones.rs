@@ -8,6 +8,7 @@ use telex_engine::config::{Credentials, DigestOffer, FixedContact, Phone};
 use telex_engine::sip::{Scheme, Uri};
 use toml::de::DeTable;
 
+use super::office;
 use super::reader::{At, Reader, Section};
 use super::sound;
 
@@ -110,6 +111,10 @@ fn phone(
         codecs: sound::codecs(reader, entry.value),
         digits: sound::digits(reader, entry.value),
         context: SmolStr::default(),
+        name: reader
+            .text(entry.value, "name")
+            .and_then(|text| office::shown(reader, &text))
+            .unwrap_or_default(),
     }
 }
 
