@@ -325,7 +325,7 @@ fn who_is_alone_with_the_exchange_has_nobody_to_transfer() {
     all_quiet(&world);
 }
 
-/// Bob, who talks with alice, calls carol: our INVITE to her if it came to that, and the Refer-To that names his dialog.
+/// Bob, who talks with alice, calls carol: our INVITE to her, if any, and the Refer-To that names his dialog.
 fn consult(talk: &mut Talk, number: &str, answer: bool) -> (Option<Message>, String) {
     let call = invite(number, "", OFFER)
         .replace("10.0.0.1", "10.0.0.2")
