@@ -70,9 +70,9 @@ pub(super) type Routes = SmallVec<[SmolStr; 1]>;
 pub(super) struct Target {
     /// The extension it belongs to.
     extension: SmolStr,
-    uri: SmolStr,
-    reach: Reach,
-    routes: Routes,
+    pub(super) uri: SmolStr,
+    pub(super) reach: Reach,
+    pub(super) routes: Routes,
 }
 
 impl Calls {
@@ -131,6 +131,7 @@ impl Calls {
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
         party.asked = cx.wall;
+        self.lines.insert(key, &target.extension);
         let call = &mut self.all[key];
         call.parties.push(party);
         Some(call.parties.len() - 1)
@@ -339,7 +340,7 @@ pub(super) fn escaped(extension: &SmolStr) -> SmolStr {
     format_smolstr!("{}", EscapedUser(extension))
 }
 
-fn host_for_uri(local: SocketAddr) -> SmolStr {
+pub(super) fn host_for_uri(local: SocketAddr) -> SmolStr {
     match local.ip() {
         IpAddr::V4(ip) => format_smolstr!("{ip}"),
         IpAddr::V6(ip) => format_smolstr!("[{ip}]"),

@@ -23,7 +23,7 @@ use crate::offer::{self, Description};
 use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::transaction::Reply;
 
-/// An INVITE outside any dialog, from somebody who may call.
+/// An INVITE or MESSAGE outside any dialog, from somebody who may call.
 #[derive(Debug)]
 pub(crate) struct Incoming<'a> {
     /// Its transaction.
@@ -188,6 +188,8 @@ impl Calls {
             peer: None,
             app: App::Done,
             script: None,
+            transfer: None,
+            between: None,
             own_words: false,
             cause: None,
             timer: None,
@@ -203,6 +205,7 @@ impl Calls {
         };
         self.next_id += 1;
         self.by_id.insert(id, key);
+        self.lines.insert(key, &incoming.caller);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
         let mut caller = self.caller(cx, key, incoming, port, local);
@@ -244,7 +247,12 @@ impl Calls {
 }
 
 /// The extension that a call begins with: the one dialled, or `i` where that is not there.
-fn matched<'a>(cx: &Cx<'_>, plan: &'a Dialplan, caller: &SmolStr, dialled: &'a str) -> Option<Found<'a>> {
+pub(super) fn matched<'a>(
+    cx: &Cx<'_>,
+    plan: &'a Dialplan,
+    caller: &SmolStr,
+    dialled: &'a str,
+) -> Option<Found<'a>> {
     let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
     let now = Moment::new(ms, &cx.config.zone);
     let context = cx.config.context_of(caller);

@@ -35,7 +35,11 @@ impl Calls {
         let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) else { return };
         match begun {
             Ok(doing) => {
+                let serves = doing.serves();
                 script.doing = doing;
+                if serves {
+                    self.transferred(cx, below, key);
+                }
                 self.collect_keys(cx, key);
             }
             // What ended the call, or was over before it began, has said so already.
@@ -167,7 +171,7 @@ impl Calls {
         then: Option<Duration>,
     ) -> Begun {
         let Some(call) = self.all.get_mut(key) else { return DONE };
-        if call.answered.is_none() {
+        if call.answered.is_none() || call.can_be_taken_back() {
             return self.hang_up(cx, below, key, cause);
         }
         let what = if cause == causes::BUSY { Signal::Busy } else { Signal::Congestion };
