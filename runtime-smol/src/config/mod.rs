@@ -230,18 +230,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
     };
-    let (office, leads) = office::office(reader, root, &engine);
-    let text = office.dialplan(&engine);
-    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, &engine, &text) {
-        dialplan::Read::Nothing if office.is_empty() => (None, None),
-        dialplan::Read::Nothing => (Some(dialplan::alone(&text)?), None),
-        dialplan::Read::Plan(plan, loaded) => (Some(plan), Some(loaded)),
-        dialplan::Read::Wrong(lines) => return Err(lines),
-    };
-    dialplan::check_contexts(reader, &contexts, plan.as_ref());
-    if let Some(plan) = &plan {
-        office::check(reader, &leads, plan);
-    }
+    let (plan, loaded) = plan(reader, root, folder, &engine, &contexts)?;
     engine.dialplan = plan;
     Ok(Settings {
         path: path.to_owned(),
@@ -261,6 +250,29 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         dialplan: loaded,
         engine: Arc::new(engine),
     })
+}
+
+/// What becomes of calls, when it is more than that phones can be dialled, and what is told of its file.
+fn plan(
+    reader: &mut Reader,
+    root: &DeTable<'_>,
+    folder: &Path,
+    engine: &Config,
+    contexts: &[At<smol_str::SmolStr>],
+) -> Result<(Option<Dialplan>, Option<Loaded>), Vec<String>> {
+    let (office, leads) = office::office(reader, root, engine);
+    let text = office.dialplan(engine);
+    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, engine, &text) {
+        dialplan::Read::Nothing if office.is_empty() => (None, None),
+        dialplan::Read::Nothing => (Some(dialplan::alone(&text)?), None),
+        dialplan::Read::Plan(plan, loaded) => (Some(plan), Some(loaded)),
+        dialplan::Read::Wrong(lines) => return Err(lines),
+    };
+    dialplan::check_contexts(reader, contexts, plan.as_ref());
+    if let Some(plan) = &plan {
+        office::check(reader, &leads, plan);
+    }
+    Ok((plan, loaded))
 }
 
 fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {
