@@ -84,6 +84,8 @@ impl Calls {
             below.sessions.move_to(leg, key);
         }
         self.ports.move_to(party.media.id, key);
+        self.lines.insert(key, &party.extension);
+        self.lines.touch(other);
         let call = &mut self.all[key];
         let Some(peer) = call.peer.take() else { return };
         if by == CALLER {

@@ -18,7 +18,7 @@ use crate::cx::{CallKey, Cx, ServerKey};
 use crate::dialog::{Invited, is_optional, is_sdp};
 use crate::event::Event;
 use crate::limits;
-use crate::mediactl::{PortId, ShardId};
+use crate::mediactl::{PortId, RoomId, ShardId};
 use crate::offer::{self, Description};
 use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::transaction::Reply;
@@ -164,37 +164,7 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         };
         let id = self.next_id;
-        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
-        let named = known.filter(|name| !name.is_empty()).cloned();
-        let key = self.all.insert(Call {
-            id,
-            from: incoming.caller.clone(),
-            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
-            to: dialled.clone(),
-            started: cx.now,
-            since: cx.wall,
-            answered: None,
-            state: CallState::Calling,
-            shard,
-            room,
-            room_put: false,
-            room_rev: 0,
-            conference: None,
-            recording: None,
-            recordings: 0,
-            unheard: Vec::new(),
-            parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, named, cx.now),
-            peer: None,
-            app: App::Done,
-            script: None,
-            transfer: None,
-            between: None,
-            own_words: false,
-            cause: None,
-            timer: None,
-            waiting: SmallVec::new(),
-        });
+        let key = self.all.insert(Call::begun(cx, id, incoming, dialled, (shard, room)));
         let Incoming { txn, invite, flow, .. } = *incoming;
         let by = Invited { txn, invite, flow, user: &escaped(dialled) };
         let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
@@ -243,6 +213,49 @@ impl Calls {
         let mut caller = caller.configured(cx.config, &incoming.caller);
         (caller.near, caller.asked) = (Some(incoming.source.ip()), cx.wall);
         caller
+    }
+}
+
+impl Call {
+    /// A call of which nothing is known but who calls whom.
+    fn begun(
+        cx: &Cx<'_>,
+        id: u64,
+        incoming: &Incoming<'_>,
+        dialled: &SmolStr,
+        (shard, room): (ShardId, RoomId),
+    ) -> Self {
+        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
+        let named = known.filter(|name| !name.is_empty()).cloned();
+        Self {
+            id,
+            from: incoming.caller.clone(),
+            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
+            to: dialled.clone(),
+            started: cx.now,
+            since: cx.wall,
+            answered: None,
+            state: CallState::Calling,
+            shard,
+            room,
+            room_put: false,
+            room_rev: 0,
+            conference: None,
+            recording: None,
+            recordings: 0,
+            unheard: Vec::new(),
+            parties: SmallVec::new(),
+            asking: Asking::of(incoming.invite, named, cx.now),
+            peer: None,
+            app: App::Done,
+            script: None,
+            transfer: None,
+            between: None,
+            own_words: false,
+            cause: None,
+            timer: None,
+            waiting: SmallVec::new(),
+        }
     }
 }
 

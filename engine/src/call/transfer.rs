@@ -120,9 +120,10 @@ impl Calls {
         if swapped {
             call.parties.swap(CALLER, peer);
         }
+        let named = cx.config.phones.get(&call.parties[CALLER].extension).map(|phone| phone.name.clone());
         let caller = Caller {
             number: call.parties[CALLER].extension.clone(),
-            name: if swapped { SmolStr::default() } else { call.name.clone() },
+            name: if swapped { named.unwrap_or_default() } else { call.name.clone() },
             dnid: referred.to.clone(),
             rdnis: transferor.clone(),
             ..Caller::default()
