@@ -117,8 +117,9 @@ impl Config {
         self.own_dialplan_with(|_| None)
     }
 
-    /// The same, where what `steps` gives for a phone becomes of calls to it: whole lines of the dialplan that begin with
-    /// its extension, in place of the one that rings it. The last context is [`CONFIGURED`], so more lines of it may follow.
+    /// The same, where what `steps` gives for a phone becomes of calls to it: whole lines of the dialplan that begin
+    /// with its extension, in place of the one that rings it. The last context is [`CONFIGURED`], so more lines of it
+    /// may follow.
     pub fn own_dialplan_with(&self, steps: impl Fn(&str) -> Option<String>) -> String {
         let mut text = format!("[{INTERNAL}]\ninclude => {CONFIGURED}\n\n[{CONFIGURED}]\n");
         text.push_str("exten => *43,1,Echo()\n");
