@@ -14,6 +14,8 @@ use telex_dialplan::{
     Asked, At, Considered, Dialplan, Looked, Moment, Shut, Sources, Thread, Verdict, help, when,
 };
 
+use telex_engine::config::INTERNAL;
+
 use super::{Failure, print};
 use crate::config;
 
@@ -59,9 +61,9 @@ pub(super) struct Explain {
 /// What is supposed of a call that nobody has made.
 #[derive(Debug, Args)]
 pub(super) struct Case {
-    /// The context that the caller is in.
-    #[arg(long, default_value = "internal")]
-    pub(super) context: String,
+    /// The context that the caller is in [default: that of the phone, else internal].
+    #[arg(long)]
+    pub(super) context: Option<String>,
     /// The caller's number.
     #[arg(long, default_value = "")]
     pub(super) from: String,
@@ -119,7 +121,11 @@ pub(super) fn main(command: &Command) -> Result<(), Failure> {
         }
         Command::Explain(Explain { file, number, case }) => {
             let plan = read(file)?;
-            print(&format!("Loaded dialplan: {}\n{}", plan.counts(), case.told(&plan, number, "UTC")?));
+            print(&format!(
+                "Loaded dialplan: {}\n{}",
+                plan.counts(),
+                case.told(&plan, number, (INTERNAL, "UTC"))?
+            ));
         }
         Command::Help { all: true, .. } => print(&help::markdown()),
         Command::Help { name: Some(name), .. } => print(&help::about(name)?),
@@ -180,27 +186,33 @@ fn index() -> String {
 }
 
 impl Case {
-    /// What becomes of a number in this case; `zone` is the site's.
-    pub(super) fn told(&self, plan: &Dialplan, number: &str, zone: &str) -> Result<String, Failure> {
-        if plan.context(&self.context).is_none() {
-            return Err(format!("there is no context [{}]; there are {}", self.context, names(plan)).into());
+    /// What becomes of a number in this case; the context and the zone are those of the site, unless others are given.
+    pub(super) fn told(
+        &self,
+        plan: &Dialplan,
+        number: &str,
+        (context, zone): (&str, &str),
+    ) -> Result<String, Failure> {
+        let context = self.context.as_deref().unwrap_or(context);
+        if plan.context(context).is_none() {
+            return Err(format!("there is no context [{context}]; there are {}", names(plan)).into());
         }
         let zone = self.zone.as_deref().unwrap_or(zone);
         let at = self.moment(zone)?;
         let now = Moment::new(at.timestamp().as_millisecond(), zone);
-        let mut text = format!("Incoming call to extension {number}, context [{}], ", self.context);
+        let mut text = format!("Incoming call to extension {number}, context [{context}], ");
         let _ = writeln!(text, "{} {zone}", at.strftime("%a %Y-%m-%d %H:%M"));
-        let asked = Asked { context: &self.context, extension: number, caller: &self.from, now };
+        let asked = Asked { context, extension: number, caller: &self.from, now };
         for considered in plan.consider(asked, At::Priority(1)) {
             let _ = writeln!(text, "  {}", line(plan, &considered));
         }
-        text += &self.way(plan, number, now)?;
+        text += &self.way(plan, context, number, now);
         Ok(text)
     }
 
-    fn way(&self, plan: &Dialplan, number: &str, now: Moment<'_>) -> Result<String, Failure> {
+    fn way(&self, plan: &Dialplan, context: &str, number: &str, now: Moment<'_>) -> String {
         let caller = Caller { number: self.from.as_str().into(), dnid: number.into(), ..Caller::default() };
-        let mut thread = Thread::new(&self.context, number, caller);
+        let mut thread = Thread::new(context, number, caller);
         let mut facts = Facts::at(now.ms, now.zone);
         facts.devices = self.device.iter().map(|(name, state)| (name.as_str().into(), *state)).collect();
         globals(plan, &mut facts);
@@ -215,16 +227,13 @@ impl Case {
             Supposed { dial, keys: self.keys.iter().map(|keys| keys.as_str().into()).collect() };
         let over = walk(&mut thread, plan, &mut facts, &mut |task| supposed.outcome(task));
         if thread.trail().entries().len() == 0 {
-            return Ok(format!(
-                "No extension fits {number} in context [{}]: the call is refused\n",
-                self.context
-            ));
+            return format!("No extension fits {number} in context [{context}]: the call is refused\n");
         }
         let mut text = thread.trail().told(plan).to_string();
         if !over {
             text += "  (the way goes on; no more is told)\n";
         }
-        Ok(text)
+        text
     }
 
     fn moment(&self, zone: &str) -> Result<Zoned, Failure> {
@@ -315,7 +324,7 @@ exten = s,3,Goto(internal,${CALLERID})
 
     fn case(at: &str) -> Case {
         Case {
-            context: "internal".to_owned(),
+            context: None,
             from: "100".to_owned(),
             at: Some(at.to_owned()),
             zone: None,
@@ -328,7 +337,7 @@ exten = s,3,Goto(internal,${CALLERID})
     #[test]
     fn each_pattern_and_each_step_is_told() {
         let plan = Dialplan::parse("dialplan.conf", SEED).unwrap();
-        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "101", "UTC").unwrap_or_default(), @r#"
+        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "101", ("internal", "UTC")).unwrap_or_default(), @r#"
         Incoming call to extension 101, context [internal], Sun 2026-11-22 11:02 UTC
           100              dialplan.conf:2          [internal]  no: character 3 is `1`, it must be 0
           9911             dialplan.conf:6          [internal]  no: character 1 is `1`, it must be 9
@@ -341,7 +350,7 @@ exten = s,3,Goto(internal,${CALLERID})
     #[test]
     fn a_number_that_leads_nowhere_is_told_too() {
         let plan = Dialplan::parse("dialplan.conf", SEED).unwrap();
-        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "2000", "UTC").unwrap_or_default(), @r#"
+        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "2000", ("internal", "UTC")).unwrap_or_default(), @r#"
         Incoming call to extension 2000, context [internal], Sun 2026-11-22 11:02 UTC
           100              dialplan.conf:2          [internal]  no: character 1 is `2`, it must be 1
           9911             dialplan.conf:6          [internal]  no: character 1 is `2`, it must be 9

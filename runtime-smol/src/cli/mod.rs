@@ -3,6 +3,7 @@
 mod cdr;
 mod codec;
 mod dialplan;
+mod explain;
 mod parse;
 mod prompts;
 mod record;
@@ -83,6 +84,7 @@ enum Command {
     Cdr(cdr::Cdr),
     #[command(subcommand)]
     Dialplan(dialplan::Command),
+    Explain(Box<explain::Explain>),
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
@@ -134,6 +136,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Codecs { from, to, running }) => ask(&running, &Request::Codecs { from, to }),
         Some(Command::Cdr(options)) => cdr::main(&options),
         Some(Command::Dialplan(command)) => dialplan::main(&command),
+        Some(Command::Explain(options)) => explain::main(&options),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),

@@ -33,6 +33,11 @@ pub(crate) enum Request {
         /// Its number.
         call: u64,
     },
+    /// How a call went through the dialplan.
+    Explain {
+        /// Its number.
+        call: u64,
+    },
     /// Record a call, or change how.
     Recording {
         /// Its number.
@@ -60,6 +65,7 @@ impl Request {
             Self::Registrations => Control::Registrations,
             Self::Calls => Control::Calls,
             Self::Hangup { call } => Control::Hangup { call },
+            Self::Explain { call } => Control::Explain { call },
             Self::Recording { call, order } => Control::Record { call, order: order.into() },
             Self::Codecs { from, to } => Control::Codecs { from: from.into(), to: to.into() },
             Self::Stats => Control::Stats,
