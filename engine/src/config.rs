@@ -118,25 +118,25 @@ impl Config {
         text.push_str("exten => *43,1,Echo()\n");
         text.push_str("exten => *60,1,Answer()\n same => n,Playtones(440)\n same => n(on),Wait(3600)\n");
         text.push_str(" same => n,Goto(on)\n");
-        for extension in self.phones.keys().filter(|name| is_plain(name)) {
+        for extension in self.phones.keys().filter(|name| is_dialable(name)) {
             let _ = writeln!(text, "exten => {extension},1,Dial(PJSIP/{extension})");
         }
-        for (number, name) in self.conferences.iter().filter(|(number, _)| is_plain(number)) {
+        for (number, name) in self.conferences.iter().filter(|(number, _)| is_dialable(number)) {
             // A name that means something else there goes by the first of its numbers.
             let first =
                 self.conferences.iter().find(|(_, other)| *other == name).map_or(number, |(first, _)| first);
-            let name = if is_plain(name) { name } else { first };
+            let name = if is_dialable(name) { name } else { first };
             let _ = writeln!(text, "exten => {number},1,ConfBridge({name})");
         }
         text
     }
 }
 
-/// Whether a name means itself in a dialplan.
-fn is_plain(name: &SmolStr) -> bool {
+/// Whether a name means itself in a dialplan: an extension of another name is never dialled by [`Config::own_dialplan`].
+pub fn is_dialable(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'+#".contains(&b);
     let special = ["s", "i", "t", "h", "o", "a", "e", "T", "fax"];
-    name.bytes().all(allowed) && !name.starts_with('_') && !special.contains(&name.as_str())
+    name.bytes().all(allowed) && !name.starts_with('_') && !special.contains(&name)
 }
 
 /// The digest algorithms of a challenge, one header field each, most wanted first (RFC 8760 §2.4). It is one choice for

@@ -220,8 +220,10 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
         let (_, party, named, routes) = call.waiting.remove(at);
-        if call.cause.is_some() || !matches!(call.app, App::Hunt(_)) {
-            return;
+        // The hunt that wanted it may be over, and another one may have begun.
+        let wanted = matches!(&call.app, App::Hunt(hunt) if hunt.asks(party));
+        if call.cause.is_some() || !wanted {
+            return self.settle(cx, key);
         }
         let address = answer.as_ref().ok().and_then(|addresses| addresses.first().copied());
         let flow = address.and_then(|ip| {

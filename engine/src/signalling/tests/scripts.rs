@@ -6,7 +6,13 @@ use telex_dialplan::Dialplan;
 
 /// Alice and bob, and this in the context of phones.
 fn planned(text: &str) -> World {
+    planned_with(text, |_| {})
+}
+
+/// The same with something else configured.
+fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
+    configure(&mut config);
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
     config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
     let text =
@@ -358,4 +364,65 @@ exten => 501,1,GotoIf($[\"${DEVICE_STATE(PJSIP/alice)}\" = \"INUSE\"]?busy)\n sa
     world.send(ALICE, &other("501", 3));
     assert_eq!(world.lines(), "alice: SIP/2.0 486 Busy Here\n");
     world.hang_up(&answered);
+}
+
+#[test]
+fn a_name_that_is_looked_up_too_late_rings_nobody() {
+    let text = "exten => 500,1,Dial(PJSIP/door,10)\n same => n,Dial(PJSIP/bob,60)\n";
+    let mut world = planned_with(text, |config| {
+        let contact = FixedContact { uri: "sip:door@door.example".into(), address: None };
+        config.phones.insert("door".into(), Phone { contact: Some(contact), ..Phone::default() });
+    });
+    world.send(ALICE, &invite("500", "", OFFER));
+    let query = world.out.iter().find_map(|action| match action {
+        Action::Resolve { query, .. } => Some(*query),
+        _ => None,
+    });
+    world.pass(Duration::from_secs(10));
+    let asked = world.only("INVITE sip:bob@10.0.0.2");
+    let answer = Ok(vec!["10.0.0.9".parse().unwrap()]);
+    world.input(Input::Resolved { query: query.expect("the door is looked up"), answer });
+    assert_eq!(world.lines(), "", "nobody waits for the door any more");
+    world.send(BOB, &respond(&asked, "486 Busy Here", "", ""));
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
+}
+
+#[test]
+fn who_is_never_answered_does_not_listen_for_ever() {
+    for step in ["Playback(closed,noanswer)", "MusicOnHold()", "Read(PIN,press-1,4,n)"] {
+        let mut world = planned(&format!("exten => 500,1,{step}\n same => n,Hangup(17)\n"));
+        world.send(ALICE, &invite("500", "", OFFER));
+        world.out.clear();
+        world.pass(crate::limits::RING - Duration::from_secs(1));
+        assert!(!world.lines().contains("SIP/2.0 4"), "{step}");
+        world.pass(Duration::from_secs(2));
+        assert!(world.lines().contains("SIP/2.0 4"), "{step}");
+        world.pass(Duration::from_secs(80));
+        all_quiet(&world);
+    }
+}
+
+#[test]
+fn music_before_the_answer_ends_when_nobody_answers() {
+    let mut world = planned("exten => 500,1,Dial(PJSIP/bob,10,m)\n same => n,Wait(5)\n");
+    world.send(ALICE, &invite("500", "", OFFER));
+    assert!(matches!(world.leg().playing.expect("music").sound, Playing::Music(_)));
+    world.pass(Duration::from_secs(10));
+    assert!(world.leg().playing.is_none());
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
+}
+
+#[test]
+fn nothing_is_said_in_a_codec_that_nobody_here_speaks() {
+    let mut world = planned("exten => 500,1,Echo()\n same => n,Playback(bye)\n same => n,Hangup(17)\n");
+    let offer = OFFER.replace("8 0 101", "97").replace("101 telephone-event", "97 AMR");
+    world.send(ALICE, &invite("500", "", &offer));
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    world.press("#");
+    assert!(world.lines().contains("alice: BYE"), "its end would never come");
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
 }
