@@ -426,3 +426,19 @@ fn nothing_is_said_in_a_codec_that_nobody_here_speaks() {
     world.pass(Duration::from_secs(80));
     all_quiet(&world);
 }
+
+#[test]
+fn a_call_counts_from_its_first_answer_whomever_it_reaches_later() {
+    let mut world = planned("exten => 500,1,Answer()\n same => n,Wait(30)\n same => n,Dial(PJSIP/bob,20)\n");
+    let answered = world.answered("500");
+    let begun = WallTime::from_unix_millis(1_700_000_000_000);
+    world.pass(Duration::from_secs(30));
+    bob_answers(&mut world);
+    let kept = world.out.iter().rev().find_map(|action| match action {
+        Action::Store { record: crate::border::Record::Call(record), .. } => Some((**record).clone()),
+        _ => None,
+    });
+    let kept = kept.expect("the record is kept when bob answers");
+    assert_eq!((kept.answered, kept.talked), (Some(begun), Duration::from_secs(30)));
+    world.hang_up(&answered);
+}
