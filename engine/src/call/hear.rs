@@ -231,8 +231,7 @@ impl Call {
         if self.early(cx, below).is_err() {
             return Err(Outcome::Refused(SmolStr::new_static(super::tasks::NO_OFFER)));
         }
-        // An echo is answered with whatever the caller has. The end of what cannot be said would never come.
-        if self.parties[CALLER].codec().is_some_and(|codec| codec.encoding().is_none()) {
+        if !self.can_be_told() {
             return Err(Outcome::Refused(SmolStr::new_static("nothing can be said in the caller's codec")));
         }
         // A key that was pressed before it began stops it, too.
@@ -249,13 +248,18 @@ impl Call {
 
     /// Begins to collect keys.
     pub(super) fn collect(&mut self, cx: &mut Cx<'_>, below: &mut Below, wanted: Collect) -> Begun {
-        let heard = self.early(cx, below).is_ok();
+        let heard = self.early(cx, below).is_ok() && self.can_be_told();
         let saying = heard && !wanted.say.is_empty();
         if saying {
             self.hear_sound(cx, Some(self.spoken_as(&wanted.say)));
         }
         self.disarm(cx);
         Ok(Doing::Collecting(Box::new(Collecting { wanted, got: String::new(), saying })))
+    }
+
+    /// An echo is answered with whatever codec the caller has. The end of what cannot be said in it would never come.
+    fn can_be_told(&self) -> bool {
+        self.parties[CALLER].codec().is_none_or(|codec| codec.encoding().is_some())
     }
 
     fn spoken_as(&self, say: &[Say]) -> Playing {

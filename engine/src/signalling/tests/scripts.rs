@@ -280,6 +280,10 @@ extensions.conf:3  2. Wait(3)";
     let ControlReply::Explained(why) = explained(&mut world, 2) else { panic!() };
     assert_eq!(why.text, "no extension of context [internal] matches 999\n");
     assert_eq!(explained(&mut world, 7), ControlReply::NoSuchCall { call: 7 });
+    let forged = invite("9%0A500", "", OFFER);
+    world.send(ALICE, &forged.replace("bKa1", "bKa8").replace("Call-ID: c1", "Call-ID: c8"));
+    let ControlReply::Explained(why) = explained(&mut world, 3) else { panic!() };
+    assert_eq!(why.text, "no extension of context [internal] matches 9\u{fffd}500\n");
 }
 
 #[test]
@@ -416,15 +420,19 @@ fn music_before_the_answer_ends_when_nobody_answers() {
 
 #[test]
 fn nothing_is_said_in_a_codec_that_nobody_here_speaks() {
-    let mut world = planned("exten => 500,1,Echo()\n same => n,Playback(bye)\n same => n,Hangup(17)\n");
     let offer = OFFER.replace("8 0 101", "97").replace("101 telephone-event", "97 AMR");
-    world.send(ALICE, &invite("500", "", &offer));
-    let answered = world.only("SIP/2.0 200");
-    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
-    world.press("#");
-    assert!(world.lines().contains("alice: BYE"), "its end would never come");
-    world.pass(Duration::from_secs(80));
-    all_quiet(&world);
+    for step in ["Playback(bye)", "Read(x,press-1,4,,,5)"] {
+        let mut world =
+            planned(&format!("exten => 500,1,Echo()\n same => n,{step}\n same => n,Hangup(17)\n"));
+        world.send(ALICE, &invite("500", "", &offer));
+        let answered = world.only("SIP/2.0 200");
+        world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+        world.press("#");
+        world.pass(Duration::from_secs(5));
+        assert!(world.lines().contains("alice: BYE"), "the end of {step} would never come");
+        world.pass(Duration::from_secs(80));
+        all_quiet(&world);
+    }
 }
 
 #[test]
