@@ -278,7 +278,10 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn any_frames_will_do(rate in any::<u32>(), frames in prop::collection::vec(prop::collection::vec(any::<i16>(), 0..50), 0..20)) {
+        fn any_frames_will_do(
+            rate in any::<u32>(),
+            frames in prop::collection::vec(prop::collection::vec(any::<i16>(), 0..50), 0..20),
+        ) {
             let mut voice = Voice::new(rate);
             for frame in frames {
                 voice.feed(&frame);

@@ -30,6 +30,8 @@ pub struct Plan {
     answers: bool,
     codecs: String,
     digits: &'static str,
+    sound: Option<Sound>,
+    watches: String,
 }
 
 impl Plan {
@@ -43,6 +45,8 @@ impl Plan {
             answers: true,
             codecs: "PCMU/8000/1".to_owned(),
             digits: "rtpevent",
+            sound: None,
+            watches: String::new(),
         }
     }
 
@@ -67,6 +71,20 @@ impl Plan {
         self
     }
 
+    /// It plays this once instead of the sine: 8, 16 or 48 kHz.
+    #[must_use]
+    pub fn plays(mut self, sound: Sound) -> Self {
+        self.sound = Some(sound);
+        self
+    }
+
+    /// It subscribes to the presence of this phone.
+    #[must_use]
+    pub fn watches(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.watches);
+        self
+    }
+
     /// Starts it and waits until it has registered.
     ///
     /// Its RTP sockets are bound to every address, so its packets come from 127.0.0.1 whatever its SDP says: all
@@ -81,11 +99,18 @@ impl Plan {
         let dir = ground.path(&name);
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
         let scheme = if self.transport.is_reliable() { "tcp" } else { "udp" };
+        let source = match &self.sound {
+            None => format!("ausine,{}", self.hertz),
+            Some(sound) => {
+                let file = ground.write(&format!("{name}/sound.wav"), stereo(sound));
+                format!("aufile,{}", file.display())
+            }
+        };
         ground.write(
             &format!("{name}/config"),
-            configuration(&dir.display().to_string(), port, scheme, self.hertz),
+            configuration(&dir.display().to_string(), port, scheme, &source) + self.modules(),
         );
-        ground.write(&format!("{name}/contacts"), "");
+        ground.write(&format!("{name}/contacts"), self.contacts());
         ground.write(
             &format!("{name}/accounts"),
             format!(
@@ -110,9 +135,20 @@ impl Plan {
         program.expect_from(0, "its registration", PATIENCE, |output| output.contains("200 OK"));
         Baresip { program, name, dir, stream, buffer: Vec::new(), events: Vec::new(), next: 0 }
     }
+
+    fn modules(&self) -> &'static str {
+        if self.watches.is_empty() { "" } else { "module_app presence.so\n" }
+    }
+
+    fn contacts(&self) -> String {
+        match self.watches.as_str() {
+            "" => String::new(),
+            user => format!("\"{user}\" <sip:{user}@telex.test>;presence=p2p\n"),
+        }
+    }
 }
 
-fn configuration(dir: &str, port: u16, scheme: &str, hertz: u32) -> String {
+fn configuration(dir: &str, port: u16, scheme: &str, source: &str) -> String {
     let control = port + 2;
     let mut text = format!(
         "poll_method epoll\n\
@@ -121,7 +157,7 @@ fn configuration(dir: &str, port: u16, scheme: &str, hertz: u32) -> String {
          call_local_timeout 120\n\
          call_max_calls 4\n\
          audio_path /usr/share/baresip\n\
-         audio_source ausine,{hertz}\n\
+         audio_source {source}\n\
          audio_player aubridge,sink\n\
          audio_alert aubridge,alert\n\
          audio_level no\n\
@@ -138,13 +174,32 @@ fn configuration(dir: &str, port: u16, scheme: &str, hertz: u32) -> String {
          ctrl_tcp_listen 127.0.0.1:{control}\n\
          module_path /usr/lib/baresip/modules\n"
     );
-    for module in ["g711", "g722", "opus", "gsm", "l16", "ausine", "aubridge", "sndfile", "uuid"] {
+    for module in ["g711", "g722", "opus", "gsm", "l16", "ausine", "aufile", "aubridge", "sndfile", "uuid"] {
         let _ = writeln!(text, "module {module}.so");
     }
     for module in ["account", "contact", "menu", "ctrl_tcp", "debug_cmd"] {
         let _ = writeln!(text, "module_app {module}.so");
     }
     text
+}
+
+/// As a WAV file of two channels at 48 kHz, the only kind that it plays here.
+fn stereo(sound: &Sound) -> Vec<u8> {
+    let times = (48_000 / sound.rate).max(1) as i32;
+    let mut samples = Vec::with_capacity(sound.samples.len() * 2 * times as usize);
+    let after = sound.samples.iter().skip(1).chain(sound.samples.last());
+    for (&a, &b) in sound.samples.iter().zip(after) {
+        for n in 0..times {
+            let sample = ((i32::from(a) * (times - n) + i32::from(b) * n) / times) as i16;
+            samples.extend([sample, sample]);
+        }
+    }
+    let mut file = Sound { rate: 48_000, samples }.to_wav();
+    // Two channels: their number, octets per second and octets per frame.
+    file[22] = 2;
+    file[28..32].copy_from_slice(&192_000u32.to_le_bytes());
+    file[32] = 4;
+    file
 }
 
 /// A running phone.

@@ -18,6 +18,7 @@ pub mod phone;
 pub mod program;
 pub mod recorded;
 pub mod sipp;
+pub mod speech;
 pub mod tone;
 pub mod virtual_exchange;
 pub mod wav;

@@ -17,20 +17,95 @@ use crate::wav::Sound;
 
 /// How long the phone may take for anything.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// Samples per second of what it records of a PCMU call.
-const RECORDED: u32 = 8000;
 /// Time between two questions to it.
 const ASK: Duration = Duration::from_millis(400);
+
+/// All codecs it has, as its configuration names them: what that does not name is switched on.
+const CODECS: [&str; 8] = [
+    "opus/48000/2",
+    "speex/16000/1",
+    "speex/8000/1",
+    "PCMU/8000/1",
+    "PCMA/8000/1",
+    "GSM/8000/1",
+    "G722/8000/1",
+    "G729/8000/1",
+];
+
+/// What a phone is to be.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    user: &'a str,
+    server: SocketAddr,
+    transport: Transport,
+    sound: &'a Sound,
+    codec: &'a str,
+}
+
+impl<'a> Plan<'a> {
+    /// A phone of `user` that plays `sound`, has PCMU only and answers by itself.
+    pub fn new(user: &'a str, server: SocketAddr, transport: Transport, sound: &'a Sound) -> Self {
+        Self { user, server, transport, sound, codec: "PCMU/8000/1" }
+    }
+
+    /// It has only this codec, as in `G722/8000/1`.
+    ///
+    /// # Panics
+    /// When it has no such codec.
+    #[must_use]
+    pub fn codec(mut self, codec: &'a str) -> Self {
+        assert!(CODECS.contains(&codec), "linphone has no {codec}");
+        self.codec = codec;
+        self
+    }
+
+    /// Starts it and waits until it has registered.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start(self, ground: &Ground) -> Linphone {
+        let name = format!("linphone-{}", self.user);
+        let dir = ground.path(&name);
+        // It does not start without this folder in its home.
+        fs::create_dir_all(dir.join(".local/share/linphone"))
+            .unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+        let config = ground.write(&format!("{name}/rc"), self.configuration(ground.ports(4)));
+        let sound = ground.write(&format!("{name}/sound.wav"), self.sound.to_wav());
+        let recording = dir.join("heard.wav");
+        let mut command = Command::new("stdbuf");
+        command.args(["-oL", "linphonec", "-d", "0", "-c"]).arg(&config);
+        command.env("HOME", &dir).env_remove("DISPLAY").current_dir(&dir);
+        let mut program = Program::start(&name, &mut command, &dir.join("output.log"));
+        program.expect_from(0, "its prompt", PATIENCE, |output| output.contains("linphonec>"));
+        let mut phone = Linphone { program, recording, rate: recorded_at(self.codec) };
+        phone.ask_until("status register", "registered, identity");
+        phone.command("soundcard use files");
+        phone.command(&format!("play {}", sound.display()));
+        phone.command(&format!("record {}", phone.recording.display()));
+        phone.command("autoanswer enable");
+        phone
+    }
+}
+
+/// Samples per second of what it records of a call with a codec.
+fn recorded_at(codec: &str) -> u32 {
+    match codec {
+        "opus/48000/2" => 48_000,
+        "G722/8000/1" | "speex/16000/1" => 16_000,
+        _ => 8000,
+    }
+}
 
 /// A running phone that has registered.
 #[derive(Debug)]
 pub struct Linphone {
     program: Program,
     recording: PathBuf,
+    rate: u32,
 }
 
 impl Linphone {
-    /// A phone of `user` that plays `hertz` at `level` decibels and answers by itself.
+    /// A phone of `user` that plays `hertz` at `level` decibels, has PCMU only and answers by itself.
     ///
     /// # Panics
     /// When it does not register.
@@ -41,28 +116,7 @@ impl Linphone {
         transport: Transport,
         (hertz, level): (f64, f64),
     ) -> Self {
-        let name = format!("linphone-{user}");
-        let dir = ground.path(&name);
-        // It does not start without this folder in its home.
-        fs::create_dir_all(dir.join(".local/share/linphone"))
-            .unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
-        let config =
-            ground.write(&format!("{name}/rc"), configuration(user, server, transport, ground.ports(4)));
-        let sound =
-            ground.write(&format!("{name}/tone.wav"), tone::sine(hertz, level, 16_000, 60.0).to_wav());
-        let recording = dir.join("heard.wav");
-        let mut command = Command::new("stdbuf");
-        command.args(["-oL", "linphonec", "-d", "0", "-c"]).arg(&config);
-        command.env("HOME", &dir).env_remove("DISPLAY").current_dir(&dir);
-        let mut program = Program::start(&name, &mut command, &dir.join("output.log"));
-        program.expect_from(0, "its prompt", PATIENCE, |output| output.contains("linphonec>"));
-        let mut phone = Self { program, recording };
-        phone.ask_until("status register", "registered, identity");
-        phone.command("soundcard use files");
-        phone.command(&format!("play {}", sound.display()));
-        phone.command(&format!("record {}", phone.recording.display()));
-        phone.command("autoanswer enable");
-        phone
+        Plan::new(user, server, transport, &tone::sine(hertz, level, 16_000, 60.0)).start(ground)
     }
 
     /// Types a command, such as `call sip:101@telex.test` or `terminate`.
@@ -90,7 +144,7 @@ impl Linphone {
     /// call only.
     pub fn recorded(&self) -> f64 {
         let octets = fs::metadata(&self.recording).map_or(0, |m| m.len());
-        octets as f64 / f64::from(2 * RECORDED)
+        octets as f64 / f64::from(2 * self.rate)
     }
 
     /// Ends it. What it has heard.
@@ -104,11 +158,20 @@ impl Linphone {
     }
 }
 
-fn configuration(user: &str, server: SocketAddr, transport: Transport, port: u16) -> String {
-    let (udp, tcp, scheme) = if transport.is_reliable() { (0, port, "tcp") } else { (port, 0, "udp") };
-    let rtp = port + 2;
-    format!(
-        "[sip]\n\
+impl Plan<'_> {
+    fn configuration(&self, port: u16) -> String {
+        let Self { user, server, transport, .. } = *self;
+        let (udp, tcp, scheme) = if transport.is_reliable() { (0, port, "tcp") } else { (port, 0, "udp") };
+        let rtp = port + 2;
+        let codec = |(n, &name): (usize, &&str)| {
+            let mut parts = name.split('/');
+            let mut part = || parts.next().unwrap_or_default();
+            let (mime, rate, channels, on) = (part(), part(), part(), u8::from(name == self.codec));
+            format!("[audio_codec_{n}]\nmime={mime}\nrate={rate}\nchannels={channels}\nenabled={on}\n")
+        };
+        let codecs: String = CODECS.iter().enumerate().map(codec).collect();
+        format!(
+            "[sip]\n\
          sip_port={udp}\n\
          sip_tcp_port={tcp}\n\
          sip_tls_port=0\n\
@@ -139,10 +202,7 @@ fn configuration(user: &str, server: SocketAddr, transport: Transport, port: u16
          [auth_info_0]\n\
          username={user}\n\
          passwd={PASSWORD}\n\
-         [audio_codec_0]\n\
-         mime=PCMU\n\
-         rate=8000\n\
-         channels=1\n\
-         enabled=1\n"
-    )
+         {codecs}"
+        )
+    }
 }

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use telex_engine::auth::{Challenge, Login, answer};
-use telex_engine::sip::{DigestChallenge, Message, Status};
+use telex_engine::sip::{DigestChallenge, HeaderName, Message, Status, Writer};
 
 use crate::exchange::PASSWORD;
 
@@ -112,6 +112,37 @@ impl Phone {
     pub fn register_with(&mut self, more: &str) -> Option<u16> {
         let to = format!("sip:{}@telex", self.user);
         self.authorised("REGISTER", "sip:telex", &to, more, "").0.status().map(Status::code)
+    }
+
+    /// Subscribes to `package` of another. The status of the answer.
+    pub fn subscribe(&mut self, whom: &str, package: &str) -> Option<u16> {
+        self.calls += 1;
+        let uri = format!("sip:{whom}@telex");
+        let more = format!("Event: {package}\r\nExpires: 600\r\n");
+        self.authorised("SUBSCRIBE", &uri, &uri, &more, "").0.status().map(Status::code)
+    }
+
+    /// Waits for a NOTIFY and answers it. Its body; `None` when none comes in that time.
+    pub fn notified(&self, patience: Duration) -> Option<String> {
+        let mut room = [0; 65_536];
+        let until = Instant::now() + patience;
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|t| !t.is_zero()) {
+            self.sip.set_read_timeout(Some(left)).ok()?;
+            let Ok((length, _)) = self.sip.recv_from(&mut room) else { continue };
+            let Ok(message) = Message::parse(room[..length].to_vec().into()) else { continue };
+            if message.method_name() != "NOTIFY" || !message.is_request() {
+                continue;
+            }
+            let mut answer = Writer::response(Status::OK, "");
+            for name in
+                [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq]
+            {
+                answer.copy(&message, name);
+            }
+            self.send(&answer.finish());
+            return Some(String::from_utf8_lossy(message.body()).into_owned());
+        }
+        None
     }
 
     /// Sends packets every 20 ms and counts those that come back.

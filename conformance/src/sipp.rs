@@ -14,6 +14,7 @@ use crate::exchange::PASSWORD;
 use crate::ground::Ground;
 use crate::program::{Program, poll};
 use crate::tone;
+use crate::wav::Sound;
 
 /// Where a SIPp on an address of its own listens.
 pub fn on(address: Ipv4Addr) -> SocketAddr {
@@ -99,9 +100,14 @@ impl Sipp {
     /// Puts the sound that `call_media` sends where it looks for it.
     #[must_use]
     pub fn tone(self, hertz: f64) -> Self {
+        self.sound(&tone::sine(hertz, -6.0, 8000, 10.0))
+    }
+
+    /// As [`Sipp::tone`], with this sound of 8 kHz.
+    #[must_use]
+    pub fn sound(self, sound: &Sound) -> Self {
         let file = self.dir.join("tone.ul");
-        let sound = tone::sine(hertz, -6.0, 8000, 10.0).to_mulaw();
-        fs::write(&file, sound).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        fs::write(&file, sound.to_mulaw()).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         self
     }
 

@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["transport"],
     &["transaction"],
     &["dialog", "registrar"],
+    &["subscription"],
     &["call", "agent"],
     &["signalling"],
 ];

@@ -105,8 +105,8 @@ impl Vars {
         room
     }
 
-    /// Goes into a subroutine with these arguments; what the one before had more is empty. False when there are too many
-    /// variables.
+    /// Goes into a subroutine with these arguments; what the one before had more is empty. False when there are too
+    /// many variables.
     pub(crate) fn enter(&mut self, args: &[SmolStr]) -> bool {
         let name = |number: usize| format!("ARG{number}");
         let hidden = (args.len() + 1..).take_while(|number| self.local(&name(*number)).is_some()).count();

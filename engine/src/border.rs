@@ -657,6 +657,10 @@ pub struct Stats {
     pub streams: usize,
     /// Bindings.
     pub bindings: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Texts on their way between phones.
+    pub texts: usize,
     /// Armed timers.
     pub timers: usize,
     /// Messages received.

@@ -114,26 +114,38 @@ impl Config {
     /// What is configured beside the dialplan, as text of a dialplan: phones, conferences and services, in a context of
     /// their own that the context of phones includes, so that what a site writes there comes first.
     pub fn own_dialplan(&self) -> String {
+        self.own_dialplan_with(|_| None)
+    }
+
+    /// The same, where what `steps` gives for a phone becomes of calls to it: whole lines of the dialplan that begin
+    /// with its extension, in place of the one that rings it. The last context is [`CONFIGURED`], so more lines of it
+    /// may follow.
+    pub fn own_dialplan_with(&self, steps: impl Fn(&str) -> Option<String>) -> String {
         let mut text = format!("[{INTERNAL}]\ninclude => {CONFIGURED}\n\n[{CONFIGURED}]\n");
         text.push_str("exten => *43,1,Echo()\n");
         text.push_str("exten => *60,1,Answer()\n same => n,Playtones(440)\n same => n(on),Wait(3600)\n");
         text.push_str(" same => n,Goto(on)\n");
-        for extension in self.phones.keys().filter(|name| is_dialable(name)) {
-            let _ = writeln!(text, "exten => {extension},1,Dial(PJSIP/{extension})");
+        for extension in self.phones.keys().filter(|name| is_plain(name)) {
+            match steps(extension) {
+                Some(lines) => text.push_str(&lines),
+                None => {
+                    let _ = writeln!(text, "exten => {extension},1,Dial(PJSIP/{extension})");
+                }
+            }
         }
-        for (number, name) in self.conferences.iter().filter(|(number, _)| is_dialable(number)) {
+        for (number, name) in self.conferences.iter().filter(|(number, _)| is_plain(number)) {
             // A name that means something else there goes by the first of its numbers.
             let first =
                 self.conferences.iter().find(|(_, other)| *other == name).map_or(number, |(first, _)| first);
-            let name = if is_dialable(name) { name } else { first };
+            let name = if is_plain(name) { name } else { first };
             let _ = writeln!(text, "exten => {number},1,ConfBridge({name})");
         }
         text
     }
 }
 
-/// Whether a name means itself in a dialplan: an extension of another name is never dialled by [`Config::own_dialplan`].
-pub fn is_dialable(name: &str) -> bool {
+/// Whether a name means itself in a dialplan.
+pub fn is_plain(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'+#".contains(&b);
     let special = ["s", "i", "t", "h", "o", "a", "e", "T", "fax"];
     name.bytes().all(allowed) && !name.starts_with('_') && !special.contains(&name)
@@ -173,6 +185,9 @@ pub struct Phone {
     pub digits: DigitsBy,
     /// Where in the dialplan its calls begin; empty is [`INTERNAL`].
     pub context: SmolStr,
+    /// Who it shows itself as to those it calls, in place of what it says itself; empty leaves that to it. It stands
+    /// in quotes of SIP, so it has no quote and no backslash.
+    pub name: SmolStr,
 }
 
 /// How digits reach a phone.

@@ -19,6 +19,10 @@ slotmap::new_key_type! {
     pub struct CallKey;
     /// A binding of the registrar.
     pub struct BindingKey;
+    /// A subscription.
+    pub struct SubscriptionKey;
+    /// A text on its way.
+    pub struct TextKey;
 }
 
 /// What a layer may use while handling one input. It holds no tables of the domain.
@@ -114,6 +118,8 @@ pub(crate) enum Timer {
     Leg(LegKey, LegTimer),
     /// A call's.
     Call(CallKey, CallTimer),
+    /// A subscription's.
+    Subscription(SubscriptionKey, SubscriptionTimer),
     /// Patience of [`crate::border::Input::Stop`] ends.
     Stop,
 }
@@ -130,6 +136,8 @@ impl Timer {
             Self::Call(_, CallTimer::NoAnswer) => "ring time",
             Self::Call(_, CallTimer::Script) => "timer of the dialplan",
             Self::Call(_, CallTimer::Clear) => "clearing time",
+            Self::Subscription(_, SubscriptionTimer::Expired) => "expiry of a subscription",
+            Self::Subscription(_, SubscriptionTimer::Gap) => "least time between two NOTIFY",
             Self::Stop => "patience at a stop",
         }
     }
@@ -253,4 +261,14 @@ pub(crate) enum CallTimer {
     Script,
     /// The call is being cleared and must be gone by now.
     Clear,
+}
+
+/// Timers of subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) enum SubscriptionTimer {
+    /// It was not refreshed.
+    Expired,
+    /// The watcher may be told again.
+    Gap,
 }

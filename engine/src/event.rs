@@ -176,6 +176,17 @@ pub enum Event {
         /// Hold, rather than resume.
         on: bool,
     },
+    /// A party hands its call over.
+    Transfer {
+        /// The call's number.
+        call: u64,
+        /// The party.
+        side: Side,
+        /// Where to.
+        to: SmolStr,
+        /// What came of it; `None` when it begins.
+        status: Option<u16>,
+    },
     /// A party's media arrives from this address.
     MediaFrom {
         /// The call's number.
@@ -328,6 +339,7 @@ impl Event {
             | Self::Ringing { .. }
             | Self::Answered { .. }
             | Self::Hold { .. }
+            | Self::Transfer { .. }
             | Self::RecordingStarted { .. }
             | Self::Matched { .. }
             | Self::CallEnded { .. } => Severity::Info,

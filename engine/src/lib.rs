@@ -41,6 +41,7 @@ pub mod mediactl;
 mod cx;
 mod dialog;
 mod registrar;
+mod subscription;
 mod transaction;
 mod transport;
 // features

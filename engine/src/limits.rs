@@ -35,6 +35,30 @@ pub const STREAMS_OF_STRANGER: usize = 64;
 pub const STREAM_MESSAGE: Duration = Duration::from_secs(30);
 /// Contacts registered for one address-of-record.
 pub const BINDINGS_PER_AOR: usize = 10;
+/// Subscriptions in all; one more is answered 503.
+pub const SUBSCRIPTIONS: usize = 50_000;
+/// Subscriptions of one extension, with all its phones; one more is answered 503.
+pub const SUBSCRIPTIONS_OF_ONE: usize = 500;
+/// Subscriptions to one extension; one more is answered 503.
+pub const WATCHERS: usize = 2000;
+/// Octets of a SUBSCRIBE, of which names are kept; a longer one is answered 513.
+pub const SUBSCRIBE_OCTETS: usize = 4096;
+/// A subscription that is asked for a shorter time is answered 423.
+pub const SUBSCRIPTION_LEAST: Duration = Duration::from_secs(30);
+/// The longest subscription. After a restart lamps are right again by then, for phones know nothing of it.
+pub const SUBSCRIPTION_MOST: Duration = Duration::from_secs(600);
+/// Retry-After of a 503 to a SUBSCRIBE, in seconds.
+pub const RETRY_SUBSCRIBE_AFTER: u32 = 60;
+/// Least time between two NOTIFY of a subscription (RFC 4235 §3.10); of changes in between the last one counts.
+pub const NOTIFY_GAP: Duration = Duration::from_secs(1);
+/// Calls of one extension that its watchers are told of.
+pub const LINES_SHOWN: usize = 8;
+/// Texts on their way between phones; one more is answered 503.
+pub const TEXTS: usize = 10_000;
+/// Those of one extension; one more is answered 503.
+pub const TEXTS_OF_ONE: usize = 100;
+/// Octets of one text (RFC 3428 §8); a longer one is answered 513.
+pub const TEXT_OCTETS: usize = 1300;
 /// Nonces remembered for one extension so that no nonce count is taken twice.
 pub const NONCES_PER_EXTENSION: usize = 64;
 /// Challenges that one request of ours answers: a stranger may call every nonce stale.

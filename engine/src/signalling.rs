@@ -11,6 +11,7 @@ mod requests;
 mod tests;
 #[cfg(feature = "serde")]
 mod view;
+mod watching;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::border::{
     Action, Actions, Boot, Control, ControlReply, Input, Listener, Stats, StoredBinding, StreamEvent,
     StreamId,
 };
-use crate::call::{Below, Calls, Outside};
+use crate::call::{Below, Calls, Outside, Texts};
 use crate::config::Config;
 use crate::cx::{Cx, Journal, Randomness, Timer};
 use crate::dialog::{Heard, Sessions, Stack};
@@ -30,6 +31,7 @@ use crate::planted::Fault;
 use crate::planted::Planted;
 use crate::registrar::Registrar;
 use crate::rng::{Purpose, Rng, Seed};
+use crate::subscription::Subscriptions;
 use crate::time::{Duration, Instant, WallTime};
 use crate::timers::Timers;
 use crate::transaction::{Transactions, Up};
@@ -67,6 +69,8 @@ struct Tables {
     below: Below,
     auth: Authenticator,
     calls: Calls,
+    subscriptions: Subscriptions,
+    texts: Texts,
     stopping: Stopping,
 }
 
@@ -110,6 +114,8 @@ impl Signalling {
             },
             auth: Authenticator::new(&mut nonce, &config),
             calls: Calls::new(boot.shards, &config, boot.values),
+            subscriptions: Subscriptions::new(&mut hash),
+            texts: Texts::default(),
             stopping: Stopping::No,
         };
         let rng = Randomness::new(seed);
@@ -190,12 +196,14 @@ impl Signalling {
     /// When an invariant is broken.
     pub fn check(&self) {
         let armed = |key| self.timers.is_armed(key);
-        let Tables { below, calls, .. } = &self.tables;
+        let Tables { below, calls, subscriptions, texts, .. } = &self.tables;
         below.stack.transport.check(armed);
         below.stack.transactions.check(&below.stack.transport, armed);
         below.sessions.check();
         calls.check(&below.sessions);
         below.registrar.check(armed);
+        subscriptions.check(armed);
+        texts.check();
     }
 
     fn split<'a>(&'a mut self, now: Instant, out: &'a mut Actions) -> (Cx<'a>, &'a mut Tables) {
@@ -235,6 +243,7 @@ impl Tables {
             // These change what a `Cx` is made of and were dealt with before there was one.
             Input::Config { .. } | Input::Wall(_) | Input::Seed(_) => {}
         }
+        self.tell_watchers(cx);
         self.say_stopped(cx);
     }
 
@@ -262,6 +271,7 @@ impl Tables {
                 self.heard(cx, heard);
             }
             Timer::Call(call, timer) => self.calls.fire(cx, below, call, timer),
+            Timer::Subscription(key, timer) => self.subscriptions.fire(cx, &mut below.stack, key, timer),
             Timer::Stop => self.patience_ended(cx),
         }
     }
@@ -309,12 +319,21 @@ impl Tables {
 
     fn up(&mut self, cx: &mut Cx<'_>, up: Up) {
         let Below { sessions, stack, .. } = &mut self.below;
+        let (watchers, texts) = (&mut self.subscriptions, &mut self.texts);
         let heard = match up {
             Up::Request { txn, message, flow, source } => {
                 return self.request(cx, txn, &message, flow, source);
             }
             Up::Cancel { invite, .. } => sessions.on_cancel(cx, stack, invite),
             Up::Ack { message, .. } => sessions.on_ack(cx, stack, &message),
+            Up::Response { txn, message, .. } if watchers.is_telling(txn) => {
+                return watchers.answered(cx, stack, txn, message.status());
+            }
+            Up::Failed { txn } if watchers.is_telling(txn) => return watchers.answered(cx, stack, txn, None),
+            Up::Response { txn, message, .. } if texts.is_asked(txn) => {
+                return texts.answered(cx, stack, txn, message.status());
+            }
+            Up::Failed { txn } if texts.is_asked(txn) => return texts.answered(cx, stack, txn, None),
             Up::Response { txn, message, flow } => sessions.on_response(cx, stack, txn, &message, flow),
             Up::Failed { txn, .. } => sessions.on_failed(cx, stack, txn),
         };
@@ -358,6 +377,8 @@ impl Tables {
             ports: self.calls.ports(),
             streams: stack.transport.streams(),
             bindings: registrar.len(),
+            subscriptions: self.subscriptions.len(),
+            texts: self.texts.len(),
             timers,
             received: stack.transport.received(),
             malformed: stack.transport.malformed(),
@@ -376,6 +397,7 @@ impl Tables {
         self.below.registrar.reconfigure(cx, listeners);
         self.calls.reconfigure(cx.config);
         self.below.stack.transport.set_listeners(listeners.to_vec());
+        self.watch_reconfigured(cx);
     }
 
     /// Draws every key anew.
@@ -384,6 +406,7 @@ impl Tables {
         self.below.sessions.rekey(hash);
         self.below.stack.transport.rekey(hash);
         self.below.stack.transactions.rekey(hash);
+        self.subscriptions.rekey(hash);
         self.auth.rekey(&mut Rng::new(seed, Purpose::Nonce));
     }
 

@@ -179,6 +179,7 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::Ringing { call, .. }
         | Event::Answered { call, .. }
         | Event::Hold { call, .. }
+        | Event::Transfer { call, .. }
         | Event::MediaFrom { call, .. }
         | Event::NoSound { call, .. }
         | Event::Digit { call, .. }

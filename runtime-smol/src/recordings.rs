@@ -69,9 +69,11 @@ impl std::fmt::Debug for Job {
 }
 
 impl Recordings {
-    /// Recordings into a folder, which is made with its first file.
+    /// Recordings into a folder, which is made with its first file. What need not be kept is deleted from now on.
     pub(crate) fn new(style: Style, desk: Desk) -> Self {
-        Self { style: Arc::new(style), desk, jobs: Arc::default() }
+        let recordings = Self { style: Arc::new(style), desk, jobs: Arc::default() };
+        recordings.watch();
+        recordings
     }
 
     /// Hands a job to the thread, which is started for the first one and ends when nobody can order anything any more.
@@ -98,7 +100,7 @@ impl Recordings {
     }
 
     /// Deletes what need not be kept, now and from time to time.
-    pub(crate) fn watch(&self) {
+    fn watch(&self) {
         if self.style.keep.is_some() || self.style.most.is_some() {
             let (told, _) = channel();
             self.order(RecordingId(0), What::Told(told));

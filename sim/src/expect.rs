@@ -95,8 +95,9 @@ fn is_kept_open(nat: &Nat, phone: &PhonePlan) -> bool {
 }
 
 /// Whether the sound of a call may be coded anew on its way, so that its parties speak in tones. What both phones know
-/// passes untouched; only a called phone that makes the first offer may begin to speak what its caller does not know. And
-/// keys are listened for in the sound of a phone that does not send them as events, and taken out for one that gets them so.
+/// passes untouched; only a called phone that makes the first offer may begin to speak what its caller does not know.
+/// And keys are listened for in the sound of a phone that does not send them as events, and taken out for one that gets
+/// them so.
 pub(crate) fn speaks_in_tones(plan: &Plan, call: usize) -> bool {
     let planned = &plan.calls[call];
     let caller = plan.phones[planned.caller].payload_types();

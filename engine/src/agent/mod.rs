@@ -413,7 +413,7 @@ impl Core {
                 return self.heard(heard?);
             }
             // An exchange's alone; nobody arms them here.
-            Timer::Binding(_) | Timer::Call(..) | Timer::Stop => {}
+            Timer::Binding(_) | Timer::Call(..) | Timer::Subscription(..) | Timer::Stop => {}
         }
         None
     }
@@ -492,8 +492,11 @@ impl Core {
         let reply = match message.method() {
             _ if unsupported.is_some() => unsupported?,
             _ if message.to().is_ok_and(|to| to.tag().is_some()) => {
-                let heard = sessions.on_request(cx, stack, txn, message, flow);
-                return self.heard(heard?);
+                let heard = sessions.on_request(cx, stack, txn, message, flow)?;
+                if let LegEvent::Referred(referred) = &heard.event {
+                    sessions.refuse_refer(cx, stack, heard.leg, referred, Status::DECLINE);
+                }
+                return self.heard(heard);
             }
             Method::Invite => return self.invited(cx, txn, message, flow),
             method => screen::outside(method),
@@ -541,6 +544,7 @@ impl Core {
             LegEvent::Offered { body } => AgentEvent::Offered { call, body },
             LegEvent::OfferWanted => AgentEvent::Offered { call, body: Bytes::new() },
             LegEvent::Digit(Digit { key, length }) => AgentEvent::Digit { call, key, length },
+            LegEvent::Referred(_) => return None,
             LegEvent::Cancelled => AgentEvent::Ended { call, by: Ended::Cancelled },
             LegEvent::Ended(Ending::Bye) => AgentEvent::Ended { call, by: Ended::HungUp },
             LegEvent::Ended(Ending::Lost) => AgentEvent::Ended { call, by: Ended::Lost },

@@ -35,13 +35,14 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn of(invite: &Message, now: Instant) -> Self {
+    /// `name` is shown in place of what the INVITE says.
+    pub(super) fn of(invite: &Message, name: Option<SmolStr>, now: Instant) -> Self {
         let from = invite.from().ok();
         let display = from.as_ref().and_then(|from| from.display).filter(|d| !d.is_empty());
         let hops = invite.max_forwards().and_then(Result::ok).unwrap_or(70);
         let seconds = invite.expires().and_then(Result::ok);
         Self {
-            display: display.map(SmolStr::new).unwrap_or_default(),
+            display: name.or_else(|| display.map(SmolStr::new)).unwrap_or_default(),
             to: invite.to().map(|to| without_tag(&to)).unwrap_or_default(),
             hops: u32::from(hops).saturating_sub(1),
             expires: seconds.map(|seconds| now + Duration::from_secs(seconds.into())),
@@ -69,9 +70,9 @@ pub(super) type Routes = SmallVec<[SmolStr; 1]>;
 pub(super) struct Target {
     /// The extension it belongs to.
     extension: SmolStr,
-    uri: SmolStr,
-    reach: Reach,
-    routes: Routes,
+    pub(super) uri: SmolStr,
+    pub(super) reach: Reach,
+    pub(super) routes: Routes,
 }
 
 impl Calls {
@@ -130,6 +131,7 @@ impl Calls {
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
         party.asked = cx.wall;
+        self.lines.insert(key, &target.extension);
         let call = &mut self.all[key];
         call.parties.push(party);
         Some(call.parties.len() - 1)
@@ -340,7 +342,7 @@ pub(super) fn escaped(extension: &SmolStr) -> SmolStr {
     format_smolstr!("{}", EscapedUser(extension))
 }
 
-fn host_for_uri(local: SocketAddr) -> SmolStr {
+pub(super) fn host_for_uri(local: SocketAddr) -> SmolStr {
     match local.ip() {
         IpAddr::V4(ip) => format_smolstr!("{ip}"),
         IpAddr::V6(ip) => format_smolstr!("[{ip}]"),

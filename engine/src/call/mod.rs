@@ -5,6 +5,7 @@
 
 mod account;
 mod app;
+mod attended;
 mod causes;
 mod conference;
 mod dial;
@@ -21,8 +22,11 @@ mod ports;
 mod recording;
 mod script;
 mod spoken;
+mod standing;
 mod tasks;
+mod text;
 mod trails;
+mod transfer;
 #[cfg(feature = "serde")]
 mod view;
 mod world;
@@ -35,6 +39,7 @@ use telex_dialplan::Dialplan;
 
 pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
+pub(crate) use self::text::Texts;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::conference::Conferences;
@@ -45,6 +50,7 @@ use self::ports::Ports;
 use self::script::Script;
 use self::spoken::Spoken;
 use self::trails::Trails;
+use self::transfer::Transfer;
 use self::world::Values;
 use crate::border::{Action, CallInfo, CallState, QueryId};
 use crate::config::Config;
@@ -116,6 +122,10 @@ pub(crate) struct Call {
     app: App,
     /// Its walk through the dialplan, until that has ended.
     script: Option<Box<Script>>,
+    /// One of the two who talked hands the call over.
+    transfer: Option<Box<Transfer>>,
+    /// Who talks with whom, when that is not who called and what was dialled any more.
+    between: Option<(SmolStr, SmolStr)>,
     /// The exchange has described itself to the caller: what is agreed with it stays so.
     own_words: bool,
     /// Why it ended.
@@ -136,6 +146,7 @@ pub(crate) struct Calls {
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
+    lines: standing::Lines,
     by_query: BTreeMap<QueryId, CallKey>,
     next_id: u64,
     next_query: u64,
@@ -157,6 +168,7 @@ impl Calls {
             conferences: Conferences::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
+            lines: standing::Lines::default(),
             by_query: BTreeMap::new(),
             next_id: 1,
             next_query: 1,
@@ -183,6 +195,7 @@ impl Calls {
         assert_eq!(self.shares.values().sum::<usize>(), self.all.len(), "every call has one caller");
         let mut ports = 0;
         let mut legs = 0;
+        self.lines.check(self.all.iter());
         for call in self.all.values() {
             for party in &call.parties {
                 ports += usize::from(party.media.held);
@@ -197,10 +210,18 @@ impl Calls {
         assert_eq!(ports, self.ports.used(), "every port in use has one party");
         assert!(legs <= self.ports.legs(), "every media leg has an owner");
         let members = self.all.values().filter_map(|call| Some((call.conference.as_ref()?, call)));
-        let scripts = || self.all.values().filter_map(|call| call.script.as_ref());
+        let plans = {
+            let before = |call: &'_ Call| call.transfer.as_ref().map(|transfer| transfer.before.plan);
+            let all = self.all.values();
+            all.flat_map(move |call| {
+                call.script.as_ref().map(|script| script.plan).into_iter().chain(before(call))
+            })
+        };
+        let groups = self.all.values().filter_map(|call| call.script.as_ref());
+        let groups = groups.flat_map(|script| &script.groups);
         self.trails.check();
-        self.plans.check(scripts().map(|script| script.plan));
-        self.values.check(scripts().flat_map(|script| &script.groups));
+        self.plans.check(plans);
+        self.values.check(groups);
         self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
 
@@ -208,6 +229,10 @@ impl Calls {
     pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, below: &mut Below, heard: Heard) {
         let Some(call) = self.all.get_mut(heard.call) else { return };
         let Some(party) = call.parties.iter().position(|p| p.leg == Some(heard.leg)) else { return };
+        if self.is_of_transfer(cx, below, heard.call, party, &heard.event) {
+            return;
+        }
+        let Some(call) = self.all.get_mut(heard.call) else { return };
         let confirmed = matches!(heard.event, LegEvent::Confirmed { .. });
         let offers = matches!(heard.event, LegEvent::Offered { .. });
         let speaks = offers || matches!(heard.event, LegEvent::Answered { .. });
@@ -242,6 +267,7 @@ impl Calls {
             LegEvent::Digit(digit) => {
                 return self.digit(cx, below, heard.call, party, digit, DigitBy::Info);
             }
+            LegEvent::Referred(_) => None,
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
                 Some(match ending {
@@ -261,6 +287,7 @@ impl Calls {
             return;
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
+        self.lines.touch(heard.call);
         if let Some(event) = event {
             call.lost_early(cx, event);
             self.decide(cx, below, heard.call, event);
@@ -377,6 +404,7 @@ impl Calls {
 
     /// Frees a call that has ended once media has let go of all its legs.
     fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
+        self.lines.touch(key);
         let Some(call) = self.all.get_mut(key) else { return };
         for at in call.idle() {
             call.give_back(&mut self.ports, at, cx.planted);
@@ -405,6 +433,7 @@ impl Calls {
             self.by_query.remove(query);
         }
         self.by_id.remove(&call.id);
+        self.lines.remove(key);
         if let Some(share) = self.shares.get_mut(&call.from) {
             *share -= 1;
             if *share == 0 {
@@ -450,8 +479,8 @@ impl Call {
         let stats = |id| Box::new(party(id).map_or(LegStats::default(), |party| party.media.stats));
         CallInfo {
             id: self.id,
-            from: self.from.clone(),
-            to: self.to.clone(),
+            from: self.between.as_ref().map_or(&self.from, |between| &between.0).clone(),
+            to: self.between.as_ref().map_or(&self.to, |between| &between.1).clone(),
             state: if held { CallState::Held } else { self.state },
             codec: codec
                 .filter(|_| self.room_put || self.conference.is_some())

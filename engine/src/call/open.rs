@@ -18,12 +18,12 @@ use crate::cx::{CallKey, Cx, ServerKey};
 use crate::dialog::{Invited, is_optional, is_sdp};
 use crate::event::Event;
 use crate::limits;
-use crate::mediactl::{PortId, ShardId};
+use crate::mediactl::{PortId, RoomId, ShardId};
 use crate::offer::{self, Description};
 use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::transaction::Reply;
 
-/// An INVITE outside any dialog, from somebody who may call.
+/// An INVITE or MESSAGE outside any dialog, from somebody who may call.
 #[derive(Debug)]
 pub(crate) struct Incoming<'a> {
     /// Its transaction.
@@ -166,33 +166,7 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         };
         let id = self.next_id;
-        let key = self.all.insert(Call {
-            id,
-            from: incoming.caller.clone(),
-            name: shown_name(incoming.invite),
-            to: dialled.clone(),
-            started: cx.now,
-            since: cx.wall,
-            answered: None,
-            state: CallState::Calling,
-            shard,
-            room,
-            room_put: false,
-            room_rev: 0,
-            conference: None,
-            recording: None,
-            recordings: 0,
-            unheard: Vec::new(),
-            parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, cx.now),
-            peer: None,
-            app: App::Done,
-            script: None,
-            own_words: false,
-            cause: None,
-            timer: None,
-            waiting: SmallVec::new(),
-        });
+        let key = self.all.insert(Call::begun(cx, id, incoming, dialled, (shard, room)));
         let Incoming { txn, invite, flow, .. } = *incoming;
         let by = Invited { txn, invite, flow, user: &escaped(dialled) };
         let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
@@ -203,6 +177,7 @@ impl Calls {
         };
         self.next_id += 1;
         self.by_id.insert(id, key);
+        self.lines.insert(key, &incoming.caller);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
         let mut caller = self.caller(cx, key, incoming, port, local);
@@ -243,8 +218,56 @@ impl Calls {
     }
 }
 
+impl Call {
+    /// A call of which nothing is known but who calls whom.
+    fn begun(
+        cx: &Cx<'_>,
+        id: u64,
+        incoming: &Incoming<'_>,
+        dialled: &SmolStr,
+        (shard, room): (ShardId, RoomId),
+    ) -> Self {
+        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
+        let named = known.filter(|name| !name.is_empty()).cloned();
+        Self {
+            id,
+            from: incoming.caller.clone(),
+            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
+            to: dialled.clone(),
+            started: cx.now,
+            since: cx.wall,
+            answered: None,
+            state: CallState::Calling,
+            shard,
+            room,
+            room_put: false,
+            room_rev: 0,
+            conference: None,
+            recording: None,
+            recordings: 0,
+            unheard: Vec::new(),
+            parties: SmallVec::new(),
+            asking: Asking::of(incoming.invite, named, cx.now),
+            peer: None,
+            app: App::Done,
+            script: None,
+            transfer: None,
+            between: None,
+            own_words: false,
+            cause: None,
+            timer: None,
+            waiting: SmallVec::new(),
+        }
+    }
+}
+
 /// The extension that a call begins with: the one dialled, or `i` where that is not there.
-fn matched<'a>(cx: &Cx<'_>, plan: &'a Dialplan, caller: &SmolStr, dialled: &'a str) -> Option<Found<'a>> {
+pub(super) fn matched<'a>(
+    cx: &Cx<'_>,
+    plan: &'a Dialplan,
+    caller: &SmolStr,
+    dialled: &'a str,
+) -> Option<Found<'a>> {
     let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
     let now = Moment::new(ms, &cx.config.zone);
     let context = cx.config.context_of(caller);

@@ -15,6 +15,9 @@ impl Calls {
     /// Carries out one order.
     pub(super) fn perform(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, order: Order) {
         let Some(call) = self.all.get_mut(key) else { return };
+        if let Order::Ring { status } | Order::EarlyMedia { status, .. } = order {
+            call.tell_transferor(cx, below, status);
+        }
         match order {
             // Who was answered hears it.
             Order::Ring { .. } if call.answered.is_some() => {}
@@ -30,7 +33,10 @@ impl Calls {
                 }
             }
             Order::EarlyMedia { party, status } => call.early_media(cx, below, party, status),
-            Order::Connect { party } => call.connect(cx, below, key, party),
+            Order::Connect { party } => {
+                call.connect(cx, below, key, party);
+                self.transferred(cx, below, key);
+            }
             Order::Release { .. } if cx.planted.is(Fault::ForkNotReleased) => {}
             Order::Release { party, reason } => call.release(cx, below, party, reason),
             Order::Refuse { status, cause } => {
@@ -158,7 +164,13 @@ impl Call {
     ) {
         let left = cx.planted.is(Fault::ByeNotForwarded) && self.answered.is_some();
         if let Some(leg) = self.parties[party].leg.take().filter(|_| !left) {
-            below.sessions.hang_up(cx, &mut below.stack, leg, reason);
+            match self.waits_aside(party) {
+                true => {
+                    let over = Status::REQUEST_TERMINATED;
+                    below.sessions.end_referral(cx, &mut below.stack, leg, over, reason);
+                }
+                false => below.sessions.hang_up(cx, &mut below.stack, leg, reason),
+            }
         }
         self.drop_media(cx, party);
     }
@@ -180,6 +192,7 @@ impl Call {
         for party in 0..self.parties.len() {
             self.release(cx, below, party, reason);
         }
+        self.end_transfer(cx);
         // An order that comes now must not bring the room back.
         self.recording = None;
         if self.room_put && !cx.planted.is(Fault::MediaLegNotDropped) {

@@ -256,6 +256,13 @@ impl Party {
         self.session.said().map_or(&[], |said| &said.codecs)
     }
 
+    /// Codecs that both named last, in our order.
+    pub(crate) fn agreed_codecs(&self) -> Vec<Codec> {
+        let theirs = self.their_codecs();
+        let both = |codec: &&Codec| theirs.iter().any(|their| their.name.eq_ignore_ascii_case(&codec.name));
+        self.our_codecs().iter().filter(both).cloned().collect()
+    }
+
     /// Packet times the party asks for.
     pub(crate) fn ptime(&self) -> Ptime {
         self.their_audio().map(|audio| audio.ptime).unwrap_or_default()
@@ -279,6 +286,23 @@ impl Party {
     /// Payload types the party may send, and their numbers for `other`.
     pub(crate) fn relay_to(&self, other: &Self) -> Vec<Accepted> {
         self.session.relay_to(&other.session)
+    }
+
+    /// What a record says of it, and nothing else: it goes on in another call.
+    pub(crate) fn stub(&self) -> Self {
+        let MediaLeg { id, port, .. } = self.media;
+        let mut stub = Self::new(self.contact.clone(), id, port, self.address(), 0);
+        stub.media.held = false;
+        stub.extension = self.extension.clone();
+        (stub.asked, stub.answered) = (self.asked, self.answered);
+        stub
+    }
+
+    /// Whether the sound of each can be brought to the other.
+    pub(crate) fn can_talk_with(&self, other: &Self, transcode: bool) -> bool {
+        let (Some(ours), Some(theirs)) = (self.codec(), other.codec()) else { return false };
+        let known = ours.encoding().is_some() && theirs.encoding().is_some();
+        transcode && known || ours.name.eq_ignore_ascii_case(&theirs.name)
     }
 
     /// Brings the shard to what was agreed.

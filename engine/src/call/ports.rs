@@ -121,6 +121,11 @@ impl Ports {
         self.owners.get(&leg).copied()
     }
 
+    /// The leg belongs to this call from now on.
+    pub(crate) fn move_to(&mut self, leg: LegId, call: CallKey) {
+        self.owners.insert(leg, call);
+    }
+
     /// The leg has ended.
     pub(crate) fn forget(&mut self, leg: LegId) {
         self.owners.remove(&leg);

@@ -169,6 +169,9 @@ impl Calls {
             if call.cause.is_some() {
                 return self.conclude(cx, below, key);
             }
+            if call.transfer.as_ref().is_some_and(|transfer| transfer.failed.is_some()) {
+                return self.take_back(cx, below, key);
+            }
             let Some(script) = &mut call.script else { return };
             let Some(outcome) = script.outcome.take() else { return };
             if !script.may_go_on(cx.now) {
@@ -237,6 +240,12 @@ impl Calls {
         if let Some(script) = &mut call.script {
             script.over(Outcome::HungUp { cause: causes::NORMAL });
         }
+        if call.can_be_taken_back()
+            && let Some(transfer) = &mut call.transfer
+        {
+            transfer.failed = Some(status);
+            return;
+        }
         match answered {
             true => self.end(cx, below, key, cause),
             false => self.refuse(cx, below, key, status, cause),
@@ -263,6 +272,9 @@ impl Calls {
         let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
         self.values.leave_groups(&script.groups);
         self.plans.release(script.plan);
+        if let Some(transfer) = call.transfer.take() {
+            self.plans.release(transfer.before.plan);
+        }
         self.trails.keep(Explanation { call: id, from, to, text });
     }
 }

@@ -36,6 +36,7 @@ impl Calls {
         let Some(script) = call.script.as_mut() else { return };
         match begun {
             Ok(doing) => {
+                let serves = doing.serves();
                 let endless = match &doing {
                     Doing::Playing { .. } | Doing::Music => true,
                     Doing::Collecting(collecting) => collecting.saying,
@@ -45,6 +46,9 @@ impl Calls {
                 // A caller who is not answered may be gone without a word, and on hold it hears no end.
                 if endless && call.answered.is_none() && call.timer.is_none() {
                     call.arm(cx, key, limits::RING, CallTimer::Script);
+                }
+                if serves {
+                    self.transferred(cx, below, key);
                 }
                 self.collect_keys(cx, key);
             }
@@ -177,7 +181,7 @@ impl Calls {
         then: Option<Duration>,
     ) -> Begun {
         let Some(call) = self.all.get_mut(key) else { return DONE };
-        if call.answered.is_none() {
+        if call.answered.is_none() || call.can_be_taken_back() {
             return self.hang_up(cx, below, key, cause);
         }
         let what = if cause == causes::BUSY { Signal::Busy } else { Signal::Congestion };

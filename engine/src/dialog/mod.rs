@@ -5,6 +5,7 @@
 //! return values, and takes orders from the call above it. It reads no session description.
 
 mod info;
+mod refer;
 pub(crate) mod screen;
 pub(crate) mod session;
 mod session_timer;
@@ -15,8 +16,9 @@ mod uas;
 mod within;
 
 pub(crate) use info::Digit;
+pub(crate) use refer::Referred;
 pub(crate) use session::{
-    ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
+    AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };
 pub(crate) use sessions::{Sessions, Stack};
-pub(crate) use state::without_tag;
+pub(crate) use state::{Dialog, routed, without_tag};

@@ -7,7 +7,7 @@ use crate::sip::{HeaderName, Message, Method, Scheme, Status, Uri};
 use crate::transaction::Reply;
 
 /// Option tags that a request other than REGISTER may require of us.
-const UNDERSTOOD: [&str; 2] = ["100rel", "timer"];
+const UNDERSTOOD: [&str; 3] = ["100rel", "timer", "norefersub"];
 
 /// 420 when the request requires what we do not understand (RFC 3261 §8.2.2.3).
 pub(crate) fn unsupported(message: &Message) -> Option<Reply> {
@@ -43,17 +43,22 @@ fn accepts_sdp(message: &Message) -> bool {
 /// travelled too far, takes no session description for an answer (§21.4.7), or wants a shorter session interval than we
 /// keep (RFC 4028 §9).
 pub(crate) fn unfit(cx: &Cx<'_>, stack: &mut Stack, txn: ServerKey, invite: &Message) -> Option<Reply> {
-    if stack.transactions.is_merged(txn) {
-        return Some(Reply::new(Status::LOOP_DETECTED));
-    }
-    if matches!(invite.max_forwards(), Some(Ok(0))) {
-        return Some(Reply::new(Status::TOO_MANY_HOPS));
+    if let Some(reply) = lost(stack, txn, invite) {
+        return Some(reply);
     }
     if !accepts_sdp(invite) {
         return Some(Reply::new(Status::NOT_ACCEPTABLE));
     }
     let floor = SessionTimer::for_uas(asked(invite), &cx.config.session).err()?;
     Some(Reply::new(Status::SESSION_INTERVAL_TOO_SMALL).header(HeaderName::MinSe, floor.as_secs()))
+}
+
+/// The refusal of a request outside any dialog that came twice by different paths or travelled too far.
+pub(crate) fn lost(stack: &mut Stack, txn: ServerKey, request: &Message) -> Option<Reply> {
+    if stack.transactions.is_merged(txn) {
+        return Some(Reply::new(Status::LOOP_DETECTED));
+    }
+    matches!(request.max_forwards(), Some(Ok(0))).then(|| Reply::new(Status::TOO_MANY_HOPS))
 }
 
 /// The answer to a request outside any dialog that opens nothing.

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::info::Digit;
+use super::refer::{Referral, Referred};
 use super::session_timer::{Asked, SessionTimer};
 use super::state::Dialog;
 use crate::auth::Answers;
@@ -18,9 +19,10 @@ use crate::time::Duration;
 use crate::timers::TimerKey;
 
 /// Methods a request of ours may meet with in an `Allow`.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER";
-/// Option tags we understand (RFC 3262, RFC 4028, RFC 3327).
-pub(crate) const SUPPORTED: &str = "100rel, timer, path";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
+/// Option tags we understand (RFC 3262, RFC 4028, RFC 3327, RFC 4488).
+pub(crate) const SUPPORTED: &str = "100rel, timer, path, norefersub";
 /// What we call ourselves.
 pub(crate) const AGENT: &str = concat!("Telex/", env!("CARGO_PKG_VERSION"));
 
@@ -76,6 +78,8 @@ pub(crate) enum LegEvent {
     OfferWanted,
     /// The party pressed a key and said so by INFO.
     Digit(Digit),
+    /// The party hands its call over; [`super::Sessions::accept_refer`] or `refuse_refer` must follow.
+    Referred(Referred),
     /// The session is over.
     Ended(Ending),
 }
@@ -287,6 +291,8 @@ pub(crate) struct Session {
     /// The INFO that tells of a digit and has no answer yet, and the digits to be told of after it.
     pub(crate) telling: Option<ClientKey>,
     pub(crate) untold: VecDeque<Digit>,
+    /// The transfer that the party has asked for.
+    pub(crate) referral: Option<Referral>,
     /// When its dialog goes through a stream: the Contact it is found by, and where that stream came from.
     pub(crate) placed: Option<(SmolStr, IpAddr)>,
 }

@@ -67,7 +67,7 @@ impl Stack {
 pub(crate) struct Sessions {
     pub(super) all: Slots<LegKey, Session>,
     /// By our tag, which no other session has.
-    by_tag: Index<SmolStr, LegKey>,
+    pub(super) by_tag: Index<SmolStr, LegKey>,
     /// Whose a transaction of ours is. A key that lives on here after its transaction is harmless: keys do not recur.
     by_client: SecondaryMap<ClientKey, LegKey>,
     by_server: SecondaryMap<ServerKey, LegKey>,
@@ -288,6 +288,10 @@ impl Sessions {
                 self.ours_answered(cx, stack, leg, message, flow)
             }
             _ if session.telling == Some(txn) => self.digit_answered(cx, stack, leg, message.status()?),
+            _ if session.is_notifying(txn) => {
+                self.notified(cx, stack, leg, message.status());
+                None
+            }
             _ => self.other_answered(cx, stack, leg, message, flow),
         }
     }
@@ -308,6 +312,10 @@ impl Sessions {
             }
             _ if session.telling == Some(txn) => {
                 self.digit_lost(leg);
+                None
+            }
+            _ if session.is_notifying(txn) => {
+                self.notified(cx, stack, leg, None);
                 None
             }
             // BYE was the last request.
@@ -396,6 +404,7 @@ impl Session {
             fork_cseqs: Vec::new(),
             telling: None,
             untold: std::collections::VecDeque::new(),
+            referral: None,
             placed: None,
         }
     }

@@ -176,7 +176,7 @@ impl Dialog {
 
 /// Begins a request to `target` along a route set: a strict router that comes first is the Request-URI, and the target
 /// the last Route (§12.2.1.1).
-pub(super) fn routed(method: Method, target: &SmolStr, routes: &[SmolStr]) -> Writer {
+pub(crate) fn routed(method: Method, target: &SmolStr, routes: &[SmolStr]) -> Writer {
     let (uri, routes, last) = match routes {
         [first, rest @ ..] if !is_loose(first) => (first, rest, Some(target)),
         all => (target, all, None),

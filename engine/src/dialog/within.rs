@@ -47,6 +47,7 @@ impl Sessions {
             Method::Invite | Method::Update => self.change_received(cx, stack, leg, txn, message, flow, cseq),
             Method::Prack => self.pracked(cx, stack, leg, txn, message),
             Method::Info => self.informed(cx, stack, leg, txn, message),
+            Method::Refer => self.referred(cx, stack, leg, txn, message, flow),
             Method::Options => {
                 let reply = capabilities(session.reply(Status::OK), &session.contact);
                 stack.respond(cx, txn, &reply.header(HeaderName::Accept, "application/sdp"));

@@ -44,6 +44,8 @@ pub(crate) struct Registrar {
     aors: BTreeMap<SmolStr, SmallVec<[BindingKey; 2]>>,
     /// Bindings that are reached through a stream. No entry is empty.
     streams: BTreeMap<StreamId, SmallVec<[BindingKey; 1]>>,
+    /// Extensions that got or lost a binding since somebody asked.
+    touched: Vec<SmolStr>,
 }
 
 /// The way a REGISTER came.
@@ -77,7 +79,7 @@ enum Refusal {
 impl Registrar {
     /// An empty table.
     pub(crate) fn new() -> Self {
-        Self { bindings: Slots::new(), aors: BTreeMap::new(), streams: BTreeMap::new() }
+        Self { bindings: Slots::new(), aors: BTreeMap::new(), streams: BTreeMap::new(), touched: Vec::new() }
     }
 
     /// Carries out a REGISTER for `aor`, all of it or nothing. Whoever calls has made sure that there is such an
@@ -150,6 +152,11 @@ impl Registrar {
     pub(crate) fn registrations(&self, now: Instant) -> Vec<RegistrationInfo> {
         let all = self.aors.values().flatten().filter_map(|key| self.bindings.get(*key));
         all.map(|binding| binding.info(now)).collect()
+    }
+
+    /// Hands over the extensions that got or lost a binding.
+    pub(crate) fn take_touched(&mut self, touched: &mut Vec<SmolStr>) {
+        touched.append(&mut self.touched);
     }
 
     /// A binding has run out: [`Timer::Binding`] fired.
@@ -272,6 +279,7 @@ impl Registrar {
             self.streams.entry(stream).or_default().push(key);
         }
         let bindings = &self.bindings;
+        self.touched.push(aor.clone());
         let keys = self.aors.entry(aor).or_default();
         if !keys.contains(&key) {
             keys.push(key);
@@ -290,6 +298,7 @@ impl Registrar {
             }
         }
         let (aor, contact) = (binding.aor, binding.contact);
+        self.touched.push(aor.clone());
         cx.report(Event::Unregistered { extension: aor.clone(), contact: contact.clone(), expired });
         cx.store(Record::Unbind { aor, contact });
     }

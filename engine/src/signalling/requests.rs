@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::{Stopping, Tables};
 use crate::auth::{self, Challenge, Verdict};
 use crate::border::Flow;
-use crate::call::Incoming;
+use crate::call::{Below, Incoming};
 use crate::cx::{Cx, ServerKey};
 use crate::dialog::screen;
 use crate::event::Event;
@@ -34,6 +34,9 @@ impl Tables {
         {
             return self.below.stack.refuse(cx, txn, &reply);
         }
+        if method == Method::Subscribe && (!inside || self.subscriptions.knows(message)) {
+            return self.subscribe(cx, txn, message, flow, source);
+        }
         if inside {
             let below = &mut self.below;
             let heard = below.sessions.on_request(cx, &mut below.stack, txn, message, flow);
@@ -44,6 +47,7 @@ impl Tables {
         }
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
+            Method::Message => self.text(cx, txn, message, flow, source),
             Method::Register => self.register(cx, txn, message, flow, source),
             method => self.below.stack.refuse(cx, txn, &screen::outside(method)),
         }
@@ -61,6 +65,18 @@ impl Tables {
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
             let incoming = Incoming { txn, invite, flow, source, caller };
             self.calls.open(cx, &mut self.below, &incoming);
+        }
+    }
+
+    fn text(&mut self, cx: &mut Cx<'_>, txn: ServerKey, text: &Message, flow: Flow, source: SocketAddr) {
+        let stack = &mut self.below.stack;
+        if let Some(reply) = screen::lost(stack, txn, text) {
+            return stack.refuse(cx, txn, &reply);
+        }
+        if let Some(caller) = self.authorise(cx, txn, text, flow, source) {
+            let incoming = Incoming { txn, invite: text, flow, source, caller };
+            let Below { stack, registrar, .. } = &mut self.below;
+            self.texts.send(cx, stack, registrar, &incoming);
         }
     }
 
@@ -98,7 +114,7 @@ impl Tables {
     }
 
     /// The extension a request comes from. When it does not prove one, it is challenged or refused here.
-    fn authorise(
+    pub(super) fn authorise(
         &mut self,
         cx: &mut Cx<'_>,
         txn: ServerKey,

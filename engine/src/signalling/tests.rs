@@ -10,6 +10,9 @@ mod scripts;
 mod sound;
 mod strangers;
 mod streams;
+mod texts;
+mod transfer;
+mod watching;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -30,6 +30,7 @@ pub use name::HeaderName;
 pub use name_addr::{NameAddr, Quoted};
 pub use params::{Param, ParamIter, Params};
 pub use status::Status;
+pub(crate) use uri::unescape;
 pub use uri::{EscapedUser, Host, Scheme, Uri, UriParams};
 pub use values::{
     CSEQ_MAX, CSeq, Event, MediaType, RAck, Reason, Refresher, Replaces, RetryAfter, SessionExpires,

@@ -489,7 +489,7 @@ fn read_headers(c: &mut Cursor<'_>, base: usize) -> Result<Span, Why> {
 }
 
 /// `text` with its escapes undone, unless that makes no UTF-8.
-fn unescape(text: &str) -> Cow<'_, str> {
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }

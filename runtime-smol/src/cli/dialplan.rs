@@ -15,6 +15,7 @@ use telex_dialplan::{
 };
 
 use super::{Failure, print};
+use crate::config;
 
 /// Check, show and explain dialplans.
 #[derive(Debug, Subcommand)]
@@ -22,12 +23,12 @@ use super::{Failure, print};
 pub(super) enum Command {
     /// Say what is wrong with a dialplan, or how much is in it.
     Check {
-        /// The dialplan, as an extensions.conf.
+        /// The dialplan, as an extensions.conf or the telex.toml that means it.
         file: PathBuf,
     },
     /// Print a dialplan as it is understood. What is printed can be read again.
     Show {
-        /// The dialplan, as an extensions.conf.
+        /// The dialplan, as an extensions.conf or the telex.toml that means it.
         file: PathBuf,
         /// Only this context.
         #[arg(long)]
@@ -136,8 +137,11 @@ impl Sources for Beside<'_> {
     }
 }
 
-/// Reads a dialplan, or says everything that is wrong with it.
+/// Reads a dialplan, or the one that a configuration means, or says everything that is wrong with it.
 fn read(file: &Path) -> Result<Dialplan, Failure> {
+    if file.extension().is_some_and(|extension| extension == "toml") {
+        return Ok(config::load(file)?.plan());
+    }
     let text =
         std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let folder = file.parent().unwrap_or(Path::new(""));

@@ -55,8 +55,14 @@ impl Sources for Folder<'_> {
     }
 }
 
-/// Reads the dialplan that is named, and joins it with what is configured beside it.
-pub(super) fn dialplan(reader: &mut Reader, root: &DeTable<'_>, folder: &Path, config: &Config) -> Read {
+/// Reads the dialplan that is named, and joins it with what is configured beside it: `own`.
+pub(super) fn dialplan(
+    reader: &mut Reader,
+    root: &DeTable<'_>,
+    folder: &Path,
+    config: &Config,
+    own: &str,
+) -> Read {
     let Some(section) = reader.section(root, "dialplan") else { return Read::Nothing };
     let Some(file) = reader.text(section, "file") else { return Read::Nothing };
     if file.value.is_empty() {
@@ -77,15 +83,20 @@ pub(super) fn dialplan(reader: &mut Reader, root: &DeTable<'_>, folder: &Path, c
         }
     };
     let beside = path.parent().unwrap_or(Path::new("")).to_owned();
-    read(file.value, &text, &beside, config)
+    read(file.value, &text, &beside, config, own)
 }
 
-fn read(name: &str, text: &str, folder: &Path, config: &Config) -> Read {
+/// What is configured is all there is.
+pub(super) fn alone(own: &str) -> Result<Dialplan, Vec<String>> {
+    Dialplan::parse(OWN, own).map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+}
+
+fn read(name: &str, text: &str, folder: &Path, config: &Config, own: &str) -> Read {
     let alone = match Dialplan::read(name, text, &Folder { path: folder, own: (OWN, "") }) {
         Ok(plan) => plan,
         Err(problems) => return Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
     };
-    let mut own = config.own_dialplan();
+    let mut own = own.to_owned();
     if alone.context(INTERNAL).is_some() {
         own = own.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
     }

@@ -2,6 +2,7 @@
 
 mod conferences;
 mod dialplan;
+mod office;
 mod phones;
 mod problem;
 mod reader;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use telex_dialplan::Dialplan;
 use telex_engine::border::Transport;
 use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::limits;
@@ -49,8 +51,26 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country"]),
     ("dialplan", &["file"]),
-    ("phone", &["extension", "password", "ha1", "ha1_sha256", "contact", "codecs", "digits", "context"]),
+    (
+        "phone",
+        &[
+            "extension",
+            "name",
+            "password",
+            "ha1",
+            "ha1_sha256",
+            "contact",
+            "codecs",
+            "digits",
+            "context",
+            "forward",
+            "do_not_disturb",
+        ],
+    ),
     ("conference", &["number", "name"]),
+    ("group", &["number", "members", "strategy", "ring", "fallback", "prefix"]),
+    ("hours", &["number", "times", "holidays", "open", "closed"]),
+    ("codes", &["forward", "forward_off", "busy", "busy_off", "do_not_disturb", "do_not_disturb_off"]),
 ];
 
 /// The path that means: keep nothing on disk.
@@ -89,6 +109,14 @@ pub(crate) struct Settings {
     pub(crate) told: Vec<String>,
     /// The dialplan, when a file holds one.
     pub(crate) dialplan: Option<Loaded>,
+}
+
+impl Settings {
+    /// What becomes of calls: all of it, as it is understood.
+    pub(crate) fn plan(&self) -> Dialplan {
+        let own = || dialplan::alone(&self.engine.own_dialplan()).unwrap_or_default();
+        self.engine.dialplan.clone().unwrap_or_else(own)
+    }
 }
 
 /// A socket to listen on, as configured.
@@ -202,12 +230,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
     };
-    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, &engine) {
-        dialplan::Read::Nothing => (None, None),
-        dialplan::Read::Plan(plan, loaded) => (Some(plan), Some(loaded)),
-        dialplan::Read::Wrong(lines) => return Err(lines),
-    };
-    dialplan::check_contexts(reader, &contexts, plan.as_ref());
+    let (plan, loaded) = plan(reader, root, folder, &engine, &contexts)?;
     engine.dialplan = plan;
     Ok(Settings {
         path: path.to_owned(),
@@ -227,6 +250,29 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         dialplan: loaded,
         engine: Arc::new(engine),
     })
+}
+
+/// What becomes of calls, when it is more than that phones can be dialled, and what is told of its file.
+fn plan(
+    reader: &mut Reader,
+    root: &DeTable<'_>,
+    folder: &Path,
+    engine: &Config,
+    contexts: &[At<smol_str::SmolStr>],
+) -> Result<(Option<Dialplan>, Option<Loaded>), Vec<String>> {
+    let (office, leads) = office::office(reader, root, engine);
+    let text = office.dialplan(engine);
+    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, engine, &text) {
+        dialplan::Read::Nothing if office.is_empty() => (None, None),
+        dialplan::Read::Nothing => (Some(dialplan::alone(&text)?), None),
+        dialplan::Read::Plan(plan, loaded) => (Some(plan), Some(loaded)),
+        dialplan::Read::Wrong(lines) => return Err(lines),
+    };
+    dialplan::check_contexts(reader, contexts, plan.as_ref());
+    if let Some(plan) = &plan {
+        office::check(reader, &leads, plan);
+    }
+    Ok((plan, loaded))
 }
 
 fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {

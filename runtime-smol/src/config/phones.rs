@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use smol_str::SmolStr;
-use telex_engine::config::{Credentials, DigestOffer, FixedContact, Phone, is_dialable};
+use telex_engine::config::{Credentials, DigestOffer, FixedContact, Phone, is_plain};
 use telex_engine::sip::{Scheme, Uri};
 use toml::de::DeTable;
 
+use super::office;
 use super::reader::{At, Reader, Section};
 use super::sound;
 
@@ -67,7 +68,7 @@ pub(super) fn number(
         reader.wrong(&text.span, "this cannot be dialled", "not usable", remedy);
         return None;
     }
-    if !is_dialable(text.value) {
+    if !is_plain(text.value) {
         let remedy = "choose one that does not begin with _ and is none of s i t h o a e T fax";
         reader.wrong(&text.span, "this means something else in a dialplan", "not usable", remedy);
         return None;
@@ -115,6 +116,10 @@ fn phone(
         codecs: sound::codecs(reader, entry.value),
         digits: sound::digits(reader, entry.value),
         context: SmolStr::default(),
+        name: reader
+            .text(entry.value, "name")
+            .and_then(|text| office::shown(reader, &text))
+            .unwrap_or_default(),
     }
 }
 

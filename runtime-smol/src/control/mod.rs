@@ -264,6 +264,7 @@ pub(crate) struct Stats {
     pub(crate) dialogs: usize,
     pub(crate) transactions: usize,
     pub(crate) registrations: usize,
+    pub(crate) subscriptions: usize,
     pub(crate) streams: usize,
     /// Pairs of media ports in use.
     pub(crate) ports: usize,
@@ -320,6 +321,7 @@ impl Reply {
                 dialogs: s.dialogs,
                 transactions: s.transactions,
                 registrations: s.bindings,
+                subscriptions: s.subscriptions,
                 streams: s.streams,
                 ports: s.ports,
                 timers: s.timers,

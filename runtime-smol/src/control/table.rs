@@ -105,6 +105,7 @@ fn show_stats(s: &Stats) -> String {
         ("dialogs", s.dialogs.to_string()),
         ("transactions", of(s.transactions, limits::TRANSACTIONS)),
         ("registrations", s.registrations.to_string()),
+        ("subscriptions", of(s.subscriptions, limits::SUBSCRIPTIONS)),
         ("TCP streams", of(s.streams, limits::STREAMS)),
         ("media port pairs", s.ports.to_string()),
         ("timers", s.timers.to_string()),
@@ -206,6 +207,7 @@ mod tests {
         dialogs            0
         transactions       0 of 400000
         registrations      0
+        subscriptions      0 of 50000
         TCP streams        0 of 60000
         media port pairs   0
         timers             0
@@ -237,6 +239,6 @@ mod tests {
         assert!(read(r#"{"do":"hangup","call":7,"now":true}"#).is_err(), "what is not known is refused");
         assert_eq!(serde_json::to_string(&Reply::HungUp(7)).unwrap(), r#"{"hung_up":7}"#);
         let stats = serde_json::to_string(&Reply::Stats(Stats::default())).unwrap();
-        insta::assert_snapshot!(stats, @r#"{"stats":{"version":"","uptime":0,"calls":0,"legs":0,"dialogs":0,"transactions":0,"registrations":0,"streams":0,"ports":0,"timers":0,"received":0,"malformed":0,"known":0,"strangers":0,"guessers":0,"slowed":0,"limited":0,"full":0,"shed":0}}"#);
+        insta::assert_snapshot!(stats, @r#"{"stats":{"version":"","uptime":0,"calls":0,"legs":0,"dialogs":0,"transactions":0,"registrations":0,"subscriptions":0,"streams":0,"ports":0,"timers":0,"received":0,"malformed":0,"known":0,"strangers":0,"guessers":0,"slowed":0,"limited":0,"full":0,"shed":0}}"#);
     }
 }

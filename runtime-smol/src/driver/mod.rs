@@ -104,7 +104,6 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let [a, b, c, d, ..] = random()?;
     let first_pair = u32::from_be_bytes([a, b, c, d]);
     let recordings = Recordings::new(settings.recordings.clone(), desk.clone());
-    recordings.watch();
     let plan = media::Plan {
         first_pair,
         desk: Some(desk.clone()),
@@ -112,11 +111,9 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         ..plan(&settings, media_seed, options.clock, reports)
     };
     let shards = media::start(&plan).map_err(|e| unbound(&plan, &e))?;
-    settings.told.iter().for_each(|told| desk.note(Severity::Warning, told.clone()));
     let (socket, _file) = control::bind(&settings.control)?;
-    let saved = desk_thread
-        .saved()
-        .map_err(|e| format!("cannot use the database {}: {e}", settings.store.display()))?;
+    let unusable = |e| format!("cannot use the database {}: {e}", settings.store.display());
+    let saved = desk_thread.saved().map_err(unusable)?;
     let boot = Boot {
         wall: clock::wall(),
         listeners: listeners.list(),
@@ -129,6 +126,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let machine = Signalling::new(Arc::clone(&settings.engine), seed, boot);
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])
         .map_err(|e| format!("cannot receive signals: {e}"))?;
+    settings.told.iter().for_each(|told| desk.note(Severity::Warning, told.clone()));
     tell_dialplan(&settings, &desk);
     announce(&settings, &listeners, options.clock);
     let exchange = Exchange::new(Parts {

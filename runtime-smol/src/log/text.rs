@@ -18,6 +18,7 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Ringing { .. }
         | Event::Answered { .. }
         | Event::Hold { .. }
+        | Event::Transfer { .. }
         | Event::MediaFrom { .. }
         | Event::NoSound { .. }
         | Event::Digit { .. }
@@ -54,6 +55,11 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             let what = if *on { "holds" } else { "resumes" };
             write!(out, "call {call}: {} {what}", Party(*side))
         }
+        Event::Transfer { call, side, to, status } => match status {
+            None => write!(out, "call {call}: {} transfers it to {}", Party(*side), E(to)),
+            Some(200..=299) => write!(out, "call {call}: transferred by {} to {}", Party(*side), E(to)),
+            Some(code) => write!(out, "call {call}: no transfer by {} to {}: {code}", Party(*side), E(to)),
+        },
         Event::MediaFrom { call, side, remote } => {
             write!(out, "call {call}: media of {} arrives from {remote}", Party(*side))
         }

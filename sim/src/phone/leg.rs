@@ -247,11 +247,7 @@ impl Phone {
     pub(super) fn open_leg(&mut self, scene: &Scene<'_>, opening: Opening) -> usize {
         let n = self.legs.len();
         let id = LegId::new(self.index, n);
-        let mut speaker = Speaker::new(id, self.draw.bits());
-        let voice = self.voice(scene, opening.call, opening.side);
-        if voice.is_some() {
-            speaker.keep_time();
-        }
+        let (speaker, voice) = self.speech(scene, id, &opening);
         self.legs.push(Leg {
             id,
             call: opening.call,
@@ -314,6 +310,15 @@ impl Phone {
             digits: Vec::new(),
         });
         n
+    }
+
+    fn speech(&mut self, scene: &Scene<'_>, id: LegId, opening: &Opening) -> (Speaker, Option<Voice>) {
+        let mut speaker = Speaker::new(id, self.draw.bits());
+        let voice = self.voice(scene, opening.call, opening.side);
+        if voice.is_some() {
+            speaker.keep_time();
+        }
+        (speaker, voice)
     }
 
     /// The voice for a call whose sound is coded anew on its way.

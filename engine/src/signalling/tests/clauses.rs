@@ -12,8 +12,9 @@ fn head(message: &Message, names: &[&str]) -> String {
     text
 }
 
-const ALLOWED: &str = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER";
-const SUPPORTS: &str = "Supported: 100rel, timer, path";
+const ALLOWED: &str =
+    "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
+const SUPPORTS: &str = "Supported: 100rel, timer, path, norefersub";
 
 #[test]
 fn an_invite_and_the_responses_to_one_say_who_we_are() {
@@ -101,7 +102,7 @@ fn requests_out_of_place_are_told_so() {
     );
     assert_eq!(ask(&mut world, ALICE, &outside("OPTIONS")), (known, false));
     let not_allowed = format!("SIP/2.0 405 Method Not Allowed\n{ALLOWED}");
-    assert_eq!(ask(&mut world, ALICE, &outside("SUBSCRIBE")), (not_allowed, false));
+    assert_eq!(ask(&mut world, ALICE, &outside("PUBLISH")), (not_allowed, false));
 
     world.send(ALICE, &invite("bob", "", OFFER));
     let asked = world.only("INVITE");

@@ -450,3 +450,30 @@ fn a_call_counts_from_its_first_answer_whomever_it_reaches_later() {
     assert_eq!((kept.answered, kept.talked), (Some(begun), Duration::from_secs(30)));
     world.hang_up(&answered);
 }
+
+#[test]
+fn who_is_called_sees_the_name_that_the_site_gave_its_phone() {
+    let mut config = Config::default();
+    let named = Phone { name: "Front desk".into(), ..device("sip:alice@10.0.0.1", ALICE) };
+    config.phones.insert("alice".into(), named);
+    config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
+    let mut world = World::with(config);
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let asked = world.only("INVITE sip:bob@10.0.0.2");
+    let from = asked.header(crate::sip::HeaderName::From).unwrap();
+    assert!(from.starts_with("\"Front desk\" <sip:alice@"), "{from}");
+}
+
+#[test]
+fn a_busy_phone_is_busy_and_an_absent_one_absent_whatever_is_asked_after_its_dial() {
+    let steps = "Dial(PJSIP/bob)\n same => n,GotoIf($[\"${DIALSTATUS}\" = \"BUSY\"]?busy)\n same => n,Hangup()\n\
+                 same => n(busy),Busy(20)\n";
+    for status in ["486 Busy Here", "480 Temporarily Unavailable"] {
+        let mut world = planned(&format!("exten => 500,1,{steps}"));
+        world.send(ALICE, &invite("500", "", OFFER));
+        let asked = world.only("INVITE sip:bob@10.0.0.2");
+        world.out.clear();
+        world.send(BOB, &respond(&asked, status, "", ""));
+        assert!(world.lines().contains(&format!("alice: SIP/2.0 {}", &status[..3])), "{}", world.lines());
+    }
+}

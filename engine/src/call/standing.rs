@@ -1,0 +1,114 @@
+//! What extensions do: which calls they are in, for those who watch them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use slotmap::KeyData;
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+
+use super::app::{CALLER, PartyId};
+use super::party::Party;
+use super::{Call, Calls};
+use crate::cx::CallKey;
+use crate::limits;
+use crate::subscription::{Line, LineState};
+
+/// Calls by the extensions of those who call in them or were asked.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Lines {
+    all: BTreeSet<(SmolStr, CallKey)>,
+    /// The same by calls.
+    by_call: BTreeMap<CallKey, SmallVec<[SmolStr; 2]>>,
+    /// Extensions whose calls may have changed since somebody asked.
+    touched: Vec<SmolStr>,
+}
+
+impl Lines {
+    /// A call has this extension in it, from now to its end.
+    pub(super) fn insert(&mut self, key: CallKey, extension: &SmolStr) {
+        if self.all.insert((extension.clone(), key)) {
+            self.by_call.entry(key).or_default().push(extension.clone());
+        }
+        self.touch(key);
+    }
+
+    /// A call is over.
+    pub(super) fn remove(&mut self, key: CallKey) {
+        self.touch(key);
+        for extension in self.by_call.remove(&key).unwrap_or_default() {
+            self.all.remove(&(extension, key));
+        }
+    }
+
+    /// Something happened in a call.
+    pub(super) fn touch(&mut self, key: CallKey) {
+        for extension in self.by_call.get(&key).into_iter().flatten() {
+            if !self.touched.contains(extension) {
+                self.touched.push(extension.clone());
+            }
+        }
+    }
+
+    /// The calls of an extension, by their keys.
+    fn of(&self, extension: &SmolStr) -> impl Iterator<Item = CallKey> {
+        let first = (extension.clone(), CallKey::from(KeyData::from_ffi(0)));
+        let same = |entry: &&(SmolStr, CallKey)| entry.0 == *extension;
+        self.all.range(first..).take_while(same).map(|(_, key)| *key)
+    }
+
+    /// Asserts that these are the calls.
+    pub(super) fn check<'a>(&self, calls: impl Iterator<Item = (CallKey, &'a Call)>) {
+        let mut live = BTreeSet::new();
+        for (key, call) in calls {
+            let found = |party: &Party| self.all.contains(&(party.extension.clone(), key));
+            assert!(call.parties.iter().all(found), "a call is found by the extensions in it");
+            live.insert(key);
+        }
+        assert!(self.by_call.keys().all(|key| live.contains(key)), "a call that is over is not found");
+        let listed: usize = self.by_call.values().map(SmallVec::len).sum();
+        assert_eq!(listed, self.all.len(), "extensions and calls");
+    }
+}
+
+impl Calls {
+    /// Hands over the extensions whose calls may have changed.
+    pub(crate) fn take_touched(&mut self, touched: &mut Vec<SmolStr>) {
+        touched.append(&mut self.lines.touched);
+    }
+
+    /// The calls of an extension, oldest first, as many as watchers are told of.
+    pub(crate) fn lines(&self, extension: &SmolStr) -> SmallVec<[Line; 2]> {
+        let calls = self.lines.of(extension).take(limits::LINES_SHOWN).filter_map(|key| self.all.get(key));
+        let mut lines: SmallVec<[Line; 2]> = calls.flat_map(|call| call.lines(extension)).collect();
+        lines.sort_unstable_by_key(|line| (line.call, line.outgoing));
+        lines.truncate(limits::LINES_SHOWN);
+        lines
+    }
+}
+
+impl Call {
+    /// What it is to this extension, which may have called itself.
+    fn lines(&self, extension: &SmolStr) -> impl Iterator<Item = Line> {
+        let own = |outgoing: bool| {
+            let parties = self.parties.iter().enumerate();
+            let own = parties.filter(move |(at, p)| (*at == CALLER) == outgoing && p.extension == *extension);
+            let state = own.filter_map(|(at, party)| self.line(at, party)).max();
+            state.map(|state| Line { call: self.id, outgoing, state })
+        };
+        [own(true), own(false)].into_iter().flatten()
+    }
+
+    fn line(&self, at: PartyId, party: &Party) -> Option<LineState> {
+        if party.leg.is_none() || self.cause.is_some() {
+            return None;
+        }
+        let answered = if at == CALLER { self.answered.is_some() } else { party.answered.is_some() };
+        Some(match (answered, party.holds()) {
+            (true, true) => LineState::Holding,
+            (true, false) => LineState::Talking,
+            (false, _) if at == CALLER => LineState::Calling,
+            (false, _) => LineState::Ringing,
+        })
+    }
+}

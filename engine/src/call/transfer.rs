@@ -1,0 +1,297 @@
+//! Transfer of a call by one of the two who talk (RFC 3515, RFC 5589): the other one goes where it is sent, by the
+//! dialplan that the first one dials by. Who transfers waits aside until that is through, and has the call back if it
+//! comes to nothing.
+
+use smol_str::SmolStr;
+use telex_dialplan::Thread;
+use telex_dialplan::scene::Caller;
+
+use super::app::{App, CALLER, PartyId, side};
+use super::open::matched;
+use super::party::Wish;
+use super::script::{Doing, Script};
+use super::{Below, Call, Calls};
+use crate::border::Action;
+use crate::cx::{CallKey, Cx, LegKey};
+use crate::dialog::{LegEvent, Referred};
+use crate::event::Event;
+use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec};
+use crate::sip::Status;
+
+/// Reason of the BYE to who has transferred (RFC 3326).
+pub(super) const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
+
+/// A transfer in progress.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Transfer {
+    /// Who transfers.
+    pub(super) by: PartyId,
+    /// It was the caller, and has changed places with the callee.
+    swapped: bool,
+    /// Where to.
+    to: SmolStr,
+    /// The room in which it waits, and hears nothing.
+    room: RoomId,
+    /// The walk that led to the talk.
+    pub(super) before: Box<Script>,
+    /// It has come to nothing, by this.
+    pub(super) failed: Option<Status>,
+}
+
+impl Calls {
+    /// A party wants to hand the call over.
+    pub(super) fn referred(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        by: PartyId,
+        referred: &Referred,
+    ) {
+        let Some(leg) = self.all.get(key).and_then(|call| call.leg(by)) else { return };
+        let done = match &referred.replaces {
+            Some(replaces) => self.attended(cx, below, key, (by, leg), referred, replaces),
+            None => self.blind(cx, below, key, (by, leg), referred),
+        };
+        match done {
+            Ok(()) => {}
+            Err(status) => {
+                below.sessions.refuse_refer(cx, &mut below.stack, leg, referred, status);
+                self.tell_transfer(cx, key, by, &referred.to, Some(status));
+            }
+        }
+    }
+
+    /// The party that is left goes where it is sent.
+    pub(super) fn blind(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        (by, leg): (PartyId, LegKey),
+        referred: &Referred,
+    ) -> Result<(), Status> {
+        self.may_transfer(cx, key, by, referred)?;
+        self.transfer(cx, below, key, (by, leg), referred);
+        Ok(())
+    }
+
+    fn may_transfer(
+        &self,
+        cx: &Cx<'_>,
+        key: CallKey,
+        by: PartyId,
+        referred: &Referred,
+    ) -> Result<(), Status> {
+        let call = self.all.get(key).ok_or(Status::DECLINE)?;
+        let plan = self.plans.current().1;
+        match call.other_than(by) {
+            _ if !referred.ours => Err(Status::FORBIDDEN),
+            _ if call.transfer.is_some() => Err(Status::REQUEST_PENDING),
+            None => Err(Status::DECLINE),
+            Some(_) if matched(cx, &plan, &call.parties[by].extension, &referred.to).is_none() => {
+                Err(Status::NOT_FOUND)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn transfer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        (by, leg): (PartyId, LegKey),
+        referred: &Referred,
+    ) {
+        let shard = self.all[key].shard;
+        let (_, room) = self.ports.room(Some(shard));
+        let (number, _) = self.plans.current();
+        let call = &mut self.all[key];
+        let Some(mut before) = call.script.take() else { return };
+        self.plans.hold(number);
+        below.sessions.accept_refer(cx, &mut below.stack, leg, referred);
+        call.disarm(cx);
+        let transferor = call.parties[by].extension.clone();
+        call.put_aside(cx, by, room);
+        let Some(peer) = call.peer.take() else { return };
+        let swapped = by == CALLER;
+        if swapped {
+            call.parties.swap(CALLER, peer);
+        }
+        let named = cx.config.phones.get(&call.parties[CALLER].extension).map(|phone| phone.name.clone());
+        let caller = Caller {
+            number: call.parties[CALLER].extension.clone(),
+            name: if swapped { named.unwrap_or_default() } else { call.name.clone() },
+            dnid: referred.to.clone(),
+            rdnis: transferor.clone(),
+            ..Caller::default()
+        };
+        let thread = Thread::new(cx.config.context_of(&transferor), &referred.to, caller);
+        let mut script = Script::new(number, thread, Vec::new());
+        script.groups = std::mem::take(&mut before.groups);
+        script.facts.clone_from(&before.facts);
+        call.script = Some(Box::new(script));
+        call.app = App::Script;
+        let to = referred.to.clone();
+        call.transfer =
+            Some(Box::new(Transfer { by: peer.max(by), swapped, to, room, before, failed: None }));
+        self.tell_transfer(cx, key, by, &referred.to, None);
+        self.go_on(cx, below, key);
+        self.settle(cx, key);
+    }
+
+    pub(super) fn tell_transfer(
+        &self,
+        cx: &mut Cx<'_>,
+        key: CallKey,
+        by: PartyId,
+        to: &SmolStr,
+        status: Option<Status>,
+    ) {
+        let Some(call) = self.all.get(key) else { return };
+        let status = status.map(Status::code);
+        cx.report(Event::Transfer { call: call.id, side: side(by), to: to.clone(), status });
+    }
+
+    /// Somebody talks with who was transferred, or the exchange does.
+    pub(super) fn transferred(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(transfer) = call.transfer.take() else { return };
+        let Transfer { by, swapped, to, room, before, .. } = *transfer;
+        if let Some(leg) = call.parties.get_mut(by).and_then(|party| party.leg.take()) {
+            below.sessions.end_referral(cx, &mut below.stack, leg, Status::OK, TRANSFERRED);
+        }
+        if call.parties.len() > by {
+            call.drop_media(cx, by);
+        }
+        call.drop_waiting_room(cx, room);
+        call.between = Some((call.parties[CALLER].extension.clone(), to.clone()));
+        self.plans.release(before.plan);
+        let by = if swapped { CALLER } else { by };
+        self.tell_transfer(cx, key, by, &to, Some(Status::OK));
+    }
+
+    /// Nobody talks with who was transferred: the two are together again.
+    pub(super) fn take_back(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(transfer) = call.transfer.take() else { return };
+        let Transfer { by, swapped, to, room, mut before, failed } = *transfer;
+        let status = failed.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
+        call.disarm(cx);
+        if let Some(leg) = call.leg(by) {
+            below.sessions.tell_referrer(cx, &mut below.stack, leg, status);
+        }
+        if swapped {
+            call.parties.swap(CALLER, by);
+        }
+        call.peer = Some(by);
+        call.app = App::Bridge;
+        if let Some(after) = call.script.take() {
+            before.groups = after.groups;
+            self.plans.release(after.plan);
+        }
+        call.script = Some(before);
+        call.put_media(cx);
+        call.drop_waiting_room(cx, room);
+        let by = if swapped { CALLER } else { by };
+        self.tell_transfer(cx, key, by, &to, Some(status));
+    }
+
+    /// What has to do with transfer: one is asked for, or something happens to who waits aside. True when that was all.
+    pub(super) fn is_of_transfer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        party: PartyId,
+        event: &LegEvent,
+    ) -> bool {
+        if let LegEvent::Referred(referred) = event {
+            self.referred(cx, below, key, party, referred);
+            return true;
+        }
+        let Some(call) = self.all.get_mut(key) else { return true };
+        if !call.waits_aside(party) {
+            return false;
+        }
+        match event {
+            LegEvent::Ended(_) => {
+                call.parties[party].leg = None;
+                call.drop_media(cx, party);
+                self.settle(cx, key);
+                true
+            }
+            LegEvent::Digit(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Call {
+    /// Whom a party talks with, if it may hand that one over.
+    pub(super) fn other_than(&self, by: PartyId) -> Option<PartyId> {
+        let peer = self.peer?;
+        let other = if by == CALLER { peer } else { CALLER };
+        let talk = matches!(self.app, App::Bridge) && self.script.is_some() && self.conference.is_none();
+        let two = by == CALLER || by == peer;
+        (talk && two && self.leg(other).is_some()).then_some(other)
+    }
+
+    /// Whether a party has handed the call over and waits for what comes of it.
+    pub(super) fn waits_aside(&self, party: PartyId) -> bool {
+        self.transfer.as_ref().is_some_and(|transfer| transfer.by == party)
+    }
+
+    /// Whether the call can go back to who has transferred it.
+    pub(super) fn can_be_taken_back(&self) -> bool {
+        let by = self.transfer.as_ref().map(|transfer| transfer.by);
+        self.cause.is_none() && by.is_some_and(|by| self.leg(by).is_some()) && self.leg(CALLER).is_some()
+    }
+
+    /// Tells who has transferred how far it is.
+    pub(super) fn tell_transferor(&self, cx: &mut Cx<'_>, below: &mut Below, status: Status) {
+        let by = self.transfer.as_ref().map(|transfer| transfer.by);
+        if let Some(leg) = by.and_then(|by| self.leg(by)) {
+            below.sessions.tell_referrer(cx, &mut below.stack, leg, status);
+        }
+    }
+
+    fn put_aside(&mut self, cx: &mut Cx<'_>, by: PartyId, room: RoomId) {
+        let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
+        let shard = self.shard;
+        cx.out.push(Action::Media { shard, command: MediaCommand::PutRoom { room, rev: 1, spec } });
+        self.parties[by].put(cx, shard, room, Wish::default());
+    }
+
+    /// Takes down the room in which nobody waits any more.
+    pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, room: RoomId) {
+        if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {
+            cx.out.push(Action::Media { shard: self.shard, command: MediaCommand::DropRoom { room } });
+        }
+    }
+
+    /// The call ends while a transfer is in progress.
+    pub(super) fn end_transfer(&self, cx: &mut Cx<'_>) {
+        if let Some(transfer) = &self.transfer {
+            self.drop_waiting_room(cx, transfer.room);
+        }
+    }
+}
+
+impl Doing {
+    /// Whether the caller is served by the exchange itself, so that who transferred it there is done.
+    pub(super) const fn serves(&self) -> bool {
+        match self {
+            Self::Playing { .. }
+            | Self::Collecting(_)
+            | Self::Echo
+            | Self::Listening
+            | Self::Music
+            | Self::Recording
+            | Self::Conference => true,
+            Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! REFER inside a session: a party hands its call over, and is told how that goes by NOTIFY (RFC 3515, RFC 4488).
+
+use smol_str::SmolStr;
+
+use super::session::{AGENT, Heard, LegEvent, Phase, Session};
+use super::sessions::{Sessions, Stack, capabilities};
+use crate::border::Flow;
+use crate::cx::{CallKey, ClientKey, Cx, LegKey, ServerKey};
+use crate::sip::{HeaderName, Message, Method, Replaces, Scheme, Status, Tagged, Uri, unescape};
+use crate::transaction::Draft;
+
+/// A REFER that waits for the call's decision.
+#[derive(Clone, Debug)]
+pub(crate) struct Referred {
+    /// Its transaction.
+    txn: ServerKey,
+    /// Its CSeq, the id of the subscription that it makes (RFC 3515 §2.4.6).
+    cseq: u32,
+    /// User part of the URI it refers to.
+    pub(crate) to: SmolStr,
+    /// The URI leads to the exchange itself.
+    pub(crate) ours: bool,
+    /// The dialog whose other end it refers to, a Replaces value (RFC 3891).
+    pub(crate) replaces: Option<SmolStr>,
+    /// It wants to be told nothing (RFC 4488).
+    quiet: bool,
+}
+
+/// A transfer that the party of a session has asked for.
+#[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Referral {
+    cseq: u32,
+    quiet: bool,
+    /// What it is to be told next. Who is slow misses what is out of date.
+    next: Option<Status>,
+    /// The NOTIFY that has no answer yet.
+    under_way: Option<ClientKey>,
+    /// It has been told the end.
+    over: bool,
+    /// Reason of the BYE that follows.
+    bye: Option<SmolStr>,
+}
+
+impl Sessions {
+    /// A REFER: refused here when it cannot be considered, otherwise the call decides.
+    pub(super) fn referred(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        txn: ServerKey,
+        message: &Message,
+        flow: Flow,
+    ) -> Option<Heard> {
+        let session = self.all.get(leg)?;
+        let referred = session.may_refer().and_then(|()| read(message, txn, stack, flow));
+        match referred {
+            Ok(referred) => self.heard(leg, LegEvent::Referred(referred)),
+            Err(status) => {
+                stack.respond(cx, txn, &session.reply(status));
+                None
+            }
+        }
+    }
+
+    /// The call does what the party asks for.
+    pub(crate) fn accept_refer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        referred: &Referred,
+    ) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        let Referred { txn, cseq, quiet, .. } = *referred;
+        let status = if quiet { Status::OK } else { Status::ACCEPTED };
+        let mut reply = capabilities(session.reply(status), &session.contact);
+        if quiet {
+            reply = reply.header(HeaderName::ReferSub, "false");
+        }
+        stack.respond(cx, txn, &reply);
+        session.referral =
+            Some(Referral { cseq, quiet, next: None, under_way: None, over: false, bye: None });
+        self.tell_referrer(cx, stack, leg, Status::TRYING);
+    }
+
+    /// The call does not.
+    pub(crate) fn refuse_refer(
+        &self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        referred: &Referred,
+        status: Status,
+    ) {
+        let Some(session) = self.all.get(leg) else { return };
+        stack.respond(cx, referred.txn, &session.reply(status));
+    }
+
+    /// Tells the party how far its transfer is. A final status is the last.
+    pub(crate) fn tell_referrer(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, status: Status) {
+        let Some(referral) = self.all.get_mut(leg).and_then(|session| session.referral.as_mut()) else {
+            return;
+        };
+        if referral.quiet {
+            if status.is_final() {
+                self.referral_over(cx, stack, leg);
+            }
+            return;
+        }
+        referral.next = Some(status);
+        self.notify(cx, stack, leg);
+    }
+
+    /// Tells the party the end of its transfer and then ends its session, with this Reason (RFC 3326). The call forgets
+    /// it at once.
+    pub(crate) fn end_referral(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        status: Status,
+        reason: &'static str,
+    ) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        if session.phase != Phase::Up || session.unacked.is_some() || session.referral.is_none() {
+            return self.hang_up(cx, stack, leg, reason);
+        }
+        session.phase = Phase::Ending;
+        session.disarm(cx);
+        if let Some(referral) = &mut session.referral {
+            referral.bye = Some(SmolStr::new_static(reason));
+        }
+        self.tell_referrer(cx, stack, leg, status);
+    }
+
+    /// The session whose dialog a Replaces value names (RFC 3891 §3), and its call.
+    pub(crate) fn replaced(&self, value: &str) -> Option<(CallKey, LegKey)> {
+        let wanted = Replaces::parse(value).ok()?;
+        let leg = *self.by_tag.get(wanted.to_tag)?;
+        let session = self.all.get(leg).filter(|session| session.phase != Phase::Ending)?;
+        let dialog = session.dialog.as_ref()?;
+        let named = dialog.call_id == wanted.call_id && dialog.has_remote_tag(Some(wanted.from_tag));
+        named.then_some((session.call, leg))
+    }
+
+    /// The session belongs to this call from now on.
+    pub(crate) fn move_to(&mut self, leg: LegKey, call: CallKey) {
+        if let Some(session) = self.all.get_mut(leg) {
+            session.call = call;
+        }
+    }
+
+    fn notify(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        let Session { referral: Some(referral), dialog: Some(dialog), contact, .. } = session else { return };
+        if referral.under_way.is_some() {
+            return;
+        }
+        let Some(status) = referral.next.take() else { return };
+        referral.over = status.is_final();
+        let state = if referral.over { "terminated;reason=noresource" } else { "active;expires=60" };
+        let hop = dialog.next_hop(cx, &mut stack.transport);
+        let mut writer = dialog.request(Method::Notify, None);
+        writer.header(HeaderName::Contact, format_args!("<{contact}>"));
+        writer.header(HeaderName::Event, format_args!("refer;id={}", referral.cseq));
+        writer.header(HeaderName::SubscriptionState, state);
+        writer.header(HeaderName::UserAgent, AGENT);
+        let fragment = format!("SIP/2.0 {} {}\r\n", status.code(), status.reason());
+        let bytes = writer.body("message/sipfrag;version=2.0", fragment.as_bytes());
+        let txn = stack.request(cx, Draft::new(Method::Notify, bytes), hop);
+        referral.under_way = Some(txn);
+        self.owns_client(txn, leg);
+    }
+
+    /// The party has answered a NOTIFY, or has not (`None`). Who refuses one wants no more of them (RFC 6665 §4.2.2);
+    /// its session goes on (RFC 5057 §5.1).
+    pub(super) fn notified(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        status: Option<Status>,
+    ) {
+        if status.is_some_and(Status::is_provisional) {
+            return;
+        }
+        let Some(referral) = self.all.get_mut(leg).and_then(|session| session.referral.as_mut()) else {
+            return;
+        };
+        referral.under_way = None;
+        let refused = !status.is_some_and(Status::is_success);
+        if referral.over {
+            self.referral_over(cx, stack, leg);
+        } else if refused {
+            referral.quiet = true;
+            if referral.next.take().is_some_and(Status::is_final) {
+                self.referral_over(cx, stack, leg);
+            }
+        } else {
+            self.notify(cx, stack, leg);
+        }
+    }
+
+    fn referral_over(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        if let Some(reason) = session.referral.take().and_then(|referral| referral.bye) {
+            self.bye(cx, stack, leg, &reason);
+        }
+    }
+}
+
+impl Referred {
+    /// The same, to an extension of ours.
+    pub(crate) fn leading_to(self, to: SmolStr) -> Self {
+        Self { to, ours: true, ..self }
+    }
+}
+
+impl Session {
+    fn may_refer(&self) -> Result<(), Status> {
+        match self.phase {
+            Phase::Ending => Err(Status::NO_SUCH_TRANSACTION),
+            Phase::Inviting => Err(Status::REQUEST_PENDING),
+            Phase::Up if self.unacked.is_some() || self.referral.is_some() => Err(Status::REQUEST_PENDING),
+            Phase::Up => Ok(()),
+        }
+    }
+
+    /// Whether this is the NOTIFY under way.
+    pub(super) fn is_notifying(&self, txn: ClientKey) -> bool {
+        self.referral.as_ref().is_some_and(|referral| referral.under_way == Some(txn))
+    }
+}
+
+fn read(message: &Message, txn: ServerKey, stack: &Stack, flow: Flow) -> Result<Referred, Status> {
+    let Some(Ok(refer_to)) = message.refer_to() else { return Err(Status::BAD_REQUEST) };
+    let uri = &refer_to.uri;
+    if uri.scheme() == Scheme::Other {
+        return Err(Status::UNSUPPORTED_URI_SCHEME);
+    }
+    let method = uri.param("method").flatten().unwrap_or("INVITE");
+    if !method.eq_ignore_ascii_case("INVITE") || uri.user().is_empty() {
+        return Err(Status::BAD_REQUEST);
+    }
+    let replaces = uri.headers().find(|(name, _)| name.eq_ignore_ascii_case("Replaces"));
+    let sub = message.header(HeaderName::ReferSub).map(|value| Tagged::parse("Refer-Sub", value));
+    Ok(Referred {
+        txn,
+        cseq: message.cseq().map_err(|_| Status::BAD_REQUEST)?.number,
+        to: SmolStr::new(uri.user_unescaped()),
+        ours: is_ours(uri, message, stack, flow),
+        replaces: replaces.map(|(_, value)| SmolStr::new(unescape(value))),
+        quiet: matches!(sub, Some(Ok(tagged)) if tagged.token.eq_ignore_ascii_case("false")),
+    })
+}
+
+/// Whether a URI names the exchange, by its address or by one of the names that the dialog goes by.
+fn is_ours(uri: &Uri<'_>, message: &Message, stack: &Stack, flow: Flow) -> bool {
+    let host = uri.host();
+    let named = [message.from(), message.to()].into_iter().flatten().any(|a| host.same_as(&a.uri.host()));
+    let asked = Uri::parse(message.request_uri()).is_ok_and(|asked| host.same_as(&asked.host()));
+    named || asked || host.ip() == Some(stack.transport.local_of(&flow).ip())
+}
