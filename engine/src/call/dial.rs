@@ -274,7 +274,8 @@ impl Call {
             routes,
             from,
             to: to.clone(),
-            user: escaped(&self.from),
+            // The Contact must not tell the number that From hides.
+            user: format_smolstr!("{number}"),
             max_forwards: *hops,
             offer,
             headers: dial.map(|dial| dial.headers.clone()).unwrap_or_default(),
