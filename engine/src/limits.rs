@@ -189,7 +189,7 @@ pub const TASKS_AT_ONCE: u32 = 1000;
 pub const KEYS_AHEAD: usize = 64;
 /// How long a dialplan waits at most: for time to pass, a key, the end of a talk.
 pub const WAIT: Duration = Duration::from_secs(24 * 3600);
-/// How long a dialplan lets phones ring at most.
+/// How long a dialplan lets phones ring at most, or an unanswered caller listen to one sound.
 pub const RING: Duration = Duration::from_secs(3600);
 /// Variables of the whole exchange; more cannot be set.
 pub const GLOBALS: usize = 1000;

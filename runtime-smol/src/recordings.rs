@@ -208,6 +208,8 @@ impl Scribe {
     }
 
     fn finish(&mut self, recording: RecordingId, missing: u64) {
+        // One that had nothing to be written still has its name.
+        self.names.remove(&recording);
         let open = self.open.remove(&recording).flatten();
         self.close(recording, open, missing);
     }
@@ -272,6 +274,15 @@ mod tests {
             (20_006, &[1, -1, 2, -2][..], &[3, -3][..])
         );
         assert!(sound.samples[4..20_004].iter().all(|sample| *sample == 0));
+    }
+
+    #[test]
+    fn a_recording_that_ends_before_anything_is_heard_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scribe = scribe(folder.path());
+        scribe.names.insert(RecordingId(PER_CALL), Name::default());
+        scribe.finish(RecordingId(PER_CALL), 0);
+        assert!(scribe.names.is_empty() && files(folder.path()).is_empty());
     }
 
     #[test]

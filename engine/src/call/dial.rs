@@ -222,8 +222,10 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
         let (_, party, named, routes) = call.waiting.remove(at);
-        if call.cause.is_some() || !matches!(call.app, App::Hunt(_)) {
-            return;
+        // The hunt that wanted it may be over, and another one may have begun.
+        let wanted = matches!(&call.app, App::Hunt(hunt) if hunt.asks(party));
+        if call.cause.is_some() || !wanted {
+            return self.settle(cx, key);
         }
         let address = answer.as_ref().ok().and_then(|addresses| addresses.first().copied());
         let flow = address.and_then(|ip| {
@@ -272,7 +274,8 @@ impl Call {
             routes,
             from,
             to: to.clone(),
-            user: escaped(&self.from),
+            // The Contact must not tell the number that From hides.
+            user: format_smolstr!("{number}"),
             max_forwards: *hops,
             offer,
             headers: dial.map(|dial| dial.headers.clone()).unwrap_or_default(),

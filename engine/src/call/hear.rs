@@ -52,10 +52,12 @@ impl Calls {
             Doing::Playing { .. } => {
                 script.play(None);
                 script.over(Outcome::Done);
+                call.disarm(cx);
             }
             Doing::Collecting(collecting) => {
                 collecting.saying = false;
                 script.play(None);
+                call.disarm(cx);
             }
             _ => return,
         }
@@ -80,13 +82,14 @@ impl Calls {
                 let cause = crate::event::EndCause::Dialplan(super::causes::NORMAL);
                 self.finish(cx, below, key, crate::sip::Status::TEMPORARILY_UNAVAILABLE, cause);
             }
+            // Nobody was there to be answered.
+            Doing::Playing { .. } => {
+                let status = crate::sip::Status::TEMPORARILY_UNAVAILABLE;
+                self.finish(cx, below, key, status, crate::event::EndCause::NoAnswer);
+            }
             Doing::Recording => self.recorded(cx, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
-            Doing::Going
-            | Doing::Acknowledged(_)
-            | Doing::Playing { .. }
-            | Doing::Echo
-            | Doing::Conference => {}
+            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference => {}
         }
         self.advance(cx, below, key);
     }
@@ -189,6 +192,7 @@ impl Call {
             Doing::Playing { escape } if escape.contains(digit) => {
                 let keys = SmolStr::from_iter([digit]);
                 script.over(Outcome::Keys { keys, timeout: false });
+                self.disarm(cx);
                 self.hear_sound(cx, None);
             }
             Doing::Echo if digit == '#' => {
@@ -227,6 +231,9 @@ impl Call {
         if self.early(cx, below).is_err() {
             return Err(Outcome::Refused(SmolStr::new_static(super::tasks::NO_OFFER)));
         }
+        if !self.can_be_told() {
+            return Err(Outcome::Refused(SmolStr::new_static("nothing can be said in the caller's codec")));
+        }
         // A key that was pressed before it began stops it, too.
         let ahead = self.script.as_mut().and_then(|script| {
             let at = script.keys.find(|key| escape.contains(key))?;
@@ -241,13 +248,18 @@ impl Call {
 
     /// Begins to collect keys.
     pub(super) fn collect(&mut self, cx: &mut Cx<'_>, below: &mut Below, wanted: Collect) -> Begun {
-        let heard = self.early(cx, below).is_ok();
+        let heard = self.early(cx, below).is_ok() && self.can_be_told();
         let saying = heard && !wanted.say.is_empty();
         if saying {
             self.hear_sound(cx, Some(self.spoken_as(&wanted.say)));
         }
         self.disarm(cx);
         Ok(Doing::Collecting(Box::new(Collecting { wanted, got: String::new(), saying })))
+    }
+
+    /// An echo is answered with whatever codec the caller has. The end of what cannot be said in it would never come.
+    fn can_be_told(&self) -> bool {
+        self.parties[CALLER].codec().is_none_or(|codec| codec.encoding().is_some())
     }
 
     fn spoken_as(&self, say: &[Say]) -> Playing {

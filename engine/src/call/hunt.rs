@@ -38,6 +38,11 @@ impl Hunt {
         Self { expires, ..self }
     }
 
+    /// Whether this callee may still answer.
+    pub(super) fn asks(&self, party: PartyId) -> bool {
+        self.asked.contains(&party)
+    }
+
     /// One event in, the next app and what it wants done out.
     pub(crate) fn on(mut self, event: AppEvent, orders: &mut Vec<Order>) -> App {
         match event {

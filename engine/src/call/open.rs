@@ -143,7 +143,9 @@ impl Calls {
         let id = self.next_id;
         let (from, to) = (incoming.caller.clone(), dialled.clone());
         let context = cx.config.context_of(&from);
-        let text = format!("no extension of context [{context}] matches {dialled}\n");
+        // A number with a line end in it does not write lines of its own.
+        let number = dialled.replace(char::is_control, "\u{fffd}");
+        let text = format!("no extension of context [{context}] matches {number}\n");
         self.trails.keep(Explanation { call: id, from, to, text });
         Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
     }

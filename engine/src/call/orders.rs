@@ -150,7 +150,8 @@ impl Call {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
-        self.parties[CALLER].answered = Some(cx.wall);
+        // Whom it reaches later does not change when it was answered.
+        self.parties[CALLER].answered.get_or_insert(cx.wall);
         self.keep_record(cx);
     }
 

@@ -295,7 +295,6 @@ impl Call {
         }
         self.disarm(cx);
         self.peer = None;
-        let answered = self.answered.is_some();
         let Some(script) = &mut self.script else { return false };
         let dial_status = match cause {
             EndCause::NoAnswer => DialStatus::NoAnswer,
@@ -307,9 +306,8 @@ impl Call {
         let cause = causes::cause_of(status);
         script.over(Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO });
         self.app = App::Script;
-        if answered {
-            self.put_media(cx);
-        }
+        // Music before the answer ends, too.
+        self.put_media(cx);
         true
     }
 

@@ -32,11 +32,21 @@ impl Calls {
     /// Begins what the thread of a call wants next.
     pub(super) fn begin(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) {
         let begun = self.try_begin(cx, below, key, task);
-        let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) else { return };
+        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(script) = call.script.as_mut() else { return };
         match begun {
             Ok(doing) => {
                 let serves = doing.serves();
+                let endless = match &doing {
+                    Doing::Playing { .. } | Doing::Music => true,
+                    Doing::Collecting(collecting) => collecting.saying,
+                    _ => false,
+                };
                 script.doing = doing;
+                // A caller who is not answered may be gone without a word, and on hold it hears no end.
+                if endless && call.answered.is_none() && call.timer.is_none() {
+                    call.arm(cx, key, limits::RING, CallTimer::Script);
+                }
                 if serves {
                     self.transferred(cx, below, key);
                 }

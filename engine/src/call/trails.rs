@@ -12,18 +12,23 @@ use crate::limits;
 pub(crate) struct Trails {
     /// The oldest first.
     all: VecDeque<Explanation>,
-    /// Octets of their texts.
+    /// Octets of what they say.
     octets: usize,
+}
+
+/// Octets of one: what was dialled is as long as its caller likes.
+fn octets(kept: &Explanation) -> usize {
+    kept.from.len() + kept.to.len() + kept.text.len()
 }
 
 impl Trails {
     /// Keeps one; the oldest are forgotten where there is no room.
     pub(super) fn keep(&mut self, kept: Explanation) {
-        self.octets += kept.text.len();
+        self.octets += octets(&kept);
         self.all.push_back(kept);
         while self.all.len() > limits::TRAILS || self.octets > limits::TRAIL_OCTETS {
             let Some(forgotten) = self.all.pop_front() else { return };
-            self.octets -= forgotten.text.len();
+            self.octets -= octets(&forgotten);
         }
     }
 
@@ -33,7 +38,7 @@ impl Trails {
 
     /// Asserts that it counts right.
     pub(super) fn check(&self) {
-        assert_eq!(self.octets, self.all.iter().map(|kept| kept.text.len()).sum(), "what is kept is counted");
+        assert_eq!(self.octets, self.all.iter().map(octets).sum(), "what is kept is counted");
         assert!(self.all.len() <= limits::TRAILS && self.octets <= limits::TRAIL_OCTETS);
     }
 }
@@ -68,11 +73,16 @@ mod tests {
         }
         trails.check();
         assert!(trails.of(0).is_none() && trails.of(1).is_some());
-        trails.keep(kept(1000, limits::TRAIL_OCTETS - 10));
+        trails.keep(kept(1000, limits::TRAIL_OCTETS - 14));
         trails.check();
         assert_eq!(trails.all.len(), 2);
         trails.keep(kept(1001, limits::TRAIL_OCTETS + 1));
         trails.check();
         assert!(trails.all.is_empty(), "what is too long by itself is not kept");
+        for call in 0..20 {
+            trails.keep(Explanation { to: "9".repeat(60_000).into(), ..kept(call, 10) });
+        }
+        trails.check();
+        assert_eq!(trails.all.len(), limits::TRAIL_OCTETS / 60_011, "what was dialled counts");
     }
 }

@@ -197,7 +197,7 @@ fn csv(calls: &[Call], zone: &TimeZone) -> String {
 
 /// A cell of CSV. One that a spreadsheet would take for a formula is told to be text.
 fn quoted(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@']) && cell.parse::<f64>().is_err();
+    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
     let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
     if cell.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
@@ -258,6 +258,14 @@ started              from  to   answered by            outcome   talked  ended b
 id,from,name,to,started,answered,ended,duration,billsec,disposition,cause,ended_by,answered_by,codec,lost,jitter_ms,mos,remote_mos,recording
 1700000000.1,100,'=cmd(),101,2023-11-14 22:13:20,2023-11-14 22:13:23,2023-11-14 22:14:38,78.000,75.000,ANSWERED,16,callee,"sip:101@192.0.2.2,""x""",PCMU,1,1.500,4.38,4.21,
 "#);
+    }
+
+    #[test]
+    fn a_formula_behind_a_tab_is_none_and_a_number_is_a_number() {
+        assert_eq!(
+            ["\t=1+1", "\r=1", "@x", "+4930123", "101"].map(quoted),
+            ["'\t=1+1", "\"'\r=1\"", "'@x", "+4930123", "101"]
+        );
     }
 
     #[test]

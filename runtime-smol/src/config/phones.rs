@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use smol_str::SmolStr;
-use telex_engine::config::{Credentials, DigestOffer, FixedContact, Phone};
+use telex_engine::config::{Credentials, DigestOffer, FixedContact, Phone, is_plain};
 use telex_engine::sip::{Scheme, Uri};
 use toml::de::DeTable;
 
@@ -61,11 +61,16 @@ pub(super) fn number(
     kind: &str,
 ) -> Option<At<SmolStr>> {
     let text = reader.text(section, key)?;
-    // RFC 3261 section 25.1, user: unreserved and user-unreserved, here without escapes.
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/".contains(c);
+    // RFC 3261 section 25.1, user: unreserved and +. What else a user may be has a meaning of its own in a dialplan.
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'+".contains(c);
     if text.value.is_empty() || text.value.len() > 64 || !text.value.chars().all(allowed) {
-        let remedy = "use 1 to 64 letters, digits or any of - _ . ! ~ * ' ( ) & = + $ , ; ? /";
-        reader.wrong(&text.span, "this cannot be the user name of a SIP address", "not usable", remedy);
+        let remedy = "use 1 to 64 letters, digits or any of - _ . ! ~ * ' +";
+        reader.wrong(&text.span, "this cannot be dialled", "not usable", remedy);
+        return None;
+    }
+    if !is_plain(text.value) {
+        let remedy = "choose one that does not begin with _ and is none of s i t h o a e T fax";
+        reader.wrong(&text.span, "this means something else in a dialplan", "not usable", remedy);
         return None;
     }
     if let Some((number, service)) = SERVICES.iter().find(|(number, _)| *number == text.value) {

@@ -6,7 +6,13 @@ use telex_dialplan::Dialplan;
 
 /// Alice and bob, and this in the context of phones.
 fn planned(text: &str) -> World {
+    planned_with(text, |_| {})
+}
+
+/// The same with something else configured.
+fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
+    configure(&mut config);
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
     config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
     let text =
@@ -242,6 +248,7 @@ fn callees_see_who_the_dialplan_says_is_calling() {
     let from = asked.header(crate::sip::HeaderName::From).unwrap();
     assert!(from.starts_with("\"A \\\"b\\\"\" <sip:4711@10.0.0.9>"), "{from}");
     let raw = String::from_utf8_lossy(asked.raw()).into_owned();
+    assert!(!raw.contains("alice@"), "no field tells the number that was changed: {raw}");
     assert!(raw.contains("X-Site: north\r\n") && raw.matches("Call-ID:").count() == 1, "{raw}");
 }
 
@@ -274,6 +281,10 @@ extensions.conf:3  2. Wait(3)";
     let ControlReply::Explained(why) = explained(&mut world, 2) else { panic!() };
     assert_eq!(why.text, "no extension of context [internal] matches 999\n");
     assert_eq!(explained(&mut world, 7), ControlReply::NoSuchCall { call: 7 });
+    let forged = invite("9%0A500", "", OFFER);
+    world.send(ALICE, &forged.replace("bKa1", "bKa8").replace("Call-ID: c1", "Call-ID: c8"));
+    let ControlReply::Explained(why) = explained(&mut world, 3) else { panic!() };
+    assert_eq!(why.text, "no extension of context [internal] matches 9\u{fffd}500\n");
 }
 
 #[test]
@@ -357,6 +368,87 @@ exten => 501,1,GotoIf($[\"${DEVICE_STATE(PJSIP/alice)}\" = \"INUSE\"]?busy)\n sa
     assert_eq!(world.lines(), "alice: SIP/2.0 503 Service Unavailable\n");
     world.send(ALICE, &other("501", 3));
     assert_eq!(world.lines(), "alice: SIP/2.0 486 Busy Here\n");
+    world.hang_up(&answered);
+}
+
+#[test]
+fn a_name_that_is_looked_up_too_late_rings_nobody() {
+    let text = "exten => 500,1,Dial(PJSIP/door,10)\n same => n,Dial(PJSIP/bob,60)\n";
+    let mut world = planned_with(text, |config| {
+        let contact = FixedContact { uri: "sip:door@door.example".into(), address: None };
+        config.phones.insert("door".into(), Phone { contact: Some(contact), ..Phone::default() });
+    });
+    world.send(ALICE, &invite("500", "", OFFER));
+    let query = world.out.iter().find_map(|action| match action {
+        Action::Resolve { query, .. } => Some(*query),
+        _ => None,
+    });
+    world.pass(Duration::from_secs(10));
+    let asked = world.only("INVITE sip:bob@10.0.0.2");
+    let answer = Ok(vec!["10.0.0.9".parse().unwrap()]);
+    world.input(Input::Resolved { query: query.expect("the door is looked up"), answer });
+    assert_eq!(world.lines(), "", "nobody waits for the door any more");
+    world.send(BOB, &respond(&asked, "486 Busy Here", "", ""));
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
+}
+
+#[test]
+fn who_is_never_answered_does_not_listen_for_ever() {
+    for step in ["Playback(closed,noanswer)", "MusicOnHold()", "Read(PIN,press-1,4,n)"] {
+        let mut world = planned(&format!("exten => 500,1,{step}\n same => n,Hangup(17)\n"));
+        world.send(ALICE, &invite("500", "", OFFER));
+        world.out.clear();
+        world.pass(crate::limits::RING - Duration::from_secs(1));
+        assert!(!world.lines().contains("SIP/2.0 4"), "{step}");
+        world.pass(Duration::from_secs(2));
+        assert!(world.lines().contains("SIP/2.0 4"), "{step}");
+        world.pass(Duration::from_secs(80));
+        all_quiet(&world);
+    }
+}
+
+#[test]
+fn music_before_the_answer_ends_when_nobody_answers() {
+    let mut world = planned("exten => 500,1,Dial(PJSIP/bob,10,m)\n same => n,Wait(5)\n");
+    world.send(ALICE, &invite("500", "", OFFER));
+    assert!(matches!(world.leg().playing.expect("music").sound, Playing::Music(_)));
+    world.pass(Duration::from_secs(10));
+    assert!(world.leg().playing.is_none());
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
+}
+
+#[test]
+fn nothing_is_said_in_a_codec_that_nobody_here_speaks() {
+    let offer = OFFER.replace("8 0 101", "97").replace("101 telephone-event", "97 AMR");
+    for step in ["Playback(bye)", "Read(x,press-1,4,,,5)"] {
+        let mut world =
+            planned(&format!("exten => 500,1,Echo()\n same => n,{step}\n same => n,Hangup(17)\n"));
+        world.send(ALICE, &invite("500", "", &offer));
+        let answered = world.only("SIP/2.0 200");
+        world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+        world.press("#");
+        world.pass(Duration::from_secs(5));
+        assert!(world.lines().contains("alice: BYE"), "the end of {step} would never come");
+        world.pass(Duration::from_secs(80));
+        all_quiet(&world);
+    }
+}
+
+#[test]
+fn a_call_counts_from_its_first_answer_whomever_it_reaches_later() {
+    let mut world = planned("exten => 500,1,Answer()\n same => n,Wait(30)\n same => n,Dial(PJSIP/bob,20)\n");
+    let answered = world.answered("500");
+    let begun = WallTime::from_unix_millis(1_700_000_000_000);
+    world.pass(Duration::from_secs(30));
+    bob_answers(&mut world);
+    let kept = world.out.iter().rev().find_map(|action| match action {
+        Action::Store { record: crate::border::Record::Call(record), .. } => Some((**record).clone()),
+        _ => None,
+    });
+    let kept = kept.expect("the record is kept when bob answers");
+    assert_eq!((kept.answered, kept.talked), (Some(begun), Duration::from_secs(30)));
     world.hang_up(&answered);
 }
 
