@@ -35,7 +35,7 @@ fn all_recorded(path: &str) -> std::io::Result<usize> {
     let mut recorded = 0;
     for id in ask(path, "{\"do\":\"calls\"}")?.split("\"id\":").skip(1) {
         let id: String = id.chars().take_while(char::is_ascii_digit).collect();
-        let order = format!("{{\"do\":\"recording\",\"call\":{id},\"order\":{{\"start\":\"stereo\"}}}}");
+        let order = format!("{{\"do\":\"recording\",\"call\":{id},\"order\":{{\"start\":{{\"what\":\"stereo\"}}}}}}");
         let answer = ask(path, &order)?;
         if answer.starts_with("{\"recorded\":") {
             recorded += 1;
