@@ -8,8 +8,10 @@ use crate::control::Request;
 
 /// Say why a call went where it did, or where one would go: each step with its values, with file and line.
 ///
-/// `telex explain 12` asks the running exchange about call 12, also when it is over. `telex explain --from 100 --to 0123`
-/// says what the configuration makes of a call that nobody has made: also each pattern that does not fit, and why.
+/// `telex explain 12` asks the running exchange about call 12, also when it is over.
+///
+/// `telex explain --from 100 --to 0123` says what the configuration makes of a call that nobody has made: also each
+/// pattern that does not fit, and why.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The number of a call, as `telex calls`, the log or a refusal tells it.
