@@ -158,7 +158,7 @@ phones = [
   { extension = "100", codecs = [0], events = 101 },
   { extension = "101", codecs = [8], events = 101, jitter = "15ms" },
   { extension = "102", codecs = [9], events = 101 },
-  { extension = "103", codecs = [3], latency = "60ms" },
+  { extension = "103", codecs = [3], events = 101, latency = "60ms" },
 ]
 calls = [
   { at = "9s", caller = 0, dial = "101", reactions = ["answers 1s"], talk = "100000s", digits = ["caller 5 3s"] },

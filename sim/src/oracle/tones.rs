@@ -89,7 +89,16 @@ pub(crate) fn heard_as_spoken(now: Instant, talks: &Talks<'_>, network: &Network
 /// Whether nothing but packets that are lost or late may change what the sides of a call hear.
 fn steady(plan: &Plan, caller: &Leg, callee: &Leg) -> bool {
     let changes = |leg: &Leg| leg.ever_held || leg.cut_short || expect::may_lose_touch(plan, leg.id.phone());
-    plan.host.late.is_zero() && !plan.calls[caller.call].late_offer && !changes(caller) && !changes(callee)
+    // What a clogged link holds back is heard later than anybody looks for it.
+    let clogged = |leg: &Leg| plan.faults.clogs.iter().any(|clog| clog.phone == leg.id.phone());
+    let spoilt = |leg: &Leg| changes(leg) || clogged(leg);
+    // Sound in which keys are looked for may lose what sounds like the beginning of one.
+    let events = |leg: &Leg| plan.phones[leg.id.phone()].events.is_some();
+    events(caller) == events(callee)
+        && plan.host.late.is_zero()
+        && !plan.calls[caller.call].late_offer
+        && !spoilt(caller)
+        && !spoilt(callee)
 }
 
 /// Whether both sides were up and in touch from before a spurt until it was heard, and nobody pressed a key.
