@@ -222,7 +222,7 @@ impl Dialplan {
             names.map(|name| Problem {
                 file: self.file(step.span).into(),
                 span: step.args_span,
-                message: format!("no prompt is called {name}"),
+                message: format!("there is no prompt {name}: nothing is heard in its place"),
                 warning: true,
             })
         });
@@ -314,7 +314,10 @@ mod tests {
         let text: Vec<String> = missing.iter().map(ToString::to_string).collect();
         assert_eq!(
             text,
-            ["x:2:23: warning: no prompt is called helo", "x:3:23: warning: no prompt is called menu"]
+            [
+                "x:2:23: warning: there is no prompt helo: nothing is heard in its place",
+                "x:3:23: warning: there is no prompt menu: nothing is heard in its place"
+            ]
         );
     }
 }

@@ -10,14 +10,12 @@ use telex_dialplan::explain::{Facts, Supposed, globals, walk};
 use telex_dialplan::scene::Caller;
 use telex_dialplan::task::DialStatus;
 use telex_dialplan::world::DeviceState;
-use telex_dialplan::{
-    Asked, At, Considered, Dialplan, Looked, Moment, Shut, Sources, Thread, Verdict, help, when,
-};
+use telex_dialplan::{Asked, At, Considered, Dialplan, Looked, Moment, Shut, Thread, Verdict, help, when};
 
 use telex_engine::config::INTERNAL;
 
 use super::{Failure, print};
-use crate::config;
+use crate::config::{self, Folder};
 
 /// Check, show and explain dialplans.
 #[derive(Debug, Subcommand)]
@@ -134,15 +132,6 @@ pub(super) fn main(command: &Command) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Files that a dialplan includes lie beside it.
-struct Beside<'a>(&'a Path);
-
-impl Sources for Beside<'_> {
-    fn read(&self, name: &str) -> Option<String> {
-        std::fs::read_to_string(self.0.join(name)).ok()
-    }
-}
-
 /// Reads a dialplan, or the one that a configuration means, or says everything that is wrong with it.
 fn read(file: &Path) -> Result<Dialplan, Failure> {
     if file.extension().is_some_and(|extension| extension == "toml") {
@@ -152,7 +141,7 @@ fn read(file: &Path) -> Result<Dialplan, Failure> {
         std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let name = file.display().to_string();
-    Dialplan::read(&name, &text, &Beside(folder)).map_err(|problems| {
+    Dialplan::read(&name, &text, &Folder::new(folder)).map_err(|problems| {
         let errors = problems.0.iter().filter(|problem| !problem.warning).count();
         let s = if errors == 1 { "" } else { "s" };
         Failure(format!("{problems}\n{errors} error{s}; nothing was loaded"))

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use smol_str::SmolStr;
 use telex_audio::tone::Plan;
-use telex_dialplan::{Dialplan, Problem, Sources};
+use telex_dialplan::{Dialplan, Sources};
 use telex_engine::config::{Config, INTERNAL};
 use toml::de::DeTable;
 
@@ -40,18 +40,25 @@ pub(super) enum Read {
 }
 
 /// The files of a dialplan: what they include lies in the same folder.
-struct Folder<'a> {
+pub(crate) struct Folder<'a> {
     path: &'a Path,
-    /// The first text, which no file holds.
-    own: (&'static str, &'a str),
+    /// A text that no file holds, with its name.
+    own: Option<(&'static str, &'a str)>,
+}
+
+impl<'a> Folder<'a> {
+    /// Nothing but files.
+    pub(crate) fn new(path: &'a Path) -> Self {
+        Self { path, own: None }
+    }
 }
 
 impl Sources for Folder<'_> {
     fn read(&self, name: &str) -> Option<String> {
-        if name == self.own.0 {
-            return Some(self.own.1.to_owned());
+        match self.own {
+            Some((own, text)) if name == own => Some(text.to_owned()),
+            _ => std::fs::read_to_string(self.path.join(name)).ok(),
         }
-        std::fs::read_to_string(self.path.join(name)).ok()
     }
 }
 
@@ -92,7 +99,7 @@ pub(super) fn alone(own: &str) -> Result<Dialplan, Vec<String>> {
 }
 
 fn read(name: &str, text: &str, folder: &Path, config: &Config, own: &str) -> Read {
-    let alone = match Dialplan::read(name, text, &Folder { path: folder, own: (OWN, "") }) {
+    let alone = match Dialplan::read(name, text, &Folder { path: folder, own: Some((OWN, "")) }) {
         Ok(plan) => plan,
         Err(problems) => return Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
     };
@@ -102,31 +109,20 @@ fn read(name: &str, text: &str, folder: &Path, config: &Config, own: &str) -> Re
     }
     // The file comes first: the places of what is wrong are in it.
     let all = format!("{}\n#include \"{OWN}\"\n", text.trim_end_matches('\n'));
-    let folder = Folder { path: folder, own: (OWN, &own) };
+    let folder = Folder { path: folder, own: Some((OWN, &own)) };
     match Dialplan::read(name, &all, &folder) {
         Ok(plan) => {
-            let warnings =
-                plan.warnings().iter().map(ToString::to_string).chain(missing(&plan, config)).collect();
-            let counts = alone.counts().to_string();
-            Read::Plan(plan, Loaded { counts, warnings })
+            let loaded = Loaded { counts: alone.counts().to_string(), warnings: warnings(&plan, config) };
+            Read::Plan(plan, loaded)
         }
         Err(problems) => Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
     }
 }
 
-/// Prompts that the plan plays by name and that nobody has.
-fn missing(plan: &Dialplan, config: &Config) -> Vec<String> {
-    let extensions = plan.contexts().iter().flat_map(|context| &context.extensions);
-    let steps = extensions.flat_map(|extension| &extension.steps);
-    let missing = steps.flat_map(|step| {
-        let names = step.prepared.prompts().into_iter().filter(|name| !config.has_prompt(name));
-        names.map(|name| {
-            let message = format!("there is no prompt {name}: nothing is heard in its place");
-            let file = SmolStr::new(plan.file(step.span));
-            Problem { file, span: step.args_span, message, warning: true }.to_string()
-        })
-    });
-    missing.collect()
+/// What is odd in a plan, and prompts that it plays by name and that nobody has, a line each.
+pub(super) fn warnings(plan: &Dialplan, config: &Config) -> Vec<String> {
+    let missing = plan.missing_prompts(&|name| config.has_prompt(name));
+    plan.warnings().iter().chain(&missing).map(ToString::to_string).collect()
 }
 
 /// Contexts that phones are in and that are not there.

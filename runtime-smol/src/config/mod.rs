@@ -26,7 +26,7 @@ use toml::de::DeTable;
 
 use crate::sounds::Own;
 
-pub(crate) use dialplan::Loaded;
+pub(crate) use dialplan::{Folder, Loaded};
 pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
 pub(crate) use record::Record;
