@@ -162,7 +162,12 @@ pub(crate) fn load(path: &Path) -> Result<Settings, Refused> {
 pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
     let mut settings = load(path)?;
     let (sounds, told) = crate::sounds::load(&settings.own);
-    Arc::make_mut(&mut settings.engine).sounds = sounds;
+    let engine = Arc::make_mut(&mut settings.engine);
+    engine.sounds = sounds;
+    // The site's own prompts are known only now.
+    if let (Some(loaded), Some(plan)) = (&mut settings.dialplan, &engine.dialplan) {
+        loaded.warnings = dialplan::warnings(plan, engine);
+    }
     settings.told = told;
     Ok(settings)
 }

@@ -125,6 +125,19 @@ fn sounds_of_the_site_are_checked_before_they_are_needed() {
         let told = read(text).expect_err(text);
         assert!(told.contains(wrong), "{told}");
     }
+    // What a site has of its own is not missed in its dialplan.
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    let layout =
+        telex_audio::wav::Layout { store: telex_audio::wav::Store::Linear16, channels: 1, rate: 8000 };
+    let file = std::fs::File::create(own.join("ours.wav")).unwrap();
+    let mut writer = telex_audio::wav::Writer::new(file, layout).unwrap();
+    writer.write(&[500; 800]).unwrap();
+    writer.finish().unwrap();
+    std::fs::write(folder.path().join("x.conf"), "[internal]\nexten => 5,1,Playback(ours&theirs)\n").unwrap();
+    let settings = read("[prompts]\nfolder = \"own\"\n[dialplan]\nfile = \"x.conf\"").unwrap();
+    let warnings = settings.dialplan.unwrap().warnings;
+    assert_eq!(warnings, ["x.conf:2:23: warning: there is no prompt theirs: nothing is heard in its place"]);
     // The usual folders are used once they are there.
     std::fs::create_dir_all(folder.path().join("music/loud")).unwrap();
     std::fs::create_dir_all(folder.path().join("sounds")).unwrap();
