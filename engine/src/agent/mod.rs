@@ -537,7 +537,7 @@ impl Core {
         let event = match heard.event {
             LegEvent::Progress { status, body } => AgentEvent::Progress { call, status, body },
             LegEvent::Answered { body } => AgentEvent::Answered { call, body },
-            LegEvent::Refused { status } => AgentEvent::Refused { call, status },
+            LegEvent::Refused { status, .. } => AgentEvent::Refused { call, status },
             // Nothing was changed, and nothing is.
             LegEvent::Refreshed { .. } => return None,
             LegEvent::Confirmed { body } => AgentEvent::Confirmed { call, body },

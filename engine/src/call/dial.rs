@@ -7,6 +7,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
+use super::identity::Diversion;
 use super::party::Party;
 use super::{Below, Call, Calls};
 use crate::border::{Flow, QueryId, ResolveError, Transport};
@@ -24,8 +25,6 @@ use crate::time::{Duration, Instant};
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Asking {
-    /// The caller's name, empty without one.
-    pub(crate) display: SmolStr,
     /// To, a name-addr without tag.
     to: SmolStr,
     /// Max-Forwards left.
@@ -35,14 +34,10 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// `name` is shown in place of what the INVITE says.
-    pub(super) fn of(invite: &Message, name: Option<SmolStr>, now: Instant) -> Self {
-        let from = invite.from().ok();
-        let display = from.as_ref().and_then(|from| from.display).filter(|d| !d.is_empty());
+    pub(super) fn of(invite: &Message, now: Instant) -> Self {
         let hops = invite.max_forwards().and_then(Result::ok).unwrap_or(70);
         let seconds = invite.expires().and_then(Result::ok);
         Self {
-            display: name.or_else(|| display.map(SmolStr::new)).unwrap_or_default(),
             to: invite.to().map(|to| without_tag(&to)).unwrap_or_default(),
             hops: u32::from(hops).saturating_sub(1),
             expires: seconds.map(|seconds| now + Duration::from_secs(seconds.into())),
@@ -69,7 +64,7 @@ pub(super) type Routes = SmallVec<[SmolStr; 1]>;
 #[derive(Debug)]
 pub(super) struct Target {
     /// The extension it belongs to.
-    extension: SmolStr,
+    pub(super) extension: SmolStr,
     pub(super) uri: SmolStr,
     pub(super) reach: Reach,
     pub(super) routes: Routes,
@@ -85,10 +80,39 @@ impl Calls {
         key: CallKey,
         targets: &[Target],
         patience: Duration,
+        refused: Option<Status>,
     ) {
         self.all[key].make_room(targets.len());
-        let mut callees = Vec::new();
-        let mut failed = Vec::new();
+        let (mut callees, mut failed) = self.add(cx, below, key, targets, &[]);
+        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
+        let call = &mut self.all[key];
+        let expires = call.asking_ends(cx.now);
+        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
+        // A hunt that could ask nobody at all is refused like one whose last callee failed.
+        if callees.is_empty() {
+            callees.push(CALLER);
+            failed.push((CALLER, None));
+        }
+        let hunt = Hunt::among(callees).expiring(expires < patience);
+        call.app = App::Hunt(match refused {
+            Some(status) => hunt.refused_by(status),
+            None => hunt,
+        });
+        for (party, status) in failed {
+            self.apply(cx, below, key, AppEvent::Refused { party, status });
+        }
+    }
+
+    /// Asks these beside those who are asked already: gives who they are, and who could not be asked.
+    pub(super) fn add(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        targets: &[Target],
+        diversions: &[Diversion],
+    ) -> (Vec<PartyId>, Vec<(PartyId, Option<Status>)>) {
+        let (mut callees, mut failed) = (Vec::new(), Vec::new());
         for (at, target) in targets.iter().enumerate() {
             if self.all[key].parties.len() >= limits::LEGS_PER_CALL {
                 break;
@@ -101,25 +125,13 @@ impl Calls {
                 below.stack.transport.no_room(cx, "RTP ports");
                 break;
             };
+            self.all[key].parties[party].diversions = diversions.to_vec();
             callees.push(party);
             if let Err(status) = self.reach(cx, below, key, party, target) {
                 failed.push((party, status));
             }
         }
-        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
-        let call = &mut self.all[key];
-        let expires = call.asking.expires.filter(|_| call.answered.is_none());
-        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
-        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
-        // A hunt that could ask nobody at all is refused like one whose last callee failed.
-        if callees.is_empty() {
-            callees.push(CALLER);
-            failed.push((CALLER, None));
-        }
-        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience));
-        for (party, status) in failed {
-            self.apply(cx, below, key, AppEvent::Refused { party, status });
-        }
+        (callees, failed)
     }
 
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, target: &Target, alone: bool) -> Option<PartyId> {
@@ -182,7 +194,7 @@ impl Calls {
         let known = self.spoken.of(&callee.extension).filter(|_| callee.alone).map(|(codecs, _)| codecs);
         callee.again = known.map(|_| (flow, routes.clone()));
         let offer = call.describe_to_callee(cx, party, known).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
-        let invitation = call.invitation(party, flow, routes, local, offer);
+        let invitation = call.invitation(cx.config, party, flow, routes, local, offer);
         cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
         let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
         self.all[key].parties[party].leg = Some(leg);
@@ -238,6 +250,12 @@ impl Calls {
 }
 
 impl Call {
+    /// How long the INVITE itself allows to look for somebody.
+    pub(super) fn asking_ends(&self, now: Instant) -> Duration {
+        let expires = self.asking.expires.filter(|_| self.answered.is_none());
+        expires.map_or(Duration::MAX, |at| at.since(now))
+    }
+
     /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
     fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
@@ -251,34 +269,29 @@ impl Call {
     /// How a callee is asked.
     fn invitation(
         &self,
+        config: &Config,
         party: PartyId,
         flow: Flow,
         routes: Routes,
         local: SocketAddr,
         offer: bytes::Bytes,
     ) -> Invitation {
-        let host = host_for_uri(local);
-        let Asking { display, to, hops, .. } = &self.asking;
+        let Asking { to, hops, .. } = &self.asking;
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        let (number, display) = dial
-            .and_then(|dial| dial.caller.as_ref())
-            .map_or((&self.from, display), |(number, name)| (number, name));
-        let number = EscapedUser(number);
-        let from = match display.is_empty() {
-            true => format_smolstr!("<sip:{number}@{host}>"),
-            false => format_smolstr!("\"{display}\" <sip:{number}@{host}>"),
-        };
+        let who = dial.and_then(|dial| dial.caller.clone()).unwrap_or_else(|| self.presented());
+        let mut headers = dial.map(|dial| dial.headers.clone()).unwrap_or_default();
+        headers.extend(self.tells(config, party, &who, local.ip()));
         Invitation {
             uri: self.parties[party].contact.clone(),
             flow,
             routes,
-            from,
+            from: who.shown(&in_uri(local.ip())),
             to: to.clone(),
             // The Contact must not tell the number that From hides.
-            user: format_smolstr!("{number}"),
+            user: who.user(),
             max_forwards: *hops,
             offer,
-            headers: dial.map(|dial| dial.headers.clone()).unwrap_or_default(),
+            headers,
             answers: None,
         }
     }
@@ -344,7 +357,12 @@ pub(super) fn escaped(extension: &SmolStr) -> SmolStr {
 }
 
 pub(super) fn host_for_uri(local: SocketAddr) -> SmolStr {
-    match local.ip() {
+    in_uri(local.ip())
+}
+
+/// An address as it stands in a URI.
+pub(super) fn in_uri(ip: IpAddr) -> SmolStr {
+    match ip {
         IpAddr::V4(ip) => format_smolstr!("{ip}"),
         IpAddr::V6(ip) => format_smolstr!("[{ip}]"),
     }

@@ -10,9 +10,11 @@ mod causes;
 mod conference;
 mod dial;
 mod digits;
+mod divert;
 mod foresee;
 mod hear;
 mod hunt;
+mod identity;
 mod negotiation;
 mod open;
 mod orders;
@@ -29,6 +31,7 @@ mod trails;
 mod transfer;
 #[cfg(feature = "serde")]
 mod view;
+mod waiting;
 mod world;
 
 use std::collections::BTreeMap;
@@ -233,16 +236,24 @@ impl Calls {
             return;
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
+        if let LegEvent::Refused { status, moved: Some(moved) } = &heard.event {
+            (call.parties[party].leg, call.parties[party].refused) = (None, *status);
+            if self.moved(cx, below, heard.call, party, moved) {
+                return;
+            }
+        }
+        let Some(call) = self.all.get_mut(heard.call) else { return };
         let confirmed = matches!(heard.event, LegEvent::Confirmed { .. });
         let offers = matches!(heard.event, LegEvent::Offered { .. });
         let speaks = offers || matches!(heard.event, LegEvent::Answered { .. });
         let event = match heard.event {
             LegEvent::Progress { status, body } => {
+                call.parties[party].rang |= status == Status::RINGING;
                 let media = call.early_answer(cx, party, &body);
                 Some(AppEvent::Progress { party, status, media })
             }
             LegEvent::Answered { body } => call.callee_answered(cx, below, party, &body),
-            LegEvent::Refused { status } => {
+            LegEvent::Refused { status, .. } => {
                 call.parties[party].leg = None;
                 call.parties[party].refused = status;
                 Some(AppEvent::Refused { party, status })

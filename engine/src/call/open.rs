@@ -9,6 +9,7 @@ use telex_dialplan::{Asked, At, Dialplan, Found, Moment, Thread};
 
 use super::app::{App, CALLER, side};
 use super::dial::{Asking, escaped};
+use super::identity::{PROHIBITED, is_private};
 use super::party::Party;
 use super::script::{Script, reason};
 use super::{Below, Call, Calls};
@@ -127,6 +128,7 @@ impl Calls {
             number: incoming.caller.clone(),
             name: call.name.clone(),
             dnid: dialled.clone(),
+            pres: if call.parties[CALLER].private { PROHIBITED } else { "" }.into(),
             ..Caller::default()
         };
         let thread = Thread::new(cx.config.context_of(&incoming.caller), &dialled, caller);
@@ -214,6 +216,7 @@ impl Calls {
         let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
         let mut caller = caller.configured(cx.config, &incoming.caller);
         (caller.near, caller.asked) = (Some(incoming.source.ip()), cx.wall);
+        caller.private = is_private(incoming.invite);
         caller
     }
 }
@@ -232,7 +235,7 @@ impl Call {
         Self {
             id,
             from: incoming.caller.clone(),
-            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
+            name: named.unwrap_or_else(|| shown_name(incoming.invite)),
             to: dialled.clone(),
             started: cx.now,
             since: cx.wall,
@@ -247,7 +250,7 @@ impl Call {
             recordings: 0,
             unheard: Vec::new(),
             parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, named, cx.now),
+            asking: Asking::of(incoming.invite, cx.now),
             peer: None,
             app: App::Done,
             script: None,
@@ -324,8 +327,11 @@ fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>
     Ok(Some(offer))
 }
 
-/// The name that a caller shows; empty without.
+/// The name that a caller shows; empty without, and for one who hides it.
 fn shown_name(invite: &Message) -> SmolStr {
+    if is_private(invite) {
+        return SmolStr::default();
+    }
     let from = invite.from().ok();
     from.and_then(|from| from.display_name().map(SmolStr::new)).unwrap_or_default()
 }

@@ -112,6 +112,7 @@ impl Call {
             self.state = CallState::Up;
             let body = self.describe_to_caller(cx, party, false);
             self.own_words = true;
+            self.introduce_to(cx, below, CALLER, Some(party), false);
             if let Some(leg) = self.leg(CALLER) {
                 below.sessions.answer(cx, &mut below.stack, leg, body);
             }
@@ -123,6 +124,8 @@ impl Call {
             }
         }
         self.hear(cx, party);
+        // That is what its INVITE told it.
+        self.introduce_to(cx, below, party, Some(CALLER), false);
         self.parties[party].answered = Some(cx.wall);
         self.tell_answered(cx, party);
     }
@@ -136,6 +139,7 @@ impl Call {
         let body = self.describe_self(cx, false)?;
         self.answered = Some(cx.now);
         self.state = CallState::Up;
+        self.introduce_to(cx, below, CALLER, None, false);
         if let Some(leg) = self.leg(CALLER) {
             below.sessions.answer(cx, &mut below.stack, leg, body);
         }

@@ -11,6 +11,7 @@ use telex_dialplan::{Outcome, Thread};
 
 use super::app::App;
 use super::causes;
+use super::identity::Identity;
 use super::world::Sight;
 use super::{Below, Call, Calls};
 use crate::border::Explanation;
@@ -114,8 +115,14 @@ pub(crate) struct Dialling {
     pub(super) answered: Option<Instant>,
     /// Header fields for the callees.
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
-    /// Who calls, as the callees see it, when the dialplan has changed that.
-    pub(super) caller: Option<(SmolStr, SmolStr)>,
+    /// Who calls, as the callees see it; `None` once somebody else does.
+    pub(super) caller: Option<Identity>,
+    /// Nobody is told who talks with whom.
+    pub(super) keeps_identity: bool,
+    /// Callees that send it elsewhere are not obeyed.
+    pub(super) stays: bool,
+    /// Whose phones have sent it elsewhere.
+    pub(super) diverted: Vec<SmolStr>,
 }
 
 impl Script {
@@ -164,6 +171,11 @@ impl Script {
 impl Calls {
     /// Lets the thread of a call go on as long as there is an outcome to tell it.
     pub(super) fn go_on(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        self.walk_on(cx, below, key);
+        self.introduce(cx, below, key);
+    }
+
+    fn walk_on(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         loop {
             let Some(call) = self.all.get_mut(key) else { return };
             if call.cause.is_some() {

@@ -3,12 +3,12 @@
 use smol_str::{SmolStr, format_smolstr};
 use telex_audio::tone::{Cadence, Plan, Signal};
 use telex_dialplan::Outcome;
-use telex_dialplan::task::{Dial, DialStatus, Target, Task};
+use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
 use super::script::{Dialling, Doing};
-use super::{Below, Call, Calls, dial};
+use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::Digit;
@@ -216,22 +216,8 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let mut targets = Vec::new();
-        for target in &wanted.targets {
-            match target {
-                Target::Phone(extension) => {
-                    targets.extend(dial::targets(cx.config, &below.registrar, extension));
-                }
-                Target::Trunk { number, trunk } => {
-                    targets.extend(dial::through(cx.config, &below.registrar, trunk, number));
-                }
-                Target::Local { extension, context } => {
-                    let text =
-                        format_smolstr!("Dial cannot ring Local/{extension}@{context} yet: it is left out");
-                    self.all[key].warn(cx, text);
-                }
-            }
-        }
+        let (targets, busy) = self.reachable(cx, below, key, &wanted.targets);
+        self.turn_away(cx, key, &busy);
         let call = &mut self.all[key];
         let dialling = call.dialling(cx, wanted);
         let (ring, music) = (dialling.ring, dialling.music.clone());
@@ -240,12 +226,15 @@ impl Calls {
             script.doing = Doing::Dialling;
         }
         if targets.is_empty() {
-            let status = Status::TEMPORARILY_UNAVAILABLE;
+            let (status, dialled, cause) = match busy.is_empty() {
+                true => (Status::TEMPORARILY_UNAVAILABLE, DialStatus::ChanUnavail, causes::ABSENT),
+                false => (Status::BUSY_HERE, DialStatus::Busy, causes::BUSY),
+            };
             if let Some(script) = &mut call.script {
                 script.failed = Some((status, EndCause::Refused(status.code())));
                 script.dial = None;
             }
-            let (status, cause) = (DialStatus::ChanUnavail, causes::ABSENT);
+            let status = dialled;
             return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
         }
         if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
@@ -256,7 +245,8 @@ impl Calls {
             self.perform(cx, below, key, Order::Ring { status: Status::RINGING });
         }
         let patience = wanted.timeout.unwrap_or(cx.config.ring).min(limits::RING);
-        self.hunt(cx, below, key, &targets, patience);
+        let busy = (!busy.is_empty()).then_some(Status::BUSY_HERE);
+        self.hunt(cx, below, key, &targets, patience, busy);
         Ok(Doing::Dialling)
     }
 
@@ -445,35 +435,18 @@ impl Call {
                 'S' => dialling.most = number.map(Duration::from_secs),
                 'L' => dialling.most = number.map(Duration::from_millis),
                 // What they ask for is so anyhow, or shows nowhere.
-                'i' | 'I' | 'o' | 'd' | 'c' => {}
+                'i' => dialling.stays = true,
+                'I' => dialling.keeps_identity = true,
+                'o' | 'd' | 'c' => {}
                 other => {
                     let text = format_smolstr!("Dial: the option {other} has no effect yet");
                     self.warn(cx, text);
                 }
             }
         }
-        dialling.caller = self.presented();
+        dialling.caller = Some(self.presented());
         dialling.most = dialling.most.filter(|most| !most.is_zero());
         dialling
-    }
-
-    /// Who calls, as callees are to see it: number and name as a header field has them. `None` when it is who calls.
-    fn presented(&self) -> Option<(SmolStr, SmolStr)> {
-        let caller = self.script.as_ref()?.thread.caller();
-        if caller.pres.starts_with("prohib") {
-            return Some(("anonymous".into(), "Anonymous".into()));
-        }
-        if (&caller.number, &caller.name) == (&self.from, &self.name) {
-            return None;
-        }
-        let mut name = String::with_capacity(caller.name.len());
-        for c in caller.name.chars().filter(|c| !c.is_control()) {
-            if matches!(c, '"' | '\\') {
-                name.push('\\');
-            }
-            name.push(c);
-        }
-        Some((caller.number.clone(), name.into()))
     }
 
     pub(super) fn is_scripted(&self) -> bool {

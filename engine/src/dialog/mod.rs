@@ -5,6 +5,7 @@
 //! return values, and takes orders from the call above it. It reads no session description.
 
 mod info;
+mod moved;
 mod refer;
 pub(crate) mod screen;
 pub(crate) mod session;
@@ -16,6 +17,7 @@ mod uas;
 mod within;
 
 pub(crate) use info::Digit;
+pub(crate) use moved::{Elsewhere, Moved};
 pub(crate) use refer::Referred;
 pub(crate) use session::{
     AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,

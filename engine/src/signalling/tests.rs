@@ -3,6 +3,8 @@
 mod clauses;
 mod conferences;
 mod dialogs;
+mod diverted;
+mod identity;
 mod offers;
 mod records;
 mod rules;

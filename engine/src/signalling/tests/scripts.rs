@@ -10,7 +10,7 @@ fn planned(text: &str) -> World {
 }
 
 /// The same with something else configured.
-fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
+pub(super) fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
     configure(&mut config);
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
