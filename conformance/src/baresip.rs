@@ -260,12 +260,9 @@ impl Baresip {
         }
     }
 
-    /// Waits until its output has this line, or part of a line.
-    ///
-    /// # Panics
-    /// When it does not come.
-    pub fn expect_shown(&mut self, text: &str) {
-        self.program.expect_from(0, text, PATIENCE, |output| output.contains(text));
+    /// Whether its output has this text before `patience` is over.
+    pub fn shows(&self, text: &str, patience: Duration) -> bool {
+        poll(patience, || self.program.output().contains(text).then_some(())).is_some()
     }
 
     /// Types of all events so far, in order.
