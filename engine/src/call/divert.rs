@@ -47,7 +47,7 @@ impl Calls {
         let to = moved.to.first().map(|place| place.uri.as_str()).unwrap_or_default();
         let text = format_smolstr!("{callee} sends its calls to {to}: not followed, {why}");
         if let Some(script) = &mut call.script {
-            script.thread.remark(&text);
+            script.thread.remark(text.clone());
         }
         call.warn(cx, text);
         false
@@ -127,8 +127,9 @@ impl Calls {
         }
         let call = &self.all[key];
         let Script { groups, facts, headers, .. } = &mut *script;
-        let (registrar, values, calls) = (&below.registrar, &mut self.values, &self.all);
-        let mut sight = Sight { cx, registrar, values, calls, call, groups, facts, headers };
+        let (registrar, values, calls, parked) =
+            (&below.registrar, &mut self.values, &self.all, &self.parked);
+        let mut sight = Sight { cx, registrar, values, calls, parked, call, groups, facts, headers };
         let mut leads = Leads::Refused(Status::TEMPORARILY_UNAVAILABLE);
         for _ in 0..limits::TASKS_AT_ONCE {
             leads = match thread.next(&plan, &mut sight) {
@@ -187,7 +188,7 @@ impl Calls {
         let whom: Vec<&str> = targets.iter().map(|target| target.extension.as_str()).collect();
         let text = format_smolstr!("{} sends its calls on: PJSIP/{}", diversions[0].by, whom.join("&PJSIP/"));
         if let Some(script) = &mut call.script {
-            script.thread.remark(&text);
+            script.thread.remark(text);
         }
         call.lost_early(cx, AppEvent::Refused { party, status: None });
         if let App::Hunt(hunt) = &mut call.app {
@@ -225,7 +226,7 @@ impl Calls {
         call.app = App::Script;
         let context = cx.config.context_of(&by.by);
         if let Some(script) = &mut call.script {
-            script.thread.remark(&format_smolstr!("{} sends its calls to {}", by.by, place.number));
+            script.thread.remark(format_smolstr!("{} sends its calls to {}", by.by, place.number));
             script.thread.redirect(context, &place.number, &by.by, by.reason_of_plan());
             script.dial = None;
             script.play(None);

@@ -58,14 +58,14 @@ impl Calls {
             // It has no media, only a name for it.
             let leg = self.ports.leg(key);
             self.ports.forget(leg);
-            let mut party = Party::new(contact, leg, PortId(0), address, 0);
+            let mut party = Party::new(contact, leg, (self.all[key].shard, PortId(0)), address, 0);
             party.media.held = false;
             party.extension = extension.clone();
             (party.asked, party.refused) = (cx.wall, Some(Status::BUSY_HERE));
             self.lines.insert(key, extension);
             let call = &mut self.all[key];
             if let Some(script) = &mut call.script {
-                script.thread.remark(&format_smolstr!("{extension} has as many calls as it may have: busy"));
+                script.thread.remark(format_smolstr!("{extension} has as many calls as it may: busy"));
             }
             call.parties.push(party);
         }
