@@ -413,7 +413,11 @@ impl Core {
                 return self.heard(heard?);
             }
             // An exchange's alone; nobody arms them here.
-            Timer::Binding(_) | Timer::Call(..) | Timer::Subscription(..) | Timer::Stop => {}
+            Timer::Binding(_)
+            | Timer::Call(..)
+            | Timer::CallBack(_)
+            | Timer::Subscription(..)
+            | Timer::Stop => {}
         }
         None
     }

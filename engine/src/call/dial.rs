@@ -1,6 +1,6 @@
 //! Asking others for a call, at any time of it: whom a Dial means, how each is reached, and the hunt that follows.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
@@ -25,7 +25,7 @@ use crate::time::{Duration, Instant};
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Asking {
-    /// To, a name-addr without tag.
+    /// To, a name-addr without tag; empty when no INVITE says one.
     to: SmolStr,
     /// Max-Forwards left.
     hops: u32,
@@ -34,6 +34,12 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
+    /// For a call that begins here: To is whom a callee is asked as.
+    pub(super) fn own() -> Self {
+        Self { to: SmolStr::default(), hops: 70, expires: None }
+    }
+
+    /// What it says.
     pub(super) fn of(invite: &Message, now: Instant) -> Self {
         let hops = invite.max_forwards().and_then(Result::ok).unwrap_or(70);
         let seconds = invite.expires().and_then(Result::ok);
@@ -137,7 +143,8 @@ impl Calls {
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, target: &Target, alone: bool) -> Option<PartyId> {
         let shard = self.all[key].shard;
         let port = self.ports.take(cx, shard)?;
-        let address = self.all[key].parties[CALLER].address();
+        let caller = self.all[key].parties.first();
+        let address = caller.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Party::address);
         let session = super::open::session_id(cx);
         let party = Party::new(target.uri.clone(), self.ports.leg(key), (shard, port), address, session);
         let mut party = party.configured(cx.config, &target.extension);
@@ -278,7 +285,8 @@ impl Call {
     ) -> Invitation {
         let Asking { to, hops, .. } = &self.asking;
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        let who = dial.and_then(|dial| dial.caller.clone()).unwrap_or_else(|| self.presented());
+        let who = dial.and_then(|dial| dial.caller.as_ref()).or(self.summons.as_deref());
+        let who = who.cloned().unwrap_or_else(|| self.presented());
         let mut headers = dial.map(|dial| dial.headers.clone()).unwrap_or_default();
         headers.extend(self.tells(config, party, &who, local.ip()));
         Invitation {
@@ -286,7 +294,7 @@ impl Call {
             flow,
             routes,
             from: who.shown(&in_uri(local.ip())),
-            to: to.clone(),
+            to: if to.is_empty() { format_smolstr!("<{}>", self.parties[party].contact) } else { to.clone() },
             // The Contact must not tell the number that From hides.
             user: who.user(),
             max_forwards: *hops,

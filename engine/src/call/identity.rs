@@ -145,7 +145,7 @@ impl Diversion {
 }
 
 /// An extension, as the site has named it.
-fn identity_of(config: &Config, extension: &SmolStr) -> Identity {
+pub(super) fn identity_of(config: &Config, extension: &SmolStr) -> Identity {
     let name = config.phones.get(extension).map(|phone| phone.name.clone()).unwrap_or_default();
     Identity { number: extension.clone(), name, private: false }
 }

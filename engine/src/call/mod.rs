@@ -6,6 +6,7 @@
 mod account;
 mod app;
 mod attended;
+mod callback;
 mod causes;
 mod conference;
 mod dial;
@@ -47,9 +48,11 @@ pub(crate) use self::open::Incoming;
 pub(crate) use self::text::Texts;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use self::callback::CallBacks;
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
 use self::park::Parked;
+use self::identity::Identity;
 use self::party::Party;
 use self::plans::Plans;
 use self::ports::Ports;
@@ -119,6 +122,8 @@ pub(crate) struct Call {
     recordings: u64,
     /// Of whom it was told that the recording has nothing.
     unheard: Vec<Side>,
+    /// Whom its first party sees, which is asked to come and call: the exchange has begun the call itself.
+    summons: Option<Box<Identity>>,
     /// What callees are told of the INVITE.
     asking: Asking,
     /// The caller, then the callees in the order they were asked.
@@ -150,6 +155,7 @@ pub(crate) struct Calls {
     ports: Ports,
     conferences: Conferences,
     parked: Parked,
+    callbacks: CallBacks,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
@@ -174,6 +180,7 @@ impl Calls {
             ports: Ports::new(shards),
             conferences: Conferences::default(),
             parked: Parked::default(),
+            callbacks: CallBacks::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
             lines: standing::Lines::default(),
@@ -450,6 +457,7 @@ impl Calls {
         };
         cx.report(event);
         call.keep_record(cx);
+        self.callbacks.ended(cx.config, call);
         for at in 0..call.parties.len() {
             call.give_back(&mut self.ports, at, cx.planted);
         }

@@ -9,7 +9,7 @@ use telex_dialplan::{Asked, At, Dialplan, Found, Moment, Thread};
 
 use super::app::{App, CALLER, side};
 use super::dial::{Asking, escaped};
-use super::identity::{PROHIBITED, is_private};
+use super::identity::{PROHIBITED, identity_of, is_private};
 use super::party::Party;
 use super::script::{Script, reason};
 use super::{Below, Call, Calls};
@@ -170,7 +170,10 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         };
         let id = self.next_id;
-        let key = self.all.insert(Call::begun(cx, id, incoming, dialled, (shard, room)));
+        let name = Some(identity_of(cx.config, &incoming.caller).name).filter(|name| !name.is_empty());
+        let caller = (incoming.caller.clone(), name.unwrap_or_else(|| shown_name(incoming.invite)));
+        let asking = Asking::of(incoming.invite, cx.now);
+        let key = self.all.insert(Call::begun(cx, id, caller, dialled, (shard, room), asking));
         let Incoming { txn, invite, flow, .. } = *incoming;
         let by = Invited { txn, invite, flow, user: &escaped(dialled) };
         let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
@@ -225,20 +228,19 @@ impl Calls {
 
 impl Call {
     /// A call of which nothing is known but who calls whom.
-    fn begun(
+    pub(super) fn begun(
         cx: &Cx<'_>,
         id: u64,
-        incoming: &Incoming<'_>,
-        dialled: &SmolStr,
+        (from, name): (SmolStr, SmolStr),
+        to: &SmolStr,
         (shard, room): (ShardId, RoomId),
+        asking: Asking,
     ) -> Self {
-        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
-        let named = known.filter(|name| !name.is_empty()).cloned();
         Self {
             id,
-            from: incoming.caller.clone(),
-            name: named.unwrap_or_else(|| shown_name(incoming.invite)),
-            to: dialled.clone(),
+            from,
+            name,
+            to: to.clone(),
             started: cx.now,
             since: cx.wall,
             answered: None,
@@ -252,7 +254,8 @@ impl Call {
             recordings: 0,
             unheard: Vec::new(),
             parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, cx.now),
+            asking,
+            summons: None,
             peer: None,
             app: App::Done,
             script: None,

@@ -33,6 +33,7 @@ impl Calls {
                 }
             }
             Order::EarlyMedia { party, status } => call.early_media(cx, below, party, status),
+            Order::Connect { party } if call.summons.is_some() => self.summoned(cx, key, party),
             Order::Connect { party } => {
                 call.connect(cx, below, key, party);
                 self.transferred(cx, below, key);
@@ -60,7 +61,7 @@ impl Calls {
     ) {
         let Some(call) = self.all.get_mut(key) else { return };
         if call.answered.is_none()
-            && let Some(leg) = call.parties[CALLER].leg.take()
+            && let Some(leg) = call.parties.get_mut(CALLER).and_then(|caller| caller.leg.take())
         {
             let reason = call.reason(status);
             below.sessions.refuse(cx, &mut below.stack, leg, status, &reason);
@@ -151,7 +152,7 @@ impl Call {
         Ok(())
     }
 
-    fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+    pub(super) fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });

@@ -218,3 +218,76 @@ fn a_phone_without_call_waiting_is_busy_in_its_call_and_does_not_ring() {
     world.send(ALICE, &again(invite("bob", "", OFFER)).replace("c2", "c4").replace("bKa2", "bKa4"));
     asked(&mut world, "bob");
 }
+
+#[test]
+fn who_found_a_phone_busy_is_called_back_when_that_is_free() {
+    let mut world = three(
+        "exten => *37,1,CallCompletionRequest()\n same => n,GotoIf($[\"${CC_REQUEST_RESULT}\" = \"SUCCESS\"]?yes)\n \
+         same => n,Hangup(21)\n same => n(yes),Hangup(17)\n",
+    );
+    let mut config = (**world.telex.config_in_force()).clone();
+    config.phones.get_mut("bob").unwrap().call_waiting = Some(1);
+    config.phones.get_mut("bob").unwrap().name = "Bob Brown".into();
+    world.input(Input::Config { config: Arc::new(config), listeners: listeners() });
+    let mut calls = 1;
+    let mut from_alice = |text: &str| {
+        calls += 1;
+        text.replace("bKa1", &format!("bKa{calls}")).replace("Call-ID: c1", &format!("Call-ID: c{calls}"))
+    };
+    // Nothing was busy yet.
+    world.send(ALICE, &from_alice(&invite("*37", "", OFFER)));
+    assert!(world.lines().contains("alice: SIP/2.0 403"));
+    // Carol talks with bob.
+    let carol = invite("bob", "", OFFER).replace("10.0.0.1", "10.0.0.3").replace("alice", "carol").replace("c1", "cc");
+    world.send(CAROL, &carol);
+    let bob = asked(&mut world, "bob");
+    world.send(BOB, &respond(&bob, "200 OK", "", ANSWER));
+    world.sent();
+    world.send(ALICE, &from_alice(&invite("bob", "", OFFER)));
+    assert!(world.lines().contains("alice: SIP/2.0 486"));
+    world.send(ALICE, &from_alice(&invite("*37", "", OFFER)));
+    assert!(world.lines().contains("alice: SIP/2.0 486"));
+    world.pass(Duration::from_secs(10));
+    assert!(!world.lines().contains("INVITE"), "bob still talks");
+    world.send(BOB, &from_bob(&bob, "BYE", 1, "", ""));
+    world.sent();
+    world.pass(Duration::from_secs(2));
+    let back = world.only("INVITE sip:alice@10.0.0.1");
+    assert!(back.header(HeaderName::From).unwrap().starts_with("\"Bob Brown\" <sip:bob@10.0.0.9>"));
+    world.send(ALICE, &respond(&back, "180 Ringing", "", "").replace("sip:bob@10.0.0.2", "sip:alice@10.0.0.1"));
+    let answer = ANSWER.replace("10.0.0.2", "10.0.0.1");
+    world.send(ALICE, &respond(&back, "200 OK", "", &answer).replace("sip:bob@10.0.0.2", "sip:alice@10.0.0.1"));
+    let bob = asked(&mut world, "bob");
+    assert!(bob.header(HeaderName::From).unwrap().starts_with("<sip:alice@10.0.0.9>"));
+    world.send(BOB, &respond(&bob, "200 OK", "", ANSWER));
+    world.pass(Duration::from_secs(5));
+    world.sent();
+    world.send(BOB, &from_bob(&bob, "BYE", 1, "", ""));
+    let kept = record(&world);
+    assert_eq!((kept.from.as_str(), kept.to.as_str(), kept.talked), ("alice", "bob", Duration::from_secs(5)));
+    assert!(world.lines().contains("alice: BYE"));
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
+}
+
+#[test]
+fn a_call_back_that_is_not_answered_or_not_wanted_any_more_leaves_nothing() {
+    for (key, comes) in [("", true), ("*38", false)] {
+        let mut world = three(
+            "exten => *37,1,CallCompletionRequest(bob)\nexten => *38,1,CallCompletionCancel()\n same => n,Hangup(17)\n",
+        );
+        world.send(ALICE, &invite("*37", "", OFFER));
+        world.sent();
+        if !key.is_empty() {
+            world.send(ALICE, &invite(key, "", OFFER).replace("bKa1", "bKa2").replace("Call-ID: c1", "Call-ID: c2"));
+            assert!(world.lines().contains("alice: SIP/2.0 486"));
+        }
+        world.pass(Duration::from_secs(3));
+        let lines = world.lines();
+        assert_eq!(lines.contains("alice: INVITE"), comes, "{lines}");
+        world.pass(Duration::from_secs(60));
+        assert!(!world.lines().contains("alice: CANCEL"), "alice never answered at all");
+        world.pass(Duration::from_secs(80));
+        all_quiet(&world);
+    }
+}
