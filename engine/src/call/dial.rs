@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
+use telex_dialplan::task::Routine;
 
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
@@ -89,6 +90,9 @@ impl Calls {
         self.all[key].make_room(targets.len());
         let mut callees = Vec::new();
         let mut failed = Vec::new();
+        let dial = self.all[key].script.as_ref().and_then(|script| script.dial.as_ref());
+        let before = dial.and_then(|dial| dial.before.clone());
+        let screens = dial.is_some_and(|dial| dial.on_answer.is_some() || dial.announcement.is_some());
         for (at, target) in targets.iter().enumerate() {
             if self.all[key].parties.len() >= limits::LEGS_PER_CALL {
                 break;
@@ -102,7 +106,9 @@ impl Calls {
                 break;
             };
             callees.push(party);
-            if let Err(status) = self.reach(cx, below, key, party, target) {
+            let prepared = before.as_ref().is_none_or(|routine| self.prepare(cx, below, key, party, routine));
+            let reached = if prepared { self.reach(cx, below, key, party, target) } else { Err(None) };
+            if let Err(status) = reached {
                 failed.push((party, status));
             }
         }
@@ -116,10 +122,28 @@ impl Calls {
             callees.push(CALLER);
             failed.push((CALLER, None));
         }
-        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience));
+        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience).screening(screens));
         for (party, status) in failed {
             self.apply(cx, below, key, AppEvent::Refused { party, status });
         }
+    }
+
+    /// Runs a subroutine for a callee before it is asked. False when that hangs up on it.
+    fn prepare(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &Below,
+        key: CallKey,
+        party: PartyId,
+        routine: &Routine,
+    ) -> bool {
+        let Some(headers) = self.before_asking(cx, below, key, party, routine) else { return false };
+        let headers = self.all[key].allowed(cx, &headers);
+        let script = self.all.get_mut(key).and_then(|call| call.script.as_mut());
+        if let Some(dial) = script.and_then(|script| script.dial.as_mut()) {
+            dial.own_headers.insert(party, headers);
+        }
+        true
     }
 
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, target: &Target, alone: bool) -> Option<PartyId> {
@@ -278,7 +302,7 @@ impl Call {
             user: format_smolstr!("{number}"),
             max_forwards: *hops,
             offer,
-            headers: dial.map(|dial| dial.headers.clone()).unwrap_or_default(),
+            headers: dial.map(|dial| dial.headers_for(party)).unwrap_or_default(),
             answers: None,
         }
     }

@@ -5,11 +5,14 @@
 
 mod account;
 mod app;
+mod aside;
 mod attended;
 mod causes;
 mod conference;
+mod consult;
 mod dial;
 mod digits;
+mod features;
 mod foresee;
 mod hear;
 mod hunt;
@@ -42,6 +45,7 @@ pub(crate) use self::open::Incoming;
 pub(crate) use self::text::Texts;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use self::aside::Aside;
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
 use self::party::Party;
@@ -124,6 +128,10 @@ pub(crate) struct Call {
     script: Option<Box<Script>>,
     /// One of the two who talked hands the call over.
     transfer: Option<Box<Transfer>>,
+    /// A party that is alone with the exchange while the call waits for it.
+    aside: Option<Box<Aside>>,
+    /// Keys that may become a code for the exchange.
+    held: SmallVec<[features::Held; 0]>,
     /// Who talks with whom, when that is not who called and what was dialled any more.
     between: Option<(SmolStr, SmolStr)>,
     /// The exchange has described itself to the caller: what is agreed with it stays so.
@@ -342,6 +350,9 @@ impl Calls {
             MediaReport::NoSound { name, .. } => {
                 cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
             }
+            MediaReport::Played { number, .. } if call.is_apart(at) => {
+                self.played_apart(cx, below, key, *number);
+            }
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } => {}
             MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
@@ -351,10 +362,14 @@ impl Calls {
     /// A timer of a call fired.
     pub(crate) fn fire(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, timer: CallTimer) {
         let Some(call) = self.all.get_mut(key) else { return };
-        call.timer = None;
+        if matches!(timer, CallTimer::NoAnswer | CallTimer::Script | CallTimer::Clear) {
+            call.timer = None;
+        }
         match timer {
             CallTimer::NoAnswer => self.decide(cx, below, key, AppEvent::NoAnswer),
             CallTimer::Script => self.time_over(cx, below, key),
+            CallTimer::Aside => self.time_apart(cx, below, key),
+            CallTimer::Keys => self.keys_waited(cx, below, key),
             CallTimer::Clear => {
                 let what = SmolStr::new_static("media did not confirm the end of a call");
                 cx.report(Event::Broken { what });

@@ -252,6 +252,8 @@ impl Call {
             app: App::Done,
             script: None,
             transfer: None,
+            aside: None,
+            held: SmallVec::new(),
             between: None,
             own_words: false,
             cause: None,
