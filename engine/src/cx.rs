@@ -137,6 +137,7 @@ impl Timer {
             Self::Call(_, CallTimer::Script) => "timer of the dialplan",
             Self::Call(_, CallTimer::Aside) => "timer of a party that is alone",
             Self::Call(_, CallTimer::Keys) => "wait for another key",
+            Self::Call(_, CallTimer::Deadline) => "time that the dialplan gives the call",
             Self::Call(_, CallTimer::Clear) => "clearing time",
             Self::Subscription(_, SubscriptionTimer::Expired) => "expiry of a subscription",
             Self::Subscription(_, SubscriptionTimer::Gap) => "least time between two NOTIFY",
@@ -265,6 +266,8 @@ pub(crate) enum CallTimer {
     Aside,
     /// No more keys come that would make a code.
     Keys,
+    /// The dialplan lets it last no longer.
+    Deadline,
     /// The call is being cleared and must be gone by now.
     Clear,
 }

@@ -50,6 +50,15 @@ impl Thread {
         Ok(thread)
     }
 
+    /// A thread that walks an extension for a channel of its own, by this one's caller and with what is inherited.
+    pub fn branch(&self, context: &str, extension: &str) -> Self {
+        let mut branch = Self::new(context, extension, self.channel.caller.clone());
+        for (name, value) in self.channel.vars.inherited() {
+            branch.channel.vars.set(&name, &value);
+        }
+        branch
+    }
+
     /// Whether it came to its Return, when it is a subroutine for another channel.
     pub const fn has_returned(&self) -> bool {
         matches!(self.kind, Kind::Returned)

@@ -74,6 +74,8 @@ pub(super) struct Target {
     pub(super) uri: SmolStr,
     pub(super) reach: Reach,
     pub(super) routes: Routes,
+    /// What its INVITE carries beside that of the others.
+    pub(super) headers: Vec<(SmolStr, SmolStr)>,
 }
 
 impl Calls {
@@ -106,6 +108,7 @@ impl Calls {
                 break;
             };
             callees.push(party);
+            self.all[key].add_headers(party, &target.headers);
             let prepared = before.as_ref().is_none_or(|routine| self.prepare(cx, below, key, party, routine));
             let reached = if prepared { self.reach(cx, below, key, party, target) } else { Err(None) };
             if let Err(status) = reached {
@@ -139,10 +142,7 @@ impl Calls {
     ) -> bool {
         let Some(headers) = self.before_asking(cx, below, key, party, routine) else { return false };
         let headers = self.all[key].allowed(cx, &headers);
-        let script = self.all.get_mut(key).and_then(|call| call.script.as_mut());
-        if let Some(dial) = script.and_then(|script| script.dial.as_mut()) {
-            dial.own_headers.insert(party, headers);
-        }
+        self.all[key].add_headers(party, &headers);
         true
     }
 
@@ -272,6 +272,14 @@ impl Call {
         }
     }
 
+    /// The INVITE of a callee carries these, too.
+    fn add_headers(&mut self, party: PartyId, headers: &[(SmolStr, SmolStr)]) {
+        let dial = self.script.as_mut().and_then(|script| script.dial.as_mut());
+        if let Some(dial) = dial.filter(|_| !headers.is_empty()) {
+            dial.own_headers.entry(party).or_default().extend_from_slice(headers);
+        }
+    }
+
     /// How a callee is asked.
     fn invitation(
         &self,
@@ -318,7 +326,7 @@ pub(super) fn targets(config: &Config, registrar: &Registrar, extension: &SmolSt
         if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
             let routes = binding.route_set().map(SmolStr::new).collect();
             let uri = SmolStr::new(uri.without_headers());
-            targets.push(Target { extension: extension.clone(), uri, reach, routes });
+            targets.push(Target { extension: extension.clone(), uri, reach, routes, headers: Vec::new() });
         }
     }
     targets
@@ -359,7 +367,8 @@ fn fixed_target(extension: &SmolStr, contact: &FixedContact) -> Target {
         }
         (None, None) => Reach::Unreachable,
     };
-    Target { extension: extension.clone(), uri: contact.uri.clone(), reach, routes: smallvec![] }
+    let (uri, routes) = (contact.uri.clone(), smallvec![]);
+    Target { extension: extension.clone(), uri, reach, routes, headers: Vec::new() }
 }
 
 /// An extension as it stands in a URI.

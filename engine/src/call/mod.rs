@@ -10,12 +10,14 @@ mod attended;
 mod causes;
 mod conference;
 mod consult;
+mod deadline;
 mod dial;
 mod digits;
 mod features;
 mod foresee;
 mod hear;
 mod hunt;
+mod local;
 mod negotiation;
 mod open;
 mod orders;
@@ -138,6 +140,8 @@ pub(crate) struct Call {
     own_words: bool,
     /// Why it ended.
     cause: Option<EndCause>,
+    /// When the dialplan ends it, in milliseconds since 1970, and the timer of that.
+    deadline: Option<(i64, TimerKey)>,
     /// Armed timer: no answer, or not cleared.
     timer: Option<TimerKey>,
     /// Callees whose host name is being looked up, with how to ask them then.
@@ -370,6 +374,7 @@ impl Calls {
             CallTimer::Script => self.time_over(cx, below, key),
             CallTimer::Aside => self.time_apart(cx, below, key),
             CallTimer::Keys => self.keys_waited(cx, below, key),
+            CallTimer::Deadline => self.time_is_up(cx, below, key),
             CallTimer::Clear => {
                 let what = SmolStr::new_static("media did not confirm the end of a call");
                 cx.report(Event::Broken { what });

@@ -257,6 +257,7 @@ impl Call {
             between: None,
             own_words: false,
             cause: None,
+            deadline: None,
             timer: None,
             waiting: SmallVec::new(),
         }

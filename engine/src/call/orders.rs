@@ -198,6 +198,7 @@ impl Call {
         self.end_transfer(cx);
         self.end_apart(cx);
         self.forget_keys(cx);
+        self.forget_deadline(cx);
         // An order that comes now must not bring the room back.
         self.recording = None;
         if self.room_put && !cx.planted.is(Fault::MediaLegNotDropped) {

@@ -192,6 +192,7 @@ impl Calls {
                 continue;
             }
             let Some(call) = self.all.get_mut(key) else { return };
+            call.watch_deadline(cx, key);
             if call.transfer.as_ref().is_some_and(|transfer| transfer.failed.is_some()) {
                 return self.take_back(cx, below, key);
             }

@@ -3,12 +3,12 @@
 use smol_str::{SmolStr, format_smolstr};
 use telex_audio::tone::{Cadence, Plan, Signal};
 use telex_dialplan::Outcome;
-use telex_dialplan::task::{Dial, DialStatus, Target, Task};
+use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
 use super::script::{Dialling, Doing};
-use super::{Below, Call, Calls, dial};
+use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::Digit;
@@ -216,22 +216,7 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let mut targets = Vec::new();
-        for target in &wanted.targets {
-            match target {
-                Target::Phone(extension) => {
-                    targets.extend(dial::targets(cx.config, &below.registrar, extension));
-                }
-                Target::Trunk { number, trunk } => {
-                    targets.extend(dial::through(cx.config, &below.registrar, trunk, number));
-                }
-                Target::Local { extension, context } => {
-                    let text =
-                        format_smolstr!("Dial cannot ring Local/{extension}@{context} yet: it is left out");
-                    self.all[key].warn(cx, text);
-                }
-            }
-        }
+        let targets = self.whom(cx, below, key, wanted);
         let call = &mut self.all[key];
         let dialling = call.dialling(cx, wanted);
         let (ring, music) = (dialling.ring, dialling.music.clone());

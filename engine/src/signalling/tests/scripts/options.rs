@@ -287,3 +287,69 @@ fn who_parks_by_keys_sends_the_other_to_where_calls_are_parked() {
     world.pass(Duration::from_secs(80));
     all_quiet(&world);
 }
+
+#[test]
+fn a_call_lasts_as_long_as_the_dialplan_lets_it() {
+    let begin = "exten => 500,1,Set(TIMEOUT(absolute)=10)\n";
+    for (step, end) in [
+        ("Dial(PJSIP/bob,20)", "rings"),
+        ("Dial(PJSIP/bob,20)", "talks"),
+        ("MusicOnHold()", ""),
+        ("Read(X,welcome,4,,3,60)", ""),
+        ("Record(note,0,0)", ""),
+        ("Echo()", ""),
+    ] {
+        let plan = format!("{begin} same => n,{step}\nexten => T,1,Playback(bye)\n same => n,Hangup(21)\n");
+        let mut world = planned(&plan);
+        world.send(ALICE, &invite("500", "", OFFER));
+        let answered = match (step.starts_with("Dial"), end) {
+            (true, "talks") => {
+                bob_picks_up(&mut world);
+                true
+            }
+            (dials, _) => !dials && step != "MusicOnHold()",
+        };
+        if answered {
+            let kept = world.out.clone();
+            let answer = world.only_of(ALICE, "SIP/2.0 200");
+            world.out = kept.into_iter().filter(|action| matches!(action, Action::Media { .. })).collect();
+            world.send(ALICE, &inside(&answer, "ACK", 1, ""));
+        }
+        world.pass(Duration::from_millis(9_900));
+        world.said();
+        world.pass(Duration::from_millis(200));
+        let lines = world.said();
+        match end {
+            "rings" => assert!(lines.contains("bob: CANCEL"), "{step}: {lines}"),
+            "talks" => assert!(lines.contains("bob: BYE"), "{step}: {lines}"),
+            _ => assert!(!lines.contains("BYE"), "{step}: {lines}"),
+        }
+        let (number, heard) = world.hears();
+        assert_eq!(heard, ["bye"], "{step}");
+        world.played(number);
+        assert!(world.lines().contains("alice: BYE"), "{step}");
+        world.pass(Duration::from_secs(80));
+        all_quiet(&world);
+    }
+}
+
+#[test]
+fn extensions_are_rung_as_the_phones_that_they_dial() {
+    let mut world = planned(
+        "exten => 500,1,Dial(Local/501@internal&Local/503@internal&Local/504@internal,20)\n\
+exten => 501,1,Set(PJSIP_HEADER(add,X-Via)=501)\n same => n,Dial(Local/502@internal/n)\n\
+exten => 502,1,GotoIf($[\"${CALLERID(num)}\" = \"alice\"]?yes)\n same => n,Hangup()\n same => n(yes),Dial(PJSIP/bob,20)\n\
+exten => 503,1,Playback(welcome)\n same => n,Dial(PJSIP/bob)\nexten => 504,1,Dial(Local/504@internal)\n",
+    );
+    world.send(ALICE, &invite("500", "", OFFER));
+    let asked = bob_picks_up(&mut world);
+    assert!(String::from_utf8_lossy(asked.raw()).contains("X-Via: 501\r\n"));
+    let answered = world.only_of(ALICE, "SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    let told = |text: &str| world.events.iter().any(|e| matches!(e, Event::Dialplan { text: t, .. } if t == text));
+    assert!(told("Local/503@internal is left out: it does more than to ring phones"));
+    assert!(told("Local/504@internal is left out: too many extensions ring each other"));
+    let ControlReply::Explained(way) = explained(&mut world, 1) else { panic!() };
+    assert!(way.text.contains("for Local/502@internal: 502 matched 502 in context [internal]\n"), "{}", way.text);
+    world.hang_up(&answered);
+}
