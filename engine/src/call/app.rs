@@ -97,6 +97,11 @@ pub(crate) enum Order {
         /// Who.
         party: PartyId,
     },
+    /// This callee has answered, and is asked or told something before it is connected.
+    Screen {
+        /// Who.
+        party: PartyId,
+    },
     /// Let a party go.
     Release {
         /// Who.
