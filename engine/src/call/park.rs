@@ -416,7 +416,8 @@ impl Call {
         self.between = Some((self.parties[CALLER].extension.clone(), slot.clone()));
         if let Some(script) = &mut self.script {
             let thread = &mut script.thread;
-            for (name, value) in [("PARKINGSLOT", &slot), ("PARKINGLOT", &stay.slot.0), ("PARKER", &stay.by)] {
+            for (name, value) in [("PARKINGSLOT", &slot), ("PARKINGLOT", &stay.slot.0), ("PARKER", &stay.by)]
+            {
                 thread.set(name, value);
             }
             thread.remark(format_smolstr!("in slot {slot}"));

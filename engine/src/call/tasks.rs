@@ -141,7 +141,13 @@ impl Calls {
     }
 
     /// Answers the caller, and then does this. Whoever has to be waited for hears it from its beginning.
-    pub(super) fn answer_first(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
+    pub(super) fn answer_first(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        task: Task,
+    ) -> Begun {
         match self.answer(cx, below, key, Duration::ZERO) {
             Err(Outcome::Done) if self.all.get(key).is_some_and(|call| call.cause.is_none()) => {
                 self.try_begin(cx, below, key, task)

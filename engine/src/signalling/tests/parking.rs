@@ -135,7 +135,11 @@ fn who_is_parked_hears_music_until_somebody_takes_it_up() {
 fn the_slot_is_said_to_who_parks_and_waits() {
     let mut talk = talk_in(site("", true, lot()));
     talk.by_bob("REFER", 1, TO_PARK);
-    assert_eq!(talk.leg(1).playing.unwrap().sound, Playing::Music("default".into()), "alice hears music at once");
+    assert_eq!(
+        talk.leg(1).playing.unwrap().sound,
+        Playing::Music("default".into()),
+        "alice hears music at once"
+    );
     let aside = talk.leg(2).playing.expect("bob hears where");
     assert_eq!(prompts(&aside.sound), ["digits/7", "digits/0", "digits/1"]);
     assert!(talk.leg(2).room != talk.leg(1).room && talk.leg(2).accept.is_empty());
@@ -362,9 +366,7 @@ fn parked_calls_are_as_many_as_there_may_be_and_no_more() {
     }
     let parked = parking(&talk.world).len();
     assert_eq!(parked, limits::PARKED);
-    let refused = |event: &&Event| {
-        matches!(event, Event::Dialplan { text, .. } if text.ends_with("there are too many parked calls"))
-    };
+    let refused = |event: &&Event| matches!(event, Event::Dialplan { text, .. } if text.ends_with("there are too many parked calls"));
     assert_eq!(talk.world.events.iter().filter(refused).count(), 1);
     talk.world.telex.check();
 }
