@@ -77,7 +77,8 @@ pub(super) fn dial(scene: &mut Scene<'_>, args: &Args) -> Result<Task, SmolStr> 
 }
 
 pub(super) fn page(scene: &mut Scene<'_>, args: &Args) -> Result<Task, SmolStr> {
-    Ok(Task::Page { targets: targets(scene, &args.items), options: args.options.clone() })
+    let timeout = args.time(2, scene);
+    Ok(Task::Page { targets: targets(scene, &args.items), options: args.options.clone(), timeout })
 }
 
 #[cfg(test)]

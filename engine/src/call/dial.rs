@@ -86,6 +86,31 @@ impl Calls {
         targets: &[Target],
         patience: Duration,
     ) {
+        let (mut callees, mut failed) = self.ask_all(cx, below, key, targets);
+        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
+        let call = &mut self.all[key];
+        let expires = call.asking.expires.filter(|_| call.answered.is_none());
+        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
+        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
+        // A hunt that could ask nobody at all is refused like one whose last callee failed.
+        if callees.is_empty() {
+            callees.push(CALLER);
+            failed.push((CALLER, None));
+        }
+        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience));
+        for (party, status) in failed {
+            self.apply(cx, below, key, AppEvent::Refused { party, status });
+        }
+    }
+
+    /// Asks all these contacts, as many as there is room for: who may answer now, and who could not be asked.
+    pub(super) fn ask_all(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        targets: &[Target],
+    ) -> (Vec<PartyId>, Vec<(PartyId, Option<Status>)>) {
         self.all[key].make_room(targets.len());
         let mut callees = Vec::new();
         let mut failed = Vec::new();
@@ -106,20 +131,7 @@ impl Calls {
                 failed.push((party, status));
             }
         }
-        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
-        let call = &mut self.all[key];
-        let expires = call.asking.expires.filter(|_| call.answered.is_none());
-        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
-        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
-        // A hunt that could ask nobody at all is refused like one whose last callee failed.
-        if callees.is_empty() {
-            callees.push(CALLER);
-            failed.push((CALLER, None));
-        }
-        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience));
-        for (party, status) in failed {
-            self.apply(cx, below, key, AppEvent::Refused { party, status });
-        }
+        (callees, failed)
     }
 
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, target: &Target, alone: bool) -> Option<PartyId> {
@@ -127,7 +139,7 @@ impl Calls {
         let port = self.ports.take(cx, shard)?;
         let address = self.all[key].parties[CALLER].address();
         let session = super::open::session_id(cx);
-        let party = Party::new(target.uri.clone(), self.ports.leg(key), port, address, session);
+        let party = Party::new(target.uri.clone(), self.ports.leg(key), (shard, port), address, session);
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
         party.asked = cx.wall;
@@ -223,7 +235,7 @@ impl Calls {
         let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
         let (_, party, named, routes) = call.waiting.remove(at);
         // The hunt that wanted it may be over, and another one may have begun.
-        let wanted = matches!(&call.app, App::Hunt(hunt) if hunt.asks(party));
+        let wanted = call.app.asks(party);
         if call.cause.is_some() || !wanted {
             return self.settle(cx, key);
         }

@@ -37,6 +37,8 @@ impl Calls {
                 call.connect(cx, below, key, party);
                 self.transferred(cx, below, key);
             }
+            Order::Admit { party } => call.admit(cx, party),
+            Order::Alone => call.page_over(cx),
             Order::Release { .. } if cx.planted.is(Fault::ForkNotReleased) => {}
             Order::Release { party, reason } => call.release(cx, below, party, reason),
             Order::Refuse { status, cause } => {
@@ -147,7 +149,7 @@ impl Call {
         Ok(())
     }
 
-    fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+    pub(super) fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
@@ -178,11 +180,7 @@ impl Call {
 
     /// Takes a party's leg out of its room, for good: a leg that was dropped is not put again.
     pub(super) fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
-        let party = &self.parties[party];
-        if party.media.put && !cx.planted.is(Fault::MediaLegNotDropped) {
-            let command = MediaCommand::DropLeg { leg: party.media.id };
-            cx.out.push(Action::Media { shard: self.shard, command });
-        }
+        self.parties[party].media.drop(cx);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, cause: EndCause) {

@@ -286,10 +286,6 @@ impl Calls {
         }
         self.all[other].make_room(1);
         let (call, there) = (&self.all[key], &self.all[other]);
-        if call.shard != there.shard {
-            let why = "who is parked has its media on another shard: call the slot directly";
-            return Err(Outcome::Refused(SmolStr::new_static(why)));
-        }
         let room = there.parties.len() < limits::LEGS_PER_CALL;
         if !room || !there.parties[CALLER].can_talk_with(&call.parties[CALLER], cx.config.transcode) {
             let why = "who is parked shares no codec with who takes it up";
@@ -407,7 +403,7 @@ impl Call {
         let name = Playing::Prompts { language: SmolStr::default(), pieces: said(&slot), repeat: false };
         self.hear_sound(cx, Some(if stay.saying && itself { name.clone() } else { stay.sound.clone() }));
         if let Some(transfer) = self.transfer.as_ref().filter(|_| stay.saying) {
-            let (by, room, shard) = (transfer.by, transfer.room, self.shard);
+            let (by, (shard, room)) = (transfer.by, transfer.room);
             let playing = Some(Play { number: 1, sound: name, over: false });
             self.parties[by].put(cx, shard, room, Wish { playing, ..Wish::default() });
         }
