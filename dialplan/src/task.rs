@@ -208,6 +208,8 @@ pub enum Task {
         targets: Vec<Target>,
         /// Option letters with arguments.
         options: Vec<(char, SmolStr)>,
+        /// How long they may take to answer; `None` leaves it to the exchange.
+        timeout: Option<Duration>,
     },
     /// Press keys into the caller's ear.
     SendDigits {

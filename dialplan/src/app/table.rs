@@ -215,7 +215,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     flow("MSet", "MSet(name=value,name=value,...)", "Sets several variables.", Shape::SetMany, Flow::Set).least(1),
     task("MusicOnHold", "MusicOnHold([class][,seconds])", "Plays music, until the caller hangs up if no time is given.", &[Text, Seconds], sound::music),
     flow("NoOp", "NoOp([text])", "Does nothing; the text is seen in the trail.", Shape::Whole, Flow::NoOp),
-    task("Page", "Page(target[&target...][,options[,timeout]])", "Speaks to phones that answer by themselves.", &[Names, Options, Seconds], dial::page).options(PAGE).least(1),
+    task("Page", "Page(target[&target...][,options[,timeout]])", "Speaks to phones that answer by themselves, until the caller hangs up or none is left. Those that are in a call are left in peace.", &[Names, Options, Seconds], dial::page).options(PAGE).least(1),
     task("Park", "Park([lot][,options])", "Parks the caller in a slot of a lot, or in that which PARKINGEXTEN names, until somebody takes it up; later who parked it is rung, and then it goes on. PARKINGSLOT, PARKINGLOT and PARKER say where it was and by whom.", &[Text, Options], sound::park).options(PARK),
     task("ParkedCall", "ParkedCall([lot,][slot])", "Connects the caller with who is parked in a slot, or in the first where somebody is.", &[Text, Text], sound::parked_call),
     task("Pickup", "Pickup([extension[&extension...]])", "Takes a call that rings at an extension, or in the caller's group.", &[Names], sound::pickup),

@@ -89,12 +89,38 @@ impl Calls {
         targets: &[Target],
         patience: Duration,
     ) {
+        let (mut callees, mut failed) = self.ask_all(cx, below, key, targets);
+        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
+        let call = &mut self.all[key];
+        let expires = call.asking.expires.filter(|_| call.answered.is_none());
+        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
+        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
+        // A hunt that could ask nobody at all is refused like one whose last callee failed.
+        if callees.is_empty() {
+            callees.push(CALLER);
+            failed.push((CALLER, None));
+        }
+        let dial = call.script.as_ref().and_then(|script| script.dial.as_ref());
+        let screens = dial.is_some_and(|dial| dial.on_answer.is_some() || dial.announcement.is_some());
+        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience).screening(screens));
+        for (party, status) in failed {
+            self.apply(cx, below, key, AppEvent::Refused { party, status });
+        }
+    }
+
+    /// Asks all these contacts, as many as there is room for: who may answer now, and who could not be asked.
+    pub(super) fn ask_all(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        targets: &[Target],
+    ) -> (Vec<PartyId>, Vec<(PartyId, Option<Status>)>) {
         self.all[key].make_room(targets.len());
         let mut callees = Vec::new();
         let mut failed = Vec::new();
         let dial = self.all[key].script.as_ref().and_then(|script| script.dial.as_ref());
         let before = dial.and_then(|dial| dial.before.clone());
-        let screens = dial.is_some_and(|dial| dial.on_answer.is_some() || dial.announcement.is_some());
         for (at, target) in targets.iter().enumerate() {
             if self.all[key].parties.len() >= limits::LEGS_PER_CALL {
                 break;
@@ -115,20 +141,7 @@ impl Calls {
                 failed.push((party, status));
             }
         }
-        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
-        let call = &mut self.all[key];
-        let expires = call.asking.expires.filter(|_| call.answered.is_none());
-        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
-        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
-        // A hunt that could ask nobody at all is refused like one whose last callee failed.
-        if callees.is_empty() {
-            callees.push(CALLER);
-            failed.push((CALLER, None));
-        }
-        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience).screening(screens));
-        for (party, status) in failed {
-            self.apply(cx, below, key, AppEvent::Refused { party, status });
-        }
+        (callees, failed)
     }
 
     /// Runs a subroutine for a callee before it is asked. False when that hangs up on it.
@@ -247,7 +260,7 @@ impl Calls {
         let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
         let (_, party, named, routes) = call.waiting.remove(at);
         // The hunt that wanted it may be over, and another one may have begun.
-        let wanted = matches!(&call.app, App::Hunt(hunt) if hunt.asks(party));
+        let wanted = call.app.asks(party);
         if call.cause.is_some() || !wanted {
             return self.settle(cx, key);
         }

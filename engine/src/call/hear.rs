@@ -83,7 +83,7 @@ impl Calls {
             Doing::Recording => self.recorded(cx, key),
             Doing::Parked(_) => return self.stay_over(cx, below, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
-            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference => {}
+            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference | Doing::Paging => {}
         }
         self.advance(cx, below, key);
     }

@@ -22,6 +22,7 @@ mod moves;
 mod negotiation;
 mod open;
 mod orders;
+mod page;
 mod park;
 mod party;
 mod plans;

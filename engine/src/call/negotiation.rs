@@ -269,6 +269,9 @@ impl Call {
         }
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));
         let silence = cx.config.media_timeout.filter(|_| self.answered.is_some() && !held);
+        if self.is_page() {
+            return self.put_page(cx, silence);
+        }
         let Some(peer) = self.peer else { return self.put_alone(cx, silence) };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
             if self.is_apart(party) {

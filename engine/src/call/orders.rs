@@ -38,6 +38,8 @@ impl Calls {
                 self.transferred(cx, below, key);
             }
             Order::Screen { party } => self.screen(cx, below, key, party),
+            Order::Admit { party } => call.admit(cx, party),
+            Order::Alone => call.page_over(cx),
             Order::Release { .. } if cx.planted.is(Fault::ForkNotReleased) => {}
             Order::Release { party, reason } => call.release(cx, below, party, reason),
             Order::Refuse { status, cause } => {
@@ -150,7 +152,7 @@ impl Call {
         Ok(())
     }
 
-    fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+    pub(super) fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });

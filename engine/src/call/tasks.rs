@@ -114,7 +114,9 @@ impl Calls {
             Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
             Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
             Task::Pickup(_) => refused("pick-up is not possible yet"),
-            Task::Page { .. } => refused("paging is not possible yet"),
+            Task::Page { targets, options, timeout } => {
+                self.page(cx, below, key, &targets, &options, timeout)
+            }
             Task::Queue { .. } => refused("queues are not possible yet"),
             Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
             Task::Directory { .. } => refused("the directory of names is not possible yet"),
@@ -464,7 +466,7 @@ impl Call {
     }
 
     /// Who calls, as callees are to see it: number and name as a header field has them. `None` when it is who calls.
-    fn presented(&self) -> Option<(SmolStr, SmolStr)> {
+    pub(super) fn presented(&self) -> Option<(SmolStr, SmolStr)> {
         let caller = self.script.as_ref()?.thread.caller();
         if caller.pres.starts_with("prohib") {
             return Some(("anonymous".into(), "Anonymous".into()));

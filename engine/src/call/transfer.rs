@@ -314,7 +314,8 @@ impl Doing {
             | Self::Listening
             | Self::Music
             | Self::Recording
-            | Self::Conference => true,
+            | Self::Conference
+            | Self::Paging => true,
             Self::Parked(stay) => !stay.saying,
             Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
         }
