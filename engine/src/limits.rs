@@ -185,6 +185,8 @@ pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
 pub const RTCP_ROUND_TRIP: Duration = Duration::from_secs(60);
 /// Tasks of a dialplan that one call performs without ever waiting; a dialplan that goes round so long ends the call.
 pub const TASKS_AT_ONCE: u32 = 1000;
+/// Tasks of a dialplan that are foretold of one call.
+pub const FORETOLD_TASKS: usize = 200;
 /// Keys that are kept until the dialplan asks for them; later ones are not.
 pub const KEYS_AHEAD: usize = 64;
 /// How long a dialplan waits at most: for time to pass, a key, the end of a talk.

@@ -75,6 +75,13 @@ pub(super) struct Target {
     pub(super) routes: Routes,
 }
 
+impl Target {
+    /// The extension it belongs to.
+    pub(super) const fn extension(&self) -> &SmolStr {
+        &self.extension
+    }
+}
+
 impl Calls {
     /// Asks all these contacts. The app is a hunt then; what fails at once has been told to it. Whoever calls lets the
     /// script go on and settles.

@@ -11,6 +11,7 @@ mod conference;
 mod dial;
 mod digits;
 mod foresee;
+mod foretell;
 mod hear;
 mod hunt;
 mod negotiation;
