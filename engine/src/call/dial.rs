@@ -93,7 +93,12 @@ impl Calls {
         targets: &[Target],
         patience: Duration,
     ) {
-        self.all[key].make_room(targets.len());
+        let call = &mut self.all[key];
+        // Those of the hunt that has just failed are settled with later, and too late for this one.
+        for at in call.idle() {
+            call.give_back(&mut self.ports, at, cx.planted);
+        }
+        call.make_room(targets.len());
         let mut callees = Vec::new();
         let mut failed = Vec::new();
         for (at, target) in targets.iter().enumerate() {

@@ -277,7 +277,9 @@ impl Walk<'_> {
                 self.pass(cx, pressing(keys, *gap));
                 DONE
             }
-            Task::Tones(name) => Told(super::tasks::tones(&cx.config.country, name).err().unwrap_or(Outcome::Done)),
+            Task::Tones(name) => {
+                Told(super::tasks::tones(&cx.config.country, name).err().unwrap_or(Outcome::Done))
+            }
             Task::Monitor { .. } if !up => Told(super::tasks::not_recorded()),
             Task::Collect(collect) => Told(self.collect(cx, collect)),
             Task::Dial(dial) => self.dial(cx, dial),

@@ -194,7 +194,8 @@ impl Calls {
         let call = self.all.get(*self.by_id.get(&id)?).filter(|call| call.cause.is_none())?;
         let doing = &call.script.as_ref()?.doing;
         let name: String = format!("{doing:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
-        let got = if let Doing::Collecting(collecting) = doing { collecting.got.clone() } else { String::new() };
+        let got =
+            if let Doing::Collecting(collecting) = doing { collecting.got.clone() } else { String::new() };
         Some((name, got, call.timer.is_some()))
     }
 

@@ -15,8 +15,25 @@ use crate::mediactl::{Clip, DigitHeard, LegId, Piece, Play, Playing};
 use crate::sip::HeaderName;
 
 const PATTERNS: &[&str] = &[
-    "1", "12", "123", "200", "s", "_X", "_XX", "_1X.", "_X.", "_[2-4]XX", "_0!", "i", "t", "h", "BUSY", "NOANSWER",
-    "CHANUNAVAIL", "ANSWER", "CONGESTION",
+    "1",
+    "12",
+    "123",
+    "200",
+    "s",
+    "_X",
+    "_XX",
+    "_1X.",
+    "_X.",
+    "_[2-4]XX",
+    "_0!",
+    "i",
+    "t",
+    "h",
+    "BUSY",
+    "NOANSWER",
+    "CHANUNAVAIL",
+    "ANSWER",
+    "CONGESTION",
 ];
 const NUMBERS: &[&str] = &["1", "12", "123", "200", "345", "0199", "s", "999", "77", "x1"];
 const KEYS: &[&str] = &["", "1", "12", "123", "9", "2#", "200", "77"];
@@ -97,7 +114,8 @@ struct Case {
     crowded: bool,
 }
 
-fn context() -> impl Strategy<Value = (Vec<(&'static str, &'static str)>, Vec<(&'static str, Vec<&'static str>)>)> {
+fn context()
+-> impl Strategy<Value = (Vec<(&'static str, &'static str)>, Vec<(&'static str, Vec<&'static str>)>)> {
     let extensions = btree_map(select(PATTERNS), vec(select(STEPS), 1..6), 1..6);
     let includes = vec((select(&["a", "b"][..]), select(HOURS)), 0..3);
     (includes, extensions.prop_map(|all| all.into_iter().collect()))
@@ -107,29 +125,37 @@ fn case() -> impl Strategy<Value = Case> {
     use DialStatus::{Answer, Busy, ChanUnavail, Congestion, NoAnswer};
     let does = || select(&[NoAnswer, Answer, Busy, Congestion, ChanUnavail][..]);
     let rest = (select(NUMBERS), 0..20_000_u64, [does(), does()], vec(select(KEYS), 0..6), any::<bool>());
-    ([context(), context(), context()], rest).prop_map(|(contexts, (number, minutes, does, keys, crowded))| {
-        let mut text = "[globals]\nSITE=north\nPHONES=PJSIP/${SITE}\n".to_owned();
-        for (name, (includes, extensions)) in ["internal", "a", "b"].iter().zip(&contexts) {
-            let _ = writeln!(text, "[{name}]");
-            for (extension, steps) in extensions {
-                for (at, step) in steps.iter().enumerate() {
-                    let head = if at == 0 { format!("exten => {extension},1,") } else { "same => n,".to_owned() };
-                    let _ = writeln!(text, "{head}{step}");
+    ([context(), context(), context()], rest).prop_map(
+        |(contexts, (number, minutes, does, keys, crowded))| {
+            let mut text = "[globals]\nSITE=north\nPHONES=PJSIP/${SITE}\n".to_owned();
+            for (name, (includes, extensions)) in ["internal", "a", "b"].iter().zip(&contexts) {
+                let _ = writeln!(text, "[{name}]");
+                for (extension, steps) in extensions {
+                    for (at, step) in steps.iter().enumerate() {
+                        let head = if at == 0 {
+                            format!("exten => {extension},1,")
+                        } else {
+                            "same => n,".to_owned()
+                        };
+                        let _ = writeln!(text, "{head}{step}");
+                    }
+                }
+                for (other, hours) in includes.iter().filter(|(other, _)| other != name) {
+                    let _ = writeln!(text, "include => {other}{hours}");
                 }
             }
-            for (other, hours) in includes.iter().filter(|(other, _)| other != name) {
-                let _ = writeln!(text, "include => {other}{hours}");
-            }
-        }
-        text += "[group]\nexten => 700,1,Set(GROUP()=sales)\nsame => n,Answer()\nsame => n,Wait(80000)\n";
-        Case { text, number, minutes, does, keys, crowded }
-    })
+            text += "[group]\nexten => 700,1,Set(GROUP()=sales)\nsame => n,Answer()\nsame => n,Wait(80000)\n";
+            Case { text, number, minutes, does, keys, crowded }
+        },
+    )
 }
 
 fn exchange(case: &Case) -> World {
     let mut config = Config { media_timeout: None, zone: "Europe/Berlin".into(), ..Config::default() };
     config.session.expires = Duration::from_secs(24 * 3600);
-    config.phones.insert("alice".into(), Phone { name: "Alice".into(), ..device("sip:alice@10.0.0.1", ALICE) });
+    config
+        .phones
+        .insert("alice".into(), Phone { name: "Alice".into(), ..device("sip:alice@10.0.0.1", ALICE) });
     config.phones.insert("dave".into(), Phone::default());
     for (phone, address) in CALLEES {
         config.phones.insert(phone.into(), device(&format!("sip:{phone}@{address}"), address));
@@ -236,7 +262,10 @@ impl Made<'_> {
                     self.talks = Some((message.clone(), CALLEES[at].1));
                 }
             }
-            "BYE" | "CANCEL" => self.talks = self.talks.take().filter(|(_, address)| *address != to),
+            "BYE" | "CANCEL" => {
+                self.world.send(to, &respond(message, "200 OK", "", ""));
+                self.talks = self.talks.take().filter(|(_, address)| *address != to);
+            }
             _ => {}
         }
     }
@@ -254,9 +283,7 @@ impl Made<'_> {
             return self.wait();
         };
         let ms = pieces.iter().map(|piece| match piece {
-            Piece::Prompt(name) => {
-                self.world.telex.config_in_force().sounds.get(name).map_or(0, Clip::ms)
-            }
+            Piece::Prompt(name) => self.world.telex.config_in_force().sounds.get(name).map_or(0, Clip::ms),
             Piece::Pause(ms) => u64::from(*ms),
         });
         let length = Duration::from_millis(ms.sum());
@@ -363,7 +390,8 @@ fn hold(case: &Case) -> Result<bool, TestCaseError> {
     prop_assert_eq!(&told.way, &why.text, "{}", &case.text);
     prop_assert_eq!(&told.rings, &made.rings, "{}", &case.text);
     let refused = made.refused.filter(|status| *status != 487);
-    let foretold = told.ends.strip_prefix("refused with ").and_then(|rest| rest.split(',').next()?.parse().ok());
+    let foretold =
+        told.ends.strip_prefix("refused with ").and_then(|rest| rest.split(',').next()?.parse().ok());
     prop_assert_eq!(foretold, refused, "{}: {}", &told.ends, &case.text);
     Ok(true)
 }
@@ -375,4 +403,60 @@ proptest! {
     fn what_is_foretold_of_a_call_is_what_becomes_of_it(case in case()) {
         hold(&case)?;
     }
+}
+
+fn told(text: &str, number: &'static str) -> (Foretold, String) {
+    let text = format!("[internal]\n{text}\n[group]\nexten => 700,1,Hangup()\n");
+    let does = [DialStatus::Busy, DialStatus::Answer];
+    let case = Case { text, number, minutes: 0, does, keys: vec!["12"], crowded: false };
+    let told = foretold(&mut exchange(&case), &case);
+    let holds = hold(&case);
+    assert!(holds.is_ok(), "{holds:?}");
+    let way = told.way.clone();
+    (told, way)
+}
+
+#[test]
+fn an_operator_is_told_patterns_steps_whom_it_rings_and_how_it_ends() {
+    let plan = "exten => _5XX,1,Read(N,press-1,2)\n same => n,Dial(PJSIP/dave&PJSIP/bob,10)\n same => n,Hangup(17)\n\
+exten => 600,1,Dial(PJSIP/bob)\n";
+    let (told, way) = told(plan, "512");
+    insta::assert_snapshot!(told.considered, @r"
+      extensions.conf:5  [internal] 600: does not fit: character 1 is 5, not 6
+      extensions.conf:2  [internal] _5XX: fits and comes first
+    ");
+    insta::assert_snapshot!(way, @r"
+    512 matched _5XX in context [internal]
+      extensions.conf:2  1. Read(N,press-1,2)  -> keys 12
+      extensions.conf:3  2. Dial(PJSIP/dave&PJSIP/bob,10)  -> BUSY, cause 17
+      extensions.conf:4  3. Hangup(17)
+    ");
+    assert_eq!(told.rings, ["bob"]);
+    assert_eq!((told.ends.as_str(), told.over), ("the exchange hangs up, cause 17", true));
+}
+
+#[test]
+fn a_number_that_is_not_there_is_foretold_too() {
+    let (told, way) = told("exten => 600,1,Answer()\n", "77");
+    assert_eq!(way, "no extension of context [internal] matches 77\n");
+    assert_eq!(told.ends, "refused with 404, cause 1");
+}
+
+#[test]
+fn phones_are_asked_as_often_as_the_dialplan_wants() {
+    let plan =
+        "exten => 77,1,While($[${INC(N)} < 100])\n same => n,Dial(PJSIP/bob,5)\n same => n,EndWhile()\n";
+    let (told, _) = told(plan, "77");
+    assert_eq!(told.rings.len(), 99, "{}", told.way);
+}
+
+#[test]
+fn globals_have_the_values_of_others_in_them() {
+    let text = "[globals]\nRING=20\nPHONES=PJSIP/bob,${RING}\n[internal]\nexten => 77,1,NoOp(${PHONES})\n";
+    let text = format!("{text}[group]\nexten => 700,1,Hangup()\n");
+    let does = [DialStatus::NoAnswer; 2];
+    let case = Case { text, number: "77", minutes: 0, does, keys: Vec::new(), crowded: false };
+    let told = foretold(&mut exchange(&case), &case);
+    assert!(told.way.contains("NoOp(PJSIP/bob,20)"), "{}", told.way);
+    assert!(hold(&case).is_ok());
 }
