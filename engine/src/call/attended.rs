@@ -40,8 +40,7 @@ impl Calls {
         let Some(found) = there.other_than(at) else {
             return self.go_there(cx, below, key, (by, leg), referred, other, at);
         };
-        // Media of one room is on one shard.
-        let room = here.shard == there.shard && here.parties.len() < limits::LEGS_PER_CALL;
+        let room = here.parties.len() < limits::LEGS_PER_CALL;
         if !room || !here.parties[left].can_talk_with(&there.parties[found], cx.config.transcode) {
             return Err(Status::NOT_ACCEPTABLE_HERE);
         }
@@ -66,7 +65,14 @@ impl Calls {
             return Err(Status::DECLINE);
         }
         let referred = referred.clone().leading_to(self.all[other].to.clone());
-        self.blind(cx, below, key, from, &referred)?;
+        if self.parked.slot_of(other).is_some() {
+            // Who parked itself has heard the slot: it is for the one that is brought.
+            self.may_transfer(cx, key, from.0, &referred)?;
+            self.keep_slot(other);
+        }
+        let done = self.blind(cx, below, key, from, &referred);
+        self.forget_kept_slot();
+        done?;
         self.leave_by(cx, below, other, at);
         Ok(())
     }
@@ -129,7 +135,7 @@ impl Calls {
 
 impl Call {
     /// Gives a party away to another call; what is left of it here is for the record.
-    fn give_away(&mut self, at: PartyId) -> Party {
+    pub(super) fn give_away(&mut self, at: PartyId) -> Party {
         let stub = self.parties[at].stub();
         if self.peer == Some(at) {
             self.peer = None;

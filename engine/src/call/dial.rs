@@ -139,7 +139,7 @@ impl Calls {
         let port = self.ports.take(cx, shard)?;
         let address = self.all[key].parties[CALLER].address();
         let session = super::open::session_id(cx);
-        let party = Party::new(target.uri.clone(), self.ports.leg(key), port, address, session);
+        let party = Party::new(target.uri.clone(), self.ports.leg(key), (shard, port), address, session);
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
         party.asked = cx.wall;
@@ -251,7 +251,7 @@ impl Calls {
 
 impl Call {
     /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
-    fn make_room(&mut self, for_more: usize) {
+    pub(super) fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
         let full = self.parties.len() + for_more > limits::LEGS_PER_CALL;
         if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {

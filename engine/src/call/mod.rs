@@ -14,9 +14,11 @@ mod foresee;
 mod foretell;
 mod hear;
 mod hunt;
+mod moves;
 mod negotiation;
 mod open;
 mod orders;
+mod park;
 mod party;
 mod plans;
 mod ports;
@@ -45,6 +47,7 @@ pub(crate) use self::text::Texts;
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
+use self::park::Parked;
 use self::party::Party;
 use self::plans::Plans;
 use self::ports::Ports;
@@ -144,6 +147,7 @@ pub(crate) struct Calls {
     all: Slots<CallKey, Call>,
     ports: Ports,
     conferences: Conferences,
+    parked: Parked,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
@@ -167,6 +171,7 @@ impl Calls {
             all: Slots::new(),
             ports: Ports::new(shards),
             conferences: Conferences::default(),
+            parked: Parked::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
             lines: standing::Lines::default(),
@@ -222,6 +227,7 @@ impl Calls {
         let groups = groups.flat_map(|script| &script.groups);
         self.trails.check();
         self.plans.check(plans);
+        self.parked.check(self.all.iter());
         self.values.check(groups);
         self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
@@ -301,6 +307,9 @@ impl Calls {
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
         let (leg, event) = match report {
             MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
+            MediaReport::Given { leg, stats, resume } => {
+                return self.given(cx, *leg, *stats, *resume);
+            }
             // Who writes the file tells of its end.
             MediaReport::Recorded { .. } => return,
             MediaReport::Latched { leg, .. }
@@ -326,7 +335,7 @@ impl Calls {
             }
             MediaReport::Dropped { stats, .. } => {
                 party.media.put = false;
-                party.media.stats = *stats;
+                party.media.carried(*stats);
                 self.ports.forget(leg);
                 self.settle(cx, key);
             }
@@ -338,14 +347,18 @@ impl Calls {
                 };
                 self.digit(cx, below, key, at, Digit { key: *digit, length }, by);
             }
-            MediaReport::Carried { stats, .. } => party.media.stats = *stats,
+            MediaReport::Carried { stats, .. } => party.media.carried(*stats),
             MediaReport::Pressed { next, .. } => party.pressed(*next),
             MediaReport::NoSound { name, .. } => {
                 cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
             }
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
+            MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}
-            MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
+            MediaReport::Silent { .. }
+            | MediaReport::Ports { .. }
+            | MediaReport::Recorded { .. }
+            | MediaReport::Given { .. } => {}
         }
     }
 
@@ -524,7 +537,7 @@ impl Call {
         if let Some(party) = self.parties.get_mut(at).filter(|party| party.media.held) {
             party.media.held = false;
             ports.forget(party.media.id);
-            ports.release(self.shard, party.media.port);
+            ports.release(party.media.shard, party.media.port);
         }
     }
 

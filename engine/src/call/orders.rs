@@ -73,6 +73,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         call.end(cx, below, key, cause);
         self.leave(cx, key);
+        self.unpark(key);
     }
 }
 
@@ -177,11 +178,7 @@ impl Call {
 
     /// Takes a party's leg out of its room, for good: a leg that was dropped is not put again.
     pub(super) fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
-        let party = &self.parties[party];
-        if party.media.put && !cx.planted.is(Fault::MediaLegNotDropped) {
-            let command = MediaCommand::DropLeg { leg: party.media.id };
-            cx.out.push(Action::Media { shard: self.shard, command });
-        }
+        self.parties[party].media.drop(cx);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, cause: EndCause) {
@@ -229,6 +226,7 @@ fn reason(cause: &EndCause) -> &'static str {
         EndCause::Lost(_) => "SIP;cause=408;text=\"The other party no longer answers\"",
         EndCause::Silent(_) => "SIP;cause=408;text=\"No media arrives\"",
         EndCause::Operator => "SIP;cause=200;text=\"Ended by the operator\"",
+        EndCause::Joined { .. } => "SIP;cause=200;text=\"The call goes on elsewhere\"",
         EndCause::TimeUp => "Q.850;cause=16;text=\"Time is up\"",
         EndCause::Dialplan(17) => "Q.850;cause=17;text=\"Busy\"",
         EndCause::Dialplan(_) => "Q.850;cause=16;text=\"Ended by the dialplan\"",
