@@ -181,6 +181,7 @@ impl Walk<'_> {
             values: &mut self.values,
             calls: &self.calls.all,
             call: &self.call,
+            parked: &self.calls.parked,
             groups: &mut self.groups,
             facts: &mut self.facts,
             headers: &[],
