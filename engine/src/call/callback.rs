@@ -95,7 +95,9 @@ impl Calls {
         let of = if of.is_empty() { self.callbacks.busy.get(&from).cloned() } else { Some(of.clone()) };
         let phone = |extension: &SmolStr| cx.config.phones.contains_key(extension);
         let done = match of {
-            Some(of) if phone(&from) && phone(&of) && of != from => self.callbacks.want(cx, &from, &of).map(|()| of),
+            Some(of) if phone(&from) && phone(&of) && of != from => {
+                self.callbacks.want(cx, &from, &of).map(|()| of)
+            }
             Some(_) => Err("NOT_GENERIC"),
             None => Err("NO_CORE_INSTANCE"),
         };
@@ -182,7 +184,10 @@ impl Calls {
         self.plans.hold(number);
         call.script = Some(Box::new(Script::new(number, thread, Vec::new())));
         if !known {
-            call.warn(cx, format_smolstr!("no extension of context [{context}] matches {} any more", call.to));
+            call.warn(
+                cx,
+                format_smolstr!("no extension of context [{context}] matches {} any more", call.to),
+            );
         }
         call.put_media(cx);
         call.tell_answered(cx, CALLER);

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
+use telex_dialplan::task::Routine;
 
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
@@ -70,10 +71,26 @@ pub(super) type Routes = SmallVec<[SmolStr; 1]>;
 #[derive(Debug)]
 pub(super) struct Target {
     /// The extension it belongs to.
-    pub(super) extension: SmolStr,
+    extension: SmolStr,
     pub(super) uri: SmolStr,
     pub(super) reach: Reach,
     pub(super) routes: Routes,
+    /// What its INVITE carries beside that of the others.
+    pub(super) headers: Vec<(SmolStr, SmolStr)>,
+    /// Who sent the call on to it, the last first.
+    pub(super) diversions: Vec<Diversion>,
+}
+
+impl Target {
+    /// A contact of this extension, with nothing special to it.
+    fn new(extension: &SmolStr, uri: SmolStr, reach: Reach, routes: Routes) -> Self {
+        Self { extension: extension.clone(), uri, reach, routes, headers: Vec::new(), diversions: Vec::new() }
+    }
+
+    /// The extension it belongs to.
+    pub(super) const fn extension(&self) -> &SmolStr {
+        &self.extension
+    }
 }
 
 impl Calls {
@@ -88,8 +105,7 @@ impl Calls {
         patience: Duration,
         refused: Option<Status>,
     ) {
-        self.all[key].make_room(targets.len());
-        let (mut callees, mut failed) = self.add(cx, below, key, targets, &[]);
+        let (mut callees, mut failed) = self.ask_all(cx, below, key, targets);
         let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
         let call = &mut self.all[key];
         let expires = call.asking_ends(cx.now);
@@ -99,7 +115,9 @@ impl Calls {
             callees.push(CALLER);
             failed.push((CALLER, None));
         }
-        let hunt = Hunt::among(callees).expiring(expires < patience);
+        let dial = call.script.as_ref().and_then(|script| script.dial.as_ref());
+        let screens = dial.is_some_and(|dial| dial.on_answer.is_some() || dial.announcement.is_some());
+        let hunt = Hunt::among(callees).expiring(expires < patience).screening(screens);
         call.app = App::Hunt(match refused {
             Some(status) => hunt.refused_by(status),
             None => hunt,
@@ -109,16 +127,24 @@ impl Calls {
         }
     }
 
-    /// Asks these beside those who are asked already: gives who they are, and who could not be asked.
-    pub(super) fn add(
+    /// Asks all these contacts, as many as there is room for: who may answer now, and who could not be asked.
+    pub(super) fn ask_all(
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,
         key: CallKey,
         targets: &[Target],
-        diversions: &[Diversion],
     ) -> (Vec<PartyId>, Vec<(PartyId, Option<Status>)>) {
-        let (mut callees, mut failed) = (Vec::new(), Vec::new());
+        let call = &mut self.all[key];
+        // Those of the hunt that has just failed are settled with later, and too late for this one.
+        for at in call.idle() {
+            call.give_back(&mut self.ports, at, cx.planted);
+        }
+        call.make_room(targets.len());
+        let mut callees = Vec::new();
+        let mut failed = Vec::new();
+        let dial = self.all[key].script.as_ref().and_then(|script| script.dial.as_ref());
+        let before = dial.and_then(|dial| dial.before.clone());
         for (at, target) in targets.iter().enumerate() {
             if self.all[key].parties.len() >= limits::LEGS_PER_CALL {
                 break;
@@ -131,13 +157,31 @@ impl Calls {
                 below.stack.transport.no_room(cx, "RTP ports");
                 break;
             };
-            self.all[key].parties[party].diversions = diversions.to_vec();
+            self.all[key].parties[party].diversions.clone_from(&target.diversions);
             callees.push(party);
-            if let Err(status) = self.reach(cx, below, key, party, target) {
+            self.all[key].add_headers(party, &target.headers);
+            let prepared = before.as_ref().is_none_or(|routine| self.prepare(cx, below, key, party, routine));
+            let reached = if prepared { self.reach(cx, below, key, party, target) } else { Err(None) };
+            if let Err(status) = reached {
                 failed.push((party, status));
             }
         }
         (callees, failed)
+    }
+
+    /// Runs a subroutine for a callee before it is asked. False when that hangs up on it.
+    fn prepare(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &Below,
+        key: CallKey,
+        party: PartyId,
+        routine: &Routine,
+    ) -> bool {
+        let Some(headers) = self.before_asking(cx, below, key, party, routine) else { return false };
+        let headers = self.all[key].allowed(cx, &headers);
+        self.all[key].add_headers(party, &headers);
+        true
     }
 
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, target: &Target, alone: bool) -> Option<PartyId> {
@@ -242,7 +286,7 @@ impl Calls {
         let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
         let (_, party, named, routes) = call.waiting.remove(at);
         // The hunt that wanted it may be over, and another one may have begun.
-        let wanted = matches!(&call.app, App::Hunt(hunt) if hunt.asks(party));
+        let wanted = call.app.asks(party);
         if call.cause.is_some() || !wanted {
             return self.settle(cx, key);
         }
@@ -273,6 +317,14 @@ impl Call {
         }
     }
 
+    /// The INVITE of a callee carries these, too.
+    fn add_headers(&mut self, party: PartyId, headers: &[(SmolStr, SmolStr)]) {
+        let dial = self.script.as_mut().and_then(|script| script.dial.as_mut());
+        if let Some(dial) = dial.filter(|_| !headers.is_empty()) {
+            dial.own_headers.entry(party).or_default().extend_from_slice(headers);
+        }
+    }
+
     /// How a callee is asked.
     fn invitation(
         &self,
@@ -287,7 +339,7 @@ impl Call {
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
         let who = dial.and_then(|dial| dial.caller.as_ref()).or(self.summons.as_deref());
         let who = who.cloned().unwrap_or_else(|| self.presented());
-        let mut headers = dial.map(|dial| dial.headers.clone()).unwrap_or_default();
+        let mut headers = dial.map(|dial| dial.headers_for(party)).unwrap_or_default();
         headers.extend(self.tells(config, party, &who, local.ip()));
         Invitation {
             uri: self.parties[party].contact.clone(),
@@ -315,7 +367,7 @@ pub(super) fn targets(config: &Config, registrar: &Registrar, extension: &SmolSt
         if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
             let routes = binding.route_set().map(SmolStr::new).collect();
             let uri = SmolStr::new(uri.without_headers());
-            targets.push(Target { extension: extension.clone(), uri, reach, routes });
+            targets.push(Target::new(extension, uri, reach, routes));
         }
     }
     targets
@@ -356,7 +408,8 @@ fn fixed_target(extension: &SmolStr, contact: &FixedContact) -> Target {
         }
         (None, None) => Reach::Unreachable,
     };
-    Target { extension: extension.clone(), uri: contact.uri.clone(), reach, routes: smallvec![] }
+    let (uri, routes) = (contact.uri.clone(), smallvec![]);
+    Target::new(extension, uri, reach, routes)
 }
 
 /// An extension as it stands in a URI.

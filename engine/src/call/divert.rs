@@ -7,13 +7,12 @@
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Dial, Task};
-use telex_dialplan::{Outcome, Thread};
+use telex_dialplan::{Dialplan, Outcome, Thread, World};
 
 use super::app::{App, AppEvent, PartyId};
 use super::identity::Diversion;
 use super::open::matched;
-use super::script::{Doing, Script};
-use super::world::Sight;
+use super::script::Doing;
 use super::{Below, Calls, causes};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::{Elsewhere, Moved};
@@ -110,46 +109,22 @@ impl Calls {
         place: &Elsewhere,
         by: &Diversion,
     ) -> Result<Leads, SmolStr> {
-        let Some(mut script) = self.all.get_mut(key).and_then(|call| call.script.take()) else {
-            return Err(SmolStr::default());
-        };
-        let plan = self.plans.get(script.plan);
+        let Some(call) = self.all.get(key) else { return Err(SmolStr::default()) };
+        let script = call.script.as_ref();
+        let plan = script.map(|script| self.plans.get(script.plan)).unwrap_or_default();
         let context = cx.config.context_of(callee);
         if matched(cx, &plan, callee, &place.number).is_none() {
-            self.all[key].script = Some(script);
             return Err(format_smolstr!("context [{context}] has no such number"));
         }
-        let mut caller = script.thread.caller().clone();
-        (caller.rdnis, caller.reason) = (by.by.clone(), SmolStr::new_static(by.reason_of_plan()));
-        let mut thread = Thread::new(context, &place.number, caller);
-        for (name, value) in script.thread.inherited() {
-            thread.set(&name, &value);
-        }
-        let call = &self.all[key];
-        let Script { groups, facts, headers, .. } = &mut *script;
-        let (registrar, values, calls, parked) =
-            (&below.registrar, &mut self.values, &self.all, &self.parked);
-        let mut sight = Sight { cx, registrar, values, calls, parked, call, groups, facts, headers };
-        let mut leads = Leads::Refused(Status::TEMPORARILY_UNAVAILABLE);
-        for _ in 0..limits::TASKS_AT_ONCE {
-            leads = match thread.next(&plan, &mut sight) {
-                Some(Task::Ringing | Task::Progress) => {
-                    thread.resume(Outcome::Done);
-                    continue;
-                }
-                Some(Task::Dial(dial)) => Leads::Dial(dial),
-                Some(Task::Busy(_)) => Leads::Refused(Status::BUSY_HERE),
-                Some(Task::Congestion(_)) => Leads::Refused(causes::status_of(causes::CONGESTION)),
-                Some(Task::Hangup { cause }) => {
-                    Leads::Refused(causes::status_of(cause.unwrap_or(causes::NORMAL)))
-                }
-                None => leads,
-                Some(_) => Leads::Service,
-            };
-            break;
-        }
-        self.all[key].script = Some(script);
-        Ok(leads)
+        let mut facts = script.map(|script| script.facts.clone()).unwrap_or_default();
+        let walk = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
+            let mut branch = thread.branch(context, &place.number);
+            branch.redirect(context, &place.number, &by.by, by.reason_of_plan());
+            let leads = first(&mut branch, plan, world);
+            thread.tell_of(&branch, &format_smolstr!("sent on by {callee}"));
+            leads
+        };
+        self.for_callee(cx, below, key, &mut facts, walk).ok_or_else(SmolStr::default)
     }
 
     /// Asks those whom the number means, beside whoever rings yet.
@@ -164,13 +139,13 @@ impl Calls {
         by: Diversion,
         alone: bool,
     ) -> Result<(), SmolStr> {
-        let (mut targets, busy) = self.reachable(cx, below, key, &instead.targets);
+        let (mut targets, busy) = self.whom(cx, below, key, instead);
         let call = &mut self.all[key];
         let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) else {
             return Err(SmolStr::default());
         };
         let before = targets.len();
-        targets.retain(|target| !dial.diverted.contains(&target.extension));
+        targets.retain(|target| !dial.diverted.contains(target.extension()));
         if targets.is_empty() {
             return Err(SmolStr::new_static(match (before, busy.is_empty()) {
                 (1.., _) => "it goes round in a circle",
@@ -180,12 +155,20 @@ impl Calls {
         }
         let mut diversions = vec![by];
         diversions.extend(call.parties[party].diversions.iter().cloned());
-        let (added, failed) = self.add(cx, below, key, &targets, &diversions);
-        if added.is_empty() {
+        if call.parties.len() + targets.len() > limits::LEGS_PER_CALL {
             return Err(SmolStr::new_static("the call has too many parties"));
         }
+        let headers = call.allowed(cx, &instead.headers);
+        for target in &mut targets {
+            target.headers.extend(headers.iter().cloned());
+            target.diversions.clone_from(&diversions);
+        }
+        let (added, failed) = self.ask_all(cx, below, key, &targets);
+        if added.is_empty() {
+            return Err(SmolStr::new_static("there are no RTP ports for it"));
+        }
         let call = &mut self.all[key];
-        let whom: Vec<&str> = targets.iter().map(|target| target.extension.as_str()).collect();
+        let whom: Vec<&str> = targets.iter().map(|target| target.extension().as_str()).collect();
         let text = format_smolstr!("{} sends its calls on: PJSIP/{}", diversions[0].by, whom.join("&PJSIP/"));
         if let Some(script) = &mut call.script {
             script.thread.remark(text);
@@ -238,4 +221,22 @@ impl Calls {
         self.go_on(cx, below, key);
         self.settle(cx, key);
     }
+}
+
+/// What a walk comes to first.
+fn first(branch: &mut Thread, plan: &Dialplan, world: &mut dyn World) -> Leads {
+    for _ in 0..limits::TASKS_AT_ONCE {
+        match branch.next(plan, world) {
+            Some(Task::Ringing | Task::Progress | Task::StopTones) => branch.resume(Outcome::Done),
+            Some(Task::Dial(dial)) => return Leads::Dial(dial),
+            Some(Task::Busy(_)) => return Leads::Refused(Status::BUSY_HERE),
+            Some(Task::Congestion(_)) => return Leads::Refused(causes::status_of(causes::CONGESTION)),
+            Some(Task::Hangup { cause }) => {
+                return Leads::Refused(causes::status_of(cause.unwrap_or(causes::NORMAL)));
+            }
+            Some(_) => return Leads::Service,
+            None => break,
+        }
+    }
+    Leads::Refused(Status::TEMPORARILY_UNAVAILABLE)
 }

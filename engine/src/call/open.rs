@@ -147,9 +147,7 @@ impl Calls {
         let id = self.next_id;
         let (from, to) = (incoming.caller.clone(), dialled.clone());
         let context = cx.config.context_of(&from);
-        // A number with a line end in it does not write lines of its own.
-        let number = dialled.replace(char::is_control, "\u{fffd}");
-        let text = format!("no extension of context [{context}] matches {number}\n");
+        let text = no_match(context, dialled);
         self.trails.keep(Explanation { call: id, from, to, text });
         Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
     }
@@ -260,9 +258,12 @@ impl Call {
             app: App::Done,
             script: None,
             transfer: None,
+            aside: None,
+            held: SmallVec::new(),
             between: None,
             own_words: false,
             cause: None,
+            deadline: None,
             timer: None,
             waiting: SmallVec::new(),
         }
@@ -281,6 +282,12 @@ pub(super) fn matched<'a>(
     let context = cx.config.context_of(caller);
     let find = |extension| plan.find(Asked { context, extension, caller, now }, At::Priority(1));
     find(dialled).or_else(|| find("i"))
+}
+
+/// Why a number leads nowhere. One with a line end in it does not write lines of its own.
+pub(super) fn no_match(context: &str, dialled: &str) -> String {
+    let number = dialled.replace(char::is_control, "\u{fffd}");
+    format!("no extension of context [{context}] matches {number}\n")
 }
 
 /// The conference that an extension leads to, if its name is written there.

@@ -114,7 +114,9 @@ impl Calls {
             Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
             Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
             Task::Pickup(_) => refused("pick-up is not possible yet"),
-            Task::Page { .. } => refused("paging is not possible yet"),
+            Task::Page { targets, options, timeout } => {
+                self.page(cx, below, key, &targets, &options, timeout)
+            }
             Task::Queue { .. } => refused("queues are not possible yet"),
             Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
             Task::CallBack { of } => self.request_call_back(cx, key, &of),
@@ -225,7 +227,7 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let (targets, busy) = self.reachable(cx, below, key, &wanted.targets);
+        let (targets, busy) = self.whom(cx, below, key, wanted);
         self.turn_away(cx, key, &busy);
         let call = &mut self.all[key];
         let dialling = call.dialling(cx, wanted);
@@ -289,7 +291,7 @@ impl Calls {
         let order = RecordOrder::Start { what: RecordWhat::Mixed, format: None };
         match self.record_as(cx, call, order, file) {
             crate::border::ControlReply::Recording { .. } => DONE,
-            _ => refused("it cannot be recorded: not answered yet, or recorded already"),
+            _ => Err(not_recorded()),
         }
     }
 
@@ -361,6 +363,40 @@ pub(super) fn signal(country: &str, signal: Signal) -> Playing {
     Playing::Tones(plan.cadence(signal))
 }
 
+/// The tones of this name, or those that it is a list of.
+pub(super) fn tones(country: &str, name: &str) -> Result<Playing, Outcome> {
+    let known = match name.to_ascii_lowercase().as_str() {
+        "dial" => Some(Signal::Dial),
+        "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
+        "busy" => Some(Signal::Busy),
+        "congestion" | "reorder" => Some(Signal::Congestion),
+        "info" => Some(Signal::Information),
+        "callwaiting" => Some(Signal::Waiting),
+        _ => None,
+    };
+    match known {
+        Some(known) => Ok(signal(country, known)),
+        None => match name.parse::<Cadence>() {
+            Ok(cadence) => Ok(Playing::Tones(cadence)),
+            Err(bad) => Err(Outcome::Refused(format_smolstr!("{bad}"))),
+        },
+    }
+}
+
+/// How long it takes to press these keys.
+pub(super) fn pressing(keys: &str, gap: Duration) -> Duration {
+    keys.chars().take(limits::PRESSES).map(|key| press_length(key) + gap.max(limits::DIGIT_USUAL / 2)).sum()
+}
+
+fn press_length(key: char) -> Duration {
+    if matches!(key, 'w' | 'W') { Duration::from_millis(500) } else { limits::DIGIT_USUAL }
+}
+
+/// What comes of an order to record that cannot be followed.
+pub(super) fn not_recorded() -> Outcome {
+    Outcome::Refused(SmolStr::new_static("it cannot be recorded: not answered yet, or recorded already"))
+}
+
 impl Call {
     /// Arms the timer of what is being done.
     pub(super) fn wait(&mut self, cx: &mut Cx<'_>, key: CallKey, time: Duration) -> Doing {
@@ -385,22 +421,7 @@ impl Call {
     }
 
     fn tones(&mut self, cx: &mut Cx<'_>, below: &mut Below, name: &str) -> Begun {
-        let known = match name.to_ascii_lowercase().as_str() {
-            "dial" => Some(Signal::Dial),
-            "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
-            "busy" => Some(Signal::Busy),
-            "congestion" | "reorder" => Some(Signal::Congestion),
-            "info" => Some(Signal::Information),
-            "callwaiting" => Some(Signal::Waiting),
-            _ => None,
-        };
-        let sound = match known {
-            Some(known) => signal(&cx.config.country, known),
-            None => match name.parse::<Cadence>() {
-                Ok(cadence) => Playing::Tones(cadence),
-                Err(bad) => return Err(Outcome::Refused(format_smolstr!("{bad}"))),
-            },
-        };
+        let sound = tones(&cx.config.country, name)?;
         if self.early(cx, below).is_err() {
             return refused(NO_OFFER);
         }
@@ -409,36 +430,30 @@ impl Call {
     }
 
     fn press_keys(&mut self, cx: &mut Cx<'_>, key: CallKey, keys: &str, gap: Duration) -> Doing {
-        let mut time = Duration::ZERO;
         for key in keys.chars().take(limits::PRESSES) {
-            let pause = matches!(key, 'w' | 'W');
-            let length = if pause { Duration::from_millis(500) } else { limits::DIGIT_USUAL };
-            self.parties[CALLER].press(Digit { key, length });
-            time += length + gap.max(limits::DIGIT_USUAL / 2);
+            self.parties[CALLER].press(Digit { key, length: press_length(key) });
         }
         self.put_media(cx);
-        self.wait(cx, key, time)
+        self.wait(cx, key, pressing(keys, gap))
     }
 
     /// What the options of a Dial come to.
     fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
         let mut dialling = Dialling::default();
-        for (name, value) in &wanted.headers {
-            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-                self.warn(
-                    cx,
-                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
-                );
-            } else {
-                dialling.headers.push((name.clone(), value.clone()));
-            }
-        }
+        dialling.headers = self.allowed(cx, &wanted.headers);
+        (dialling.before, dialling.on_answer) = (wanted.before.clone(), wanted.on_answer.clone());
         for (option, text) in &wanted.options {
             let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
             match option {
                 'g' => dialling.goes_on = true,
-                'h' => dialling.star.1 = true,
-                'H' => dialling.star.0 = true,
+                'h' => dialling.may.1.hang_up = true,
+                'H' => dialling.may.0.hang_up = true,
+                't' => dialling.may.1.transfer = true,
+                'T' => dialling.may.0.transfer = true,
+                'k' => dialling.may.1.park = true,
+                'K' => dialling.may.0.park = true,
+                'A' if !text.is_empty() => dialling.announcement = Some(text.clone()),
+                'D' => dialling.presses = super::features::presses(text),
                 'r' | 'R' => dialling.ring = true,
                 'm' => dialling.music = Some(music(text)),
                 'S' => dialling.most = number.map(Duration::from_secs),
@@ -446,7 +461,7 @@ impl Call {
                 // What they ask for is so anyhow, or shows nowhere.
                 'i' => dialling.stays = true,
                 'I' => dialling.keeps_identity = true,
-                'o' | 'd' | 'c' => {}
+                'o' | 'd' | 'c' | 'b' | 'U' => {}
                 other => {
                     let text = format_smolstr!("Dial: the option {other} has no effect yet");
                     self.warn(cx, text);
@@ -456,6 +471,22 @@ impl Call {
         dialling.caller = Some(self.presented());
         dialling.most = dialling.most.filter(|most| !most.is_zero());
         dialling
+    }
+
+    /// Header fields that a dialplan may add.
+    pub(super) fn allowed(&self, cx: &mut Cx<'_>, headers: &[(SmolStr, SmolStr)]) -> Vec<(SmolStr, SmolStr)> {
+        let mut allowed = Vec::with_capacity(headers.len());
+        for (name, value) in headers {
+            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+                self.warn(
+                    cx,
+                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
+                );
+            } else {
+                allowed.push((name.clone(), value.clone()));
+            }
+        }
+        allowed
     }
 
     pub(super) fn is_scripted(&self) -> bool {

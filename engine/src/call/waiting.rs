@@ -1,48 +1,19 @@
-//! Call waiting: whom a Dial can ring, and who has as many calls as he wants.
+//! Call waiting: a phone that is in as many calls as it may be is busy, and does not ring.
 
 use smol_str::{SmolStr, format_smolstr};
-use telex_dialplan::task::Target as Named;
 
+use super::Calls;
 use super::app::CALLER;
-use super::dial::{Target, escaped, targets, through};
+use super::dial::escaped;
 use super::party::Party;
-use super::{Below, Calls};
 use crate::cx::{CallKey, Cx};
 use crate::limits;
 use crate::mediactl::PortId;
 use crate::sip::Status;
 
 impl Calls {
-    /// Contacts of all whom a Dial names, and the phones among these that are in as many calls as they may be.
-    pub(super) fn reachable(
-        &self,
-        cx: &mut Cx<'_>,
-        below: &Below,
-        key: CallKey,
-        wanted: &[Named],
-    ) -> (Vec<Target>, Vec<SmolStr>) {
-        let (mut reached, mut busy) = (Vec::new(), Vec::new());
-        for target in wanted {
-            match target {
-                Named::Phone(extension) if self.is_full(cx, extension) => busy.push(extension.clone()),
-                Named::Phone(extension) => {
-                    reached.extend(targets(cx.config, &below.registrar, extension));
-                }
-                Named::Trunk { number, trunk } => {
-                    reached.extend(through(cx.config, &below.registrar, trunk, number));
-                }
-                Named::Local { extension, context } => {
-                    let text =
-                        format_smolstr!("Dial cannot ring Local/{extension}@{context} yet: it is left out");
-                    self.all[key].warn(cx, text);
-                }
-            }
-        }
-        (reached, busy)
-    }
-
     /// Whether a phone is in as many calls as it may be when one more is put through.
-    fn is_full(&self, cx: &Cx<'_>, extension: &SmolStr) -> bool {
+    pub(super) fn is_full(&self, cx: &Cx<'_>, extension: &SmolStr) -> bool {
         let most = cx.config.phones.get(extension).and_then(|phone| phone.call_waiting);
         most.is_some_and(|most| self.calls_of(extension) >= usize::from(most))
     }

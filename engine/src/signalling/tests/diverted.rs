@@ -238,7 +238,10 @@ fn who_found_a_phone_busy_is_called_back_when_that_is_free() {
     world.send(ALICE, &from_alice(&invite("*37", "", OFFER)));
     assert!(world.lines().contains("alice: SIP/2.0 403"));
     // Carol talks with bob.
-    let carol = invite("bob", "", OFFER).replace("10.0.0.1", "10.0.0.3").replace("alice", "carol").replace("c1", "cc");
+    let carol = invite("bob", "", OFFER)
+        .replace("10.0.0.1", "10.0.0.3")
+        .replace("alice", "carol")
+        .replace("c1", "cc");
     world.send(CAROL, &carol);
     let bob = asked(&mut world, "bob");
     world.send(BOB, &respond(&bob, "200 OK", "", ANSWER));
@@ -254,15 +257,21 @@ fn who_found_a_phone_busy_is_called_back_when_that_is_free() {
     world.pass(Duration::from_secs(2));
     let back = world.only("INVITE sip:alice@10.0.0.1");
     assert!(back.header(HeaderName::From).unwrap().starts_with("\"Bob Brown\" <sip:bob@10.0.0.9>"));
-    world.send(ALICE, &respond(&back, "180 Ringing", "", "").replace("sip:bob@10.0.0.2", "sip:alice@10.0.0.1"));
+    world.send(
+        ALICE,
+        &respond(&back, "180 Ringing", "", "").replace("sip:bob@10.0.0.2", "sip:alice@10.0.0.1"),
+    );
     let answer = ANSWER.replace("10.0.0.2", "10.0.0.1");
-    world.send(ALICE, &respond(&back, "200 OK", "", &answer).replace("sip:bob@10.0.0.2", "sip:alice@10.0.0.1"));
+    world.send(
+        ALICE,
+        &respond(&back, "200 OK", "", &answer).replace("sip:bob@10.0.0.2", "sip:alice@10.0.0.1"),
+    );
     let bob = asked(&mut world, "bob");
     assert!(bob.header(HeaderName::From).unwrap().starts_with("<sip:alice@10.0.0.9>"));
     world.send(BOB, &respond(&bob, "200 OK", "", ANSWER));
     world.pass(Duration::from_secs(5));
     world.sent();
-    world.send(BOB, &from_bob(&bob, "BYE", 1, "", ""));
+    world.send(BOB, &from_bob(&bob, "BYE", 2, "", ""));
     let kept = record(&world);
     assert_eq!((kept.from.as_str(), kept.to.as_str(), kept.talked), ("alice", "bob", Duration::from_secs(5)));
     assert!(world.lines().contains("alice: BYE"));
@@ -279,7 +288,10 @@ fn a_call_back_that_is_not_answered_or_not_wanted_any_more_leaves_nothing() {
         world.send(ALICE, &invite("*37", "", OFFER));
         world.sent();
         if !key.is_empty() {
-            world.send(ALICE, &invite(key, "", OFFER).replace("bKa1", "bKa2").replace("Call-ID: c1", "Call-ID: c2"));
+            world.send(
+                ALICE,
+                &invite(key, "", OFFER).replace("bKa1", "bKa2").replace("Call-ID: c1", "Call-ID: c2"),
+            );
             assert!(world.lines().contains("alice: SIP/2.0 486"));
         }
         world.pass(Duration::from_secs(3));
