@@ -4,6 +4,7 @@
 //! actions out. What happens to its calls it tells as [`AgentEvent`]s, and what to do about it is somebody else's
 //! script. It neither reads nor writes session descriptions: bodies pass through ([`crate::offer`] makes them).
 
+mod asking;
 mod registration;
 #[cfg(test)]
 mod tests;

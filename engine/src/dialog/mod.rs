@@ -4,6 +4,7 @@
 //! A [`Session`](session::Session) is one INVITE session. It turns SIP into [`session::LegEvent`]s, which go up as
 //! return values, and takes orders from the call above it. It reads no session description.
 
+mod asking;
 mod info;
 mod refer;
 pub(crate) mod screen;
