@@ -16,7 +16,8 @@ impl Walked {
     /// Reads the lines that a call's way names: `  FILE:LINE  1. Answer()`.
     pub(super) fn read(&mut self, way: &str) {
         for line in way.lines() {
-            let place = line.strip_prefix("  ").and_then(|line| line.split_once("  ")).map(|(place, _)| place);
+            let place =
+                line.strip_prefix("  ").and_then(|line| line.split_once("  ")).map(|(place, _)| place);
             let Some((file, line)) = place.and_then(|place| place.rsplit_once(':')) else { continue };
             if let Ok(line) = line.parse() {
                 self.0.entry(file.to_owned()).or_default().insert(line);
@@ -61,7 +62,7 @@ pub(super) fn told(name: &str, plan: &Dialplan, walked: &Walked, prefix: &str) -
     let percent = if all == 0 { 100 } else { u64::from(done) * 100 / u64::from(all) };
     let mut text = format!("{prefix}coverage of {name}: {done} of {all} steps of the dialplan, {percent}%\n");
     if !never.is_empty() {
-        let _ = writeln!(text, "{prefix}never walked (telex dialplan show {name} has them all):");
+        let _ = writeln!(text, "{prefix}never walked, as telex dialplan show has them:");
         text += &never;
     }
     text
@@ -79,13 +80,16 @@ mod tests {
         walked.read("1 matched 1 in context [a]\n  x.conf:2  1. Answer()\n    warning: x.conf:4  1. no\n");
         insta::assert_snapshot!(told("x.conf", &plan, &walked, "# "), @r"
         # coverage of x.conf: 1 of 3 steps of the dialplan, 33%
-        # never walked (telex dialplan show x.conf has them all):
+        # never walked, as telex dialplan show has them:
         #   x.conf:3               [a] 1,2,Hangup()
         #   x.conf:4               [a] _2X,1,Dial(PJSIP/${EXTEN})
         ");
         let mut other = Walked::default();
         other.read("  x.conf:3  2. Hangup()\n  x.conf:4  1. Dial(PJSIP/23)  -> ANSWER\n");
         walked.add(&other);
-        assert!(told("x.conf", &plan, &walked, "").starts_with("coverage of x.conf: 3 of 3 steps of the dialplan, 100%"));
+        assert!(
+            told("x.conf", &plan, &walked, "")
+                .starts_with("coverage of x.conf: 3 of 3 steps of the dialplan, 100%")
+        );
     }
 }

@@ -111,6 +111,11 @@ impl Media {
                 self.recorded(room, before);
             }
             MediaCommand::PutLeg { leg, rev, spec } => self.put(now, leg, rev, *spec),
+            // There is one shard, so nothing goes to another.
+            MediaCommand::GiveLeg { leg, .. } => {
+                let (stats, resume) = (LegStats::default(), None);
+                self.reports.push_back(MediaReport::Given { leg, stats, resume });
+            }
             MediaCommand::DropLeg { leg } => {
                 self.legs.remove(&leg);
                 let resume = Resume { ssrc: 0, sequence: 0, timestamp: 0 };
@@ -178,7 +183,10 @@ impl Media {
     /// When somebody begins to hear the next piece, or has heard the last.
     pub(super) fn next_piece(&self, now: Instant) -> Option<Instant> {
         let running = self.legs.values().filter_map(|leg| leg.playing.as_ref());
-        running.flat_map(|running| running.pieces.iter().map(|piece| running.since + piece.0)).filter(|at| *at > now).min()
+        running
+            .flat_map(|running| running.pieces.iter().map(|piece| running.since + piece.0))
+            .filter(|at| *at > now)
+            .min()
     }
 
     /// Says what has been played to its end.
@@ -240,7 +248,8 @@ impl Media {
             Some(RoomMode::Echo) if leg.spec.receive => Heard::Itself,
             Some(RoomMode::Relay | RoomMode::Mix) => {
                 let others = self.legs.iter().filter(|(other, _)| **other != id);
-                let others = others.filter(|(_, other)| other.spec.room == leg.spec.room && other.spec.receive);
+                let others =
+                    others.filter(|(_, other)| other.spec.room == leg.spec.room && other.spec.receive);
                 let back = |other: &Leg| leg.spec.receive && other.spec.send && other.is_free();
                 let heard: Vec<_> =
                     others.filter_map(|(_, other)| Some((other.spec.remote?, back(other)))).collect();

@@ -36,6 +36,8 @@ use world::Site;
 
 /// The longest file of scenarios, in octets.
 const LONGEST_FILE: u64 = 4 << 20;
+/// What `config` names the configuration of a first start by.
+const DEFAULT: &str = "default";
 /// What the configuration is called that is used where there is none.
 const EMBEDDED: &str = "the configuration of a first start";
 
@@ -141,8 +143,11 @@ impl Sites {
         let mut found = Vec::new();
         for scenario in scenarios {
             let path = match &scenario.config {
+                Some(config) if config.name == DEFAULT => None,
                 Some(config) => Some(file.parent().unwrap_or(Path::new("")).join(config.name.as_str())),
-                None => usual.map(Path::to_owned).or_else(|| Some(CONFIG.into()).filter(|path: &PathBuf| path.exists())),
+                None => usual
+                    .map(Path::to_owned)
+                    .or_else(|| Some(CONFIG.into()).filter(|path: &PathBuf| path.exists())),
             };
             let site = self.site(path)?;
             let phones = scenario.steps.iter().flat_map(|step| step.phones());

@@ -156,10 +156,8 @@ impl Phone {
         let offer = read(offer).ok()?;
         let chosen = choose(&offer.audio()?.codecs, &self.codecs);
         let allowed = Direction::of(offer.audio()?.direction.receives(), offer.audio()?.direction.sends());
-        let direction = Direction::of(
-            direction.sends() && allowed.sends(),
-            direction.receives() && allowed.receives(),
-        );
+        let direction =
+            Direction::of(direction.sends() && allowed.sends(), direction.receives() && allowed.receives());
         (!chosen.is_empty()).then(|| write_answer(&local, &offer, &chosen, direction, Ptime::default()))
     }
 
@@ -256,7 +254,9 @@ impl Phone {
             AgentEvent::NotRegistered { status } => {
                 Some(format!("{name} is not registered: {}", status.map_or("no answer".to_owned(), told)))
             }
-            AgentEvent::Registered { expires } if expires.is_zero() => Some(format!("{name} is unregistered")),
+            AgentEvent::Registered { expires } if expires.is_zero() => {
+                Some(format!("{name} is unregistered"))
+            }
             AgentEvent::Registered { .. } => Some(format!("{name} is registered")),
             AgentEvent::Progress { .. } | AgentEvent::Confirmed { .. } | AgentEvent::Digit { .. } => None,
         }

@@ -139,7 +139,8 @@ fn step(words: &mut Words) -> Result<What, Wrong> {
         return Err(words.at(&first, message));
     }
     if !known_verb(words) {
-        let meant = telex_dialplan::names::hint(&first.text, FIRST.split([',', ' ']).filter(|word| word.len() > 3));
+        let meant =
+            telex_dialplan::names::hint(&first.text, FIRST.split([',', ' ']).filter(|word| word.len() > 3));
         return Err(match meant.is_empty() {
             true if words.peek().is_some() => words.expected(VERBS),
             true => words.at(&first, format!("`{}` alone says nothing: expected {FIRST}", first.text)),
@@ -208,7 +209,8 @@ fn status(words: &mut Words) -> Result<u16, Wrong> {
         }
         return Ok(*status);
     }
-    let status = words.peek().and_then(|word| word.text.parse().ok()).filter(|code| (300..700).contains(code));
+    let status =
+        words.peek().and_then(|word| word.text.parse().ok()).filter(|code| (300..700).contains(code));
     let status = status.ok_or_else(|| {
         words.expected("busy, declined, unavailable, not found or a status from 300 to 699")
     })?;
@@ -242,24 +244,27 @@ fn expect(words: &mut Words) -> Result<What, Wrong> {
         words.must("ring")?;
         return never(words, Expectation::Rings(phone, None));
     }
-    let expectation = match words.one_of(&[("rings", 0), ("hears", 1), ("talks", 2), ("is", 3), ("does", 4)])? {
-        0 => {
-            let from = if words.take("from") { Some(number(words)?) } else { None };
-            Expectation::Rings(phone, from)
-        }
-        1 => Expectation::Hears(phone, sound(words)?),
-        2 => {
-            let other = if words.take("with") {
-                let word = words.any("a phone")?;
-                Some(named(words, &word))
-            } else {
-                None
-            };
-            Expectation::Talks(phone, other)
-        }
-        _ if words.one_of(&[("told", true), ("idle", false)])? => Expectation::Told(phone, status(words)?),
-        _ => Expectation::Idle(phone),
-    };
+    let expectation =
+        match words.one_of(&[("rings", 0), ("hears", 1), ("talks", 2), ("is", 3), ("does", 4)])? {
+            0 => {
+                let from = if words.take("from") { Some(number(words)?) } else { None };
+                Expectation::Rings(phone, from)
+            }
+            1 => Expectation::Hears(phone, sound(words)?),
+            2 => {
+                let other = if words.take("with") {
+                    let word = words.any("a phone")?;
+                    Some(named(words, &word))
+                } else {
+                    None
+                };
+                Expectation::Talks(phone, other)
+            }
+            _ if words.one_of(&[("told", true), ("idle", false)])? => {
+                Expectation::Told(phone, status(words)?)
+            }
+            _ => Expectation::Idle(phone),
+        };
     within(words, expectation)
 }
 
@@ -310,15 +315,21 @@ fn sound(words: &mut Words) -> Result<Sound, Wrong> {
     if words.take("dial") {
         return words.must("tone").map(|()| Sound::Tone("dial tone"));
     }
+    if words.take("a") {
+        return words.must("tone").map(|()| Sound::Tone("tone"));
+    }
     let tones = ["busy", "congestion", "information"];
     if let Some(tone) = tones.into_iter().find(|tone| words.take(tone)) {
         return words.must("tone").map(|()| Sound::Tone(tone));
     }
-    for (word, sound) in [("ringback", Sound::Ringback), ("itself", Sound::Itself), ("nothing", Sound::Nothing)] {
+    for (word, sound) in
+        [("ringback", Sound::Ringback), ("itself", Sound::Itself), ("nothing", Sound::Nothing)]
+    {
         if words.take(word) {
             return Ok(sound);
         }
     }
-    let known = "prompt NAME, ringback, busy tone, congestion tone, dial tone, music, keys, itself or nothing";
+    let known = "prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself or \
+                 nothing";
     Err(words.expected(known))
 }

@@ -104,7 +104,8 @@ impl Run<'_> {
             What::Act(phone, act) => self.act(&phone.name, act),
             What::Expect(expectation, patience) => self.expect(expectation, *patience),
             What::Never(expectation, time) => {
-                let came = self.world.pass(self.world.now + *time, &|world| holds(world, expectation, 0).is_some());
+                let came =
+                    self.world.pass(self.world.now + *time, &|world| holds(world, expectation, 0).is_some());
                 if !came {
                     return Ok(());
                 }
@@ -116,6 +117,7 @@ impl Run<'_> {
 
     fn expect(&mut self, expectation: &Expectation, patience: Duration) -> Result<(), Wrong> {
         let ended = self.ended;
+        self.world.watches_ways = matches!(expectation, Expectation::Match(..));
         self.world.pass(self.world.now + patience, &|world| holds(world, expectation, ended).is_some());
         match holds(&self.world, expectation, ended) {
             Some(ended) => {
@@ -130,7 +132,12 @@ impl Run<'_> {
     }
 
     /// Waits until a phone is ready for what somebody does with it.
-    fn until(&mut self, name: &str, what: &str, ready: &dyn Fn(&World<'_>, &Phone) -> bool) -> Result<(), Wrong> {
+    fn until(
+        &mut self,
+        name: &str,
+        what: &str,
+        ready: &dyn Fn(&World<'_>, &Phone) -> bool,
+    ) -> Result<(), Wrong> {
         let is = |world: &World<'_>| world.phone(name).is_some_and(|phone| ready(world, phone));
         if self.world.pass(self.world.now + PATIENCE, &is) {
             return Ok(());
@@ -156,7 +163,11 @@ impl Run<'_> {
         call.ok_or_else(|| (format!("{name} rings"), self.world.state_of(name)))
     }
 
-    fn order<T>(&mut self, name: &str, order: impl FnOnce(&mut Phone, Instant, &mut Actions) -> T) -> Option<T> {
+    fn order<T>(
+        &mut self,
+        name: &str,
+        order: impl FnOnce(&mut Phone, Instant, &mut Actions) -> T,
+    ) -> Option<T> {
         self.world.order(name, order)
     }
 
@@ -227,7 +238,8 @@ impl Run<'_> {
     fn join(&mut self, name: &str) -> Result<(), Wrong> {
         let found = self.world.phone(name).and_then(|phone| {
             let held = phone.lines.iter().find(|line| line.held && line.state == State::Up)?;
-            let other = phone.lines.iter().find(|line| line.call != held.call && line.state != State::Ringing)?;
+            let other =
+                phone.lines.iter().find(|line| line.call != held.call && line.state != State::Ringing)?;
             Some((held.call, other.call, other.other.clone()))
         });
         let Some((held, other, number)) = found else {
@@ -281,7 +293,7 @@ fn holds(world: &World<'_>, expectation: &Expectation, ended: usize) -> Option<u
                 && wanted.to.as_ref().is_none_or(|to| *to == record.to)
         }),
         Expectation::Log(text) => world.logged.iter().any(|line| line.contains(text.as_str())),
-        Expectation::Match(pattern, context) => world.matched.iter().any(|(matched, within)| {
+        Expectation::Match(pattern, context) => world.matched().any(|(matched, within)| {
             matched == pattern && context.as_ref().is_none_or(|context| context == within)
         }),
     };
@@ -311,6 +323,7 @@ fn wanted(expectation: &Expectation) -> String {
             let sound = match sound {
                 Sound::Ringback => "ringback".to_owned(),
                 Sound::Tone("dial tone") => "dial tone".to_owned(),
+                Sound::Tone("tone") => "a tone".to_owned(),
                 Sound::Tone(name) => format!("{name} tone"),
                 Sound::Prompt(name) => format!("prompt {name}"),
                 Sound::Music(class) => format!("music {}", class.as_deref().unwrap_or_default()),
@@ -341,7 +354,9 @@ fn wanted(expectation: &Expectation) -> String {
         }
         Expectation::Log(text) => format!("a line of the log with \"{text}\" in it"),
         Expectation::Match(pattern, None) => format!("a number that matches {pattern}"),
-        Expectation::Match(pattern, Some(context)) => format!("a number that matches {pattern} in [{context}]"),
+        Expectation::Match(pattern, Some(context)) => {
+            format!("a number that matches {pattern} in [{context}]")
+        }
     }
 }
 
@@ -363,7 +378,7 @@ fn instead(world: &World<'_>, expectation: &Expectation) -> String {
             several(world.logged.iter().map(|line| format!("\"{line}\"")).collect(), "nothing was logged")
         }
         Expectation::Match(..) => {
-            let matched = world.matched.iter().map(|(pattern, context)| format!("{pattern} in [{context}]"));
+            let matched = world.matched().map(|(pattern, context)| format!("{pattern} in [{context}]"));
             several(matched.collect(), "nothing has matched")
         }
         Expectation::Hears(phone, Sound::Keys(_)) => {

@@ -76,9 +76,9 @@ impl Words {
             }
         }
         words.extend(open);
-        let end = words.last().map_or(1, |word| {
-            word.column + word.text.chars().count() + if word.quoted { 2 } else { 0 }
-        });
+        let end = words
+            .last()
+            .map_or(1, |word| word.column + word.text.chars().count() + if word.quoted { 2 } else { 0 });
         Ok(Self { words, at: 0, line, end })
     }
 
@@ -152,7 +152,9 @@ impl Words {
     pub(super) fn over(&self) -> Result<(), Wrong> {
         match self.peek() {
             None => Ok(()),
-            Some(word) => Err(self.at(word, format!("`{}` is too much: the line is complete before it", word.text))),
+            Some(word) => {
+                Err(self.at(word, format!("`{}` is too much: the line is complete before it", word.text)))
+            }
         }
     }
 
@@ -171,7 +173,10 @@ impl Words {
             },
             Some(word) => {
                 let known = what.split([',', ' ']).filter(|word| word.len() > 2);
-                self.at(word, format!("`{}` is unknown here: expected {what}{}", word.text, hint(&word.text, known)))
+                self.at(
+                    word,
+                    format!("`{}` is unknown here: expected {what}{}", word.text, hint(&word.text, known)),
+                )
             }
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use smol_str::SmolStr;
 use telex_dialplan::Dialplan;
+use telex_engine::Signalling;
 use telex_engine::border::{
     Action, Actions, Boot, Control, ControlId, ControlReply, Explanation, Flow, Input, Interface, Listener,
     ListenerId, Record, ResolveError, StoredBinding, StreamEvent, Transport,
@@ -18,7 +19,6 @@ use telex_engine::event::{Event, Severity};
 use telex_engine::mediactl::ShardId;
 use telex_engine::rng::Seed;
 use telex_engine::time::{Instant, WallTime};
-use telex_engine::Signalling;
 
 use super::clock::Clock;
 use super::coverage::Walked;
@@ -119,8 +119,8 @@ pub(super) struct World<'a> {
     pub(super) records: Vec<CallRecord>,
     /// Lines that the dialplan has logged.
     pub(super) logged: Vec<SmolStr>,
-    /// Patterns that were matched, with their contexts.
-    pub(super) matched: Vec<(SmolStr, SmolStr)>,
+    /// The ways of calls are looked at each moment.
+    pub(super) watches_ways: bool,
     /// What has happened, for people.
     pub(super) diary: Vec<(Instant, String)>,
     hearing: BTreeMap<SmolStr, String>,
@@ -148,7 +148,7 @@ impl<'a> World<'a> {
             media: Media::new(Arc::clone(&engine.sounds), engine.country.clone()),
             records: Vec::new(),
             logged: Vec::new(),
-            matched: Vec::new(),
+            watches_ways: false,
             diary: Vec::new(),
             hearing: BTreeMap::new(),
             open: BTreeSet::new(),
@@ -218,7 +218,8 @@ impl<'a> World<'a> {
             }
             let phones = self.phones.values().filter_map(|phone| phone.agent.deadline());
             let telex = self.telex.deadline().map(|deadline| deadline.at);
-            let next = phones.chain(telex).chain(self.media.deadline()).chain(self.media.next_piece(self.now)).min();
+            let next =
+                phones.chain(telex).chain(self.media.deadline()).chain(self.media.next_piece(self.now)).min();
             let Some(at) = next.filter(|at| *at <= until) else {
                 self.now = self.now.max(until);
                 self.settle();
@@ -252,6 +253,9 @@ impl<'a> World<'a> {
             } else if let Some((from, to, bytes)) = self.wire.pop_front() {
                 self.deliver(from, to, bytes);
             } else {
+                if self.watches_ways {
+                    self.keep_ways();
+                }
                 return self.listen();
             }
         }
@@ -319,7 +323,10 @@ impl<'a> World<'a> {
                     self.walked.read(&way.text);
                     self.ways.insert(way.call, *way);
                 }
-                Action::Transmit { .. } | Action::Disconnect { .. } | Action::Reply { .. } | Action::Stopped => {}
+                Action::Transmit { .. }
+                | Action::Disconnect { .. }
+                | Action::Reply { .. }
+                | Action::Stopped => {}
             }
         }
     }
@@ -327,7 +334,8 @@ impl<'a> World<'a> {
     fn recorded(&mut self, record: CallRecord) {
         self.open.insert(record.id);
         if record.ended.is_some() {
-            let (what, talked) = (record.disposition().as_str().to_ascii_lowercase(), record.talked.as_secs());
+            let (what, talked) =
+                (record.disposition().as_str().to_ascii_lowercase(), record.talked.as_secs());
             self.note(format!("the call from {} to {} has ended: {what}, {talked}s", record.from, record.to));
             self.records.push(record);
         }
@@ -340,7 +348,6 @@ impl<'a> World<'a> {
             }
             Event::Matched { pattern, context, .. } => {
                 self.note(format!("matched: {pattern} in context [{context}]"));
-                self.matched.push((pattern, context));
             }
             Event::Dialplan { loudness, text, .. } => {
                 if loudness >= Severity::Warning {
@@ -366,12 +373,24 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Extensions that numbers have matched, as the dialplan writes them, with their contexts.
+    pub(super) fn matched(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines =
+            self.ways.values().flat_map(|way| way.text.lines()).filter(|line| !line.starts_with("  "));
+        lines.filter_map(|line| {
+            let (_, found) = line.rsplit_once(" matched ")?;
+            found.strip_suffix(']')?.split_once(" in context [")
+        })
+    }
+
     /// Keeps in the diary what phones have begun to hear.
     fn listen(&mut self) {
-        let busy = self.phones.values().filter(|phone| !phone.lines.is_empty() || self.hearing.contains_key(&phone.name));
-        let heard: Vec<(SmolStr, String)> = busy
-            .map(|phone| (phone.name.clone(), self.hearing_of(&self.hears(&phone.name))))
-            .collect();
+        let busy = self
+            .phones
+            .values()
+            .filter(|phone| !phone.lines.is_empty() || self.hearing.contains_key(&phone.name));
+        let heard: Vec<(SmolStr, String)> =
+            busy.map(|phone| (phone.name.clone(), self.hearing_of(&self.hears(&phone.name)))).collect();
         for (name, text) in heard {
             let silent = text == NOTHING;
             let before = match silent {
