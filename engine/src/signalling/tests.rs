@@ -4,6 +4,7 @@ mod clauses;
 mod conferences;
 mod dialogs;
 mod offers;
+mod parking;
 mod records;
 mod rules;
 mod scripts;
