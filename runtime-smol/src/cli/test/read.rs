@@ -142,8 +142,7 @@ fn step(words: &mut Words) -> Result<What, Wrong> {
         let meant =
             telex_dialplan::names::hint(&first.text, FIRST.split([',', ' ']).filter(|word| word.len() > 3));
         return Err(match meant.is_empty() {
-            true if words.peek().is_some() => words.expected(VERBS),
-            true => words.at(&first, format!("`{}` alone says nothing: expected {FIRST}", first.text)),
+            true => words.expected(VERBS),
             false => words.at(&first, format!("`{}` is unknown: expected {FIRST}{meant}", first.text)),
         });
     }

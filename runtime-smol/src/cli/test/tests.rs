@@ -54,7 +54,30 @@ fn what_did_not_come_true_is_told_with_what_happened_and_why() {
 scenario \"# fine\":\n  100 dials *43\n  expect 100 hears itself\n";
     let (told, fine) = scenarios("fails", text, of);
     assert!(!fine);
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r##"
+    TAP version 13
+    1..2
+    not ok 1 - never
+      ---
+      at: "x.tests:6"
+      step: "expect 101 rings within 2s"
+      expected: "101 rings within 2 s"
+      found: "101 is idle"
+      clock: "Sun 2026-01-11 11:02:02, 2 s after the beginning"
+      happened: |
+        0 s  100 dials 101
+        0 s  matched: 101 in context [telex]
+        0 s  101 is called by 100, and is busy
+        0 s  the call from 100 to 101 has ended: busy, 0s
+        0 s  100 is told 486 Busy Here
+      explain: |
+        call 1 from 100 to 101:
+          101 matched 101 in context [telex]
+            telex.toml:11  1. Dial(PJSIP/101)  -> BUSY, cause 17
+      ...
+    ok 2 - \# fine
+    # 2 scenarios, 1 failed
+    "##);
 }
 
 #[test]
@@ -65,7 +88,27 @@ fn junit_has_a_suite_for_each_file() {
     let told = std::fs::read_to_string(&junit).unwrap();
     std::fs::remove_file(&junit).unwrap();
     let folder = format!("{}/telex-test-junit-{}/", std::env::temp_dir().display(), std::process::id());
-    assert_snapshot!(told.replace(&folder, ""), @"");
+    assert_snapshot!(told.replace(&folder, ""), @r##"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites tests="2" failures="1">
+      <testsuite name="x.tests" tests="2" failures="1">
+        <testcase classname="x.tests" name="a &lt; b"/>
+        <testcase classname="x.tests" name="fails">
+          <failure message="expected 101 is idle within 1 s, found 101 rings and shows 100">x.tests:6: expect 101 is idle within 1s
+    Mon 2026-01-05 10:00:01, 1 s after the beginning
+    0 s  100 dials 101
+    0 s  matched: 101 in context [telex]
+    0 s  101 rings and shows 100
+    0 s  100 is told that it rings
+    0 s  100 hears ringback
+    call 1 from 100 to 101:
+      101 matched 101 in context [telex]
+        telex.toml:11  1. Dial(PJSIP/101)
+    </failure>
+        </testcase>
+      </testsuite>
+    </testsuites>
+    "##);
 }
 
 #[test]
@@ -75,7 +118,7 @@ fn every_kind_of_line_fails_with_its_reason() {
         assert!(!fine, "{text}");
         let field = |name: &str| {
             let line = told.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_default();
-            line.trim().trim_matches('"').replace("\\\"", "\"")
+            serde_json::from_str::<String>(line).unwrap()
         };
         format!("{} | {}", field("expected:"), field("found:"))
     };
@@ -101,7 +144,26 @@ fn every_kind_of_line_fails_with_its_reason() {
     ]
     .map(found)
     .into();
-    assert_snapshot!(told.join("\n"), @"");
+    assert_snapshot!(told.join("\n"), @r##"
+    101 rings | 101 is idle
+    100 has a call | 100 is idle
+    100 is in a call with somebody who hears keys | 100 is idle
+    100 is in a call that was answered | 100 is idle
+    100 holds a call | 100 is idle
+    100 holds one call and is in another | 100 is idle
+    100 is in a call that was answered | 100 is idle
+    not: 101 rings | 101 rings and shows 100
+    101 rings and shows 7 within 1 s | 101 rings and shows 100
+    100 hears music within 1 s | 100 calls and hears ringback
+    100 hears keys 7 within 1 s | 100 is in a call and talks with 101; it has heard keys ""
+    100 talks with somebody within 1 s | 100 calls and hears ringback
+    100 is told 486 within 1 s | 100 is idle; its last call was told 404 Not Found
+    a call ends: busy within 1 s | from 100 to 7: failed, 0s
+    a record of a call: answered, talked for 3s, from 100, to 7 within 1 s | from 100 to 7: failed, 0s
+    a line of the log with "x" in it within 1 s | nothing was logged
+    a number that matches _1X in [internal] within 1 s | 101 in [telex]
+    a time to come: 2026-05-05 10:00 | it is Tue 2026-05-05 10:00:01 already
+    "##);
 }
 
 #[test]
@@ -131,7 +193,29 @@ scenario \"a\":
   expect log \"never closed
 scenario \"a\"
 ";
-    assert_snapshot!(wrong(text), @"");
+    assert_snapshot!(wrong(text), @r##"
+    x.tests:1:1: this belongs into a scenario: begin one with scenario "NAME":
+    x.tests:2:1: `scenari` is unknown here: expected scenario or config: did you mean scenario?
+    x.tests:4:7: `dails` is unknown here: expected dials, answers, refuses, hangs up, presses, holds, resumes, transfers, joins or is: did you mean dials?
+    x.tests:5:3: `expct` is unknown: expected scenario, config, at, advance, wait, expect, or a phone and what it does: did you mean expect?
+    x.tests:6:14: `ring` is unknown here: expected rings, hears, talks, is or does: did you mean rings?
+    x.tests:7:27: `5` is no time: write 5s, 500ms, 2m or 1h, at most 366d
+    x.tests:8:20: `soon` is too much: the line is complete before it
+    x.tests:9:20: `promt` is unknown here: expected prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself or nothing: did you mean prompt?
+    x.tests:10:19: `ring` is unknown here: expected not
+    x.tests:11:20: `bussy` is unknown here: expected answered, busy, no answer or failed: did you mean busy?
+    x.tests:12:13: the line ends too early: expected answered, busy, no answer or failed
+    x.tests:13:6: the line ends too early: expected dials, answers, refuses, hangs up, presses, holds, resumes, transfers, joins or is
+    x.tests:14:10: `bsy` is unknown here: expected free, busy, registered, unregistered, reachable or unreachable: did you mean busy?
+    x.tests:15:15: `x` is no key: there are 0 to 9, *, # and A to D
+    x.tests:16:15: `200` is unknown here: expected busy, declined, unavailable, not found or a status from 300 to 699
+    x.tests:17:12: the line ends too early: expected a number
+    x.tests:18:14: `soon` is no time: write "Sun 11:02", "2026-12-24 18:00" or 11:02
+    x.tests:20:8: `400d` is no time: write 5s, 500ms, 2m or 1h, at most 366d
+    x.tests:21:3: this exchange has no trunks yet: what Dial(PJSIP/NUMBER@NAME) reaches is the phone NAME, so write NAME is unreachable
+    x.tests:22:14: this quote never closes
+    x.tests:23:10: line 3 has a scenario of this name already
+    "##);
     assert_eq!(
         wrong("# nothing\n"),
         "x.tests:1:1: there is no scenario in it: begin one with scenario \"NAME\":"
@@ -147,7 +231,10 @@ fn a_phone_that_is_not_there_is_told_before_anything_is_played() {
         .unwrap();
     let told = played(&of(file)).unwrap_err().0;
     std::fs::remove_dir_all(&folder).unwrap();
-    assert_snapshot!(told.replace(&format!("{}/", folder.display()), ""), @"");
+    assert_snapshot!(told.replace(&format!("{}/", folder.display()), ""), @r##"
+    x.tests:3:3: the configuration of a first start has no phone 110: did you mean 100?
+    x.tests:4:25: the configuration of a first start has no phone 9
+    "##);
 }
 
 #[test]

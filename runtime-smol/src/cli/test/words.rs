@@ -172,7 +172,9 @@ impl Words {
                 message: format!("the line ends too early: expected {what}"),
             },
             Some(word) => {
-                let known = what.split([',', ' ']).filter(|word| word.len() > 2);
+                let known = what
+                    .split([',', ' '])
+                    .filter(|word| word.len() > 2 && word.chars().all(char::is_alphabetic));
                 self.at(
                     word,
                     format!("`{}` is unknown here: expected {what}{}", word.text, hint(&word.text, known)),
