@@ -3,6 +3,7 @@
 mod clauses;
 mod conferences;
 mod dialogs;
+mod foretold;
 mod offers;
 mod paging;
 mod parking;
