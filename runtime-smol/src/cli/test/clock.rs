@@ -50,11 +50,10 @@ impl Clock {
             return Some(first);
         }
         // What names no date comes again: tomorrow, or in a week.
-        let again = [1, 7].into_iter().find_map(|days| {
+        [1, 7].into_iter().find_map(|days| {
             let later = self.wall(moment(&text, local.checked_add(days.days()).ok()?)?)?;
             (later >= now && later > first).then_some(later)
-        });
-        again
+        })
     }
 
     fn wall(&self, at: DateTime) -> Option<WallTime> {

@@ -115,7 +115,7 @@ fn escaped(text: &str) -> String {
             '"' => safe.push_str("&quot;"),
             '\n' | '\t' => safe.push(c),
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
-                safe.push(char::REPLACEMENT_CHARACTER)
+                safe.push(char::REPLACEMENT_CHARACTER);
             }
             c => safe.push(c),
         }
