@@ -3,6 +3,7 @@
 mod clauses;
 mod conferences;
 mod dialogs;
+mod menus;
 mod offers;
 mod records;
 mod rules;
