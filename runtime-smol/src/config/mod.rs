@@ -87,10 +87,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "fallback",
         ],
     ),
-    (
-        "group",
-        &["number", "name", "members", "strategy", "ring", "total", "skip_busy", "fallback", "prefix"],
-    ),
+    ("group", &["number", "name", "members", "strategy", "ring", "total", "skip_busy", "fallback", "prefix"]),
     ("hours", &["number", "name", "times", "holidays", "open", "closed", "holiday", "switch"]),
     ("codes", &office::CODE_KEYS),
 ];

@@ -67,15 +67,11 @@ fn speak(reader: &mut Reader, section: Section<'_>, kept: &Path) -> Vec<Spoken> 
 }
 
 /// Words that a speech program is to say under a name, if that can be; what was spoken is in the folder `kept`.
-pub(super) fn spoken(
-    reader: &mut Reader,
-    name: &At<&str>,
-    words: &At<&str>,
-    kept: &Path,
-) -> Option<Spoken> {
+pub(super) fn spoken(reader: &mut Reader, name: &At<&str>, words: &At<&str>, kept: &Path) -> Option<Spoken> {
     let spoken = Spoken { name: name.value.to_owned(), words: words.value.to_owned() };
-    let fits =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    let fits = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    };
     if !name.value.split('/').all(fits) {
         let remedy = "use letters, digits, - and _, and a / between the parts, as in \"de/welcome\"";
         let title = format!("`{}` is no name of a prompt", name.value);

@@ -107,7 +107,8 @@ fn a_group_remembers_when_its_members_were_served() {
             false => world.send(ALICE, &inside(&answered, "BYE", 9, "")),
         }
         let kept = world.out.iter().any(|action| {
-            matches!(action, Action::Store(Record::Keep { family, key, .. }) if family == "group-served" && key == "600-bob")
+            let Action::Store { record: Record::Keep { family, key, .. }, .. } = action else { return false };
+            family == "group-served" && key == "600-bob"
         });
         assert!(kept, "callee {callee}: {:?}", world.out);
         world.pass(Duration::from_secs(80));
@@ -121,5 +122,7 @@ fn a_group_remembers_when_its_members_were_served() {
     world.asked();
     world.out.clear();
     world.hang_up(&answered);
-    assert!(!world.out.iter().any(|action| matches!(action, Action::Store(Record::Keep { .. }))));
+    assert!(
+        !world.out.iter().any(|action| matches!(action, Action::Store { record: Record::Keep { .. }, .. }))
+    );
 }

@@ -85,7 +85,8 @@ impl Plan<'_> {
             let span = text.map_or(heading.clone(), |text| text.span);
             let digits = code.bytes().all(|b| b.is_ascii_digit() || b == b'*' || b == b'#');
             let mut numbers = self.config.phones.keys().chain(self.config.conferences.keys());
-            let taken = numbers.clone().any(|taken| *taken == code) || codes.all().any(|other| *other == code);
+            let taken =
+                numbers.clone().any(|taken| *taken == code) || codes.all().any(|other| *other == code);
             let swallowed = numbers.find(|taken| *number && goes_on(&code, taken));
             let mixed = codes.all_with_numbers().find(|(_, other)| *number && mixed(&code, other));
             let title = match (swallowed, mixed) {
@@ -94,7 +95,9 @@ impl Plan<'_> {
                 }
                 (Some(taken), _) => format!("`{code}` with a number behind it could be `{taken}`"),
                 (_, Some((key, other))) => {
-                    format!("`{code}` and the code `{key}`, `{other}`, cannot be told apart with numbers behind them")
+                    format!(
+                        "`{code}` and the code `{key}`, `{other}`, cannot be told apart with numbers behind them"
+                    )
                 }
                 (None, None) => {
                     codes.0.insert(key, code);

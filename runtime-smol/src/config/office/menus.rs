@@ -58,10 +58,16 @@ impl Plan<'_> {
         let named = self.reader.peek_text(section, "name").map(SmolStr::new);
         if named.is_none() && self.reader.key(section, "number").is_none() {
             let remedy = "add number = \"…\", what is dialled to reach it, or name = \"…\" for a choice of another menu";
-            self.reader.wrong(&entry.span, "this [[menu]] has neither number nor name", "in this entry", remedy);
+            self.reader.wrong(
+                &entry.span,
+                "this [[menu]] has neither number nor name",
+                "in this entry",
+                remedy,
+            );
         }
         let number = phones::number(self.reader, section, "number", "menu");
-        let number = number.filter(|number| self.free(&number.value, &number.span)).map(|number| number.value);
+        let number =
+            number.filter(|number| self.free(&number.value, &number.span)).map(|number| number.value);
         let Some(name) = named.or_else(|| number.clone()) else { return };
         let language = self.language(section);
         let prompts = self.prompts(entry, &name, language.as_deref());
@@ -114,7 +120,8 @@ impl Plan<'_> {
             named.iter().take(PROMPTS).filter_map(|text| self.prompt(text, language)).collect();
         let text = self.reader.text(section, "text");
         if named.is_empty() && text.is_none() {
-            let remedy = "add prompt = \"…\", the name of one (`telex prompts list`), or text = \"…\" to be spoken";
+            let remedy =
+                "add prompt = \"…\", the name of one (`telex prompts list`), or text = \"…\" to be spoken";
             self.reader.wrong(&entry.span, "this menu says nothing", "in this entry", remedy);
         }
         if let Some(words) = text {
@@ -252,7 +259,8 @@ impl Menu {
         }
         again.extend(end);
         *text += &extension("t", again);
-        let mut wrong: Vec<String> = self.invalid.iter().map(|prompt| format!("Playback({prompt})")).collect();
+        let mut wrong: Vec<String> =
+            self.invalid.iter().map(|prompt| format!("Playback({prompt})")).collect();
         wrong.push("Goto(t,1)".to_owned());
         *text += &extension("i", wrong);
         if self.dial_by_extension {
@@ -299,7 +307,8 @@ pub(super) fn contexts(text: &mut String, office: &Office, config: &Config) {
         let _ = writeln!(text, "\n[{EXTENSIONS}]");
         // What a telephone's keys can dial. Codes and whatever else phones may dial are not for callers from outside.
         let numbers = config.phones.keys().chain(office.groups.keys());
-        for number in numbers.filter(|number| is_plain(number) && number.bytes().all(|b| b.is_ascii_digit())) {
+        for number in numbers.filter(|number| is_plain(number) && number.bytes().all(|b| b.is_ascii_digit()))
+        {
             *text += &extension(number, vec![Place::number(number).goto()]);
         }
     }

@@ -112,6 +112,7 @@ pub(super) fn office(reader: &mut Reader, root: &DeTable<'_>, config: &Config, o
     plan.names(root);
     let site = plan.reader.section(root, "site");
     let operator = site.and_then(|site| plan.reader.text(site, "operator"));
+    let operator = operator.filter(|text| !text.value.is_empty());
     plan.operator = operator.and_then(|text| plan.lead(&text, INTERNAL));
     for entry in plan.reader.list(root, "phone") {
         plan.phone(entry.value);
@@ -186,9 +187,13 @@ impl Plan<'_> {
             let remedy = "use 1 to 32 letters, digits, - or _, at least one letter, no _ in front; s i t h o a e T and \
                           fax mean something else";
             self.reader.wrong(&name.span, format!("`{text}` is no name for this"), "not usable", remedy);
-        } else if WORDS.contains(&text) || self.config.phones.contains_key(text) || self.names.contains_key(text) {
+        } else if WORDS.contains(&text)
+            || self.config.phones.contains_key(text)
+            || self.names.contains_key(text)
+        {
             let title = format!("`{text}` is the name of something else");
-            let remedy = "give each menu, group, conference and [[hours]] a name that no other and no phone has";
+            let remedy =
+                "give each menu, group, conference and [[hours]] a name that no other and no phone has";
             self.reader.wrong(&name.span, title, "not free", remedy);
         } else {
             self.names.insert(name.value.clone(), place);
@@ -221,7 +226,8 @@ impl Plan<'_> {
         }
         let behind = self.read.office.codes.as_ref().and_then(|codes| codes.in_front_of(number));
         if let Some((key, code)) = &behind {
-            let title = format!("number `{number}` begins like `{code}`, the code `{key}` with a number behind it");
+            let title =
+                format!("number `{number}` begins like `{code}`, the code `{key}` with a number behind it");
             self.reader.wrong(span, title, "not free", "choose another number, or another code in [codes]");
         }
         behind.is_none()

@@ -54,8 +54,10 @@ impl Plan<'_> {
                 };
                 if place.is_some_and(|place| self.read.office.comes_back(&place)) {
                     let span = self.reader.key(entry.value, key).unwrap_or(entry.span);
-                    let title = "a caller whom nobody answers and who presses nothing comes back here without end";
-                    let remedy = "let one of these lead to a phone, to an extension of the dialplan or to \"hangup\"";
+                    let title =
+                        "a caller whom nobody answers and who presses nothing comes back here without end";
+                    let remedy =
+                        "let one of these lead to a phone, to an extension of the dialplan or to \"hangup\"";
                     self.reader.wrong(&span, title, "leads round", remedy);
                 }
             }

@@ -221,7 +221,8 @@ prompt = "welcome"
 
 #[test]
 fn a_text_is_spoken_under_a_name_of_its_own() {
-    let menu = "[[menu]]\nname = \"main\"\nprompt = \"welcome\"\ntext = \"For sales press 1.\"\nlanguage = \"de\"\n";
+    let menu =
+        "[[menu]]\nname = \"main\"\nprompt = \"welcome\"\ntext = \"For sales press 1.\"\nlanguage = \"de\"\n";
     let (root, _) = DeTable::parse_recoverable(menu);
     let mut reader = Reader::default();
     let config = settings(PHONES).engine;

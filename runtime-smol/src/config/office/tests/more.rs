@@ -221,3 +221,32 @@ forwrad = "*1"
     let shown = text(&format!("{PHONES}[codes]\n{none}"));
     assert!(!shown.contains("exten => *"), "{shown}");
 }
+
+#[test]
+fn the_example_of_an_office_works() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/office/telex.toml");
+    let settings = crate::config::load_whole(&path).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    assert_eq!((settings.told.len(), settings.engine.phones.len()), (0, 5));
+    let plan = settings.plan();
+    assert!(plan.warnings().is_empty(), "{:?}", plan.warnings());
+    let missing = plan.missing_prompts(&|name| settings.engine.has_prompt(name));
+    assert!(missing.is_empty(), "{missing:?}");
+    let mut world = at("2026-11-23T09:00");
+    for phone in settings.engine.phones.keys() {
+        world.devices.insert(format!("PJSIP/{phone}").into(), DeviceState::NotInUse);
+    }
+    let mut call = |number, when: &str| {
+        world.now_ms = at(when).now_ms;
+        done(&plan, &mut world, "105", number, DialStatus::NoAnswer)
+    };
+    // The keys that are pressed are 102.
+    let open = call("700", "2026-11-23T09:00");
+    assert_eq!(open, call("500", "2026-11-23T09:00"));
+    assert!(open.ends_with("ring 102 for 0ns, Hangup { cause: None }"), "{open}");
+    let closed = call("700", "2026-11-29T11:02");
+    assert_eq!(closed, call("700", "2026-12-25T09:00"));
+    assert_snapshot!(closed, @"");
+    assert_snapshot!(call("601", "2026-11-23T09:00"), @"");
+    assert_snapshot!(call("600", "2026-11-23T09:00"), @"");
+    assert_snapshot!(call("101", "2026-11-23T09:00"), @"");
+}
