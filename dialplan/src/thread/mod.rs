@@ -171,6 +171,16 @@ impl Thread {
         self.channel.deadline
     }
 
+    /// Who calls is called this from now on.
+    pub fn rename(&mut self, name: SmolStr) -> SmolStr {
+        std::mem::replace(&mut self.channel.caller.name, name)
+    }
+
+    /// Adds to the trail what has become of the task that is being done.
+    pub fn remark(&mut self, text: SmolStr) {
+        self.told(text);
+    }
+
     /// Leaves the task that is being done, because the channel has been here long enough: extension `T` is next.
     pub fn expire(&mut self) {
         if matches!(self.state, State::Waiting(_)) {

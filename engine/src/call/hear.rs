@@ -59,6 +59,7 @@ impl Calls {
                 script.play(None);
                 call.disarm(cx);
             }
+            Doing::Parked(_) => return self.slot_said(cx, below, key),
             _ => return,
         }
         self.advance(cx, below, key);
@@ -88,6 +89,7 @@ impl Calls {
                 self.finish(cx, below, key, status, crate::event::EndCause::NoAnswer);
             }
             Doing::Recording => self.recorded(cx, key),
+            Doing::Parked(_) => return self.stay_over(cx, below, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
             Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference => {}
         }
@@ -155,6 +157,14 @@ impl Calls {
         }
         call.hear_sound(cx, None);
     }
+}
+
+/// What is said, as media has it.
+pub(super) fn pieces(say: &[Say]) -> impl Iterator<Item = Piece> {
+    say.iter().map(|say| match say {
+        Say::Prompt(name) => Piece::Prompt(name.clone()),
+        Say::Pause(time) => Piece::Pause(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
+    })
 }
 
 impl Collecting {
@@ -263,13 +273,9 @@ impl Call {
     }
 
     fn spoken_as(&self, say: &[Say]) -> Playing {
-        let pieces = say.iter().map(|say| match say {
-            Say::Prompt(name) => Piece::Prompt(name.clone()),
-            Say::Pause(time) => Piece::Pause(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
-        });
         let facts = self.script.as_ref().map(|script| &script.facts);
         let language = facts.and_then(|facts| facts.get("language")).cloned().unwrap_or_default();
-        Playing::Prompts { language, pieces: pieces.collect(), repeat: false }
+        Playing::Prompts { language, pieces: pieces(say).collect(), repeat: false }
     }
 
     /// The caller hears this from now on, or nothing.

@@ -17,6 +17,7 @@ mod moves;
 mod negotiation;
 mod open;
 mod orders;
+mod park;
 mod party;
 mod plans;
 mod ports;
@@ -45,6 +46,7 @@ pub(crate) use self::text::Texts;
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
+use self::park::Parked;
 use self::party::Party;
 use self::plans::Plans;
 use self::ports::Ports;
@@ -144,6 +146,7 @@ pub(crate) struct Calls {
     all: Slots<CallKey, Call>,
     ports: Ports,
     conferences: Conferences,
+    parked: Parked,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
@@ -167,6 +170,7 @@ impl Calls {
             all: Slots::new(),
             ports: Ports::new(shards),
             conferences: Conferences::default(),
+            parked: Parked::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
             lines: standing::Lines::default(),
@@ -222,6 +226,7 @@ impl Calls {
         let groups = groups.flat_map(|script| &script.groups);
         self.trails.check();
         self.plans.check(plans);
+        self.parked.check(self.all.iter());
         self.values.check(groups);
         self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
@@ -347,6 +352,7 @@ impl Calls {
                 cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
             }
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
+            MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}
             MediaReport::Silent { .. }
             | MediaReport::Ports { .. }

@@ -116,7 +116,9 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
         // Who may come to join a conference has its media where that is.
+        let parked = |args| self.parked_shard(args, &dialled);
         let on = meeting(&matched).and_then(|name| self.conferences.shard(name));
+        let on = on.or_else(|| step(&matched, "ParkedCall").and_then(parked));
         let key = self.create(cx, below, incoming, &dialled, offer, on)?;
         self.plans.hold(number);
         let headers = if self.plans.reads_headers() { headers(incoming.invite) } else { Vec::new() };
@@ -277,9 +279,14 @@ pub(super) fn matched<'a>(
 
 /// The conference that an extension leads to, if its name is written there.
 fn meeting<'a>(found: &Found<'a>) -> Option<&'a str> {
-    let joins = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case("ConfBridge"))?;
-    let name = joins.args.split(',').next()?.trim();
+    let name = step(found, "ConfBridge")?.split(',').next()?.trim();
     (!name.contains('$')).then_some(name)
+}
+
+/// The arguments, as written, of the first step of an extension with this application.
+fn step<'a>(found: &Found<'a>, app: &str) -> Option<&'a str> {
+    let step = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case(app))?;
+    Some(&step.args)
 }
 
 /// The header fields of an INVITE that a dialplan may read: all that fit, but for secrets.

@@ -11,6 +11,7 @@ use telex_dialplan::{Outcome, Thread};
 
 use super::app::App;
 use super::causes;
+use super::park::Stay;
 use super::world::Sight;
 use super::{Below, Call, Calls};
 use crate::border::Explanation;
@@ -82,6 +83,8 @@ pub(crate) enum Doing {
     Recording,
     /// The caller is in a conference.
     Conference,
+    /// It is parked.
+    Parked(Box<Stay>),
 }
 
 /// Keys being collected.
@@ -203,6 +206,7 @@ impl Calls {
             groups,
             facts,
             headers,
+            parked: &self.parked,
         };
         thread.resume(outcome);
         let task = thread.next(&plan, &mut sight);

@@ -111,7 +111,8 @@ impl Calls {
             Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
             Task::Conference { name } => self.conference(cx, below, key, &name),
             Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
-            Task::Park { .. } => refused("parking is not possible yet"),
+            Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
+            Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
             Task::Pickup(_) => refused("pick-up is not possible yet"),
             Task::Page { .. } => refused("paging is not possible yet"),
             Task::Queue { .. } => refused("queues are not possible yet"),
@@ -140,7 +141,13 @@ impl Calls {
     }
 
     /// Answers the caller, and then does this. Whoever has to be waited for hears it from its beginning.
-    fn answer_first(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
+    pub(super) fn answer_first(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        task: Task,
+    ) -> Begun {
         match self.answer(cx, below, key, Duration::ZERO) {
             Err(Outcome::Done) if self.all.get(key).is_some_and(|call| call.cause.is_none()) => {
                 self.try_begin(cx, below, key, task)
@@ -352,7 +359,7 @@ pub(super) const NO_OFFER: &str =
 const MILLIWATT: Playing = Playing::Tone { hertz: 1004, level: telex_audio::tone::sine::peak(0) };
 
 /// The class of music, the usual one when it has no name.
-fn music(class: &str) -> SmolStr {
+pub(super) fn music(class: &str) -> SmolStr {
     if class.is_empty() { SmolStr::new_static("default") } else { class.into() }
 }
 

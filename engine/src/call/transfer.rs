@@ -32,7 +32,7 @@ pub(crate) struct Transfer {
     /// Where to.
     to: SmolStr,
     /// The room in which it waits, and hears nothing.
-    room: (ShardId, RoomId),
+    pub(super) room: (ShardId, RoomId),
     /// The walk that led to the talk.
     pub(super) before: Box<Script>,
     /// It has come to nothing, by this.
@@ -77,7 +77,7 @@ impl Calls {
         Ok(())
     }
 
-    fn may_transfer(
+    pub(super) fn may_transfer(
         &self,
         cx: &Cx<'_>,
         key: CallKey,
@@ -167,7 +167,8 @@ impl Calls {
             call.drop_media(cx, by);
         }
         call.drop_waiting_room(cx, room);
-        call.between = Some((call.parties[CALLER].extension.clone(), to.clone()));
+        let where_to = call.slot().unwrap_or_else(|| to.clone());
+        call.between = Some((call.parties[CALLER].extension.clone(), where_to));
         self.plans.release(before.plan);
         let by = if swapped { CALLER } else { by };
         self.tell_transfer(cx, key, by, &to, Some(Status::OK));
@@ -220,6 +221,7 @@ impl Calls {
             LegEvent::Ended(_) => {
                 call.parties[party].leg = None;
                 call.drop_media(cx, party);
+                self.slot_said(cx, below, key);
                 self.settle(cx, key);
                 true
             }
@@ -295,6 +297,7 @@ impl Doing {
             | Self::Music
             | Self::Recording
             | Self::Conference => true,
+            Self::Parked(stay) => !stay.saying,
             Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
         }
     }

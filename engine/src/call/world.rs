@@ -8,6 +8,7 @@ use telex_dialplan::{Dialplan, World};
 
 use super::Call;
 use super::app::{App, CALLER};
+use super::park::Parked;
 use crate::border::{CallState, Record};
 use crate::cx::{CallKey, Cx};
 use crate::event::{Event, Severity};
@@ -86,6 +87,7 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) groups: &'a mut Vec<(SmolStr, SmolStr)>,
     pub(super) facts: &'a mut BTreeMap<SmolStr, SmolStr>,
     pub(super) headers: &'a [(SmolStr, SmolStr)],
+    pub(super) parked: &'a Parked,
 }
 
 impl World for Sight<'_, '_> {
@@ -209,6 +211,11 @@ impl World for Sight<'_, '_> {
 
     /// O(calls): asked by few.
     fn device(&self, name: &str) -> DeviceState {
+        if let Some(slot) = name.strip_prefix("park:") {
+            let slot = slot.split('@').next().unwrap_or(slot);
+            let taken = self.parked.at(slot).is_some();
+            return if taken { DeviceState::InUse } else { DeviceState::NotInUse };
+        }
         let extension = name.split_once('/').map_or(name, |(_, extension)| extension);
         let Some(phone) = self.cx.config.phones.get(extension) else { return DeviceState::Unknown };
         let (mut rings, mut talks, mut holds) = (false, false, false);

@@ -5,6 +5,7 @@ mod conferences;
 mod dialogs;
 mod menus;
 mod offers;
+mod parking;
 mod records;
 mod rules;
 mod scripts;
