@@ -407,7 +407,7 @@ impl Call {
         let name = Playing::Prompts { language: SmolStr::default(), pieces: said(&slot), repeat: false };
         self.hear_sound(cx, Some(if stay.saying && itself { name.clone() } else { stay.sound.clone() }));
         if let Some(transfer) = self.transfer.as_ref().filter(|_| stay.saying) {
-            let (by, room, shard) = (transfer.by, transfer.room, self.shard);
+            let (by, (shard, room)) = (transfer.by, transfer.room);
             let playing = Some(Play { number: 1, sound: name, over: false });
             self.parties[by].put(cx, shard, room, Wish { playing, ..Wish::default() });
         }
