@@ -3,6 +3,7 @@
 mod conferences;
 mod dialplan;
 mod office;
+mod parking;
 mod phones;
 mod problem;
 mod reader;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use telex_dialplan::Dialplan;
 use telex_engine::border::Transport;
-use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, SipTimers};
+use telex_engine::config::{Config, DigestOffer, Features, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::limits;
 use toml::de::DeTable;
 
@@ -69,6 +70,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
         ],
     ),
     ("conference", &["number", "name"]),
+    ("parking", &["name", "number", "slots", "time", "ring", "back", "fallback", "music"]),
     (
         "menu",
         &[
@@ -253,7 +255,10 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
+        parking: Default::default(),
+        features: Features::default(),
     };
+    engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
     own.speak.extend(speak);
     let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;

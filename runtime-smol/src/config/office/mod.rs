@@ -212,10 +212,7 @@ impl Plan<'_> {
 
     /// Whether a number may be given to something; what stands in the way is told.
     fn free(&mut self, number: &str, span: &Range<usize>) -> bool {
-        let config = self.config;
-        let taken = config.phones.contains_key(number)
-            || config.conferences.contains_key(number)
-            || self.read.office.takes(number);
+        let taken = self.is_configured(number) || self.read.office.takes(number);
         if taken || !is_plain(number) {
             let title = match taken {
                 true => format!("number `{number}` is already taken"),
@@ -231,6 +228,13 @@ impl Plan<'_> {
             self.reader.wrong(span, title, "not free", "choose another number, or another code in [codes]");
         }
         behind.is_none()
+    }
+
+    /// Whether a number means something beside the office.
+    fn is_configured(&self, number: &str) -> bool {
+        let Config { phones, conferences, parking, .. } = self.config;
+        let parks = || parking.values().any(|lot| lot.extension == number || lot.slot(number).is_some());
+        phones.contains_key(number) || conferences.contains_key(number) || parks()
     }
 
     /// Where a number or a name leads, and that it has to be somewhere.

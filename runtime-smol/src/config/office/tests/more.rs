@@ -70,7 +70,7 @@ fn members_take_turns() {
     for phone in ["100", "101", "102"] {
         world.devices.insert(format!("PJSIP/{phone}").into(), DeviceState::NotInUse);
     }
-    let mut call = |world: &mut Facts, number, dial| {
+    let call = |world: &mut Facts, number, dial| {
         world.now_ms += 60_000;
         done(&plan, world, "103", number, dial)
     };
@@ -139,7 +139,7 @@ fn hours_have_holidays_and_a_switch() {
      same => n,Playback(office-closed&de-activated)
     "#);
     let plan = plan(&file);
-    let mut db = std::collections::BTreeMap::new();
+    let mut db = BTreeMap::new();
     let mut call = |number, when: &str| {
         let mut world = at(when);
         world.db = std::mem::take(&mut db);
