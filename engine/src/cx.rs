@@ -74,7 +74,7 @@ impl Journal {
 }
 
 /// The streams of randomness of the signalling machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Randomness {
     /// Via branches.

@@ -197,6 +197,8 @@ pub const LOCAL_WALKS: usize = 64;
 pub const FEATURE_KEYS: Duration = Duration::from_millis(500);
 /// How long one who transfers by keys may think between two keys of the number.
 pub const TRANSFER_DIGITS: Duration = Duration::from_secs(3);
+/// Tasks of a dialplan that are foretold of one call.
+pub const FORETOLD_TASKS: usize = 200;
 /// Keys that are kept until the dialplan asks for them; later ones are not.
 pub const KEYS_AHEAD: usize = 64;
 /// How long a dialplan waits at most: for time to pass, a key, the end of a talk.

@@ -78,6 +78,13 @@ pub(super) struct Target {
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
 }
 
+impl Target {
+    /// The extension it belongs to.
+    pub(super) const fn extension(&self) -> &SmolStr {
+        &self.extension
+    }
+}
+
 impl Calls {
     /// Asks all these contacts. The app is a hunt then; what fails at once has been told to it. Whoever calls lets the
     /// script go on and settles.
@@ -116,7 +123,12 @@ impl Calls {
         key: CallKey,
         targets: &[Target],
     ) -> (Vec<PartyId>, Vec<(PartyId, Option<Status>)>) {
-        self.all[key].make_room(targets.len());
+        let call = &mut self.all[key];
+        // Those of the hunt that has just failed are settled with later, and too late for this one.
+        for at in call.idle() {
+            call.give_back(&mut self.ports, at, cx.planted);
+        }
+        call.make_room(targets.len());
         let mut callees = Vec::new();
         let mut failed = Vec::new();
         let dial = self.all[key].script.as_ref().and_then(|script| script.dial.as_ref());

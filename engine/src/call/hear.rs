@@ -186,7 +186,11 @@ impl Collecting {
     }
 
     /// Takes keys. True when there is enough; what comes after stays.
-    fn take(&mut self, keys: &mut String, extension: &dyn Fn(&str) -> telex_dialplan::Dialled) -> bool {
+    pub(super) fn take(
+        &mut self,
+        keys: &mut String,
+        extension: &dyn Fn(&str) -> telex_dialplan::Dialled,
+    ) -> bool {
         while !keys.is_empty() {
             let key = keys.remove(0);
             match &self.wanted.until {

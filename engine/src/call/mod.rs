@@ -15,6 +15,7 @@ mod dial;
 mod digits;
 mod features;
 mod foresee;
+mod foretell;
 mod hear;
 mod hunt;
 mod local;

@@ -145,9 +145,7 @@ impl Calls {
         let id = self.next_id;
         let (from, to) = (incoming.caller.clone(), dialled.clone());
         let context = cx.config.context_of(&from);
-        // A number with a line end in it does not write lines of its own.
-        let number = dialled.replace(char::is_control, "\u{fffd}");
-        let text = format!("no extension of context [{context}] matches {number}\n");
+        let text = no_match(context, dialled);
         self.trails.keep(Explanation { call: id, from, to, text });
         Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
     }
@@ -222,7 +220,7 @@ impl Calls {
 
 impl Call {
     /// A call of which nothing is known but who calls whom.
-    fn begun(
+    pub(super) fn begun(
         cx: &Cx<'_>,
         id: u64,
         incoming: &Incoming<'_>,
@@ -278,6 +276,12 @@ pub(super) fn matched<'a>(
     let context = cx.config.context_of(caller);
     let find = |extension| plan.find(Asked { context, extension, caller, now }, At::Priority(1));
     find(dialled).or_else(|| find("i"))
+}
+
+/// Why a number leads nowhere. One with a line end in it does not write lines of its own.
+pub(super) fn no_match(context: &str, dialled: &str) -> String {
+    let number = dialled.replace(char::is_control, "\u{fffd}");
+    format!("no extension of context [{context}] matches {number}\n")
 }
 
 /// The conference that an extension leads to, if its name is written there.

@@ -217,6 +217,25 @@ impl Calls {
         }
     }
 
+    /// What a call's thread waits for, the keys it has, and whether a timer runs.
+    #[cfg(test)]
+    pub(crate) fn doing(&self, id: u64) -> Option<(String, String, bool)> {
+        let call = self.all.get(*self.by_id.get(&id)?).filter(|call| call.cause.is_none())?;
+        let doing = &call.script.as_ref()?.doing;
+        let name: String = format!("{doing:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
+        let got =
+            if let Doing::Collecting(collecting) = doing { collecting.got.clone() } else { String::new() };
+        Some((name, got, call.timer.is_some()))
+    }
+
+    /// Tells one collecting of keys of a call from the next.
+    #[cfg(test)]
+    pub(crate) fn collects(&self, id: u64) -> Option<String> {
+        let call = self.all.get(*self.by_id.get(&id)?)?;
+        let script = call.script.as_ref()?;
+        Some(format!("{:?}", script.thread))
+    }
+
     /// Tells the thread an outcome and gets what it wants next.
     fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
         let mut script = self.all.get_mut(key)?.script.take()?;
@@ -261,12 +280,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let answered = call.answered.is_some();
         call.app = App::Done;
-        let cause = match cause {
-            EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
-            // How a Dial before failed is not how a call ends that was answered.
-            EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
-            cause => cause,
-        };
+        let cause = ended(answered, status, cause);
         if let Some(script) = &mut call.script {
             script.over(Outcome::HungUp { cause: causes::NORMAL });
         }
@@ -294,7 +308,7 @@ impl Calls {
             if self.walk(cx, below, key, outcome).is_none() {
                 break;
             }
-            outcome = Outcome::Refused(SmolStr::new_static("the caller has hung up"));
+            outcome = Outcome::Refused(SmolStr::new_static(GONE));
         }
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(script) = call.script.take() else { return };
@@ -307,6 +321,29 @@ impl Calls {
         }
         self.trails.keep(Explanation { call: id, from, to, text });
     }
+}
+
+/// Nothing is done for a caller who is gone.
+pub(super) const GONE: &str = "the caller has hung up";
+
+/// Why a call ends that its dialplan ends so: a caller that was not answered is refused.
+pub(super) fn ended(answered: bool, status: Status, cause: EndCause) -> EndCause {
+    match cause {
+        EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
+        // How a Dial before failed is not how a call ends that was answered.
+        EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
+        cause => cause,
+    }
+}
+
+/// What a Dial came to that nobody answered.
+pub(super) fn failed_dial(status: Status, cause: &EndCause) -> Outcome {
+    let dial_status = match cause {
+        EndCause::NoAnswer => DialStatus::NoAnswer,
+        _ => causes::dial_status(status),
+    };
+    let cause = causes::cause_of(status);
+    Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO }
 }
 
 impl Call {
@@ -326,15 +363,10 @@ impl Call {
         self.disarm(cx);
         self.peer = None;
         let Some(script) = &mut self.script else { return false };
-        let dial_status = match cause {
-            EndCause::NoAnswer => DialStatus::NoAnswer,
-            _ => causes::dial_status(status),
-        };
         script.failed = Some((status, cause.clone()));
         script.dial = None;
         script.play(None);
-        let cause = causes::cause_of(status);
-        script.over(Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO });
+        script.over(failed_dial(status, cause));
         self.app = App::Script;
         // Music before the answer ends, too.
         self.put_media(cx);

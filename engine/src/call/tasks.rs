@@ -284,7 +284,7 @@ impl Calls {
         let order = RecordOrder::Start { what: RecordWhat::Mixed, format: None };
         match self.record_as(cx, call, order, file) {
             crate::border::ControlReply::Recording { .. } => DONE,
-            _ => refused("it cannot be recorded: not answered yet, or recorded already"),
+            _ => Err(not_recorded()),
         }
     }
 
@@ -356,6 +356,40 @@ pub(super) fn signal(country: &str, signal: Signal) -> Playing {
     Playing::Tones(plan.cadence(signal))
 }
 
+/// The tones of this name, or those that it is a list of.
+pub(super) fn tones(country: &str, name: &str) -> Result<Playing, Outcome> {
+    let known = match name.to_ascii_lowercase().as_str() {
+        "dial" => Some(Signal::Dial),
+        "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
+        "busy" => Some(Signal::Busy),
+        "congestion" | "reorder" => Some(Signal::Congestion),
+        "info" => Some(Signal::Information),
+        "callwaiting" => Some(Signal::Waiting),
+        _ => None,
+    };
+    match known {
+        Some(known) => Ok(signal(country, known)),
+        None => match name.parse::<Cadence>() {
+            Ok(cadence) => Ok(Playing::Tones(cadence)),
+            Err(bad) => Err(Outcome::Refused(format_smolstr!("{bad}"))),
+        },
+    }
+}
+
+/// How long it takes to press these keys.
+pub(super) fn pressing(keys: &str, gap: Duration) -> Duration {
+    keys.chars().take(limits::PRESSES).map(|key| press_length(key) + gap.max(limits::DIGIT_USUAL / 2)).sum()
+}
+
+fn press_length(key: char) -> Duration {
+    if matches!(key, 'w' | 'W') { Duration::from_millis(500) } else { limits::DIGIT_USUAL }
+}
+
+/// What comes of an order to record that cannot be followed.
+pub(super) fn not_recorded() -> Outcome {
+    Outcome::Refused(SmolStr::new_static("it cannot be recorded: not answered yet, or recorded already"))
+}
+
 impl Call {
     /// Arms the timer of what is being done.
     pub(super) fn wait(&mut self, cx: &mut Cx<'_>, key: CallKey, time: Duration) -> Doing {
@@ -380,22 +414,7 @@ impl Call {
     }
 
     fn tones(&mut self, cx: &mut Cx<'_>, below: &mut Below, name: &str) -> Begun {
-        let known = match name.to_ascii_lowercase().as_str() {
-            "dial" => Some(Signal::Dial),
-            "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
-            "busy" => Some(Signal::Busy),
-            "congestion" | "reorder" => Some(Signal::Congestion),
-            "info" => Some(Signal::Information),
-            "callwaiting" => Some(Signal::Waiting),
-            _ => None,
-        };
-        let sound = match known {
-            Some(known) => signal(&cx.config.country, known),
-            None => match name.parse::<Cadence>() {
-                Ok(cadence) => Playing::Tones(cadence),
-                Err(bad) => return Err(Outcome::Refused(format_smolstr!("{bad}"))),
-            },
-        };
+        let sound = tones(&cx.config.country, name)?;
         if self.early(cx, below).is_err() {
             return refused(NO_OFFER);
         }
@@ -404,15 +423,11 @@ impl Call {
     }
 
     fn press_keys(&mut self, cx: &mut Cx<'_>, key: CallKey, keys: &str, gap: Duration) -> Doing {
-        let mut time = Duration::ZERO;
         for key in keys.chars().take(limits::PRESSES) {
-            let pause = matches!(key, 'w' | 'W');
-            let length = if pause { Duration::from_millis(500) } else { limits::DIGIT_USUAL };
-            self.parties[CALLER].press(Digit { key, length });
-            time += length + gap.max(limits::DIGIT_USUAL / 2);
+            self.parties[CALLER].press(Digit { key, length: press_length(key) });
         }
         self.put_media(cx);
-        self.wait(cx, key, time)
+        self.wait(cx, key, pressing(keys, gap))
     }
 
     /// What the options of a Dial come to.

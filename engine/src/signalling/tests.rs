@@ -3,6 +3,7 @@
 mod clauses;
 mod conferences;
 mod dialogs;
+mod foretold;
 mod menus;
 mod offers;
 mod paging;

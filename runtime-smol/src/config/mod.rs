@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use telex_dialplan::Dialplan;
 use telex_engine::border::Transport;
-use telex_engine::config::{Config, DigestOffer, Features, RegistrarConfig, SessionConfig, SipTimers};
+use telex_engine::config::{Config, DigestOffer, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::limits;
 use toml::de::DeTable;
 
@@ -252,11 +252,11 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: crate::sounds::builtin(),
         music,
+        features: Config::default().features,
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
         parking: Default::default(),
-        features: Features::default(),
     };
     engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
