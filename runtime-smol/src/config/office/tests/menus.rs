@@ -203,6 +203,8 @@ prompt = "welcome"
     telex.toml:15:10: number `100` is already taken; choose another number
     telex.toml:20:10: there is no prompt `zzz/nothing-like-it`; put zzz/nothing-like-it.wav into the folder of prompts, have it spoken by [prompts] speak, or name another
     telex.toml:21:17: this site has no operator; add operator = "100" in [site], or name who gets the call
+    telex.toml:21:33: nothing is called `slaes`; did you mean `sales`?
+    telex.toml:21:46: nothing is at number `999` in [internal]; name a phone, a menu, a group, hours, a conference or an extension of the dialplan
     telex.toml:21:57: there is no phone `9`; name an extension of a [[phone]]
     telex.toml:21:72: nobody can press `x`; use 1 to 8 of 0-9, * and #
     telex.toml:21:87: this is no number that can be dialled; use 1 to 64 digits, letters or any of * # + - . as one would dial it

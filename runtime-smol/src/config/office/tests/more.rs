@@ -192,7 +192,7 @@ fn codes_do_what_they_say() {
     assert_snapshot!(call("100", "**101"), @r#"Pickup(["101"]), Hangup { cause: None }"#);
     assert_snapshot!(call("100", "*80101"), @"ring 101 for 20s, Hangup { cause: None }");
     assert_snapshot!(call("100", "*80999"), @r#"say [Prompt("pbx-invalid")], Hangup { cause: None }"#);
-    assert_snapshot!(call("100", "*81600"), @r#"Page { targets: [Phone("100"), Phone("101")], options: [] }, Hangup { cause: None }"#);
+    assert_snapshot!(call("100", "*81600"), @r#"Page { targets: [Phone("100"), Phone("101")], options: [], timeout: None }"#);
     assert_snapshot!(call("100", "*65"), @r#"Answer(0ns), Music { class: "", time: None }"#);
 }
 
@@ -245,8 +245,8 @@ fn the_example_of_an_office_works() {
     assert!(open.ends_with("ring 102 for 0ns, Hangup { cause: None }"), "{open}");
     let closed = call("700", "2026-11-29T11:02");
     assert_eq!(closed, call("700", "2026-12-25T09:00"));
-    assert_snapshot!(closed, @"");
-    assert_snapshot!(call("601", "2026-11-23T09:00"), @"");
-    assert_snapshot!(call("600", "2026-11-23T09:00"), @"");
-    assert_snapshot!(call("101", "2026-11-23T09:00"), @"");
+    assert_snapshot!(closed, @r#"Answer(0ns), say [Prompt("office-closed"), Prompt("pls-try-call-later")], say [Prompt("goodbye")], Hangup { cause: None }"#);
+    assert_snapshot!(call("601", "2026-11-23T09:00"), @"ring 104 and 105 for 30s, ring 102 for 15s, ring 103 for 15s, ring 101 for 20s, ring 102 for 0ns, Hangup { cause: None }");
+    assert_snapshot!(call("600", "2026-11-23T09:00"), @"ring 103 for 15s, ring 102 for 15s, ring 101 for 20s, ring 102 for 0ns, Hangup { cause: None }");
+    assert_snapshot!(call("101", "2026-11-23T09:00"), @"ring 101 for 20s, ring 102 for 0ns, Hangup { cause: None }");
 }
