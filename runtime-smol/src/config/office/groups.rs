@@ -71,17 +71,15 @@ impl Plan<'_> {
         let members = self.members(entry)?;
         let strategy = self.strategy(section);
         let ring = self.reader.time(section, "ring", SECOND, 3600 * SECOND);
-        let total = self.reader.time(section, "total", SECOND, 3600 * SECOND);
-        if let (Some(total), Strategy::All) = (&total, strategy) {
-            let title = "`total` is for phones that ring one after the other";
-            self.reader.wrong(&total.span, title, "these ring together", "say how long by `ring`");
-        }
+        let total =
+            self.reader.time(section, "total", SECOND, 3600 * SECOND).map(|time| time.value.as_secs());
+        let ring = ring.map_or(20, |time| time.value.as_secs()).min(total.unwrap_or(u64::MAX));
         let fallback = self.reader.text(section, "fallback");
         Some(Group {
             members,
             strategy,
-            ring: ring.map_or(20, |time| time.value.as_secs()),
-            total: total.map(|time| time.value.as_secs()),
+            ring,
+            total: total.filter(|_| strategy != Strategy::All),
             skip_busy: self.reader.flag(section, "skip_busy").unwrap_or_default(),
             fallback: fallback.and_then(|text| self.lead(&text, INTERNAL)),
             prefix: self.reader.text(section, "prefix").and_then(|text| shown(self.reader, &text)),

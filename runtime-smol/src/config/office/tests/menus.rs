@@ -49,7 +49,7 @@ fn menus() -> (tempfile::TempDir, String) {
 fn a_menu_becomes_a_context() {
     let (_folder, file) = menus();
     let text = settings(&file).plan().written().to_string();
-    let (_, menus) = text.split_once("[telex-menu-closed]").unwrap();
+    let (_, menus) = text.split_once("[telex-menu-closed]\n").unwrap();
     assert_snapshot!(menus, @r#"
     exten => s,1,Answer()
      same => n,Playback(office-closed)

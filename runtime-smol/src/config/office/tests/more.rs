@@ -240,13 +240,28 @@ fn the_example_of_an_office_works() {
         done(&plan, &mut world, "105", number, DialStatus::NoAnswer)
     };
     // The keys that are pressed are 102.
-    let open = call("700", "2026-11-23T09:00");
+    let open = call("200", "2026-11-23T09:00");
     assert_eq!(open, call("500", "2026-11-23T09:00"));
     assert!(open.ends_with("ring 102 for 0ns, Hangup { cause: None }"), "{open}");
-    let closed = call("700", "2026-11-29T11:02");
-    assert_eq!(closed, call("700", "2026-12-25T09:00"));
+    let closed = call("200", "2026-11-29T11:02");
+    assert_eq!(closed, call("200", "2026-12-25T09:00"));
     assert_snapshot!(closed, @r#"Answer(0ns), say [Prompt("office-closed"), Prompt("pls-try-call-later")], say [Prompt("goodbye")], Hangup { cause: None }"#);
     assert_snapshot!(call("601", "2026-11-23T09:00"), @"ring 104 and 105 for 30s, ring 102 for 15s, ring 103 for 15s, ring 101 for 20s, ring 102 for 0ns, Hangup { cause: None }");
     assert_snapshot!(call("600", "2026-11-23T09:00"), @"ring 103 for 15s, ring 102 for 15s, ring 101 for 20s, ring 102 for 0ns, Hangup { cause: None }");
     assert_snapshot!(call("101", "2026-11-23T09:00"), @"ring 101 for 20s, ring 102 for 0ns, Hangup { cause: None }");
+}
+
+#[test]
+fn what_the_sample_shows_of_an_office_can_be_used() {
+    let sample = crate::config::sample("k7f2-aaaa-bbbb", "p9dm-cccc-dddd");
+    let (_, office) = sample.split_once("# [codes]").unwrap();
+    let (office, _) = office.split_once("\n[[phone]]").unwrap();
+    // But for what needs a speech program.
+    let lines = office.lines().filter(|line| !line.starts_with("# text"));
+    let lines: Vec<&str> = lines.map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+    let file = format!("{PHONES}[site]\noperator = \"100\"\n[codes]{}", lines.join("\n"));
+    let settings = settings(&file);
+    assert!(settings.plan().warnings().is_empty(), "{:?}", settings.plan().warnings());
+    let codes = codes::KEYS.iter().filter(|key| !file.contains(&format!("\n{key} = ")));
+    assert_eq!(codes.count(), 0);
 }
