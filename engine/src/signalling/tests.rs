@@ -4,6 +4,7 @@ mod clauses;
 mod conferences;
 mod dialogs;
 mod foretold;
+mod menus;
 mod offers;
 mod paging;
 mod parking;
