@@ -56,6 +56,8 @@ pub enum EndCause {
     TimeUp,
     /// The dialplan ended it, with this cause by Q.850.
     Dialplan(u8),
+    /// Its caller goes on in another call, which it picked up or took over: that call's number.
+    Joined(u64),
 }
 
 /// How a key press came.

@@ -146,7 +146,7 @@ impl Call {
         Ok(())
     }
 
-    fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+    pub(super) fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
@@ -228,6 +228,7 @@ fn reason(cause: &EndCause) -> &'static str {
         EndCause::TimeUp => "Q.850;cause=16;text=\"Time is up\"",
         EndCause::Dialplan(17) => "Q.850;cause=17;text=\"Busy\"",
         EndCause::Dialplan(_) => "Q.850;cause=16;text=\"Ended by the dialplan\"",
+        EndCause::Joined(_) => "SIP;cause=200;text=\"The call goes on elsewhere\"",
         EndCause::Stopping => "SIP;cause=503;text=\"The exchange is stopping\"",
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Party {
     pub(crate) again: Option<(Flow, Routes)>,
     /// How digits reach it.
     pub(crate) digits: DigitsBy,
+    /// It came from another call, with what was agreed there.
+    pub(crate) joined: bool,
     /// Keys that the exchange presses into its ear.
     presses: Presses,
     /// It wants to hear nothing, and wanted to before.
@@ -153,6 +155,7 @@ impl Party {
             alone: false,
             again: None,
             digits: DigitsBy::Auto,
+            joined: false,
             presses: Presses::default(),
             has_put_on_hold: false,
             asked: WallTime::default(),

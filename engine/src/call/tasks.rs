@@ -20,7 +20,7 @@ use crate::sip::Status;
 use crate::time::Duration;
 
 /// What is to be waited for.
-type Begun = Result<Doing, Outcome>;
+pub(super) type Begun = Result<Doing, Outcome>;
 
 const DONE: Begun = Err(Outcome::Done);
 
@@ -112,7 +112,7 @@ impl Calls {
             Task::Conference { name } => self.conference(cx, below, key, &name),
             Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
             Task::Park { .. } => refused("parking is not possible yet"),
-            Task::Pickup(_) => refused("pick-up is not possible yet"),
+            Task::Pickup(extensions) => self.pickup(cx, below, key, &extensions),
             Task::Page { .. } => refused("paging is not possible yet"),
             Task::Queue { .. } => refused("queues are not possible yet"),
             Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
@@ -140,7 +140,13 @@ impl Calls {
     }
 
     /// Answers the caller, and then does this. Whoever has to be waited for hears it from its beginning.
-    fn answer_first(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
+    pub(super) fn answer_first(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        task: Task,
+    ) -> Begun {
         match self.answer(cx, below, key, Duration::ZERO) {
             Err(Outcome::Done) if self.all.get(key).is_some_and(|call| call.cause.is_none()) => {
                 self.try_begin(cx, below, key, task)

@@ -4,6 +4,7 @@ mod clauses;
 mod conferences;
 mod dialogs;
 mod offers;
+mod pickup;
 mod records;
 mod rules;
 mod scripts;

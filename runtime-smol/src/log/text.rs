@@ -183,6 +183,7 @@ impl fmt::Display for Cause<'_> {
             EndCause::Operator => f.write_str("by the operator"),
             EndCause::TimeUp => f.write_str("the time of the talk was up"),
             EndCause::Dialplan(cause) => write!(f, "by the dialplan with cause {cause}"),
+            EndCause::Joined(call) => write!(f, "the caller goes on in call {call}"),
             EndCause::Stopping => f.write_str("the exchange is stopping"),
         }
     }

@@ -151,6 +151,7 @@ fn ended_by(cause: &EndCause) -> &'static str {
         EndCause::Operator => "operator",
         EndCause::TimeUp => "time",
         EndCause::Dialplan(_) => "dialplan",
+        EndCause::Joined(_) => "joined",
         EndCause::Stopping => "exchange",
     }
 }
