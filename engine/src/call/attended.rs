@@ -67,7 +67,14 @@ impl Calls {
             return Err(Status::DECLINE);
         }
         let referred = referred.clone().leading_to(self.all[other].to.clone());
-        self.blind(cx, below, key, from, &referred)?;
+        if self.parked.slot_of(other).is_some() {
+            // Who parked itself has heard the slot: it is for the one that is brought.
+            self.may_transfer(cx, key, from.0, &referred)?;
+            self.keep_slot(other);
+        }
+        let done = self.blind(cx, below, key, from, &referred);
+        self.forget_kept_slot();
+        done?;
         self.leave_by(cx, below, other, at);
         Ok(())
     }

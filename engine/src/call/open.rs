@@ -120,7 +120,9 @@ impl Calls {
         };
         self.admit(cx, below, incoming)?;
         // Who may come to join a conference has its media where that is.
+        let parked = |args| self.parked_shard(args, &dialled);
         let on = meeting(&matched).and_then(|name| self.conferences.shard(name));
+        let on = on.or_else(|| step(&matched, "ParkedCall").and_then(parked));
         let key = self.create(cx, below, incoming, &dialled, offer, on)?;
         self.plans.hold(number);
         let headers = if self.plans.reads_headers() { headers(incoming.invite) } else { Vec::new() };
@@ -164,9 +166,7 @@ impl Calls {
         let id = self.next_id;
         let (from, to) = (incoming.caller.clone(), dialled.clone());
         let context = cx.config.context_of(&from);
-        // A number with a line end in it does not write lines of its own.
-        let number = dialled.replace(char::is_control, "\u{fffd}");
-        let text = format!("no extension of context [{context}] matches {number}\n");
+        let text = no_match(context, dialled);
         self.trails.keep(Explanation { call: id, from, to, text });
         Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
     }
@@ -241,7 +241,7 @@ impl Calls {
 
 impl Call {
     /// A call of which nothing is known but who calls whom.
-    fn begun(
+    pub(super) fn begun(
         cx: &Cx<'_>,
         id: u64,
         incoming: &Incoming<'_>,
@@ -273,9 +273,12 @@ impl Call {
             app: App::Done,
             script: None,
             transfer: None,
+            aside: None,
+            held: SmallVec::new(),
             between: None,
             own_words: false,
             cause: None,
+            deadline: None,
             timer: None,
             waiting: SmallVec::new(),
         }
@@ -296,11 +299,22 @@ pub(super) fn matched<'a>(
     find(dialled).or_else(|| find("i"))
 }
 
+/// Why a number leads nowhere. One with a line end in it does not write lines of its own.
+pub(super) fn no_match(context: &str, dialled: &str) -> String {
+    let number = dialled.replace(char::is_control, "\u{fffd}");
+    format!("no extension of context [{context}] matches {number}\n")
+}
+
 /// The conference that an extension leads to, if its name is written there.
 fn meeting<'a>(found: &Found<'a>) -> Option<&'a str> {
-    let joins = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case("ConfBridge"))?;
-    let name = joins.args.split(',').next()?.trim();
+    let name = step(found, "ConfBridge")?.split(',').next()?.trim();
     (!name.contains('$')).then_some(name)
+}
+
+/// The arguments, as written, of the first step of an extension with this application.
+fn step<'a>(found: &Found<'a>, app: &str) -> Option<&'a str> {
+    let step = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case(app))?;
+    Some(&step.args)
 }
 
 /// The header fields of an INVITE that a dialplan may read: all that fit, but for secrets.

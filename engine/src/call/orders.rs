@@ -37,6 +37,9 @@ impl Calls {
                 call.connect(cx, below, key, party);
                 self.transferred(cx, below, key);
             }
+            Order::Screen { party } => self.screen(cx, below, key, party),
+            Order::Admit { party } => call.admit(cx, party),
+            Order::Alone => call.page_over(cx),
             Order::Release { .. } if cx.planted.is(Fault::ForkNotReleased) => {}
             Order::Release { party, reason } => call.release(cx, below, party, reason),
             Order::Refuse { status, cause } => {
@@ -45,6 +48,7 @@ impl Calls {
                 }
             }
             Order::End { cause } if call.goes_on_after(&cause) => call.after_talk(cx, below),
+            Order::End { cause } if call.consulted_in_vain(cx, below, &cause) => {}
             Order::End { cause } => self.end(cx, below, key, cause),
         }
     }
@@ -73,6 +77,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         call.end(cx, below, key, cause);
         self.leave(cx, key);
+        self.unpark(key);
     }
 }
 
@@ -122,8 +127,9 @@ impl Call {
                 self.arm(cx, key, most, CallTimer::Script);
             }
         }
+        self.press_for_dial(party);
         self.hear(cx, party);
-        self.parties[party].answered = Some(cx.wall);
+        self.parties[party].answered.get_or_insert(cx.wall);
         self.tell_answered(cx, party);
     }
 
@@ -189,6 +195,9 @@ impl Call {
             self.release(cx, below, party, reason);
         }
         self.end_transfer(cx);
+        self.end_apart(cx);
+        self.forget_keys(cx);
+        self.forget_deadline(cx);
         // An order that comes now must not bring the room back.
         self.recording = None;
         if self.room_put && !cx.planted.is(Fault::MediaLegNotDropped) {
@@ -225,10 +234,10 @@ fn reason(cause: &EndCause) -> &'static str {
         EndCause::Lost(_) => "SIP;cause=408;text=\"The other party no longer answers\"",
         EndCause::Silent(_) => "SIP;cause=408;text=\"No media arrives\"",
         EndCause::Operator => "SIP;cause=200;text=\"Ended by the operator\"",
+        EndCause::Joined { .. } => "SIP;cause=200;text=\"The call goes on elsewhere\"",
         EndCause::TimeUp => "Q.850;cause=16;text=\"Time is up\"",
         EndCause::Dialplan(17) => "Q.850;cause=17;text=\"Busy\"",
         EndCause::Dialplan(_) => "Q.850;cause=16;text=\"Ended by the dialplan\"",
-        EndCause::Joined(_) => "SIP;cause=200;text=\"The call goes on elsewhere\"",
         EndCause::Stopping => "SIP;cause=503;text=\"The exchange is stopping\"",
     }
 }

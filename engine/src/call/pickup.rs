@@ -90,6 +90,7 @@ impl Calls {
         key: CallKey,
         ringing: CallKey,
     ) -> Result<(), NotTaken> {
+        self.all[ringing].make_room(1);
         let there = &self.all[ringing];
         if there.parties.len() >= limits::LEGS_PER_CALL {
             return Err(NotTaken::Full);
@@ -99,8 +100,10 @@ impl Calls {
         self.all[key].answer_joining(cx, below, codecs);
         let at = self.bring(cx, below, key, ringing);
         let call = &mut self.all[ringing];
-        call.between = Some((call.parties[CALLER].extension.clone(), call.parties[at].extension.clone()));
-        let number = call.id;
+        let by = call.parties[at].extension.clone();
+        call.between = Some((call.parties[CALLER].extension.clone(), by.clone()));
+        let (here, number) = (self.all[key].id, self.all[ringing].id);
+        self.remark(ringing, format_smolstr!("{by} picks it up in call {here}"));
         self.decide(cx, below, ringing, AppEvent::Answered { party: at });
         self.gone_to(cx, below, key, number);
         Ok(())
@@ -132,10 +135,18 @@ impl Calls {
         call.parties.len() - 1
     }
 
+    /// Adds to the trail of a call, for those who ask how it went.
+    pub(super) fn remark(&mut self, key: CallKey, text: SmolStr) {
+        if let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) {
+            script.thread.remark(text);
+        }
+    }
+
     /// A call is over because its caller is in another one now.
     pub(super) fn gone_to(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, call: u64) {
+        self.remark(key, format_smolstr!("goes on in call {call}"));
         self.all[key].app = App::Done;
-        self.end(cx, below, key, EndCause::Joined(call));
+        self.end(cx, below, key, EndCause::Joined { call });
     }
 }
 

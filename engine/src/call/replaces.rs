@@ -1,7 +1,7 @@
 //! INVITE with Replaces (RFC 3891): a phone takes a call that rings elsewhere, or takes the place of a phone that talks.
 //! It may do so with the calls of its own extension and of its pick-up group.
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use super::app::{App, CALLER, PartyId};
 use super::open::{Incoming, Refusal, read_offer};
@@ -89,6 +89,7 @@ impl Calls {
         key: CallKey,
         (there, at, left): (CallKey, PartyId, PartyId),
     ) -> Result<(), NotTaken> {
+        self.all[there].make_room(1);
         let call = &self.all[there];
         if call.parties.len() >= limits::LEGS_PER_CALL {
             return Err(NotTaken::Full);
@@ -109,7 +110,9 @@ impl Calls {
         call.between = Some((call.parties[CALLER].extension.clone(), call.parties[peer].extension.clone()));
         call.put_media(cx);
         call.keep_record(cx);
-        let number = call.id;
+        let (number, by) = (call.id, call.parties[if at == CALLER { CALLER } else { new }].extension.clone());
+        let here = self.all[key].id;
+        self.remark(there, format_smolstr!("{by} takes it over in call {here}"));
         self.settle(cx, there);
         self.gone_to(cx, below, key, number);
         Ok(())

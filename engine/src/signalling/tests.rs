@@ -3,7 +3,10 @@
 mod clauses;
 mod conferences;
 mod dialogs;
+mod foretold;
 mod offers;
+mod paging;
+mod parking;
 mod pickup;
 mod records;
 mod rules;

@@ -83,7 +83,7 @@ fn carol_has_it(mut world: World, asked: &Message) {
     let port: u16 = port.split("m=audio ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert_eq!(world.rtp("10.0.0.1:4000", 10_000, 1), to(port, "10.0.0.3:4000"));
     assert_eq!(world.rtp("10.0.0.3:4000", port, 1), to(10_000, "10.0.0.1:4000"));
-    assert_eq!(ends(&world), [(2, EndCause::Joined(1))]);
+    assert_eq!(ends(&world), [(2, EndCause::Joined { call: 1 })]);
     world.sent();
     world.out.clear();
     world.send(ALICE, &inside(&alice, "BYE", 2, ""));
@@ -223,7 +223,7 @@ fn a_phone_takes_the_place_of_one_that_talks() {
     assert!(String::from_utf8_lossy(carol.body()).contains("m=audio 10004 RTP/AVP 0"), "what alice speaks");
     assert_eq!(world.rtp("10.0.0.1:4000", 10_000, 1), to(10_004, "10.0.0.3:4000"));
     assert_eq!(world.rtp("10.0.0.3:4000", 10_004, 1), to(10_000, "10.0.0.1:4000"));
-    assert_eq!(ends(&world), [(2, EndCause::Joined(1))]);
+    assert_eq!(ends(&world), [(2, EndCause::Joined { call: 1 })]);
     world.send(CAROL, &carols(&inside(&carol, "BYE", 2, "")));
     let bye = find(&world.sent(), ALICE, "BYE sip:alice");
     world.send(ALICE, &respond(&bye, "200 OK", "", ""));
@@ -251,5 +251,5 @@ fn the_callers_place_is_taken_by_another_of_its_phones() {
     find(&sent, CAROL, "SIP/2.0 200");
     assert_eq!(world.rtp("10.0.0.2:6000", 10_002, 1), to(10_004, "10.0.0.3:4400"));
     assert_eq!(world.rtp("10.0.0.3:4400", 10_004, 1), to(10_002, "10.0.0.2:6000"));
-    assert_eq!(ends(&world), [(2, EndCause::Joined(1))]);
+    assert_eq!(ends(&world), [(2, EndCause::Joined { call: 1 })]);
 }

@@ -6,11 +6,17 @@ use crate::mediactl::{LegId, LegSpec};
 use crate::sip::HeaderName;
 use telex_dialplan::Dialplan;
 
-const CAROL: &str = "10.0.0.3:5060";
+pub(super) const CAROL: &str = "10.0.0.3:5060";
 
 /// Alice, bob and carol, with more extensions.
 fn three(text: &str) -> World {
+    three_with(text, |_| {})
+}
+
+/// The same with something else configured.
+pub(super) fn three_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
+    configure(&mut config);
     for (name, address) in [("alice", ALICE), ("bob", BOB), ("carol", CAROL)] {
         let (ip, _) = address.split_once(':').unwrap();
         config.phones.insert(name.into(), device(&format!("sip:{name}@{ip}"), address));
@@ -23,19 +29,20 @@ fn three(text: &str) -> World {
 }
 
 /// Alice and bob talk.
-struct Talk {
-    world: World,
+pub(super) struct Talk {
+    pub(super) world: World,
     /// What bob was asked with.
-    asked: Message,
+    pub(super) asked: Message,
     /// What alice was answered with.
-    answered: Message,
+    pub(super) answered: Message,
 }
 
 fn talk(text: &str) -> Talk {
     talk_in(three(text))
 }
 
-fn talk_in(mut world: World) -> Talk {
+/// Alice calls bob, who answers.
+pub(super) fn talk_in(mut world: World) -> Talk {
     world.send(ALICE, &invite("bob", "", OFFER));
     let asked = world.only("INVITE sip:bob");
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
@@ -46,29 +53,29 @@ fn talk_in(mut world: World) -> Talk {
 }
 
 impl Talk {
-    fn by_bob(&mut self, method: &str, cseq: u32, extra: &str) {
+    pub(super) fn by_bob(&mut self, method: &str, cseq: u32, extra: &str) {
         let text = from_bob(&self.asked, method, cseq, extra, "");
         self.world.send(BOB, &text);
     }
 
-    fn by_alice(&mut self, method: &str, cseq: u32, extra: &str) {
+    pub(super) fn by_alice(&mut self, method: &str, cseq: u32, extra: &str) {
         let text = inside(&self.answered, method, cseq, "");
         self.world.send(ALICE, &text.replacen("Contact:", &format!("{extra}Contact:"), 1));
     }
 
-    fn ok(&mut self, from: &str, request: &Message) {
+    pub(super) fn ok(&mut self, from: &str, request: &Message) {
         self.world.send(from, &respond(request, "200 OK", "", ""));
     }
 
     /// The NOTIFY sent since the last look: its state and what it tells. It is answered.
-    fn told(&mut self, who: &str) -> (String, String) {
+    pub(super) fn told(&mut self, who: &str) -> (String, String) {
         let notify = self.world.only("NOTIFY");
         let told = fragment(&notify);
         self.ok(who, &notify);
         told
     }
 
-    fn leg(&self, leg: u64) -> LegSpec {
+    pub(super) fn leg(&self, leg: u64) -> LegSpec {
         let put = self.world.out.iter().rev().find_map(|action| match action {
             Action::Media { command: MediaCommand::PutLeg { leg: LegId(id), spec, .. }, .. }
                 if *id == leg =>
@@ -81,7 +88,7 @@ impl Talk {
     }
 
     /// Who talks with whom, as `telex calls` shows it.
-    fn listed(&mut self) -> Vec<(SmolStr, SmolStr)> {
+    pub(super) fn listed(&mut self) -> Vec<(SmolStr, SmolStr)> {
         self.world.input(Input::Control { id: ControlId(7), request: Control::Calls });
         let calls = self.world.out.iter().find_map(|action| match action {
             Action::Reply { reply: ControlReply::Calls(calls), .. } => Some(calls.clone()),
@@ -90,7 +97,7 @@ impl Talk {
         calls.unwrap().into_iter().map(|call| (call.from, call.to)).collect()
     }
 
-    fn outcomes(&self) -> Vec<(Side, Option<u16>)> {
+    pub(super) fn outcomes(&self) -> Vec<(Side, Option<u16>)> {
         let events = self.world.events.iter();
         let outcomes = events.filter_map(|event| match event {
             Event::Transfer { side, status, .. } => Some((*side, *status)),
@@ -99,13 +106,13 @@ impl Talk {
         outcomes.collect()
     }
 
-    fn quiet(mut self) {
+    pub(super) fn quiet(mut self) {
         self.world.pass(Duration::from_secs(100));
         all_quiet(&self.world);
     }
 }
 
-fn fragment(notify: &Message) -> (String, String) {
+pub(super) fn fragment(notify: &Message) -> (String, String) {
     let event = notify.header(HeaderName::Event).unwrap();
     assert!(event.starts_with("refer;id="), "{event}");
     assert_eq!(notify.header(HeaderName::ContentType), Some("message/sipfrag;version=2.0"));
@@ -114,13 +121,13 @@ fn fragment(notify: &Message) -> (String, String) {
     (state.split(';').next().unwrap().to_owned(), text.trim().to_owned())
 }
 
-fn find(sent: &[(SocketAddr, Message)], start: &str) -> Message {
+pub(super) fn find(sent: &[(SocketAddr, Message)], start: &str) -> Message {
     let found: Vec<_> = sent.iter().filter(|(_, m)| m.raw().starts_with(start.as_bytes())).collect();
     assert_eq!(found.len(), 1, "one {start}");
     found[0].1.clone()
 }
 
-fn pair(state: &str, text: &str) -> (String, String) {
+pub(super) fn pair(state: &str, text: &str) -> (String, String) {
     (state.to_owned(), text.to_owned())
 }
 
@@ -330,7 +337,7 @@ fn who_is_alone_with_the_exchange_has_nobody_to_transfer() {
 }
 
 /// Bob, who talks with alice, calls carol: our INVITE to her, if any, and the Refer-To that names his dialog.
-fn consult(talk: &mut Talk, number: &str, answer: bool) -> (Option<Message>, String) {
+pub(super) fn consult(talk: &mut Talk, number: &str, answer: bool) -> (Option<Message>, String) {
     let call = invite(number, "", OFFER)
         .replace("10.0.0.1", "10.0.0.2")
         .replace("Alice", "Bob")
