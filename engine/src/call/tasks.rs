@@ -20,7 +20,7 @@ use crate::sip::Status;
 use crate::time::Duration;
 
 /// What is to be waited for.
-type Begun = Result<Doing, Outcome>;
+pub(super) type Begun = Result<Doing, Outcome>;
 
 const DONE: Begun = Err(Outcome::Done);
 
@@ -113,7 +113,7 @@ impl Calls {
             Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
             Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
             Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
-            Task::Pickup(_) => refused("pick-up is not possible yet"),
+            Task::Pickup(extensions) => self.pickup(cx, below, key, &extensions),
             Task::Page { targets, options, timeout } => {
                 self.page(cx, below, key, &targets, &options, timeout)
             }

@@ -284,11 +284,6 @@ impl Call {
         self.parties[by].put(cx, shard, room, Wish::default());
     }
 
-    /// Where who has handed the call over waits; the call's own room when nobody does.
-    pub(super) fn waiting_room(&self) -> (ShardId, RoomId) {
-        self.transfer.as_ref().map_or((self.shard, self.room), |transfer| transfer.room)
-    }
-
     /// Takes down the room in which nobody waits any more.
     pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
         if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {

@@ -17,7 +17,7 @@ mod uas;
 mod within;
 
 pub(crate) use info::Digit;
-pub(crate) use refer::Referred;
+pub(crate) use refer::{Referred, Stage};
 pub(crate) use session::{
     AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };

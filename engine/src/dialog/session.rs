@@ -22,7 +22,7 @@ use crate::timers::TimerKey;
 pub(crate) const ALLOW: &str =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
 /// Option tags we understand (RFC 3262, RFC 4028, RFC 3327, RFC 4488).
-pub(crate) const SUPPORTED: &str = "100rel, timer, path, norefersub";
+pub(crate) const SUPPORTED: &str = "100rel, timer, path, replaces, norefersub";
 /// What we call ourselves.
 pub(crate) const AGENT: &str = concat!("Telex/", env!("CARGO_PKG_VERSION"));
 

@@ -8,6 +8,7 @@ mod menus;
 mod offers;
 mod paging;
 mod parking;
+mod pickup;
 mod records;
 mod rules;
 mod scripts;
