@@ -7,6 +7,7 @@
 mod info;
 mod refer;
 pub(crate) mod screen;
+mod send_away;
 pub(crate) mod session;
 mod session_timer;
 mod sessions;

@@ -9,6 +9,7 @@ mod parking;
 mod records;
 mod rules;
 mod scripts;
+mod sent_away;
 mod sound;
 mod strangers;
 mod streams;
