@@ -98,6 +98,11 @@ pub(crate) enum Order {
         /// Who.
         party: PartyId,
     },
+    /// This callee has answered, and is asked or told something before it is connected.
+    Screen {
+        /// Who.
+        party: PartyId,
+    },
     /// Let this callee hear the caller, and others as well.
     Admit {
         /// Who.

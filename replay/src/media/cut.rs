@@ -308,6 +308,7 @@ impl Cutter {
                     | MediaReport::Played { leg, .. }
                     | MediaReport::NoSound { leg, .. }
                     | MediaReport::Carried { leg, .. }
+                    | MediaReport::Given { leg, .. }
                     | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),
                     MediaReport::Recorded { room, .. } => part.rooms.contains(room),
                 }
