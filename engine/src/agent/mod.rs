@@ -545,7 +545,7 @@ impl Core {
             LegEvent::Offered { body } => AgentEvent::Offered { call, body },
             LegEvent::OfferWanted => AgentEvent::Offered { call, body: Bytes::new() },
             LegEvent::Digit(Digit { key, length }) => AgentEvent::Digit { call, key, length },
-            LegEvent::Referred(_) => return None,
+            LegEvent::Referred(_) | LegEvent::SentAway(_) => return None,
             LegEvent::Cancelled => AgentEvent::Ended { call, by: Ended::Cancelled },
             LegEvent::Ended(Ending::Bye) => AgentEvent::Ended { call, by: Ended::HungUp },
             LegEvent::Ended(Ending::Lost) => AgentEvent::Ended { call, by: Ended::Lost },

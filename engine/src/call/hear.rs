@@ -81,6 +81,7 @@ impl Calls {
                 self.finish(cx, below, key, status, crate::event::EndCause::NoAnswer);
             }
             Doing::Recording => self.recorded(cx, key),
+            Doing::SendingAway => script.over(super::send_away::transferred("FAILURE", None)),
             Doing::Parked(_) => return self.stay_over(cx, below, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
             Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference | Doing::Paging => {}

@@ -84,6 +84,8 @@ pub(crate) enum Doing {
     Recording,
     /// The caller is in a conference.
     Conference,
+    /// The caller has been told to call somebody else.
+    SendingAway,
     /// It speaks to many, as long as any of them is there.
     Paging,
     /// It is parked.

@@ -108,9 +108,10 @@ impl Calls {
                 self.record(cx, call, RecordOrder::Stop);
                 DONE
             }
+            Task::SendDigits { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
             Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
             Task::Conference { name } => self.conference(cx, below, key, &name),
-            Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
+            Task::Transfer(to) => self.send_away(cx, below, key, &to),
             Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
             Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
             Task::Pickup(extensions) => self.pickup(cx, below, key, &extensions),

@@ -312,7 +312,7 @@ impl Doing {
             | Self::Conference
             | Self::Paging => true,
             Self::Parked(stay) => !stay.saying,
-            Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
+            Self::SendingAway | Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
         }
     }
 }

@@ -8,6 +8,7 @@ mod asking;
 mod info;
 mod refer;
 pub(crate) mod screen;
+mod send_away;
 pub(crate) mod session;
 mod session_timer;
 mod sessions;

@@ -12,6 +12,7 @@ mod pickup;
 mod records;
 mod rules;
 mod scripts;
+mod sent_away;
 mod sound;
 mod strangers;
 mod streams;
