@@ -69,7 +69,7 @@ impl<'a> Plan<'a> {
         // It does not start without this folder in its home.
         fs::create_dir_all(dir.join(".local/share/linphone"))
             .unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
-        let config = ground.write(&format!("{name}/rc"), self.configuration(ground.ports(4)));
+        let config = ground.write(&format!("{name}/rc"), self.configuration(ground.ports(8)));
         let sound = ground.write(&format!("{name}/sound.wav"), self.sound.to_wav());
         let recording = dir.join("heard.wav");
         let mut command = Command::new("stdbuf");
@@ -124,6 +124,14 @@ impl Linphone {
         self.program.type_line(line);
         // The console reads a line only between two rounds of its own work.
         thread::sleep(Duration::from_millis(100));
+    }
+
+    /// Waits until it has shown this at any time.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn expect(&mut self, text: &str) {
+        self.program.expect_from(0, text, PATIENCE, |output| output.contains(text));
     }
 
     /// Types a command again and again until it answers with this text.

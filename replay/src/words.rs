@@ -197,6 +197,9 @@ fn media_command(command: &MediaCommand) -> String {
         }
         MediaCommand::DropLeg { leg } => format!("drop leg {}", leg.0),
         MediaCommand::DropRoom { room } => format!("drop room {}", room.0),
+        MediaCommand::GiveLeg { leg, port, to } => {
+            format!("give leg {} and port {} to shard {}", leg.0, port.0, to.0)
+        }
     }
 }
 
@@ -213,6 +216,9 @@ pub(crate) fn media_report(report: &MediaReport) -> String {
             format!("leg {} was to hear {name}, which is not there", leg.0)
         }
         MediaReport::Played { leg, number, .. } => format!("leg {} has heard all of {number}", leg.0),
+        MediaReport::Quiet { leg, recording } => {
+            format!("nobody speaks on leg {} in recording {}", leg.0, recording.0)
+        }
         MediaReport::Recorded { recording, samples, missing, .. } => {
             format!("recording {} has ended: {samples} samples, {missing} missing", recording.0)
         }
@@ -221,6 +227,12 @@ pub(crate) fn media_report(report: &MediaReport) -> String {
         }
         MediaReport::Dropped { leg, stats, .. } => {
             format!("leg {} has ended: {} packets received, {} sent", leg.0, stats.received, stats.sent)
+        }
+        MediaReport::Given { leg, stats, .. } => {
+            format!(
+                "leg {} goes on elsewhere: {} packets received, {} sent",
+                leg.0, stats.received, stats.sent
+            )
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::dialog::Digit;
 use crate::event::EndCause;
 use crate::limits;
-use crate::mediactl::{MediaCommand, Piece, Play, Playing, RoomId, RoomMode, RoomSpec};
+use crate::mediactl::{MediaCommand, Piece, Play, Playing, RoomId, RoomMode, RoomSpec, ShardId};
 use crate::sip::Status;
 use crate::time::Duration;
 use crate::timers::TimerKey;
@@ -35,7 +35,7 @@ const FIRST_SOUND: u32 = 1 << 31;
 pub(crate) struct Aside {
     pub(super) party: PartyId,
     /// Where its media is.
-    room: RoomId,
+    room: (ShardId, RoomId),
     pub(super) errand: Errand,
     /// What it is being told or asked.
     doing: Doing,
@@ -126,13 +126,14 @@ impl Calls {
     /// Takes a party out of the room of its call.
     fn put_apart(&mut self, cx: &mut Cx<'_>, key: CallKey, party: PartyId, errand: Errand) {
         let Some(call) = self.all.get_mut(key) else { return };
-        let (shard, room) = self.ports.room(Some(call.shard));
+        let place = self.ports.room(Some(call.shard));
+        let (shard, room) = place;
         let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
         let command = MediaCommand::PutRoom { room, rev: 1, spec };
         cx.out.push(crate::border::Action::Media { shard, command });
         call.aside = Some(Box::new(Aside {
             party,
-            room,
+            room: place,
             errand,
             doing: Doing::Going,
             outcome: None,
@@ -491,7 +492,7 @@ impl Call {
     }
 
     /// What a party that is alone hears, and where.
-    pub(super) fn apart(&self) -> Option<(PartyId, RoomId, Option<Play>)> {
+    pub(super) fn apart(&self) -> Option<(PartyId, (ShardId, RoomId), Option<Play>)> {
         let aside = self.aside.as_ref()?;
         let play = |sound| Play { number: aside.sounds, sound, over: false };
         Some((aside.party, aside.room, aside.sound.clone().map(play)))

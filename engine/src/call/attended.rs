@@ -40,8 +40,7 @@ impl Calls {
         let Some(found) = there.other_than(at) else {
             return self.go_there(cx, below, key, (by, leg), referred, other, at);
         };
-        // Media of one room is on one shard.
-        let room = here.shard == there.shard && here.parties.len() < limits::LEGS_PER_CALL;
+        let room = here.parties.len() < limits::LEGS_PER_CALL;
         if !room || !here.parties[left].can_talk_with(&there.parties[found], cx.config.transcode) {
             return Err(Status::NOT_ACCEPTABLE_HERE);
         }

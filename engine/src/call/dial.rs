@@ -151,7 +151,7 @@ impl Calls {
         let port = self.ports.take(cx, shard)?;
         let address = self.all[key].parties[CALLER].address();
         let session = super::open::session_id(cx);
-        let party = Party::new(target.uri.clone(), self.ports.leg(key), port, address, session);
+        let party = Party::new(target.uri.clone(), self.ports.leg(key), (shard, port), address, session);
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
         party.asked = cx.wall;

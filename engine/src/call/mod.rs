@@ -12,12 +12,14 @@ mod conference;
 mod consult;
 mod deadline;
 mod dial;
+mod dictation;
 mod digits;
 mod features;
 mod foresee;
 mod hear;
 mod hunt;
 mod local;
+mod moves;
 mod negotiation;
 mod open;
 mod orders;
@@ -312,6 +314,9 @@ impl Calls {
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
         let (leg, event) = match report {
             MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
+            MediaReport::Given { leg, stats, resume } => {
+                return self.given(cx, *leg, *stats, *resume);
+            }
             // Who writes the file tells of its end.
             MediaReport::Recorded { .. } => return,
             MediaReport::Latched { leg, .. }
@@ -320,6 +325,7 @@ impl Calls {
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
             | MediaReport::Played { leg, .. }
+            | MediaReport::Quiet { leg, .. }
             | MediaReport::NoSound { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
@@ -337,7 +343,7 @@ impl Calls {
             }
             MediaReport::Dropped { stats, .. } => {
                 party.media.put = false;
-                party.media.stats = *stats;
+                party.media.carried(*stats);
                 self.ports.forget(leg);
                 self.settle(cx, key);
             }
@@ -349,7 +355,7 @@ impl Calls {
                 };
                 self.digit(cx, below, key, at, Digit { key: *digit, length }, by);
             }
-            MediaReport::Carried { stats, .. } => party.media.stats = *stats,
+            MediaReport::Carried { stats, .. } => party.media.carried(*stats),
             MediaReport::Pressed { next, .. } => party.pressed(*next),
             MediaReport::NoSound { name, .. } => {
                 cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
@@ -359,7 +365,11 @@ impl Calls {
             }
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } => {}
-            MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
+            MediaReport::Quiet { recording, .. } => self.quiet(cx, below, key, *recording),
+            MediaReport::Silent { .. }
+            | MediaReport::Ports { .. }
+            | MediaReport::Recorded { .. }
+            | MediaReport::Given { .. } => {}
         }
     }
 
@@ -543,7 +553,7 @@ impl Call {
         if let Some(party) = self.parties.get_mut(at).filter(|party| party.media.held) {
             party.media.held = false;
             ports.forget(party.media.id);
-            ports.release(self.shard, party.media.port);
+            ports.release(party.media.shard, party.media.port);
         }
     }
 

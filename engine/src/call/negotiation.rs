@@ -297,8 +297,8 @@ impl Call {
 
     /// The media of a party that is alone with the exchange while its call waits.
     pub(super) fn put_media_apart(&mut self, cx: &mut Cx<'_>) {
-        let Some((at, room, playing)) = self.apart() else { return };
-        let (shard, party) = (self.shard, &mut self.parties[at]);
+        let Some((at, (shard, room), playing)) = self.apart() else { return };
+        let party = &mut self.parties[at];
         let mut accept = party.relay_to(party);
         accept.iter_mut().for_each(|accepted| accepted.forward = None);
         let wish = Wish { accept, playing, silence: None, report: true, tones: true, keep: false };

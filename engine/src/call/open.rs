@@ -180,7 +180,7 @@ impl Calls {
         self.lines.insert(key, &incoming.caller);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
-        let mut caller = self.caller(cx, key, incoming, port, local);
+        let mut caller = self.caller(cx, key, incoming, (shard, port), local);
         caller.leg = Some(leg);
         cx.report(Event::CallStarted {
             call: id,
@@ -206,7 +206,7 @@ impl Calls {
         cx: &mut Cx<'_>,
         key: CallKey,
         incoming: &Incoming<'_>,
-        port: PortId,
+        port: (ShardId, PortId),
         local: SocketAddr,
     ) -> Party {
         let address = cx.config.media_address.unwrap_or(local.ip());

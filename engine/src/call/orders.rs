@@ -180,11 +180,7 @@ impl Call {
 
     /// Takes a party's leg out of its room, for good: a leg that was dropped is not put again.
     pub(super) fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
-        let party = &self.parties[party];
-        if party.media.put && !cx.planted.is(Fault::MediaLegNotDropped) {
-            let command = MediaCommand::DropLeg { leg: party.media.id };
-            cx.out.push(Action::Media { shard: self.shard, command });
-        }
+        self.parties[party].media.drop(cx);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, cause: EndCause) {

@@ -17,8 +17,8 @@ use crate::dialog::Digit;
 use crate::event::{Event, Side};
 use crate::limits;
 use crate::mediactl::{
-    Accepted, DigitWay, Digits, LegId, LegSpec, LegStats, MediaCommand, Play, PortId, Press, Presses,
-    Revision, RoomId, ShardId,
+    Accepted, DigitWay, Digits, Handover, LegId, LegSpec, LegStats, MediaCommand, Play, PortId, Press,
+    Presses, Revision, RoomId, ShardId,
 };
 use crate::offer::{
     self, Audio, Codec, Description, Direction, Local, Negotiation, OfferError, OutOfTurn, Ptime, Repertoire,
@@ -72,8 +72,14 @@ pub(crate) struct Party {
 pub(crate) struct MediaLeg {
     /// Its name.
     pub(crate) id: LegId,
-    /// Our port.
+    /// Our port, and the shard that has it.
     pub(crate) port: PortId,
+    pub(crate) shard: ShardId,
+    /// Whether it is on its way to another shard, and what it takes along from the last one.
+    pub(crate) moving: Moving,
+    pub(crate) handover: Option<Handover>,
+    /// What it carried on shards before.
+    pub(crate) before: LegStats,
     /// Whether the port is still ours.
     pub(crate) held: bool,
     /// Whether the shard knows it; then it must be dropped there.
@@ -82,8 +88,21 @@ pub(crate) struct MediaLeg {
     pub(crate) rev: Revision,
     /// Whether silence is reported.
     pub(crate) watched: bool,
-    /// What it carried, once dropped.
+    /// What it carried so far, as far as that was told.
     pub(crate) stats: LegStats,
+}
+
+/// Whether a media leg is on its way to another shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) enum Moving {
+    /// It is where it is.
+    #[default]
+    No,
+    /// There. It is put when it has come.
+    To(ShardId),
+    /// There, and nobody needs it any more.
+    Gone(ShardId),
 }
 
 /// What a party's media leg shall do beside what was agreed with the party.
@@ -105,7 +124,13 @@ pub(crate) struct Wish {
 
 impl Party {
     /// A party reached at `address`, with a port of ours.
-    pub(crate) fn new(contact: SmolStr, id: LegId, port: PortId, address: IpAddr, session_id: u64) -> Self {
+    pub(crate) fn new(
+        contact: SmolStr,
+        id: LegId,
+        (shard, port): (ShardId, PortId),
+        address: IpAddr,
+        session_id: u64,
+    ) -> Self {
         Self {
             leg: None,
             extension: SmolStr::default(),
@@ -114,6 +139,10 @@ impl Party {
             media: MediaLeg {
                 id,
                 port,
+                shard,
+                moving: Moving::No,
+                handover: None,
+                before: LegStats::default(),
                 held: true,
                 put: false,
                 rev: 0,
@@ -292,8 +321,8 @@ impl Party {
 
     /// What a record says of it, and nothing else: it goes on in another call.
     pub(crate) fn stub(&self) -> Self {
-        let MediaLeg { id, port, .. } = self.media;
-        let mut stub = Self::new(self.contact.clone(), id, port, self.address(), 0);
+        let MediaLeg { id, port, shard, .. } = self.media;
+        let mut stub = Self::new(self.contact.clone(), id, (shard, port), self.address(), 0);
         stub.media.held = false;
         stub.extension = self.extension.clone();
         (stub.asked, stub.answered) = (self.asked, self.answered);
@@ -307,8 +336,12 @@ impl Party {
         transcode && known || ours.name.eq_ignore_ascii_case(&theirs.name)
     }
 
-    /// Brings the shard to what was agreed.
+    /// Brings the shard to what was agreed. A leg that has its port on another shard is sent for first; who put it puts
+    /// it again when it has come.
     pub(crate) fn put(&mut self, cx: &mut Cx<'_>, shard: ShardId, room: RoomId, wish: Wish) {
+        if self.media.is_elsewhere(cx, shard) {
+            return;
+        }
         let stream = self.session.stream().unwrap_or(SILENT);
         let silence = wish.silence.filter(|_| stream.receive);
         let spec = LegSpec {
@@ -332,6 +365,7 @@ impl Party {
             presses: self.presses.clone(),
             latch: self.session.changes(),
             silence,
+            resume: self.media.handover,
             ..LegSpec::new(room, self.media.port)
         };
         self.media.put = true;

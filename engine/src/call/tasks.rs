@@ -100,8 +100,7 @@ impl Calls {
                 Ok(Doing::Music)
             }
             Task::Dial(dial) => self.dial(cx, below, key, &dial),
-            Task::Record { .. } if call.answered.is_none() => self.answer_first(cx, below, key, task),
-            Task::Record { file, most, silence, .. } => self.record_caller(cx, key, &file, most, silence),
+            Task::Record { .. } => self.record_caller(cx, below, key, task),
             Task::Monitor { file, .. } => self.monitor(cx, key, &file),
             Task::StopMonitor => {
                 let call = call.id;
@@ -140,7 +139,7 @@ impl Calls {
     }
 
     /// Answers the caller, and then does this. Whoever has to be waited for hears it from its beginning.
-    fn answer_first(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
+    pub(super) fn answer_first(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
         match self.answer(cx, below, key, Duration::ZERO) {
             Err(Outcome::Done) if self.all.get(key).is_some_and(|call| call.cause.is_none()) => {
                 self.try_begin(cx, below, key, task)
@@ -277,30 +276,6 @@ impl Calls {
             crate::border::ControlReply::Recording { .. } => DONE,
             _ => refused("it cannot be recorded: not answered yet, or recorded already"),
         }
-    }
-
-    fn record_caller(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: CallKey,
-        file: &str,
-        most: Duration,
-        silence: Duration,
-    ) -> Begun {
-        let call = self.all[key].id;
-        let order = RecordOrder::Start { what: RecordWhat::Caller, format: None };
-        let reply = self.record_as(cx, call, order, file);
-        let crate::border::ControlReply::Recording { .. } = reply else {
-            return refused("it cannot be recorded: it is recorded already");
-        };
-        let call = &mut self.all[key];
-        if !silence.is_zero() {
-            call.warn(cx, "Record does not listen for silence yet: it ends by # or by its time");
-        }
-        if !most.is_zero() {
-            call.wait(cx, key, most);
-        }
-        Ok(Doing::Recording)
     }
 }
 

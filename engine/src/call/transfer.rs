@@ -15,7 +15,7 @@ use crate::border::Action;
 use crate::cx::{CallKey, Cx, LegKey};
 use crate::dialog::{LegEvent, Referred};
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec};
+use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
 use crate::sip::Status;
 
 /// Reason of the BYE to who has transferred (RFC 3326).
@@ -32,7 +32,7 @@ pub(crate) struct Transfer {
     /// Where to.
     pub(super) to: SmolStr,
     /// The room in which it waits, and hears nothing.
-    pub(super) room: RoomId,
+    pub(super) room: (ShardId, RoomId),
     /// The walk that led to the talk.
     pub(super) before: Box<Script>,
     /// It has come to nothing, by this.
@@ -110,7 +110,7 @@ impl Calls {
         referral: Option<(LegKey, &Referred)>,
     ) {
         let shard = self.all[key].shard;
-        let (_, room) = self.ports.room(Some(shard));
+        let room = self.ports.room(Some(shard));
         let (number, _) = self.plans.current();
         let call = &mut self.all[key];
         let Some(mut before) = call.script.take() else { return };
@@ -276,17 +276,21 @@ impl Call {
         }
     }
 
-    fn put_aside(&mut self, cx: &mut Cx<'_>, by: PartyId, room: RoomId) {
+    fn put_aside(&mut self, cx: &mut Cx<'_>, by: PartyId, (shard, room): (ShardId, RoomId)) {
         let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
-        let shard = self.shard;
         cx.out.push(Action::Media { shard, command: MediaCommand::PutRoom { room, rev: 1, spec } });
         self.parties[by].put(cx, shard, room, Wish::default());
     }
 
+    /// Where who has handed the call over waits; the call's own room when nobody does.
+    pub(super) fn waiting_room(&self) -> (ShardId, RoomId) {
+        self.transfer.as_ref().map_or((self.shard, self.room), |transfer| transfer.room)
+    }
+
     /// Takes down the room in which nobody waits any more.
-    pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, room: RoomId) {
+    pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
         if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {
-            cx.out.push(Action::Media { shard: self.shard, command: MediaCommand::DropRoom { room } });
+            cx.out.push(Action::Media { shard, command: MediaCommand::DropRoom { room } });
         }
     }
 
@@ -307,7 +311,7 @@ impl Doing {
             | Self::Echo
             | Self::Listening
             | Self::Music
-            | Self::Recording
+            | Self::Recording { .. }
             | Self::Conference => true,
             Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
         }

@@ -95,6 +95,12 @@ impl World {
                     let report = MediaReport::Dropped { leg, stats: LegStats::default(), resume };
                     self.input(Input::Media { shard, report });
                 }
+                Action::Media { shard, command: MediaCommand::GiveLeg { leg, port, to } } => {
+                    self.out.push(Action::Media { shard, command: MediaCommand::GiveLeg { leg, port, to } });
+                    let (stats, resume) = (LegStats { received: 7, ..LegStats::default() }, None);
+                    let report = MediaReport::Given { leg, stats, resume };
+                    self.input(Input::Media { shard, report });
+                }
                 action => self.out.push(action),
             }
         }

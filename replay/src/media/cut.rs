@@ -130,7 +130,9 @@ impl Part {
                 MediaCommand::PutRoom { room, .. } | MediaCommand::DropRoom { room } => {
                     self.rooms.contains(room)
                 }
-                MediaCommand::PutLeg { leg, .. } | MediaCommand::DropLeg { leg } => self.legs.contains(leg),
+                MediaCommand::PutLeg { leg, .. }
+                | MediaCommand::DropLeg { leg }
+                | MediaCommand::GiveLeg { leg, .. } => self.legs.contains(leg),
                 _ => false,
             }
     }
@@ -151,7 +153,7 @@ impl Ports {
 
     fn after(&mut self, out: &MediaOut) {
         for report in &out.reports {
-            if let MediaReport::Dropped { leg, .. } = report {
+            if let MediaReport::Dropped { leg, .. } | MediaReport::Given { leg, .. } = report {
                 self.0.retain(|_, one| one != leg);
             }
         }
@@ -304,6 +306,7 @@ impl Cutter {
                     | MediaReport::Digit { leg, .. }
                     | MediaReport::Pressed { leg, .. }
                     | MediaReport::Played { leg, .. }
+                    | MediaReport::Quiet { leg, .. }
                     | MediaReport::NoSound { leg, .. }
                     | MediaReport::Carried { leg, .. }
                     | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),

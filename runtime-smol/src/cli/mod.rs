@@ -55,6 +55,9 @@ enum Command {
     },
     /// Say what is wrong with a configuration.
     Check {
+        /// The configuration; the same as --config.
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        path: Option<PathBuf>,
         #[command(flatten)]
         file: File,
     },
@@ -128,7 +131,9 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         None => start(Path::new(CONFIG), clock),
         Some(Command::Run { file, trace_sip }) => load(&file.config).and_then(|s| run(s, trace_sip, clock)),
-        Some(Command::Check { file }) => load(&file.config).map(|settings| check(&settings)),
+        Some(Command::Check { path, file }) => {
+            load(path.as_deref().unwrap_or(&file.config)).map(|settings| check(&settings))
+        }
         Some(Command::Registrations(running)) => ask(&running, &Request::Registrations),
         Some(Command::Calls(running)) => ask(&running, &Request::Calls),
         Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),

@@ -2,6 +2,7 @@
 
 mod conferences;
 mod dialplan;
+mod features;
 mod office;
 mod phones;
 mod problem;
@@ -47,6 +48,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
+    ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "park_extension"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country"]),
@@ -234,6 +236,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
+        features: features::features(reader, root),
     };
     let (plan, loaded) = plan(reader, root, folder, &engine, &contexts)?;
     engine.dialplan = plan;

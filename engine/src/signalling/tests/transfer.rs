@@ -18,7 +18,8 @@ fn three(text: &str) -> World {
     let own = config.own_dialplan().replace("[internal]", "[internal](+)");
     config.dialplan =
         Some(Dialplan::parse("extensions.conf", &format!("[internal]\n{text}\n{own}")).unwrap());
-    World::with(config)
+    // Rooms go where there are ports: all to one shard until the other has some.
+    World::on_shards(config, 2)
 }
 
 /// Alice and bob talk.
@@ -377,6 +378,43 @@ fn two_calls_become_one_and_who_joined_them_is_let_go() {
     let bye = talk.world.sent().into_iter().find(|(_, m)| m.is_request()).unwrap();
     assert_eq!(bye.0.to_string(), CAROL);
     talk.ok(CAROL, &bye.1);
+    talk.quiet();
+}
+
+#[test]
+fn a_party_brings_its_port_along_from_another_shard() {
+    let mut talk = talk("");
+    let ports = (0..64).map(|n| PortId(20_000 + 2 * n)).collect();
+    talk.world.input(Input::Media { shard: ShardId(1), report: MediaReport::Ports { ports } });
+    let (_, refer) = consult(&mut talk, "carol", true);
+    talk.by_bob("REFER", 1, &refer);
+    let media = talk.world.out.iter().filter_map(|action| match action {
+        Action::Media { shard, command } => Some((shard.0, command.clone())),
+        _ => None,
+    });
+    let media: Vec<_> = media.collect();
+    let (leg, port) = (LegId(4), PortId(20_002));
+    assert!(media.contains(&(1, MediaCommand::GiveLeg { leg, port, to: ShardId(0) })), "{media:?}");
+    assert_eq!((talk.leg(4).room, talk.leg(4).port), (talk.leg(1).room, port));
+    assert!(!talk.leg(1).accept.is_empty() && !talk.leg(4).accept.is_empty());
+    let put = |(shard, command): &(u8, MediaCommand)| {
+        matches!(command, MediaCommand::PutLeg { leg: LegId(4), .. }).then_some(*shard)
+    };
+    assert_eq!(media.iter().filter_map(put).collect::<Vec<_>>(), [0]);
+    let sent = talk.world.sent();
+    assert!(sent.iter().all(|(_, m)| !m.raw().starts_with(b"INVITE")), "no phone is told");
+    talk.ok(BOB, &find(&sent, "BYE sip:bob"));
+    talk.ok(BOB, &find(&sent, "NOTIFY"));
+    talk.told(BOB);
+    talk.by_bob("BYE", 2, "");
+    talk.by_alice("BYE", 2, "");
+    let bye = talk.world.sent().into_iter().find(|(to, m)| m.is_request() && to.to_string() == CAROL);
+    talk.ok(CAROL, &bye.unwrap().1);
+    let carried = talk.world.events.iter().filter_map(|event| match event {
+        Event::CallEnded { call: 1, callee, .. } => Some(callee.received),
+        _ => None,
+    });
+    assert_eq!(carried.collect::<Vec<_>>(), [7], "what was carried on both shards");
     talk.quiet();
 }
 
