@@ -12,6 +12,7 @@ mod conference;
 mod consult;
 mod deadline;
 mod dial;
+mod dictation;
 mod digits;
 mod features;
 mod foresee;
@@ -336,6 +337,7 @@ impl Calls {
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
             | MediaReport::Played { leg, .. }
+            | MediaReport::Quiet { leg, .. }
             | MediaReport::NoSound { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
@@ -376,6 +378,7 @@ impl Calls {
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}
+            MediaReport::Quiet { recording, .. } => self.quiet(cx, below, key, *recording),
             MediaReport::Silent { .. }
             | MediaReport::Ports { .. }
             | MediaReport::Recorded { .. }

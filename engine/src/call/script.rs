@@ -80,8 +80,13 @@ pub(crate) enum Doing {
     Music,
     /// Somebody to answer, or the end of what they talk.
     Dialling,
-    /// The end of a recording: `#`, or the timer.
-    Recording,
+    /// The end of a recording: a key, silence, or the timer.
+    Recording {
+        /// The keys.
+        ends: SmolStr,
+        /// `0` ends it, too.
+        operator: bool,
+    },
     /// The caller is in a conference.
     Conference,
     /// The caller has been told to call somebody else.

@@ -100,8 +100,7 @@ impl Calls {
                 Ok(Doing::Music)
             }
             Task::Dial(dial) => self.dial(cx, below, key, &dial),
-            Task::Record { .. } if call.answered.is_none() => self.answer_first(cx, below, key, task),
-            Task::Record { file, most, silence, .. } => self.record_caller(cx, key, &file, most, silence),
+            Task::Record { .. } => self.record_caller(cx, below, key, task),
             Task::Monitor { file, .. } => self.monitor(cx, key, &file),
             Task::StopMonitor => {
                 let call = call.id;
@@ -287,30 +286,6 @@ impl Calls {
             crate::border::ControlReply::Recording { .. } => DONE,
             _ => Err(not_recorded()),
         }
-    }
-
-    fn record_caller(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: CallKey,
-        file: &str,
-        most: Duration,
-        silence: Duration,
-    ) -> Begun {
-        let call = self.all[key].id;
-        let order = RecordOrder::Start { what: RecordWhat::Caller, format: None };
-        let reply = self.record_as(cx, call, order, file);
-        let crate::border::ControlReply::Recording { .. } = reply else {
-            return refused("it cannot be recorded: it is recorded already");
-        };
-        let call = &mut self.all[key];
-        if !silence.is_zero() {
-            call.warn(cx, "Record does not listen for silence yet: it ends by # or by its time");
-        }
-        if !most.is_zero() {
-            call.wait(cx, key, most);
-        }
-        Ok(Doing::Recording)
     }
 }
 

@@ -308,7 +308,7 @@ impl Doing {
             | Self::Echo
             | Self::Listening
             | Self::Music
-            | Self::Recording
+            | Self::Recording { .. }
             | Self::Conference
             | Self::Paging => true,
             Self::Parked(stay) => !stay.saying,

@@ -2,6 +2,7 @@
 
 mod conferences;
 mod dialplan;
+mod features;
 mod office;
 mod parking;
 mod phones;
@@ -49,6 +50,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
+    ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "park_extension"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country", "operator"]),
@@ -252,11 +254,11 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: crate::sounds::builtin(),
         music,
-        features: Config::default().features,
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
         parking: Default::default(),
+        features: features::features(reader, root),
     };
     engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
