@@ -45,7 +45,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode", "silence"]),
     ("store", &["path"]),
     ("control", &["path"]),
-    ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
+    ("sip", &["realm", "digest", "connected_line", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
@@ -69,6 +69,8 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "context",
             "forward",
             "do_not_disturb",
+            "call_waiting",
+            "trusted",
         ],
     ),
     ("conference", &["number", "name"]),
@@ -243,6 +245,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         media_address,
         media_timeout: media_timeout(reader, media),
         sip: timers(reader, sip),
+        connected_line: sip.and_then(|s| reader.flag(s, "connected_line")).unwrap_or(true),
         max_calls: max_calls(reader, call),
         ring: call
             .and_then(|s| reader.time(s, "ring", SECOND, HOUR))
