@@ -60,6 +60,36 @@ pub struct Config {
     pub sounds: Arc<Library>,
     /// The class of music that a party hears while the other one holds the call; `None` for silence.
     pub music: Option<SmolStr>,
+    /// What parties of a talk press where their Dial allows it.
+    pub features: Features,
+}
+
+/// Codes that a party of a talk presses, where the options of its Dial allow it. An empty one is never pressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Features {
+    /// Ends the talk (`h`, `H`).
+    pub hang_up: SmolStr,
+    /// Sends the other party to the number that is dialled after it (`t`, `T`).
+    pub blind: SmolStr,
+    /// The same, after a talk there (`t`, `T`).
+    pub attended: SmolStr,
+    /// Sends the other party to `park_extension` (`k`, `K`).
+    pub park: SmolStr,
+    /// The number at which calls are parked.
+    pub park_extension: SmolStr,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self {
+            hang_up: SmolStr::new_static("*"),
+            blind: SmolStr::new_static("##"),
+            attended: SmolStr::new_static("*2"),
+            park: SmolStr::new_static("#72"),
+            park_extension: SmolStr::new_static("700"),
+        }
+    }
 }
 
 impl Default for Config {
@@ -93,6 +123,7 @@ impl Default for Config {
             recordings: RecordingFormat::default(),
             sounds: Arc::default(),
             music: None,
+            features: Features::default(),
         }
     }
 }

@@ -189,6 +189,14 @@ pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
 pub const RTCP_ROUND_TRIP: Duration = Duration::from_secs(60);
 /// Tasks of a dialplan that one call performs without ever waiting; a dialplan that goes round so long ends the call.
 pub const TASKS_AT_ONCE: u32 = 1000;
+/// How deep extensions may stand within each other as targets of a Dial; deeper ones are left out.
+pub const LOCAL_DEPTH: u32 = 8;
+/// Extensions that are walked to find whom one Dial rings; further ones are left out.
+pub const LOCAL_WALKS: usize = 64;
+/// A key that may become a code of a talk waits so long for the next one; then it goes to the other party.
+pub const FEATURE_KEYS: Duration = Duration::from_millis(500);
+/// How long one who transfers by keys may think between two keys of the number.
+pub const TRANSFER_DIGITS: Duration = Duration::from_secs(3);
 /// Tasks of a dialplan that are foretold of one call.
 pub const FORETOLD_TASKS: usize = 200;
 /// Keys that are kept until the dialplan asks for them; later ones are not.

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 use telex_dialplan::task::{Collect, Say, Until};
 use telex_dialplan::{Moment, Outcome};
 
-use super::app::{App, AppEvent, CALLER, PartyId};
+use super::app::{AppEvent, CALLER, PartyId};
 use super::script::{Collecting, Doing, Script};
 use super::{Below, Call, Calls};
 use crate::border::RecordOrder;
@@ -25,14 +25,6 @@ impl Calls {
         digit: char,
     ) -> bool {
         let Some(call) = self.all.get_mut(key) else { return false };
-        if let Some(Doing::Dialling) = call.script.as_ref().map(|script| &script.doing) {
-            if digit != '*' || !call.hangs_up_by_star(from) {
-                return false;
-            }
-            let party = call.peer.unwrap_or(CALLER);
-            self.decide(cx, below, key, AppEvent::HungUp { party });
-            return true;
-        }
         if from != CALLER || !call.is_scripted() {
             return false;
         }
@@ -91,7 +83,7 @@ impl Calls {
             Doing::Recording => self.recorded(cx, key),
             Doing::Parked(_) => return self.stay_over(cx, below, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
-            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference => {}
+            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference | Doing::Paging => {}
         }
         self.advance(cx, below, key);
     }
@@ -137,23 +129,18 @@ impl Calls {
         let Some(script) = &mut call.script else { return };
         let Script { thread, doing, keys, .. } = &mut **script;
         let Doing::Collecting(collecting) = doing else { return };
-        if collecting.saying && (keys.is_empty() || !collecting.wanted.barge) {
-            return;
-        }
         let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
         let now = Moment::new(ms, &cx.config.zone);
-        let extension = |got: &str| thread.dialled(&plan, got, now);
-        collecting.saying = false;
-        let before = collecting.got.len();
-        let enough = collecting.take(keys, &extension);
-        let (first, new) = (collecting.got.is_empty(), collecting.got.len() > before);
-        let patience = if first { collecting.wanted.first } else { collecting.wanted.next };
-        let got = SmolStr::new(&collecting.got);
-        if enough || first && patience.is_zero() {
-            script.over(Outcome::Keys { keys: got, timeout: !enough });
-            call.disarm(cx);
-        } else if new || call.timer.is_none() {
-            call.arm(cx, key, patience, CallTimer::Script);
+        match collecting.hear(keys, &|got| thread.dialled(&plan, got, now)) {
+            Next::Saying => return,
+            Next::Over(outcome) => {
+                script.over(outcome);
+                call.disarm(cx);
+            }
+            Next::Wait { patience, again } if again || call.timer.is_none() => {
+                call.arm(cx, key, patience, CallTimer::Script);
+            }
+            Next::Wait { .. } => {}
         }
         call.hear_sound(cx, None);
     }
@@ -167,7 +154,37 @@ pub(super) fn pieces(say: &[Say]) -> impl Iterator<Item = Piece> {
     })
 }
 
+/// What is next where keys are collected.
+pub(super) enum Next {
+    /// Something is still being said.
+    Saying,
+    /// There is enough, or nothing to wait for.
+    Over(Outcome),
+    /// Another key, for so long; from now on if `again`.
+    Wait { patience: crate::time::Duration, again: bool },
+}
+
 impl Collecting {
+    /// Hears the keys that were pressed.
+    pub(super) fn hear(
+        &mut self,
+        keys: &mut String,
+        extension: &dyn Fn(&str) -> telex_dialplan::Dialled,
+    ) -> Next {
+        if self.saying && (keys.is_empty() || !self.wanted.barge) {
+            return Next::Saying;
+        }
+        self.saying = false;
+        let before = self.got.len();
+        let enough = self.take(keys, extension);
+        let first = self.got.is_empty();
+        let patience = if first { self.wanted.first } else { self.wanted.next };
+        if enough || first && patience.is_zero() {
+            return Next::Over(Outcome::Keys { keys: SmolStr::new(&self.got), timeout: !enough });
+        }
+        Next::Wait { patience, again: self.got.len() > before }
+    }
+
     /// Takes keys. True when there is enough; what comes after stays.
     pub(super) fn take(
         &mut self,
@@ -217,18 +234,6 @@ impl Call {
             _ if script.keys.len() < limits::KEYS_AHEAD => script.keys.push(digit),
             _ => {}
         }
-    }
-
-    /// Whether keys of a party mean something to the exchange while two talk.
-    pub(super) fn has_use_of_keys(&self, party: PartyId) -> bool {
-        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        dial.is_some_and(|dial| if party == CALLER { dial.star.0 } else { dial.star.1 })
-    }
-
-    /// Whether who presses `*` hangs up on the other.
-    fn hangs_up_by_star(&self, from: PartyId) -> bool {
-        let talks = matches!(self.app, App::Bridge) && (from == CALLER || self.peer == Some(from));
-        talks && self.has_use_of_keys(from)
     }
 
     /// Says something to the caller, and waits for its end.

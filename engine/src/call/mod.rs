@@ -5,19 +5,25 @@
 
 mod account;
 mod app;
+mod aside;
 mod attended;
 mod causes;
 mod conference;
+mod consult;
+mod deadline;
 mod dial;
 mod digits;
+mod features;
 mod foresee;
 mod foretell;
 mod hear;
 mod hunt;
+mod local;
 mod moves;
 mod negotiation;
 mod open;
 mod orders;
+mod page;
 mod park;
 mod party;
 mod plans;
@@ -45,6 +51,7 @@ pub(crate) use self::open::Incoming;
 pub(crate) use self::text::Texts;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use self::aside::Aside;
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
 use self::park::Parked;
@@ -128,12 +135,18 @@ pub(crate) struct Call {
     script: Option<Box<Script>>,
     /// One of the two who talked hands the call over.
     transfer: Option<Box<Transfer>>,
+    /// A party that is alone with the exchange while the call waits for it.
+    aside: Option<Box<Aside>>,
+    /// Keys that may become a code for the exchange.
+    held: SmallVec<[features::Held; 0]>,
     /// Who talks with whom, when that is not who called and what was dialled any more.
     between: Option<(SmolStr, SmolStr)>,
     /// The exchange has described itself to the caller: what is agreed with it stays so.
     own_words: bool,
     /// Why it ended.
     cause: Option<EndCause>,
+    /// When the dialplan ends it, in milliseconds since 1970, and the timer of that.
+    deadline: Option<(i64, TimerKey)>,
     /// Armed timer: no answer, or not cleared.
     timer: Option<TimerKey>,
     /// Callees whose host name is being looked up, with how to ask them then.
@@ -352,6 +365,9 @@ impl Calls {
             MediaReport::NoSound { name, .. } => {
                 cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
             }
+            MediaReport::Played { number, .. } if call.is_apart(at) => {
+                self.played_apart(cx, below, key, *number);
+            }
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}
@@ -365,10 +381,15 @@ impl Calls {
     /// A timer of a call fired.
     pub(crate) fn fire(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, timer: CallTimer) {
         let Some(call) = self.all.get_mut(key) else { return };
-        call.timer = None;
+        if matches!(timer, CallTimer::NoAnswer | CallTimer::Script | CallTimer::Clear) {
+            call.timer = None;
+        }
         match timer {
             CallTimer::NoAnswer => self.decide(cx, below, key, AppEvent::NoAnswer),
             CallTimer::Script => self.time_over(cx, below, key),
+            CallTimer::Aside => self.time_apart(cx, below, key),
+            CallTimer::Keys => self.keys_waited(cx, below, key),
+            CallTimer::Deadline => self.time_is_up(cx, below, key),
             CallTimer::Clear => {
                 let what = SmolStr::new_static("media did not confirm the end of a call");
                 cx.report(Event::Broken { what });

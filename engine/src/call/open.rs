@@ -252,9 +252,12 @@ impl Call {
             app: App::Done,
             script: None,
             transfer: None,
+            aside: None,
+            held: SmallVec::new(),
             between: None,
             own_words: false,
             cause: None,
+            deadline: None,
             timer: None,
             waiting: SmallVec::new(),
         }

@@ -37,6 +37,9 @@ impl Calls {
                 call.connect(cx, below, key, party);
                 self.transferred(cx, below, key);
             }
+            Order::Screen { party } => self.screen(cx, below, key, party),
+            Order::Admit { party } => call.admit(cx, party),
+            Order::Alone => call.page_over(cx),
             Order::Release { .. } if cx.planted.is(Fault::ForkNotReleased) => {}
             Order::Release { party, reason } => call.release(cx, below, party, reason),
             Order::Refuse { status, cause } => {
@@ -45,6 +48,7 @@ impl Calls {
                 }
             }
             Order::End { cause } if call.goes_on_after(&cause) => call.after_talk(cx, below),
+            Order::End { cause } if call.consulted_in_vain(cx, below, &cause) => {}
             Order::End { cause } => self.end(cx, below, key, cause),
         }
     }
@@ -123,8 +127,9 @@ impl Call {
                 self.arm(cx, key, most, CallTimer::Script);
             }
         }
+        self.press_for_dial(party);
         self.hear(cx, party);
-        self.parties[party].answered = Some(cx.wall);
+        self.parties[party].answered.get_or_insert(cx.wall);
         self.tell_answered(cx, party);
     }
 
@@ -147,7 +152,7 @@ impl Call {
         Ok(())
     }
 
-    fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+    pub(super) fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
@@ -190,6 +195,9 @@ impl Call {
             self.release(cx, below, party, reason);
         }
         self.end_transfer(cx);
+        self.end_apart(cx);
+        self.forget_keys(cx);
+        self.forget_deadline(cx);
         // An order that comes now must not bring the room back.
         self.recording = None;
         if self.room_put && !cx.planted.is(Fault::MediaLegNotDropped) {

@@ -118,6 +118,8 @@ pub(crate) struct Wish {
     pub(crate) report: bool,
     /// Its key presses are looked for in its sound if it does not send them as events.
     pub(crate) tones: bool,
+    /// Its key presses reach nobody by media: signalling passes on what it has no use of.
+    pub(crate) keep: bool,
 }
 
 impl Party {
@@ -356,6 +358,7 @@ impl Party {
             playing: wish.playing,
             digits: Digits {
                 report: wish.report,
+                keep: wish.keep,
                 tones: wish.tones && stream.events.is_none(),
                 way: self.digit_way(stream.events.is_some()),
             },

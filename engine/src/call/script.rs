@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, format_smolstr};
-use telex_dialplan::task::{Collect, DialStatus, Task};
+use telex_dialplan::task::{Collect, DialStatus, Routine, Task};
 use telex_dialplan::{Outcome, Thread};
 
-use super::app::App;
+use super::app::{App, PartyId};
 use super::causes;
+use super::features::May;
 use super::park::Stay;
 use super::world::Sight;
 use super::{Below, Call, Calls};
@@ -83,6 +84,8 @@ pub(crate) enum Doing {
     Recording,
     /// The caller is in a conference.
     Conference,
+    /// It speaks to many, as long as any of them is there.
+    Paging,
     /// It is parked.
     Parked(Box<Stay>),
 }
@@ -109,16 +112,34 @@ pub(crate) struct Dialling {
     pub(super) music: Option<SmolStr>,
     /// The walk goes on when the callee has hung up.
     pub(super) goes_on: bool,
-    /// The caller may hang up the callee by `*`, and the callee itself.
-    pub(super) star: (bool, bool),
+    /// What the caller may do by keys while they talk, and what the callee may.
+    pub(super) may: (May, May),
+    /// Run for each callee before it is asked.
+    pub(super) before: Option<Routine>,
+    /// Run for the callee that answers, before it is connected.
+    pub(super) on_answer: Option<Routine>,
+    /// Played to it before that.
+    pub(super) announcement: Option<SmolStr>,
+    /// Keys that are pressed into the callee and the caller when they are connected.
+    pub(super) presses: (SmolStr, SmolStr),
     /// How long they may talk.
     pub(super) most: Option<crate::time::Duration>,
     /// When somebody answered.
     pub(super) answered: Option<Instant>,
     /// Header fields for the callees.
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
+    /// More of them for one, that the subroutine has made which was run for it.
+    pub(super) own_headers: BTreeMap<PartyId, Vec<(SmolStr, SmolStr)>>,
     /// Who calls, as the callees see it, when the dialplan has changed that.
     pub(super) caller: Option<(SmolStr, SmolStr)>,
+}
+
+impl Dialling {
+    /// What the INVITE of a callee carries beside what is usual.
+    pub(super) fn headers_for(&self, party: PartyId) -> Vec<(SmolStr, SmolStr)> {
+        let own = self.own_headers.get(&party).into_iter().flatten();
+        self.headers.iter().chain(own).cloned().collect()
+    }
 }
 
 impl Script {
@@ -155,7 +176,7 @@ impl Script {
     }
 
     /// Counts what is done at one moment. False when it is too much.
-    fn may_go_on(&mut self, now: Instant) -> bool {
+    pub(super) fn may_go_on(&mut self, now: Instant) -> bool {
         if self.busy.0 != now {
             self.busy = (now, 0);
         }
@@ -172,6 +193,11 @@ impl Calls {
             if call.cause.is_some() {
                 return self.conclude(cx, below, key);
             }
+            if self.go_apart(cx, below, key) {
+                continue;
+            }
+            let Some(call) = self.all.get_mut(key) else { return };
+            call.watch_deadline(cx, key);
             if call.transfer.as_ref().is_some_and(|transfer| transfer.failed.is_some()) {
                 return self.take_back(cx, below, key);
             }

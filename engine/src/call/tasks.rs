@@ -3,12 +3,12 @@
 use smol_str::{SmolStr, format_smolstr};
 use telex_audio::tone::{Cadence, Plan, Signal};
 use telex_dialplan::Outcome;
-use telex_dialplan::task::{Dial, DialStatus, Target, Task};
+use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
 use super::script::{Dialling, Doing};
-use super::{Below, Call, Calls, dial};
+use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::Digit;
@@ -114,7 +114,9 @@ impl Calls {
             Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
             Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
             Task::Pickup(_) => refused("pick-up is not possible yet"),
-            Task::Page { .. } => refused("paging is not possible yet"),
+            Task::Page { targets, options, timeout } => {
+                self.page(cx, below, key, &targets, &options, timeout)
+            }
             Task::Queue { .. } => refused("queues are not possible yet"),
             Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
             Task::Directory { .. } => refused("the directory of names is not possible yet"),
@@ -223,22 +225,7 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let mut targets = Vec::new();
-        for target in &wanted.targets {
-            match target {
-                Target::Phone(extension) => {
-                    targets.extend(dial::targets(cx.config, &below.registrar, extension));
-                }
-                Target::Trunk { number, trunk } => {
-                    targets.extend(dial::through(cx.config, &below.registrar, trunk, number));
-                }
-                Target::Local { extension, context } => {
-                    let text =
-                        format_smolstr!("Dial cannot ring Local/{extension}@{context} yet: it is left out");
-                    self.all[key].warn(cx, text);
-                }
-            }
-        }
+        let targets = self.whom(cx, below, key, wanted);
         let call = &mut self.all[key];
         let dialling = call.dialling(cx, wanted);
         let (ring, music) = (dialling.ring, dialling.music.clone());
@@ -446,28 +433,26 @@ impl Call {
     /// What the options of a Dial come to.
     fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
         let mut dialling = Dialling::default();
-        for (name, value) in &wanted.headers {
-            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-                self.warn(
-                    cx,
-                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
-                );
-            } else {
-                dialling.headers.push((name.clone(), value.clone()));
-            }
-        }
+        dialling.headers = self.allowed(cx, &wanted.headers);
+        (dialling.before, dialling.on_answer) = (wanted.before.clone(), wanted.on_answer.clone());
         for (option, text) in &wanted.options {
             let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
             match option {
                 'g' => dialling.goes_on = true,
-                'h' => dialling.star.1 = true,
-                'H' => dialling.star.0 = true,
+                'h' => dialling.may.1.hang_up = true,
+                'H' => dialling.may.0.hang_up = true,
+                't' => dialling.may.1.transfer = true,
+                'T' => dialling.may.0.transfer = true,
+                'k' => dialling.may.1.park = true,
+                'K' => dialling.may.0.park = true,
+                'A' if !text.is_empty() => dialling.announcement = Some(text.clone()),
+                'D' => dialling.presses = super::features::presses(text),
                 'r' | 'R' => dialling.ring = true,
                 'm' => dialling.music = Some(music(text)),
                 'S' => dialling.most = number.map(Duration::from_secs),
                 'L' => dialling.most = number.map(Duration::from_millis),
                 // What they ask for is so anyhow, or shows nowhere.
-                'i' | 'I' | 'o' | 'd' | 'c' => {}
+                'i' | 'I' | 'o' | 'd' | 'c' | 'b' | 'U' => {}
                 other => {
                     let text = format_smolstr!("Dial: the option {other} has no effect yet");
                     self.warn(cx, text);
@@ -479,8 +464,24 @@ impl Call {
         dialling
     }
 
+    /// Header fields that a dialplan may add.
+    pub(super) fn allowed(&self, cx: &mut Cx<'_>, headers: &[(SmolStr, SmolStr)]) -> Vec<(SmolStr, SmolStr)> {
+        let mut allowed = Vec::with_capacity(headers.len());
+        for (name, value) in headers {
+            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+                self.warn(
+                    cx,
+                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
+                );
+            } else {
+                allowed.push((name.clone(), value.clone()));
+            }
+        }
+        allowed
+    }
+
     /// Who calls, as callees are to see it: number and name as a header field has them. `None` when it is who calls.
-    fn presented(&self) -> Option<(SmolStr, SmolStr)> {
+    pub(super) fn presented(&self) -> Option<(SmolStr, SmolStr)> {
         let caller = self.script.as_ref()?.thread.caller();
         if caller.pres.starts_with("prohib") {
             return Some(("anonymous".into(), "Anonymous".into()));

@@ -28,15 +28,17 @@ pub(crate) struct Transfer {
     /// Who transfers.
     pub(super) by: PartyId,
     /// It was the caller, and has changed places with the callee.
-    swapped: bool,
+    pub(super) swapped: bool,
     /// Where to.
-    to: SmolStr,
+    pub(super) to: SmolStr,
     /// The room in which it waits, and hears nothing.
     pub(super) room: (ShardId, RoomId),
     /// The walk that led to the talk.
     pub(super) before: Box<Script>,
     /// It has come to nothing, by this.
     pub(super) failed: Option<Status>,
+    /// Who transfers goes there itself first, and it is the other one who waits aside: a transfer by keys.
+    pub(super) consults: bool,
 }
 
 impl Calls {
@@ -73,7 +75,7 @@ impl Calls {
         referred: &Referred,
     ) -> Result<(), Status> {
         self.may_transfer(cx, key, by, referred)?;
-        self.transfer(cx, below, key, (by, leg), referred);
+        self.transfer(cx, below, key, by, &referred.to, Some((leg, referred)));
         Ok(())
     }
 
@@ -97,13 +99,15 @@ impl Calls {
         }
     }
 
-    fn transfer(
+    /// Sends the other party of a talk elsewhere. Without a REFER who wants that is let go at once.
+    pub(super) fn transfer(
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,
         key: CallKey,
-        (by, leg): (PartyId, LegKey),
-        referred: &Referred,
+        by: PartyId,
+        to: &SmolStr,
+        referral: Option<(LegKey, &Referred)>,
     ) {
         let shard = self.all[key].shard;
         let room = self.ports.room(Some(shard));
@@ -111,10 +115,15 @@ impl Calls {
         let call = &mut self.all[key];
         let Some(mut before) = call.script.take() else { return };
         self.plans.hold(number);
-        below.sessions.accept_refer(cx, &mut below.stack, leg, referred);
+        if let Some((leg, referred)) = referral {
+            below.sessions.accept_refer(cx, &mut below.stack, leg, referred);
+        }
         call.disarm(cx);
+        call.forget_keys(cx);
+        let alone = call.aside.take();
         let transferor = call.parties[by].extension.clone();
         call.put_aside(cx, by, room);
+        call.close(cx, alone);
         let Some(peer) = call.peer.take() else { return };
         let swapped = by == CALLER;
         if swapped {
@@ -124,22 +133,28 @@ impl Calls {
         let caller = Caller {
             number: call.parties[CALLER].extension.clone(),
             name: if swapped { named.unwrap_or_default() } else { call.name.clone() },
-            dnid: referred.to.clone(),
+            dnid: to.clone(),
             rdnis: transferor.clone(),
             ..Caller::default()
         };
-        let thread = Thread::new(cx.config.context_of(&transferor), &referred.to, caller);
+        let thread = Thread::new(cx.config.context_of(&transferor), to, caller);
         let mut script = Script::new(number, thread, Vec::new());
         script.groups = std::mem::take(&mut before.groups);
         script.facts.clone_from(&before.facts);
         call.script = Some(Box::new(script));
         call.app = App::Script;
-        let to = referred.to.clone();
-        call.transfer =
-            Some(Box::new(Transfer { by: peer.max(by), swapped, to, room, before, failed: None }));
-        self.tell_transfer(cx, key, by, &referred.to, None);
-        self.go_on(cx, below, key);
-        self.settle(cx, key);
+        let aside = peer.max(by);
+        let transfer =
+            Transfer { by: aside, swapped, to: to.clone(), room, before, failed: None, consults: false };
+        call.transfer = Some(Box::new(transfer));
+        if referral.is_none() {
+            call.release(cx, below, aside, TRANSFERRED);
+        }
+        self.tell_transfer(cx, key, by, to, None);
+        if referral.is_some() {
+            self.go_on(cx, below, key);
+            self.settle(cx, key);
+        }
     }
 
     pub(super) fn tell_transfer(
@@ -157,7 +172,7 @@ impl Calls {
 
     /// Somebody talks with who was transferred, or the exchange does.
     pub(super) fn transferred(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
-        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(call) = self.all.get_mut(key).filter(|call| !call.consults()) else { return };
         let Some(transfer) = call.transfer.take() else { return };
         let Transfer { by, swapped, to, room, before, .. } = *transfer;
         if let Some(leg) = call.parties.get_mut(by).and_then(|party| party.leg.take()) {
@@ -178,10 +193,10 @@ impl Calls {
     pub(super) fn take_back(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(transfer) = call.transfer.take() else { return };
-        let Transfer { by, swapped, to, room, mut before, failed } = *transfer;
+        let Transfer { by, swapped, to, room, mut before, failed, consults } = *transfer;
         let status = failed.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
         call.disarm(cx);
-        if let Some(leg) = call.leg(by) {
+        if let Some(leg) = call.leg(by).filter(|_| !consults) {
             below.sessions.tell_referrer(cx, &mut below.stack, leg, status);
         }
         if swapped {
@@ -211,6 +226,9 @@ impl Calls {
     ) -> bool {
         if let LegEvent::Referred(referred) = event {
             self.referred(cx, below, key, party, referred);
+            return true;
+        }
+        if self.is_of_consultation(cx, below, key, party, event) {
             return true;
         }
         let Some(call) = self.all.get_mut(key) else { return true };
@@ -254,7 +272,7 @@ impl Call {
 
     /// Tells who has transferred how far it is.
     pub(super) fn tell_transferor(&self, cx: &mut Cx<'_>, below: &mut Below, status: Status) {
-        let by = self.transfer.as_ref().map(|transfer| transfer.by);
+        let by = self.transfer.as_ref().filter(|transfer| !transfer.consults).map(|transfer| transfer.by);
         if let Some(leg) = by.and_then(|by| self.leg(by)) {
             below.sessions.tell_referrer(cx, &mut below.stack, leg, status);
         }
@@ -296,7 +314,8 @@ impl Doing {
             | Self::Listening
             | Self::Music
             | Self::Recording
-            | Self::Conference => true,
+            | Self::Conference
+            | Self::Paging => true,
             Self::Parked(stay) => !stay.saying,
             Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
         }

@@ -84,6 +84,8 @@ pub enum DigitWay {
 pub struct Digits {
     /// Report those of the party: `MediaReport::Digit`.
     pub report: bool,
+    /// Do not pass those of the party on: whoever is told of them does, or has a use of them.
+    pub keep: bool,
     /// Listen for tones in the party's sound, since it sends no events.
     pub tones: bool,
     /// How presses reach this party: those of [`LegSpec::presses`], and in a relay the other party's that cannot be

@@ -3,6 +3,7 @@
 mod conferences;
 mod dialplan;
 mod office;
+mod parking;
 mod phones;
 mod problem;
 mod reader;
@@ -68,6 +69,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
         ],
     ),
     ("conference", &["number", "name"]),
+    ("parking", &["name", "number", "slots", "time", "ring", "back", "fallback", "music"]),
     ("group", &["number", "members", "strategy", "ring", "fallback", "prefix"]),
     ("hours", &["number", "times", "holidays", "open", "closed"]),
     ("codes", &["forward", "forward_off", "busy", "busy_off", "do_not_disturb", "do_not_disturb_off"]),
@@ -231,10 +233,13 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: crate::sounds::builtin(),
         music,
+        features: Config::default().features,
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
+        parking: Default::default(),
     };
+    engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
     let (plan, loaded) = plan(reader, root, folder, &engine, &contexts)?;
     engine.dialplan = plan;
     Ok(Settings {

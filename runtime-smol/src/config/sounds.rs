@@ -46,7 +46,8 @@ fn folder(reader: &mut Reader, section: Option<Section<'_>>, beside: &Path, usua
     None
 }
 
-fn class(reader: &mut Reader, text: &At<&str>, tunes: Option<&Path>) {
+/// Checks that there is a class of music of this name.
+pub(super) fn class(reader: &mut Reader, text: &At<&str>, tunes: Option<&Path>) {
     let plain = !text.value.is_empty() && !text.value.contains(['/', '.']);
     if text.value == DEFAULT || plain && tunes.is_some_and(|folder| folder.join(text.value).is_dir()) {
         return;

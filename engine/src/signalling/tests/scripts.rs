@@ -1,5 +1,7 @@
 //! Calls that follow a dialplan.
 
+mod options;
+
 use super::*;
 use crate::mediactl::{Clip, DigitHeard, LegId, LegSpec, Piece, Playing, RoomMode};
 use telex_dialplan::Dialplan;
