@@ -333,7 +333,9 @@ impl Calls {
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
         let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
-        self.values.leave_groups(&script.groups);
+        if !cx.planted.is(crate::planted::Fault::GroupNotLeft) {
+            self.values.leave_groups(&script.groups);
+        }
         self.plans.release(script.plan);
         if let Some(transfer) = call.transfer.take() {
             self.plans.release(transfer.before.plan);
