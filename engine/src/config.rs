@@ -302,6 +302,8 @@ pub struct Phone {
     /// Who it shows itself as to those it calls, in place of what it says itself; empty leaves that to it. It stands
     /// in quotes of SIP, so it has no quote and no backslash.
     pub name: SmolStr,
+    /// Phones of one group may take each other's calls that ring: the group's name. Empty is none.
+    pub pickup_group: SmolStr,
     /// How many calls it may be in when one more is put through to it; `None` for any number. It is busy otherwise,
     /// and does not ring.
     pub call_waiting: Option<u8>,

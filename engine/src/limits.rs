@@ -65,6 +65,8 @@ pub const LINES_SHOWN: usize = 8;
 pub const TEXTS: usize = 10_000;
 /// Those of one extension; one more is answered 503.
 pub const TEXTS_OF_ONE: usize = 100;
+/// How long a caller that was told to call somebody else may take to tell what came of it.
+pub const SENT_AWAY: Duration = Duration::from_secs(30);
 /// Slots of one parking lot; those beyond do not exist.
 pub const SLOTS: usize = 1000;
 /// Calls that are parked at one time, in all lots; one more is not.

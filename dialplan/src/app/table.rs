@@ -241,7 +241,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     flow("StackPop", "StackPop()", "Forgets the last Gosub.", Shape::Whole, Flow::StackPop),
     task("StopMixMonitor", "StopMixMonitor()", "Ends the recording of the call.", &[Text], sound::stop_monitor),
     task("StopPlaytones", "StopPlaytones()", "Ends what Playtones started.", &[Text], sound::stop_tones),
-    task("Transfer", "Transfer(destination)", "Sends the caller elsewhere by REFER, or by 302 before the answer.", &[Text], sound::transfer).least(1),
+    task("Transfer", "Transfer(destination)", "Tells the caller to call somebody else, by REFER, or by 302 before the answer; TRANSFERSTATUS says SUCCESS or FAILURE.", &[Text], sound::transfer).least(1),
     flow("TryExec", "TryExec(application(arguments))", "Does a step; TRYSTATUS is SUCCESS or FAILED.", Shape::Step, Flow::TryExec).least(1),
     flow("Verbose", "Verbose([level,]text)", "Writes a line of the log for who looks closely.", Shape::List, Flow::Verbose).takes(&[Text, Text]).least(1),
     task("VoiceMail", "VoiceMail(mailbox[@context][&...][,options])", "Lets the caller leave a message; VMSTATUS says how it ended.", &[Names, Options], sound::voice_mail).options(VOICEMAIL).least(1),

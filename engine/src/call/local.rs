@@ -38,7 +38,8 @@ impl Calls {
                     walks += 1;
                     match self.walk_local(cx, below, key, (context, extension), (depth, walks)) {
                         Ok(inner) => {
-                            let headers = self.all[key].allowed(cx, &inner.headers);
+                            let own = self.all[key].allowed(cx, &inner.headers);
+                            let headers: Headers = headers.iter().cloned().chain(own).collect();
                             let inner = inner.targets.into_iter().rev();
                             open.extend(inner.map(|target| (target, depth + 1, headers.clone())));
                         }

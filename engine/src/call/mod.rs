@@ -13,6 +13,7 @@ mod conference;
 mod consult;
 mod deadline;
 mod dial;
+mod dictation;
 mod digits;
 mod divert;
 mod features;
@@ -29,10 +30,13 @@ mod orders;
 mod page;
 mod park;
 mod party;
+mod pickup;
 mod plans;
 mod ports;
 mod recording;
+mod replaces;
 mod script;
+mod send_away;
 mod spoken;
 mod standing;
 mod tasks;
@@ -48,6 +52,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
+use telex_audio::tone::Signal;
 use telex_dialplan::Dialplan;
 
 pub(crate) use self::app::Outside;
@@ -74,7 +79,7 @@ use crate::config::Config;
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event, Side};
-use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision, RoomId, ShardId};
+use crate::mediactl::{DigitHeard, LegStats, MediaReport, Playing, RecordingSpec, Revision, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::registrar::Registrar;
 use crate::sip::Status;
@@ -308,6 +313,7 @@ impl Calls {
                 return self.digit(cx, below, heard.call, party, digit, DigitBy::Info);
             }
             LegEvent::Referred(_) => None,
+            LegEvent::SentAway(status) => return self.sent_away(cx, below, heard.call, party, status),
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
                 Some(match ending {
@@ -351,6 +357,7 @@ impl Calls {
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
             | MediaReport::Played { leg, .. }
+            | MediaReport::Quiet { leg, .. }
             | MediaReport::NoSound { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
@@ -391,6 +398,7 @@ impl Calls {
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}
+            MediaReport::Quiet { recording, .. } => self.quiet(cx, below, key, *recording),
             MediaReport::Silent { .. }
             | MediaReport::Ports { .. }
             | MediaReport::Recorded { .. }
@@ -558,8 +566,23 @@ impl Call {
             && matches!(self.app, App::Hunt(_))
         {
             self.drop_media(cx, party);
-            self.peer = self.peer.filter(|&peer| peer != party);
+            if self.peer == Some(party) {
+                self.peer = None;
+                self.wait_again(cx);
+            }
         }
+    }
+
+    /// The caller hears again what it heard before somebody was heard early.
+    fn wait_again(&mut self, cx: &mut Cx<'_>) {
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        let sound = match dial.map(|dial| &dial.music) {
+            Some(Some(class)) => Playing::Music(class.clone()),
+            Some(None) if self.answered.is_some() => tasks::signal(&cx.config.country, Signal::Ringback),
+            // Its own phone rings for it.
+            _ => return,
+        };
+        self.hear_sound(cx, Some(sound));
     }
 
     /// Callees that were let go, and of whom media has let go too: their ports are of use to other calls.

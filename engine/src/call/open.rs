@@ -40,7 +40,7 @@ pub(crate) struct Incoming<'a> {
 }
 
 /// Why a call does not begin.
-struct Refusal {
+pub(super) struct Refusal {
     status: Status,
     /// A Warning header field (RFC 3261 §20.43).
     warning: Option<SmolStr>,
@@ -55,10 +55,22 @@ impl From<Status> for Refusal {
     }
 }
 
+impl Refusal {
+    /// With words for people who read the trace (RFC 3261 §20.43).
+    pub(super) fn because(status: Status, why: &str) -> Self {
+        Self { warning: Some(format_smolstr!("399 telex \"{why}\"")), ..status.into() }
+    }
+}
+
 impl Calls {
     /// Begins a call, or refuses the INVITE.
     pub(crate) fn open(&mut self, cx: &mut Cx<'_>, below: &mut Below, incoming: &Incoming<'_>) {
-        if let Err(refusal) = self.try_open(cx, below, incoming) {
+        let opened = match incoming.invite.replaces() {
+            Some(Ok(replaces)) => self.replace(cx, below, incoming, &replaces),
+            Some(Err(_)) => Err(Refusal::because(Status::BAD_REQUEST, "Replaces cannot be read")),
+            None => self.try_open(cx, below, incoming),
+        };
+        if let Err(refusal) = opened {
             self.tell_refusal(cx, incoming, refusal.status);
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
@@ -107,15 +119,7 @@ impl Calls {
         let Some(matched) = matched(cx, &plan, &incoming.caller, &dialled) else {
             return Err(self.unknown(cx, incoming, &dialled));
         };
-        let most = cx.config.max_calls.min(limits::CALLS);
-        let full = match self.all.len() >= most {
-            true => Some("calls"),
-            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
-        };
-        if let Some(what) = full {
-            below.stack.transport.no_room(cx, what);
-            return Err(Status::SERVICE_UNAVAILABLE.into());
-        }
+        self.admit(cx, below, incoming)?;
         // Who may come to join a conference has its media where that is.
         let parked = |args| self.parked_shard(args, &dialled);
         let on = meeting(&matched).and_then(|name| self.conferences.shard(name));
@@ -141,6 +145,23 @@ impl Calls {
         Ok(())
     }
 
+    /// Refuses a call that is one too many.
+    pub(super) fn admit(
+        &self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), Refusal> {
+        let most = cx.config.max_calls.min(limits::CALLS);
+        let full = match self.all.len() >= most {
+            true => Some("calls"),
+            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
+        };
+        let Some(what) = full else { return Ok(()) };
+        below.stack.transport.no_room(cx, what);
+        Err(Status::SERVICE_UNAVAILABLE.into())
+    }
+
     /// Nobody has the number that was dialled. The refusal can be explained all the same.
     fn unknown(&mut self, cx: &Cx<'_>, incoming: &Incoming<'_>, dialled: &SmolStr) -> Refusal {
         // Under this number its record is kept.
@@ -153,7 +174,7 @@ impl Calls {
     }
 
     /// The call with its caller, and nothing asked yet.
-    fn create(
+    pub(super) fn create(
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,
@@ -324,7 +345,7 @@ fn headers(invite: &Message) -> Vec<(SmolStr, SmolStr)> {
 }
 
 /// The session description of an INVITE; `None` when it asks for our offer.
-fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
+pub(super) fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
     if invite.body().is_empty() || is_optional(invite) && !is_sdp(invite) {
         return Ok(None);
     }

@@ -123,8 +123,12 @@ impl Call {
                 below.sessions.answer(cx, &mut below.stack, leg, body);
             }
         }
-        if let Some(dial) = self.script.as_mut().and_then(|script| script.dial.as_mut()) {
+        if let Some(script) = self.script.as_deref_mut()
+            && let Some(dial) = &mut script.dial
+        {
             dial.answered = Some(cx.now);
+            // For extension h, whoever hangs up.
+            script.thread.set("DIALSTATUS", "ANSWER");
             if let Some(most) = dial.most {
                 self.arm(cx, key, most, CallTimer::Script);
             }

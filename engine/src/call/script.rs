@@ -83,10 +83,17 @@ pub(crate) enum Doing {
     Music,
     /// Somebody to answer, or the end of what they talk.
     Dialling,
-    /// The end of a recording: `#`, or the timer.
-    Recording,
+    /// The end of a recording: a key, silence, or the timer.
+    Recording {
+        /// The keys.
+        ends: SmolStr,
+        /// `0` ends it, too.
+        operator: bool,
+    },
     /// The caller is in a conference.
     Conference,
+    /// The caller has been told to call somebody else.
+    SendingAway,
     /// It speaks to many, as long as any of them is there.
     Paging,
     /// It is parked.
@@ -336,7 +343,9 @@ impl Calls {
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
         let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
-        self.values.leave_groups(&script.groups);
+        if !cx.planted.is(crate::planted::Fault::GroupNotLeft) {
+            self.values.leave_groups(&script.groups);
+        }
         self.plans.release(script.plan);
         if let Some(transfer) = call.transfer.take() {
             self.plans.release(transfer.before.plan);

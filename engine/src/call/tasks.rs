@@ -20,7 +20,7 @@ use crate::sip::Status;
 use crate::time::Duration;
 
 /// What is to be waited for.
-type Begun = Result<Doing, Outcome>;
+pub(super) type Begun = Result<Doing, Outcome>;
 
 const DONE: Begun = Err(Outcome::Done);
 
@@ -100,20 +100,20 @@ impl Calls {
                 Ok(Doing::Music)
             }
             Task::Dial(dial) => self.dial(cx, below, key, &dial),
-            Task::Record { .. } if call.answered.is_none() => self.answer_first(cx, below, key, task),
-            Task::Record { file, most, silence, .. } => self.record_caller(cx, key, &file, most, silence),
+            Task::Record { .. } => self.record_caller(cx, below, key, task),
             Task::Monitor { file, .. } => self.monitor(cx, key, &file),
             Task::StopMonitor => {
                 let call = call.id;
                 self.record(cx, call, RecordOrder::Stop);
                 DONE
             }
+            Task::SendDigits { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
             Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
             Task::Conference { name } => self.conference(cx, below, key, &name),
-            Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
+            Task::Transfer(to) => self.send_away(cx, below, key, &to),
             Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
             Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
-            Task::Pickup(_) => refused("pick-up is not possible yet"),
+            Task::Pickup(extensions) => self.pickup(cx, below, key, &extensions),
             Task::Page { targets, options, timeout } => {
                 self.page(cx, below, key, &targets, &options, timeout)
             }
@@ -293,30 +293,6 @@ impl Calls {
             crate::border::ControlReply::Recording { .. } => DONE,
             _ => Err(not_recorded()),
         }
-    }
-
-    fn record_caller(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: CallKey,
-        file: &str,
-        most: Duration,
-        silence: Duration,
-    ) -> Begun {
-        let call = self.all[key].id;
-        let order = RecordOrder::Start { what: RecordWhat::Caller, format: None };
-        let reply = self.record_as(cx, call, order, file);
-        let crate::border::ControlReply::Recording { .. } = reply else {
-            return refused("it cannot be recorded: it is recorded already");
-        };
-        let call = &mut self.all[key];
-        if !silence.is_zero() {
-            call.warn(cx, "Record does not listen for silence yet: it ends by # or by its time");
-        }
-        if !most.is_zero() {
-            call.wait(cx, key, most);
-        }
-        Ok(Doing::Recording)
     }
 }
 

@@ -505,6 +505,29 @@ number = 800
 }
 
 #[test]
+fn codes_of_a_talk_are_keys_and_each_means_one_thing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telex.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        load_whole(&path).map_err(|refused| refused.render(false))
+    };
+    let features = read("[features]\nhangup = \"*0\"\npark = \"\"").unwrap().engine.features.clone();
+    assert_eq!(
+        (features.hang_up.as_str(), features.park.as_str(), features.blind.as_str()),
+        ("*0", "", "##")
+    );
+    for (text, wrong) in [
+        ("[features]\nhangup = \"x\"", "`x` cannot be pressed"),
+        ("[features]\npark = \"##\"", "`##` means `blind_transfer` already"),
+        ("[features]\nparks = \"##\"", "parks"),
+    ] {
+        let told = read(text).expect_err(text);
+        assert!(told.contains(wrong), "{told}");
+    }
+}
+
+#[test]
 fn a_phone_has_as_many_calls_as_its_site_says() {
     let phone = |key: &str| {
         let text = format!("[[phone]]\nextension = \"100\"\npassword = \"secret\"\n{key}\n");
