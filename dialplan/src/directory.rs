@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
-use crate::app::{Args, DIGIT, RESPONSE};
-use crate::app::{say, seconds_of_millis};
+use crate::app::{Args, DIGIT, RESPONSE, millis, say};
 use crate::find::At;
 use crate::scene::Scene;
 use crate::task::{Collect, Say, Until};
@@ -76,7 +75,7 @@ impl Directory {
             letters: letters.filter(|letters| (1..=16).contains(letters)).unwrap_or(LETTERS),
             numbers: option('e').is_some(),
             menu: option('m').is_some(),
-            pause: option('p').map(|(_, text)| seconds_of_millis(text)).unwrap_or_default(),
+            pause: option('p').map(|(_, text)| millis(text)).unwrap_or_default(),
             rounds: 0,
             repeats: 0,
             found: Vec::new(),
@@ -258,7 +257,8 @@ mod tests {
     fn world() -> Facts {
         let names = [("101", "Bob Brown"), ("102", "Zoe Arnold"), ("103", "Anna Brandt"), ("200", "Bo Brunner")];
         let names = names.map(|(extension, name)| (SmolStr::new(extension), SmolStr::new(name)));
-        Facts { names: names.into(), prompts: vec!["names/101".into()], ..Facts::default() }
+        let missing = ["names/102", "names/103", "names/200"].map(SmolStr::new).into();
+        Facts { names: names.into(), missing, ..Facts::at(0, "UTC") }
     }
 
     /// What a caller hears who presses these keys, a text for each question, and where it ends.
@@ -291,8 +291,9 @@ mod tests {
     #[test]
     fn a_name_is_spelled_heard_and_taken() {
         let (heard, end) = walk("", &["272", "*", "1"]);
-        assert_eq!(end, "", "a name that fits none is not taken");
-        assert_eq!(heard.len(), 5, "{heard:#?}");
+        assert_eq!(end, "TIMEOUT", "one is offered, no more are, none begins with 1, nothing is pressed");
+        assert_eq!(heard[2].split(' ').next(), Some("dir-nomore"));
+        assert_eq!((heard[3].split(' ').next(), heard.len()), (Some("dir-nomatch"), 4));
         let (heard, end) = walk("", &["27", "*", "1"]);
         assert_eq!(
             heard,
@@ -304,5 +305,33 @@ mod tests {
             ]
         );
         assert_eq!(end, "101");
+    }
+
+    #[test]
+    fn names_are_found_by_first_or_any_word_and_offered_as_a_menu() {
+        let (heard, end) = walk("f(2)e", &["26", "1"]);
+        let offered = "letters/a letters/n letters/n letters/a letters/space letters/b letters/r letters/a letters/n \
+                       letters/d letters/t dir-multi3 digits/1 digits/0 digits/3 dir-instr";
+        assert_eq!((heard[1].as_str(), end.as_str()), (offered, "103"), "Bob would be next, who is at 200 is not here");
+        let (heard, end) = walk("bm", &["26", "2"]);
+        assert!(heard[1].starts_with("dir-multi1 digits/1 dir-multi2 letters/a"), "{heard:?}");
+        assert!(heard[1].ends_with("dir-multi1 digits/2 dir-multi2 names/101"), "{heard:?}");
+        assert_eq!(end, "101");
+        let (heard, _) = walk("p(500)", &[]);
+        assert_eq!(heard.len(), 3, "it is asked three times");
+        assert!(heard[0].starts_with("500 ms dir-welcome"));
+    }
+
+    #[test]
+    fn who_wants_the_operator_or_says_nothing_to_an_offer_gets_out() {
+        assert_eq!(walk("", &["0"]).1, "o");
+        assert_eq!(walk("", &["*"]).1, "a");
+        let (heard, end) = walk("", &["272"]);
+        assert_eq!((heard.len(), end.as_str()), (4, "TIMEOUT"), "an offer is heard three times");
+    }
+
+    #[test]
+    fn letters_stand_on_their_keys_whatever_their_accents() {
+        assert!(begins("Müller", "685537") && begins("o'Neill", "6634") && !begins("Al", "255"));
     }
 }
