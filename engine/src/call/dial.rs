@@ -305,6 +305,19 @@ impl Call {
         }
     }
 
+    /// Who calls, as callees see it: the number, and the name as it stands in quotes.
+    fn shown_as(&self) -> (&SmolStr, &SmolStr) {
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        let other = dial.and_then(|dial| dial.caller.as_ref());
+        other.map_or((&self.from, &self.asking.display), |(number, name)| (number, name))
+    }
+
+    /// The same for those who watch a callee and may answer in its place.
+    pub(super) fn shown_to_callees(&self) -> (SmolStr, SmolStr) {
+        let (number, name) = self.shown_as();
+        (number.clone(), SmolStr::new(name.replace('\\', "")))
+    }
+
     /// How a callee is asked.
     fn invitation(
         &self,
@@ -315,11 +328,9 @@ impl Call {
         offer: bytes::Bytes,
     ) -> Invitation {
         let host = host_for_uri(local);
-        let Asking { display, to, hops, .. } = &self.asking;
+        let Asking { to, hops, .. } = &self.asking;
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        let (number, display) = dial
-            .and_then(|dial| dial.caller.as_ref())
-            .map_or((&self.from, display), |(number, name)| (number, name));
+        let (number, display) = self.shown_as();
         let number = EscapedUser(number);
         let from = match display.is_empty() {
             true => format_smolstr!("<sip:{number}@{host}>"),
