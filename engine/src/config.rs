@@ -143,6 +143,13 @@ impl Config {
         if context.is_empty() { INTERNAL } else { context }
     }
 
+    /// Whether a phone may take the calls of an extension that rings: it is its own, or of its pick-up group.
+    pub fn may_pick_up(&self, phone: &str, extension: &str) -> bool {
+        let group = |of: &str| self.phones.get(of).map(|phone| phone.pickup_group.as_str());
+        let same = || group(phone).is_some_and(|own| !own.is_empty() && group(extension) == Some(own));
+        phone == extension || same()
+    }
+
     /// Whether a prompt can be played.
     pub fn has_prompt(&self, name: &str) -> bool {
         self.sounds.get(name).is_some()
