@@ -175,6 +175,9 @@ impl Supposed {
             | Task::Echo
             | Task::Milliwatt
             | Task::Conference { .. }
+            | Task::Park { .. }
+            | Task::ParkedCall { .. }
+            | Task::Page { .. }
             | Task::Music { time: None, .. } => Outcome::HungUp { cause: 16 },
             Task::Collect(_) | Task::Directory { .. } => {
                 let keys = self.keys.pop_front().unwrap_or_default();

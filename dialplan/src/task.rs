@@ -46,6 +46,8 @@ pub struct Collect {
     pub until: Until,
     /// The first key stops what is played.
     pub barge: bool,
+    /// While something is played only these keys count; all of them if `None`.
+    pub only: Option<SmolStr>,
 }
 
 /// Whom to ring, and how.
@@ -186,10 +188,19 @@ pub enum Task {
     StopMonitor,
     /// Send the caller elsewhere by REFER, or by 302 before the answer.
     Transfer(SmolStr),
-    /// Park the caller: lot, empty for the usual one.
+    /// Park the caller until somebody takes it up. It goes on when nobody has, and who parked it does not answer.
     Park {
-        /// The lot.
+        /// The lot; empty for the usual one.
         lot: SmolStr,
+        /// Option letters with arguments.
+        options: Vec<(char, SmolStr)>,
+    },
+    /// Connect the caller with who is parked.
+    ParkedCall {
+        /// The lot; empty for the usual one.
+        lot: SmolStr,
+        /// The slot; empty for the first where somebody is.
+        slot: SmolStr,
     },
     /// Take a call that rings at one of these extensions, or in the caller's group if empty.
     Pickup(Vec<SmolStr>),

@@ -112,7 +112,7 @@ impl EndCause {
     /// The cause by ITU-T Q.850; statuses by RFC 3398 §8.2.6.1.
     pub const fn q850(&self) -> u8 {
         match self {
-            Self::HungUp(_) | Self::Cancelled | Self::Operator | Self::TimeUp => 16,
+            Self::HungUp(_) | Self::Cancelled | Self::Operator | Self::TimeUp | Self::Joined { .. } => 16,
             Self::Dialplan(cause) => *cause,
             Self::NoAnswer => 19,
             Self::Lost(_) | Self::Silent(_) => 102,

@@ -57,6 +57,10 @@ pub const LINES_SHOWN: usize = 8;
 pub const TEXTS: usize = 10_000;
 /// Those of one extension; one more is answered 503.
 pub const TEXTS_OF_ONE: usize = 100;
+/// Slots of one parking lot; those beyond do not exist.
+pub const SLOTS: usize = 1000;
+/// Calls that are parked at one time, in all lots; one more is not.
+pub const PARKED: usize = 1000;
 /// Octets of one text (RFC 3428 §8); a longer one is answered 513.
 pub const TEXT_OCTETS: usize = 1300;
 /// Nonces remembered for one extension so that no nonce count is taken twice.

@@ -128,6 +128,13 @@ const PAGE: &[(char, &str)] = &[
     ('s', "only phones that are idle"),
 ];
 
+const PARK: &[(char, &str)] = &[
+    ('r', "the caller hears ringing instead of music"),
+    ('R', "a slot by chance instead of the first"),
+    ('s', "the slot is not said"),
+    ('t', "seconds until it goes back: t(60)"),
+];
+
 const QUEUE: &[(char, &str)] = &[
     ('c', "go on when the agent hangs up"),
     ('h', "the agent may hang up with *"),
@@ -209,7 +216,8 @@ pub(super) const APPLICATIONS: &[Application] = &[
     task("MusicOnHold", "MusicOnHold([class][,seconds])", "Plays music, until the caller hangs up if no time is given.", &[Text, Seconds], sound::music),
     flow("NoOp", "NoOp([text])", "Does nothing; the text is seen in the trail.", Shape::Whole, Flow::NoOp),
     task("Page", "Page(target[&target...][,options[,timeout]])", "Speaks to phones that answer by themselves.", &[Names, Options, Seconds], dial::page).options(PAGE).least(1),
-    task("Park", "Park([lot])", "Parks the caller.", &[Text, Text], sound::park),
+    task("Park", "Park([lot][,options])", "Parks the caller in a slot of a lot, or in that which PARKINGEXTEN names, until somebody takes it up; later who parked it is rung, and then it goes on. PARKINGSLOT, PARKINGLOT and PARKER say where it was and by whom.", &[Text, Options], sound::park).options(PARK),
+    task("ParkedCall", "ParkedCall([lot,][slot])", "Connects the caller with who is parked in a slot, or in the first where somebody is.", &[Text, Text], sound::parked_call),
     task("Pickup", "Pickup([extension[&extension...]])", "Takes a call that rings at an extension, or in the caller's group.", &[Names], sound::pickup),
     task("Playback", "Playback(prompt[&prompt...][,noanswer])", "Plays prompts to their end; answers first unless told not to.", &[Prompts, Text], sound::playback).least(1),
     task("Playtones", "Playtones(tones)", "Plays tones while the plan goes on: dial, busy, congestion, or frequency/milliseconds with commas between.", &[Text], sound::tones).least(1),

@@ -39,8 +39,9 @@ impl Thread {
             channel.vars.set(&name, &value);
         }
         let mut scene = Scene::new(plan, &mut channel, world);
-        let place = flow::resolve(&routine.place, &mut scene)
-            .map_err(|place| format_smolstr!("there is no {},{} in the plan", place.context, place.extension))?;
+        let place = flow::resolve(&routine.place, &mut scene).map_err(|place| {
+            format_smolstr!("there is no {},{} in the plan", place.context, place.extension)
+        })?;
         let mut thread = Self::new(&place.context, &place.extension, Caller::default());
         channel.place = place;
         if !channel.vars.enter(&routine.args) {
@@ -76,11 +77,6 @@ impl Thread {
             entry.whose = whose.into();
             self.trail.push(entry);
         }
-    }
-
-    /// Says something of the last step, for those who ask for the way.
-    pub fn tell(&mut self, words: impl Into<SmolStr>) {
-        self.told(words.into());
     }
 
     /// It comes back: a subroutine of another channel is over then.

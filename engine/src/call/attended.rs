@@ -33,7 +33,8 @@ impl Calls {
         if there.parties[at].extension != here.parties[by].extension {
             return Err(Status::FORBIDDEN);
         }
-        if here.transfer.is_some() || there.transfer.is_some() {
+        let busy = |call: &Call| call.transfer.is_some() || call.aside.is_some();
+        if busy(here) || busy(there) {
             return Err(Status::REQUEST_PENDING);
         }
         let left = here.other_than(by).ok_or(Status::DECLINE)?;
@@ -65,7 +66,14 @@ impl Calls {
             return Err(Status::DECLINE);
         }
         let referred = referred.clone().leading_to(self.all[other].to.clone());
-        self.blind(cx, below, key, from, &referred)?;
+        if self.parked.slot_of(other).is_some() {
+            // Who parked itself has heard the slot: it is for the one that is brought.
+            self.may_transfer(cx, key, from.0, &referred)?;
+            self.keep_slot(other);
+        }
+        let done = self.blind(cx, below, key, from, &referred);
+        self.forget_kept_slot();
+        done?;
         self.leave_by(cx, below, other, at);
         Ok(())
     }
@@ -128,7 +136,7 @@ impl Calls {
 
 impl Call {
     /// Gives a party away to another call; what is left of it here is for the record.
-    fn give_away(&mut self, at: PartyId) -> Party {
+    pub(super) fn give_away(&mut self, at: PartyId) -> Party {
         let stub = self.parties[at].stub();
         if self.peer == Some(at) {
             self.peer = None;

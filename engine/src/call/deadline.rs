@@ -34,6 +34,7 @@ impl Calls {
                 self.record(cx, id, RecordOrder::Stop);
             }
             Doing::Echo => call.put_room(cx),
+            Doing::Parked(_) => drop(self.unpark(key)),
             Doing::Conference => {
                 let cause = EndCause::TimeUp;
                 self.finish(cx, below, key, Status::TEMPORARILY_UNAVAILABLE, cause);

@@ -263,7 +263,7 @@ impl Calls {
 
 impl Call {
     /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
-    fn make_room(&mut self, for_more: usize) {
+    pub(super) fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
         let full = self.parties.len() + for_more > limits::LEGS_PER_CALL;
         if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {

@@ -50,6 +50,7 @@ impl Calls {
                 script.play(None);
                 call.disarm(cx);
             }
+            Doing::Parked(_) => return self.slot_said(cx, below, key),
             _ => return,
         }
         self.advance(cx, below, key);
@@ -79,6 +80,7 @@ impl Calls {
                 self.finish(cx, below, key, status, crate::event::EndCause::NoAnswer);
             }
             Doing::Recording { .. } => self.recorded(cx, key, "TIMEOUT"),
+            Doing::Parked(_) => return self.stay_over(cx, below, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
             Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference => {}
         }
@@ -132,6 +134,14 @@ impl Calls {
     }
 }
 
+/// What is said, as media has it.
+pub(super) fn pieces(say: &[Say]) -> impl Iterator<Item = Piece> {
+    say.iter().map(|say| match say {
+        Say::Prompt(name) => Piece::Prompt(name.clone()),
+        Say::Pause(time) => Piece::Pause(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
+    })
+}
+
 /// What is next where keys are collected.
 pub(super) enum Next {
     /// Something is still being said.
@@ -149,6 +159,9 @@ impl Collecting {
         keys: &mut String,
         extension: &dyn Fn(&str) -> telex_dialplan::Dialled,
     ) -> Next {
+        if let Some(only) = self.wanted.only.as_ref().filter(|_| self.saying) {
+            keys.retain(|key| only.contains(key));
+        }
         if self.saying && (keys.is_empty() || !self.wanted.barge) {
             return Next::Saying;
         }
@@ -256,13 +269,9 @@ impl Call {
     }
 
     fn spoken_as(&self, say: &[Say]) -> Playing {
-        let pieces = say.iter().map(|say| match say {
-            Say::Prompt(name) => Piece::Prompt(name.clone()),
-            Say::Pause(time) => Piece::Pause(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
-        });
         let facts = self.script.as_ref().map(|script| &script.facts);
         let language = facts.and_then(|facts| facts.get("language")).cloned().unwrap_or_default();
-        Playing::Prompts { language, pieces: pieces.collect(), repeat: false }
+        Playing::Prompts { language, pieces: pieces(say).collect(), repeat: false }
     }
 
     /// The caller hears this from now on, or nothing.

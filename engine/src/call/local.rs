@@ -28,9 +28,7 @@ impl Calls {
         while let Some((target, depth, headers)) = open.pop() {
             let mut targets = match &target {
                 Target::Phone(extension) => dial::targets(cx.config, &below.registrar, extension),
-                Target::Trunk { number, trunk } => {
-                    dial::through(cx.config, &below.registrar, trunk, number)
-                }
+                Target::Trunk { number, trunk } => dial::through(cx.config, &below.registrar, trunk, number),
                 Target::Local { extension, context } => {
                     walks += 1;
                     match self.walk_local(cx, below, key, (context, extension), (depth, walks)) {

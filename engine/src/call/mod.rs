@@ -23,10 +23,12 @@ mod moves;
 mod negotiation;
 mod open;
 mod orders;
+mod park;
 mod party;
 mod plans;
 mod ports;
 mod recording;
+mod screening;
 mod script;
 mod spoken;
 mod standing;
@@ -52,6 +54,7 @@ use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::aside::Aside;
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
+use self::park::Parked;
 use self::party::Party;
 use self::plans::Plans;
 use self::ports::Ports;
@@ -157,6 +160,7 @@ pub(crate) struct Calls {
     all: Slots<CallKey, Call>,
     ports: Ports,
     conferences: Conferences,
+    parked: Parked,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
@@ -180,6 +184,7 @@ impl Calls {
             all: Slots::new(),
             ports: Ports::new(shards),
             conferences: Conferences::default(),
+            parked: Parked::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
             lines: standing::Lines::default(),
@@ -235,6 +240,7 @@ impl Calls {
         let groups = groups.flat_map(|script| &script.groups);
         self.trails.check();
         self.plans.check(plans);
+        self.parked.check(self.all.iter());
         self.values.check(groups);
         self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
@@ -364,6 +370,7 @@ impl Calls {
                 self.played_apart(cx, below, key, *number);
             }
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
+            MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}
             MediaReport::Quiet { recording, .. } => self.quiet(cx, below, key, *recording),
             MediaReport::Silent { .. }

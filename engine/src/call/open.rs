@@ -116,7 +116,9 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
         // Who may come to join a conference has its media where that is.
+        let parked = |args| self.parked_shard(args, &dialled);
         let on = meeting(&matched).and_then(|name| self.conferences.shard(name));
+        let on = on.or_else(|| step(&matched, "ParkedCall").and_then(parked));
         let key = self.create(cx, below, incoming, &dialled, offer, on)?;
         self.plans.hold(number);
         let headers = if self.plans.reads_headers() { headers(incoming.invite) } else { Vec::new() };
@@ -264,7 +266,7 @@ impl Call {
     }
 }
 
-/// The extension that a call begins with: the one dialled, or `i` where that is not there.
+/// The extension that a call begins with. Where it is not there nobody is answered to be told so by `i`.
 pub(super) fn matched<'a>(
     cx: &Cx<'_>,
     plan: &'a Dialplan,
@@ -274,15 +276,19 @@ pub(super) fn matched<'a>(
     let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
     let now = Moment::new(ms, &cx.config.zone);
     let context = cx.config.context_of(caller);
-    let find = |extension| plan.find(Asked { context, extension, caller, now }, At::Priority(1));
-    find(dialled).or_else(|| find("i"))
+    plan.find(Asked { context, extension: dialled, caller, now }, At::Priority(1))
 }
 
 /// The conference that an extension leads to, if its name is written there.
 fn meeting<'a>(found: &Found<'a>) -> Option<&'a str> {
-    let joins = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case("ConfBridge"))?;
-    let name = joins.args.split(',').next()?.trim();
+    let name = step(found, "ConfBridge")?.split(',').next()?.trim();
     (!name.contains('$')).then_some(name)
+}
+
+/// The arguments, as written, of the first step of an extension with this application.
+fn step<'a>(found: &Found<'a>, app: &str) -> Option<&'a str> {
+    let step = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case(app))?;
+    Some(&step.args)
 }
 
 /// The header fields of an INVITE that a dialplan may read: all that fit, but for secrets.

@@ -75,6 +75,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         call.end(cx, below, key, cause);
         self.leave(cx, key);
+        self.unpark(key);
     }
 }
 
@@ -231,6 +232,7 @@ fn reason(cause: &EndCause) -> &'static str {
         EndCause::Lost(_) => "SIP;cause=408;text=\"The other party no longer answers\"",
         EndCause::Silent(_) => "SIP;cause=408;text=\"No media arrives\"",
         EndCause::Operator => "SIP;cause=200;text=\"Ended by the operator\"",
+        EndCause::Joined { .. } => "SIP;cause=200;text=\"The call goes on elsewhere\"",
         EndCause::TimeUp => "Q.850;cause=16;text=\"Time is up\"",
         EndCause::Dialplan(17) => "Q.850;cause=17;text=\"Busy\"",
         EndCause::Dialplan(_) => "Q.850;cause=16;text=\"Ended by the dialplan\"",

@@ -12,6 +12,7 @@ use telex_dialplan::{Outcome, Thread};
 use super::app::{App, PartyId};
 use super::causes;
 use super::features::May;
+use super::park::Stay;
 use super::world::Sight;
 use super::{Below, Call, Calls};
 use crate::border::Explanation;
@@ -88,6 +89,8 @@ pub(crate) enum Doing {
     },
     /// The caller is in a conference.
     Conference,
+    /// It is parked.
+    Parked(Box<Stay>),
 }
 
 /// Keys being collected.
@@ -228,10 +231,12 @@ impl Calls {
             registrar: &below.registrar,
             values: &mut self.values,
             calls: &self.all,
+            lines: &self.lines,
             call,
             groups,
             facts,
             headers,
+            parked: &self.parked,
         };
         thread.resume(outcome);
         let task = thread.next(&plan, &mut sight);

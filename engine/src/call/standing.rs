@@ -51,7 +51,7 @@ impl Lines {
     }
 
     /// The calls of an extension, by their keys.
-    fn of(&self, extension: &SmolStr) -> impl Iterator<Item = CallKey> {
+    pub(super) fn of(&self, extension: &SmolStr) -> impl Iterator<Item = CallKey> {
         let first = (extension.clone(), CallKey::from(KeyData::from_ffi(0)));
         let same = |entry: &&(SmolStr, CallKey)| entry.0 == *extension;
         self.all.range(first..).take_while(same).map(|(_, key)| *key)
@@ -96,7 +96,10 @@ impl Call {
             let state = own.filter_map(|(at, party)| self.line(at, party)).max();
             state.map(|state| Line { call: self.id, outgoing, state })
         };
-        [own(true), own(false)].into_iter().flatten()
+        // Who waits in a slot makes it look taken.
+        let parked = Line { call: self.id, outgoing: false, state: LineState::Talking };
+        let parked = self.stays_at(extension).then_some(parked);
+        [own(true), own(false), parked].into_iter().flatten()
     }
 
     fn line(&self, at: PartyId, party: &Party) -> Option<LineState> {

@@ -110,7 +110,8 @@ impl Calls {
             Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
             Task::Conference { name } => self.conference(cx, below, key, &name),
             Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
-            Task::Park { .. } => refused("parking is not possible yet"),
+            Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
+            Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
             Task::Pickup(_) => refused("pick-up is not possible yet"),
             Task::Page { .. } => refused("paging is not possible yet"),
             Task::Queue { .. } => refused("queues are not possible yet"),
@@ -139,7 +140,13 @@ impl Calls {
     }
 
     /// Answers the caller, and then does this. Whoever has to be waited for hears it from its beginning.
-    pub(super) fn answer_first(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
+    pub(super) fn answer_first(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        task: Task,
+    ) -> Begun {
         match self.answer(cx, below, key, Duration::ZERO) {
             Err(Outcome::Done) if self.all.get(key).is_some_and(|call| call.cause.is_none()) => {
                 self.try_begin(cx, below, key, task)
@@ -383,9 +390,12 @@ impl Call {
 
     /// What the options of a Dial come to.
     fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
-        let mut dialling = Dialling::default();
-        dialling.headers = self.allowed(cx, &wanted.headers);
-        (dialling.before, dialling.on_answer) = (wanted.before.clone(), wanted.on_answer.clone());
+        let mut dialling = Dialling {
+            headers: self.allowed(cx, &wanted.headers),
+            before: wanted.before.clone(),
+            on_answer: wanted.on_answer.clone(),
+            ..Dialling::default()
+        };
         for (option, text) in &wanted.options {
             let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
             match option {

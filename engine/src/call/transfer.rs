@@ -79,7 +79,7 @@ impl Calls {
         Ok(())
     }
 
-    fn may_transfer(
+    pub(super) fn may_transfer(
         &self,
         cx: &Cx<'_>,
         key: CallKey,
@@ -99,7 +99,7 @@ impl Calls {
         }
     }
 
-    /// Sends the other party of a talk elsewhere. Without a REFER who wants that is let go at once.
+    /// Sends the other party of a talk elsewhere. Without a REFER whoever calls lets the script go on and settles.
     pub(super) fn transfer(
         &mut self,
         cx: &mut Cx<'_>,
@@ -147,9 +147,6 @@ impl Calls {
         let transfer =
             Transfer { by: aside, swapped, to: to.clone(), room, before, failed: None, consults: false };
         call.transfer = Some(Box::new(transfer));
-        if referral.is_none() {
-            call.release(cx, below, aside, TRANSFERRED);
-        }
         self.tell_transfer(cx, key, by, to, None);
         if referral.is_some() {
             self.go_on(cx, below, key);
@@ -182,7 +179,8 @@ impl Calls {
             call.drop_media(cx, by);
         }
         call.drop_waiting_room(cx, room);
-        call.between = Some((call.parties[CALLER].extension.clone(), to.clone()));
+        let where_to = call.slot().unwrap_or_else(|| to.clone());
+        call.between = Some((call.parties[CALLER].extension.clone(), where_to));
         self.plans.release(before.plan);
         let by = if swapped { CALLER } else { by };
         self.tell_transfer(cx, key, by, &to, Some(Status::OK));
@@ -210,7 +208,8 @@ impl Calls {
         call.script = Some(before);
         call.put_media(cx);
         call.drop_waiting_room(cx, room);
-        let by = if swapped { CALLER } else { by };
+        // Who waited aside is who transferred, or the other one.
+        let by = if swapped == consults { by } else { CALLER };
         self.tell_transfer(cx, key, by, &to, Some(status));
     }
 
@@ -238,6 +237,7 @@ impl Calls {
             LegEvent::Ended(_) => {
                 call.parties[party].leg = None;
                 call.drop_media(cx, party);
+                self.slot_said(cx, below, key);
                 self.settle(cx, key);
                 true
             }
@@ -313,6 +313,7 @@ impl Doing {
             | Self::Music
             | Self::Recording { .. }
             | Self::Conference => true,
+            Self::Parked(stay) => !stay.saying,
             Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
         }
     }

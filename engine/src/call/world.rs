@@ -8,6 +8,8 @@ use telex_dialplan::{Dialplan, World};
 
 use super::Call;
 use super::app::{App, CALLER};
+use super::park::Parked;
+use super::standing::Lines;
 use crate::border::{CallState, Record};
 use crate::cx::{CallKey, Cx};
 use crate::event::{Event, Severity};
@@ -81,11 +83,13 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) registrar: &'a Registrar,
     pub(super) values: &'a mut Values,
     pub(super) calls: &'a Slots<CallKey, Call>,
+    pub(super) lines: &'a Lines,
     pub(super) call: &'a Call,
     /// Of its script.
     pub(super) groups: &'a mut Vec<(SmolStr, SmolStr)>,
     pub(super) facts: &'a mut BTreeMap<SmolStr, SmolStr>,
     pub(super) headers: &'a [(SmolStr, SmolStr)],
+    pub(super) parked: &'a Parked,
 }
 
 impl World for Sight<'_, '_> {
@@ -207,12 +211,18 @@ impl World for Sight<'_, '_> {
         true
     }
 
-    /// O(calls): asked by few.
     fn device(&self, name: &str) -> DeviceState {
+        if let Some(slot) = name.strip_prefix("park:") {
+            let slot = slot.split('@').next().unwrap_or(slot);
+            let taken = self.parked.at(slot).is_some();
+            return if taken { DeviceState::InUse } else { DeviceState::NotInUse };
+        }
         let extension = name.split_once('/').map_or(name, |(_, extension)| extension);
         let Some(phone) = self.cx.config.phones.get(extension) else { return DeviceState::Unknown };
         let (mut rings, mut talks, mut holds) = (false, false, false);
-        for call in self.calls.values().filter(|call| call.cause.is_none()) {
+        let name = SmolStr::new(extension);
+        let calls = self.lines.of(&name).filter_map(|key| self.calls.get(key));
+        for call in calls.filter(|call| call.cause.is_none()) {
             let caller = call.parties.first().is_some_and(|caller| caller.extension == extension);
             talks |= caller;
             for (at, party) in call.parties.iter().enumerate().skip(CALLER + 1) {

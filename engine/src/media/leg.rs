@@ -228,7 +228,7 @@ impl Leg {
     /// What another shard needs to go on.
     pub(super) fn handover(&self, now: Instant) -> Handover {
         Handover {
-            stream: self.resume(now),
+            stream: self.egress.handover(now, self.clock()),
             heard: self.stream(),
             latch: self.spec.latch,
             next_press: self.next_press,

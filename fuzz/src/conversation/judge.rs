@@ -161,6 +161,7 @@ impl Judge {
             Event::Ringing { call, .. }
             | Event::Asking { call, .. }
             | Event::Hold { call, .. }
+            | Event::Parking { call, .. }
             | Event::Transfer { call, .. } => {
                 assert!(self.calls.contains_key(call), "{event:?} of no call");
             }

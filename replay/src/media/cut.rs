@@ -309,6 +309,7 @@ impl Cutter {
                     | MediaReport::Quiet { leg, .. }
                     | MediaReport::NoSound { leg, .. }
                     | MediaReport::Carried { leg, .. }
+                    | MediaReport::Given { leg, .. }
                     | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),
                     MediaReport::Recorded { room, .. } => part.rooms.contains(room),
                 }

@@ -22,15 +22,17 @@ pub(super) fn features(reader: &mut Reader, root: &DeTable<'_>) -> Features {
     for (name, place) in codes {
         code(reader, section, name, place);
         if let Some((other, _)) = known.iter().find(|(_, code)| !place.is_empty() && code == place)
-            && let Some(text) = reader.text(section, name)
+            && let Some(text) = reader.text(section, name).or_else(|| reader.text(section, other))
         {
             let title = format!("`{place}` means `{other}` already");
-            reader.wrong(&text.span, title, "twice the same", "give each a code of its own, or \"\" for none");
+            reader.wrong(
+                &text.span,
+                title,
+                "twice the same",
+                "give each a code of its own, or \"\" for none",
+            );
         }
         known.push((name, place.clone()));
-    }
-    if let Some(text) = reader.text(section, "park_extension") {
-        features.park_extension = text.value.into();
     }
     features
 }
@@ -40,7 +42,12 @@ fn code(reader: &mut Reader, section: Section<'_>, name: &str, place: &mut SmolS
     let key = |c: char| c.is_ascii_digit() || "*#ABCD".contains(c);
     if text.value.len() > LONGEST || !text.value.chars().all(key) {
         let title = format!("`{}` cannot be pressed", text.value);
-        return reader.wrong(&text.span, title, "not keys", "write up to 8 of the keys 0-9 * #, or \"\" for none");
+        return reader.wrong(
+            &text.span,
+            title,
+            "not keys",
+            "write up to 8 of the keys 0-9 * #, or \"\" for none",
+        );
     }
     *place = text.value.into();
 }

@@ -513,7 +513,10 @@ fn codes_of_a_talk_are_keys_and_each_means_one_thing() {
         load_whole(&path).map_err(|refused| refused.render(false))
     };
     let features = read("[features]\nhangup = \"*0\"\npark = \"\"").unwrap().engine.features.clone();
-    assert_eq!((features.hang_up.as_str(), features.park.as_str(), features.blind.as_str()), ("*0", "", "##"));
+    assert_eq!(
+        (features.hang_up.as_str(), features.park.as_str(), features.blind.as_str()),
+        ("*0", "", "##")
+    );
     for (text, wrong) in [
         ("[features]\nhangup = \"x\"", "`x` cannot be pressed"),
         ("[features]\npark = \"##\"", "`##` means `blind_transfer` already"),

@@ -7,12 +7,12 @@ use crate::mediactl::{Clip, DigitHeard, LegId, LegSpec, Piece, Playing, RoomMode
 use telex_dialplan::Dialplan;
 
 /// Alice and bob, and this in the context of phones.
-fn planned(text: &str) -> World {
+pub(super) fn planned(text: &str) -> World {
     planned_with(text, |_| {})
 }
 
 /// The same with something else configured.
-fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
+pub(super) fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
     configure(&mut config);
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
@@ -254,7 +254,7 @@ fn callees_see_who_the_dialplan_says_is_calling() {
     assert!(raw.contains("X-Site: north\r\n") && raw.matches("Call-ID:").count() == 1, "{raw}");
 }
 
-fn explained(world: &mut World, call: u64) -> ControlReply {
+pub(super) fn explained(world: &mut World, call: u64) -> ControlReply {
     world.input(Input::Control { id: ControlId(3), request: Control::Explain { call } });
     match world.out.pop() {
         Some(Action::Reply { reply, .. }) => reply,

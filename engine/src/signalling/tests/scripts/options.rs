@@ -18,7 +18,9 @@ exten => 600,1,Playback(welcome)\n same => n,Wait(60)\nexten => 60,1,Dial(PJSIP/
 impl World {
     fn leg_of(&self, party: u64) -> LegSpec {
         let put = self.out.iter().rev().find_map(|action| match action {
-            Action::Media { command: MediaCommand::PutLeg { leg, spec, .. }, .. } if leg.0 == party => Some(spec),
+            Action::Media { command: MediaCommand::PutLeg { leg, spec, .. }, .. } if leg.0 == party => {
+                Some(spec)
+            }
             _ => None,
         });
         (**put.expect("it has media")).clone()
@@ -182,7 +184,9 @@ fn keys_that_are_no_code_are_heard_once_and_those_that_may_be_wait() {
     let (answered, _) = talk(&mut world);
     let digits = world.leg_of(1).digits;
     assert!(digits.keep && digits.report, "media passes nothing on of itself");
-    assert!(world.leg_of(1).accept.iter().all(|a| a.kind != crate::mediactl::Kind::Events || a.forward.is_none()));
+    assert!(
+        world.leg_of(1).accept.iter().all(|a| a.kind != crate::mediactl::Kind::Events || a.forward.is_none())
+    );
     world.press_by(1, "5");
     assert_eq!(world.pressed_into(2), "5");
     world.press_by(1, "#");
@@ -277,11 +281,16 @@ fn who_finds_nobody_there_is_with_the_other_again() {
 }
 
 #[test]
-fn who_parks_by_keys_sends_the_other_to_where_calls_are_parked() {
-    let mut world = planned(&TALK.replace("tTg", "K"));
+fn who_parks_by_keys_hears_the_slot_and_is_let_go() {
+    let plan = TALK.replace("tTg", "K").replace("exten => 700,1,MusicOnHold()\n", "");
+    let mut world = planned_with(&plan, |config| {
+        let lot =
+            crate::config::ParkingLot { extension: "700".into(), ..crate::config::ParkingLot::default() };
+        config.parking.insert("default".into(), lot);
+    });
     let (_, asked) = talk(&mut world);
     world.press_by(1, "#72");
-    assert!(world.said().contains("alice: BYE"));
+    assert_eq!(world.said().matches("BYE").count(), 1);
     assert!(matches!(world.leg_of(2).playing.expect("music").sound, Playing::Music(_)));
     world.send(BOB, &from_bob(&asked, "BYE", 1, "", ""));
     world.pass(Duration::from_secs(80));
@@ -349,18 +358,25 @@ exten => 503,1,Playback(welcome)\n same => n,Dial(PJSIP/bob)\nexten => 504,1,Dia
     assert!(String::from_utf8_lossy(asked.raw()).contains("X-Via: 501\r\n"));
     let answered = world.only_of(ALICE, "SIP/2.0 200");
     world.send(ALICE, &inside(&answered, "ACK", 1, ""));
-    let told = |text: &str| world.events.iter().any(|e| matches!(e, Event::Dialplan { text: t, .. } if t == text));
+    let told =
+        |text: &str| world.events.iter().any(|e| matches!(e, Event::Dialplan { text: t, .. } if t == text));
     assert!(told("Local/503@internal is left out: it does more than to ring phones"));
     assert!(told("Local/504@internal is left out: too many extensions ring each other"));
     let ControlReply::Explained(way) = explained(&mut world, 1) else { panic!() };
-    assert!(way.text.contains("for Local/502@internal: 502 matched 502 in context [internal]\n"), "{}", way.text);
+    assert!(
+        way.text.contains("for Local/502@internal: 502 matched 502 in context [internal]\n"),
+        "{}",
+        way.text
+    );
     world.hang_up(&answered);
 }
 
 #[test]
 fn a_recording_of_the_caller_ends_by_a_key_silence_or_a_time_and_says_by_which() {
     let plan = |options: &str| {
-        format!("exten => 500,1,Record(note,3,10,{options})\n same => n,NoOp(${{RECORD_STATUS}} ${{RECORDED_FILE}})\n same => n,Wait(60)\n")
+        format!(
+            "exten => 500,1,Record(note,3,10,{options})\n same => n,NoOp(${{RECORD_STATUS}} ${{RECORDED_FILE}})\n same => n,Wait(60)\n"
+        )
     };
     for (options, end, status) in [
         ("", "#", "DTMF"),
@@ -373,7 +389,9 @@ fn a_recording_of_the_caller_ends_by_a_key_silence_or_a_time_and_says_by_which()
         let mut world = planned(&plan(options));
         let answered = world.answered("500");
         let recording = world.out.iter().rev().find_map(|action| match action {
-            Action::Media { command: MediaCommand::PutRoom { spec, .. }, .. } => spec.recordings.first().copied(),
+            Action::Media { command: MediaCommand::PutRoom { spec, .. }, .. } => {
+                spec.recordings.first().copied()
+            }
             _ => None,
         });
         let recording = recording.expect("it is recorded");
