@@ -39,6 +39,8 @@ pub struct Caller {
     pub dnid: SmolStr,
     /// The number that the call was redirected from.
     pub rdnis: SmolStr,
+    /// Why it was, as the field writes it: `cfu`, `cfb`, `cfnr`, ...; empty when nobody is to be told of it.
+    pub reason: SmolStr,
 }
 
 /// A place in a plan.

@@ -210,6 +210,8 @@ pub enum Task {
         targets: Vec<Target>,
         /// Option letters with arguments.
         options: Vec<(char, SmolStr)>,
+        /// How long they may take to answer; `None` leaves it to the exchange.
+        timeout: Option<Duration>,
     },
     /// Press keys into the caller's ear.
     SendDigits {
@@ -251,6 +253,14 @@ pub enum Task {
         /// Option letters.
         options: SmolStr,
     },
+    /// Call the caller back, once this phone is free; empty for the one that it found busy last. `Outcome::Set` says
+    /// what came of that.
+    CallBack {
+        /// The extension.
+        of: SmolStr,
+    },
+    /// Forget that.
+    CancelCallBack,
     /// Find an extension by a name; `Outcome::Keys` is the extension chosen, empty for none.
     Directory {
         /// Where the extension is looked for.

@@ -88,7 +88,8 @@ fn routine(scene: &mut Scene<'_>, args: &Args, letter: char) -> Option<Routine> 
 }
 
 pub(super) fn page(scene: &mut Scene<'_>, args: &Args) -> Result<Task, SmolStr> {
-    Ok(Task::Page { targets: targets(scene, &args.items), options: args.options.clone() })
+    let timeout = args.time(2, scene);
+    Ok(Task::Page { targets: targets(scene, &args.items), options: args.options.clone(), timeout })
 }
 
 #[cfg(test)]

@@ -203,6 +203,17 @@ impl Thread {
         leaves
     }
 
+    /// Leaves the task that is being done, because somebody sends the call elsewhere: what stands there is next. `by`
+    /// and `reason` are what the plan then knows as `REDIRECTING(from-num)` and `REDIRECTING(reason)`.
+    pub fn redirect(&mut self, context: &str, extension: &str, by: &str, reason: &str) {
+        if self.is_over() || self.channel.gone {
+            return;
+        }
+        (self.queued, self.state) = (None, State::Walking);
+        self.channel.place = Place { context: context.into(), extension: extension.into(), priority: 1 };
+        (self.channel.caller.rdnis, self.channel.caller.reason) = (by.into(), reason.into());
+    }
+
     /// Tells what came of the task that was asked for. A caller who is gone may be told of at any time.
     pub fn resume(&mut self, outcome: Outcome) {
         let state = std::mem::replace(&mut self.state, State::Over);

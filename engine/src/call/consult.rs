@@ -174,7 +174,8 @@ impl Call {
 
     /// Media of who waits aside: with music when somebody else transfers it, in silence when it transfers.
     pub(super) fn put_waiting(&mut self, cx: &mut Cx<'_>, party: PartyId) {
-        let ((shard, room), consults) = (self.waiting_room(), self.consults());
+        let Some(transfer) = &self.transfer else { return };
+        let ((shard, room), consults) = (transfer.room, transfer.consults);
         let waits = &mut self.parties[party];
         if !consults {
             return waits.put(cx, shard, room, Wish::default());

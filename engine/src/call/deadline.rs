@@ -33,7 +33,7 @@ impl Calls {
             Doing::Recording { .. } => {
                 self.record(cx, id, RecordOrder::Stop);
             }
-            Doing::Echo => call.put_room(cx),
+            Doing::Echo | Doing::Paging => call.put_room(cx),
             Doing::Parked(_) => drop(self.unpark(key)),
             Doing::Conference => {
                 let cause = EndCause::TimeUp;

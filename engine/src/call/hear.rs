@@ -80,9 +80,10 @@ impl Calls {
                 self.finish(cx, below, key, status, crate::event::EndCause::NoAnswer);
             }
             Doing::Recording { .. } => self.recorded(cx, key, "TIMEOUT"),
+            Doing::SendingAway => script.over(super::send_away::transferred("FAILURE", None)),
             Doing::Parked(_) => return self.stay_over(cx, below, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
-            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference => {}
+            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference | Doing::Paging => {}
         }
         self.advance(cx, below, key);
     }
@@ -177,7 +178,11 @@ impl Collecting {
     }
 
     /// Takes keys. True when there is enough; what comes after stays.
-    fn take(&mut self, keys: &mut String, extension: &dyn Fn(&str) -> telex_dialplan::Dialled) -> bool {
+    pub(super) fn take(
+        &mut self,
+        keys: &mut String,
+        extension: &dyn Fn(&str) -> telex_dialplan::Dialled,
+    ) -> bool {
         while !keys.is_empty() {
             let key = keys.remove(0);
             match &self.wanted.until {

@@ -168,7 +168,10 @@ impl Call {
         callee: PartyId,
         provisional: bool,
     ) -> bytes::Bytes {
-        let theirs = self.parties[callee].their_codecs().to_vec();
+        let theirs = match &self.parties[callee] {
+            party if party.joined => party.agreed_codecs(),
+            party => party.their_codecs().to_vec(),
+        };
         let ptime = self.parties[callee].ptime();
         let (own_words, caller) = (self.own_words, &mut self.parties[CALLER]);
         let repertoire = caller.repertoire(cx.config);
@@ -269,6 +272,9 @@ impl Call {
         }
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));
         let silence = cx.config.media_timeout.filter(|_| self.answered.is_some() && !held);
+        if self.is_page() {
+            return self.put_page(cx, silence);
+        }
         let Some(peer) = self.peer else { return self.put_alone(cx, silence) };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
             if self.is_apart(party) {

@@ -286,10 +286,6 @@ impl Calls {
         }
         self.all[other].make_room(1);
         let (call, there) = (&self.all[key], &self.all[other]);
-        if call.shard != there.shard {
-            let why = "who is parked has its media on another shard: call the slot directly";
-            return Err(Outcome::Refused(SmolStr::new_static(why)));
-        }
         let room = there.parties.len() < limits::LEGS_PER_CALL;
         if !room || !there.parties[CALLER].can_talk_with(&call.parties[CALLER], cx.config.transcode) {
             let why = "who is parked shares no codec with who takes it up";
@@ -333,6 +329,7 @@ impl Calls {
         }
         call.app = App::Done;
         self.end(cx, below, key, EndCause::Joined { call: there });
+        self.introduce(cx, below, other);
         self.settle(cx, other);
     }
 

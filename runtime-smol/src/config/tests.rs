@@ -526,3 +526,20 @@ fn codes_of_a_talk_are_keys_and_each_means_one_thing() {
         assert!(told.contains(wrong), "{told}");
     }
 }
+
+#[test]
+fn a_phone_has_as_many_calls_as_its_site_says() {
+    let phone = |key: &str| {
+        let text = format!("[[phone]]\nextension = \"100\"\npassword = \"secret\"\n{key}\n");
+        accepted(&text).engine.phones["100"].clone()
+    };
+    let most = |value: &str| phone(&format!("call_waiting = {value}")).call_waiting;
+    assert_eq!((most("false"), most("true"), most("3")), (Some(1), None, Some(3)));
+    assert_eq!(
+        (phone("").call_waiting, phone("").trusted, phone("trusted = true").trusted),
+        (None, false, true)
+    );
+    let wrong = refused("[[phone]]\nextension = \"100\"\npassword = \"secret\"\ncall_waiting = 0\n");
+    assert!(wrong.contains("a whole number from 1 to 100"), "{wrong}");
+    assert!(!accepted("[sip]\nconnected_line = false\n").engine.connected_line);
+}

@@ -472,7 +472,7 @@ mod tests {
             resume,
             ..LegSpec::new(RoomId(room), port)
         };
-        let mut put = |shard: usize, rev, resume| {
+        let put = |shards: &mut [Shard], shard: usize, rev, resume| {
             let room = RoomId(shard as u64);
             let echo = RoomSpec::new(RoomMode::Echo);
             shards[shard].command(MediaCommand::PutRoom { room, rev: 1, spec: echo });
@@ -488,7 +488,7 @@ mod tests {
             let word = |at: usize| u32::from_be_bytes(buffer[at..at + 4].try_into().unwrap());
             (word(8), word(0) as u16)
         };
-        put(0, 1, None);
+        put(&mut shards, 0, 1, None);
         let (ssrc, first) = heard(10);
         assert_eq!(heard(11), (ssrc, first.wrapping_add(1)));
         shards[0].command(MediaCommand::GiveLeg { leg: LegId(1), port, to: ShardId(1) });
@@ -499,7 +499,7 @@ mod tests {
         assert_eq!((stats.received, stats.sent), (2, 2));
         // Nobody reads the socket now. What comes is heard all the same.
         phone.send_to(&rtp(12), ("127.0.0.1", port.0)).unwrap();
-        put(1, 2, resume);
+        put(&mut shards, 1, 2, resume);
         assert_eq!(heard(13), (ssrc, first.wrapping_add(2)));
         let (length, _) = phone.recv_from(&mut buffer).unwrap();
         assert_eq!((length, buffer[2..4].to_vec()), (172, first.wrapping_add(3).to_be_bytes().to_vec()));

@@ -304,13 +304,16 @@ fn a_call_lasts_as_long_as_the_dialplan_lets_it() {
         ("Dial(PJSIP/bob,20)", "bob: CANCEL"),
         ("Dial(PJSIP/bob,20)", "bob: BYE"),
         ("MusicOnHold()", ""),
+        ("Park()", ""),
         ("Read(X,welcome,4,,3,60)", ""),
         ("Record(note,0,0)", ""),
         ("Echo()", ""),
     ] {
         let answered = end == "bob: BYE" || end.is_empty() && step != "MusicOnHold()";
         let last = if answered { "Playback(bye)\n same => n,Hangup(21)" } else { "Hangup(21)" };
-        let mut world = planned(&format!("{begin},{step}\nexten => T,1,{last}\n"));
+        let mut world = planned_with(&format!("{begin},{step}\nexten => T,1,{last}\n"), |config| {
+            config.parking.insert("default".into(), crate::config::ParkingLot::default());
+        });
         world.send(ALICE, &invite("500", "", OFFER));
         match end {
             "bob: BYE" => drop(bob_picks_up(&mut world)),
