@@ -73,13 +73,13 @@ impl Thread {
         if matches!(waiting, Waiting::Dial { .. }) {
             self.channel.vars.set("DIALSTATUS", DialStatus::Answer.as_str());
         }
-        let found = flow::resolve(place, &mut Scene::new(plan, &mut self.channel, world));
-        match found {
+        let mut scene = Scene::new(plan, &mut self.channel, world);
+        match flow::resolve(place, &mut scene) {
             Ok(place) => {
                 self.told(format_smolstr!("goes on at {place}"));
                 Move::To(place)
             }
-            Err(Place { context, extension, .. }) => Move::Missing { context, extension },
+            Err(missing) => flow::astray(missing, &scene),
         }
     }
 

@@ -35,6 +35,7 @@ mod plans;
 mod ports;
 mod recording;
 mod replaces;
+mod screening;
 mod script;
 mod send_away;
 mod spoken;

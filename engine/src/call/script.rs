@@ -266,6 +266,7 @@ impl Calls {
             registrar: &below.registrar,
             values: &mut self.values,
             calls: &self.all,
+            lines: &self.lines,
             call,
             groups,
             facts,
