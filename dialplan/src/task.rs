@@ -261,13 +261,6 @@ pub enum Task {
     },
     /// Forget that.
     CancelCallBack,
-    /// Find an extension by a name; `Outcome::Keys` is the extension chosen, empty for none.
-    Directory {
-        /// Where the extension is looked for.
-        context: SmolStr,
-        /// Option letters.
-        options: SmolStr,
-    },
 }
 
 /// How a Dial ended.

@@ -5,6 +5,7 @@ use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr, format_smolstr};
 use super::{Move, Waiting};
 use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, Letters, List, Prepared};
 use crate::app::{RESPONSE, Run, Target, prompts, seconds};
+use crate::directory::Directory;
 use crate::find::At;
 use crate::scene::{Channel, MAX_SHOWN, Place, Scene, answered, condition};
 use crate::task::{Collect, Say, Task, Until};
@@ -85,6 +86,7 @@ fn plain(flow: Flow, args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> M
     match flow {
         Flow::Background => background(args, scene, queue),
         Flow::Read => read(args, scene, queue),
+        Flow::Directory => directory(args, scene, queue),
         Flow::WaitExten => {
             let time = args.time(0, scene);
             wait_for_extension(scene.channel, time)
@@ -241,10 +243,6 @@ fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
         }
         Task::Dial(_) => Waiting::Dial { go_on: args.has('g') },
         Task::VoiceMail { .. } => Waiting::VoiceMail,
-        Task::Directory { context, .. } => {
-            let own = scene.channel.place.context.clone();
-            Waiting::Directory { context: if context.is_empty() { own } else { context.clone() } }
-        }
         Task::Busy(_) => Waiting::Last(17),
         Task::Congestion(_) => Waiting::Last(34),
         _ => Waiting::Plain,
@@ -282,6 +280,12 @@ fn background(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
         only,
     });
     after_answer(task, Waiting::Extension { context, timed: false }, args.has('n'), scene, queue)
+}
+
+fn directory(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
+    let mut directory = Directory::new(args, scene);
+    let task = Task::Collect(directory.ask(scene, "dir-welcome"));
+    after_answer(task, Waiting::Directory(Box::new(directory)), args.has('n'), scene, queue)
 }
 
 /// Waits for an extension of the place's context.

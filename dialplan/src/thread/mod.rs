@@ -11,6 +11,7 @@ mod trail;
 
 use smol_str::{SmolStr, format_smolstr};
 
+use crate::directory::Directory;
 use crate::find::{Asked, At};
 use crate::pattern::Dialled;
 use crate::plan::Dialplan;
@@ -96,9 +97,8 @@ enum Waiting {
         go_on: bool,
     },
     VoiceMail,
-    Directory {
-        context: SmolStr,
-    },
+    /// Keys spell a name, or take one.
+    Directory(Box<Directory>),
     /// The call ends afterwards.
     Last(u8),
 }

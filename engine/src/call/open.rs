@@ -192,7 +192,11 @@ impl Calls {
         let name = Some(identity_of(cx.config, &incoming.caller).name).filter(|name| !name.is_empty());
         let caller = (incoming.caller.clone(), name.unwrap_or_else(|| shown_name(incoming.invite)));
         let asking = Asking::of(incoming.invite, cx.now);
-        let key = self.all.insert(Call::begun(cx, id, caller, dialled, (shard, room), asking));
+        let mut call = Call::begun(cx, id, caller, dialled, (shard, room), asking);
+        if cx.config.phones.get(&incoming.caller).is_some_and(|phone| phone.trusted) {
+            call.did = dialled.clone();
+        }
+        let key = self.all.insert(call);
         let Incoming { txn, invite, flow, .. } = *incoming;
         let by = Invited { txn, invite, flow, user: &escaped(dialled) };
         let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
@@ -260,6 +264,7 @@ impl Call {
             from,
             name,
             to: to.clone(),
+            did: SmolStr::default(),
             started: cx.now,
             since: cx.wall,
             answered: None,

@@ -121,7 +121,6 @@ impl Calls {
             Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
             Task::CallBack { of } => self.request_call_back(cx, key, &of),
             Task::CancelCallBack => self.cancel_call_back(key),
-            Task::Directory { .. } => refused("the directory of names is not possible yet"),
         }
     }
 

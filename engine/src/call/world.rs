@@ -283,6 +283,11 @@ impl World for Sight<'_, '_> {
         }
     }
 
+    fn names(&self, visit: &mut dyn FnMut(&str, &str)) {
+        let named = self.cx.config.phones.iter().filter(|(_, phone)| !phone.name.is_empty());
+        named.for_each(|(extension, phone)| visit(extension, &phone.name));
+    }
+
     fn has_prompt(&self, name: &str) -> bool {
         self.cx.config.has_prompt(name)
     }
