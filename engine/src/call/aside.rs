@@ -161,6 +161,7 @@ impl Calls {
             values: &mut self.values,
             calls: &self.all,
             call,
+            failed: None,
             groups: &mut script.groups,
             parked: &self.parked,
             facts,

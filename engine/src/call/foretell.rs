@@ -182,6 +182,7 @@ impl Walk<'_> {
             calls: &self.calls.all,
             call: &self.call,
             parked: &self.calls.parked,
+            failed: self.failed.as_ref().map(|(_, cause)| cause),
             groups: &mut self.groups,
             facts: &mut self.facts,
             headers: &[],

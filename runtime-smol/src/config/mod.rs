@@ -9,6 +9,7 @@ mod problem;
 mod reader;
 mod record;
 mod recordings;
+mod records;
 mod sample;
 mod sound;
 mod sounds;
@@ -32,6 +33,7 @@ pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
 pub(crate) use record::Record;
 pub(crate) use recordings::Recordings;
+pub(crate) use records::Records;
 pub(crate) use sample::sample;
 
 use problem::Problem;
@@ -49,6 +51,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
+    ("records", &["keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country"]),
     ("dialplan", &["file"]),
@@ -103,6 +106,8 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     /// How recordings of calls are written.
     pub(crate) recordings: Recordings,
+    /// Which call records are kept.
+    pub(crate) records: Records,
     /// What the flight recorder keeps.
     pub(crate) record: Record,
     /// The site's own sounds.
@@ -254,6 +259,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
             .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
             .map_or(Duration::from_secs(10), |t| t.value),
         recordings: Recordings { folder: folder.join(recordings.folder), ..recordings },
+        records: records::records(reader, root),
         record: record::record(reader, root),
         own,
         told: Vec::new(),
