@@ -99,7 +99,7 @@ pub(crate) fn disposition(answered: bool, cause: Option<&EndCause>) -> Dispositi
         _ if answered => Disposition::Answered,
         None => Disposition::Open,
         Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
-        Some(EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(408 | 480 | 487)) => {
+        Some(EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(300..=399 | 408 | 480 | 487)) => {
             Disposition::NoAnswer
         }
         Some(_) => Disposition::Failed,

@@ -332,7 +332,8 @@ mod tests {
     #[test]
     fn records_are_stored_and_told_in_order_and_nothing_is_lost_at_the_end() {
         let (stored, told) = queue();
-        let opening = Opening { path: NO_STORE.into(), keep: Records::default(), now: WallTime::default(), stored };
+        let opening =
+            Opening { path: NO_STORE.into(), keep: Records::default(), now: WallTime::default(), stored };
         let (desk, running) = Desk::start(opening, Some(Severity::Error)).unwrap();
         assert_eq!(running.saved().unwrap().last, Lsn(0));
         for lsn in 1..=100 {
@@ -350,7 +351,8 @@ mod tests {
     #[test]
     fn what_is_not_to_be_shown_is_not_even_handed_over() {
         let (stored, _told) = queue();
-        let opening = Opening { path: NO_STORE.into(), keep: Records::default(), now: WallTime::default(), stored };
+        let opening =
+            Opening { path: NO_STORE.into(), keep: Records::default(), now: WallTime::default(), stored };
         let (desk, running) = Desk::start(opening, Some(Severity::Warning)).unwrap();
         assert!(desk.shows(Severity::Error) && desk.shows(Severity::Warning) && !desk.shows(Severity::Info));
         desk.log(Entry::Event(Event::Ringing { call: 1, contact: "sip:100@a".into() }));

@@ -233,7 +233,7 @@ impl Case {
 }
 
 /// A time as people write it: the next such day, today's time, or a date.
-fn moment(text: &str, now: DateTime) -> Option<DateTime> {
+pub(super) fn moment(text: &str, now: DateTime) -> Option<DateTime> {
     if let Ok(at) = text.parse::<DateTime>() {
         return Some(at);
     }

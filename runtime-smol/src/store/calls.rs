@@ -550,7 +550,9 @@ mod tests {
                 assert_eq!(of(number).legs.len(), 2);
             }
             let open = calls.iter().filter(|call| call.ended_ms.is_none());
-            assert!(open.clone().count() >= safe as usize && open.clone().all(|c| c.disposition == UNFINISHED));
+            assert!(
+                open.clone().count() >= safe as usize && open.clone().all(|c| c.disposition == UNFINISHED)
+            );
         }
     }
 }

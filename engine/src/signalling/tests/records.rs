@@ -99,7 +99,9 @@ fn a_dialplan_and_the_record_have_the_name_and_the_outcome_from_one_place() {
     let all: Vec<Action> = stored.into_iter().chain(world.out.clone()).collect();
     let kept = |name: &str| {
         let value = |action: &Action| match action {
-            Action::Store { record: Record::Keep { key, value, .. }, .. } if key == name => Some(value.clone()),
+            Action::Store { record: Record::Keep { key, value, .. }, .. } if key == name => {
+                Some(value.clone())
+            }
             _ => None,
         };
         all.iter().find_map(value).unwrap_or_default()
