@@ -299,7 +299,9 @@ impl Calls {
     fn join_parked(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, other: CallKey) {
         self.transferred(cx, below, other);
         let Some(slot) = self.unpark(other) else { return };
-        let party = self.all[key].give_away(CALLER);
+        let origin = self.all[key].origin(cx, self.all[other].id);
+        let mut party = self.all[key].give_away(CALLER);
+        party.origin = Some(origin);
         if let Some(leg) = party.leg {
             below.sessions.move_to(leg, other);
         }

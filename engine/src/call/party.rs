@@ -9,6 +9,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
+use super::account::Origin;
 use super::dial::Routes;
 use crate::border::{Action, Flow};
 use crate::config::{Config, DigitsBy};
@@ -64,6 +65,8 @@ pub(crate) struct Party {
     pub(crate) answered: Option<WallTime>,
     /// Its final response, when it refused.
     pub(crate) refused: Option<Status>,
+    /// The call of its own from which it has joined this one.
+    pub(crate) origin: Option<Box<Origin>>,
 }
 
 /// The media side of a party.
@@ -160,6 +163,7 @@ impl Party {
             asked: WallTime::default(),
             answered: None,
             refused: None,
+            origin: None,
         }
     }
 
