@@ -12,6 +12,7 @@ use telex_dialplan::{Outcome, Thread};
 use super::app::{App, PartyId};
 use super::causes;
 use super::features::May;
+use super::identity::Identity;
 use super::park::Stay;
 use super::world::Sight;
 use super::{Below, Call, Calls};
@@ -80,8 +81,13 @@ pub(crate) enum Doing {
     Music,
     /// Somebody to answer, or the end of what they talk.
     Dialling,
-    /// The end of a recording: `#`, or the timer.
-    Recording,
+    /// The end of a recording: a key, silence, or the timer.
+    Recording {
+        /// The keys.
+        ends: SmolStr,
+        /// `0` ends it, too.
+        operator: bool,
+    },
     /// The caller is in a conference.
     Conference,
     /// The caller has been told to call somebody else.
@@ -132,8 +138,14 @@ pub(crate) struct Dialling {
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
     /// More of them for one, that the subroutine has made which was run for it.
     pub(super) own_headers: BTreeMap<PartyId, Vec<(SmolStr, SmolStr)>>,
-    /// Who calls, as the callees see it, when the dialplan has changed that.
-    pub(super) caller: Option<(SmolStr, SmolStr)>,
+    /// Who calls, as the callees see it; `None` once somebody else does.
+    pub(super) caller: Option<Identity>,
+    /// Nobody is told who talks with whom.
+    pub(super) keeps_identity: bool,
+    /// Callees that send it elsewhere are not obeyed.
+    pub(super) stays: bool,
+    /// Whose phones have sent it elsewhere.
+    pub(super) diverted: Vec<SmolStr>,
 }
 
 impl Dialling {
@@ -190,6 +202,11 @@ impl Script {
 impl Calls {
     /// Lets the thread of a call go on as long as there is an outcome to tell it.
     pub(super) fn go_on(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        self.walk_on(cx, below, key);
+        self.introduce(cx, below, key);
+    }
+
+    fn walk_on(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         loop {
             let Some(call) = self.all.get_mut(key) else { return };
             if call.cause.is_some() {
@@ -217,6 +234,25 @@ impl Calls {
                 None => self.fall_out(cx, below, key),
             }
         }
+    }
+
+    /// What a call's thread waits for, the keys it has, and whether a timer runs.
+    #[cfg(test)]
+    pub(crate) fn doing(&self, id: u64) -> Option<(String, String, bool)> {
+        let call = self.all.get(*self.by_id.get(&id)?).filter(|call| call.cause.is_none())?;
+        let doing = &call.script.as_ref()?.doing;
+        let name: String = format!("{doing:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
+        let got =
+            if let Doing::Collecting(collecting) = doing { collecting.got.clone() } else { String::new() };
+        Some((name, got, call.timer.is_some()))
+    }
+
+    /// Tells one collecting of keys of a call from the next.
+    #[cfg(test)]
+    pub(crate) fn collects(&self, id: u64) -> Option<String> {
+        let call = self.all.get(*self.by_id.get(&id)?)?;
+        let script = call.script.as_ref()?;
+        Some(format!("{:?}", script.thread))
     }
 
     /// Tells the thread an outcome and gets what it wants next.
@@ -263,12 +299,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let answered = call.answered.is_some();
         call.app = App::Done;
-        let cause = match cause {
-            EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
-            // How a Dial before failed is not how a call ends that was answered.
-            EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
-            cause => cause,
-        };
+        let cause = ended(answered, status, cause);
         if let Some(script) = &mut call.script {
             script.over(Outcome::HungUp { cause: causes::NORMAL });
         }
@@ -296,19 +327,44 @@ impl Calls {
             if self.walk(cx, below, key, outcome).is_none() {
                 break;
             }
-            outcome = Outcome::Refused(SmolStr::new_static("the caller has hung up"));
+            outcome = Outcome::Refused(SmolStr::new_static(GONE));
         }
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
         let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
-        self.values.leave_groups(&script.groups);
+        if !cx.planted.is(crate::planted::Fault::GroupNotLeft) {
+            self.values.leave_groups(&script.groups);
+        }
         self.plans.release(script.plan);
         if let Some(transfer) = call.transfer.take() {
             self.plans.release(transfer.before.plan);
         }
         self.trails.keep(Explanation { call: id, from, to, text });
     }
+}
+
+/// Nothing is done for a caller who is gone.
+pub(super) const GONE: &str = "the caller has hung up";
+
+/// Why a call ends that its dialplan ends so: a caller that was not answered is refused.
+pub(super) fn ended(answered: bool, status: Status, cause: EndCause) -> EndCause {
+    match cause {
+        EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
+        // How a Dial before failed is not how a call ends that was answered.
+        EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
+        cause => cause,
+    }
+}
+
+/// What a Dial came to that nobody answered.
+pub(super) fn failed_dial(status: Status, cause: &EndCause) -> Outcome {
+    let dial_status = match cause {
+        EndCause::NoAnswer => DialStatus::NoAnswer,
+        _ => causes::dial_status(status),
+    };
+    let cause = causes::cause_of(status);
+    Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO }
 }
 
 impl Call {
@@ -328,15 +384,10 @@ impl Call {
         self.disarm(cx);
         self.peer = None;
         let Some(script) = &mut self.script else { return false };
-        let dial_status = match cause {
-            EndCause::NoAnswer => DialStatus::NoAnswer,
-            _ => causes::dial_status(status),
-        };
         script.failed = Some((status, cause.clone()));
         script.dial = None;
         script.play(None);
-        let cause = causes::cause_of(status);
-        script.over(Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO });
+        script.over(failed_dial(status, cause));
         self.app = App::Script;
         // Music before the answer ends, too.
         self.put_media(cx);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use telex_dialplan::explain::{Facts, globals};
 use telex_dialplan::world::{DeviceState, Loudness};
 use telex_dialplan::{Dialplan, World};
 
@@ -17,7 +18,7 @@ use crate::registrar::Registrar;
 use crate::slots::Slots;
 
 /// What dialplans remember beyond a call.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Values {
     /// Variables of the whole exchange.
@@ -38,10 +39,14 @@ impl Values {
         values
     }
 
-    /// What a plan says of the whole exchange holds from now on.
+    /// What a plan says of the whole exchange holds from now on. Values may have those of others in them.
     pub(super) fn define(&mut self, plan: &Dialplan) {
+        let mut known = Facts::at(0, "UTC");
+        known.globals.clone_from(&self.globals);
+        globals(plan, &mut known);
         for setting in plan.globals() {
-            self.set_global(&setting.name, &setting.value);
+            let value = known.globals.get(&setting.name).map_or("", SmolStr::as_str);
+            self.set_global(&setting.name, value);
         }
     }
 
@@ -88,6 +93,13 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) facts: &'a mut BTreeMap<SmolStr, SmolStr>,
     pub(super) headers: &'a [(SmolStr, SmolStr)],
     pub(super) parked: &'a Parked,
+}
+
+impl Sight<'_, '_> {
+    /// How the site has named a phone.
+    fn name_of(&self, extension: &str) -> SmolStr {
+        self.cx.config.phones.get(extension).map(|phone| phone.name.clone()).unwrap_or_default()
+    }
 }
 
 impl World for Sight<'_, '_> {
@@ -153,6 +165,11 @@ impl World for Sight<'_, '_> {
             "cdr/disposition" if answered.is_some() => "ANSWERED".into(),
             "cdr/disposition" => "NO ANSWER".into(),
             "connected/num" => peer?.extension.clone(),
+            "connected/name" => self.name_of(&peer?.extension),
+            "connected/all" => {
+                let said = |name: &str| self.fact(name).unwrap_or_default();
+                format_smolstr!("\"{}\" <{}>", said("connected/name"), said("connected/num"))
+            }
             _ => return None,
         };
         Some(text)
@@ -218,7 +235,10 @@ impl World for Sight<'_, '_> {
         }
         let extension = name.split_once('/').map_or(name, |(_, extension)| extension);
         let Some(phone) = self.cx.config.phones.get(extension) else { return DeviceState::Unknown };
-        let (mut rings, mut talks, mut holds) = (false, false, false);
+        // A call that is only foretold has a caller all the same.
+        let lives = self.call.parties.is_empty() && self.call.cause.is_none();
+        let foretold = lives && self.call.from == extension;
+        let (mut rings, mut talks, mut holds) = (false, foretold, false);
         for call in self.calls.values().filter(|call| call.cause.is_none()) {
             let caller = call.parties.first().is_some_and(|caller| caller.extension == extension);
             talks |= caller;

@@ -3,9 +3,14 @@
 mod clauses;
 mod conferences;
 mod dialogs;
+mod diverted;
+mod foretold;
+mod identity;
+mod menus;
 mod offers;
 mod paging;
 mod parking;
+mod pickup;
 mod records;
 mod rules;
 mod scripts;

@@ -11,6 +11,7 @@ mod recording;
 mod replay;
 mod rtp;
 mod sim;
+mod test;
 mod transcode;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -91,6 +92,7 @@ enum Command {
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
+    Test(test::Test),
     Parse(parse::Parse),
     /// Keep what has happened: the flight recorder.
     #[command(subcommand)]
@@ -144,6 +146,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Explain(options)) => explain::main(&options),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
+        Some(Command::Test(options)) => return test::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),
         Some(Command::Record(record::Record::Cut(cut))) => record::cut(&cut),
         Some(Command::Replay(options)) => return replay::main(&options),

@@ -127,7 +127,7 @@ fn who_is_parked_hears_music_until_somebody_takes_it_up() {
     );
     assert_eq!((&other.cause, other.ended), (&Some(EndCause::Joined { call: 1 }), over.ended));
     let legs: Vec<_> = over.legs.iter().map(|leg| leg.contact.as_str()).collect();
-    assert_eq!(legs, [ALICE, "sip:bob@10.0.0.2", CAROL]);
+    assert_eq!(legs, [ALICE, "sip:bob@10.0.0.2", "sip:carol@10.0.0.3:5060"]);
     let bye = talk.world.sent().into_iter().find(|(_, m)| m.is_request()).unwrap();
     assert_eq!(bye.0.to_string(), CAROL);
     talk.ok(CAROL, &bye.1);
