@@ -40,7 +40,7 @@ pub(super) fn features(reader: &mut Reader, root: &DeTable<'_>) -> Features {
     features
 }
 
-fn code(reader: &mut Reader, section: Section<'_>, name: &str, place: &mut SmolStr) {
+fn code(reader: &mut Reader, section: Section<'_>, name: &'static str, place: &mut SmolStr) {
     let Some(text) = reader.text(section, name) else { return };
     let key = |c: char| c.is_ascii_digit() || "*#ABCD".contains(c);
     if text.value.len() > LONGEST || !text.value.chars().all(key) {
