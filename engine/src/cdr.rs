@@ -95,9 +95,9 @@ impl CallRecord {
         match self.cause {
             None => Disposition::Open,
             Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
-            Some(EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(408 | 480 | 487)) => {
-                Disposition::NoAnswer
-            }
+            Some(
+                EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(300..=399 | 408 | 480 | 487),
+            ) => Disposition::NoAnswer,
             Some(_) => Disposition::Failed,
         }
     }

@@ -189,6 +189,8 @@ pub(super) const APPLICATIONS: &[Application] = &[
     flow("Background", "Background(prompt[&prompt...][,options[,language[,context]]])", "Plays prompts while the caller dials an extension of the context.", Shape::List, Flow::Background)
         .takes(&[Prompts, Options, Text, Text]).options(BACKGROUND).least(1),
     task("Busy", "Busy([seconds])", "Tells the caller that the line is taken, until it hangs up.", &[Seconds], sound::busy),
+    task("CallCompletionCancel", "CallCompletionCancel()", "The caller is not called back any more; CC_CANCEL_RESULT says whether it would have been.", &[Text], sound::cancel_call_back),
+    task("CallCompletionRequest", "CallCompletionRequest([extension])", "The caller is called back once a phone is free: this one, or the one that it found busy last; CC_REQUEST_RESULT is SUCCESS or FAIL.", &[Text], sound::call_back),
     flow("ChanIsAvail", "ChanIsAvail(target[&target...][,options])", "Looks for a phone that is free; AVAILCHAN is the target, AVAILSTATUS the state of the last one as a number.", Shape::List, Flow::ChanIsAvail)
         .takes(&[Names, Text]).least(1),
     task("ConfBridge", "ConfBridge(name[,profile[,profile[,menu]]])", "Joins a conference.", &[Text, Text, Text, Text], sound::conference).least(1),
@@ -239,7 +241,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     flow("StackPop", "StackPop()", "Forgets the last Gosub.", Shape::Whole, Flow::StackPop),
     task("StopMixMonitor", "StopMixMonitor()", "Ends the recording of the call.", &[Text], sound::stop_monitor),
     task("StopPlaytones", "StopPlaytones()", "Ends what Playtones started.", &[Text], sound::stop_tones),
-    task("Transfer", "Transfer(destination)", "Sends the caller elsewhere by REFER, or by 302 before the answer.", &[Text], sound::transfer).least(1),
+    task("Transfer", "Transfer(destination)", "Tells the caller to call somebody else, by REFER, or by 302 before the answer; TRANSFERSTATUS says SUCCESS or FAILURE.", &[Text], sound::transfer).least(1),
     flow("TryExec", "TryExec(application(arguments))", "Does a step; TRYSTATUS is SUCCESS or FAILED.", Shape::Step, Flow::TryExec).least(1),
     flow("Verbose", "Verbose([level,]text)", "Writes a line of the log for who looks closely.", Shape::List, Flow::Verbose).takes(&[Text, Text]).least(1),
     task("VoiceMail", "VoiceMail(mailbox[@context][&...][,options])", "Lets the caller leave a message; VMSTATUS says how it ended.", &[Names, Options], sound::voice_mail).options(VOICEMAIL).least(1),

@@ -414,7 +414,11 @@ impl Core {
                 return self.heard(heard?);
             }
             // An exchange's alone; nobody arms them here.
-            Timer::Binding(_) | Timer::Call(..) | Timer::Subscription(..) | Timer::Stop => {}
+            Timer::Binding(_)
+            | Timer::Call(..)
+            | Timer::CallBack(_)
+            | Timer::Subscription(..)
+            | Timer::Stop => {}
         }
         None
     }
@@ -538,14 +542,14 @@ impl Core {
         let event = match heard.event {
             LegEvent::Progress { status, body } => AgentEvent::Progress { call, status, body },
             LegEvent::Answered { body } => AgentEvent::Answered { call, body },
-            LegEvent::Refused { status } => AgentEvent::Refused { call, status },
+            LegEvent::Refused { status, .. } => AgentEvent::Refused { call, status },
             // Nothing was changed, and nothing is.
             LegEvent::Refreshed { .. } => return None,
             LegEvent::Confirmed { body } => AgentEvent::Confirmed { call, body },
             LegEvent::Offered { body } => AgentEvent::Offered { call, body },
             LegEvent::OfferWanted => AgentEvent::Offered { call, body: Bytes::new() },
             LegEvent::Digit(Digit { key, length }) => AgentEvent::Digit { call, key, length },
-            LegEvent::Referred(_) => return None,
+            LegEvent::Referred(_) | LegEvent::SentAway(_) => return None,
             LegEvent::Cancelled => AgentEvent::Ended { call, by: Ended::Cancelled },
             LegEvent::Ended(Ending::Bye) => AgentEvent::Ended { call, by: Ended::HungUp },
             LegEvent::Ended(Ending::Lost) => AgentEvent::Ended { call, by: Ended::Lost },

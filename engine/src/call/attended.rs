@@ -8,10 +8,10 @@ use super::party::Party;
 use super::transfer::TRANSFERRED;
 use super::{Below, Call, Calls};
 use crate::cx::{CallKey, Cx, LegKey};
-use crate::dialog::Referred;
+use crate::dialog::{Referred, Stage};
 use crate::event::EndCause;
 use crate::limits;
-use crate::sip::Status;
+use crate::sip::{Replaces, Status};
 
 impl Calls {
     /// A party of call `key` hands it over to the other end of a dialog of its own in another call.
@@ -24,7 +24,9 @@ impl Calls {
         referred: &Referred,
         replaces: &SmolStr,
     ) -> Result<(), Status> {
-        let (other, their) = below.sessions.replaced(replaces).ok_or(Status::DECLINE)?;
+        let replaces = Replaces::parse(replaces).map_err(|_| Status::BAD_REQUEST)?;
+        let named = below.sessions.replaced(&replaces).filter(|(.., stage)| *stage != Stage::Over);
+        let (other, their, _) = named.ok_or(Status::DECLINE)?;
         let (here, there) = (self.all.get(key), self.all.get(other));
         let (Some(here), Some(there)) = (here, there.filter(|_| other != key)) else {
             return Err(Status::DECLINE);
@@ -106,9 +108,13 @@ impl Calls {
         call.drop_media(cx, gone);
         call.peer = Some(call.parties.len() - 1);
         call.between = Some((caller, to.clone()));
+        if let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) {
+            dial.caller = None;
+        }
         call.put_media(cx);
         call.keep_record(cx);
         self.tell_transfer(cx, key, by, &to, Some(Status::OK));
+        self.introduce(cx, below, key);
         self.settle(cx, key);
         self.leave_by(cx, below, other, at);
     }

@@ -7,19 +7,24 @@ use super::Calls;
 use super::party::{MediaLeg, Moving, Wish};
 use crate::border::Action;
 use crate::cx::Cx;
-use crate::mediactl::{Handover, LegId, LegStats, MediaCommand, ShardId};
+use crate::mediactl::{Handover, LegId, LegStats, MediaCommand, RoomId, ShardId};
 use crate::planted::Fault;
 
 impl MediaLeg {
-    /// Whether it is not on this shard yet. Then it is sent for.
-    pub(super) fn is_elsewhere(&mut self, cx: &mut Cx<'_>, shard: ShardId) -> bool {
-        if self.moving == Moving::No && self.shard != shard {
-            let command = MediaCommand::GiveLeg { leg: self.id, port: self.port, to: shard };
-            cx.out.push(Action::Media { shard: self.shard, command });
-            self.moving = Moving::To(shard);
-            self.put = true;
+    /// Gives back what is wanted of it when it is on this shard. If not it is sent for, and that waits.
+    pub(super) fn here(&mut self, cx: &mut Cx<'_>, shard: ShardId, room: RoomId, wish: Wish) -> Option<Wish> {
+        match &mut self.moving {
+            Moving::No if self.shard == shard => return Some(wish),
+            Moving::No => {
+                let command = MediaCommand::GiveLeg { leg: self.id, port: self.port, to: shard };
+                cx.out.push(Action::Media { shard: self.shard, command });
+                self.moving = Moving::To(shard, Box::new((shard, room, wish)));
+                self.put = true;
+            }
+            Moving::To(_, waits) => **waits = (shard, room, wish),
+            Moving::Gone(_) => {}
         }
-        self.moving != Moving::No
+        None
     }
 
     /// Ends it, for good: a leg that was dropped is not put again.
@@ -32,7 +37,7 @@ impl MediaLeg {
                 let command = MediaCommand::DropLeg { leg: self.id };
                 cx.out.push(Action::Media { shard: self.shard, command });
             }
-            Moving::To(shard) | Moving::Gone(shard) => self.moving = Moving::Gone(shard),
+            Moving::To(shard, _) | Moving::Gone(shard) => self.moving = Moving::Gone(shard),
         }
     }
 
@@ -48,21 +53,24 @@ impl Calls {
         let Some(key) = self.ports.owner(leg) else { return };
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(at) = call.parties.iter().position(|party| party.media.id == leg) else { return };
-        let media = &mut call.parties[at].media;
-        let (Moving::To(to) | Moving::Gone(to)) = media.moving else { return };
-        let gone = media.moving != Moving::To(to);
+        let party = &mut call.parties[at];
+        let (to, waits) = match std::mem::take(&mut party.media.moving) {
+            Moving::No => return,
+            Moving::To(to, waits) => (to, Some(waits)),
+            Moving::Gone(to) => (to, None),
+        };
+        let media = &mut party.media;
         let from = std::mem::replace(&mut media.shard, to);
         media.carried(stats);
         (media.before, media.handover) = (media.stats, handover.or(media.handover));
-        (media.moving, media.put) = (Moving::No, false);
+        media.put = false;
         self.ports.moved(from, to);
-        if gone {
-            self.ports.forget(leg);
-        } else if call.waits_aside(at) {
-            let (shard, room) = call.waiting_room();
-            call.parties[at].put(cx, shard, room, Wish::default());
-        } else {
-            call.put_media(cx);
+        match waits {
+            Some(waits) => {
+                let (shard, room, wish) = *waits;
+                party.put(cx, shard, room, wish);
+            }
+            None => self.ports.forget(leg),
         }
         self.settle(cx, key);
     }

@@ -168,7 +168,10 @@ impl Call {
         callee: PartyId,
         provisional: bool,
     ) -> bytes::Bytes {
-        let theirs = self.parties[callee].their_codecs().to_vec();
+        let theirs = match &self.parties[callee] {
+            party if party.joined => party.agreed_codecs(),
+            party => party.their_codecs().to_vec(),
+        };
         let ptime = self.parties[callee].ptime();
         let (own_words, caller) = (self.own_words, &mut self.parties[CALLER]);
         let repertoire = caller.repertoire(cx.config);

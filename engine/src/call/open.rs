@@ -9,6 +9,7 @@ use telex_dialplan::{Asked, At, Dialplan, Found, Moment, Thread};
 
 use super::app::{App, CALLER, side};
 use super::dial::{Asking, escaped};
+use super::identity::{PROHIBITED, identity_of, is_private};
 use super::party::Party;
 use super::script::{Script, reason};
 use super::{Below, Call, Calls};
@@ -39,7 +40,7 @@ pub(crate) struct Incoming<'a> {
 }
 
 /// Why a call does not begin.
-struct Refusal {
+pub(super) struct Refusal {
     status: Status,
     /// A Warning header field (RFC 3261 §20.43).
     warning: Option<SmolStr>,
@@ -54,10 +55,22 @@ impl From<Status> for Refusal {
     }
 }
 
+impl Refusal {
+    /// With words for people who read the trace (RFC 3261 §20.43).
+    pub(super) fn because(status: Status, why: &str) -> Self {
+        Self { warning: Some(format_smolstr!("399 telex \"{why}\"")), ..status.into() }
+    }
+}
+
 impl Calls {
     /// Begins a call, or refuses the INVITE.
     pub(crate) fn open(&mut self, cx: &mut Cx<'_>, below: &mut Below, incoming: &Incoming<'_>) {
-        if let Err(refusal) = self.try_open(cx, below, incoming) {
+        let opened = match incoming.invite.replaces() {
+            Some(Ok(replaces)) => self.replace(cx, below, incoming, &replaces),
+            Some(Err(_)) => Err(Refusal::because(Status::BAD_REQUEST, "Replaces cannot be read")),
+            None => self.try_open(cx, below, incoming),
+        };
+        if let Err(refusal) = opened {
             self.tell_refusal(cx, incoming, refusal.status);
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
@@ -106,15 +119,7 @@ impl Calls {
         let Some(matched) = matched(cx, &plan, &incoming.caller, &dialled) else {
             return Err(self.unknown(cx, incoming, &dialled));
         };
-        let most = cx.config.max_calls.min(limits::CALLS);
-        let full = match self.all.len() >= most {
-            true => Some("calls"),
-            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
-        };
-        if let Some(what) = full {
-            below.stack.transport.no_room(cx, what);
-            return Err(Status::SERVICE_UNAVAILABLE.into());
-        }
+        self.admit(cx, below, incoming)?;
         // Who may come to join a conference has its media where that is.
         let parked = |args| self.parked_shard(args, &dialled);
         let on = meeting(&matched).and_then(|name| self.conferences.shard(name));
@@ -129,6 +134,7 @@ impl Calls {
             number: incoming.caller.clone(),
             name: call.name.clone(),
             dnid: dialled.clone(),
+            pres: if call.parties[CALLER].private { PROHIBITED } else { "" }.into(),
             ..Caller::default()
         };
         let thread = Thread::new(cx.config.context_of(&incoming.caller), &dialled, caller);
@@ -137,6 +143,23 @@ impl Calls {
         self.go_on(cx, below, key);
         self.settle(cx, key);
         Ok(())
+    }
+
+    /// Refuses a call that is one too many.
+    pub(super) fn admit(
+        &self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), Refusal> {
+        let most = cx.config.max_calls.min(limits::CALLS);
+        let full = match self.all.len() >= most {
+            true => Some("calls"),
+            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
+        };
+        let Some(what) = full else { return Ok(()) };
+        below.stack.transport.no_room(cx, what);
+        Err(Status::SERVICE_UNAVAILABLE.into())
     }
 
     /// Nobody has the number that was dialled. The refusal can be explained all the same.
@@ -151,7 +174,7 @@ impl Calls {
     }
 
     /// The call with its caller, and nothing asked yet.
-    fn create(
+    pub(super) fn create(
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,
@@ -166,7 +189,10 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         };
         let id = self.next_id;
-        let key = self.all.insert(Call::begun(cx, id, incoming, dialled, (shard, room)));
+        let name = Some(identity_of(cx.config, &incoming.caller).name).filter(|name| !name.is_empty());
+        let caller = (incoming.caller.clone(), name.unwrap_or_else(|| shown_name(incoming.invite)));
+        let asking = Asking::of(incoming.invite, cx.now);
+        let key = self.all.insert(Call::begun(cx, id, caller, dialled, (shard, room), asking));
         let Incoming { txn, invite, flow, .. } = *incoming;
         let by = Invited { txn, invite, flow, user: &escaped(dialled) };
         let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
@@ -214,6 +240,7 @@ impl Calls {
         let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
         let mut caller = caller.configured(cx.config, &incoming.caller);
         (caller.near, caller.asked) = (Some(incoming.source.ip()), cx.wall);
+        caller.private = is_private(incoming.invite);
         caller
     }
 }
@@ -223,17 +250,16 @@ impl Call {
     pub(super) fn begun(
         cx: &Cx<'_>,
         id: u64,
-        incoming: &Incoming<'_>,
-        dialled: &SmolStr,
+        (from, name): (SmolStr, SmolStr),
+        to: &SmolStr,
         (shard, room): (ShardId, RoomId),
+        asking: Asking,
     ) -> Self {
-        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
-        let named = known.filter(|name| !name.is_empty()).cloned();
         Self {
             id,
-            from: incoming.caller.clone(),
-            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
-            to: dialled.clone(),
+            from,
+            name,
+            to: to.clone(),
             started: cx.now,
             since: cx.wall,
             answered: None,
@@ -247,7 +273,8 @@ impl Call {
             recordings: 0,
             unheard: Vec::new(),
             parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, named, cx.now),
+            asking,
+            summons: None,
             peer: None,
             app: App::Done,
             script: None,
@@ -313,7 +340,7 @@ fn headers(invite: &Message) -> Vec<(SmolStr, SmolStr)> {
 }
 
 /// The session description of an INVITE; `None` when it asks for our offer.
-fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
+pub(super) fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
     if invite.body().is_empty() || is_optional(invite) && !is_sdp(invite) {
         return Ok(None);
     }
@@ -338,8 +365,11 @@ fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>
     Ok(Some(offer))
 }
 
-/// The name that a caller shows; empty without.
+/// The name that a caller shows; empty without, and for one who hides it.
 fn shown_name(invite: &Message) -> SmolStr {
+    if is_private(invite) {
+        return SmolStr::default();
+    }
     let from = invite.from().ok();
     from.and_then(|from| from.display_name().map(SmolStr::new)).unwrap_or_default()
 }

@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
 use super::dial::Routes;
+use super::identity::Diversion;
 use crate::border::{Action, Flow};
 use crate::config::{Config, DigitsBy};
 use crate::cx::{Cx, LegKey};
@@ -54,6 +55,8 @@ pub(crate) struct Party {
     pub(crate) again: Option<(Flow, Routes)>,
     /// How digits reach it.
     pub(crate) digits: DigitsBy,
+    /// It came from another call, with what was agreed there.
+    pub(crate) joined: bool,
     /// Keys that the exchange presses into its ear.
     presses: Presses,
     /// It wants to hear nothing, and wanted to before.
@@ -64,6 +67,12 @@ pub(crate) struct Party {
     pub(crate) answered: Option<WallTime>,
     /// Its final response, when it refused.
     pub(crate) refused: Option<Status>,
+    /// It has said that it rings.
+    pub(crate) rang: bool,
+    /// It does not want to be shown.
+    pub(crate) private: bool,
+    /// Who sent the call on to it, the last first.
+    pub(super) diversions: Vec<Diversion>,
 }
 
 /// The media side of a party.
@@ -93,20 +102,21 @@ pub(crate) struct MediaLeg {
 }
 
 /// Whether a media leg is on its way to another shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Moving {
     /// It is where it is.
     #[default]
     No,
-    /// There. It is put when it has come.
-    To(ShardId),
-    /// There, and nobody needs it any more.
+    /// To this one. What is wanted of it there, or elsewhere, is put when it has come.
+    To(ShardId, Box<(ShardId, RoomId, Wish)>),
+    /// To this one, and nobody needs it any more.
     Gone(ShardId),
 }
 
 /// What a party's media leg shall do beside what was agreed with the party.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Wish {
     /// Payload types it may send, and what can be done with them.
     pub(crate) accept: Vec<Accepted>,
@@ -155,11 +165,15 @@ impl Party {
             alone: false,
             again: None,
             digits: DigitsBy::Auto,
+            joined: false,
             presses: Presses::default(),
             has_put_on_hold: false,
             asked: WallTime::default(),
             answered: None,
             refused: None,
+            rang: false,
+            private: false,
+            diversions: Vec::new(),
         }
     }
 
@@ -325,6 +339,7 @@ impl Party {
         let mut stub = Self::new(self.contact.clone(), id, (shard, port), self.address(), 0);
         stub.media.held = false;
         stub.extension = self.extension.clone();
+        stub.private = self.private;
         (stub.asked, stub.answered) = (self.asked, self.answered);
         stub
     }
@@ -336,12 +351,9 @@ impl Party {
         transcode && known || ours.name.eq_ignore_ascii_case(&theirs.name)
     }
 
-    /// Brings the shard to what was agreed. A leg that has its port on another shard is sent for first; who put it puts
-    /// it again when it has come.
+    /// Brings the shard to what was agreed. A leg that has its port on another shard is sent for first.
     pub(crate) fn put(&mut self, cx: &mut Cx<'_>, shard: ShardId, room: RoomId, wish: Wish) {
-        if self.media.is_elsewhere(cx, shard) {
-            return;
-        }
+        let Some(wish) = self.media.here(cx, shard, room, wish) else { return };
         let stream = self.session.stream().unwrap_or(SILENT);
         let silence = wish.silence.filter(|_| stream.receive);
         let spec = LegSpec {

@@ -7,6 +7,7 @@ use telex_dialplan::Thread;
 use telex_dialplan::scene::Caller;
 
 use super::app::{App, CALLER, PartyId, side};
+use super::identity::PROHIBITED;
 use super::open::matched;
 use super::party::Wish;
 use super::script::{Doing, Script};
@@ -135,6 +136,7 @@ impl Calls {
             name: if swapped { named.unwrap_or_default() } else { call.name.clone() },
             dnid: to.clone(),
             rdnis: transferor.clone(),
+            pres: if call.parties[CALLER].private { PROHIBITED } else { "" }.into(),
             ..Caller::default()
         };
         let thread = Thread::new(cx.config.context_of(&transferor), to, caller);
@@ -284,11 +286,6 @@ impl Call {
         self.parties[by].put(cx, shard, room, Wish::default());
     }
 
-    /// Where who has handed the call over waits; the call's own room when nobody does.
-    pub(super) fn waiting_room(&self) -> (ShardId, RoomId) {
-        self.transfer.as_ref().map_or((self.shard, self.room), |transfer| transfer.room)
-    }
-
     /// Takes down the room in which nobody waits any more.
     pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
         if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {
@@ -313,11 +310,11 @@ impl Doing {
             | Self::Echo
             | Self::Listening
             | Self::Music
-            | Self::Recording
+            | Self::Recording { .. }
             | Self::Conference
             | Self::Paging => true,
             Self::Parked(stay) => !stay.saying,
-            Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
+            Self::SendingAway | Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
         }
     }
 }

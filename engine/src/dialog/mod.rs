@@ -6,8 +6,10 @@
 
 mod asking;
 mod info;
+mod moved;
 mod refer;
 pub(crate) mod screen;
+mod send_away;
 pub(crate) mod session;
 mod session_timer;
 mod sessions;
@@ -17,7 +19,8 @@ mod uas;
 mod within;
 
 pub(crate) use info::Digit;
-pub(crate) use refer::Referred;
+pub(crate) use moved::{Elsewhere, Moved};
+pub(crate) use refer::{Referred, Stage};
 pub(crate) use session::{
     AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };

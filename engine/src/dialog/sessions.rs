@@ -292,6 +292,7 @@ impl Sessions {
                 self.notified(cx, stack, leg, message.status());
                 None
             }
+            _ if session.is_sending_away(txn) => self.refer_answered(cx, stack, leg, Some(message)),
             _ => self.other_answered(cx, stack, leg, message, flow),
         }
     }
@@ -302,7 +303,7 @@ impl Sessions {
         let session = self.all.get(leg)?;
         match (&session.role, session.phase) {
             (Role::Uac { txn: invite, .. }, Phase::Inviting) if *invite == txn => {
-                let heard = self.heard(leg, LegEvent::Refused { status: None });
+                let heard = self.heard(leg, LegEvent::Refused { status: None, moved: None });
                 self.remove(cx, stack, leg);
                 heard
             }
@@ -318,6 +319,7 @@ impl Sessions {
                 self.notified(cx, stack, leg, None);
                 None
             }
+            _ if session.is_sending_away(txn) => self.refer_answered(cx, stack, leg, None),
             // BYE was the last request.
             (_, Phase::Ending) if session.dialog.is_some() && session.unacked.is_none() => {
                 self.remove(cx, stack, leg);
@@ -394,6 +396,7 @@ impl Session {
             ours: None,
             theirs: None,
             updates,
+            identity: None,
             timer: None,
             min_se: None,
             timer_key: None,
@@ -405,6 +408,7 @@ impl Session {
             telling: None,
             untold: std::collections::VecDeque::new(),
             referral: None,
+            sent_away: None,
             placed: None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod conferences;
 mod dialplan;
+mod features;
 mod office;
 mod parking;
 mod phones;
@@ -34,6 +35,7 @@ pub(crate) use record::Record;
 pub(crate) use recordings::Recordings;
 pub(crate) use sample::sample;
 
+use office::{Office, Offices};
 use problem::Problem;
 use reader::{At, Reader, Section};
 
@@ -43,14 +45,15 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode", "silence"]),
     ("store", &["path"]),
     ("control", &["path"]),
-    ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
+    ("sip", &["realm", "digest", "connected_line", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
+    ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "park_extension"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
-    ("site", &["zone", "country"]),
+    ("site", &["zone", "country", "operator"]),
     ("dialplan", &["file"]),
     (
         "phone",
@@ -66,13 +69,33 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "context",
             "forward",
             "do_not_disturb",
+            "call_waiting",
+            "trusted",
         ],
     ),
     ("conference", &["number", "name"]),
     ("parking", &["name", "number", "slots", "time", "ring", "back", "fallback", "music"]),
-    ("group", &["number", "members", "strategy", "ring", "fallback", "prefix"]),
-    ("hours", &["number", "times", "holidays", "open", "closed"]),
-    ("codes", &["forward", "forward_off", "busy", "busy_off", "do_not_disturb", "do_not_disturb_off"]),
+    (
+        "menu",
+        &[
+            "number",
+            "name",
+            "prompt",
+            "text",
+            "language",
+            "choices",
+            "dial_by_extension",
+            "timeout",
+            "digit_timeout",
+            "retries",
+            "invalid",
+            "barge_in",
+            "fallback",
+        ],
+    ),
+    ("group", &["number", "name", "members", "strategy", "ring", "total", "skip_busy", "fallback", "prefix"]),
+    ("hours", &["number", "name", "times", "holidays", "open", "closed", "holiday", "switch"]),
+    ("codes", &office::CODE_KEYS),
 ];
 
 /// The path that means: keep nothing on disk.
@@ -209,7 +232,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
     let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (own, music) = sounds::sounds(reader, root, folder);
+    let (mut own, music) = sounds::sounds(reader, root, folder);
     let (recordings, format) = recordings::recordings(reader, root);
     let (phones, contexts) = phones::phones(reader, root, &realm, digest);
     let (zone, country) = dialplan::site(reader, root);
@@ -222,6 +245,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         media_address,
         media_timeout: media_timeout(reader, media),
         sip: timers(reader, sip),
+        connected_line: sip.and_then(|s| reader.flag(s, "connected_line")).unwrap_or(true),
         max_calls: max_calls(reader, call),
         ring: call
             .and_then(|s| reader.time(s, "ring", SECOND, HOUR))
@@ -233,14 +257,20 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: crate::sounds::builtin(),
         music,
-        features: Config::default().features,
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
         parking: Default::default(),
+        features: features::features(reader, root),
     };
     engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
-    let (plan, loaded) = plan(reader, root, folder, &engine, &contexts)?;
+    let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
+    own.speak.extend(speak);
+    let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;
+    dialplan::check_contexts(reader, &contexts, plan.as_ref());
+    if let Some(plan) = &plan {
+        office::check(reader, &leads, plan);
+    }
     engine.dialplan = plan;
     Ok(Settings {
         path: path.to_owned(),
@@ -268,21 +298,15 @@ fn plan(
     root: &DeTable<'_>,
     folder: &Path,
     engine: &Config,
-    contexts: &[At<smol_str::SmolStr>],
+    office: &Office,
 ) -> Result<(Option<Dialplan>, Option<Loaded>), Vec<String>> {
-    let (office, leads) = office::office(reader, root, engine);
     let text = office.dialplan(engine);
-    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, engine, &text) {
-        dialplan::Read::Nothing if office.is_empty() => (None, None),
-        dialplan::Read::Nothing => (Some(dialplan::alone(&text)?), None),
-        dialplan::Read::Plan(plan, loaded) => (Some(plan), Some(loaded)),
-        dialplan::Read::Wrong(lines) => return Err(lines),
-    };
-    dialplan::check_contexts(reader, contexts, plan.as_ref());
-    if let Some(plan) = &plan {
-        office::check(reader, &leads, plan);
+    match dialplan::dialplan(reader, root, folder, engine, &text) {
+        dialplan::Read::Nothing if office.is_empty() => Ok((None, None)),
+        dialplan::Read::Nothing => Ok((Some(dialplan::alone(&text)?), None)),
+        dialplan::Read::Plan(plan, loaded) => Ok((Some(plan), Some(loaded))),
+        dialplan::Read::Wrong(lines) => Err(lines),
     }
-    Ok((plan, loaded))
 }
 
 fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {
