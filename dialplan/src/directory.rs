@@ -108,6 +108,7 @@ impl Directory {
             next: scene.channel.digit.unwrap_or(DIGIT),
             until: Until::Count { max, terminators: SmolStr::new_static("#") },
             barge: true,
+            only: None,
         }
     }
 
