@@ -69,6 +69,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "context",
             "forward",
             "do_not_disturb",
+            "pickup_group",
             "call_waiting",
             "trusted",
         ],
