@@ -45,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (family, key)
     ) STRICT, WITHOUT ROWID;
 ",
+    calls::WITH_DID,
 ];
 
 /// An open database.

@@ -1,5 +1,7 @@
 //! The record of a call, kept over a restart.
 
+use smol_str::SmolStr;
+
 use super::app::CALLER;
 use super::party::Party;
 use super::{Call, Calls};
@@ -34,6 +36,7 @@ impl Call {
             from: self.from.clone(),
             name: self.name.clone(),
             to: self.to.clone(),
+            did: self.did(),
             started: self.since,
             answered: self.parties.get(CALLER).and_then(|caller| caller.answered),
             ended: over.then_some(cx.wall),
@@ -43,6 +46,19 @@ impl Call {
             legs: parties.map(Party::record).collect(),
         };
         cx.store(Record::Call(Box::new(record)));
+    }
+}
+
+impl Call {
+    /// The number that was dialled from outside, as far as it is known.
+    fn did(&self) -> SmolStr {
+        let set = self.script.as_ref().and_then(|script| script.dnid_set());
+        set.unwrap_or_else(|| self.did.clone())
+    }
+
+    /// The walk of the call is over, and with it what that knows.
+    pub(super) fn remember_did(&mut self) {
+        self.did = self.did();
     }
 }
 
@@ -63,6 +79,7 @@ impl Calls {
             from,
             name,
             to,
+            did: SmolStr::default(),
             started: cx.wall,
             answered: None,
             ended: Some(cx.wall),

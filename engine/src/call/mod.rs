@@ -35,6 +35,7 @@ mod plans;
 mod ports;
 mod recording;
 mod replaces;
+mod screening;
 mod script;
 mod send_away;
 mod spoken;
@@ -114,6 +115,8 @@ pub(crate) struct Call {
     name: SmolStr,
     /// What was dialled.
     to: SmolStr,
+    /// The number that was dialled from outside; empty when there is none.
+    did: SmolStr,
     /// When the INVITE came.
     started: Instant,
     /// The same by the wall clock.

@@ -50,7 +50,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
-    ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "park_extension"]),
+    ("features", &["hangup", "blind_transfer", "attended_transfer", "park"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country", "operator"]),
