@@ -188,6 +188,10 @@ impl VirtualExchange {
                 let report = MediaReport::Dropped { leg, stats: LegStats::default(), resume };
                 self.input(Input::Media { shard, report });
             }
+            Action::Media { shard, command: MediaCommand::GiveLeg { leg, .. } } => {
+                let report = MediaReport::Given { leg, stats: LegStats::default(), resume: None };
+                self.input(Input::Media { shard, report });
+            }
             Action::Report(event) => self.events.push(event),
             _ => {}
         }

@@ -175,6 +175,9 @@ impl Supposed {
             | Task::Echo
             | Task::Milliwatt
             | Task::Conference { .. }
+            | Task::Park { .. }
+            | Task::ParkedCall { .. }
+            | Task::Page { .. }
             | Task::Music { time: None, .. } => Outcome::HungUp { cause: 16 },
             Task::Collect(_) | Task::Directory { .. } => {
                 let keys = self.keys.pop_front().unwrap_or_default();
@@ -193,6 +196,38 @@ impl Supposed {
             }
             _ => Outcome::Done,
         }
+    }
+}
+
+/// A call that nobody makes, for the exchange to follow through the plan in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Supposition {
+    /// Who calls: an extension.
+    pub from: SmolStr,
+    /// What is dialled.
+    pub to: SmolStr,
+    /// When, in milliseconds since 1970; `None` is now.
+    pub at_ms: Option<i64>,
+    /// What phones do that are asked: by extension, and what all others do by the empty name.
+    pub dial: Vec<(SmolStr, DialStatus)>,
+    /// How long they talk when one answers.
+    pub talk: Duration,
+    /// What the caller presses each time keys are collected; then nothing.
+    pub keys: Vec<SmolStr>,
+}
+
+impl Supposition {
+    /// Now; nobody answers, and nothing is pressed.
+    pub fn call(from: &str, to: &str) -> Self {
+        let (dial, keys, talk) = (Vec::new(), Vec::new(), Duration::from_secs(60));
+        Self { from: from.into(), to: to.into(), at_ms: None, dial, talk, keys }
+    }
+
+    /// What a phone does that is asked.
+    pub fn dial_of(&self, phone: &str) -> DialStatus {
+        let of = |name: &str| self.dial.iter().rev().find(|(known, _)| known == name).map(|(_, does)| *does);
+        of(phone).or_else(|| of("")).unwrap_or(DialStatus::NoAnswer)
     }
 }
 
@@ -240,8 +275,13 @@ pub fn report(thread: &Thread, plan: &Dialplan, caller: &str, now: Moment<'_>) -
 fn considered(text: &mut String, plan: &Dialplan, place: &Place, caller: &str, now: Moment<'_>) {
     let Place { context, extension, priority } = place;
     let _ = writeln!(text, "{extension} in context [{context}]");
-    let asked = Asked { context, extension, caller, now };
-    let all = plan.consider(asked, At::Priority(*priority));
+    *text += &looked_at(plan, Asked { context, extension, caller, now }, At::Priority(*priority));
+}
+
+/// Everything that is looked at for a number, a line each: where it stands, and why it does or does not fit.
+pub fn looked_at(plan: &Dialplan, asked: Asked<'_>, at: At<'_>) -> String {
+    let mut text = String::new();
+    let all = plan.consider(asked, at);
     for one in all.iter().take(MAX_CONSIDERED) {
         let span = match one.what {
             Looked::Extension(extension, _) => extension.span,
@@ -259,6 +299,7 @@ fn considered(text: &mut String, plan: &Dialplan, place: &Place, caller: &str, n
         }
         _ => {}
     }
+    text
 }
 
 /// The variables of `[globals]`, each with the values of those before it, and of what the exchange has already.

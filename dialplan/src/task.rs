@@ -60,6 +60,42 @@ pub struct Dial {
     pub options: Vec<(char, SmolStr)>,
     /// Header fields to add to each INVITE.
     pub headers: Vec<(SmolStr, SmolStr)>,
+    /// Run for each phone before it is asked.
+    pub before: Option<Routine>,
+    /// Run for the phone that answers, before it is connected.
+    pub on_answer: Option<Routine>,
+}
+
+/// A subroutine that is run for another channel than the one that names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Routine {
+    /// `[[context,]extension,]priority`; what is left out is that of the step that names it.
+    pub place: Vec<SmolStr>,
+    /// `ARG1`, `ARG2`, ...
+    pub args: Vec<SmolStr>,
+}
+
+impl Routine {
+    /// `context^extension^priority(argument^argument)`, as the option `b` of Dial has it.
+    pub fn of_place(text: &str) -> Option<Self> {
+        let (place, args) = match text.trim().split_once('(') {
+            Some((place, args)) => (place, args.strip_suffix(')').unwrap_or(args)),
+            None => (text.trim(), ""),
+        };
+        let place: Vec<SmolStr> = place.split('^').map(|part| part.trim().into()).collect();
+        let args = if args.is_empty() { Vec::new() } else { args.split('^').map(SmolStr::new).collect() };
+        let whole = place.len() <= 3 && place.iter().all(|part| !part.is_empty());
+        whole.then_some(Self { place, args })
+    }
+
+    /// `context^argument^argument`, as the option `U` of Dial has it: it begins at priority 1 of the extension `s`.
+    pub fn of_context(text: &str) -> Option<Self> {
+        let mut parts = text.trim().split('^');
+        let context = parts.next().filter(|context| !context.is_empty())?;
+        let place = vec![context.into(), SmolStr::new_static("s"), SmolStr::new_static("1")];
+        Some(Self { place, args: parts.map(SmolStr::new).collect() })
+    }
 }
 
 /// One who is to be rung.
@@ -150,10 +186,19 @@ pub enum Task {
     StopMonitor,
     /// Send the caller elsewhere by REFER, or by 302 before the answer.
     Transfer(SmolStr),
-    /// Park the caller: lot, empty for the usual one.
+    /// Park the caller until somebody takes it up. It goes on when nobody has, and who parked it does not answer.
     Park {
-        /// The lot.
+        /// The lot; empty for the usual one.
         lot: SmolStr,
+        /// Option letters with arguments.
+        options: Vec<(char, SmolStr)>,
+    },
+    /// Connect the caller with who is parked.
+    ParkedCall {
+        /// The lot; empty for the usual one.
+        lot: SmolStr,
+        /// The slot; empty for the first where somebody is.
+        slot: SmolStr,
     },
     /// Take a call that rings at one of these extensions, or in the caller's group if empty.
     Pickup(Vec<SmolStr>),
@@ -163,6 +208,8 @@ pub enum Task {
         targets: Vec<Target>,
         /// Option letters with arguments.
         options: Vec<(char, SmolStr)>,
+        /// How long they may take to answer; `None` leaves it to the exchange.
+        timeout: Option<Duration>,
     },
     /// Press keys into the caller's ear.
     SendDigits {
@@ -269,6 +316,9 @@ pub enum Outcome {
         /// How long anybody talked.
         answered: Duration,
     },
+    /// It is done, and the walk goes on there: `[[context,]extension,]priority`, of which what is left out is that of
+    /// the step. A priority may be a label, `n` or `+2`. A Dial that ended so was answered.
+    Goto(Vec<SmolStr>),
     /// The caller is gone: what follows is the extension `h`.
     HungUp {
         /// The cause by Q.850.

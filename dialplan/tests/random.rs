@@ -75,6 +75,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         3 => (status, any::<u8>())
             .prop_map(|(status, cause)| Outcome::Dialled { status, cause, answered: Duration::from_secs(3) }),
         1 => Just(Outcome::Refused("not possible yet".into())),
+        1 => Just(Outcome::Goto(vec!["n".into()])),
         1 => Just(Outcome::Set(vec![("VMSTATUS".into(), "SUCCESS".into())])),
         1 => Just(Outcome::HungUp { cause: 16 }),
     ]
@@ -90,7 +91,7 @@ fn walked(plan: &Dialplan, outcomes: &[Outcome]) -> (Vec<Task>, Thread) {
         let ended = matches!(task, Task::Hangup { .. });
         tasks.push(task);
         if thread.deadline().is_some_and(|deadline| deadline <= world.now_ms) && !ended {
-            thread.expire();
+            thread.expire(i64::MAX);
         } else {
             thread.resume(outcome.clone());
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use smol_str::SmolStr;
+use telex_dialplan::explain::Supposition;
 
 use crate::cdr::CallRecord;
 use crate::config::Config;
@@ -399,6 +400,8 @@ pub enum Control {
         /// [`CallInfo::id`], or what the Reason of a refusal says.
         call: u64,
     },
+    /// Where a call would go that nobody makes.
+    Foretell(Box<Supposition>),
     /// Sizes of all tables.
     Stats,
 }
@@ -451,6 +454,8 @@ pub enum ControlReply {
     },
     /// How a call went through the dialplan.
     Explained(Box<Explanation>),
+    /// Where a call would go.
+    Foretold(Box<Foretold>),
     /// There is no such call, or not any more.
     NoSuchCall {
         /// The number asked for.
@@ -575,6 +580,26 @@ pub struct Explanation {
     pub to: SmolStr,
     /// The extensions that matched, and each step with the values put in, its file and line: lines of text.
     pub text: String,
+}
+
+/// Where a call would go that nobody makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Foretold {
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The context that it begins in.
+    pub context: SmolStr,
+    /// What is looked at for the number, and why it does or does not fit: lines of text.
+    pub considered: String,
+    /// What [`Explanation::text`] will be if people do what is supposed.
+    pub way: String,
+    /// How it ends, in words.
+    pub ends: SmolStr,
+    /// Whom it rings, in order; a phone as often as it has contacts.
+    pub rings: Vec<SmolStr>,
+    /// Whether it was followed to its end.
+    pub over: bool,
 }
 
 /// One binding, for people.

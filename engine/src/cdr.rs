@@ -95,9 +95,9 @@ impl CallRecord {
         match self.cause {
             None => Disposition::Open,
             Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
-            Some(EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(408 | 480 | 487)) => {
-                Disposition::NoAnswer
-            }
+            Some(
+                EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(300..=399 | 408 | 480 | 487),
+            ) => Disposition::NoAnswer,
             Some(_) => Disposition::Failed,
         }
     }
@@ -112,7 +112,7 @@ impl EndCause {
     /// The cause by ITU-T Q.850; statuses by RFC 3398 §8.2.6.1.
     pub const fn q850(&self) -> u8 {
         match self {
-            Self::HungUp(_) | Self::Cancelled | Self::Operator | Self::TimeUp => 16,
+            Self::HungUp(_) | Self::Cancelled | Self::Operator | Self::TimeUp | Self::Joined { .. } => 16,
             Self::Dialplan(cause) => *cause,
             Self::NoAnswer => 19,
             Self::Lost(_) | Self::Silent(_) => 102,

@@ -23,6 +23,8 @@ pub struct Config {
     pub phones: BTreeMap<SmolStr, Phone>,
     /// The conference that a number leads to, by its name. Numbers may share one.
     pub conferences: BTreeMap<SmolStr, SmolStr>,
+    /// Where calls are parked, by the names of the lots; the usual one is `default`.
+    pub parking: BTreeMap<SmolStr, ParkingLot>,
     /// What SDP says instead of the local address the phone reached us at.
     pub media_address: Option<IpAddr>,
     /// A call is ended when a party that should send media has been silent for this long; `None` never.
@@ -58,6 +60,36 @@ pub struct Config {
     pub sounds: Arc<Library>,
     /// The class of music that a party hears while the other one holds the call; `None` for silence.
     pub music: Option<SmolStr>,
+    /// What parties of a talk press where their Dial allows it.
+    pub features: Features,
+}
+
+/// Codes that a party of a talk presses, where the options of its Dial allow it. An empty one is never pressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Features {
+    /// Ends the talk (`h`, `H`).
+    pub hang_up: SmolStr,
+    /// Sends the other party to the number that is dialled after it (`t`, `T`).
+    pub blind: SmolStr,
+    /// The same, after a talk there (`t`, `T`).
+    pub attended: SmolStr,
+    /// Sends the other party to `park_extension` (`k`, `K`).
+    pub park: SmolStr,
+    /// The number at which calls are parked.
+    pub park_extension: SmolStr,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self {
+            hang_up: SmolStr::new_static("*"),
+            blind: SmolStr::new_static("##"),
+            attended: SmolStr::new_static("*2"),
+            park: SmolStr::new_static("#72"),
+            park_extension: SmolStr::new_static("700"),
+        }
+    }
 }
 
 impl Default for Config {
@@ -66,6 +98,7 @@ impl Default for Config {
             realm: SmolStr::new_static("telex"),
             phones: BTreeMap::new(),
             conferences: BTreeMap::new(),
+            parking: BTreeMap::new(),
             media_address: None,
             media_timeout: Some(Duration::from_secs(60)),
             sip: SipTimers::default(),
@@ -90,6 +123,7 @@ impl Default for Config {
             recordings: RecordingFormat::default(),
             sounds: Arc::default(),
             music: None,
+            features: Features::default(),
         }
     }
 }
@@ -140,7 +174,84 @@ impl Config {
             let name = if is_plain(name) { name } else { first };
             let _ = writeln!(text, "exten => {number},1,ConfBridge({name})");
         }
+        for (name, lot) in self.parking.iter().filter(|(name, _)| is_plain(name)) {
+            lot.write(name, &mut text);
+        }
         text
+    }
+
+    /// Whether an extension is a slot in which calls are parked.
+    pub fn is_slot(&self, extension: &str) -> bool {
+        self.parking.values().any(|lot| lot.slot(extension).is_some())
+    }
+}
+
+/// The name of the usual parking lot.
+pub const USUAL_LOT: &str = "default";
+
+/// Slots in which calls wait until somebody takes them up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ParkingLot {
+    /// What is dialled to park; empty for nothing.
+    pub extension: SmolStr,
+    /// The first and the last slot. Each is the extension that takes the call up.
+    pub slots: (u32, u32),
+    /// How long a call stays before it goes back.
+    pub time: Duration,
+    /// The phone that it goes back to; empty for the one that parked it.
+    pub back: SmolStr,
+    /// How long that rings.
+    pub ring: Duration,
+    /// The extension to which it goes when nobody takes it back; empty ends it.
+    pub fallback: SmolStr,
+    /// The class of music; empty for the usual one.
+    pub music: SmolStr,
+}
+
+impl Default for ParkingLot {
+    fn default() -> Self {
+        Self {
+            extension: SmolStr::new_static("700"),
+            slots: (701, 720),
+            time: Duration::from_secs(45),
+            back: SmolStr::default(),
+            ring: Duration::from_secs(30),
+            fallback: SmolStr::default(),
+            music: SmolStr::default(),
+        }
+    }
+}
+
+impl ParkingLot {
+    /// The slot that an extension is.
+    pub fn slot(&self, extension: &str) -> Option<u32> {
+        let slot = extension.parse().ok().filter(|slot| self.all().contains(slot))?;
+        // Not `+701` and not `0701`.
+        (extension.len() == slot.to_string().len() && !extension.starts_with('+')).then_some(slot)
+    }
+
+    /// All slots.
+    pub fn all(&self) -> std::ops::RangeInclusive<u32> {
+        let most = u32::try_from(crate::limits::SLOTS).unwrap_or(u32::MAX);
+        self.slots.0..=self.slots.1.min(self.slots.0.saturating_add(most - 1))
+    }
+
+    fn write(&self, name: &str, text: &mut String) {
+        let lot = if name == USUAL_LOT { "" } else { name };
+        // Writing to a String does not fail.
+        if is_plain(&self.extension) && !self.extension.is_empty() {
+            let _ = writeln!(text, "exten => {},1,Park({lot})", self.extension);
+            if is_plain(&self.fallback) && !self.fallback.is_empty() {
+                let _ = writeln!(text, " same => n,Goto({},1)", self.fallback);
+            }
+        }
+        let comma = if lot.is_empty() { "" } else { "," };
+        for slot in self.all() {
+            let at = if lot.is_empty() { "" } else { "@" };
+            let _ = writeln!(text, "exten => {slot},1,ParkedCall({lot}{comma}{slot})");
+            let _ = writeln!(text, "exten => {slot},hint,park:{slot}{at}{lot}");
+        }
     }
 }
 
@@ -188,6 +299,8 @@ pub struct Phone {
     /// Who it shows itself as to those it calls, in place of what it says itself; empty leaves that to it. It stands
     /// in quotes of SIP, so it has no quote and no backslash.
     pub name: SmolStr,
+    /// Phones of one group may take each other's calls that ring: the group's name. Empty is none.
+    pub pickup_group: SmolStr,
 }
 
 /// How digits reach a phone.

@@ -74,7 +74,7 @@ impl Journal {
 }
 
 /// The streams of randomness of the signalling machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Randomness {
     /// Via branches.
@@ -135,6 +135,9 @@ impl Timer {
             Self::Leg(_, timer) => timer.name(),
             Self::Call(_, CallTimer::NoAnswer) => "ring time",
             Self::Call(_, CallTimer::Script) => "timer of the dialplan",
+            Self::Call(_, CallTimer::Aside) => "timer of a party that is alone",
+            Self::Call(_, CallTimer::Keys) => "wait for another key",
+            Self::Call(_, CallTimer::Deadline) => "time that the dialplan gives the call",
             Self::Call(_, CallTimer::Clear) => "clearing time",
             Self::Subscription(_, SubscriptionTimer::Expired) => "expiry of a subscription",
             Self::Subscription(_, SubscriptionTimer::Gap) => "least time between two NOTIFY",
@@ -259,6 +262,12 @@ pub(crate) enum CallTimer {
     NoAnswer,
     /// What its dialplan waits for.
     Script,
+    /// What a party that is alone waits for.
+    Aside,
+    /// No more keys come that would make a code.
+    Keys,
+    /// The dialplan lets it last no longer.
+    Deadline,
     /// The call is being cleared and must be gone by now.
     Clear,
 }

@@ -56,6 +56,32 @@ pub enum EndCause {
     TimeUp,
     /// The dialplan ended it, with this cause by Q.850.
     Dialplan(u8),
+    /// Its caller goes on in another call: it has taken up who was parked there.
+    Joined {
+        /// The number of that call.
+        call: u64,
+    },
+}
+
+/// What becomes of a parked call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Parking {
+    /// It is in a slot from now on.
+    Parked {
+        /// The extension that parked it; empty when it came by itself.
+        by: SmolStr,
+    },
+    /// Somebody talks with it.
+    TakenUp {
+        /// The extension.
+        by: SmolStr,
+    },
+    /// Its time is up.
+    Back {
+        /// The extension that is rung for it; empty when its dialplan goes on.
+        to: SmolStr,
+    },
 }
 
 /// How a key press came.
@@ -186,6 +212,15 @@ pub enum Event {
         to: SmolStr,
         /// What came of it; `None` when it begins.
         status: Option<u16>,
+    },
+    /// A call is parked, or leaves its slot.
+    Parking {
+        /// The call's number.
+        call: u64,
+        /// The slot.
+        slot: SmolStr,
+        /// What becomes of it.
+        what: Parking,
     },
     /// A party's media arrives from this address.
     MediaFrom {
@@ -340,6 +375,7 @@ impl Event {
             | Self::Answered { .. }
             | Self::Hold { .. }
             | Self::Transfer { .. }
+            | Self::Parking { .. }
             | Self::RecordingStarted { .. }
             | Self::Matched { .. }
             | Self::CallEnded { .. } => Severity::Info,

@@ -57,6 +57,12 @@ pub const LINES_SHOWN: usize = 8;
 pub const TEXTS: usize = 10_000;
 /// Those of one extension; one more is answered 503.
 pub const TEXTS_OF_ONE: usize = 100;
+/// How long a caller that was told to call somebody else may take to tell what came of it.
+pub const SENT_AWAY: Duration = Duration::from_secs(30);
+/// Slots of one parking lot; those beyond do not exist.
+pub const SLOTS: usize = 1000;
+/// Calls that are parked at one time, in all lots; one more is not.
+pub const PARKED: usize = 1000;
 /// Octets of one text (RFC 3428 §8); a longer one is answered 513.
 pub const TEXT_OCTETS: usize = 1300;
 /// Nonces remembered for one extension so that no nonce count is taken twice.
@@ -185,6 +191,16 @@ pub const RTCP_INTERVAL: Duration = Duration::from_secs(5);
 pub const RTCP_ROUND_TRIP: Duration = Duration::from_secs(60);
 /// Tasks of a dialplan that one call performs without ever waiting; a dialplan that goes round so long ends the call.
 pub const TASKS_AT_ONCE: u32 = 1000;
+/// How deep extensions may stand within each other as targets of a Dial; deeper ones are left out.
+pub const LOCAL_DEPTH: u32 = 8;
+/// Extensions that are walked to find whom one Dial rings; further ones are left out.
+pub const LOCAL_WALKS: usize = 64;
+/// A key that may become a code of a talk waits so long for the next one; then it goes to the other party.
+pub const FEATURE_KEYS: Duration = Duration::from_millis(500);
+/// How long one who transfers by keys may think between two keys of the number.
+pub const TRANSFER_DIGITS: Duration = Duration::from_secs(3);
+/// Tasks of a dialplan that are foretold of one call.
+pub const FORETOLD_TASKS: usize = 200;
 /// Keys that are kept until the dialplan asks for them; later ones are not.
 pub const KEYS_AHEAD: usize = 64;
 /// How long a dialplan waits at most: for time to pass, a key, the end of a talk.

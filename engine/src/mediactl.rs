@@ -2,7 +2,8 @@
 //!
 //! Commands are level-triggered: a `Put` carries the whole wanted state with a revision and the shard works out what
 //! changed, so nothing is lost when a step is skipped and no test needs history. Signalling allocates every id.
-//! A leg's key gets exactly one [`MediaReport::Dropped`], after which its port may be used again.
+//! A leg's key gets exactly one [`MediaReport::Dropped`], after which its port may be used again. Before that it may
+//! change its shard, with its port: nothing changes for the phone.
 
 mod leg;
 mod library;
@@ -12,7 +13,9 @@ mod stats;
 
 use std::net::SocketAddr;
 
-pub use leg::{Accepted, DigitWay, Digits, Kind, LegSpec, Payload, Press, Presses, Resume, Security};
+pub use leg::{
+    Accepted, DigitWay, Digits, Handover, Kind, LegSpec, Payload, Press, Presses, Resume, Security,
+};
 pub use library::{CLIP_RATE, Clip, ClipPlace, Library};
 pub use room::{Recorded, RecordingFormat, RecordingId, RecordingSpec, RoomMode, RoomSpec};
 use smol_str::SmolStr;
@@ -78,6 +81,16 @@ pub enum MediaCommand {
     DropRoom {
         /// Which room.
         room: RoomId,
+    },
+    /// This leg, and its port, shall go to another shard. Answered by [`MediaReport::Given`]. A port may be given
+    /// before there is a leg.
+    GiveLeg {
+        /// Which leg.
+        leg: LegId,
+        /// Its port.
+        port: PortId,
+        /// Who gets both. The leg is put there once it is given, with [`LegSpec::resume`].
+        to: ShardId,
     },
 }
 
@@ -184,5 +197,15 @@ pub enum MediaReport {
         stats: LegStats,
         /// Outgoing state, to go on with elsewhere.
         resume: Resume,
+    },
+    /// The leg has left this shard, and its port with it: the sockets are on their way to the other, and are there
+    /// before anything that signalling tells that one from now on.
+    Given {
+        /// Which leg.
+        leg: LegId,
+        /// What it carried here.
+        stats: LegStats,
+        /// What it goes on with; `None` when it had not begun.
+        resume: Option<Handover>,
     },
 }

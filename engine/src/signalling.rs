@@ -363,6 +363,9 @@ impl Tables {
                 }
             }
             &Control::Explain { call } => self.calls.explain(call),
+            Control::Foretell(wanted) => {
+                ControlReply::Foretold(Box::new(self.calls.foretell(cx, &self.below, wanted)))
+            }
             Control::Stats => ControlReply::Stats(self.stats(cx.timers.len())),
         }
     }

@@ -180,6 +180,7 @@ const fn call_of(event: &Event) -> Option<u64> {
         | Event::Answered { call, .. }
         | Event::Hold { call, .. }
         | Event::Transfer { call, .. }
+        | Event::Parking { call, .. }
         | Event::MediaFrom { call, .. }
         | Event::NoSound { call, .. }
         | Event::Digit { call, .. }

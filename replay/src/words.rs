@@ -197,6 +197,9 @@ fn media_command(command: &MediaCommand) -> String {
         }
         MediaCommand::DropLeg { leg } => format!("drop leg {}", leg.0),
         MediaCommand::DropRoom { room } => format!("drop room {}", room.0),
+        MediaCommand::GiveLeg { leg, port, to } => {
+            format!("give leg {} and port {} to shard {}", leg.0, port.0, to.0)
+        }
     }
 }
 
@@ -221,6 +224,12 @@ pub(crate) fn media_report(report: &MediaReport) -> String {
         }
         MediaReport::Dropped { leg, stats, .. } => {
             format!("leg {} has ended: {} packets received, {} sent", leg.0, stats.received, stats.sent)
+        }
+        MediaReport::Given { leg, stats, .. } => {
+            format!(
+                "leg {} goes on elsewhere: {} packets received, {} sent",
+                leg.0, stats.received, stats.sent
+            )
         }
     }
 }

@@ -153,6 +153,12 @@ mod sys {
             Ok(epoll::add(&self.epoll, socket, data, epoll::EventFlags::IN)?)
         }
 
+        /// Watches `socket` no longer.
+        pub(crate) fn remove(&self, socket: &UdpSocket) {
+            // It fails only for what is not watched.
+            let _ = epoll::delete(&self.epoll, socket);
+        }
+
         /// Waits for something to read, the bell or the end of `timeout`, which is rounded up to milliseconds.
         pub(crate) fn wait(&mut self, ready: &mut Ready, timeout: Option<Duration>) -> io::Result<()> {
             ready.names.clear();
@@ -216,6 +222,12 @@ mod sys {
             // SAFETY: the systems that come here forget a socket when it is closed, so the poller never uses a
             // descriptor that has become another file.
             unsafe { self.poller.add_with_mode(socket, Event::readable(usize::from(name)), PollMode::Level) }
+        }
+
+        /// Watches `socket` no longer.
+        pub(crate) fn remove(&self, socket: &UdpSocket) {
+            // It fails only for what is not watched.
+            let _ = self.poller.delete(socket);
         }
 
         /// Waits for something to read, the bell or the end of `timeout`.

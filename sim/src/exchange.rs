@@ -59,6 +59,8 @@ pub(crate) struct Exchange {
     scratch: Vec<u8>,
     /// Which shard has which even port.
     ports: BTreeMap<u16, ShardId>,
+    /// Datagrams in the sockets of even ports that a shard was given and has not taken over: port, source, octets.
+    waiting: BTreeMap<u16, Vec<(u16, SocketAddr, Vec<u8>)>>,
     next_port: u16,
     /// Handovers between threads keep their order: when the latest arrives, per shard and direction.
     latest: BTreeMap<(ShardId, bool), Instant>,
@@ -103,6 +105,7 @@ impl Exchange {
             media: MediaOut::default(),
             scratch: Vec::new(),
             ports: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             next_port: FIRST_PORT,
             latest: BTreeMap::new(),
             handovers: 0,
@@ -405,7 +408,8 @@ impl World<'_> {
 
     /// A command reaches a shard.
     pub(crate) fn command(&mut self, shard: ShardId, command: MediaCommand) -> Verdict {
-        self.media_step(shard, MediaInput::Command(command))
+        self.media_step(shard, MediaInput::Command(command))?;
+        self.take_ports(shard)
     }
 
     /// A shard gets ports.
@@ -416,9 +420,32 @@ impl World<'_> {
         self.media_step(shard, MediaInput::Ports(ports))
     }
 
+    /// A pair of ports goes to another shard. What arrives until something is told to that one waits in the sockets.
+    fn give_port(&mut self, port: u16, to: ShardId) {
+        self.exchange.ports.insert(port, to);
+        self.exchange.waiting.entry(port).or_default();
+    }
+
+    /// A shard takes over the sockets it was given, and reads what waited in them.
+    fn take_ports(&mut self, shard: ShardId) -> Verdict {
+        let Exchange { ports, waiting, .. } = &mut self.exchange;
+        let taken: Vec<u16> =
+            waiting.keys().copied().filter(|port| ports.get(port) == Some(&shard)).collect();
+        for port in taken {
+            for (port, remote, mut bytes) in self.exchange.waiting.remove(&port).unwrap_or_default() {
+                self.media_step(shard, MediaInput::Packet { port, remote, bytes: &mut bytes })?;
+            }
+        }
+        Ok(())
+    }
+
     /// A media packet arrives.
     pub(crate) fn media_in(&mut self, remote: SocketAddr, port: u16, bytes: &[u8]) -> Verdict {
         let Some(shard) = self.exchange.ports.get(&(port & !1)).copied() else { return Ok(()) };
+        if let Some(waiting) = self.exchange.waiting.get_mut(&(port & !1)) {
+            waiting.push((port, remote, bytes.to_vec()));
+            return Ok(());
+        }
         let mut scratch = std::mem::take(&mut self.exchange.scratch);
         scratch.clear();
         scratch.extend_from_slice(bytes);
@@ -449,15 +476,17 @@ impl World<'_> {
         for packet in out.packets.iter() {
             self.media_out(packet.port, packet.remote, packet.bytes)?;
         }
+        for io in out.io.drain(..) {
+            match io {
+                MediaIo::Bind { count } => self.schedule(now + HOST_WORK, Event::Ports(shard, count)),
+                MediaIo::Give { port, to } => self.give_port(port.0, to),
+                MediaIo::Record { .. } | MediaIo::Finish { .. } => {}
+            }
+        }
         for report in out.reports.drain(..) {
             self.note(&report);
             let at = self.handover(shard, false);
             self.schedule(at, Event::Report(shard, Box::new(report)));
-        }
-        for io in out.io.drain(..) {
-            if let MediaIo::Bind { count } = io {
-                self.schedule(now + HOST_WORK, Event::Ports(shard, count));
-            }
         }
         out.clear();
         self.exchange.media = out;

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use super::{Args, seconds};
 use crate::scene::Scene;
-use crate::task::{Dial, Target, Task};
+use crate::task::{Dial, Routine, Target, Task};
 
 /// Targets of one Dial.
 pub(crate) const MAX_TARGETS: usize = 64;
@@ -73,16 +73,42 @@ pub(super) fn dial(scene: &mut Scene<'_>, args: &Args) -> Result<Task, SmolStr> 
         scene.note(format_args!("`{first}` is no number of seconds"));
     }
     let headers = scene.channel.headers.clone();
-    Ok(Task::Dial(Dial { targets, timeout, options: args.options.clone(), headers }))
+    let (before, on_answer) = (routine(scene, args, 'b'), routine(scene, args, 'U'));
+    Ok(Task::Dial(Dial { targets, timeout, options: args.options.clone(), headers, before, on_answer }))
+}
+
+/// The routine that an option names.
+fn routine(scene: &mut Scene<'_>, args: &Args, letter: char) -> Option<Routine> {
+    let (_, text) = args.options.iter().find(|(option, _)| *option == letter)?;
+    let routine = if letter == 'U' { Routine::of_context(text) } else { Routine::of_place(text) };
+    if routine.is_none() {
+        scene.note(format_args!("the option {letter} names no subroutine: `{text}`"));
+    }
+    routine
 }
 
 pub(super) fn page(scene: &mut Scene<'_>, args: &Args) -> Result<Task, SmolStr> {
-    Ok(Task::Page { targets: targets(scene, &args.items), options: args.options.clone() })
+    let timeout = args.time(2, scene);
+    Ok(Task::Page { targets: targets(scene, &args.items), options: args.options.clone(), timeout })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn routines_are_written_in_two_ways() {
+        let made = |place: &[&str], args: &[&str]| {
+            let owned = |all: &[&str]| all.iter().copied().map(SmolStr::new).collect();
+            Some(Routine { place: owned(place), args: owned(args) })
+        };
+        assert_eq!(Routine::of_place("a^s^1"), made(&["a", "s", "1"], &[]));
+        assert_eq!(Routine::of_place("s^go(1^two)"), made(&["s", "go"], &["1", "two"]));
+        assert_eq!(Routine::of_place("a^^1"), None);
+        assert_eq!(Routine::of_context("screen"), made(&["screen", "s", "1"], &[]));
+        assert_eq!(Routine::of_context("screen^1^^3"), made(&["screen", "s", "1"], &["1", "", "3"]));
+        assert_eq!(Routine::of_context(""), None);
+    }
 
     #[test]
     fn targets_are_phones_trunks_and_extensions() {

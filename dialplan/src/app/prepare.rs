@@ -203,7 +203,11 @@ impl Load<'_> {
             if letter.is_whitespace() || letter == '"' {
                 continue;
             }
-            if !app.options.iter().any(|(known, _)| *known == letter) {
+            if app.name == "Dial" && letter == 'M' {
+                let message =
+                    "Dial has no option M: use U(context^arguments), and end the context with Return()";
+                self.warn(at, message.to_owned());
+            } else if !app.options.iter().any(|(known, _)| *known == letter) {
                 let known: String = app.options.iter().map(|(letter, _)| *letter).collect();
                 self.warn(at, format!("{} has no option {letter}: it knows {known}", app.name));
             }

@@ -230,7 +230,15 @@ pub(super) fn transfer(_: &mut Scene<'_>, args: &Args) -> Made {
 }
 
 pub(super) fn park(_: &mut Scene<'_>, args: &Args) -> Made {
-    Ok(Task::Park { lot: args.text(0).into() })
+    Ok(Task::Park { lot: args.text(0).into(), options: args.options.clone() })
+}
+
+/// One argument is the slot if it is a number, and the lot otherwise.
+pub(super) fn parked_call(_: &mut Scene<'_>, args: &Args) -> Made {
+    let (first, second) = (args.text(0), args.text(1));
+    let slot = second.is_empty() && !first.is_empty() && first.bytes().all(|b| b.is_ascii_digit());
+    let (lot, slot) = if slot { ("", first) } else { (first, second) };
+    Ok(Task::ParkedCall { lot: lot.into(), slot: slot.into() })
 }
 
 pub(super) fn pickup(_: &mut Scene<'_>, args: &Args) -> Made {

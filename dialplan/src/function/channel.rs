@@ -56,6 +56,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Ok(scene.world.fact(&name).unwrap_or_default())
         })
         .writes(|scene, args, value| set_fact(scene, &format!("cdr/{}", arg(args, 0).to_ascii_lowercase()), value)),
+    Function::new("CDR_PROP", "CDR_PROP(what)", "Taken without effect: every call has its record here.")
+        .about("disable: in Asterisk, no record of this call; party_a: in Asterisk, the call is listed as this channel's.")
+        .of(&["disable", "party_a"])
+        .writes(|_, _, _| Ok(())),
     Function::new("PJSIP_HEADER", "PJSIP_HEADER(what,name[,number])", "A header field of the caller's INVITE; add puts one in the INVITEs of a later Dial.")
         .takes(2, 3, "read, add, update or remove; the field's name; which of several, from 1.")
         .of(&["read", "add", "update", "remove"])

@@ -174,7 +174,7 @@ fn evaluate(step: &Prepared, scene: &mut Scene<'_>, shown: &mut Shown) -> Args {
 /// Option letters with their arguments; no value in parentheses makes other letters.
 fn letters_of(letters: &Letters, scene: &mut Scene<'_>) -> Vec<(char, SmolStr)> {
     match letters {
-        Letters::One(letter, arg) => vec![(*letter, arg.eval(scene))],
+        Letters::One(letter, arg) => vec![(*letter, divided(arg, scene))],
         Letters::Made(made, arg) => {
             let mut all = app::options(&made.eval(scene));
             if let (Some((_, last)), Some(arg)) = (all.last_mut(), arg) {
@@ -183,6 +183,19 @@ fn letters_of(letters: &Letters, scene: &mut Scene<'_>) -> Vec<(char, SmolStr)> 
             all
         }
     }
+}
+
+/// The argument of a letter. Where `^` is written between its parts a value has none: it makes no parts of its own.
+fn divided(arg: &Template, scene: &mut Scene<'_>) -> SmolStr {
+    let parts = arg.split('^');
+    if parts.len() == 1 {
+        return arg.eval(scene);
+    }
+    let parts = parts.iter().map(|part| match part.constant() {
+        Some(text) => text.into(),
+        None => part.eval(scene).replace('^', " "),
+    });
+    parts.collect::<Vec<String>>().join("^").into()
 }
 
 /// Names with `&` between; a value that is the whole of one may be several.
@@ -373,21 +386,7 @@ fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) 
         parts = parts[0].splitn(3, ',').map(|part| part.trim().into()).collect();
     }
     let args: Vec<SmolStr> = to.args.iter().map(|arg| arg.eval(scene)).collect();
-    let here = &scene.channel.place;
-    let first = SmolStr::new_static("1");
-    let (context, extension, priority) = match parts.as_slice() {
-        [context, extension, priority] => (context.clone(), extension.clone(), priority),
-        // No such extension, but such a context: so plans are often meant, and the reader of the plan was told.
-        [context, extension]
-            if scene.plan.context(context).is_some()
-                && scene.find(&here.context, context, At::Priority(1)).is_none() =>
-        {
-            (context.clone(), extension.clone(), &first)
-        }
-        [extension, priority] => (here.context.clone(), extension.clone(), priority),
-        [priority, ..] => (here.context.clone(), here.extension.clone(), priority),
-        [] => return Move::Next,
-    };
+    let Some((context, extension, priority)) = place_of(&parts, scene) else { return Move::Next };
     let place = format_smolstr!("{context},{extension},{priority}");
     if shown.outcome.is_empty() {
         let inner =
@@ -396,23 +395,54 @@ fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) 
     } else {
         shown.outcome = format_smolstr!("{}: {place}", shown.outcome);
     }
-    let named = match (priority.parse::<i64>(), priority.starts_with(['+', '-'])) {
-        (Ok(by), true) => {
-            At::Priority(u32::try_from(i64::from(here.priority).saturating_add(by)).unwrap_or(0))
-        }
-        (Ok(number), false) => At::Priority(u32::try_from(number).unwrap_or(0)),
-        _ if priority == "n" => At::Priority(here.priority.saturating_add(1)),
-        _ => At::Label(priority),
-    };
-    match scene.find(&context, &extension, named) {
-        Some(found) => {
-            let place = Place { context, extension, priority: found.step.priority };
-            if call { Move::Enter(place, args) } else { Move::To(place) }
-        }
-        None => {
+    match found(context, extension, &priority, scene) {
+        Ok(place) if call => Move::Enter(place, args),
+        Ok(place) => Move::To(place),
+        Err(Place { context, extension, .. }) => {
             scene.note(format_args!("there is no {place} in the plan"));
             Move::Missing { context, extension }
         }
+    }
+}
+
+/// Context, extension and priority as written; what is not written is that of the step.
+fn place_of(parts: &[SmolStr], scene: &Scene<'_>) -> Option<(SmolStr, SmolStr, SmolStr)> {
+    let here = &scene.channel.place;
+    Some(match parts {
+        [context, extension, priority] => (context.clone(), extension.clone(), priority.clone()),
+        // No such extension, but such a context: so plans are often meant, and the reader of the plan was told.
+        [context, extension]
+            if scene.plan.context(context).is_some()
+                && scene.find(&here.context, context, At::Priority(1)).is_none() =>
+        {
+            (context.clone(), extension.clone(), SmolStr::new_static("1"))
+        }
+        [extension, priority] => (here.context.clone(), extension.clone(), priority.clone()),
+        [priority, ..] => (here.context.clone(), here.extension.clone(), priority.clone()),
+        [] => return None,
+    })
+}
+
+/// The step at a place; `Err` with the place, as far as it is known, when there is none.
+fn found(context: SmolStr, extension: SmolStr, priority: &str, scene: &Scene<'_>) -> Result<Place, Place> {
+    let here = scene.channel.place.priority;
+    let named = match (priority.parse::<i64>(), priority.starts_with(['+', '-'])) {
+        (Ok(by), true) => At::Priority(u32::try_from(i64::from(here).saturating_add(by)).unwrap_or(0)),
+        (Ok(number), false) => At::Priority(u32::try_from(number).unwrap_or(0)),
+        _ if priority == "n" => At::Priority(here.saturating_add(1)),
+        _ => At::Label(priority),
+    };
+    match scene.find(&context, &extension, named) {
+        Some(found) => Ok(Place { context, extension, priority: found.step.priority }),
+        None => Err(Place { context, extension, priority: 0 }),
+    }
+}
+
+/// The place that these parts name.
+pub(super) fn resolve(parts: &[SmolStr], scene: &mut Scene<'_>) -> Result<Place, Place> {
+    match place_of(parts, scene) {
+        Some((context, extension, priority)) => found(context, extension, &priority, scene),
+        None => Ok(scene.channel.place.clone()),
     }
 }
 

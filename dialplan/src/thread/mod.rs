@@ -6,6 +6,7 @@
 
 mod flow;
 mod outcome;
+mod routine;
 mod trail;
 
 use smol_str::{SmolStr, format_smolstr};
@@ -43,6 +44,7 @@ pub struct Thread {
     /// What is to be done after an answer that had to come first.
     queued: Option<(Task, Waiting)>,
     trail: Trail,
+    kind: routine::Kind,
     /// The extension `h` was begun, or there is none: what follows is the end.
     closing: bool,
     /// Steps since the time was `mark`.
@@ -58,6 +60,8 @@ enum State {
     Waiting(Waiting),
     /// It is done, and this came of it.
     Done(Waiting, Outcome),
+    /// The channel has been here long enough.
+    Expired,
     /// The caller is to be hung up.
     Ending(Option<u8>),
     /// It was said that the caller is to be hung up.
@@ -113,6 +117,8 @@ enum Move {
         extension: SmolStr,
     },
     End(Option<u8>),
+    /// Nowhere: what is next is known.
+    Stay,
 }
 
 impl Thread {
@@ -125,6 +131,7 @@ impl Thread {
             stack: Vec::new(),
             queued: None,
             trail: Trail::default(),
+            kind: routine::Kind::default(),
             closing: false,
             steps: 0,
             mark: i64::MIN,
@@ -168,15 +175,29 @@ impl Thread {
 
     /// When `TIMEOUT(absolute)` runs out, in milliseconds since 1970: call [`Thread::expire`] then.
     pub const fn deadline(&self) -> Option<i64> {
-        self.channel.deadline
+        if self.channel.gone { None } else { self.channel.deadline }
+    }
+
+    /// Who calls is called this from now on.
+    pub fn rename(&mut self, name: SmolStr) -> SmolStr {
+        std::mem::replace(&mut self.channel.caller.name, name)
+    }
+
+    /// Adds to the trail what has become of the task that is being done.
+    pub fn remark(&mut self, text: SmolStr) {
+        self.told(text);
     }
 
     /// Leaves the task that is being done, because the channel has been here long enough: extension `T` is next.
-    pub fn expire(&mut self) {
-        if matches!(self.state, State::Waiting(_)) {
+    /// Before its time it changes nothing. True when the task is left.
+    pub fn expire(&mut self, now_ms: i64) -> bool {
+        let due = self.deadline().is_some_and(|deadline| now_ms >= deadline);
+        let leaves = due && matches!(self.state, State::Waiting(_));
+        if leaves {
             self.queued = None;
-            self.state = State::Walking;
+            self.state = State::Expired;
         }
+        leaves
     }
 
     /// Tells what came of the task that was asked for. A caller who is gone may be told of at any time.
@@ -212,6 +233,7 @@ impl Thread {
             let state = std::mem::replace(&mut self.state, State::Walking);
             let step = match state {
                 State::Walking => self.step(plan, world),
+                State::Expired => self.too_long(plan, world),
                 State::Done(waiting, outcome) => self.outcome(waiting, outcome, plan, world),
                 State::Ending(cause) => {
                     if self.channel.gone {
@@ -235,6 +257,7 @@ impl Thread {
     /// Does what a step leads to.
     fn take(&mut self, step: Move, plan: &Dialplan, world: &mut dyn World) -> Option<Task> {
         match step {
+            Move::Stay => {}
             Move::Next => self.channel.place.priority = self.channel.place.priority.saturating_add(1),
             Move::To(place) => self.channel.place = place,
             Move::Enter(place, args) => {
@@ -257,6 +280,7 @@ impl Thread {
                     self.channel.vars.set("GOSUB_RETVAL", &value);
                     self.channel.place = place;
                 }
+                None if self.kind == routine::Kind::Routine => self.returned(&value),
                 None => {
                     self.complain(world, format_args!("Return without Gosub ends the call"));
                     self.state = State::Ending(None);
@@ -295,13 +319,22 @@ impl Thread {
         }
     }
 
+    /// `TIMEOUT(absolute)` has run out: `T`, or the end.
+    fn too_long(&mut self, plan: &Dialplan, world: &mut dyn World) -> Move {
+        self.channel.deadline = None;
+        let context = self.channel.place.context.clone();
+        let place = special(&context, "T", plan, &mut self.channel, world);
+        self.told(SmolStr::new_static(match place {
+            Some(_) => "the time of TIMEOUT(absolute) is up: T",
+            None => "the time of TIMEOUT(absolute) is up: the call ends",
+        }));
+        place.map_or(Move::End(None), Move::To)
+    }
+
     /// One step of the walk.
     fn step(&mut self, plan: &Dialplan, world: &mut dyn World) -> Move {
-        if !self.channel.gone && self.channel.deadline.is_some_and(|deadline| world.now_ms() >= deadline) {
-            self.channel.deadline = None;
-            let context = self.channel.place.context.clone();
-            let place = special(&context, "T", plan, &mut self.channel, world);
-            return place.map_or(Move::End(None), Move::To);
+        if self.deadline().is_some_and(|deadline| world.now_ms() >= deadline) {
+            return self.too_long(plan, world);
         }
         self.steps += 1;
         if self.steps > MAX_STEPS {
@@ -316,12 +349,13 @@ impl Thread {
         let mut scene = Scene::new(plan, &mut self.channel, world);
         let place = scene.channel.place.clone();
         let Some(found) = scene.find(&place.context, &place.extension, At::Priority(place.priority)) else {
-            return self.fall_through(place, plan);
+            return self.fall_through(place, plan, world);
         };
         let mut shown = flow::Shown::default();
         let step = flow::run(&found.step.prepared, &mut scene, &mut self.queued, &mut shown);
         let notes = scene.notes;
         self.trail.push(Entry {
+            whose: SmolStr::default(),
             place,
             context: found.context.name.clone(),
             pattern: SmolStr::new(found.extension.pattern.as_str()),
@@ -343,7 +377,10 @@ impl Thread {
     }
 
     /// There is no such priority: a caller who dialled what is not there, or the end of an extension.
-    fn fall_through(&self, place: Place, plan: &Dialplan) -> Move {
+    fn fall_through(&mut self, place: Place, plan: &Dialplan, world: &mut dyn World) -> Move {
+        if self.kind == routine::Kind::Routine && self.stack.is_empty() {
+            return self.ran_out(world);
+        }
         if place.priority == 1 {
             return Move::Missing { context: place.context, extension: place.extension };
         }

@@ -2,7 +2,7 @@
 
 use smol_str::{SmolStr, format_smolstr};
 
-use super::{Move, Thread, Waiting, special};
+use super::{Move, Thread, Waiting, flow, special};
 use crate::find::At;
 use crate::plan::Dialplan;
 use crate::scene::{Place, Scene};
@@ -46,6 +46,7 @@ impl Thread {
             Outcome::Done if matches!(waiting, Waiting::Extension { .. } | Waiting::Read { .. }) => {
                 self.keys(waiting, &SmolStr::default(), true, plan, world)
             }
+            Outcome::Goto(place) => self.sent(&waiting, &place, plan, world),
             Outcome::Done => self.done(&waiting),
             Outcome::Keys { keys, timeout } => self.keys(waiting, &keys, timeout, plan, world),
             Outcome::Dialled { status, cause, answered } => {
@@ -64,6 +65,21 @@ impl Thread {
                     _ => Move::Next,
                 }
             }
+        }
+    }
+
+    /// Where the exchange sends it.
+    fn sent(&mut self, waiting: &Waiting, place: &[SmolStr], plan: &Dialplan, world: &mut dyn World) -> Move {
+        if matches!(waiting, Waiting::Dial { .. }) {
+            self.channel.vars.set("DIALSTATUS", DialStatus::Answer.as_str());
+        }
+        let found = flow::resolve(place, &mut Scene::new(plan, &mut self.channel, world));
+        match found {
+            Ok(place) => {
+                self.told(format_smolstr!("goes on at {place}"));
+                Move::To(place)
+            }
+            Err(Place { context, extension, .. }) => Move::Missing { context, extension },
         }
     }
 

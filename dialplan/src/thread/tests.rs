@@ -410,8 +410,10 @@ fn time_that_runs_out_leads_to_its_extension() {
     let mut thread = Thread::new("t", "s", caller());
     assert!(matches!(thread.next(&plan, &mut world), Some(Task::Wait(_))));
     assert_eq!(thread.deadline(), Some(world.now_ms + 10_000));
+    assert!(!thread.expire(world.now_ms + 9_999), "before its time it changes nothing");
+    assert_eq!(thread.next(&plan, &mut world), None);
     world.now_ms += 10_000;
-    thread.expire();
+    assert!(thread.expire(world.now_ms) && !thread.expire(world.now_ms));
     assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(102) }));
 }
 
@@ -587,4 +589,50 @@ fn a_goto_with_two_parts_may_mean_a_context() {
     100 2 SayDigits(100)
     100 3 Hangup()
     ");
+}
+
+#[test]
+fn a_subroutine_for_who_was_dialled_comes_back_with_what_it_says() {
+    let plan = plan(
+        "[t]\nexten => s,1,Set(__SITE=north)\nsame => n,Dial(PJSIP/1,5,b(add^s^1)U(screen^${CALLERID(name)}^two))\n\
+         [add]\nexten => s,1,Set(PJSIP_HEADER(add,X-Site)=${SITE})\n\
+         [screen]\nexten => s,1,Read(OK,press-1,1)\nsame => n,Set(GOSUB_RESULT=${IF($[\"${OK}\" = \"1\"]?:BUSY)})\n\
+         same => n,Return(${ARG1}/${ARG2})\n",
+    );
+    let mut world = world();
+    let mut thread = Thread::new("t", "s", Caller { name: "a^b".into(), ..caller() });
+    let Some(Task::Dial(dial)) = thread.next(&plan, &mut world) else { panic!("no Dial") };
+    let (before, after) = (dial.before.expect("b"), dial.on_answer.expect("U"));
+    let mut routine = thread.routine(&before, caller(), &plan, &mut world).expect("it is there");
+    assert_eq!(routine.next(&plan, &mut world), None);
+    assert!(routine.has_returned(), "what ends without Return has come back, too");
+    assert_eq!(routine.headers(), [("X-Site".into(), "north".into())]);
+    let mut routine = thread.routine(&after, caller(), &plan, &mut world).expect("it is there");
+    let Some(Task::Answer(_)) = routine.next(&plan, &mut world) else { panic!("no answer") };
+    routine.resume(Outcome::Done);
+    let Some(Task::Collect(_)) = routine.next(&plan, &mut world) else { panic!("no Read") };
+    routine.resume(Outcome::Keys { keys: "2".into(), timeout: false });
+    assert_eq!(routine.next(&plan, &mut world), None);
+    assert!(routine.has_returned() && routine.is_over());
+    assert_eq!(routine.variable("GOSUB_RESULT"), Some("BUSY"));
+    assert_eq!(routine.variable("GOSUB_RETVAL"), Some("a b/two"), "a value makes no argument of its own");
+    thread.tell_of(&routine, "bob");
+    assert!(thread.trail().told(&plan).to_string().contains("for bob: s matched s in context [screen]\n"));
+    let lost = crate::task::Routine::of_context("nowhere").expect("it is written well");
+    let lost = thread.routine(&lost, caller(), &plan, &mut world);
+    assert_eq!(lost.err().as_deref(), Some("there is no nowhere,s in the plan"));
+}
+
+#[test]
+fn a_dial_may_send_its_caller_elsewhere() {
+    let plan = steps(
+        "Dial(PJSIP/1)\nHangup(17)\n(there),Hangup(21)\nexten => x,1,Hangup(${IF($[\"${DIALSTATUS}\"=\"ANSWER\"]?34:1)})",
+    );
+    let mut world = world();
+    for (place, cause) in [(&["n"][..], 17), (&["there"], 21), (&["x", "1"], 34), (&["none", "1"], 1)] {
+        let mut thread = Thread::new("t", "s", caller());
+        assert!(matches!(thread.next(&plan, &mut world), Some(Task::Dial(_))));
+        thread.resume(Outcome::Goto(place.iter().copied().map(SmolStr::new).collect()));
+        assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(cause) }));
+    }
 }

@@ -16,6 +16,8 @@ pub const MAX_TRAIL: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entry {
+    /// The dialled channel that a subroutine was run for; empty for the thread's own.
+    pub whose: SmolStr,
     /// Where the channel was: the context it looked in, what was dialled, the priority.
     pub place: Place,
     /// The context that the extension is in; an included one may be another than the place's.
@@ -102,12 +104,15 @@ impl fmt::Display for Told<'_> {
         if self.trail.forgotten > 0 {
             writeln!(f, "({} steps before are forgotten)", self.trail.forgotten)?;
         }
-        let mut at: Option<(&SmolStr, &SmolStr, &SmolStr)> = None;
+        let mut at: Option<(&SmolStr, &SmolStr, &SmolStr, &SmolStr)> = None;
         for entry in self.trail.entries() {
-            let here = (&entry.context, &entry.pattern, &entry.place.extension);
+            let here = (&entry.context, &entry.pattern, &entry.place.extension, &entry.whose);
             if at.replace(here) != Some(here) {
-                let (context, pattern, extension) = here;
+                let (context, pattern, extension, whose) = here;
                 let extension = one_line(extension);
+                if !whose.is_empty() {
+                    write!(f, "for {}: ", one_line(whose))?;
+                }
                 writeln!(f, "{extension} matched {pattern} in context [{context}]")?;
             }
             write!(f, "{}", entry.told(self.plan))?;

@@ -4,6 +4,7 @@
 //! actions out. What happens to its calls it tells as [`AgentEvent`]s, and what to do about it is somebody else's
 //! script. It neither reads nor writes session descriptions: bodies pass through ([`crate::offer`] makes them).
 
+mod asking;
 mod registration;
 #[cfg(test)]
 mod tests;
@@ -544,7 +545,7 @@ impl Core {
             LegEvent::Offered { body } => AgentEvent::Offered { call, body },
             LegEvent::OfferWanted => AgentEvent::Offered { call, body: Bytes::new() },
             LegEvent::Digit(Digit { key, length }) => AgentEvent::Digit { call, key, length },
-            LegEvent::Referred(_) => return None,
+            LegEvent::Referred(_) | LegEvent::SentAway(_) => return None,
             LegEvent::Cancelled => AgentEvent::Ended { call, by: Ended::Cancelled },
             LegEvent::Ended(Ending::Bye) => AgentEvent::Ended { call, by: Ended::HungUp },
             LegEvent::Ended(Ending::Lost) => AgentEvent::Ended { call, by: Ended::Lost },

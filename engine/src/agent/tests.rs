@@ -400,3 +400,30 @@ fn a_call_by_stream_opens_one_and_fails_with_it() {
     assert_eq!(world.told(0), [AgentEvent::Refused { call: lost, status: None }]);
     world.assert_quiet();
 }
+
+#[test]
+fn a_call_is_held_and_handed_over_by_its_telephone() {
+    let mut world = World::new();
+    world.forge(&request("INVITE", 1, "<sip:100@telex>", WITH_OFFER));
+    let [AgentEvent::Invited { call, .. }] = world.told(0)[..] else { panic!("not called") };
+    let to = "sip:102@telex";
+    assert!(!world.alice(|alice, now, out| alice.refer(now, call, to, None, out)), "nobody has answered");
+    world.alice(|alice, now, out| alice.answer(now, call, OFFER.into(), out));
+    let (_, _, bytes) = world.wire.pop_front().unwrap();
+    let answered = Message::parse(bytes).unwrap().header(HeaderName::To).unwrap().to_owned();
+    world.forge(&request("ACK", 1, &answered, ""));
+    let sent = |world: &mut World| {
+        let (_, _, bytes) = world.wire.pop_front().unwrap();
+        Message::parse(bytes).unwrap()
+    };
+    world.alice(|alice, now, out| alice.reoffer(now, call, Bytes::from("v=1"), out));
+    let held = sent(&mut world);
+    assert_eq!((held.method().as_str(), held.body()), ("INVITE", &b"v=1"[..]));
+    assert!(world.alice(|alice, now, out| alice.refer(now, call, to, None, out)));
+    assert_eq!(sent(&mut world).header(HeaderName::ReferTo), Some("<sip:102@telex>"));
+    assert!(world.alice(|alice, now, out| alice.refer(now, call, to, Some(call), out)));
+    let tag = answered.split_once("tag=").unwrap().1;
+    let expected = format!("<sip:102@telex?Replaces=forged%3Bto-tag%3Db%3Bfrom-tag%3D{tag}>");
+    assert_eq!(sent(&mut world).header(HeaderName::ReferTo), Some(expected.as_str()));
+    assert_eq!(world.told(0), [AgentEvent::Confirmed { call, body: Bytes::new() }]);
+}

@@ -2,6 +2,7 @@
 //! description and no timer, so a new feature is a new file beside [`hunt`](super::hunt) and not an arm in a call.
 
 use super::hunt::Hunt;
+use super::page::Page;
 use crate::event::{EndCause, Side};
 use crate::sip::Status;
 
@@ -69,7 +70,7 @@ pub(crate) enum Outside {
 }
 
 impl Outside {
-    fn cause(self) -> EndCause {
+    pub(super) fn cause(self) -> EndCause {
         match self {
             Self::Operator => EndCause::Operator,
             Self::Stopping => EndCause::Stopping,
@@ -97,6 +98,18 @@ pub(crate) enum Order {
         /// Who.
         party: PartyId,
     },
+    /// This callee has answered, and is asked or told something before it is connected.
+    Screen {
+        /// Who.
+        party: PartyId,
+    },
+    /// Let this callee hear the caller, and others as well.
+    Admit {
+        /// Who.
+        party: PartyId,
+    },
+    /// The caller has nobody any more whom it speaks to: its walk goes on.
+    Alone,
     /// Let a party go.
     Release {
         /// Who.
@@ -126,6 +139,8 @@ pub(crate) enum App {
     Hunt(Hunt),
     /// Two parties talk.
     Bridge,
+    /// The caller speaks to many.
+    Page(Page),
     /// The caller is alone with the exchange, which does what the dialplan says.
     Script,
     /// Nothing any more.
@@ -138,11 +153,21 @@ pub(crate) const fn side(party: PartyId) -> Side {
 }
 
 impl App {
+    /// Whether this callee may still answer.
+    pub(super) fn asks(&self, party: PartyId) -> bool {
+        match self {
+            Self::Hunt(hunt) => hunt.asks(party),
+            Self::Page(page) => page.asks(party),
+            Self::Bridge | Self::Script | Self::Done => false,
+        }
+    }
+
     /// One event in, the next app and what it wants done out.
     pub(crate) fn on(self, event: AppEvent, orders: &mut Vec<Order>) -> Self {
         match (self, event) {
             (Self::Done, _) => Self::Done,
             (Self::Hunt(hunt), event) => hunt.on(event, orders),
+            (Self::Page(page), event) => page.on(event, orders),
             (app, event) => {
                 let cause = match event {
                     AppEvent::HungUp { party } => EndCause::HungUp(side(party)),

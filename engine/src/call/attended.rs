@@ -8,10 +8,10 @@ use super::party::Party;
 use super::transfer::TRANSFERRED;
 use super::{Below, Call, Calls};
 use crate::cx::{CallKey, Cx, LegKey};
-use crate::dialog::Referred;
+use crate::dialog::{Referred, Stage};
 use crate::event::EndCause;
 use crate::limits;
-use crate::sip::Status;
+use crate::sip::{Replaces, Status};
 
 impl Calls {
     /// A party of call `key` hands it over to the other end of a dialog of its own in another call.
@@ -24,7 +24,9 @@ impl Calls {
         referred: &Referred,
         replaces: &SmolStr,
     ) -> Result<(), Status> {
-        let (other, their) = below.sessions.replaced(replaces).ok_or(Status::DECLINE)?;
+        let replaces = Replaces::parse(replaces).map_err(|_| Status::BAD_REQUEST)?;
+        let named = below.sessions.replaced(&replaces).filter(|(.., stage)| *stage != Stage::Over);
+        let (other, their, _) = named.ok_or(Status::DECLINE)?;
         let (here, there) = (self.all.get(key), self.all.get(other));
         let (Some(here), Some(there)) = (here, there.filter(|_| other != key)) else {
             return Err(Status::DECLINE);
@@ -40,8 +42,7 @@ impl Calls {
         let Some(found) = there.other_than(at) else {
             return self.go_there(cx, below, key, (by, leg), referred, other, at);
         };
-        // Media of one room is on one shard.
-        let room = here.shard == there.shard && here.parties.len() < limits::LEGS_PER_CALL;
+        let room = here.parties.len() < limits::LEGS_PER_CALL;
         if !room || !here.parties[left].can_talk_with(&there.parties[found], cx.config.transcode) {
             return Err(Status::NOT_ACCEPTABLE_HERE);
         }
@@ -66,7 +67,14 @@ impl Calls {
             return Err(Status::DECLINE);
         }
         let referred = referred.clone().leading_to(self.all[other].to.clone());
-        self.blind(cx, below, key, from, &referred)?;
+        if self.parked.slot_of(other).is_some() {
+            // Who parked itself has heard the slot: it is for the one that is brought.
+            self.may_transfer(cx, key, from.0, &referred)?;
+            self.keep_slot(other);
+        }
+        let done = self.blind(cx, below, key, from, &referred);
+        self.forget_kept_slot();
+        done?;
         self.leave_by(cx, below, other, at);
         Ok(())
     }
@@ -129,7 +137,7 @@ impl Calls {
 
 impl Call {
     /// Gives a party away to another call; what is left of it here is for the record.
-    fn give_away(&mut self, at: PartyId) -> Party {
+    pub(super) fn give_away(&mut self, at: PartyId) -> Party {
         let stub = self.parties[at].stub();
         if self.peer == Some(at) {
             self.peer = None;

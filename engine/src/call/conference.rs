@@ -1,7 +1,7 @@
 //! Conferences: rooms in which the callers of several calls hear each other.
 //!
 //! A conference lives on one shard, in the room of the call that began it. Who joins later has its media port on that
-//! shard. The last who leaves takes the room down.
+//! shard, or brings it along. The last who leaves takes the room down.
 
 use std::collections::BTreeMap;
 
@@ -43,9 +43,6 @@ pub(super) enum NotJoined {
     Full,
     /// It would begin, and there are [`limits::CONFERENCES`].
     TooMany,
-    /// The call has its media port on another shard, which was told to its phone already. A call that may come to join
-    /// a conference begins on [`Conferences::shard`].
-    Elsewhere,
 }
 
 impl NotJoined {
@@ -54,7 +51,6 @@ impl NotJoined {
         match self {
             Self::Full => "members of a conference",
             Self::TooMany => "conferences",
-            Self::Elsewhere => "media on the shard of a conference",
         }
     }
 
@@ -62,7 +58,7 @@ impl NotJoined {
     pub(super) fn status(self) -> Status {
         match self {
             Self::Full => Status::BUSY_HERE,
-            Self::TooMany | Self::Elsewhere => Status::SERVICE_UNAVAILABLE,
+            Self::TooMany => Status::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -145,13 +141,12 @@ impl Conference {
 
 impl Calls {
     /// The caller of a call joins a conference, which begins if there is none of this name. Its media leg follows with
-    /// the next [`Call::put_media`](super::Call::put_media); one that has media already moves at once. What is recorded
-    /// of the call itself ends, unless its room becomes the room of the conference.
+    /// the next [`Call::put_media`](super::Call::put_media); one that has media already moves at once, from another shard
+    /// too. What is recorded of the call itself ends, unless its room becomes the room of the conference.
     pub(super) fn join(&mut self, cx: &mut Cx<'_>, key: CallKey, name: &SmolStr) -> Result<(), NotJoined> {
         self.conferences.admits(name)?;
         let Some(call) = self.all.get_mut(key) else { return Ok(()) };
         let conference = match self.conferences.all.get_mut(name) {
-            Some(conference) if conference.shard != call.shard => return Err(NotJoined::Elsewhere),
             Some(conference) => conference,
             None => {
                 let (shard, room, rev) = (call.shard, call.room, call.room_rev);
@@ -163,6 +158,7 @@ impl Calls {
         };
         conference.members += 1;
         let own = std::mem::replace(&mut call.room, conference.room);
+        let shard = std::mem::replace(&mut call.shard, conference.shard);
         call.conference = Some(name.clone());
         let had_room = std::mem::take(&mut call.room_put);
         if call.parties[CALLER].media.put {
@@ -171,7 +167,7 @@ impl Calls {
         if had_room && own != call.room {
             call.recording = None;
             let command = MediaCommand::DropRoom { room: own };
-            cx.out.push(Action::Media { shard: call.shard, command });
+            cx.out.push(Action::Media { shard, command });
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
+use telex_dialplan::task::Routine;
 
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
@@ -73,6 +74,15 @@ pub(super) struct Target {
     pub(super) uri: SmolStr,
     pub(super) reach: Reach,
     pub(super) routes: Routes,
+    /// What its INVITE carries beside that of the others.
+    pub(super) headers: Vec<(SmolStr, SmolStr)>,
+}
+
+impl Target {
+    /// The extension it belongs to.
+    pub(super) const fn extension(&self) -> &SmolStr {
+        &self.extension
+    }
 }
 
 impl Calls {
@@ -86,9 +96,43 @@ impl Calls {
         targets: &[Target],
         patience: Duration,
     ) {
-        self.all[key].make_room(targets.len());
+        let (mut callees, mut failed) = self.ask_all(cx, below, key, targets);
+        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
+        let call = &mut self.all[key];
+        let expires = call.asking.expires.filter(|_| call.answered.is_none());
+        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
+        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
+        // A hunt that could ask nobody at all is refused like one whose last callee failed.
+        if callees.is_empty() {
+            callees.push(CALLER);
+            failed.push((CALLER, None));
+        }
+        let dial = call.script.as_ref().and_then(|script| script.dial.as_ref());
+        let screens = dial.is_some_and(|dial| dial.on_answer.is_some() || dial.announcement.is_some());
+        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience).screening(screens));
+        for (party, status) in failed {
+            self.apply(cx, below, key, AppEvent::Refused { party, status });
+        }
+    }
+
+    /// Asks all these contacts, as many as there is room for: who may answer now, and who could not be asked.
+    pub(super) fn ask_all(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        targets: &[Target],
+    ) -> (Vec<PartyId>, Vec<(PartyId, Option<Status>)>) {
+        let call = &mut self.all[key];
+        // Those of the hunt that has just failed are settled with later, and too late for this one.
+        for at in call.idle() {
+            call.give_back(&mut self.ports, at, cx.planted);
+        }
+        call.make_room(targets.len());
         let mut callees = Vec::new();
         let mut failed = Vec::new();
+        let dial = self.all[key].script.as_ref().and_then(|script| script.dial.as_ref());
+        let before = dial.and_then(|dial| dial.before.clone());
         for (at, target) in targets.iter().enumerate() {
             if self.all[key].parties.len() >= limits::LEGS_PER_CALL {
                 break;
@@ -102,24 +146,29 @@ impl Calls {
                 break;
             };
             callees.push(party);
-            if let Err(status) = self.reach(cx, below, key, party, target) {
+            self.all[key].add_headers(party, &target.headers);
+            let prepared = before.as_ref().is_none_or(|routine| self.prepare(cx, below, key, party, routine));
+            let reached = if prepared { self.reach(cx, below, key, party, target) } else { Err(None) };
+            if let Err(status) = reached {
                 failed.push((party, status));
             }
         }
-        let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
-        let call = &mut self.all[key];
-        let expires = call.asking.expires.filter(|_| call.answered.is_none());
-        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
-        call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
-        // A hunt that could ask nobody at all is refused like one whose last callee failed.
-        if callees.is_empty() {
-            callees.push(CALLER);
-            failed.push((CALLER, None));
-        }
-        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience));
-        for (party, status) in failed {
-            self.apply(cx, below, key, AppEvent::Refused { party, status });
-        }
+        (callees, failed)
+    }
+
+    /// Runs a subroutine for a callee before it is asked. False when that hangs up on it.
+    fn prepare(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &Below,
+        key: CallKey,
+        party: PartyId,
+        routine: &Routine,
+    ) -> bool {
+        let Some(headers) = self.before_asking(cx, below, key, party, routine) else { return false };
+        let headers = self.all[key].allowed(cx, &headers);
+        self.all[key].add_headers(party, &headers);
+        true
     }
 
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, target: &Target, alone: bool) -> Option<PartyId> {
@@ -127,7 +176,7 @@ impl Calls {
         let port = self.ports.take(cx, shard)?;
         let address = self.all[key].parties[CALLER].address();
         let session = super::open::session_id(cx);
-        let party = Party::new(target.uri.clone(), self.ports.leg(key), port, address, session);
+        let party = Party::new(target.uri.clone(), self.ports.leg(key), (shard, port), address, session);
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
         party.asked = cx.wall;
@@ -223,7 +272,7 @@ impl Calls {
         let Some(at) = call.waiting.iter().position(|w| w.0 == query) else { return };
         let (_, party, named, routes) = call.waiting.remove(at);
         // The hunt that wanted it may be over, and another one may have begun.
-        let wanted = matches!(&call.app, App::Hunt(hunt) if hunt.asks(party));
+        let wanted = call.app.asks(party);
         if call.cause.is_some() || !wanted {
             return self.settle(cx, key);
         }
@@ -239,12 +288,20 @@ impl Calls {
 
 impl Call {
     /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
-    fn make_room(&mut self, for_more: usize) {
+    pub(super) fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
         let full = self.parties.len() + for_more > limits::LEGS_PER_CALL;
         if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {
             self.parties.truncate(CALLER + 1);
             self.peer = None;
+        }
+    }
+
+    /// The INVITE of a callee carries these, too.
+    fn add_headers(&mut self, party: PartyId, headers: &[(SmolStr, SmolStr)]) {
+        let dial = self.script.as_mut().and_then(|script| script.dial.as_mut());
+        if let Some(dial) = dial.filter(|_| !headers.is_empty()) {
+            dial.own_headers.entry(party).or_default().extend_from_slice(headers);
         }
     }
 
@@ -278,7 +335,7 @@ impl Call {
             user: format_smolstr!("{number}"),
             max_forwards: *hops,
             offer,
-            headers: dial.map(|dial| dial.headers.clone()).unwrap_or_default(),
+            headers: dial.map(|dial| dial.headers_for(party)).unwrap_or_default(),
             answers: None,
         }
     }
@@ -294,7 +351,7 @@ pub(super) fn targets(config: &Config, registrar: &Registrar, extension: &SmolSt
         if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
             let routes = binding.route_set().map(SmolStr::new).collect();
             let uri = SmolStr::new(uri.without_headers());
-            targets.push(Target { extension: extension.clone(), uri, reach, routes });
+            targets.push(Target { extension: extension.clone(), uri, reach, routes, headers: Vec::new() });
         }
     }
     targets
@@ -335,7 +392,8 @@ fn fixed_target(extension: &SmolStr, contact: &FixedContact) -> Target {
         }
         (None, None) => Reach::Unreachable,
     };
-    Target { extension: extension.clone(), uri: contact.uri.clone(), reach, routes: smallvec![] }
+    let (uri, routes) = (contact.uri.clone(), smallvec![]);
+    Target { extension: extension.clone(), uri, reach, routes, headers: Vec::new() }
 }
 
 /// An extension as it stands in a URI.

@@ -21,7 +21,10 @@ impl Calls {
     ) {
         let Some(call) = self.all.get(key) else { return };
         call.tell_digit(cx, from, digit, by);
-        if self.key(cx, below, key, from, digit.key) {
+        if call.is_apart(from) {
+            return self.key_apart(cx, below, key, digit);
+        }
+        if self.feature_key(cx, below, key, from, digit) || self.key(cx, below, key, from, digit.key) {
             return;
         }
         let Some(call) = self.all.get_mut(key) else { return };
@@ -36,7 +39,7 @@ impl Calls {
 }
 
 impl Call {
-    fn inform(&self, cx: &mut Cx<'_>, below: &mut Below, to: PartyId, digit: Digit) {
+    pub(super) fn inform(&self, cx: &mut Cx<'_>, below: &mut Below, to: PartyId, digit: Digit) {
         if let Some(leg) = self.leg(to) {
             below.sessions.tell_digit(cx, &mut below.stack, leg, digit);
         }
@@ -47,7 +50,7 @@ impl Call {
     }
 
     /// Whom a party talks with.
-    fn other(&self, from: PartyId) -> Option<PartyId> {
+    pub(super) fn other(&self, from: PartyId) -> Option<PartyId> {
         let other = if from == CALLER { self.peer? } else { CALLER };
         (self.peer == Some(from) || from == CALLER).then_some(other)
     }

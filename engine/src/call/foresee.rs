@@ -8,7 +8,7 @@ use super::Calls;
 use super::party::Party;
 use crate::border::{CodecPlan, PhoneCodecs, SoundWay};
 use crate::config::Config;
-use crate::mediactl::{LegId, PortId};
+use crate::mediactl::{LegId, PortId, ShardId};
 use crate::offer::{self, Codec};
 use crate::time::Instant;
 
@@ -59,7 +59,8 @@ impl Calls {
 fn party(config: &Config, extension: &str) -> Result<Party, SmolStr> {
     let (extension, _) = config.phones.get_key_value(extension).ok_or_else(|| SmolStr::new(extension))?;
     let address = Ipv4Addr::UNSPECIFIED.into();
-    Ok(Party::new(extension.clone(), LegId(0), PortId(0), address, 0).configured(config, extension))
+    Ok(Party::new(extension.clone(), LegId(0), (ShardId(0), PortId(0)), address, 0)
+        .configured(config, extension))
 }
 
 /// How the sound of one who speaks the first of `said` reaches one who named `heard`.

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 use telex_dialplan::task::{Collect, Say, Until};
 use telex_dialplan::{Moment, Outcome};
 
-use super::app::{App, AppEvent, CALLER, PartyId};
+use super::app::{AppEvent, CALLER, PartyId};
 use super::script::{Collecting, Doing, Script};
 use super::{Below, Call, Calls};
 use crate::border::RecordOrder;
@@ -25,14 +25,6 @@ impl Calls {
         digit: char,
     ) -> bool {
         let Some(call) = self.all.get_mut(key) else { return false };
-        if let Some(Doing::Dialling) = call.script.as_ref().map(|script| &script.doing) {
-            if digit != '*' || !call.hangs_up_by_star(from) {
-                return false;
-            }
-            let party = call.peer.unwrap_or(CALLER);
-            self.decide(cx, below, key, AppEvent::HungUp { party });
-            return true;
-        }
         if from != CALLER || !call.is_scripted() {
             return false;
         }
@@ -59,6 +51,7 @@ impl Calls {
                 script.play(None);
                 call.disarm(cx);
             }
+            Doing::Parked(_) => return self.slot_said(cx, below, key),
             _ => return,
         }
         self.advance(cx, below, key);
@@ -88,8 +81,10 @@ impl Calls {
                 self.finish(cx, below, key, status, crate::event::EndCause::NoAnswer);
             }
             Doing::Recording => self.recorded(cx, key),
+            Doing::SendingAway => script.over(super::send_away::transferred("FAILURE", None)),
+            Doing::Parked(_) => return self.stay_over(cx, below, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
-            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference => {}
+            Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference | Doing::Paging => {}
         }
         self.advance(cx, below, key);
     }
@@ -135,31 +130,68 @@ impl Calls {
         let Some(script) = &mut call.script else { return };
         let Script { thread, doing, keys, .. } = &mut **script;
         let Doing::Collecting(collecting) = doing else { return };
-        if collecting.saying && (keys.is_empty() || !collecting.wanted.barge) {
-            return;
-        }
         let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
         let now = Moment::new(ms, &cx.config.zone);
-        let extension = |got: &str| thread.dialled(&plan, got, now);
-        collecting.saying = false;
-        let before = collecting.got.len();
-        let enough = collecting.take(keys, &extension);
-        let (first, new) = (collecting.got.is_empty(), collecting.got.len() > before);
-        let patience = if first { collecting.wanted.first } else { collecting.wanted.next };
-        let got = SmolStr::new(&collecting.got);
-        if enough || first && patience.is_zero() {
-            script.over(Outcome::Keys { keys: got, timeout: !enough });
-            call.disarm(cx);
-        } else if new || call.timer.is_none() {
-            call.arm(cx, key, patience, CallTimer::Script);
+        match collecting.hear(keys, &|got| thread.dialled(&plan, got, now)) {
+            Next::Saying => return,
+            Next::Over(outcome) => {
+                script.over(outcome);
+                call.disarm(cx);
+            }
+            Next::Wait { patience, again } if again || call.timer.is_none() => {
+                call.arm(cx, key, patience, CallTimer::Script);
+            }
+            Next::Wait { .. } => {}
         }
         call.hear_sound(cx, None);
     }
 }
 
+/// What is said, as media has it.
+pub(super) fn pieces(say: &[Say]) -> impl Iterator<Item = Piece> {
+    say.iter().map(|say| match say {
+        Say::Prompt(name) => Piece::Prompt(name.clone()),
+        Say::Pause(time) => Piece::Pause(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
+    })
+}
+
+/// What is next where keys are collected.
+pub(super) enum Next {
+    /// Something is still being said.
+    Saying,
+    /// There is enough, or nothing to wait for.
+    Over(Outcome),
+    /// Another key, for so long; from now on if `again`.
+    Wait { patience: crate::time::Duration, again: bool },
+}
+
 impl Collecting {
+    /// Hears the keys that were pressed.
+    pub(super) fn hear(
+        &mut self,
+        keys: &mut String,
+        extension: &dyn Fn(&str) -> telex_dialplan::Dialled,
+    ) -> Next {
+        if self.saying && (keys.is_empty() || !self.wanted.barge) {
+            return Next::Saying;
+        }
+        self.saying = false;
+        let before = self.got.len();
+        let enough = self.take(keys, extension);
+        let first = self.got.is_empty();
+        let patience = if first { self.wanted.first } else { self.wanted.next };
+        if enough || first && patience.is_zero() {
+            return Next::Over(Outcome::Keys { keys: SmolStr::new(&self.got), timeout: !enough });
+        }
+        Next::Wait { patience, again: self.got.len() > before }
+    }
+
     /// Takes keys. True when there is enough; what comes after stays.
-    fn take(&mut self, keys: &mut String, extension: &dyn Fn(&str) -> telex_dialplan::Dialled) -> bool {
+    pub(super) fn take(
+        &mut self,
+        keys: &mut String,
+        extension: &dyn Fn(&str) -> telex_dialplan::Dialled,
+    ) -> bool {
         while !keys.is_empty() {
             let key = keys.remove(0);
             match &self.wanted.until {
@@ -203,18 +235,6 @@ impl Call {
             _ if script.keys.len() < limits::KEYS_AHEAD => script.keys.push(digit),
             _ => {}
         }
-    }
-
-    /// Whether keys of a party mean something to the exchange while two talk.
-    pub(super) fn has_use_of_keys(&self, party: PartyId) -> bool {
-        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        dial.is_some_and(|dial| if party == CALLER { dial.star.0 } else { dial.star.1 })
-    }
-
-    /// Whether who presses `*` hangs up on the other.
-    fn hangs_up_by_star(&self, from: PartyId) -> bool {
-        let talks = matches!(self.app, App::Bridge) && (from == CALLER || self.peer == Some(from));
-        talks && self.has_use_of_keys(from)
     }
 
     /// Says something to the caller, and waits for its end.
@@ -263,13 +283,9 @@ impl Call {
     }
 
     fn spoken_as(&self, say: &[Say]) -> Playing {
-        let pieces = say.iter().map(|say| match say {
-            Say::Prompt(name) => Piece::Prompt(name.clone()),
-            Say::Pause(time) => Piece::Pause(u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
-        });
         let facts = self.script.as_ref().map(|script| &script.facts);
         let language = facts.and_then(|facts| facts.get("language")).cloned().unwrap_or_default();
-        Playing::Prompts { language, pieces: pieces.collect(), repeat: false }
+        Playing::Prompts { language, pieces: pieces(say).collect(), repeat: false }
     }
 
     /// The caller hears this from now on, or nothing.

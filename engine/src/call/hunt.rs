@@ -25,6 +25,8 @@ pub(crate) struct Hunt {
     told: Option<Status>,
     /// The INVITE itself runs out, before the exchange loses patience.
     expires: bool,
+    /// Who answers is asked or told something before it is connected.
+    screens: bool,
 }
 
 impl Hunt {
@@ -38,6 +40,11 @@ impl Hunt {
         Self { expires, ..self }
     }
 
+    /// The same, where who answers is asked or told something before it is connected.
+    pub(crate) fn screening(self, screens: bool) -> Self {
+        Self { screens, ..self }
+    }
+
     /// Whether this callee may still answer.
     pub(super) fn asks(&self, party: PartyId) -> bool {
         self.asked.contains(&party)
@@ -49,6 +56,12 @@ impl Hunt {
             AppEvent::Progress { party, status, media } => self.progress(party, status, media, orders),
             AppEvent::Answered { party } => {
                 self.release_all(Some(party), ELSEWHERE, orders);
+                if std::mem::take(&mut self.screens) {
+                    // From now on it is the only one; when it is connected, it answers again.
+                    self.asked = vec![party];
+                    orders.push(Order::Screen { party });
+                    return App::Hunt(self);
+                }
                 orders.push(Order::Connect { party });
                 return App::Bridge;
             }
@@ -165,6 +178,26 @@ mod tests {
         let (app, orders) = play(&[AppEvent::Answered { party: 2 }]);
         assert!(matches!(app, App::Bridge));
         assert_eq!(orders, [Order::Release { party: 1, reason: ELSEWHERE }, Order::Connect { party: 2 }]);
+    }
+
+    #[test]
+    fn who_is_screened_answers_twice_and_may_refuse_between() {
+        let answered = AppEvent::Answered { party: 2 };
+        for (then, last) in [
+            (answered, Order::Connect { party: 2 }),
+            (
+                refused(2, Status::BUSY_HERE),
+                Order::Refuse { status: Status::BUSY_HERE, cause: EndCause::Refused(486) },
+            ),
+            (AppEvent::Cancelled, Order::End { cause: EndCause::Cancelled }),
+        ] {
+            let mut orders = Vec::new();
+            let app = App::Hunt(Hunt::among(vec![1, 2]).screening(true));
+            let app = app.on(answered, &mut orders);
+            assert_eq!(orders[1..], [Order::Screen { party: 2 }]);
+            app.on(then, &mut orders);
+            assert_eq!(orders.last(), Some(&last));
+        }
     }
 
     #[test]

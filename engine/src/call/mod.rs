@@ -5,22 +5,34 @@
 
 mod account;
 mod app;
+mod aside;
 mod attended;
 mod causes;
 mod conference;
+mod consult;
+mod deadline;
 mod dial;
 mod digits;
+mod features;
 mod foresee;
+mod foretell;
 mod hear;
 mod hunt;
+mod local;
+mod moves;
 mod negotiation;
 mod open;
 mod orders;
+mod page;
+mod park;
 mod party;
+mod pickup;
 mod plans;
 mod ports;
 mod recording;
+mod replaces;
 mod script;
+mod send_away;
 mod spoken;
 mod standing;
 mod tasks;
@@ -35,6 +47,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
+use telex_audio::tone::Signal;
 use telex_dialplan::Dialplan;
 
 pub(crate) use self::app::Outside;
@@ -42,8 +55,10 @@ pub(crate) use self::open::Incoming;
 pub(crate) use self::text::Texts;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use self::aside::Aside;
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
+use self::park::Parked;
 use self::party::Party;
 use self::plans::Plans;
 use self::ports::Ports;
@@ -57,7 +72,7 @@ use crate::config::Config;
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event, Side};
-use crate::mediactl::{DigitHeard, LegStats, MediaReport, RecordingSpec, Revision, RoomId, ShardId};
+use crate::mediactl::{DigitHeard, LegStats, MediaReport, Playing, RecordingSpec, Revision, RoomId, ShardId};
 use crate::planted::{Fault, Planted};
 use crate::registrar::Registrar;
 use crate::sip::Status;
@@ -124,12 +139,18 @@ pub(crate) struct Call {
     script: Option<Box<Script>>,
     /// One of the two who talked hands the call over.
     transfer: Option<Box<Transfer>>,
+    /// A party that is alone with the exchange while the call waits for it.
+    aside: Option<Box<Aside>>,
+    /// Keys that may become a code for the exchange.
+    held: SmallVec<[features::Held; 0]>,
     /// Who talks with whom, when that is not who called and what was dialled any more.
     between: Option<(SmolStr, SmolStr)>,
     /// The exchange has described itself to the caller: what is agreed with it stays so.
     own_words: bool,
     /// Why it ended.
     cause: Option<EndCause>,
+    /// When the dialplan ends it, in milliseconds since 1970, and the timer of that.
+    deadline: Option<(i64, TimerKey)>,
     /// Armed timer: no answer, or not cleared.
     timer: Option<TimerKey>,
     /// Callees whose host name is being looked up, with how to ask them then.
@@ -143,6 +164,7 @@ pub(crate) struct Calls {
     all: Slots<CallKey, Call>,
     ports: Ports,
     conferences: Conferences,
+    parked: Parked,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
@@ -166,6 +188,7 @@ impl Calls {
             all: Slots::new(),
             ports: Ports::new(shards),
             conferences: Conferences::default(),
+            parked: Parked::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
             lines: standing::Lines::default(),
@@ -221,6 +244,7 @@ impl Calls {
         let groups = groups.flat_map(|script| &script.groups);
         self.trails.check();
         self.plans.check(plans);
+        self.parked.check(self.all.iter());
         self.values.check(groups);
         self.conferences.check(members.map(|(name, call)| (name, call.shard, call.room, call.id)));
     }
@@ -268,6 +292,7 @@ impl Calls {
                 return self.digit(cx, below, heard.call, party, digit, DigitBy::Info);
             }
             LegEvent::Referred(_) => None,
+            LegEvent::SentAway(status) => return self.sent_away(cx, below, heard.call, party, status),
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
                 Some(match ending {
@@ -300,6 +325,9 @@ impl Calls {
     pub(crate) fn media(&mut self, cx: &mut Cx<'_>, below: &mut Below, shard: ShardId, report: &MediaReport) {
         let (leg, event) = match report {
             MediaReport::Ports { ports } => return self.ports.granted(shard, ports),
+            MediaReport::Given { leg, stats, resume } => {
+                return self.given(cx, *leg, *stats, *resume);
+            }
             // Who writes the file tells of its end.
             MediaReport::Recorded { .. } => return,
             MediaReport::Latched { leg, .. }
@@ -325,7 +353,7 @@ impl Calls {
             }
             MediaReport::Dropped { stats, .. } => {
                 party.media.put = false;
-                party.media.stats = *stats;
+                party.media.carried(*stats);
                 self.ports.forget(leg);
                 self.settle(cx, key);
             }
@@ -337,24 +365,36 @@ impl Calls {
                 };
                 self.digit(cx, below, key, at, Digit { key: *digit, length }, by);
             }
-            MediaReport::Carried { stats, .. } => party.media.stats = *stats,
+            MediaReport::Carried { stats, .. } => party.media.carried(*stats),
             MediaReport::Pressed { next, .. } => party.pressed(*next),
             MediaReport::NoSound { name, .. } => {
                 cx.report(Event::NoSound { call: id, side: side(at), name: name.clone() });
             }
+            MediaReport::Played { number, .. } if call.is_apart(at) => {
+                self.played_apart(cx, below, key, *number);
+            }
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
+            MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}
-            MediaReport::Silent { .. } | MediaReport::Ports { .. } | MediaReport::Recorded { .. } => {}
+            MediaReport::Silent { .. }
+            | MediaReport::Ports { .. }
+            | MediaReport::Recorded { .. }
+            | MediaReport::Given { .. } => {}
         }
     }
 
     /// A timer of a call fired.
     pub(crate) fn fire(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, timer: CallTimer) {
         let Some(call) = self.all.get_mut(key) else { return };
-        call.timer = None;
+        if matches!(timer, CallTimer::NoAnswer | CallTimer::Script | CallTimer::Clear) {
+            call.timer = None;
+        }
         match timer {
             CallTimer::NoAnswer => self.decide(cx, below, key, AppEvent::NoAnswer),
             CallTimer::Script => self.time_over(cx, below, key),
+            CallTimer::Aside => self.time_apart(cx, below, key),
+            CallTimer::Keys => self.keys_waited(cx, below, key),
+            CallTimer::Deadline => self.time_is_up(cx, below, key),
             CallTimer::Clear => {
                 let what = SmolStr::new_static("media did not confirm the end of a call");
                 cx.report(Event::Broken { what });
@@ -502,8 +542,23 @@ impl Call {
             && matches!(self.app, App::Hunt(_))
         {
             self.drop_media(cx, party);
-            self.peer = self.peer.filter(|&peer| peer != party);
+            if self.peer == Some(party) {
+                self.peer = None;
+                self.wait_again(cx);
+            }
         }
+    }
+
+    /// The caller hears again what it heard before somebody was heard early.
+    fn wait_again(&mut self, cx: &mut Cx<'_>) {
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        let sound = match dial.map(|dial| &dial.music) {
+            Some(Some(class)) => Playing::Music(class.clone()),
+            Some(None) if self.answered.is_some() => tasks::signal(&cx.config.country, Signal::Ringback),
+            // Its own phone rings for it.
+            _ => return,
+        };
+        self.hear_sound(cx, Some(sound));
     }
 
     /// Callees that were let go, and of whom media has let go too: their ports are of use to other calls.
@@ -523,7 +578,7 @@ impl Call {
         if let Some(party) = self.parties.get_mut(at).filter(|party| party.media.held) {
             party.media.held = false;
             ports.forget(party.media.id);
-            ports.release(self.shard, party.media.port);
+            ports.release(party.media.shard, party.media.port);
         }
     }
 

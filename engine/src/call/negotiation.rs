@@ -168,7 +168,10 @@ impl Call {
         callee: PartyId,
         provisional: bool,
     ) -> bytes::Bytes {
-        let theirs = self.parties[callee].their_codecs().to_vec();
+        let theirs = match &self.parties[callee] {
+            party if party.joined => party.agreed_codecs(),
+            party => party.their_codecs().to_vec(),
+        };
         let ptime = self.parties[callee].ptime();
         let (own_words, caller) = (self.own_words, &mut self.parties[CALLER]);
         let repertoire = caller.repertoire(cx.config);
@@ -259,7 +262,8 @@ impl Call {
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
     pub(super) fn put_media(&mut self, cx: &mut Cx<'_>) {
         let (shard, room) = (self.shard, self.room);
-        if self.peer.is_none() && !self.own_words {
+        self.put_media_apart(cx);
+        if self.is_apart(CALLER) && self.peer.is_none() || self.peer.is_none() && !self.own_words {
             return;
         }
         if !self.room_put && self.conference.is_none() {
@@ -268,22 +272,43 @@ impl Call {
         }
         let held = self.parties.iter().any(|p| p.leg.is_some() && (p.holds() || p.is_mute()));
         let silence = cx.config.media_timeout.filter(|_| self.answered.is_some() && !held);
+        if self.is_page() {
+            return self.put_page(cx, silence);
+        }
         let Some(peer) = self.peer else { return self.put_alone(cx, silence) };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
+            if self.is_apart(party) {
+                continue;
+            }
             let mut accept = self.parties[party].relay_to(&self.parties[other]);
-            if self.parties[other].digits != DigitsBy::Auto {
+            if self.parties[other].digits != DigitsBy::Auto || self.has_use_of_keys(party) {
                 // Who is told of keys otherwise would count them twice.
                 let events = accept.iter_mut().filter(|accepted| accepted.kind == Kind::Events);
                 events.for_each(|accepted| accepted.forward = None);
             }
             let told = self.parties[other].digits == DigitsBy::Info;
-            let report = told || self.has_use_of_keys(party);
+            let keep = self.has_use_of_keys(party);
+            let report = told || keep;
             // Tones are taken out of the sound where something goes in their place.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
-            let playing = self.music_for(cx, other);
-            self.parties[party].put(cx, shard, room, Wish { accept, playing, silence, report, tones });
+            let playing = match self.is_apart(other) {
+                true => cx.config.music.clone().map(Play::music),
+                false => self.music_for(cx, other),
+            };
+            let wish = Wish { accept, playing, silence, report, tones, keep };
+            self.parties[party].put(cx, shard, room, wish);
         }
         self.tell_unheard(cx);
+    }
+
+    /// The media of a party that is alone with the exchange while its call waits.
+    pub(super) fn put_media_apart(&mut self, cx: &mut Cx<'_>) {
+        let Some((at, (shard, room), playing)) = self.apart() else { return };
+        let party = &mut self.parties[at];
+        let mut accept = party.relay_to(party);
+        accept.iter_mut().for_each(|accepted| accepted.forward = None);
+        let wish = Wish { accept, playing, silence: None, report: true, tones: true, keep: false };
+        party.put(cx, shard, room, wish);
     }
 
     /// The caller's media while it talks with the exchange itself, or in a conference.
@@ -297,7 +322,7 @@ impl Call {
             accept.iter_mut().for_each(|accepted| accepted.forward = None);
         }
         let keys = !meets;
-        let wish = Wish { accept, playing, silence, report: keys, tones: keys };
+        let wish = Wish { accept, playing, silence, report: keys, tones: keys, keep: false };
         caller.put(cx, shard, room, wish);
     }
 }

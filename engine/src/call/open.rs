@@ -39,7 +39,7 @@ pub(crate) struct Incoming<'a> {
 }
 
 /// Why a call does not begin.
-struct Refusal {
+pub(super) struct Refusal {
     status: Status,
     /// A Warning header field (RFC 3261 §20.43).
     warning: Option<SmolStr>,
@@ -54,10 +54,22 @@ impl From<Status> for Refusal {
     }
 }
 
+impl Refusal {
+    /// With words for people who read the trace (RFC 3261 §20.43).
+    pub(super) fn because(status: Status, why: &str) -> Self {
+        Self { warning: Some(format_smolstr!("399 telex \"{why}\"")), ..status.into() }
+    }
+}
+
 impl Calls {
     /// Begins a call, or refuses the INVITE.
     pub(crate) fn open(&mut self, cx: &mut Cx<'_>, below: &mut Below, incoming: &Incoming<'_>) {
-        if let Err(refusal) = self.try_open(cx, below, incoming) {
+        let opened = match incoming.invite.replaces() {
+            Some(Ok(replaces)) => self.replace(cx, below, incoming, &replaces),
+            Some(Err(_)) => Err(Refusal::because(Status::BAD_REQUEST, "Replaces cannot be read")),
+            None => self.try_open(cx, below, incoming),
+        };
+        if let Err(refusal) = opened {
             self.tell_refusal(cx, incoming, refusal.status);
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
@@ -106,17 +118,11 @@ impl Calls {
         let Some(matched) = matched(cx, &plan, &incoming.caller, &dialled) else {
             return Err(self.unknown(cx, incoming, &dialled));
         };
-        let most = cx.config.max_calls.min(limits::CALLS);
-        let full = match self.all.len() >= most {
-            true => Some("calls"),
-            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
-        };
-        if let Some(what) = full {
-            below.stack.transport.no_room(cx, what);
-            return Err(Status::SERVICE_UNAVAILABLE.into());
-        }
+        self.admit(cx, below, incoming)?;
         // Who may come to join a conference has its media where that is.
+        let parked = |args| self.parked_shard(args, &dialled);
         let on = meeting(&matched).and_then(|name| self.conferences.shard(name));
+        let on = on.or_else(|| step(&matched, "ParkedCall").and_then(parked));
         let key = self.create(cx, below, incoming, &dialled, offer, on)?;
         self.plans.hold(number);
         let headers = if self.plans.reads_headers() { headers(incoming.invite) } else { Vec::new() };
@@ -137,21 +143,36 @@ impl Calls {
         Ok(())
     }
 
+    /// Refuses a call that is one too many.
+    pub(super) fn admit(
+        &self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), Refusal> {
+        let most = cx.config.max_calls.min(limits::CALLS);
+        let full = match self.all.len() >= most {
+            true => Some("calls"),
+            false => self.is_greedy(&incoming.caller, most).then_some("calls of one caller"),
+        };
+        let Some(what) = full else { return Ok(()) };
+        below.stack.transport.no_room(cx, what);
+        Err(Status::SERVICE_UNAVAILABLE.into())
+    }
+
     /// Nobody has the number that was dialled. The refusal can be explained all the same.
     fn unknown(&mut self, cx: &Cx<'_>, incoming: &Incoming<'_>, dialled: &SmolStr) -> Refusal {
         // Under this number its record is kept.
         let id = self.next_id;
         let (from, to) = (incoming.caller.clone(), dialled.clone());
         let context = cx.config.context_of(&from);
-        // A number with a line end in it does not write lines of its own.
-        let number = dialled.replace(char::is_control, "\u{fffd}");
-        let text = format!("no extension of context [{context}] matches {number}\n");
+        let text = no_match(context, dialled);
         self.trails.keep(Explanation { call: id, from, to, text });
         Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
     }
 
     /// The call with its caller, and nothing asked yet.
-    fn create(
+    pub(super) fn create(
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,
@@ -180,7 +201,7 @@ impl Calls {
         self.lines.insert(key, &incoming.caller);
         *self.shares.entry(incoming.caller.clone()).or_default() += 1;
         let local = below.stack.transport.local_of(&incoming.flow);
-        let mut caller = self.caller(cx, key, incoming, port, local);
+        let mut caller = self.caller(cx, key, incoming, (shard, port), local);
         caller.leg = Some(leg);
         cx.report(Event::CallStarted {
             call: id,
@@ -206,7 +227,7 @@ impl Calls {
         cx: &mut Cx<'_>,
         key: CallKey,
         incoming: &Incoming<'_>,
-        port: PortId,
+        port: (ShardId, PortId),
         local: SocketAddr,
     ) -> Party {
         let address = cx.config.media_address.unwrap_or(local.ip());
@@ -220,7 +241,7 @@ impl Calls {
 
 impl Call {
     /// A call of which nothing is known but who calls whom.
-    fn begun(
+    pub(super) fn begun(
         cx: &Cx<'_>,
         id: u64,
         incoming: &Incoming<'_>,
@@ -252,9 +273,12 @@ impl Call {
             app: App::Done,
             script: None,
             transfer: None,
+            aside: None,
+            held: SmallVec::new(),
             between: None,
             own_words: false,
             cause: None,
+            deadline: None,
             timer: None,
             waiting: SmallVec::new(),
         }
@@ -275,11 +299,22 @@ pub(super) fn matched<'a>(
     find(dialled).or_else(|| find("i"))
 }
 
+/// Why a number leads nowhere. One with a line end in it does not write lines of its own.
+pub(super) fn no_match(context: &str, dialled: &str) -> String {
+    let number = dialled.replace(char::is_control, "\u{fffd}");
+    format!("no extension of context [{context}] matches {number}\n")
+}
+
 /// The conference that an extension leads to, if its name is written there.
 fn meeting<'a>(found: &Found<'a>) -> Option<&'a str> {
-    let joins = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case("ConfBridge"))?;
-    let name = joins.args.split(',').next()?.trim();
+    let name = step(found, "ConfBridge")?.split(',').next()?.trim();
     (!name.contains('$')).then_some(name)
+}
+
+/// The arguments, as written, of the first step of an extension with this application.
+fn step<'a>(found: &Found<'a>, app: &str) -> Option<&'a str> {
+    let step = found.extension.steps.iter().find(|step| step.app.eq_ignore_ascii_case(app))?;
+    Some(&step.args)
 }
 
 /// The header fields of an INVITE that a dialplan may read: all that fit, but for secrets.
@@ -299,7 +334,7 @@ fn headers(invite: &Message) -> Vec<(SmolStr, SmolStr)> {
 }
 
 /// The session description of an INVITE; `None` when it asks for our offer.
-fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
+pub(super) fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<Description>, Refusal> {
     if invite.body().is_empty() || is_optional(invite) && !is_sdp(invite) {
         return Ok(None);
     }

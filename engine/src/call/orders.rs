@@ -37,6 +37,9 @@ impl Calls {
                 call.connect(cx, below, key, party);
                 self.transferred(cx, below, key);
             }
+            Order::Screen { party } => self.screen(cx, below, key, party),
+            Order::Admit { party } => call.admit(cx, party),
+            Order::Alone => call.page_over(cx),
             Order::Release { .. } if cx.planted.is(Fault::ForkNotReleased) => {}
             Order::Release { party, reason } => call.release(cx, below, party, reason),
             Order::Refuse { status, cause } => {
@@ -45,6 +48,7 @@ impl Calls {
                 }
             }
             Order::End { cause } if call.goes_on_after(&cause) => call.after_talk(cx, below),
+            Order::End { cause } if call.consulted_in_vain(cx, below, &cause) => {}
             Order::End { cause } => self.end(cx, below, key, cause),
         }
     }
@@ -73,6 +77,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         call.end(cx, below, key, cause);
         self.leave(cx, key);
+        self.unpark(key);
     }
 }
 
@@ -116,14 +121,19 @@ impl Call {
                 below.sessions.answer(cx, &mut below.stack, leg, body);
             }
         }
-        if let Some(dial) = self.script.as_mut().and_then(|script| script.dial.as_mut()) {
+        if let Some(script) = self.script.as_deref_mut()
+            && let Some(dial) = &mut script.dial
+        {
             dial.answered = Some(cx.now);
+            // For extension h, whoever hangs up.
+            script.thread.set("DIALSTATUS", "ANSWER");
             if let Some(most) = dial.most {
                 self.arm(cx, key, most, CallTimer::Script);
             }
         }
+        self.press_for_dial(party);
         self.hear(cx, party);
-        self.parties[party].answered = Some(cx.wall);
+        self.parties[party].answered.get_or_insert(cx.wall);
         self.tell_answered(cx, party);
     }
 
@@ -146,7 +156,7 @@ impl Call {
         Ok(())
     }
 
-    fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+    pub(super) fn tell_answered(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let contact = if party == CALLER { self.to.clone() } else { self.parties[party].contact.clone() };
         let codec = self.parties[party].codec().map(|c| c.name).unwrap_or_default();
         cx.report(Event::Answered { call: self.id, contact, codec });
@@ -177,11 +187,7 @@ impl Call {
 
     /// Takes a party's leg out of its room, for good: a leg that was dropped is not put again.
     pub(super) fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
-        let party = &self.parties[party];
-        if party.media.put && !cx.planted.is(Fault::MediaLegNotDropped) {
-            let command = MediaCommand::DropLeg { leg: party.media.id };
-            cx.out.push(Action::Media { shard: self.shard, command });
-        }
+        self.parties[party].media.drop(cx);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, cause: EndCause) {
@@ -193,6 +199,9 @@ impl Call {
             self.release(cx, below, party, reason);
         }
         self.end_transfer(cx);
+        self.end_apart(cx);
+        self.forget_keys(cx);
+        self.forget_deadline(cx);
         // An order that comes now must not bring the room back.
         self.recording = None;
         if self.room_put && !cx.planted.is(Fault::MediaLegNotDropped) {
@@ -229,6 +238,7 @@ fn reason(cause: &EndCause) -> &'static str {
         EndCause::Lost(_) => "SIP;cause=408;text=\"The other party no longer answers\"",
         EndCause::Silent(_) => "SIP;cause=408;text=\"No media arrives\"",
         EndCause::Operator => "SIP;cause=200;text=\"Ended by the operator\"",
+        EndCause::Joined { .. } => "SIP;cause=200;text=\"The call goes on elsewhere\"",
         EndCause::TimeUp => "Q.850;cause=16;text=\"Time is up\"",
         EndCause::Dialplan(17) => "Q.850;cause=17;text=\"Busy\"",
         EndCause::Dialplan(_) => "Q.850;cause=16;text=\"Ended by the dialplan\"",

@@ -17,8 +17,8 @@ use crate::dialog::Digit;
 use crate::event::{Event, Side};
 use crate::limits;
 use crate::mediactl::{
-    Accepted, DigitWay, Digits, LegId, LegSpec, LegStats, MediaCommand, Play, PortId, Press, Presses,
-    Revision, RoomId, ShardId,
+    Accepted, DigitWay, Digits, Handover, LegId, LegSpec, LegStats, MediaCommand, Play, PortId, Press,
+    Presses, Revision, RoomId, ShardId,
 };
 use crate::offer::{
     self, Audio, Codec, Description, Direction, Local, Negotiation, OfferError, OutOfTurn, Ptime, Repertoire,
@@ -54,6 +54,8 @@ pub(crate) struct Party {
     pub(crate) again: Option<(Flow, Routes)>,
     /// How digits reach it.
     pub(crate) digits: DigitsBy,
+    /// It came from another call, with what was agreed there.
+    pub(crate) joined: bool,
     /// Keys that the exchange presses into its ear.
     presses: Presses,
     /// It wants to hear nothing, and wanted to before.
@@ -72,8 +74,14 @@ pub(crate) struct Party {
 pub(crate) struct MediaLeg {
     /// Its name.
     pub(crate) id: LegId,
-    /// Our port.
+    /// Our port, and the shard that has it.
     pub(crate) port: PortId,
+    pub(crate) shard: ShardId,
+    /// Whether it is on its way to another shard, and what it takes along from the last one.
+    pub(crate) moving: Moving,
+    pub(crate) handover: Option<Handover>,
+    /// What it carried on shards before.
+    pub(crate) before: LegStats,
     /// Whether the port is still ours.
     pub(crate) held: bool,
     /// Whether the shard knows it; then it must be dropped there.
@@ -82,12 +90,26 @@ pub(crate) struct MediaLeg {
     pub(crate) rev: Revision,
     /// Whether silence is reported.
     pub(crate) watched: bool,
-    /// What it carried, once dropped.
+    /// What it carried so far, as far as that was told.
     pub(crate) stats: LegStats,
+}
+
+/// Whether a media leg is on its way to another shard.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) enum Moving {
+    /// It is where it is.
+    #[default]
+    No,
+    /// To this one. What is wanted of it there, or elsewhere, is put when it has come.
+    To(ShardId, Box<(ShardId, RoomId, Wish)>),
+    /// To this one, and nobody needs it any more.
+    Gone(ShardId),
 }
 
 /// What a party's media leg shall do beside what was agreed with the party.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Wish {
     /// Payload types it may send, and what can be done with them.
     pub(crate) accept: Vec<Accepted>,
@@ -99,11 +121,19 @@ pub(crate) struct Wish {
     pub(crate) report: bool,
     /// Its key presses are looked for in its sound if it does not send them as events.
     pub(crate) tones: bool,
+    /// Its key presses reach nobody by media: signalling passes on what it has no use of.
+    pub(crate) keep: bool,
 }
 
 impl Party {
     /// A party reached at `address`, with a port of ours.
-    pub(crate) fn new(contact: SmolStr, id: LegId, port: PortId, address: IpAddr, session_id: u64) -> Self {
+    pub(crate) fn new(
+        contact: SmolStr,
+        id: LegId,
+        (shard, port): (ShardId, PortId),
+        address: IpAddr,
+        session_id: u64,
+    ) -> Self {
         Self {
             leg: None,
             extension: SmolStr::default(),
@@ -112,6 +142,10 @@ impl Party {
             media: MediaLeg {
                 id,
                 port,
+                shard,
+                moving: Moving::No,
+                handover: None,
+                before: LegStats::default(),
                 held: true,
                 put: false,
                 rev: 0,
@@ -124,6 +158,7 @@ impl Party {
             alone: false,
             again: None,
             digits: DigitsBy::Auto,
+            joined: false,
             presses: Presses::default(),
             has_put_on_hold: false,
             asked: WallTime::default(),
@@ -290,8 +325,8 @@ impl Party {
 
     /// What a record says of it, and nothing else: it goes on in another call.
     pub(crate) fn stub(&self) -> Self {
-        let MediaLeg { id, port, .. } = self.media;
-        let mut stub = Self::new(self.contact.clone(), id, port, self.address(), 0);
+        let MediaLeg { id, port, shard, .. } = self.media;
+        let mut stub = Self::new(self.contact.clone(), id, (shard, port), self.address(), 0);
         stub.media.held = false;
         stub.extension = self.extension.clone();
         (stub.asked, stub.answered) = (self.asked, self.answered);
@@ -305,8 +340,9 @@ impl Party {
         transcode && known || ours.name.eq_ignore_ascii_case(&theirs.name)
     }
 
-    /// Brings the shard to what was agreed.
+    /// Brings the shard to what was agreed. A leg that has its port on another shard is sent for first.
     pub(crate) fn put(&mut self, cx: &mut Cx<'_>, shard: ShardId, room: RoomId, wish: Wish) {
+        let Some(wish) = self.media.here(cx, shard, room, wish) else { return };
         let stream = self.session.stream().unwrap_or(SILENT);
         let silence = wish.silence.filter(|_| stream.receive);
         let spec = LegSpec {
@@ -323,12 +359,14 @@ impl Party {
             playing: wish.playing,
             digits: Digits {
                 report: wish.report,
+                keep: wish.keep,
                 tones: wish.tones && stream.events.is_none(),
                 way: self.digit_way(stream.events.is_some()),
             },
             presses: self.presses.clone(),
             latch: self.session.changes(),
             silence,
+            resume: self.media.handover,
             ..LegSpec::new(room, self.media.port)
         };
         self.media.put = true;

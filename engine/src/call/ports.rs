@@ -100,6 +100,15 @@ impl Ports {
         free < if last { quarter } else { quarter.min(RESERVE) }
     }
 
+    /// A pair in use belongs to another shard from now on.
+    pub(crate) fn moved(&mut self, from: ShardId, to: ShardId) {
+        for (shard, more) in [(from, false), (to, true)] {
+            if let Some(pool) = self.pools.get_mut(usize::from(shard.0)) {
+                pool.granted = if more { pool.granted + 1 } else { pool.granted.saturating_sub(1) };
+            }
+        }
+    }
+
     /// Gives a pair back.
     pub(crate) fn release(&mut self, shard: ShardId, port: PortId) {
         if let Some(pool) = self.pools.get_mut(usize::from(shard.0)) {

@@ -153,7 +153,11 @@ impl Call {
 
     /// Brings the room to what is wanted of it.
     pub(super) fn put_room(&mut self, cx: &mut Cx<'_>) {
-        let mode = if self.is_echo() { RoomMode::Echo } else { RoomMode::Relay };
+        let mode = match self.is_echo() {
+            _ if self.is_page() => RoomMode::Mix,
+            true => RoomMode::Echo,
+            false => RoomMode::Relay,
+        };
         let spec = RoomSpec { mode, recordings: self.recording.into_iter().collect() };
         self.room_rev += 1;
         let command = MediaCommand::PutRoom { room: self.room, rev: self.room_rev, spec };

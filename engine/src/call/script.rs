@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, format_smolstr};
-use telex_dialplan::task::{Collect, DialStatus, Task};
+use telex_dialplan::task::{Collect, DialStatus, Routine, Task};
 use telex_dialplan::{Outcome, Thread};
 
-use super::app::App;
+use super::app::{App, PartyId};
 use super::causes;
+use super::features::May;
+use super::park::Stay;
 use super::world::Sight;
 use super::{Below, Call, Calls};
 use crate::border::Explanation;
@@ -82,6 +84,12 @@ pub(crate) enum Doing {
     Recording,
     /// The caller is in a conference.
     Conference,
+    /// The caller has been told to call somebody else.
+    SendingAway,
+    /// It speaks to many, as long as any of them is there.
+    Paging,
+    /// It is parked.
+    Parked(Box<Stay>),
 }
 
 /// Keys being collected.
@@ -106,16 +114,34 @@ pub(crate) struct Dialling {
     pub(super) music: Option<SmolStr>,
     /// The walk goes on when the callee has hung up.
     pub(super) goes_on: bool,
-    /// The caller may hang up the callee by `*`, and the callee itself.
-    pub(super) star: (bool, bool),
+    /// What the caller may do by keys while they talk, and what the callee may.
+    pub(super) may: (May, May),
+    /// Run for each callee before it is asked.
+    pub(super) before: Option<Routine>,
+    /// Run for the callee that answers, before it is connected.
+    pub(super) on_answer: Option<Routine>,
+    /// Played to it before that.
+    pub(super) announcement: Option<SmolStr>,
+    /// Keys that are pressed into the callee and the caller when they are connected.
+    pub(super) presses: (SmolStr, SmolStr),
     /// How long they may talk.
     pub(super) most: Option<crate::time::Duration>,
     /// When somebody answered.
     pub(super) answered: Option<Instant>,
     /// Header fields for the callees.
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
+    /// More of them for one, that the subroutine has made which was run for it.
+    pub(super) own_headers: BTreeMap<PartyId, Vec<(SmolStr, SmolStr)>>,
     /// Who calls, as the callees see it, when the dialplan has changed that.
     pub(super) caller: Option<(SmolStr, SmolStr)>,
+}
+
+impl Dialling {
+    /// What the INVITE of a callee carries beside what is usual.
+    pub(super) fn headers_for(&self, party: PartyId) -> Vec<(SmolStr, SmolStr)> {
+        let own = self.own_headers.get(&party).into_iter().flatten();
+        self.headers.iter().chain(own).cloned().collect()
+    }
 }
 
 impl Script {
@@ -152,7 +178,7 @@ impl Script {
     }
 
     /// Counts what is done at one moment. False when it is too much.
-    fn may_go_on(&mut self, now: Instant) -> bool {
+    pub(super) fn may_go_on(&mut self, now: Instant) -> bool {
         if self.busy.0 != now {
             self.busy = (now, 0);
         }
@@ -169,6 +195,11 @@ impl Calls {
             if call.cause.is_some() {
                 return self.conclude(cx, below, key);
             }
+            if self.go_apart(cx, below, key) {
+                continue;
+            }
+            let Some(call) = self.all.get_mut(key) else { return };
+            call.watch_deadline(cx, key);
             if call.transfer.as_ref().is_some_and(|transfer| transfer.failed.is_some()) {
                 return self.take_back(cx, below, key);
             }
@@ -188,6 +219,25 @@ impl Calls {
         }
     }
 
+    /// What a call's thread waits for, the keys it has, and whether a timer runs.
+    #[cfg(test)]
+    pub(crate) fn doing(&self, id: u64) -> Option<(String, String, bool)> {
+        let call = self.all.get(*self.by_id.get(&id)?).filter(|call| call.cause.is_none())?;
+        let doing = &call.script.as_ref()?.doing;
+        let name: String = format!("{doing:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
+        let got =
+            if let Doing::Collecting(collecting) = doing { collecting.got.clone() } else { String::new() };
+        Some((name, got, call.timer.is_some()))
+    }
+
+    /// Tells one collecting of keys of a call from the next.
+    #[cfg(test)]
+    pub(crate) fn collects(&self, id: u64) -> Option<String> {
+        let call = self.all.get(*self.by_id.get(&id)?)?;
+        let script = call.script.as_ref()?;
+        Some(format!("{:?}", script.thread))
+    }
+
     /// Tells the thread an outcome and gets what it wants next.
     fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
         let mut script = self.all.get_mut(key)?.script.take()?;
@@ -203,6 +253,7 @@ impl Calls {
             groups,
             facts,
             headers,
+            parked: &self.parked,
         };
         thread.resume(outcome);
         let task = thread.next(&plan, &mut sight);
@@ -231,12 +282,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let answered = call.answered.is_some();
         call.app = App::Done;
-        let cause = match cause {
-            EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
-            // How a Dial before failed is not how a call ends that was answered.
-            EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
-            cause => cause,
-        };
+        let cause = ended(answered, status, cause);
         if let Some(script) = &mut call.script {
             script.over(Outcome::HungUp { cause: causes::NORMAL });
         }
@@ -264,7 +310,7 @@ impl Calls {
             if self.walk(cx, below, key, outcome).is_none() {
                 break;
             }
-            outcome = Outcome::Refused(SmolStr::new_static("the caller has hung up"));
+            outcome = Outcome::Refused(SmolStr::new_static(GONE));
         }
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(script) = call.script.take() else { return };
@@ -277,6 +323,29 @@ impl Calls {
         }
         self.trails.keep(Explanation { call: id, from, to, text });
     }
+}
+
+/// Nothing is done for a caller who is gone.
+pub(super) const GONE: &str = "the caller has hung up";
+
+/// Why a call ends that its dialplan ends so: a caller that was not answered is refused.
+pub(super) fn ended(answered: bool, status: Status, cause: EndCause) -> EndCause {
+    match cause {
+        EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
+        // How a Dial before failed is not how a call ends that was answered.
+        EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
+        cause => cause,
+    }
+}
+
+/// What a Dial came to that nobody answered.
+pub(super) fn failed_dial(status: Status, cause: &EndCause) -> Outcome {
+    let dial_status = match cause {
+        EndCause::NoAnswer => DialStatus::NoAnswer,
+        _ => causes::dial_status(status),
+    };
+    let cause = causes::cause_of(status);
+    Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO }
 }
 
 impl Call {
@@ -296,15 +365,10 @@ impl Call {
         self.disarm(cx);
         self.peer = None;
         let Some(script) = &mut self.script else { return false };
-        let dial_status = match cause {
-            EndCause::NoAnswer => DialStatus::NoAnswer,
-            _ => causes::dial_status(status),
-        };
         script.failed = Some((status, cause.clone()));
         script.dial = None;
         script.play(None);
-        let cause = causes::cause_of(status);
-        script.over(Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO });
+        script.over(failed_dial(status, cause));
         self.app = App::Script;
         // Music before the answer ends, too.
         self.put_media(cx);

@@ -96,7 +96,10 @@ impl Call {
             let state = own.filter_map(|(at, party)| self.line(at, party)).max();
             state.map(|state| Line { call: self.id, outgoing, state })
         };
-        [own(true), own(false)].into_iter().flatten()
+        // Who waits in a slot makes it look taken.
+        let parked = Line { call: self.id, outgoing: false, state: LineState::Talking };
+        let parked = self.stays_at(extension).then_some(parked);
+        [own(true), own(false), parked].into_iter().flatten()
     }
 
     fn line(&self, at: PartyId, party: &Party) -> Option<LineState> {

@@ -3,12 +3,12 @@
 use smol_str::{SmolStr, format_smolstr};
 use telex_audio::tone::{Cadence, Plan, Signal};
 use telex_dialplan::Outcome;
-use telex_dialplan::task::{Dial, DialStatus, Target, Task};
+use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
 use super::script::{Dialling, Doing};
-use super::{Below, Call, Calls, dial};
+use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::Digit;
@@ -20,7 +20,7 @@ use crate::sip::Status;
 use crate::time::Duration;
 
 /// What is to be waited for.
-type Begun = Result<Doing, Outcome>;
+pub(super) type Begun = Result<Doing, Outcome>;
 
 const DONE: Begun = Err(Outcome::Done);
 
@@ -108,12 +108,16 @@ impl Calls {
                 self.record(cx, call, RecordOrder::Stop);
                 DONE
             }
+            Task::SendDigits { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
             Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
             Task::Conference { name } => self.conference(cx, below, key, &name),
-            Task::Transfer(_) => refused("transfers by the dialplan are not possible yet"),
-            Task::Park { .. } => refused("parking is not possible yet"),
-            Task::Pickup(_) => refused("pick-up is not possible yet"),
-            Task::Page { .. } => refused("paging is not possible yet"),
+            Task::Transfer(to) => self.send_away(cx, below, key, &to),
+            Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
+            Task::ParkedCall { lot, slot } => self.take_up(cx, below, key, &lot, &slot),
+            Task::Pickup(extensions) => self.pickup(cx, below, key, &extensions),
+            Task::Page { targets, options, timeout } => {
+                self.page(cx, below, key, &targets, &options, timeout)
+            }
             Task::Queue { .. } => refused("queues are not possible yet"),
             Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
             Task::Directory { .. } => refused("the directory of names is not possible yet"),
@@ -140,7 +144,13 @@ impl Calls {
     }
 
     /// Answers the caller, and then does this. Whoever has to be waited for hears it from its beginning.
-    fn answer_first(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, task: Task) -> Begun {
+    pub(super) fn answer_first(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        task: Task,
+    ) -> Begun {
         match self.answer(cx, below, key, Duration::ZERO) {
             Err(Outcome::Done) if self.all.get(key).is_some_and(|call| call.cause.is_none()) => {
                 self.try_begin(cx, below, key, task)
@@ -216,22 +226,7 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let mut targets = Vec::new();
-        for target in &wanted.targets {
-            match target {
-                Target::Phone(extension) => {
-                    targets.extend(dial::targets(cx.config, &below.registrar, extension));
-                }
-                Target::Trunk { number, trunk } => {
-                    targets.extend(dial::through(cx.config, &below.registrar, trunk, number));
-                }
-                Target::Local { extension, context } => {
-                    let text =
-                        format_smolstr!("Dial cannot ring Local/{extension}@{context} yet: it is left out");
-                    self.all[key].warn(cx, text);
-                }
-            }
-        }
+        let targets = self.whom(cx, below, key, wanted);
         let call = &mut self.all[key];
         let dialling = call.dialling(cx, wanted);
         let (ring, music) = (dialling.ring, dialling.music.clone());
@@ -290,7 +285,7 @@ impl Calls {
         let order = RecordOrder::Start { what: RecordWhat::Mixed, format: None };
         match self.record_as(cx, call, order, file) {
             crate::border::ControlReply::Recording { .. } => DONE,
-            _ => refused("it cannot be recorded: not answered yet, or recorded already"),
+            _ => Err(not_recorded()),
         }
     }
 
@@ -352,7 +347,7 @@ pub(super) const NO_OFFER: &str =
 const MILLIWATT: Playing = Playing::Tone { hertz: 1004, level: telex_audio::tone::sine::peak(0) };
 
 /// The class of music, the usual one when it has no name.
-fn music(class: &str) -> SmolStr {
+pub(super) fn music(class: &str) -> SmolStr {
     if class.is_empty() { SmolStr::new_static("default") } else { class.into() }
 }
 
@@ -360,6 +355,40 @@ fn music(class: &str) -> SmolStr {
 pub(super) fn signal(country: &str, signal: Signal) -> Playing {
     let plan = Plan::of(country).unwrap_or(&Plan::all()[0]);
     Playing::Tones(plan.cadence(signal))
+}
+
+/// The tones of this name, or those that it is a list of.
+pub(super) fn tones(country: &str, name: &str) -> Result<Playing, Outcome> {
+    let known = match name.to_ascii_lowercase().as_str() {
+        "dial" => Some(Signal::Dial),
+        "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
+        "busy" => Some(Signal::Busy),
+        "congestion" | "reorder" => Some(Signal::Congestion),
+        "info" => Some(Signal::Information),
+        "callwaiting" => Some(Signal::Waiting),
+        _ => None,
+    };
+    match known {
+        Some(known) => Ok(signal(country, known)),
+        None => match name.parse::<Cadence>() {
+            Ok(cadence) => Ok(Playing::Tones(cadence)),
+            Err(bad) => Err(Outcome::Refused(format_smolstr!("{bad}"))),
+        },
+    }
+}
+
+/// How long it takes to press these keys.
+pub(super) fn pressing(keys: &str, gap: Duration) -> Duration {
+    keys.chars().take(limits::PRESSES).map(|key| press_length(key) + gap.max(limits::DIGIT_USUAL / 2)).sum()
+}
+
+fn press_length(key: char) -> Duration {
+    if matches!(key, 'w' | 'W') { Duration::from_millis(500) } else { limits::DIGIT_USUAL }
+}
+
+/// What comes of an order to record that cannot be followed.
+pub(super) fn not_recorded() -> Outcome {
+    Outcome::Refused(SmolStr::new_static("it cannot be recorded: not answered yet, or recorded already"))
 }
 
 impl Call {
@@ -386,22 +415,7 @@ impl Call {
     }
 
     fn tones(&mut self, cx: &mut Cx<'_>, below: &mut Below, name: &str) -> Begun {
-        let known = match name.to_ascii_lowercase().as_str() {
-            "dial" => Some(Signal::Dial),
-            "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
-            "busy" => Some(Signal::Busy),
-            "congestion" | "reorder" => Some(Signal::Congestion),
-            "info" => Some(Signal::Information),
-            "callwaiting" => Some(Signal::Waiting),
-            _ => None,
-        };
-        let sound = match known {
-            Some(known) => signal(&cx.config.country, known),
-            None => match name.parse::<Cadence>() {
-                Ok(cadence) => Playing::Tones(cadence),
-                Err(bad) => return Err(Outcome::Refused(format_smolstr!("{bad}"))),
-            },
-        };
+        let sound = tones(&cx.config.country, name)?;
         if self.early(cx, below).is_err() {
             return refused(NO_OFFER);
         }
@@ -410,42 +424,36 @@ impl Call {
     }
 
     fn press_keys(&mut self, cx: &mut Cx<'_>, key: CallKey, keys: &str, gap: Duration) -> Doing {
-        let mut time = Duration::ZERO;
         for key in keys.chars().take(limits::PRESSES) {
-            let pause = matches!(key, 'w' | 'W');
-            let length = if pause { Duration::from_millis(500) } else { limits::DIGIT_USUAL };
-            self.parties[CALLER].press(Digit { key, length });
-            time += length + gap.max(limits::DIGIT_USUAL / 2);
+            self.parties[CALLER].press(Digit { key, length: press_length(key) });
         }
         self.put_media(cx);
-        self.wait(cx, key, time)
+        self.wait(cx, key, pressing(keys, gap))
     }
 
     /// What the options of a Dial come to.
     fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
         let mut dialling = Dialling::default();
-        for (name, value) in &wanted.headers {
-            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-                self.warn(
-                    cx,
-                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
-                );
-            } else {
-                dialling.headers.push((name.clone(), value.clone()));
-            }
-        }
+        dialling.headers = self.allowed(cx, &wanted.headers);
+        (dialling.before, dialling.on_answer) = (wanted.before.clone(), wanted.on_answer.clone());
         for (option, text) in &wanted.options {
             let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
             match option {
                 'g' => dialling.goes_on = true,
-                'h' => dialling.star.1 = true,
-                'H' => dialling.star.0 = true,
+                'h' => dialling.may.1.hang_up = true,
+                'H' => dialling.may.0.hang_up = true,
+                't' => dialling.may.1.transfer = true,
+                'T' => dialling.may.0.transfer = true,
+                'k' => dialling.may.1.park = true,
+                'K' => dialling.may.0.park = true,
+                'A' if !text.is_empty() => dialling.announcement = Some(text.clone()),
+                'D' => dialling.presses = super::features::presses(text),
                 'r' | 'R' => dialling.ring = true,
                 'm' => dialling.music = Some(music(text)),
                 'S' => dialling.most = number.map(Duration::from_secs),
                 'L' => dialling.most = number.map(Duration::from_millis),
                 // What they ask for is so anyhow, or shows nowhere.
-                'i' | 'I' | 'o' | 'd' | 'c' => {}
+                'i' | 'I' | 'o' | 'd' | 'c' | 'b' | 'U' => {}
                 other => {
                     let text = format_smolstr!("Dial: the option {other} has no effect yet");
                     self.warn(cx, text);
@@ -457,8 +465,24 @@ impl Call {
         dialling
     }
 
+    /// Header fields that a dialplan may add.
+    pub(super) fn allowed(&self, cx: &mut Cx<'_>, headers: &[(SmolStr, SmolStr)]) -> Vec<(SmolStr, SmolStr)> {
+        let mut allowed = Vec::with_capacity(headers.len());
+        for (name, value) in headers {
+            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+                self.warn(
+                    cx,
+                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
+                );
+            } else {
+                allowed.push((name.clone(), value.clone()));
+            }
+        }
+        allowed
+    }
+
     /// Who calls, as callees are to see it: number and name as a header field has them. `None` when it is who calls.
-    fn presented(&self) -> Option<(SmolStr, SmolStr)> {
+    pub(super) fn presented(&self) -> Option<(SmolStr, SmolStr)> {
         let caller = self.script.as_ref()?.thread.caller();
         if caller.pres.starts_with("prohib") {
             return Some(("anonymous".into(), "Anonymous".into()));

@@ -15,7 +15,7 @@ use crate::border::Action;
 use crate::cx::{CallKey, Cx, LegKey};
 use crate::dialog::{LegEvent, Referred};
 use crate::event::Event;
-use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec};
+use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
 use crate::sip::Status;
 
 /// Reason of the BYE to who has transferred (RFC 3326).
@@ -28,15 +28,17 @@ pub(crate) struct Transfer {
     /// Who transfers.
     pub(super) by: PartyId,
     /// It was the caller, and has changed places with the callee.
-    swapped: bool,
+    pub(super) swapped: bool,
     /// Where to.
-    to: SmolStr,
+    pub(super) to: SmolStr,
     /// The room in which it waits, and hears nothing.
-    room: RoomId,
+    pub(super) room: (ShardId, RoomId),
     /// The walk that led to the talk.
     pub(super) before: Box<Script>,
     /// It has come to nothing, by this.
     pub(super) failed: Option<Status>,
+    /// Who transfers goes there itself first, and it is the other one who waits aside: a transfer by keys.
+    pub(super) consults: bool,
 }
 
 impl Calls {
@@ -73,11 +75,11 @@ impl Calls {
         referred: &Referred,
     ) -> Result<(), Status> {
         self.may_transfer(cx, key, by, referred)?;
-        self.transfer(cx, below, key, (by, leg), referred);
+        self.transfer(cx, below, key, by, &referred.to, Some((leg, referred)));
         Ok(())
     }
 
-    fn may_transfer(
+    pub(super) fn may_transfer(
         &self,
         cx: &Cx<'_>,
         key: CallKey,
@@ -97,24 +99,31 @@ impl Calls {
         }
     }
 
-    fn transfer(
+    /// Sends the other party of a talk elsewhere. Without a REFER who wants that is let go at once.
+    pub(super) fn transfer(
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,
         key: CallKey,
-        (by, leg): (PartyId, LegKey),
-        referred: &Referred,
+        by: PartyId,
+        to: &SmolStr,
+        referral: Option<(LegKey, &Referred)>,
     ) {
         let shard = self.all[key].shard;
-        let (_, room) = self.ports.room(Some(shard));
+        let room = self.ports.room(Some(shard));
         let (number, _) = self.plans.current();
         let call = &mut self.all[key];
         let Some(mut before) = call.script.take() else { return };
         self.plans.hold(number);
-        below.sessions.accept_refer(cx, &mut below.stack, leg, referred);
+        if let Some((leg, referred)) = referral {
+            below.sessions.accept_refer(cx, &mut below.stack, leg, referred);
+        }
         call.disarm(cx);
+        call.forget_keys(cx);
+        let alone = call.aside.take();
         let transferor = call.parties[by].extension.clone();
         call.put_aside(cx, by, room);
+        call.close(cx, alone);
         let Some(peer) = call.peer.take() else { return };
         let swapped = by == CALLER;
         if swapped {
@@ -124,22 +133,28 @@ impl Calls {
         let caller = Caller {
             number: call.parties[CALLER].extension.clone(),
             name: if swapped { named.unwrap_or_default() } else { call.name.clone() },
-            dnid: referred.to.clone(),
+            dnid: to.clone(),
             rdnis: transferor.clone(),
             ..Caller::default()
         };
-        let thread = Thread::new(cx.config.context_of(&transferor), &referred.to, caller);
+        let thread = Thread::new(cx.config.context_of(&transferor), to, caller);
         let mut script = Script::new(number, thread, Vec::new());
         script.groups = std::mem::take(&mut before.groups);
         script.facts.clone_from(&before.facts);
         call.script = Some(Box::new(script));
         call.app = App::Script;
-        let to = referred.to.clone();
-        call.transfer =
-            Some(Box::new(Transfer { by: peer.max(by), swapped, to, room, before, failed: None }));
-        self.tell_transfer(cx, key, by, &referred.to, None);
-        self.go_on(cx, below, key);
-        self.settle(cx, key);
+        let aside = peer.max(by);
+        let transfer =
+            Transfer { by: aside, swapped, to: to.clone(), room, before, failed: None, consults: false };
+        call.transfer = Some(Box::new(transfer));
+        if referral.is_none() {
+            call.release(cx, below, aside, TRANSFERRED);
+        }
+        self.tell_transfer(cx, key, by, to, None);
+        if referral.is_some() {
+            self.go_on(cx, below, key);
+            self.settle(cx, key);
+        }
     }
 
     pub(super) fn tell_transfer(
@@ -157,7 +172,7 @@ impl Calls {
 
     /// Somebody talks with who was transferred, or the exchange does.
     pub(super) fn transferred(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
-        let Some(call) = self.all.get_mut(key) else { return };
+        let Some(call) = self.all.get_mut(key).filter(|call| !call.consults()) else { return };
         let Some(transfer) = call.transfer.take() else { return };
         let Transfer { by, swapped, to, room, before, .. } = *transfer;
         if let Some(leg) = call.parties.get_mut(by).and_then(|party| party.leg.take()) {
@@ -167,7 +182,8 @@ impl Calls {
             call.drop_media(cx, by);
         }
         call.drop_waiting_room(cx, room);
-        call.between = Some((call.parties[CALLER].extension.clone(), to.clone()));
+        let where_to = call.slot().unwrap_or_else(|| to.clone());
+        call.between = Some((call.parties[CALLER].extension.clone(), where_to));
         self.plans.release(before.plan);
         let by = if swapped { CALLER } else { by };
         self.tell_transfer(cx, key, by, &to, Some(Status::OK));
@@ -177,10 +193,10 @@ impl Calls {
     pub(super) fn take_back(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(transfer) = call.transfer.take() else { return };
-        let Transfer { by, swapped, to, room, mut before, failed } = *transfer;
+        let Transfer { by, swapped, to, room, mut before, failed, consults } = *transfer;
         let status = failed.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
         call.disarm(cx);
-        if let Some(leg) = call.leg(by) {
+        if let Some(leg) = call.leg(by).filter(|_| !consults) {
             below.sessions.tell_referrer(cx, &mut below.stack, leg, status);
         }
         if swapped {
@@ -212,6 +228,9 @@ impl Calls {
             self.referred(cx, below, key, party, referred);
             return true;
         }
+        if self.is_of_consultation(cx, below, key, party, event) {
+            return true;
+        }
         let Some(call) = self.all.get_mut(key) else { return true };
         if !call.waits_aside(party) {
             return false;
@@ -220,6 +239,7 @@ impl Calls {
             LegEvent::Ended(_) => {
                 call.parties[party].leg = None;
                 call.drop_media(cx, party);
+                self.slot_said(cx, below, key);
                 self.settle(cx, key);
                 true
             }
@@ -252,23 +272,22 @@ impl Call {
 
     /// Tells who has transferred how far it is.
     pub(super) fn tell_transferor(&self, cx: &mut Cx<'_>, below: &mut Below, status: Status) {
-        let by = self.transfer.as_ref().map(|transfer| transfer.by);
+        let by = self.transfer.as_ref().filter(|transfer| !transfer.consults).map(|transfer| transfer.by);
         if let Some(leg) = by.and_then(|by| self.leg(by)) {
             below.sessions.tell_referrer(cx, &mut below.stack, leg, status);
         }
     }
 
-    fn put_aside(&mut self, cx: &mut Cx<'_>, by: PartyId, room: RoomId) {
+    fn put_aside(&mut self, cx: &mut Cx<'_>, by: PartyId, (shard, room): (ShardId, RoomId)) {
         let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
-        let shard = self.shard;
         cx.out.push(Action::Media { shard, command: MediaCommand::PutRoom { room, rev: 1, spec } });
         self.parties[by].put(cx, shard, room, Wish::default());
     }
 
     /// Takes down the room in which nobody waits any more.
-    pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, room: RoomId) {
+    pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
         if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {
-            cx.out.push(Action::Media { shard: self.shard, command: MediaCommand::DropRoom { room } });
+            cx.out.push(Action::Media { shard, command: MediaCommand::DropRoom { room } });
         }
     }
 
@@ -290,8 +309,10 @@ impl Doing {
             | Self::Listening
             | Self::Music
             | Self::Recording
-            | Self::Conference => true,
-            Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
+            | Self::Conference
+            | Self::Paging => true,
+            Self::Parked(stay) => !stay.saying,
+            Self::SendingAway | Self::Going | Self::Acknowledged(_) | Self::Waiting | Self::Dialling => false,
         }
     }
 }

@@ -51,6 +51,7 @@ impl Call {
             app: match self.app {
                 App::Hunt(_) => "hunt",
                 App::Bridge => "bridge",
+                App::Page(_) => "page",
                 App::Script if self.conference.is_some() => "conference",
                 App::Script => "dialplan",
                 App::Done => "done",

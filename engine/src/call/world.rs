@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use telex_dialplan::explain::{Facts, globals};
 use telex_dialplan::world::{DeviceState, Loudness};
 use telex_dialplan::{Dialplan, World};
 
 use super::Call;
 use super::app::{App, CALLER};
+use super::park::Parked;
 use crate::border::{CallState, Record};
 use crate::cx::{CallKey, Cx};
 use crate::event::{Event, Severity};
@@ -16,7 +18,7 @@ use crate::registrar::Registrar;
 use crate::slots::Slots;
 
 /// What dialplans remember beyond a call.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Values {
     /// Variables of the whole exchange.
@@ -37,10 +39,14 @@ impl Values {
         values
     }
 
-    /// What a plan says of the whole exchange holds from now on.
+    /// What a plan says of the whole exchange holds from now on. Values may have those of others in them.
     pub(super) fn define(&mut self, plan: &Dialplan) {
+        let mut known = Facts::at(0, "UTC");
+        known.globals.clone_from(&self.globals);
+        globals(plan, &mut known);
         for setting in plan.globals() {
-            self.set_global(&setting.name, &setting.value);
+            let value = known.globals.get(&setting.name).map_or("", SmolStr::as_str);
+            self.set_global(&setting.name, value);
         }
     }
 
@@ -86,6 +92,7 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) groups: &'a mut Vec<(SmolStr, SmolStr)>,
     pub(super) facts: &'a mut BTreeMap<SmolStr, SmolStr>,
     pub(super) headers: &'a [(SmolStr, SmolStr)],
+    pub(super) parked: &'a Parked,
 }
 
 impl World for Sight<'_, '_> {
@@ -209,9 +216,17 @@ impl World for Sight<'_, '_> {
 
     /// O(calls): asked by few.
     fn device(&self, name: &str) -> DeviceState {
+        if let Some(slot) = name.strip_prefix("park:") {
+            let slot = slot.split('@').next().unwrap_or(slot);
+            let taken = self.parked.at(slot).is_some();
+            return if taken { DeviceState::InUse } else { DeviceState::NotInUse };
+        }
         let extension = name.split_once('/').map_or(name, |(_, extension)| extension);
         let Some(phone) = self.cx.config.phones.get(extension) else { return DeviceState::Unknown };
-        let (mut rings, mut talks, mut holds) = (false, false, false);
+        // A call that is only foretold has a caller all the same.
+        let lives = self.call.parties.is_empty() && self.call.cause.is_none();
+        let foretold = lives && self.call.from == extension;
+        let (mut rings, mut talks, mut holds) = (false, foretold, false);
         for call in self.calls.values().filter(|call| call.cause.is_none()) {
             let caller = call.parties.first().is_some_and(|caller| caller.extension == extension);
             talks |= caller;

@@ -4,9 +4,11 @@
 //! A [`Session`](session::Session) is one INVITE session. It turns SIP into [`session::LegEvent`]s, which go up as
 //! return values, and takes orders from the call above it. It reads no session description.
 
+mod asking;
 mod info;
 mod refer;
 pub(crate) mod screen;
+mod send_away;
 pub(crate) mod session;
 mod session_timer;
 mod sessions;
@@ -16,7 +18,7 @@ mod uas;
 mod within;
 
 pub(crate) use info::Digit;
-pub(crate) use refer::Referred;
+pub(crate) use refer::{Referred, Stage};
 pub(crate) use session::{
     AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };

@@ -2,8 +2,9 @@
 
 use smol_str::SmolStr;
 
-use super::session::{AGENT, Heard, LegEvent, Phase, Session};
+use super::session::{AGENT, Heard, LegEvent, Phase, Role, Session};
 use super::sessions::{Sessions, Stack, capabilities};
+use super::state::Dialog;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, Cx, LegKey, ServerKey};
 use crate::sip::{HeaderName, Message, Method, Replaces, Scheme, Status, Tagged, Uri, unescape};
@@ -40,6 +41,29 @@ pub(crate) struct Referral {
     over: bool,
     /// Reason of the BYE that follows.
     bye: Option<SmolStr>,
+}
+
+/// How far a dialog is that is to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not answered.
+    Early,
+    /// Confirmed.
+    Up,
+    /// Being ended.
+    Over,
+}
+
+impl Session {
+    /// Whether it has a dialog with this Call-ID and remote tag.
+    fn is_dialog(&self, call_id: &str, theirs: &str) -> bool {
+        let named = |dialog: &Dialog| dialog.call_id == call_id && dialog.has_remote_tag(Some(theirs));
+        match (&self.dialog, &self.role) {
+            (Some(dialog), _) => named(dialog),
+            (None, Role::Uac { early, .. }) => early.iter().any(|(dialog, _)| named(dialog)),
+            (None, Role::Uas { .. }) => false,
+        }
+    }
 }
 
 impl Sessions {
@@ -135,14 +159,20 @@ impl Sessions {
         self.tell_referrer(cx, stack, leg, status);
     }
 
-    /// The session whose dialog a Replaces value names (RFC 3891 §3), and its call.
-    pub(crate) fn replaced(&self, value: &str) -> Option<(CallKey, LegKey)> {
-        let wanted = Replaces::parse(value).ok()?;
-        let leg = *self.by_tag.get(wanted.to_tag)?;
-        let session = self.all.get(leg).filter(|session| session.phase != Phase::Ending)?;
-        let dialog = session.dialog.as_ref()?;
-        let named = dialog.call_id == wanted.call_id && dialog.has_remote_tag(Some(wanted.from_tag));
-        named.then_some((session.call, leg))
+    /// The session whose dialog is named (RFC 3891 §3), its call, and how far it is. Which tag is ours depends on whom a
+    /// phone has its knowledge from: the other end of the dialog, or a watched phone's document (RFC 4235).
+    pub(crate) fn replaced(&self, wanted: &Replaces<'_>) -> Option<(CallKey, LegKey, Stage)> {
+        let tags = [(wanted.to_tag, wanted.from_tag), (wanted.from_tag, wanted.to_tag)];
+        tags.into_iter().find_map(|(ours, theirs)| {
+            let leg = *self.by_tag.get(ours)?;
+            let session = self.all.get(leg).filter(|session| session.is_dialog(wanted.call_id, theirs))?;
+            let stage = match session.phase {
+                Phase::Inviting => Stage::Early,
+                Phase::Up => Stage::Up,
+                Phase::Ending => Stage::Over,
+            };
+            Some((session.call, leg, stage))
+        })
     }
 
     /// The session belongs to this call from now on.

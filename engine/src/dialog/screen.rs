@@ -7,7 +7,7 @@ use crate::sip::{HeaderName, Message, Method, Scheme, Status, Uri};
 use crate::transaction::Reply;
 
 /// Option tags that a request other than REGISTER may require of us.
-const UNDERSTOOD: [&str; 3] = ["100rel", "timer", "norefersub"];
+const UNDERSTOOD: [&str; 4] = ["100rel", "timer", "replaces", "norefersub"];
 
 /// 420 when the request requires what we do not understand (RFC 3261 §8.2.2.3).
 pub(crate) fn unsupported(message: &Message) -> Option<Reply> {

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use super::info::Digit;
 use super::refer::{Referral, Referred};
+use super::send_away::SentAway;
 use super::session_timer::{Asked, SessionTimer};
 use super::state::Dialog;
 use crate::auth::Answers;
@@ -22,7 +23,7 @@ use crate::timers::TimerKey;
 pub(crate) const ALLOW: &str =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
 /// Option tags we understand (RFC 3262, RFC 4028, RFC 3327, RFC 4488).
-pub(crate) const SUPPORTED: &str = "100rel, timer, path, norefersub";
+pub(crate) const SUPPORTED: &str = "100rel, timer, path, replaces, norefersub";
 /// What we call ourselves.
 pub(crate) const AGENT: &str = concat!("Telex/", env!("CARGO_PKG_VERSION"));
 
@@ -80,6 +81,8 @@ pub(crate) enum LegEvent {
     Digit(Digit),
     /// The party hands its call over; [`super::Sessions::accept_refer`] or `refuse_refer` must follow.
     Referred(Referred),
+    /// The party was asked to call somebody else, and this came of it.
+    SentAway(Status),
     /// The session is over.
     Ended(Ending),
 }
@@ -293,6 +296,8 @@ pub(crate) struct Session {
     pub(crate) untold: VecDeque<Digit>,
     /// The transfer that the party has asked for.
     pub(crate) referral: Option<Referral>,
+    /// What the party was asked to do in place of this session.
+    pub(crate) sent_away: Option<SentAway>,
     /// When its dialog goes through a stream: the Contact it is found by, and where that stream came from.
     pub(crate) placed: Option<(SmolStr, IpAddr)>,
 }

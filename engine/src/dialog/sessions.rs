@@ -292,6 +292,7 @@ impl Sessions {
                 self.notified(cx, stack, leg, message.status());
                 None
             }
+            _ if session.is_sending_away(txn) => self.refer_answered(cx, stack, leg, Some(message)),
             _ => self.other_answered(cx, stack, leg, message, flow),
         }
     }
@@ -318,6 +319,7 @@ impl Sessions {
                 self.notified(cx, stack, leg, None);
                 None
             }
+            _ if session.is_sending_away(txn) => self.refer_answered(cx, stack, leg, None),
             // BYE was the last request.
             (_, Phase::Ending) if session.dialog.is_some() && session.unacked.is_none() => {
                 self.remove(cx, stack, leg);
@@ -405,6 +407,7 @@ impl Session {
             telling: None,
             untold: std::collections::VecDeque::new(),
             referral: None,
+            sent_away: None,
             placed: None,
         }
     }

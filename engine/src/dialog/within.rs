@@ -48,6 +48,7 @@ impl Sessions {
             Method::Prack => self.pracked(cx, stack, leg, txn, message),
             Method::Info => self.informed(cx, stack, leg, txn, message),
             Method::Refer => self.referred(cx, stack, leg, txn, message, flow),
+            Method::Notify if session.sent_away.is_some() => self.progress_told(cx, stack, leg, txn, message),
             Method::Options => {
                 let reply = capabilities(session.reply(Status::OK), &session.contact);
                 stack.respond(cx, txn, &reply.header(HeaderName::Accept, "application/sdp"));

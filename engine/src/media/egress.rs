@@ -132,6 +132,11 @@ impl Egress {
         Resume { ssrc: self.ssrc, sequence: self.sequence, timestamp: self.start(now, clock) }
     }
 
+    /// The same for another shard, which goes on at this moment: its first packet comes later.
+    pub(super) fn handover(&self, now: Instant, clock: u32) -> Resume {
+        Resume { ssrc: self.ssrc, sequence: self.sequence, timestamp: self.timestamp(now, clock) }
+    }
+
     /// The next packet starts a new feed.
     pub(super) fn cut(&mut self) {
         if !matches!(self.feeding, Feeding::Nothing) {

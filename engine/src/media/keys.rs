@@ -127,7 +127,9 @@ pub(super) fn heard_as_event(
 ) -> bool {
     let Some(leg) = legs.get(at) else { return false };
     leg.tell(key, DigitHeard::Event, reports);
-    let listener = leg.listener.of(at).filter(|_| leg.keypad.translated);
+    // It may have gone down before it was to be kept.
+    let kept = leg.spec.digits.keep && matches!(key, Key::Down { .. });
+    let listener = leg.listener.of(at).filter(|_| leg.keypad.translated && !kept);
     listener.and_then(|l| legs.get_mut(l)).is_some_and(|listener| {
         let busy = listener.is_dialing();
         listener.press(key);
@@ -156,6 +158,9 @@ pub(super) fn heard_as_tones(
         let listener = leg.listener.of(at).and_then(|l| Some((l, legs.get(l)?)));
         // It may have gone down before something else was wanted.
         let up = matches!(key, Key::Up { .. });
+        if leg.spec.digits.keep && !up {
+            continue;
+        }
         if let Some((listener, _)) = listener.filter(|(_, l)| up || leg.hides_tones_from(l))
             && let Some(listener) = legs.get_mut(listener)
         {

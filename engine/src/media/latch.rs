@@ -97,6 +97,13 @@ impl Latch {
         self.shunned = last;
     }
 
+    /// This was learnt of the party before, on another shard.
+    pub(super) fn remember(&mut self, now: Instant, (address, ssrc): Stream) {
+        let kind = self.kind(address).unwrap_or(Kind::Stranger);
+        self.shunned = None;
+        self.learnt = Some(Learnt { address, ssrc, kind, heard: now, confirmed: true });
+    }
+
     /// What the party sends, once something was learnt.
     pub(super) fn stream(&self) -> Option<Stream> {
         self.learnt.as_ref().map(|l| (l.address, l.ssrc))

@@ -22,7 +22,7 @@ use super::reception::{Reception, Verdict};
 use super::view::LegView;
 use super::{LegKey, RoomKey};
 use crate::mediactl::{
-    Faults, Kind, LegId, LegSpec, LegStats, MediaReport, Payload, Resume, Revision, RoomMode,
+    Faults, Handover, Kind, LegId, LegSpec, LegStats, MediaReport, Payload, Resume, Revision, RoomMode,
 };
 use crate::planted::{Fault, Planted};
 use crate::rng::Rng;
@@ -200,7 +200,7 @@ impl Leg {
             played: Played::default(),
             latch: Latch::default(),
             reception: Reception::default(),
-            egress: Egress::new(now, rng, spec.resume),
+            egress: Egress::new(now, rng, spec.resume.map(|handover| handover.stream)),
             control: Control::new(rng),
             refused: 0,
             faults: Faults::default(),
@@ -214,6 +214,25 @@ impl Leg {
     /// The port's last party sent this, and may not have stopped.
     pub(super) fn shun(&mut self, last: Option<Stream>) {
         self.latch.shun(last);
+    }
+
+    /// Goes on with what was known of the party on another shard, if it comes from there.
+    pub(super) fn go_on(&mut self, now: Instant) {
+        let Some(before) = self.spec.resume else { return };
+        (self.next_press, self.told_press) = (before.next_press, before.next_press);
+        if let Some(stream) = before.heard.filter(|_| before.latch == self.spec.latch) {
+            self.latch.remember(now, stream);
+        }
+    }
+
+    /// What another shard needs to go on.
+    pub(super) fn handover(&self, now: Instant) -> Handover {
+        Handover {
+            stream: self.egress.handover(now, self.clock()),
+            heard: self.stream(),
+            latch: self.spec.latch,
+            next_press: self.next_press,
+        }
     }
 
     /// What the party sends, once something was learnt.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::mediactl::{MediaReport, RecordingFormat, RecordingId};
+use crate::mediactl::{MediaReport, PortId, RecordingFormat, RecordingId, ShardId};
 
 /// Where a shard appends what it wants done. The driver empties it after each call and uses it again, so that nothing
 /// is allocated once it has grown to the size of the traffic.
@@ -63,6 +63,14 @@ pub enum MediaIo {
         recording: RecordingId,
         /// Samples per channel that were left out at its end.
         missing: u64,
+    },
+    /// This pair of ports belongs to another shard from now on: its sockets are handed over as they are, with what
+    /// waits in them. They must be there before a report of the same output is told to signalling.
+    Give {
+        /// The even port of the pair.
+        port: PortId,
+        /// Who gets it.
+        to: ShardId,
     },
 }
 

@@ -1,5 +1,6 @@
 //! The media machine itself: ports, rooms, legs, time.
 
+mod give;
 mod press;
 
 use std::collections::BTreeMap;
@@ -367,6 +368,7 @@ impl MediaShard {
                 }
             }
             MediaCommand::DropRoom { room } => self.drop_room(now, room, out),
+            MediaCommand::GiveLeg { leg, port, to } => self.give_leg(now, leg, port, to, out),
         }
     }
 
@@ -444,13 +446,15 @@ impl MediaShard {
         let free = spec.port.0 & 1 == 0 && self.ports.get(slot).is_none_or(Option::is_none);
         let named = self.room_names.get(&spec.room).copied().filter(|_| free);
         let Some((room_key, room)) = named.and_then(|key| Some((key, self.rooms.get_mut(key)?))) else {
-            let resume = spec.resume.unwrap_or(Resume { ssrc: 0, sequence: 0, timestamp: 0 });
+            let nothing = Resume { ssrc: 0, sequence: 0, timestamp: 0 };
+            let resume = spec.resume.map_or(nothing, |handover| handover.stream);
             out.reports.push(MediaReport::Dropped { leg: id, stats: LegStats::default(), resume });
             return;
         };
         let last = self.last_heard.get(&spec.port).copied();
         let mut leg = Leg::new(now, id, rev, room_key, spec, &mut room.rng);
         leg.shun(last);
+        leg.go_on(now);
         leg.take_presses(&mut out.reports);
         leg.planted = self.planted;
         let key = self.legs.insert(leg);
@@ -487,16 +491,22 @@ impl MediaShard {
     }
 
     fn drop_leg(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) {
-        keys::let_go(&mut self.legs, key, &mut out.reports);
-        let Some(mut leg) = self.legs.remove(key) else { return };
+        let Some(mut leg) = self.take_out(now, key, out) else { return };
         leg.report(now, true, &mut out.packets);
+        if let Some(stream) = leg.stream() {
+            self.last_heard.insert(leg.spec.port, stream);
+        }
+        out.reports.push(MediaReport::Dropped { leg: leg.id, stats: leg.stats(), resume: leg.resume(now) });
+    }
+
+    /// Takes a leg out of all tables.
+    fn take_out(&mut self, now: Instant, key: LegKey, out: &mut MediaOut) -> Option<Leg> {
+        keys::let_go(&mut self.legs, key, &mut out.reports);
+        let leg = self.legs.remove(key)?;
         for timer in [leg.report_timer, leg.silence_timer, leg.key_timer].into_iter().flatten() {
             self.timers.cancel(timer);
         }
         self.names.remove(&leg.id);
-        if let Some(stream) = leg.stream() {
-            self.last_heard.insert(leg.spec.port, stream);
-        }
         if let Some(place) = self.ports.get_mut(usize::from(leg.spec.port.0 >> 1)) {
             *place = None;
         }
@@ -504,7 +514,7 @@ impl MediaShard {
             room.legs.retain(|k| *k != key);
         }
         self.link(now, leg.room, out);
-        out.reports.push(MediaReport::Dropped { leg: leg.id, stats: leg.stats(), resume: leg.resume(now) });
+        Some(leg)
     }
 
     /// The legs of a room have changed.

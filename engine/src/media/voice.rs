@@ -117,7 +117,8 @@ impl Leg {
 
     /// Whether the tones of keys become something else on their way to the listener, and shall not be heard there.
     pub(super) fn hides_tones_from(&self, listener: &Self) -> bool {
-        self.spec.digits.tones && listener.spec.digits.way != DigitWay::Tones
+        let keep = self.spec.digits.keep;
+        self.spec.digits.tones && (keep || listener.spec.digits.way != DigitWay::Tones)
     }
 
     /// Whether there is something to do in each frame.

@@ -84,6 +84,8 @@ pub enum DigitWay {
 pub struct Digits {
     /// Report those of the party: `MediaReport::Digit`.
     pub report: bool,
+    /// Do not pass those of the party on: whoever is told of them does, or has a use of them.
+    pub keep: bool,
     /// Listen for tones in the party's sound, since it sends no events.
     pub tones: bool,
     /// How presses reach this party: those of [`LegSpec::presses`], and in a relay the other party's that cannot be
@@ -163,8 +165,8 @@ pub struct LegSpec {
     pub silence: Option<Duration>,
     /// How packets are protected.
     pub security: Security,
-    /// Outgoing RTP state to go on with, when the leg moved from another room.
-    pub resume: Option<Resume>,
+    /// What to go on with, when the leg comes from another shard.
+    pub resume: Option<Handover>,
 }
 
 impl LegSpec {
@@ -204,4 +206,18 @@ pub struct Resume {
     pub sequence: u16,
     /// Next timestamp.
     pub timestamp: u32,
+}
+
+/// What a leg takes along to another shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Handover {
+    /// Its outgoing stream.
+    pub stream: Resume,
+    /// Where the party's media comes from and with which synchronisation source, once that was learnt.
+    pub heard: Option<(SocketAddr, u32)>,
+    /// [`LegSpec::latch`] under which that was so: after another offer/answer it is learnt anew.
+    pub latch: u32,
+    /// Number of the key to be pressed next: [`Presses`].
+    pub next_press: u32,
 }

@@ -61,3 +61,74 @@ pub struct LegStats {
     /// How the party heard us, by what it reported; 0 when unknown.
     pub remote_mos: u16,
 }
+
+impl Faults {
+    /// These and those.
+    fn and(self, more: Self) -> Self {
+        Self {
+            protocol: self.protocol + more.protocol,
+            header: self.header + more.header,
+            payload_type: self.payload_type + more.payload_type,
+            sequence: self.sequence + more.sequence,
+            payload: self.payload + more.payload,
+            timestamp: self.timestamp + more.timestamp,
+        }
+    }
+}
+
+impl LegStats {
+    /// What a leg carried that went on on another shard: counts are added, of what is measured the latest counts, and
+    /// opinions are weighed by packets.
+    pub fn followed_by(self, then: Self) -> Self {
+        fn latest<T: Default + PartialEq>(before: T, then: T) -> T {
+            if then == T::default() { before } else { then }
+        }
+        let heard = opinion((self.mos, self.received), (then.mos, then.received));
+        let told = opinion((self.remote_mos, self.sent), (then.remote_mos, then.sent));
+        Self {
+            received: self.received + then.received,
+            received_octets: self.received_octets + then.received_octets,
+            sent: self.sent + then.sent,
+            sent_octets: self.sent_octets + then.sent_octets,
+            lost: self.lost + then.lost,
+            jitter_us: latest(self.jitter_us, then.jitter_us),
+            refused: self.refused + then.refused,
+            unknown: self.unknown + then.unknown,
+            faults: self.faults.and(then.faults),
+            remote_fraction_lost: then.remote_fraction_lost,
+            // The party counts what it missed of one stream, which is the same.
+            remote_lost: latest(self.remote_lost, then.remote_lost),
+            remote_jitter_us: latest(self.remote_jitter_us, then.remote_jitter_us),
+            round_trip_us: latest(self.round_trip_us, then.round_trip_us),
+            playout_delay_ms: latest(self.playout_delay_ms, then.playout_delay_ms),
+            played_ms: self.played_ms + then.played_ms,
+            concealed_ms: self.concealed_ms + then.concealed_ms,
+            late: self.late + then.late,
+            mos: heard,
+            remote_mos: told,
+        }
+    }
+}
+
+/// The mean of two opinions on so many packets each; 0 is none.
+fn opinion(before: (u16, u64), then: (u16, u64)) -> u16 {
+    let weight = |(mos, packets): (u16, u64)| if mos == 0 { 0 } else { u128::from(packets.max(1)) };
+    let (a, b) = (weight(before), weight(then));
+    let sum = u128::from(before.0) * a + u128::from(then.0) * b;
+    sum.checked_div(a + b).and_then(|mos| u16::try_from(mos).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_of_a_leg_are_added_up() {
+        let half = |received, mos, jitter_us| LegStats { received, mos, jitter_us, ..LegStats::default() };
+        let both = half(300, 400, 7).followed_by(half(100, 200, 9));
+        assert_eq!((both.received, both.mos, both.jitter_us), (400, 350, 9));
+        let nothing_since = half(300, 400, 7).followed_by(LegStats::default());
+        assert_eq!(nothing_since, half(300, 400, 7));
+        assert_eq!(LegStats::default().followed_by(half(3, 0, 0)), half(3, 0, 0));
+    }
+}

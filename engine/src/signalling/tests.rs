@@ -3,10 +3,16 @@
 mod clauses;
 mod conferences;
 mod dialogs;
+mod foretold;
+mod menus;
 mod offers;
+mod paging;
+mod parking;
+mod pickup;
 mod records;
 mod rules;
 mod scripts;
+mod sent_away;
 mod sound;
 mod strangers;
 mod streams;
@@ -14,6 +20,7 @@ mod texts;
 mod transfer;
 mod watching;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +32,7 @@ use super::Signalling;
 use crate::border::{Action, Boot, Control, ControlId, ControlReply, Input, Listener, ListenerId, Transport};
 use crate::config::{Config, FixedContact, Phone};
 use crate::event::Event;
+use crate::media::{MediaInput, MediaIo, MediaOut, MediaShard};
 use crate::mediactl::{LegStats, MediaCommand, MediaReport, PortId, Resume, ShardId};
 use crate::rng::Seed;
 use crate::sip::Message;
@@ -40,6 +48,10 @@ struct World {
     now: Instant,
     out: Vec<Action>,
     events: Vec<Event>,
+    /// Media machines that do what they are told; without any, media obeys at once and carries nothing.
+    shards: Vec<MediaShard>,
+    /// Which of them has a port.
+    ports: BTreeMap<u16, usize>,
 }
 
 fn device(uri: &str, address: &str) -> Phone {
@@ -75,7 +87,14 @@ impl World {
             ..Boot::default()
         };
         let telex = Signalling::new(Arc::new(config), Seed::from_number(1), boot);
-        let mut world = Self { telex, now: Instant::ZERO, out: Vec::new(), events: Vec::new() };
+        let mut world = Self {
+            telex,
+            now: Instant::ZERO,
+            out: Vec::new(),
+            events: Vec::new(),
+            shards: Vec::new(),
+            ports: BTreeMap::new(),
+        };
         let ports = (0..64).map(|n| PortId(10_000 + 2 * n)).collect();
         world.input(Input::Media { shard: ShardId(0), report: MediaReport::Ports { ports } });
         world.out.clear();
@@ -86,18 +105,67 @@ impl World {
         let mut out = Vec::new();
         self.telex.handle(self.now, input, &mut out);
         self.telex.check();
+        let mut reports = Vec::new();
         for action in out {
             match action {
                 Action::Report(event) => self.events.push(event),
+                Action::Media { shard, command } if !self.shards.is_empty() => {
+                    self.out.push(Action::Media { shard, command: command.clone() });
+                    reports.extend(self.obey(shard, MediaInput::Command(command)).1);
+                }
                 // Media obeys at once.
                 Action::Media { shard, command: MediaCommand::DropLeg { leg } } => {
                     let resume = Resume { ssrc: 0, sequence: 0, timestamp: 0 };
                     let report = MediaReport::Dropped { leg, stats: LegStats::default(), resume };
                     self.input(Input::Media { shard, report });
                 }
+                Action::Media { shard, command: MediaCommand::GiveLeg { leg, port, to } } => {
+                    self.out.push(Action::Media { shard, command: MediaCommand::GiveLeg { leg, port, to } });
+                    let (stats, resume) = (LegStats { received: 7, ..LegStats::default() }, None);
+                    let report = MediaReport::Given { leg, stats, resume };
+                    self.input(Input::Media { shard, report });
+                }
                 action => self.out.push(action),
             }
         }
+        for report in reports {
+            self.input(report);
+        }
+    }
+
+    /// Has two real media machines from now on, each with ports: from 10000 and from 20000 on.
+    fn with_real_media(mut self) -> Self {
+        for n in 0..2 {
+            self.shards.push(MediaShard::new(ShardId(n), Seed::from_number(1)));
+            self.ports.extend((0..64).map(|pair| (10_000 * (u16::from(n) + 1) + 2 * pair, usize::from(n))));
+        }
+        let ports = (0..64).map(|pair| PortId(20_000 + 2 * pair)).collect();
+        self.input(Input::Media { shard: ShardId(1), report: MediaReport::Ports { ports } });
+        self
+    }
+
+    /// Tells a media machine something: the packets that it sends, as port and destination, and its reports.
+    fn obey(&mut self, shard: ShardId, input: MediaInput<'_>) -> (Vec<(u16, String)>, Vec<Input>) {
+        let (mut out, n) = (MediaOut::new(), usize::from(shard.0));
+        self.shards[n].handle(self.now, input, &mut out);
+        self.shards[n].check();
+        for io in out.io {
+            if let MediaIo::Give { port, to } = io {
+                assert_eq!(self.ports.insert(port.0, to.0.into()), Some(n), "a shard gives what it has");
+            }
+        }
+        let sent = out.packets.iter().map(|packet| (packet.port, packet.remote.to_string())).collect();
+        let reports = out.reports.into_iter().map(|report| Input::Media { shard, report });
+        (sent, reports.collect())
+    }
+
+    /// A packet of PCMU arrives at a port; what is sent then.
+    fn rtp(&mut self, from: &str, port: u16, sequence: u8) -> Vec<(u16, String)> {
+        let mut bytes = [&[0x80, 0, 0, sequence, 0, 0, sequence, 0, 1, 2, 3, 4][..], &[0xff; 160]].concat();
+        let (shard, remote) = (ShardId(self.ports[&port] as u8), from.parse().unwrap());
+        let (sent, reports) = self.obey(shard, MediaInput::Packet { port, remote, bytes: &mut bytes });
+        reports.into_iter().for_each(|report| self.input(report));
+        sent
     }
 
     fn send(&mut self, from: &str, text: &str) {

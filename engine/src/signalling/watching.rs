@@ -70,7 +70,9 @@ impl Tables {
     fn standing(&self, cx: &Cx<'_>, extension: &SmolStr) -> Standing {
         let fixed = cx.config.phones.get(extension).is_some_and(|phone| phone.contact.is_some());
         Standing {
-            reachable: fixed || self.below.registrar.lookup(extension).next().is_some(),
+            reachable: fixed
+                || cx.config.is_slot(extension)
+                || self.below.registrar.lookup(extension).next().is_some(),
             lines: self.calls.lines(extension),
             // There are no mailboxes yet, so that nothing waits in one.
             messages: Messages::default(),

@@ -145,7 +145,7 @@ impl Subscriptions {
     /// With the refusal.
     pub(crate) fn target(config: &Config, asking: &Asking<'_>) -> Result<SmolStr, Refusal> {
         let wish = Wish::read(asking.request)?;
-        if !config.phones.contains_key(&wish.watched) {
+        if !config.phones.contains_key(&wish.watched) && !config.is_slot(&wish.watched) {
             return Err(Status::NOT_FOUND.into());
         }
         // A mailbox is its owner's.
@@ -359,8 +359,9 @@ impl Subscriptions {
     /// Ends the subscriptions of extensions that are gone, and those to them. O(n).
     pub(crate) fn reconfigure(&mut self, cx: &mut Cx<'_>, stack: &mut Stack) {
         let exists = |extension: &SmolStr| cx.config.phones.contains_key(extension);
+        let is_watchable = |extension: &SmolStr| exists(extension) || cx.config.is_slot(extension);
         let gone: Vec<_> = (self.all.iter())
-            .filter_map(|(key, s)| match (exists(&s.watcher), exists(&s.watched)) {
+            .filter_map(|(key, s)| match (exists(&s.watcher), is_watchable(&s.watched)) {
                 (false, _) => Some((key, "rejected")),
                 (_, false) => Some((key, "noresource")),
                 _ => None,

@@ -93,7 +93,7 @@ impl Judge {
         }
     }
 
-    fn command(&mut self, _: ShardId, command: &MediaCommand) {
+    fn command(&mut self, shard: ShardId, command: &MediaCommand) {
         match command {
             MediaCommand::PutLeg { leg, spec, .. } => {
                 assert!(self.granted.contains(&spec.port), "{:?} was not granted", spec.port);
@@ -109,6 +109,10 @@ impl Judge {
                 });
             }
             MediaCommand::DropLeg { leg } => assert!(self.legs.contains_key(leg), "{leg:?} was not put"),
+            MediaCommand::GiveLeg { leg, port, to } => {
+                assert!(*to != shard && self.granted.contains(port), "{port:?} was not granted");
+                self.legs.insert(*leg, *port);
+            }
             _ => {}
         }
     }
@@ -118,6 +122,9 @@ impl Judge {
             MediaReport::Ports { ports } => self.granted.extend(ports),
             MediaReport::Dropped { leg, .. } => {
                 assert!(self.legs.remove(leg).is_some(), "{leg:?} was dropped twice");
+            }
+            MediaReport::Given { leg, .. } => {
+                assert!(self.legs.remove(leg).is_some(), "{leg:?} was given twice");
             }
             MediaReport::Digit { .. }
             | MediaReport::Pressed { .. }
@@ -153,6 +160,7 @@ impl Judge {
             Event::Ringing { call, .. }
             | Event::Asking { call, .. }
             | Event::Hold { call, .. }
+            | Event::Parking { call, .. }
             | Event::Transfer { call, .. } => {
                 assert!(self.calls.contains_key(call), "{event:?} of no call");
             }

@@ -130,7 +130,9 @@ impl Part {
                 MediaCommand::PutRoom { room, .. } | MediaCommand::DropRoom { room } => {
                     self.rooms.contains(room)
                 }
-                MediaCommand::PutLeg { leg, .. } | MediaCommand::DropLeg { leg } => self.legs.contains(leg),
+                MediaCommand::PutLeg { leg, .. }
+                | MediaCommand::DropLeg { leg }
+                | MediaCommand::GiveLeg { leg, .. } => self.legs.contains(leg),
                 _ => false,
             }
     }
@@ -151,7 +153,7 @@ impl Ports {
 
     fn after(&mut self, out: &MediaOut) {
         for report in &out.reports {
-            if let MediaReport::Dropped { leg, .. } = report {
+            if let MediaReport::Dropped { leg, .. } | MediaReport::Given { leg, .. } = report {
                 self.0.retain(|_, one| one != leg);
             }
         }
@@ -306,6 +308,7 @@ impl Cutter {
                     | MediaReport::Played { leg, .. }
                     | MediaReport::NoSound { leg, .. }
                     | MediaReport::Carried { leg, .. }
+                    | MediaReport::Given { leg, .. }
                     | MediaReport::Dropped { leg, .. } => part.legs.contains(leg),
                     MediaReport::Recorded { room, .. } => part.rooms.contains(room),
                 }

@@ -97,6 +97,9 @@ impl fmt::Display for Output {
             Self::Io(MediaIo::Finish { recording, missing }) => {
                 write!(f, "recording {} has ended, {missing} samples missing", recording.0)
             }
+            Self::Io(MediaIo::Give { port, to }) => {
+                write!(f, "port {} goes to shard {}", port.0, to.0)
+            }
             Self::Deadline(None) => write!(f, "wants not to be woken"),
             Self::Deadline(Some(at)) => write!(f, "wants to be woken at +{} s", words::seconds(*at)),
         }

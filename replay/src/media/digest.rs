@@ -125,6 +125,10 @@ impl Sum {
                 self.rest.words(3, recording.0);
                 self.rest.word(*missing);
             }
+            MediaIo::Give { port, to } => {
+                self.rest.words(4, port.0.into());
+                self.rest.word(to.0.into());
+            }
         }
     }
 

@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::{ToSpan as _, Zoned};
 use telex_dialplan::explain::{Facts, Supposed, globals, walk};
 use telex_dialplan::scene::Caller;
-use telex_dialplan::task::DialStatus;
 use telex_dialplan::world::DeviceState;
 use telex_dialplan::{Asked, At, Considered, Dialplan, Looked, Moment, Shut, Thread, Verdict, help, when};
 
@@ -16,6 +15,7 @@ use telex_engine::config::INTERNAL;
 
 use super::{Failure, print};
 use crate::config::{self, Folder};
+use crate::control::Does;
 
 /// Check, show and explain dialplans.
 #[derive(Debug, Subcommand)]
@@ -72,23 +72,14 @@ pub(super) struct Case {
     #[arg(long, value_name = "ZONE")]
     pub(super) zone: Option<String>,
     /// How each Dial ends.
-    #[arg(long, value_enum, default_value_t = Dial::NoAnswer)]
-    dial: Dial,
+    #[arg(long, value_enum, default_value_t = Does::NoAnswer)]
+    pub(super) dial: Does,
     /// What the caller presses when keys are collected; once for each time.
     #[arg(long)]
-    keys: Vec<String>,
+    pub(super) keys: Vec<String>,
     /// How a device is: PJSIP/101=BUSY.
     #[arg(long, value_name = "DEVICE=STATE", value_parser = device)]
     device: Vec<(String, DeviceState)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Dial {
-    Answer,
-    Busy,
-    NoAnswer,
-    Congestion,
-    Unavailable,
 }
 
 fn device(text: &str) -> Result<(String, DeviceState), String> {
@@ -175,6 +166,16 @@ fn index() -> String {
 }
 
 impl Case {
+    /// Whether it is one that only is supposed, and not that of an exchange.
+    pub(super) const fn is_supposed(&self) -> bool {
+        self.context.is_some() || self.zone.is_some() || !self.device.is_empty()
+    }
+
+    /// The moment of the case, in milliseconds since 1970.
+    pub(super) fn when(&self, zone: &str) -> Result<i64, Failure> {
+        Ok(self.moment(zone)?.timestamp().as_millisecond())
+    }
+
     /// What becomes of a number in this case; the context and the zone are those of the site, unless others are given.
     pub(super) fn told(
         &self,
@@ -205,15 +206,10 @@ impl Case {
         let mut facts = Facts::at(now.ms, now.zone);
         facts.devices = self.device.iter().map(|(name, state)| (name.as_str().into(), *state)).collect();
         globals(plan, &mut facts);
-        let dial = match self.dial {
-            Dial::Answer => DialStatus::Answer,
-            Dial::Busy => DialStatus::Busy,
-            Dial::NoAnswer => DialStatus::NoAnswer,
-            Dial::Congestion => DialStatus::Congestion,
-            Dial::Unavailable => DialStatus::ChanUnavail,
+        let mut supposed = Supposed {
+            dial: self.dial.into(),
+            keys: self.keys.iter().map(|keys| keys.as_str().into()).collect(),
         };
-        let mut supposed =
-            Supposed { dial, keys: self.keys.iter().map(|keys| keys.as_str().into()).collect() };
         let over = walk(&mut thread, plan, &mut facts, &mut |task| supposed.outcome(task));
         if thread.trail().entries().len() == 0 {
             return format!("No extension fits {number} in context [{context}]: the call is refused\n");
@@ -237,7 +233,7 @@ impl Case {
 }
 
 /// A time as people write it: the next such day, today's time, or a date.
-fn moment(text: &str, now: DateTime) -> Option<DateTime> {
+pub(super) fn moment(text: &str, now: DateTime) -> Option<DateTime> {
     if let Ok(at) = text.parse::<DateTime>() {
         return Some(at);
     }
@@ -317,7 +313,7 @@ exten = s,3,Goto(internal,${CALLERID})
             from: "100".to_owned(),
             at: Some(at.to_owned()),
             zone: None,
-            dial: Dial::NoAnswer,
+            dial: Does::NoAnswer,
             keys: Vec::new(),
             device: Vec::new(),
         }

@@ -1,29 +1,48 @@
 //! `telex explain`: why a call went as it did, or would go.
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
 use super::dialplan::Case;
 use super::{Failure, Running, ask, load, print};
-use crate::control::Request;
+use crate::control::{self, Does, Request};
 
 /// Say why a call went where it did, or where one would go: each step with its values, with file and line.
 ///
 /// `telex explain 12` asks the running exchange about call 12, also when it is over.
 ///
-/// `telex explain --from 100 --to 0123` says what the configuration makes of a call that nobody has made: also each
-/// pattern that does not fit, and why.
+/// `telex explain --from 100 --to 0123` says what becomes of a call that nobody has made: also each pattern that does
+/// not fit, and why. The running exchange is asked, which knows who is registered, what the dialplan has stored and how
+/// many calls there are; when none runs, or a case is given that is not its own (`--context`, `--zone`, `--device`), the
+/// configuration alone tells.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// The number of a call, as `telex calls`, the log or a refusal tells it.
-    #[arg(required_unless_present = "to", conflicts_with = "to")]
+    /// The number of a call, as `telex calls`, the log or a refusal tells it, or the name of its record (`telex cdr`).
+    #[arg(required_unless_present = "to", conflicts_with = "to", value_parser = number)]
     call: Option<u64>,
     /// What is dialled.
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
+    /// What a phone does when it is rung: 101=busy. What the others do says --dial.
+    #[arg(long, value_name = "PHONE=WHAT", value_parser = phone)]
+    phone: Vec<(String, Does)>,
     #[command(flatten)]
     case: Case,
     #[command(flatten)]
     running: Running,
+}
+
+/// The number of a call, or the name of its record with its number behind the dot.
+fn number(text: &str) -> Result<u64, String> {
+    let number = match text.split_once('.') {
+        Some((second, number)) if second.parse::<u64>().is_ok() => number,
+        _ => text,
+    };
+    number.parse().map_err(|_| format!("`{text}` is no call; write 12, or a name as in 1700000000.12"))
+}
+
+fn phone(text: &str) -> Result<(String, Does), String> {
+    let (phone, does) = text.split_once('=').ok_or("write PHONE=WHAT, as in 101=busy")?;
+    Ok((phone.to_owned(), Does::from_str(does, true)?))
 }
 
 /// Runs the command.
@@ -32,10 +51,39 @@ pub(super) fn main(options: &Explain) -> Result<(), Failure> {
         let call = options.call.unwrap_or_default();
         return ask(&options.running, &Request::Explain { call });
     };
+    let case = &options.case;
+    let own = !case.is_supposed();
+    if own && control::is_running(&options.running.socket()) {
+        let at_ms = match &case.at {
+            Some(_) => Some(case.when(&load(&options.running.file.config)?.engine.zone)?),
+            None => None,
+        };
+        let mut phones = vec![(String::new(), case.dial)];
+        phones.extend(options.phone.iter().cloned());
+        let (from, to, keys) = (case.from.clone(), to.clone(), case.keys.clone());
+        return ask(&options.running, &Request::Foretell { from, to, at_ms, phones, keys });
+    }
+    if own {
+        print("No telex is running here: who is registered is not known, and each phone is taken to be.\n");
+    }
     let settings = load(&options.running.file.config)?;
     let engine = &settings.engine;
     let usual = (engine.context_of(&options.case.from), engine.zone.as_str());
     let told = options.case.told(&settings.plan(), to, usual)?;
     print(&told);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_a_number_and_its_record_a_name() {
+        assert_eq!((number("12"), number("1700000000.7")), (Ok(12), Ok(7)));
+        assert!(number("x.7").is_err() && number("1.2.3").is_err() && number("").is_err());
+        assert_eq!(phone("101=busy"), Ok(("101".to_owned(), Does::Busy)));
+        assert_eq!(phone("101=no-answer"), Ok(("101".to_owned(), Does::NoAnswer)));
+        assert!(phone("101").is_err() && phone("101=asleep").is_err());
+    }
 }

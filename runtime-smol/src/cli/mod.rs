@@ -11,6 +11,7 @@ mod recording;
 mod replay;
 mod rtp;
 mod sim;
+mod test;
 mod transcode;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -55,6 +56,9 @@ enum Command {
     },
     /// Say what is wrong with a configuration.
     Check {
+        /// The configuration; the same as --config.
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        path: Option<PathBuf>,
         #[command(flatten)]
         file: File,
     },
@@ -88,6 +92,7 @@ enum Command {
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
+    Test(test::Test),
     Parse(parse::Parse),
     /// Keep what has happened: the flight recorder.
     #[command(subcommand)]
@@ -128,7 +133,9 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         None => start(Path::new(CONFIG), clock),
         Some(Command::Run { file, trace_sip }) => load(&file.config).and_then(|s| run(s, trace_sip, clock)),
-        Some(Command::Check { file }) => load(&file.config).map(|settings| check(&settings)),
+        Some(Command::Check { path, file }) => {
+            load(path.as_deref().unwrap_or(&file.config)).map(|settings| check(&settings))
+        }
         Some(Command::Registrations(running)) => ask(&running, &Request::Registrations),
         Some(Command::Calls(running)) => ask(&running, &Request::Calls),
         Some(Command::Hangup { id, running }) => ask(&running, &Request::Hangup { call: id }),
@@ -139,6 +146,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Explain(options)) => explain::main(&options),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
+        Some(Command::Test(options)) => return test::main(&options),
         Some(Command::Parse(options)) => return parse::main(&options),
         Some(Command::Record(record::Record::Cut(cut))) => record::cut(&cut),
         Some(Command::Replay(options)) => return replay::main(&options),

@@ -3,6 +3,7 @@
 mod conferences;
 mod dialplan;
 mod office;
+mod parking;
 mod phones;
 mod problem;
 mod reader;
@@ -33,6 +34,7 @@ pub(crate) use record::Record;
 pub(crate) use recordings::Recordings;
 pub(crate) use sample::sample;
 
+use office::{Office, Offices};
 use problem::Problem;
 use reader::{At, Reader, Section};
 
@@ -49,7 +51,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("music", &["folder", "hold"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
-    ("site", &["zone", "country"]),
+    ("site", &["zone", "country", "operator"]),
     ("dialplan", &["file"]),
     (
         "phone",
@@ -68,9 +70,28 @@ const SCHEMA: &[(&str, &[&str])] = &[
         ],
     ),
     ("conference", &["number", "name"]),
-    ("group", &["number", "members", "strategy", "ring", "fallback", "prefix"]),
-    ("hours", &["number", "times", "holidays", "open", "closed"]),
-    ("codes", &["forward", "forward_off", "busy", "busy_off", "do_not_disturb", "do_not_disturb_off"]),
+    ("parking", &["name", "number", "slots", "time", "ring", "back", "fallback", "music"]),
+    (
+        "menu",
+        &[
+            "number",
+            "name",
+            "prompt",
+            "text",
+            "language",
+            "choices",
+            "dial_by_extension",
+            "timeout",
+            "digit_timeout",
+            "retries",
+            "invalid",
+            "barge_in",
+            "fallback",
+        ],
+    ),
+    ("group", &["number", "name", "members", "strategy", "ring", "total", "skip_busy", "fallback", "prefix"]),
+    ("hours", &["number", "name", "times", "holidays", "open", "closed", "holiday", "switch"]),
+    ("codes", &office::CODE_KEYS),
 ];
 
 /// The path that means: keep nothing on disk.
@@ -207,7 +228,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
     let digest = sip.and_then(|s| digest(reader, s)).unwrap_or_default();
     let call = reader.section(root, "call");
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (own, music) = sounds::sounds(reader, root, folder);
+    let (mut own, music) = sounds::sounds(reader, root, folder);
     let (recordings, format) = recordings::recordings(reader, root);
     let (phones, contexts) = phones::phones(reader, root, &realm, digest);
     let (zone, country) = dialplan::site(reader, root);
@@ -231,11 +252,20 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: crate::sounds::builtin(),
         music,
+        features: Config::default().features,
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
+        parking: Default::default(),
     };
-    let (plan, loaded) = plan(reader, root, folder, &engine, &contexts)?;
+    engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
+    let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
+    own.speak.extend(speak);
+    let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;
+    dialplan::check_contexts(reader, &contexts, plan.as_ref());
+    if let Some(plan) = &plan {
+        office::check(reader, &leads, plan);
+    }
     engine.dialplan = plan;
     Ok(Settings {
         path: path.to_owned(),
@@ -263,21 +293,15 @@ fn plan(
     root: &DeTable<'_>,
     folder: &Path,
     engine: &Config,
-    contexts: &[At<smol_str::SmolStr>],
+    office: &Office,
 ) -> Result<(Option<Dialplan>, Option<Loaded>), Vec<String>> {
-    let (office, leads) = office::office(reader, root, engine);
     let text = office.dialplan(engine);
-    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, engine, &text) {
-        dialplan::Read::Nothing if office.is_empty() => (None, None),
-        dialplan::Read::Nothing => (Some(dialplan::alone(&text)?), None),
-        dialplan::Read::Plan(plan, loaded) => (Some(plan), Some(loaded)),
-        dialplan::Read::Wrong(lines) => return Err(lines),
-    };
-    dialplan::check_contexts(reader, contexts, plan.as_ref());
-    if let Some(plan) = &plan {
-        office::check(reader, &leads, plan);
+    match dialplan::dialplan(reader, root, folder, engine, &text) {
+        dialplan::Read::Nothing if office.is_empty() => Ok((None, None)),
+        dialplan::Read::Nothing => Ok((Some(dialplan::alone(&text)?), None)),
+        dialplan::Read::Plan(plan, loaded) => Ok((Some(plan), Some(loaded))),
+        dialplan::Read::Wrong(lines) => Err(lines),
     }
-    Ok((plan, loaded))
 }
 
 fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {

@@ -46,7 +46,8 @@ fn folder(reader: &mut Reader, section: Option<Section<'_>>, beside: &Path, usua
     None
 }
 
-fn class(reader: &mut Reader, text: &At<&str>, tunes: Option<&Path>) {
+/// Checks that there is a class of music of this name.
+pub(super) fn class(reader: &mut Reader, text: &At<&str>, tunes: Option<&Path>) {
     let plain = !text.value.is_empty() && !text.value.contains(['/', '.']);
     if text.value == DEFAULT || plain && tunes.is_some_and(|folder| folder.join(text.value).is_dir()) {
         return;
@@ -62,33 +63,28 @@ fn class(reader: &mut Reader, text: &At<&str>, tunes: Option<&Path>) {
 }
 
 fn speak(reader: &mut Reader, section: Section<'_>, kept: &Path) -> Vec<Spoken> {
-    let mut all = Vec::new();
-    for (name, words) in reader.named_texts(section, "speak") {
-        let spoken = Spoken { name: name.value.to_owned(), words: words.value.to_owned() };
-        let fits = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
-        };
-        if !name.value.split('/').all(fits) {
-            let remedy = "use letters, digits, - and _, and a / between the parts, as in \"de/welcome\"";
-            reader.wrong(
-                &name.span,
-                format!("`{}` is no name of a prompt", name.value),
-                "not this way",
-                remedy,
-            );
-        } else if words.value.trim().is_empty() || words.value.len() > WORDS {
-            reader.wrong(
-                &words.span,
-                "these are no words to speak",
-                "nothing, or too much",
-                "write a sentence or a few",
-            );
-        } else if !spoken.is_possible(kept) {
-            let title = format!("prompt `{}` cannot be spoken: no speech program is installed", name.value);
-            reader.wrong(&words.span, title, "nobody to say this", REMEDY);
-        } else {
-            all.push(spoken);
-        }
+    let all = reader.named_texts(section, "speak");
+    all.iter().filter_map(|(name, words)| spoken(reader, name, words, kept)).collect()
+}
+
+/// Words that a speech program is to say under a name, if that can be; what was spoken is in the folder `kept`.
+pub(super) fn spoken(reader: &mut Reader, name: &At<&str>, words: &At<&str>, kept: &Path) -> Option<Spoken> {
+    let spoken = Spoken { name: name.value.to_owned(), words: words.value.to_owned() };
+    let fits = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    };
+    if !name.value.split('/').all(fits) {
+        let remedy = "use letters, digits, - and _, and a / between the parts, as in \"de/welcome\"";
+        let title = format!("`{}` is no name of a prompt", name.value);
+        reader.wrong(&name.span, title, "not this way", remedy);
+    } else if words.value.trim().is_empty() || words.value.len() > WORDS {
+        let remedy = "write a sentence or a few";
+        reader.wrong(&words.span, "these are no words to speak", "nothing, or too much", remedy);
+    } else if !spoken.is_possible(kept) {
+        let title = format!("prompt `{}` cannot be spoken: no speech program is installed", name.value);
+        reader.wrong(&words.span, title, "nobody to say this", REMEDY);
+    } else {
+        return Some(spoken);
     }
-    all
+    None
 }

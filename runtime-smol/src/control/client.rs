@@ -28,6 +28,11 @@ pub(crate) fn ask(path: &Path, request: &Request, json: bool) -> Result<String, 
     }
 }
 
+/// Whether an exchange answers on the socket at `path`.
+pub(crate) fn is_running(path: &Path) -> bool {
+    UnixStream::connect(path).is_ok()
+}
+
 /// Asks for a recording; gives what is said about it, and the octets of its file.
 ///
 /// Errors with what to tell the operator.

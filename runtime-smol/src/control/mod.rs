@@ -10,13 +10,15 @@ mod server;
 pub(crate) mod table;
 
 use serde::{Deserialize, Serialize};
+use telex_dialplan::explain::Supposition;
+use telex_dialplan::task::DialStatus;
 use telex_engine::border::{self, CallState, Control, ControlReply};
 use telex_engine::event::Side;
 use telex_engine::mediactl::{LegStats, RecordingFormat};
 
 use crate::log::Escaped;
 
-pub(crate) use client::{ask, cut};
+pub(crate) use client::{ask, cut, is_running};
 pub(crate) use cut::{Cut, CutRequest};
 pub(crate) use server::{Question, bind};
 
@@ -37,6 +39,22 @@ pub(crate) enum Request {
     Explain {
         /// Its number.
         call: u64,
+    },
+    /// Where a call would go that nobody makes.
+    Foretell {
+        /// Who calls.
+        from: String,
+        /// What is dialled.
+        to: String,
+        /// When, in milliseconds since 1970; now if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_ms: Option<i64>,
+        /// What phones do that are asked: by extension, all others by the empty name. `"busy"`, `"answer"`, ...
+        #[serde(default)]
+        phones: Vec<(String, Does)>,
+        /// What the caller presses each time keys are collected.
+        #[serde(default)]
+        keys: Vec<String>,
     },
     /// Record a call, or change how.
     Recording {
@@ -66,11 +84,46 @@ impl Request {
             Self::Calls => Control::Calls,
             Self::Hangup { call } => Control::Hangup { call },
             Self::Explain { call } => Control::Explain { call },
+            Self::Foretell { from, to, at_ms, phones, keys } => {
+                let mut wanted = Supposition::call(&from, &to);
+                wanted.at_ms = at_ms;
+                wanted.dial = phones.into_iter().map(|(phone, does)| (phone.into(), does.into())).collect();
+                wanted.keys = keys.into_iter().map(Into::into).collect();
+                Control::Foretell(Box::new(wanted))
+            }
             Self::Recording { call, order } => Control::Record { call, order: order.into() },
             Self::Codecs { from, to } => Control::Codecs { from: from.into(), to: to.into() },
             Self::Stats => Control::Stats,
             Self::RecordCut(cut) => return Err(cut),
         })
+    }
+}
+
+/// What a phone does that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Does {
+    /// It answers.
+    Answer,
+    /// It is busy.
+    Busy,
+    /// It rings, and nobody answers.
+    NoAnswer,
+    /// It says that there is no way through.
+    Congestion,
+    /// It says that it is not there.
+    Unavailable,
+}
+
+impl From<Does> for DialStatus {
+    fn from(does: Does) -> Self {
+        match does {
+            Does::Answer => Self::Answer,
+            Does::Busy => Self::Busy,
+            Does::NoAnswer => Self::NoAnswer,
+            Does::Congestion => Self::Congestion,
+            Does::Unavailable => Self::ChanUnavail,
+        }
     }
 }
 
@@ -165,6 +218,21 @@ pub(crate) enum Reply {
         to: String,
         /// Lines.
         text: String,
+    },
+    /// Where a call would go.
+    Foretold {
+        /// The context that it begins in.
+        context: String,
+        /// What is looked at for the number: lines.
+        considered: String,
+        /// The steps: lines.
+        way: String,
+        /// How it ends, in words.
+        ends: String,
+        /// Whom it rings, in order.
+        rings: Vec<String>,
+        /// Whether it was followed to its end.
+        over: bool,
     },
     /// The recording of this call is as it was ordered.
     Recorded {
@@ -313,6 +381,14 @@ impl Reply {
             ControlReply::Explained(why) => {
                 Self::Explained { call: why.call, from: why.from.into(), to: why.to.into(), text: why.text }
             }
+            ControlReply::Foretold(told) => Self::Foretold {
+                context: told.context.into(),
+                considered: told.considered,
+                way: told.way,
+                ends: told.ends.into(),
+                rings: told.rings.into_iter().map(Into::into).collect(),
+                over: told.over,
+            },
             ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),
             ControlReply::Codecs(plan) => Self::Codecs((*plan).into()),
             ControlReply::NoSuchPhone { extension } => Self::Error(format!(

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use telex_engine::event::{DigitBy, EndCause, Event, Side};
+use telex_engine::event::{DigitBy, EndCause, Event, Parking, Side};
 use telex_engine::mediactl::LegStats;
 
 use super::Escaped as E;
@@ -19,6 +19,7 @@ pub(crate) fn describe(event: &Event, out: &mut String) {
         | Event::Answered { .. }
         | Event::Hold { .. }
         | Event::Transfer { .. }
+        | Event::Parking { .. }
         | Event::MediaFrom { .. }
         | Event::NoSound { .. }
         | Event::Digit { .. }
@@ -59,6 +60,17 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             None => write!(out, "call {call}: {} transfers it to {}", Party(*side), E(to)),
             Some(200..=299) => write!(out, "call {call}: transferred by {} to {}", Party(*side), E(to)),
             Some(code) => write!(out, "call {call}: no transfer by {} to {}: {code}", Party(*side), E(to)),
+        },
+        Event::Parking { call, slot, what } => match what {
+            Parking::Parked { by } if by.is_empty() => write!(out, "call {call}: parked in {}", E(slot)),
+            Parking::Parked { by } => write!(out, "call {call}: parked in {} by {}", E(slot), E(by)),
+            Parking::TakenUp { by } => write!(out, "call {call}: taken up in {} by {}", E(slot), E(by)),
+            Parking::Back { to } if to.is_empty() => {
+                write!(out, "call {call}: nobody has taken it up in {}", E(slot))
+            }
+            Parking::Back { to } => {
+                write!(out, "call {call}: nobody has taken it up in {}, back to {}", E(slot), E(to))
+            }
         },
         Event::MediaFrom { call, side, remote } => {
             write!(out, "call {call}: media of {} arrives from {remote}", Party(*side))
@@ -181,6 +193,7 @@ impl fmt::Display for Cause<'_> {
             EndCause::Lost(side) => write!(f, "{} stopped responding", Party(*side)),
             EndCause::Silent(side) => write!(f, "no media from {}", Party(*side)),
             EndCause::Operator => f.write_str("by the operator"),
+            EndCause::Joined { call } => write!(f, "the caller goes on in call {call}"),
             EndCause::TimeUp => f.write_str("the time of the talk was up"),
             EndCause::Dialplan(cause) => write!(f, "by the dialplan with cause {cause}"),
             EndCause::Stopping => f.write_str("the exchange is stopping"),

@@ -24,7 +24,7 @@ use crate::config::PortRange;
 use crate::desk::Desk;
 use crate::poll::{Bell, Poller, Post, Ready};
 use crate::recordings::{Piece, Recordings};
-use ports::Ports;
+use ports::{Pair, Ports};
 
 /// Pairs of ports bound before the exchange is ready, over all shards.
 const FIRST_PAIRS: usize = 128;
@@ -124,8 +124,11 @@ impl Shard {
 pub(crate) fn start(plan: &Plan) -> io::Result<Vec<Shard>> {
     let mut shards = Vec::new();
     let mut pairs = 0;
-    for index in 0..plan.shards {
-        let (mut worker, orders) = Worker::new(plan, index)?;
+    let workers: io::Result<Vec<_>> = (0..plan.shards).map(|index| Worker::new(plan, index)).collect();
+    let workers = workers?;
+    let others: Vec<_> = workers.iter().map(|(worker, _)| worker.given.0.clone()).collect();
+    for (index, (mut worker, orders)) in workers.into_iter().enumerate() {
+        worker.others.clone_from(&others);
         worker.tell(plan.clock.now(), MediaInput::Library(Arc::clone(&plan.sounds)));
         pairs += worker
             .bind_first(u16::try_from(FIRST_PAIRS.div_ceil(usize::from(plan.shards))).unwrap_or(u16::MAX))?;
@@ -160,6 +163,10 @@ struct Worker {
     recordings: Option<Recordings>,
     /// Whose piece was written. Apart from the orders, which end when nobody else can give any.
     written: (Post<RecordingId>, Receiver<RecordingId>),
+    /// Sockets that other threads gave away to this one. Apart from the orders for the same reason.
+    given: (Post<Pair>, Receiver<Pair>),
+    /// The same of every thread.
+    others: Vec<Post<Pair>>,
 }
 
 impl Worker {
@@ -192,7 +199,9 @@ impl Worker {
             refused: false,
             desk: plan.desk.clone(),
             recordings: plan.recordings.clone(),
-            written: Post::new(written),
+            written: Post::new(written.clone()),
+            given: Post::new(written),
+            others: Vec::new(),
         };
         Ok((worker, post))
     }
@@ -252,7 +261,9 @@ impl Worker {
             self.tell(self.clock.now(), MediaInput::Written { recording, pieces: 1 });
         }
         loop {
-            match self.orders.try_recv() {
+            let order = self.orders.try_recv();
+            self.take_given();
+            match order {
                 Ok(Order::Command(command)) => self.tell(self.clock.now(), MediaInput::Command(command)),
                 Ok(Order::Sounds(sounds)) => self.tell(self.clock.now(), MediaInput::Library(sounds)),
                 Ok(Order::Record(record)) => self.record(record),
@@ -266,6 +277,17 @@ impl Worker {
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Takes over sockets that another thread has given away. They are there before the command that uses them.
+    fn take_given(&mut self) {
+        while let Ok(pair) = self.given.1.try_recv() {
+            if let Err(error) = self.ports.take_over(pair, |socket, port| self.poller.add(socket, port))
+                && let Some(desk) = &self.desk
+            {
+                desk.note(Severity::Warning, format!("a port is deaf after it changed its thread: {error}"));
             }
         }
     }
@@ -302,11 +324,16 @@ impl Worker {
                 let _ = socket.send_to(packet.bytes, self.ports.outward(packet.remote));
             }
         }
-        for report in self.out.reports.drain(..) {
-            self.reports.send(Input::Media { shard: self.id, report });
-        }
+        // Sockets are given away before that is reported.
         for io in self.out.io.drain(..) {
             match io {
+                MediaIo::Give { port, to } => {
+                    let given = self.ports.give_away(port, |socket| self.poller.remove(socket));
+                    if let (Some(pair), Some(post)) = (given, self.others.get(usize::from(to.0))) {
+                        // Read once there is an order: the leg that it is for.
+                        post.leave(pair);
+                    }
+                }
                 MediaIo::Bind { count } => self.wanted = self.wanted.saturating_add(count),
                 MediaIo::Record { recording, format, rate, channels, missing, samples } => {
                     let post = self.written.0.clone();
@@ -322,6 +349,9 @@ impl Worker {
                     }
                 }
             }
+        }
+        for report in self.out.reports.drain(..) {
+            self.reports.send(Input::Media { shard: self.id, report });
         }
         self.out.clear();
     }
@@ -357,7 +387,11 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use telex_engine::mediactl::MediaReport;
+    use std::net::UdpSocket;
+    use telex_audio::codec::Encoding;
+    use telex_engine::mediactl::{
+        Accepted, Kind, LegId, LegSpec, MediaReport, Payload, RoomId, RoomMode, RoomSpec,
+    };
 
     /// The next report, which must come soon.
     fn next(reports: &Receiver<Input>) -> (ShardId, usize) {
@@ -399,6 +433,76 @@ mod tests {
                 assert_eq!(next(&reported), (ShardId(index), expected));
             }
         }
+    }
+
+    /// What is said about leg 1, once something is.
+    fn told(reports: &Receiver<Input>) -> MediaReport {
+        match reports.recv_timeout(Duration::from_secs(20)).unwrap() {
+            Input::Media { report: MediaReport::Ports { .. } | MediaReport::Latched { .. }, .. } => {
+                told(reports)
+            }
+            Input::Media { report, .. } => report,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A packet of PCMU with this sequence number.
+    fn rtp(sequence: u16) -> Vec<u8> {
+        let [s0, s1] = sequence.to_be_bytes();
+        [&[0x80, 0, s0, s1, 0, 0, s0, s1, 1, 2, 3, 4][..], &[0xff; 160]].concat()
+    }
+
+    #[test]
+    fn a_leg_goes_to_another_thread_and_its_phone_notices_nothing() {
+        let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
+        let mut shards = start(&plan(45_000, reports)).unwrap();
+        let port = match reported.recv_timeout(Duration::from_secs(20)).unwrap() {
+            Input::Media { shard: ShardId(0), report: MediaReport::Ports { ports } } => ports[3],
+            other => panic!("{other:?}"),
+        };
+        let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+        phone.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let pcmu = Payload::of(0, Encoding::Pcmu);
+        let spec = |room, resume| LegSpec {
+            remote: Some(phone.local_addr().unwrap()),
+            send: true,
+            receive: true,
+            audio: Some(pcmu),
+            accept: vec![Accepted { payload: pcmu, kind: Kind::Speech, forward: Some(0) }],
+            resume,
+            ..LegSpec::new(RoomId(room), port)
+        };
+        let put = |shards: &mut [Shard], shard: usize, rev, resume| {
+            let room = RoomId(shard as u64);
+            let echo = RoomSpec::new(RoomMode::Echo);
+            shards[shard].command(MediaCommand::PutRoom { room, rev: 1, spec: echo });
+            let spec = Box::new(spec(room.0, resume));
+            shards[shard].command(MediaCommand::PutLeg { leg: LegId(1), rev, spec });
+            shards[shard].wake();
+        };
+        let mut buffer = [0; 300];
+        let mut heard = |sequence: u16| {
+            phone.send_to(&rtp(sequence), ("127.0.0.1", port.0)).unwrap();
+            let (length, from) = phone.recv_from(&mut buffer).unwrap();
+            assert_eq!((length, from.port()), (172, port.0));
+            let word = |at: usize| u32::from_be_bytes(buffer[at..at + 4].try_into().unwrap());
+            (word(8), word(0) as u16)
+        };
+        put(&mut shards, 0, 1, None);
+        let (ssrc, first) = heard(10);
+        assert_eq!(heard(11), (ssrc, first.wrapping_add(1)));
+        shards[0].command(MediaCommand::GiveLeg { leg: LegId(1), port, to: ShardId(1) });
+        shards[0].wake();
+        let MediaReport::Given { leg: LegId(1), stats, resume } = told(&reported) else {
+            panic!("not given")
+        };
+        assert_eq!((stats.received, stats.sent), (2, 2));
+        // Nobody reads the socket now. What comes is heard all the same.
+        phone.send_to(&rtp(12), ("127.0.0.1", port.0)).unwrap();
+        put(&mut shards, 1, 2, resume);
+        assert_eq!(heard(13), (ssrc, first.wrapping_add(2)));
+        let (length, _) = phone.recv_from(&mut buffer).unwrap();
+        assert_eq!((length, buffer[2..4].to_vec()), (172, first.wrapping_add(3).to_be_bytes().to_vec()));
     }
 
     #[test]

@@ -11,6 +11,13 @@ use crate::config::PortRange;
 /// Expedited forwarding, as voice is marked (RFC 3246), in the octet that carries it.
 const EXPEDITED: u32 = 46 << 2;
 
+/// The sockets of a pair of ports between two shards, RTP first.
+#[derive(Debug)]
+pub(super) struct Pair {
+    port: PortId,
+    sockets: [UdpSocket; 2],
+}
+
 /// All sockets of a shard, found by port number, and the pairs it may still bind.
 #[derive(Debug)]
 pub(super) struct Ports {
@@ -62,6 +69,33 @@ impl Ports {
             pairs.push(PortId(even));
         }
         Ok(pairs)
+    }
+
+    /// Takes a pair out, to be given to another shard; `leaves` is called for each socket.
+    pub(super) fn give_away(&mut self, port: PortId, mut leaves: impl FnMut(&UdpSocket)) -> Option<Pair> {
+        let place = usize::from(port.0.checked_sub(self.first)?);
+        let [rtp, rtcp] = self.sockets.get_mut(place..place + 2)? else { return None };
+        let sockets = [rtp.take()?, rtcp.take()?];
+        sockets.iter().for_each(&mut leaves);
+        Some(Pair { port, sockets })
+    }
+
+    /// Takes over a pair from another shard of the same range; `taken` is called for each socket.
+    ///
+    /// Errors when that fails; the socket sends nevertheless.
+    pub(super) fn take_over(
+        &mut self,
+        pair: Pair,
+        mut taken: impl FnMut(&UdpSocket, u16) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut done = Ok(());
+        for (socket, port) in pair.sockets.into_iter().zip(pair.port.0..) {
+            done = done.and(taken(&socket, port));
+            if let Some(place) = self.sockets.get_mut(usize::from(port.saturating_sub(self.first))) {
+                *place = Some(socket);
+            }
+        }
+        done
     }
 
     /// The socket bound to `port`.

@@ -56,6 +56,16 @@ pub(super) fn read(folder: &Path, told: &mut Vec<String>) -> Vec<(SmolStr, Clip)
     clips
 }
 
+/// Whether a folder has a file of sound of this name.
+pub(super) fn has(folder: &Path, name: &str) -> bool {
+    let path = folder.join(name);
+    // What leads out of the folder, or is hidden in it, is never read.
+    let inside = name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+    let entries = path.parent().filter(|_| inside).and_then(|beside| fs::read_dir(beside).ok());
+    let files = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    files.into_iter().any(|file| file.file_stem() == path.file_name() && is_sound(&file) && !file.is_dir())
+}
+
 fn list(
     folder: &Path,
     prefix: &str,

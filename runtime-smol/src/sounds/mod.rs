@@ -33,6 +33,15 @@ pub(crate) struct Own {
     pub(crate) spoken: PathBuf,
 }
 
+impl Own {
+    /// Whether a prompt of this name will be there once the sounds are read.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        builtin().get(name).is_some()
+            || self.speak.iter().any(|spoken| spoken.name == name)
+            || self.prompts.as_ref().is_some_and(|folder| folder::has(folder, name))
+    }
+}
+
 /// The sounds that are part of the program.
 pub(crate) fn builtin() -> Arc<Library> {
     static BUILTIN: LazyLock<Arc<Library>> = LazyLock::new(|| {

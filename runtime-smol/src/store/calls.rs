@@ -150,6 +150,7 @@ fn ended_by(cause: &EndCause) -> &'static str {
         EndCause::Silent(_) => "silence",
         EndCause::Operator => "operator",
         EndCause::TimeUp => "time",
+        EndCause::Joined { .. } => "joined",
         EndCause::Dialplan(_) => "dialplan",
         EndCause::Stopping => "exchange",
     }

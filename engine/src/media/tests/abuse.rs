@@ -137,6 +137,7 @@ fn with_sound(mut spec: LegSpec, [codec, play, keys, ptime]: [u8; 4]) -> LegSpec
     };
     spec.playing = sound.map(|sound| Play { number: u32::from(play >> 4), sound, over: play & 4 != 0 });
     spec.digits = Digits {
+        keep: play & 2 != 0,
         report: keys & 1 != 0,
         tones: keys & 2 != 0,
         way: [DigitWay::Events, DigitWay::Tones, DigitWay::Nothing, DigitWay::Events]

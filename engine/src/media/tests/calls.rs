@@ -194,7 +194,8 @@ fn a_leg_that_moves_goes_on_with_its_numbers() {
     let Some(&MediaReport::Dropped { resume, .. }) = w.reports.last() else { panic!() };
     // Bob's leg in another room, with Carol.
     w.command(MediaCommand::PutRoom { room: RoomId(2), rev: 1, spec: RoomSpec::new(RoomMode::Relay) });
-    w.put(20, 1, LegSpec { room: RoomId(2), resume: Some(resume), ..leg(B, BOB) });
+    let resume = Some(crate::mediactl::Handover { stream: resume, heard: None, latch: 0, next_press: 0 });
+    w.put(20, 1, LegSpec { room: RoomId(2), resume, ..leg(B, BOB) });
     w.put(21, 1, LegSpec { room: RoomId(2), ..leg(10_004, THIEF) });
     w.run(Duration::from_millis(20));
     let after = w.packet(10_004, THIEF, &carol.next())[0].header();

@@ -5,6 +5,7 @@ mod calls;
 mod conference;
 mod digits;
 mod generated;
+mod given;
 mod hushed;
 mod played;
 mod recorded;

@@ -37,7 +37,7 @@ impl Tape {
                     self.finished = true;
                     self.missing += missing;
                 }
-                MediaIo::Bind { .. } => {}
+                MediaIo::Bind { .. } | MediaIo::Give { .. } => {}
             }
         }
     }

@@ -14,7 +14,7 @@ fn head(message: &Message, names: &[&str]) -> String {
 
 const ALLOWED: &str =
     "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
-const SUPPORTS: &str = "Supported: 100rel, timer, path, norefersub";
+const SUPPORTS: &str = "Supported: 100rel, timer, path, replaces, norefersub";
 
 #[test]
 fn an_invite_and_the_responses_to_one_say_who_we_are() {

@@ -79,6 +79,7 @@ fn words(action: &Action) -> Option<String> {
             format!("leg {} in room {} {}", leg.0, spec.room.0, ways.join(" "))
         }
         MediaCommand::DropRoom { room } => format!("no room {}", room.0),
+        MediaCommand::GiveLeg { leg, port, to } => format!("leg {} with port {} to {}", leg.0, port.0, to.0),
         MediaCommand::DropLeg { .. } | MediaCommand::WantPorts { .. } => return None,
     };
     Some(format!("{}: {what}", shard.0))
@@ -258,16 +259,22 @@ fn members_get_their_ports_where_the_conference_is() {
     world.input(Input::Media { shard: ShardId(1), report: MediaReport::Ports { ports: ports(20_000) } });
     let (_, did) = ALICES.joins(&mut world, "800");
     assert_eq!(did[1], "0: leg 1 in room 1 hears speaks");
-    let (_, did) = BOBS.joins(&mut world, "*43");
+    let (bob, did) = BOBS.joins(&mut world, "*43");
     assert_eq!(did[1], "1: leg 2 in room 2 hears speaks forwards", "calls of their own are spread");
     let (_, did) = CAROLS.joins(&mut world, "800");
     assert_eq!(did, ["0: leg 3 in room 1 hears speaks"]);
-    // Bob's phone was told a port of the other shard: he cannot come, and his call goes on.
-    let mut out = Vec::new();
-    let (mut cx, tables) = world.telex.split(world.now, &mut out);
-    assert!(!tables.calls.join_call(&mut cx, 2, "800") && out.is_empty());
-    world.telex.check();
-    assert_eq!(world.list().len(), 3);
+    // Bob's phone was told a port of the other shard: it comes along.
+    assert_eq!(world.join(2, "800"), ["1: leg 2 with port 20000 to 0", "1: no room 2"]);
+    world.out.clear();
+    let given = |leg| MediaReport::Given { leg, stats: LegStats::default(), resume: None };
+    world.input(Input::Media { shard: ShardId(1), report: given(LegId(2)) });
+    let did: Vec<_> = world.out.iter().filter_map(words).collect();
+    assert_eq!(did, ["0: leg 2 in room 1 hears speaks"]);
+    assert!(BOBS.leaves(&mut world, &bob).is_empty());
+    world.pass(Duration::from_secs(40));
+    assert_eq!(world.list().len(), 2);
+    // It stays there, and serves other calls after those that were free before.
+    assert_eq!(world.telex.stats().ports, 2);
 }
 
 #[test]

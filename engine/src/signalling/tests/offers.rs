@@ -7,7 +7,7 @@ use crate::mediactl::{LegId, LegSpec};
 impl World {
     /// The last wanted state of each media leg, the caller's first.
     fn legs(&self) -> Vec<LegSpec> {
-        let mut legs = std::collections::BTreeMap::<LegId, LegSpec>::new();
+        let mut legs = BTreeMap::<LegId, LegSpec>::new();
         for action in &self.out {
             if let Action::Media { command: MediaCommand::PutLeg { leg, spec, .. }, .. } = action {
                 legs.insert(*leg, (**spec).clone());

@@ -5,7 +5,7 @@ use crate::border::Record;
 use crate::cdr::{CallRecord, Disposition};
 
 /// Call records kept since the last look.
-fn records(world: &mut World) -> Vec<CallRecord> {
+pub(super) fn records(world: &mut World) -> Vec<CallRecord> {
     let (kept, rest) =
         std::mem::take(&mut world.out).into_iter().partition(|action| matches!(action, Action::Store { .. }));
     world.out = rest;

@@ -1,16 +1,18 @@
 //! Calls that follow a dialplan.
 
+mod options;
+
 use super::*;
 use crate::mediactl::{Clip, DigitHeard, LegId, LegSpec, Piece, Playing, RoomMode};
 use telex_dialplan::Dialplan;
 
 /// Alice and bob, and this in the context of phones.
-fn planned(text: &str) -> World {
+pub(super) fn planned(text: &str) -> World {
     planned_with(text, |_| {})
 }
 
 /// The same with something else configured.
-fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
+pub(super) fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
     configure(&mut config);
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
@@ -26,7 +28,7 @@ fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
 
 impl World {
     /// What the caller's leg is to be.
-    fn leg(&self) -> LegSpec {
+    pub(super) fn leg(&self) -> LegSpec {
         let put = self.out.iter().rev().find_map(|action| match action {
             Action::Media { command: MediaCommand::PutLeg { leg: LegId(1), spec, .. }, .. } => Some(spec),
             _ => None,
@@ -35,7 +37,7 @@ impl World {
     }
 
     /// The prompts that the caller hears, and their number.
-    fn hears(&self) -> (u32, Vec<String>) {
+    pub(super) fn hears(&self) -> (u32, Vec<String>) {
         let play = self.leg().playing.expect("something is played");
         let Playing::Prompts { pieces, .. } = play.sound else { panic!("{:?}", play.sound) };
         let name = |piece: Piece| match piece {
@@ -45,12 +47,12 @@ impl World {
         (play.number, pieces.into_iter().map(name).collect())
     }
 
-    fn played(&mut self, number: u32) {
+    pub(super) fn played(&mut self, number: u32) {
         let report = MediaReport::Played { leg: LegId(1), rev: 1, number };
         self.input(Input::Media { shard: ShardId(0), report });
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str) {
         for digit in keys.chars() {
             let how = DigitHeard::Event;
             let report = MediaReport::Digit { leg: LegId(1), rev: 1, digit, duration_ms: 100, how };
@@ -59,7 +61,7 @@ impl World {
     }
 
     /// Alice calls and is answered; gives her 200.
-    fn answered(&mut self, number: &str) -> Message {
+    pub(super) fn answered(&mut self, number: &str) -> Message {
         self.send(ALICE, &invite(number, "", OFFER));
         let put = std::mem::take(&mut self.out);
         self.out.clone_from(&put);
@@ -69,7 +71,7 @@ impl World {
         answered
     }
 
-    fn hang_up(&mut self, answered: &Message) {
+    pub(super) fn hang_up(&mut self, answered: &Message) {
         self.send(ALICE, &inside(answered, "BYE", 9, ""));
         self.pass(Duration::from_secs(80));
         all_quiet(self);
@@ -252,7 +254,7 @@ fn callees_see_who_the_dialplan_says_is_calling() {
     assert!(raw.contains("X-Site: north\r\n") && raw.matches("Call-ID:").count() == 1, "{raw}");
 }
 
-fn explained(world: &mut World, call: u64) -> ControlReply {
+pub(super) fn explained(world: &mut World, call: u64) -> ControlReply {
     world.input(Input::Control { id: ControlId(3), request: Control::Explain { call } });
     match world.out.pop() {
         Some(Action::Reply { reply, .. }) => reply,

@@ -6,11 +6,17 @@ use crate::mediactl::{LegId, LegSpec};
 use crate::sip::HeaderName;
 use telex_dialplan::Dialplan;
 
-const CAROL: &str = "10.0.0.3:5060";
+pub(super) const CAROL: &str = "10.0.0.3:5060";
 
 /// Alice, bob and carol, with more extensions.
 fn three(text: &str) -> World {
+    three_with(text, |_| {})
+}
+
+/// The same with something else configured.
+pub(super) fn three_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
+    configure(&mut config);
     for (name, address) in [("alice", ALICE), ("bob", BOB), ("carol", CAROL)] {
         let (ip, _) = address.split_once(':').unwrap();
         config.phones.insert(name.into(), device(&format!("sip:{name}@{ip}"), address));
@@ -18,20 +24,25 @@ fn three(text: &str) -> World {
     let own = config.own_dialplan().replace("[internal]", "[internal](+)");
     config.dialplan =
         Some(Dialplan::parse("extensions.conf", &format!("[internal]\n{text}\n{own}")).unwrap());
-    World::with(config)
+    // Rooms go where there are ports: all to one shard until the other has some.
+    World::on_shards(config, 2)
 }
 
 /// Alice and bob talk.
-struct Talk {
-    world: World,
+pub(super) struct Talk {
+    pub(super) world: World,
     /// What bob was asked with.
-    asked: Message,
+    pub(super) asked: Message,
     /// What alice was answered with.
-    answered: Message,
+    pub(super) answered: Message,
 }
 
 fn talk(text: &str) -> Talk {
-    let mut world = three(text);
+    talk_in(three(text))
+}
+
+/// Alice calls bob, who answers.
+pub(super) fn talk_in(mut world: World) -> Talk {
     world.send(ALICE, &invite("bob", "", OFFER));
     let asked = world.only("INVITE sip:bob");
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
@@ -42,29 +53,29 @@ fn talk(text: &str) -> Talk {
 }
 
 impl Talk {
-    fn by_bob(&mut self, method: &str, cseq: u32, extra: &str) {
+    pub(super) fn by_bob(&mut self, method: &str, cseq: u32, extra: &str) {
         let text = from_bob(&self.asked, method, cseq, extra, "");
         self.world.send(BOB, &text);
     }
 
-    fn by_alice(&mut self, method: &str, cseq: u32, extra: &str) {
+    pub(super) fn by_alice(&mut self, method: &str, cseq: u32, extra: &str) {
         let text = inside(&self.answered, method, cseq, "");
         self.world.send(ALICE, &text.replacen("Contact:", &format!("{extra}Contact:"), 1));
     }
 
-    fn ok(&mut self, from: &str, request: &Message) {
+    pub(super) fn ok(&mut self, from: &str, request: &Message) {
         self.world.send(from, &respond(request, "200 OK", "", ""));
     }
 
     /// The NOTIFY sent since the last look: its state and what it tells. It is answered.
-    fn told(&mut self, who: &str) -> (String, String) {
+    pub(super) fn told(&mut self, who: &str) -> (String, String) {
         let notify = self.world.only("NOTIFY");
         let told = fragment(&notify);
         self.ok(who, &notify);
         told
     }
 
-    fn leg(&self, leg: u64) -> LegSpec {
+    pub(super) fn leg(&self, leg: u64) -> LegSpec {
         let put = self.world.out.iter().rev().find_map(|action| match action {
             Action::Media { command: MediaCommand::PutLeg { leg: LegId(id), spec, .. }, .. }
                 if *id == leg =>
@@ -77,7 +88,7 @@ impl Talk {
     }
 
     /// Who talks with whom, as `telex calls` shows it.
-    fn listed(&mut self) -> Vec<(SmolStr, SmolStr)> {
+    pub(super) fn listed(&mut self) -> Vec<(SmolStr, SmolStr)> {
         self.world.input(Input::Control { id: ControlId(7), request: Control::Calls });
         let calls = self.world.out.iter().find_map(|action| match action {
             Action::Reply { reply: ControlReply::Calls(calls), .. } => Some(calls.clone()),
@@ -86,7 +97,7 @@ impl Talk {
         calls.unwrap().into_iter().map(|call| (call.from, call.to)).collect()
     }
 
-    fn outcomes(&self) -> Vec<(Side, Option<u16>)> {
+    pub(super) fn outcomes(&self) -> Vec<(Side, Option<u16>)> {
         let events = self.world.events.iter();
         let outcomes = events.filter_map(|event| match event {
             Event::Transfer { side, status, .. } => Some((*side, *status)),
@@ -95,13 +106,13 @@ impl Talk {
         outcomes.collect()
     }
 
-    fn quiet(mut self) {
+    pub(super) fn quiet(mut self) {
         self.world.pass(Duration::from_secs(100));
         all_quiet(&self.world);
     }
 }
 
-fn fragment(notify: &Message) -> (String, String) {
+pub(super) fn fragment(notify: &Message) -> (String, String) {
     let event = notify.header(HeaderName::Event).unwrap();
     assert!(event.starts_with("refer;id="), "{event}");
     assert_eq!(notify.header(HeaderName::ContentType), Some("message/sipfrag;version=2.0"));
@@ -110,13 +121,13 @@ fn fragment(notify: &Message) -> (String, String) {
     (state.split(';').next().unwrap().to_owned(), text.trim().to_owned())
 }
 
-fn find(sent: &[(SocketAddr, Message)], start: &str) -> Message {
+pub(super) fn find(sent: &[(SocketAddr, Message)], start: &str) -> Message {
     let found: Vec<_> = sent.iter().filter(|(_, m)| m.raw().starts_with(start.as_bytes())).collect();
     assert_eq!(found.len(), 1, "one {start}");
     found[0].1.clone()
 }
 
-fn pair(state: &str, text: &str) -> (String, String) {
+pub(super) fn pair(state: &str, text: &str) -> (String, String) {
     (state.to_owned(), text.to_owned())
 }
 
@@ -326,7 +337,7 @@ fn who_is_alone_with_the_exchange_has_nobody_to_transfer() {
 }
 
 /// Bob, who talks with alice, calls carol: our INVITE to her, if any, and the Refer-To that names his dialog.
-fn consult(talk: &mut Talk, number: &str, answer: bool) -> (Option<Message>, String) {
+pub(super) fn consult(talk: &mut Talk, number: &str, answer: bool) -> (Option<Message>, String) {
     let call = invite(number, "", OFFER)
         .replace("10.0.0.1", "10.0.0.2")
         .replace("Alice", "Bob")
@@ -377,6 +388,44 @@ fn two_calls_become_one_and_who_joined_them_is_let_go() {
     let bye = talk.world.sent().into_iter().find(|(_, m)| m.is_request()).unwrap();
     assert_eq!(bye.0.to_string(), CAROL);
     talk.ok(CAROL, &bye.1);
+    talk.quiet();
+}
+
+#[test]
+fn a_party_brings_its_port_along_from_another_shard() {
+    let mut talk = talk_in(three("").with_real_media());
+    let (alice, carol) = ("10.0.0.1:4000", "10.0.0.3:6000");
+    let to = |port: u16, whom: &str| vec![(port, whom.to_owned())];
+    assert_eq!(talk.world.rtp(alice, 10_000, 1), to(10_002, "10.0.0.2:6000"));
+    let (_, refer) = consult(&mut talk, "carol", true);
+    assert_eq!(talk.world.rtp(carol, 20_002, 1), to(20_000, "10.0.0.2:4000"));
+    talk.by_bob("REFER", 1, &refer);
+    let (leg, port) = (LegId(4), PortId(20_002));
+    let gives = talk.world.out.iter().any(|action| {
+        let command = MediaCommand::GiveLeg { leg, port, to: ShardId(0) };
+        *action == Action::Media { shard: ShardId(1), command }
+    });
+    assert!(gives);
+    assert_eq!((talk.leg(4).room, talk.leg(4).port), (talk.leg(1).room, port));
+    assert_eq!(talk.world.rtp(carol, 20_002, 2), to(10_000, alice));
+    assert_eq!(talk.world.rtp(alice, 10_000, 2), to(20_002, carol));
+    let sent = talk.world.sent();
+    assert!(sent.iter().all(|(_, m)| !m.raw().starts_with(b"INVITE")), "no phone is told");
+    talk.ok(BOB, &find(&sent, "BYE sip:bob"));
+    talk.ok(BOB, &find(&sent, "NOTIFY"));
+    talk.told(BOB);
+    talk.by_bob("BYE", 2, "");
+    talk.by_alice("BYE", 2, "");
+    let bye = talk.world.sent().into_iter().find(|(to, m)| m.is_request() && to.to_string() == CAROL);
+    talk.ok(CAROL, &bye.unwrap().1);
+    let carried = talk.world.events.iter().filter_map(|event| match event {
+        Event::CallEnded { call: 1, callee, .. } => Some(callee.received),
+        _ => None,
+    });
+    assert_eq!(carried.collect::<Vec<_>>(), [2], "what was carried on both shards");
+    for shard in &talk.world.shards {
+        assert_eq!((shard.stats().legs, shard.stats().rooms), (0, 0));
+    }
     talk.quiet();
 }
 

@@ -41,7 +41,7 @@ fn lamp(body: &str) -> String {
 }
 
 /// The same of lamps, until nothing more waits.
-fn lamps(world: &mut World) -> Vec<String> {
+pub(super) fn lamps(world: &mut World) -> Vec<String> {
     let mut told = notified(world);
     world.pass(limits::NOTIFY_GAP);
     told.extend(notified(world));
@@ -49,7 +49,7 @@ fn lamps(world: &mut World) -> Vec<String> {
 }
 
 /// Alice watches; gives our tag.
-fn watch(world: &mut World, whom: &str, package: &str) -> String {
+pub(super) fn watch(world: &mut World, whom: &str, package: &str) -> String {
     world.send(ALICE, &subscribe(whom, package, 1, 300, ""));
     let sent = world.out.iter().find_map(|action| match action {
         Action::Transmit { bytes, .. } => Message::parse(bytes.clone()).ok().filter(|m| !m.is_request()),

@@ -4,10 +4,14 @@ use insta::assert_snapshot;
 use telex_dialplan::explain::{Facts, Supposed, report, walk};
 use telex_dialplan::scene::Caller;
 use telex_dialplan::task::{DialStatus, Target, Task};
+use telex_dialplan::world::DeviceState;
 use telex_dialplan::{Dialplan, Moment, Thread, when};
 
 use super::*;
 use crate::config::{Settings, parse};
+
+mod menus;
+mod more;
 
 const PHONES: &str = r#"
 [[phone]]
@@ -38,8 +42,8 @@ fn text(file: &str) -> String {
     let mut reader = Reader::default();
     let (root, _) = DeTable::parse_recoverable(file);
     let config = settings(file).engine;
-    let (office, _) = office(&mut reader, root.get_ref(), &config);
-    let all = office.dialplan(&config);
+    let read = office(&mut reader, root.get_ref(), &config, &Own::default());
+    let all = read.office.dialplan(&config);
     let (_, own) = all.split_once("same => n,Goto(on)\n").expect("the tone comes first");
     own.to_owned()
 }
@@ -47,7 +51,8 @@ fn text(file: &str) -> String {
 /// What is done for a call, a line each, when the phones that are dialled do this.
 fn done(plan: &Dialplan, facts: &mut Facts, from: &str, number: &str, dial: DialStatus) -> String {
     facts.facts.insert("context".into(), "internal".into());
-    let caller = Caller { number: from.into(), name: "Ann".into(), ..Caller::default() };
+    facts.facts.insert("cdr/src".into(), from.into());
+    let caller = Caller { number: from.into(), name: "Ann".into(), dnid: number.into(), ..Caller::default() };
     let mut thread = Thread::new("internal", number, caller);
     let mut supposed = Supposed { dial, keys: ["102".into()].into() };
     let mut done = Vec::new();
@@ -209,38 +214,50 @@ fn groups_ring_together_or_in_order() {
 fn codes_switch_forwarding_and_rest() {
     let file = format!("{PHONES}{GROUPS}[codes]\n");
     assert_snapshot!(text(&file), @r#"
-    exten => 100,1,Set(FORWARD_TO=${DB(forward/100)})
-     same => n,ExecIf($["${FORWARD_TO}" = ""]?Set(FORWARD_TO=off))
-     same => n,GosubIf($["${FORWARD_TO}" != "off"]?telex-forward,s,1(100,internal,${FORWARD_TO}))
+    exten => 100,1,Set(DB(last-caller/100)=${IF($["${CALLERID(pres):0:6}" = "prohib"]?:${CALLERID(num)})})
+     same => n,Set(DB(last-number/${CDR(src)})=${CALLERID(dnid)})
+     same => n,Gosub(telex-forward,chosen,1(100,internal,forward,off))
      same => n,GotoIf($["${DB(do-not-disturb/100)}" = "on"]?busy)
      same => n,Dial(PJSIP/100)
      same => n,GotoIf($["${DIALSTATUS}" = "BUSY"]?busy)
+     same => n,GotoIf($["${DIALSTATUS}" = "NOANSWER"]?late)
+     same => n,GotoIf($["${DIALSTATUS}" = "CHANUNAVAIL"]?away)
      same => n,Hangup()
-     same => n(busy),Set(FORWARD_TO=${DB(forward-busy/100)})
-     same => n,ExecIf($["${FORWARD_TO}" = ""]?Set(FORWARD_TO=off))
-     same => n,GosubIf($["${FORWARD_TO}" != "off"]?telex-forward,s,1(100,internal,${FORWARD_TO}))
+     same => n(late),Gosub(telex-forward,chosen,1(100,internal,forward-no-answer,off))
+     same => n,Hangup()
+     same => n(away),Gosub(telex-forward,chosen,1(100,internal,forward-unregistered,off))
+     same => n,Hangup()
+     same => n(busy),Gosub(telex-forward,chosen,1(100,internal,forward-busy,off))
      same => n,Busy(20)
-    exten => 101,1,Set(FORWARD_TO=${DB(forward/101)})
-     same => n,ExecIf($["${FORWARD_TO}" = ""]?Set(FORWARD_TO=off))
-     same => n,GosubIf($["${FORWARD_TO}" != "off"]?telex-forward,s,1(101,internal,${FORWARD_TO}))
+    exten => 101,1,Set(DB(last-caller/101)=${IF($["${CALLERID(pres):0:6}" = "prohib"]?:${CALLERID(num)})})
+     same => n,Set(DB(last-number/${CDR(src)})=${CALLERID(dnid)})
+     same => n,Gosub(telex-forward,chosen,1(101,internal,forward,off))
      same => n,GotoIf($["${DB(do-not-disturb/101)}" = "on"]?busy)
      same => n,Dial(PJSIP/101)
      same => n,GotoIf($["${DIALSTATUS}" = "BUSY"]?busy)
+     same => n,GotoIf($["${DIALSTATUS}" = "NOANSWER"]?late)
+     same => n,GotoIf($["${DIALSTATUS}" = "CHANUNAVAIL"]?away)
      same => n,Hangup()
-     same => n(busy),Set(FORWARD_TO=${DB(forward-busy/101)})
-     same => n,ExecIf($["${FORWARD_TO}" = ""]?Set(FORWARD_TO=off))
-     same => n,GosubIf($["${FORWARD_TO}" != "off"]?telex-forward,s,1(101,internal,${FORWARD_TO}))
+     same => n(late),Gosub(telex-forward,chosen,1(101,internal,forward-no-answer,off))
+     same => n,Hangup()
+     same => n(away),Gosub(telex-forward,chosen,1(101,internal,forward-unregistered,off))
+     same => n,Hangup()
+     same => n(busy),Gosub(telex-forward,chosen,1(101,internal,forward-busy,off))
      same => n,Busy(20)
-    exten => 102,1,Set(FORWARD_TO=${DB(forward/102)})
-     same => n,ExecIf($["${FORWARD_TO}" = ""]?Set(FORWARD_TO=off))
-     same => n,GosubIf($["${FORWARD_TO}" != "off"]?telex-forward,s,1(102,internal,${FORWARD_TO}))
+    exten => 102,1,Set(DB(last-caller/102)=${IF($["${CALLERID(pres):0:6}" = "prohib"]?:${CALLERID(num)})})
+     same => n,Set(DB(last-number/${CDR(src)})=${CALLERID(dnid)})
+     same => n,Gosub(telex-forward,chosen,1(102,internal,forward,off))
      same => n,GotoIf($["${DB(do-not-disturb/102)}" = "on"]?busy)
      same => n,Dial(PJSIP/102)
      same => n,GotoIf($["${DIALSTATUS}" = "BUSY"]?busy)
+     same => n,GotoIf($["${DIALSTATUS}" = "NOANSWER"]?late)
+     same => n,GotoIf($["${DIALSTATUS}" = "CHANUNAVAIL"]?away)
      same => n,Hangup()
-     same => n(busy),Set(FORWARD_TO=${DB(forward-busy/102)})
-     same => n,ExecIf($["${FORWARD_TO}" = ""]?Set(FORWARD_TO=off))
-     same => n,GosubIf($["${FORWARD_TO}" != "off"]?telex-forward,s,1(102,internal,${FORWARD_TO}))
+     same => n(late),Gosub(telex-forward,chosen,1(102,internal,forward-no-answer,off))
+     same => n,Hangup()
+     same => n(away),Gosub(telex-forward,chosen,1(102,internal,forward-unregistered,off))
+     same => n,Hangup()
+     same => n(busy),Gosub(telex-forward,chosen,1(102,internal,forward-busy,off))
      same => n,Busy(20)
     exten => 600,1,Set(CALLERID(name)=Sales: ${CALLERID(name)})
      same => n,Set(TARGETS=)
@@ -267,6 +284,8 @@ fn codes_switch_forwarding_and_rest() {
      same => n(wrong),Playback(pbx-invalid)
     exten => _*72X!,1,Set(FORWARD_TO=${EXTEN:3})
      same => n,Goto(*72,set)
+    exten => *73,1,Set(DB(forward/${CALLERID(num)})=off)
+     same => n,Playback(call-fwd-unconditional&de-activated)
     exten => *90,1,Answer()
      same => n,Read(FORWARD_TO,call-fwd-on-busy,20)
      same => n(set),Set(REACHED=0)
@@ -278,14 +297,65 @@ fn codes_switch_forwarding_and_rest() {
      same => n(wrong),Playback(pbx-invalid)
     exten => _*90X!,1,Set(FORWARD_TO=${EXTEN:3})
      same => n,Goto(*90,set)
-    exten => *73,1,Set(DB(forward/${CALLERID(num)})=off)
-     same => n,Playback(call-fwd-unconditional&de-activated)
     exten => *91,1,Set(DB(forward-busy/${CALLERID(num)})=off)
      same => n,Playback(call-fwd-on-busy&de-activated)
+    exten => *52,1,Answer()
+     same => n,Read(FORWARD_TO,call-fwd-no-ans,20)
+     same => n(set),Set(REACHED=0)
+     same => n,ExecIf($["${FORWARD_TO}" != "" & "${FORWARD_TO}" != "${CALLERID(num)}"]?Set(REACHED=${DIALPLAN_EXISTS(${CHANNEL(context)},${FORWARD_TO},1)}))
+     same => n,GotoIf($[${REACHED} = 0]?wrong)
+     same => n,Set(DB(forward-no-answer/${CALLERID(num)})=${FORWARD_TO})
+     same => n,Playback(call-fwd-no-ans&activated)
+     same => n,Hangup()
+     same => n(wrong),Playback(pbx-invalid)
+    exten => _*52X!,1,Set(FORWARD_TO=${EXTEN:3})
+     same => n,Goto(*52,set)
+    exten => *53,1,Set(DB(forward-no-answer/${CALLERID(num)})=off)
+     same => n,Playback(call-fwd-no-ans&de-activated)
+    exten => *62,1,Answer()
+     same => n,Read(FORWARD_TO,call-fwd-no-ans,20)
+     same => n(set),Set(REACHED=0)
+     same => n,ExecIf($["${FORWARD_TO}" != "" & "${FORWARD_TO}" != "${CALLERID(num)}"]?Set(REACHED=${DIALPLAN_EXISTS(${CHANNEL(context)},${FORWARD_TO},1)}))
+     same => n,GotoIf($[${REACHED} = 0]?wrong)
+     same => n,Set(DB(forward-unregistered/${CALLERID(num)})=${FORWARD_TO})
+     same => n,Playback(call-fwd-no-ans&activated)
+     same => n,Hangup()
+     same => n(wrong),Playback(pbx-invalid)
+    exten => _*62X!,1,Set(FORWARD_TO=${EXTEN:3})
+     same => n,Goto(*62,set)
+    exten => *63,1,Set(DB(forward-unregistered/${CALLERID(num)})=off)
+     same => n,Playback(call-fwd-no-ans&de-activated)
     exten => *78,1,Set(DB(do-not-disturb/${CALLERID(num)})=on)
      same => n,Playback(do-not-disturb&activated)
     exten => *79,1,Set(DB(do-not-disturb/${CALLERID(num)})=off)
      same => n,Playback(do-not-disturb&de-activated)
+    exten => *69,1,Set(NUMBER=${DB(last-caller/${CALLERID(num)})})
+     same => n,GotoIf($["${NUMBER}" = ""]?none)
+     same => n,Set(CALLERID(dnid)=${NUMBER})
+     same => n,GotoIf($[${DIALPLAN_EXISTS(${CHANNEL(context)},${NUMBER},1)} = 0]?none)
+     same => n,Goto(${CHANNEL(context)},${NUMBER},1)
+     same => n(none),Playback(vm-nonumber)
+    exten => *66,1,Set(NUMBER=${DB(last-number/${CDR(src)})})
+     same => n,GotoIf($["${NUMBER}" = ""]?none)
+     same => n,Set(CALLERID(dnid)=${NUMBER})
+     same => n,GotoIf($[${DIALPLAN_EXISTS(${CHANNEL(context)},${NUMBER},1)} = 0]?none)
+     same => n,Goto(${CHANNEL(context)},${NUMBER},1)
+     same => n(none),Playback(pbx-invalid)
+    exten => *8,1,Pickup()
+    exten => _**X!,1,Pickup(${EXTEN:2})
+    exten => _*80X!,1,Set(PHONE=${EXTEN:3})
+     same => n,GotoIf($["${DEVICE_STATE(PJSIP/${PHONE})}" = "UNKNOWN"]?wrong)
+     same => n,Set(PJSIP_HEADER(add,Call-Info)=<sip:intercom>\;answer-after=0)
+     same => n,Set(PJSIP_HEADER(add,Alert-Info)=<http://intercom>\;info=alert-autoanswer\;delay=0)
+     same => n,Dial(PJSIP/${PHONE},20)
+     same => n,Hangup()
+     same => n(wrong),Playback(pbx-invalid)
+    exten => *81600,1,Page(PJSIP/100&PJSIP/101)
+    exten => *81601,1,Page(PJSIP/100&PJSIP/101&PJSIP/102)
+    exten => _*67X!,1,Set(CALLERID(pres)=prohib)
+     same => n,Goto(${CHANNEL(context)},${EXTEN:3},1)
+    exten => *65,1,Answer()
+     same => n,MusicOnHold()
 
     [telex-forward]
     exten => s,1,Set(FORWARDS=$[0${FORWARDS} + 1])
@@ -294,6 +364,10 @@ fn codes_switch_forwarding_and_rest() {
      same => n,Goto(${ARG2},${ARG3},1)
      same => n(round),Log(WARNING,forwarded in a circle: ${ARG1})
      same => n,Hangup(25)
+    exten => chosen,1,Set(FORWARD_TO=${DB(${ARG3}/${ARG1})})
+     same => n,ExecIf($["${FORWARD_TO}" = ""]?Set(FORWARD_TO=${ARG4}))
+     same => n,GosubIf($["${FORWARD_TO}" != "off"]?s,1(${ARG1},${ARG2},${FORWARD_TO}))
+     same => n,Return()
     "#);
     let plan = plan(&file);
     let mut world = at("2026-11-23T10:00");
@@ -320,7 +394,7 @@ fn codes_switch_forwarding_and_rest() {
     );
     assert!(asked.ends_with("Prompt(\"activated\")], Hangup { cause: None }"), "{asked}");
     let lasting: Vec<String> = world.db.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    assert_snapshot!(lasting.join(" "), @"do-not-disturb/100=off forward-busy/100=off forward/100=off forward/101=102");
+    assert_snapshot!(lasting.join(" "), @"do-not-disturb/100=off forward-busy/100=off forward/100=off forward/101=102 last-caller/100=102 last-caller/101=102 last-caller/102=101 last-number/101=100 last-number/102=100");
 }
 
 #[test]
@@ -357,12 +431,12 @@ busy = "abc"
     telex.toml:17:1: this group has no phones, or too many; add members = ["100", "101"]: 1 to 31 phones
     telex.toml:21:12: there is no phone `10`; did you mean `100`?
     telex.toml:21:25: this phone is named twice; name it once
-    telex.toml:22:12: a group does not ring by `random`; write "all" or "order"
+    telex.toml:22:12: a group does not ring by `random`; write one of "all", "order", "round-robin", "least-recent"
     telex.toml:23:10: this is no name to be shown; use up to 64 letters, digits, spaces or any of - _ . : ' /
     telex.toml:25:10: number `*73` is already taken; choose another number
     telex.toml:28:1: these hours do not say where calls go: `closed`; add closed = "…": the number that its callers get then
     telex.toml:30:10: these are no hours of a week; write days and times, as in "mon-fri 9:00-17:00" or "sat,sun 10:00-24:00"; what goes over midnight is two of them
-    telex.toml:31:13: these are no holidays; write "jan 1" or "dec 24-26" for every year, "2026-04-03" for one
+    telex.toml:31:13: these are no holidays; write "jan 1", "dec 24-26" or "dec 24 to jan 2" for every year, "2026-04-03" or "2026-07-27 to 2026-08-14" for one
     telex.toml:32:8: this is no number that can be dialled; use 1 to 64 digits, letters or any of * # + - . as one would dial it
     telex.toml:34:11: `*43` cannot be the code `forward`; use up to 8 of 0-9 * #, each code once and not as another number; "" switches one off
     telex.toml:35:8: `abc` cannot be the code `busy`; use up to 8 of 0-9 * #, each code once and not as another number; "" switches one off
@@ -374,8 +448,8 @@ busy = "abc"
     telex.toml:15:13: calls are not forwarded `sometimes`; write some of always, busy, no_answer, unregistered, after
     telex.toml:15:32: calls are not forwarded `busi`; did you mean `busy`?
     telex.toml:15:54: this is not how long a phone may ring; write a time from 1s to 1h, as in "20s"
-    telex.toml:15:69: nothing is at number `999` in [internal]; name a phone, a group, hours, a conference or an extension of the dialplan
+    telex.toml:15:69: nothing is at number `999` in [internal]; name a phone, a menu, a group, hours, a conference or an extension of the dialplan
     "#);
     let lost = "[[group]]\nnumber = \"600\"\nmembers = [\"100\"]\nfallback = \"999\"\n";
-    assert_snapshot!(refused(&format!("{PHONES}{lost}")), @"telex.toml:14:12: nothing is at number `999` in [internal]; name a phone, a group, hours, a conference or an extension of the dialplan");
+    assert_snapshot!(refused(&format!("{PHONES}{lost}")), @"telex.toml:14:12: nothing is at number `999` in [internal]; name a phone, a menu, a group, hours, a conference or an extension of the dialplan");
 }

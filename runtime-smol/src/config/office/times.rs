@@ -18,14 +18,48 @@ pub(super) fn week(text: &str) -> Option<String> {
     understood(format!("{},{},*,*", spans.join("&"), days.replace(',', "&")))
 }
 
-/// `dec 24-26`: `*,*,24-26,dec`.
-pub(super) fn year(text: &str) -> Option<String> {
-    let (month, days) = text.trim().split_once(' ')?;
-    understood(format!("*,*,{},{month}", days.replace(',', "&")))
+/// `dec 24-26`: `*,*,24-26,dec`. `dec 24 to jan 2`: a time for each month.
+pub(super) fn year(text: &str) -> Option<Vec<String>> {
+    let Some((first, last)) = text.split_once(" to ") else {
+        let (month, days) = text.trim().split_once(' ')?;
+        return Some(vec![understood(format!("*,*,{},{month}", days.replace(',', "&")))?]);
+    };
+    let ((first, from), (last, to)) = (day_of_year(first)?, day_of_year(last)?);
+    let name = |month: usize| MONTHS[month % 12];
+    if first == last {
+        return (from <= to).then(|| vec![format!("*,*,{from}-{to},{}", name(first))]);
+    }
+    let last = if last < first { last + 12 } else { last };
+    let whole = (first + 1..last).map(|month| format!("*,*,*,{}", name(month)));
+    let begin = std::iter::once(format!("*,*,{from}-31,{}", name(first)));
+    Some(begin.chain(whole).chain([format!("*,*,1-{to},{}", name(last))]).collect())
+}
+
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// `dec 24`: 11 and 24.
+fn day_of_year(text: &str) -> Option<(usize, u8)> {
+    let (month, day) = text.trim().split_once(' ')?;
+    let month = MONTHS.iter().position(|known| month.eq_ignore_ascii_case(known))?;
+    let day: u8 = day.parse().ok()?;
+    (1..=31).contains(&day).then_some((month, day))
+}
+
+/// Days of certain years, as the condition that holds on them: `2026-12-24`, `2026-07-27 to 2026-08-14`.
+pub(super) fn days(text: &str) -> Option<String> {
+    let today = "\"${STRFTIME(${EPOCH},,%Y-%m-%d)}\"";
+    let Some((first, last)) = text.split_once(" to ") else {
+        return is_date(text).then(|| format!("{today} = \"{text}\""));
+    };
+    let (first, last) = (first.trim(), last.trim());
+    // Written so, dates are in the order of their letters.
+    let in_order = is_date(first) && is_date(last) && first <= last;
+    in_order.then(|| format!("{today} >= \"{first}\" & {today} <= \"{last}\""))
 }
 
 /// Whether this is a day of one year: `2026-12-24`.
-pub(super) fn is_date(text: &str) -> bool {
+fn is_date(text: &str) -> bool {
     text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
 }
 
@@ -71,11 +105,18 @@ mod tests {
         ] {
             assert_eq!(week(wrong), None, "{wrong}");
         }
+        let year = |text: &str| year(text).map(|times| times.join(" "));
         assert_eq!(year("dec 24-26").as_deref(), Some("*,*,24-26,dec"));
         assert_eq!(year("jan 1").as_deref(), Some("*,*,1,jan"));
-        for wrong in ["", "dec", "24 dec", "dec 32", "dec 24,dec 25"] {
+        assert_eq!(year("dec 24 to jan 2").as_deref(), Some("*,*,24-31,dec *,*,1-2,jan"));
+        assert_eq!(year("jul 20 to sep 1").as_deref(), Some("*,*,20-31,jul *,*,*,aug *,*,1-1,sep"));
+        assert_eq!(year("aug 3 to aug 14").as_deref(), Some("*,*,3-14,aug"));
+        for wrong in
+            ["", "dec", "24 dec", "dec 32", "dec 24,dec 25", "dec 24 to", "dec 9 to dec 1", "dec 0 to jan 1"]
+        {
             assert_eq!(year(wrong), None, "{wrong}");
         }
         assert!(is_date("2026-12-24") && !is_date("2026-02-30") && !is_date("20261224"));
+        assert!(days("2026-12-24 to 2027-01-02").is_some() && days("2027-01-02 to 2026-12-24").is_none());
     }
 }

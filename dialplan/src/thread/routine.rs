@@ -1,0 +1,100 @@
+//! A subroutine that is run for a channel that was dialled.
+
+use smol_str::{SmolStr, format_smolstr};
+
+use super::{Move, State, Thread, flow};
+use crate::plan::Dialplan;
+use crate::scene::{Caller, Channel, Scene};
+use crate::task::Routine;
+use crate::world::World;
+
+/// Where a thread stands that is a subroutine for another channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) enum Kind {
+    /// It is a channel's whole way.
+    #[default]
+    Whole,
+    /// It is a subroutine.
+    Routine,
+    /// It was one, and has come back.
+    Returned,
+}
+
+impl Thread {
+    /// A thread that runs a subroutine for a channel that this one dials, and is over with its Return. It has the
+    /// variables that are inherited; what the place leaves out is that of this thread.
+    ///
+    /// # Errors
+    /// When there is no such place, or no room for the arguments.
+    pub fn routine(
+        &self,
+        routine: &Routine,
+        callee: Caller,
+        plan: &Dialplan,
+        world: &mut dyn World,
+    ) -> Result<Self, SmolStr> {
+        let mut channel = Channel { place: self.channel.place.clone(), caller: callee, ..Channel::default() };
+        for (name, value) in self.channel.vars.inherited() {
+            channel.vars.set(&name, &value);
+        }
+        let mut scene = Scene::new(plan, &mut channel, world);
+        let place = flow::resolve(&routine.place, &mut scene).map_err(|place| {
+            format_smolstr!("there is no {},{} in the plan", place.context, place.extension)
+        })?;
+        let mut thread = Self::new(&place.context, &place.extension, Caller::default());
+        channel.place = place;
+        if !channel.vars.enter(&routine.args) {
+            return Err("no room for the arguments of a subroutine".into());
+        }
+        (thread.channel, thread.kind) = (channel, Kind::Routine);
+        Ok(thread)
+    }
+
+    /// A thread that walks an extension for a channel of its own, by this one's caller and with what is inherited.
+    pub fn branch(&self, context: &str, extension: &str) -> Self {
+        let mut branch = Self::new(context, extension, self.channel.caller.clone());
+        for (name, value) in self.channel.vars.inherited() {
+            branch.channel.vars.set(&name, &value);
+        }
+        branch
+    }
+
+    /// Whether it came to its Return, when it is a subroutine for another channel.
+    pub const fn has_returned(&self) -> bool {
+        matches!(self.kind, Kind::Returned)
+    }
+
+    /// Header fields that it adds to the INVITEs of its channel.
+    pub fn headers(&self) -> &[(SmolStr, SmolStr)] {
+        &self.channel.headers
+    }
+
+    /// Takes over the way of a subroutine that was run for another channel.
+    pub fn tell_of(&mut self, routine: &Self, whose: &str) {
+        for entry in routine.trail.entries() {
+            let mut entry = entry.clone();
+            entry.whose = whose.into();
+            self.trail.push(entry);
+        }
+    }
+
+    /// Says something of the last step, for those who ask for the way.
+    pub fn tell(&mut self, words: impl Into<SmolStr>) {
+        self.told(words.into());
+    }
+
+    /// It comes back: a subroutine of another channel is over then.
+    pub(super) fn returned(&mut self, value: &SmolStr) {
+        self.channel.vars.leave();
+        self.channel.vars.set("GOSUB_RETVAL", value);
+        (self.kind, self.state) = (Kind::Returned, State::Over);
+    }
+
+    /// The end of an extension without a Return: the field goes on as if there were one.
+    pub(super) fn ran_out(&mut self, world: &mut dyn World) -> Move {
+        self.complain(world, format_args!("the subroutine ends without Return()"));
+        (self.kind, self.state) = (Kind::Returned, State::Over);
+        Move::Stay
+    }
+}

@@ -1,0 +1,95 @@
+//! `Local/101@internal`: whom an extension of the dialplan rings. Its steps are walked as far as its first Dial, and the
+//! phones of that ring beside those of the Dial that named it. What comes after that Dial is not walked, since who
+//! answers is connected with the caller at once; neither is a step that would speak to the caller.
+
+use smol_str::{SmolStr, format_smolstr};
+use telex_dialplan::task::{Dial, Target, Task};
+use telex_dialplan::{Dialplan, Outcome, Thread, World};
+
+use super::{Below, Calls, dial};
+use crate::cx::{CallKey, Cx};
+use crate::limits;
+
+/// Header fields for an INVITE.
+type Headers = Vec<(SmolStr, SmolStr)>;
+
+impl Calls {
+    /// Every contact that a Dial rings, with what their INVITEs carry. Extensions among the targets are walked.
+    pub(super) fn whom(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &Below,
+        key: CallKey,
+        wanted: &Dial,
+    ) -> Vec<dial::Target> {
+        let (mut found, mut walks) = (Vec::new(), 0);
+        let mut open: Vec<(Target, u32, Headers)> =
+            wanted.targets.iter().rev().map(|target| (target.clone(), 0, Vec::new())).collect();
+        while let Some((target, depth, headers)) = open.pop() {
+            let mut targets = match &target {
+                Target::Phone(extension) => dial::targets(cx.config, &below.registrar, extension),
+                Target::Trunk { number, trunk } => dial::through(cx.config, &below.registrar, trunk, number),
+                Target::Local { extension, context } => {
+                    walks += 1;
+                    match self.walk_local(cx, below, key, (context, extension), (depth, walks)) {
+                        Ok(inner) => {
+                            let headers = self.all[key].allowed(cx, &inner.headers);
+                            let inner = inner.targets.into_iter().rev();
+                            open.extend(inner.map(|target| (target, depth + 1, headers.clone())));
+                        }
+                        Err(why) => {
+                            let text = format_smolstr!("Local/{extension}@{context} is left out: {why}");
+                            self.all[key].warn(cx, text);
+                        }
+                    }
+                    continue;
+                }
+            };
+            for target in &mut targets {
+                target.headers.clone_from(&headers);
+            }
+            found.extend(targets);
+        }
+        found
+    }
+
+    /// The first Dial of an extension.
+    fn walk_local(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &Below,
+        key: CallKey,
+        (context, extension): (&SmolStr, &SmolStr),
+        (depth, walks): (u32, usize),
+    ) -> Result<Dial, SmolStr> {
+        if depth >= limits::LOCAL_DEPTH || walks > limits::LOCAL_WALKS {
+            return Err("too many extensions ring each other".into());
+        }
+        let script = self.all.get(key).and_then(|call| call.script.as_ref());
+        let mut facts = script.map(|script| script.facts.clone()).unwrap_or_default();
+        let walk = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
+            let mut local = thread.branch(context, extension);
+            let found = first_dial(&mut local, plan, world);
+            thread.tell_of(&local, &format_smolstr!("Local/{extension}@{context}"));
+            found
+        };
+        self.for_callee(cx, below, key, &mut facts, walk).unwrap_or_else(|| Err("the call is over".into()))
+    }
+}
+
+fn first_dial(local: &mut Thread, plan: &Dialplan, world: &mut dyn World) -> Result<Dial, SmolStr> {
+    for _ in 0..limits::TASKS_AT_ONCE {
+        let outcome = match local.next(plan, world) {
+            Some(Task::Dial(dial)) => return Ok(dial),
+            Some(Task::Ringing | Task::Progress | Task::StopTones) => Outcome::Done,
+            Some(Task::Tones(_)) => Outcome::Done,
+            Some(Task::Hangup { .. } | Task::Busy(_) | Task::Congestion(_)) => {
+                return Err("it ends without a Dial".into());
+            }
+            Some(_) => return Err("it does more than to ring phones".into()),
+            None => return Err("it ends without a Dial".into()),
+        };
+        local.resume(outcome);
+    }
+    Err("it goes round without a Dial".into())
+}
