@@ -63,6 +63,7 @@ impl Encoder {
         };
         let rate = match &state {
             State::Opus(encoder) => encoder.rate(),
+            // Narrowband, whatever the stream can hold.
             State::Speex(_) => 8000,
             _ => encoding.properties().rate,
         };

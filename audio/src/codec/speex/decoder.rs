@@ -159,7 +159,12 @@ struct HighBand {
 }
 
 impl HighBand {
-    fn frame(&mut self, mode: Option<&WideMode>, bits: &mut Reader<'_>, low: &LowFrame) -> Option<[i32; SAMPLES]> {
+    fn frame(
+        &mut self,
+        mode: Option<&WideMode>,
+        bits: &mut Reader<'_>,
+        low: &LowFrame,
+    ) -> Option<[i32; SAMPLES]> {
         let mut frame = [0; SAMPLES];
         let Some(mode) = mode else {
             self.frequencies = None;

@@ -136,7 +136,8 @@ fn filter(frequencies: &Low) -> Filter {
 
 /// The level of a frame's residual; where a subframe is much louder than the others, of that.
 fn level(residuals: &[[i16; SUBFRAME]; 4]) -> i64 {
-    let energies = residuals.map(|residual| residual.iter().map(|&sample| i64::from(sample).pow(2)).sum::<i64>());
+    let energies =
+        residuals.map(|residual| residual.iter().map(|&sample| i64::from(sample).pow(2)).sum::<i64>());
     let all = energies.iter().sum::<i64>() / SAMPLES as i64;
     let loudest = energies.iter().max().copied().unwrap_or(0) / SUBFRAME as i64;
     all.isqrt().max(loudest.isqrt() * 3 / 4)

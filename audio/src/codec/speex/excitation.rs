@@ -48,7 +48,8 @@ pub(super) struct Whole {
 impl Whole {
     pub(super) fn read(mode: &Mode, bits: &mut Reader<'_>) -> Option<Self> {
         let delay = if mode.whole_delay { LEAST + bits.take(7)? } else { 0 };
-        let coefficient = if mode.whole_gain { (bits.take(4)? as i64 * WHOLE_STEP).min(WHOLE_MOST) } else { 0 };
+        let coefficient =
+            if mode.whole_gain { (bits.take(4)? as i64 * WHOLE_STEP).min(WHOLE_MOST) } else { 0 };
         let gain = gain(bits.take(5)?);
         if mode.book.is_none() {
             // Says only whether more frames follow.
@@ -75,7 +76,12 @@ impl Default for Excitation {
 
 impl Excitation {
     /// The next subframe of a mode, and its innovation alone.
-    pub(super) fn next(&mut self, mode: &Mode, whole: &Whole, bits: &mut Reader<'_>) -> Option<(Samples, Samples)> {
+    pub(super) fn next(
+        &mut self,
+        mode: &Mode,
+        whole: &Whole,
+        bits: &mut Reader<'_>,
+    ) -> Option<(Samples, Samples)> {
         let past = self.past.as_flattened();
         let mut samples = match mode.gains {
             Some((gains, gain_bits)) => {
@@ -167,7 +173,10 @@ pub(super) fn shapes(book: &Book, level: i64, bits: &mut Reader<'_>, samples: &m
         let turned = book.signed && bits.take(1)? == 1;
         let level = if turned { -level } else { level };
         let shape = book.shape(bits.take(book.bits)?);
-        piece.iter_mut().zip(shape).for_each(|(sample, &part)| *sample += ((level * i64::from(part)) >> 5) as i32);
+        piece
+            .iter_mut()
+            .zip(shape)
+            .for_each(|(sample, &part)| *sample += ((level * i64::from(part)) >> 5) as i32);
     }
     Some(())
 }
@@ -199,8 +208,9 @@ impl Vocoder {
             self.next = if self.next == 0 { whole.delay.max(LEAST) - 1 } else { self.next - 1 };
             let new = i64::from(noise[n]);
             let share = |of: i64, share: i64| (of * share) >> 15;
-            let mixed = share(pulse, 22_938) + share(self.pulse, 9830) + share(new, 32_768 - share(voiced, 27_853))
-                - share(share(self.noise, 4915), voiced);
+            let mixed =
+                share(pulse, 22_938) + share(self.pulse, 9830) + share(new, 32_768 - share(voiced, 27_853))
+                    - share(share(self.noise, 4915), voiced);
             (self.pulse, self.noise) = (pulse, new);
             self.mean = share(self.mean, 26_214) + share(mixed, 6554);
             (mixed - self.mean).clamp(i64::from(-LOUDEST), i64::from(LOUDEST)) as i32

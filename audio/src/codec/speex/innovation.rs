@@ -50,8 +50,7 @@ pub(super) fn search(target: &[i32; SUBFRAME], response: &Samples, whole: i64) -
         .collect();
     let tries = (0..SHARES_3.len()).map(|share| {
         let level = (whole * SHARES_3[share]) >> 15;
-        let mut tried =
-            Innovation { share, shapes: [0; PIECES], given: [0; SUBFRAME], left: *target };
+        let mut tried = Innovation { share, shapes: [0; PIECES], given: [0; SUBFRAME], left: *target };
         for piece in 0..PIECES {
             let start = piece * PIECE;
             let wanted = &tried.left[start..start + PIECE];

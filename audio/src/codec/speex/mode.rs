@@ -68,12 +68,7 @@ const POOR: Mode = Mode { whole_delay: true, whole_gain: true, gains: None, shar
 /// The modes by their number less one; 0 is silence.
 static MODES: [Mode; 8] = [
     POOR,
-    Mode {
-        whole_delay: true,
-        share: 0,
-        book: Some(Book::new(SHAPES_10_16.as_flattened(), 10, 4)),
-        ..BASE
-    },
+    Mode { whole_delay: true, share: 0, book: Some(Book::new(SHAPES_10_16.as_flattened(), 10, 4)), ..BASE },
     Mode { book: Some(Book::new(SHAPES_10_32.as_flattened(), 10, 5)), ..BASE },
     Mode { book: Some(Book::new(SHAPES_8_128.as_flattened(), 8, 7)), ..BASE },
     Mode { book: Some(FINE), ..RICH },

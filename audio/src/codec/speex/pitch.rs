@@ -35,7 +35,11 @@ fn past(excitation: &[i16], delay: usize, later: i32) -> Samples {
         if at >= 0 {
             at -= delay;
         }
-        if at < 0 { usize::try_from(end + at).ok().and_then(|at| excitation.get(at).copied()).unwrap_or(0) } else { 0 }
+        if at < 0 {
+            usize::try_from(end + at).ok().and_then(|at| excitation.get(at).copied()).unwrap_or(0)
+        } else {
+            0
+        }
     })
 }
 
@@ -55,7 +59,8 @@ pub(super) fn search(
     let mut scored: Vec<(i128, usize)> = Vec::with_capacity(MOST - LEAST + 1);
     for delay in LEAST..=MOST {
         let samples = past(excitation, delay, 0);
-        let like: i64 = samples.iter().zip(backward).map(|(&sample, &like)| i64::from(sample) * (like >> 6)).sum();
+        let like: i64 =
+            samples.iter().zip(backward).map(|(&sample, &like)| i64::from(sample) * (like >> 6)).sum();
         let energy: i64 = samples.iter().map(|&sample| i64::from(sample).pow(2)).sum();
         if like > 0 {
             scored.push((i128::from(like).pow(2) / i128::from(energy.max(1)), delay));
@@ -71,7 +76,8 @@ pub(super) fn search(
             a.iter().zip(b).map(|(&a, &b)| i64::from(a) * i64::from(b)).sum()
         };
         let like = std::array::from_fn::<_, 3, _>(|i| product(&heard[i], target));
-        let both: [[i64; 3]; 3] = std::array::from_fn(|i| std::array::from_fn(|j| product(&heard[i], &heard[j])));
+        let both: [[i64; 3]; 3] =
+            std::array::from_fn(|i| std::array::from_fn(|j| product(&heard[i], &heard[j])));
         for (row, codes) in GAINS_7.iter().enumerate() {
             let gains = codes.map(|gain| i32::from(gain) + 32);
             if loudness(&gains) > LOUDEST {
@@ -86,7 +92,8 @@ pub(super) fn search(
             }
             if left < least {
                 least = left;
-                let sum = |of: [i32; 3]| of.iter().zip(gains).map(|(&sample, gain)| sample * gain).sum::<i32>();
+                let sum =
+                    |of: [i32; 3]| of.iter().zip(gains).map(|(&sample, gain)| sample * gain).sum::<i32>();
                 best = Pitch {
                     delay,
                     row,

@@ -2,7 +2,8 @@
 
 use super::bits::Reader;
 use super::tables::{
-    LSP_HIGH_FIRST, LSP_HIGH_SECOND, LSP_LOW_FIRST, LSP_LOW_SECOND, LSP_WHOLE, WIDE_LSP_FIRST, WIDE_LSP_SECOND,
+    LSP_HIGH_FIRST, LSP_HIGH_SECOND, LSP_LOW_FIRST, LSP_LOW_SECOND, LSP_WHOLE, WIDE_LSP_FIRST,
+    WIDE_LSP_SECOND,
 };
 use crate::codec::g729::predictor::weights;
 use crate::codec::g729::spectrum::Ten;
@@ -85,7 +86,12 @@ fn nearest<const N: usize>(rest: &mut [i32], weights: &[i64], rows: &[[i8; N]; 6
 
 /// The frequencies of a subframe, 0 to 3, on the way from those of the frame before to those of this, kept apart from
 /// each other and from the ends, so that the filter is stable.
-pub(super) fn between<const N: usize>(before: &[i32; N], now: &[i32; N], subframe: i32, apart: i32) -> [i32; N] {
+pub(super) fn between<const N: usize>(
+    before: &[i32; N],
+    now: &[i32; N],
+    subframe: i32,
+    apart: i32,
+) -> [i32; N] {
     let mut all: [i32; N] =
         std::array::from_fn(|i| (before[i] * (3 - subframe) + now[i] * (subframe + 1)) >> 2);
     for i in 0..N {
