@@ -6,7 +6,7 @@ use super::{Encoding, g711, g722, g729, gsm, opus, speex};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Settings {
-    /// Samples per second that will be handed in, for encodings that take several (Opus); 0 means their best.
+    /// Samples per second that will be handed in, for encodings that take several (Opus, Speex); 0 means their best.
     pub rate: u32,
     /// Bits per second; 0 means the usual for the rate.
     pub bits: u32,
@@ -59,12 +59,11 @@ impl Encoder {
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::default()),
             Encoding::Opus => State::Opus(opus::Encoder::new(settings)),
-            Encoding::Speex { .. } => State::Speex(Box::default()),
+            Encoding::Speex { clock } => State::Speex(Box::new(speex::Encoder::new(clock, settings.rate))),
         };
         let rate = match &state {
             State::Opus(encoder) => encoder.rate(),
-            // Narrowband, whatever the stream can hold.
-            State::Speex(_) => 8000,
+            State::Speex(encoder) => encoder.rate(),
             _ => encoding.properties().rate,
         };
         Self { rate, state }

@@ -1,16 +1,16 @@
 //! Speech to payloads: mode 5, narrowband at 15 kbit/s.
 
-use super::SAMPLES;
 use super::bits::Writer;
 use super::decoder::APART;
 use super::excitation::{LEAST, PAST};
 use super::spectrum::{self, Low, STAGE_BITS};
 use super::synthesis::{HighPass, whole};
-use super::{excitation, innovation, pitch};
+use super::{SAMPLES, best, excitation, innovation, pitch};
 use crate::codec::g729::SUBFRAME;
 use crate::codec::g729::predictor::{self, LOOKED_AT};
 use crate::codec::g729::pulses;
 use crate::codec::g729::spectrum::{COSINES_AT_START, Filter, Ten, damped};
+use crate::resample::Resampler;
 
 /// The mode that is sent, in four bits.
 const MODE: usize = 5;
@@ -19,10 +19,14 @@ const WEIGHTED: i32 = 24_576;
 /// Where the frame begins among the samples that are looked at; 40 are behind it.
 const FRAME: usize = 40;
 
-/// The sending direction. It takes samples at 8 kHz and hears five milliseconds ahead of what it sends.
+/// The sending direction. It hears five milliseconds ahead of what it sends.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Encoder {
+    /// From 16 kHz, if that is what is handed in.
+    down: Option<Resampler>,
+    /// What comes of that.
+    narrow: Vec<i16>,
     highpass: HighPass,
     /// The samples that are looked at.
     speech: [[i16; 30]; 8],
@@ -36,9 +40,14 @@ pub struct Encoder {
     stable: Ten,
 }
 
-impl Default for Encoder {
-    fn default() -> Self {
+impl Encoder {
+    /// An encoder for streams of a clock rate. It takes samples at 16 kHz if the stream can hold as much and no fewer are
+    /// wanted, else at 8 kHz; 0 wants the most.
+    pub fn new(clock: u32, wanted: u32) -> Self {
+        let wide = best(clock) > 8000 && !(1..16_000).contains(&wanted);
         Self {
+            down: if wide { Resampler::new(16_000, 8000) } else { None },
+            narrow: Vec::new(),
             highpass: HighPass::new(false),
             speech: [[0; 30]; 8],
             excitation: [[0; 29]; 5],
@@ -47,11 +56,24 @@ impl Default for Encoder {
             stable: COSINES_AT_START,
         }
     }
-}
 
-impl Encoder {
-    /// Appends the payload for whole pieces of 160 samples.
+    /// Samples per second of what it takes.
+    pub fn rate(&self) -> u32 {
+        if self.down.is_some() { 16_000 } else { 8000 }
+    }
+
+    /// Appends the payload for whole pieces of 20 ms.
     pub fn encode(&mut self, pcm: &[i16], payload: &mut Vec<u8>) {
+        let Some(down) = &mut self.down else { return self.code(pcm, payload) };
+        let (frames, _) = pcm.as_chunks::<{ 2 * SAMPLES }>();
+        let mut narrow = std::mem::take(&mut self.narrow);
+        narrow.clear();
+        down.process(frames.as_flattened(), &mut narrow);
+        self.code(&narrow, payload);
+        self.narrow = narrow;
+    }
+
+    fn code(&mut self, pcm: &[i16], payload: &mut Vec<u8>) {
         let mut bits = Writer::new(payload);
         for frame in pcm.as_chunks::<SAMPLES>().0 {
             self.frame(frame, &mut bits);

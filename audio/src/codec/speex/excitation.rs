@@ -202,7 +202,7 @@ impl Vocoder {
     fn run(&mut self, whole: &Whole, noise: &Samples) -> Samples {
         // How much of it is voice: nothing up to a gain of 0.2, all from 0.87.
         let voiced = ((whole.coefficient - 6554) * 3 / 2).clamp(0, 1 << 15);
-        let height = ((2 * whole.delay as i64) << 16).isqrt() * voiced * whole.gain >> 23;
+        let height = (((2 * whole.delay as i64) << 16).isqrt() * voiced * whole.gain) >> 23;
         std::array::from_fn(|n| {
             let pulse = if self.next == 0 { height } else { 0 };
             self.next = if self.next == 0 { whole.delay.max(LEAST) - 1 } else { self.next - 1 };

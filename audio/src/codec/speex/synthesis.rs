@@ -8,15 +8,9 @@ const LOUDEST: i64 = 1 << 25;
 
 /// A filter of poles that change from subframe to subframe. It keeps what they make of the past, not the past: so do
 /// other receivers, for whom senders compute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Synthesis([i64; 10]);
-
-impl Default for Synthesis {
-    fn default() -> Self {
-        Self([0; 10])
-    }
-}
 
 impl Synthesis {
     /// Turns excitation into sound, in place.
@@ -68,17 +62,11 @@ impl HighPass {
 }
 
 /// Two bands as one, at twice their rate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Join {
     /// The last samples of both bands, newest first.
     past: [(i32, i32); 32],
-}
-
-impl Default for Join {
-    fn default() -> Self {
-        Self { past: [(0, 0); 32] }
-    }
 }
 
 impl Join {

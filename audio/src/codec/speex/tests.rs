@@ -1,10 +1,11 @@
 use super::synthesis::{HighPass, whole};
 use super::*;
 use crate::codec::test_sound::{Noise, corpus, digest, snr, speech};
+use crate::resample::Resampler;
 use proptest::prelude::*;
 
 fn encode(pcm: &[i16]) -> Vec<Vec<u8>> {
-    let mut encoder = Encoder::default();
+    let mut encoder = Encoder::new(8000, 0);
     let payload = |frame: &[i16]| {
         let mut payload = Vec::new();
         encoder.encode(frame, &mut payload);
@@ -198,7 +199,7 @@ fn what_is_sent_and_heard_does_not_change() {
 #[test]
 fn several_frames_go_into_one_payload() {
     let pcm = speech(8000, 24 * SAMPLES);
-    let (mut encoder, mut joined) = (Encoder::default(), Vec::new());
+    let (mut encoder, mut joined) = (Encoder::new(8000, 0), Vec::new());
     for piece in pcm.chunks(3 * SAMPLES) {
         let mut payload = Vec::new();
         encoder.encode(piece, &mut payload);
@@ -218,6 +219,25 @@ fn narrowband_is_understood_in_streams_of_every_rate() {
         assert_eq!(decoder.rate(), clock.min(16_000));
         assert_eq!(heard.len(), 50 * decoder.rate() as usize / 50);
     }
+}
+
+/// What is above 4 kHz is taken out, and nothing else.
+#[test]
+fn wideband_is_brought_down() {
+    let pcm = speech(8000, 100 * SAMPLES);
+    let mut up = Resampler::new(8000, 16_000).unwrap();
+    let mut wide = Vec::new();
+    up.process(&pcm, &mut wide);
+    let (mut encoder, mut payloads) = (Encoder::new(32_000, 48_000), Vec::new());
+    assert_eq!((encoder.rate(), Encoder::new(16_000, 8000).rate()), (16_000, 8000));
+    for piece in wide.chunks_exact(2 * SAMPLES) {
+        let mut payload = Vec::new();
+        encoder.encode(piece, &mut payload);
+        payloads.push(payload);
+    }
+    assert!(payloads.len() > 97, "{}", payloads.len());
+    let (ratio, delay) = snr(&filtered(&pcm), &decode(8000, 8000, &payloads), 200);
+    assert!(ratio > 20.0, "{ratio:.1} dB after {delay}");
 }
 
 #[test]
