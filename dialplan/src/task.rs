@@ -46,6 +46,8 @@ pub struct Collect {
     pub until: Until,
     /// The first key stops what is played.
     pub barge: bool,
+    /// While something is played only these keys count; all of them if `None`.
+    pub only: Option<SmolStr>,
 }
 
 /// Whom to ring, and how.

@@ -296,7 +296,7 @@ impl Call {
     }
 }
 
-/// The extension that a call begins with: the one dialled, or `i` where that is not there.
+/// The extension that a call begins with. Where it is not there nobody is answered to be told so by `i`.
 pub(super) fn matched<'a>(
     cx: &Cx<'_>,
     plan: &'a Dialplan,
@@ -306,8 +306,7 @@ pub(super) fn matched<'a>(
     let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
     let now = Moment::new(ms, &cx.config.zone);
     let context = cx.config.context_of(caller);
-    let find = |extension| plan.find(Asked { context, extension, caller, now }, At::Priority(1));
-    find(dialled).or_else(|| find("i"))
+    plan.find(Asked { context, extension: dialled, caller, now }, At::Priority(1))
 }
 
 /// Why a number leads nowhere. One with a line end in it does not write lines of its own.

@@ -60,7 +60,8 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Wrong> {
     plan.calls.iter().enumerate().try_for_each(|(n, _)| call(plan, n))?;
     faults(plan)?;
     if !plan.dialplan.is_empty() {
-        crate::exchange::dialplan_is_right(plan).map_err(|wrong| (vec![Key("dialplan")], wrong.to_string()))?;
+        crate::exchange::dialplan_is_right(plan)
+            .map_err(|wrong| (vec![Key("dialplan")], wrong.to_string()))?;
     }
     host(plan)
 }

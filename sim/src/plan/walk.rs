@@ -47,7 +47,8 @@ impl Plan {
             let _ = writeln!(text, "\n[{}]", context.name);
             for Extension { number, steps } in &context.extensions {
                 for (at, step) in steps.iter().enumerate() {
-                    let head = if at == 0 { format!("exten => {number},1,") } else { "same => n,".to_owned() };
+                    let head =
+                        if at == 0 { format!("exten => {number},1,") } else { "same => n,".to_owned() };
                     let _ = writeln!(text, "{head}{step}");
                 }
             }
