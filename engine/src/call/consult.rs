@@ -132,6 +132,7 @@ impl Calls {
         call.parties[CALLER].leg = None;
         call.drop_media(cx, CALLER);
         call.parties.swap(CALLER, waits);
+        call.forget_who_calls();
         call.put_media(cx);
         call.drop_waiting_room(cx, transfer.room);
         call.between = Some((call.parties[CALLER].extension.clone(), transfer.to.clone()));

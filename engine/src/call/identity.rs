@@ -207,6 +207,13 @@ impl Call {
         Some(who)
     }
 
+    /// Somebody else is the caller from now on.
+    pub(super) fn forget_who_calls(&mut self) {
+        if let Some(dial) = self.script.as_mut().and_then(|script| script.dial.as_mut()) {
+            dial.caller = None;
+        }
+    }
+
     /// Who a party is.
     fn identity(&self, config: &Config, party: PartyId) -> Identity {
         let Some(party) = self.parties.get(party) else { return Identity::default() };

@@ -135,8 +135,9 @@ impl Call {
         }
         self.press_for_dial(party);
         self.hear(cx, party);
-        // That is what its INVITE told it.
-        self.introduce_to(cx, below, party, Some(CALLER), false);
+        // That is what its INVITE told it; who came from another call has not been told.
+        let joined = self.parties[party].joined;
+        self.introduce_to(cx, below, party, Some(CALLER), joined);
         self.parties[party].answered.get_or_insert(cx.wall);
         self.tell_answered(cx, party);
     }

@@ -101,7 +101,10 @@ impl Calls {
         call.parties[new].answered = Some(cx.wall);
         let gone = if at == CALLER { new } else { at };
         match at {
-            CALLER => call.parties.swap(CALLER, new),
+            CALLER => {
+                call.parties.swap(CALLER, new);
+                call.forget_who_calls();
+            }
             _ => call.peer = Some(new),
         }
         call.release(cx, below, gone, REPLACED);
@@ -112,6 +115,7 @@ impl Calls {
         let (number, by) = (call.id, call.parties[if at == CALLER { CALLER } else { new }].extension.clone());
         let here = self.all[key].id;
         self.remark(there, format_smolstr!("{by} takes it over in call {here}"));
+        self.introduce(cx, below, there);
         self.settle(cx, there);
         self.gone_to(cx, below, key, number);
         Ok(())
