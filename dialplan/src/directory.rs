@@ -108,6 +108,7 @@ impl Directory {
             next: scene.channel.digit.unwrap_or(DIGIT),
             until: Until::Count { max, terminators: SmolStr::new_static("#") },
             barge: true,
+            only: None,
         }
     }
 
@@ -184,8 +185,7 @@ impl Directory {
     /// A name as it is said: by the prompt `names/EXTENSION` where there is one, else letter by letter.
     fn spoken(&self, (extension, name): &(SmolStr, SmolStr), scene: &Scene<'_>) -> Vec<Say> {
         let own = smol_str::format_smolstr!("names/{extension}");
-        let mut said =
-            if scene.world.has_prompt(&own) { vec![Say::Prompt(own)] } else { say::alpha(name) };
+        let mut said = if scene.world.has_prompt(&own) { vec![Say::Prompt(own)] } else { say::alpha(name) };
         if self.numbers {
             said.push(Say::Prompt(SmolStr::new_static("dir-multi3")));
             said.extend(say::digits(extension));
@@ -255,7 +255,8 @@ mod tests {
                         exten => _1XX,1,Wait(1)\nexten => o,1,Wait(2)\nexten => a,1,Wait(3)\n";
 
     fn world() -> Facts {
-        let names = [("101", "Bob Brown"), ("102", "Zoe Arnold"), ("103", "Anna Brandt"), ("200", "Bo Brunner")];
+        let names =
+            [("101", "Bob Brown"), ("102", "Zoe Arnold"), ("103", "Anna Brandt"), ("200", "Bo Brunner")];
         let names = names.map(|(extension, name)| (SmolStr::new(extension), SmolStr::new(name)));
         let missing = ["names/102", "names/103", "names/200"].map(SmolStr::new).into();
         Facts { names: names.into(), missing, ..Facts::at(0, "UTC") }
@@ -312,7 +313,11 @@ mod tests {
         let (heard, end) = walk("f(2)e", &["26", "1"]);
         let offered = "letters/a letters/n letters/n letters/a letters/space letters/b letters/r letters/a letters/n \
                        letters/d letters/t dir-multi3 digits/1 digits/0 digits/3 dir-instr";
-        assert_eq!((heard[1].as_str(), end.as_str()), (offered, "103"), "Bob would be next, who is at 200 is not here");
+        assert_eq!(
+            (heard[1].as_str(), end.as_str()),
+            (offered, "103"),
+            "Bob would be next, who is at 200 is not here"
+        );
         let (heard, end) = walk("bm", &["26", "2"]);
         assert!(heard[1].starts_with("dir-multi1 digits/1 dir-multi2 letters/a"), "{heard:?}");
         assert!(heard[1].ends_with("dir-multi1 digits/2 dir-multi2 names/101"), "{heard:?}");

@@ -348,6 +348,23 @@ mod tests {
     }
 
     #[test]
+    fn secrets_that_are_pressed_are_not_told() {
+        let text = "[a]\nexten => 1,1,Read(PIN,enter,4)\nsame => n,Gosub(check,s,1(${PIN}))\nsame => n,Set(SECRET_X=a${PIN}b)\n\
+            same => n,NoOp(${SECRET_X} ${PIN})\nsame => n,Set(CODE=${PIN})\nsame => n,GotoIf($[\"${PIN}\" = \"4711\"]?${PIN},1)\n\
+            exten => i,1,Read(CODE,enter,4)\n[check]\nexten => s,1,NoOp(${ARG1})\nsame => n,Return(${ARG1})\n";
+        let plan = Dialplan::parse("x", text).expect("it is right");
+        let mut world = Facts::at(0, "UTC");
+        let mut thread = Thread::new("a", "1", Caller::default());
+        let keys = ["4711", "0815"].map(SmolStr::from).into();
+        let mut supposed = Supposed { keys, ..Supposed::default() };
+        assert!(walk(&mut thread, &plan, &mut world, &mut |task| supposed.outcome(task)));
+        let told = thread.trail().told(&plan).to_string();
+        assert!(!told.contains("4711"), "{told}");
+        assert!(told.contains("Read(PIN,enter,4)  -> keys ****\n"), "{told}");
+        assert!(told.contains("-> keys 0815"), "its variable is none of a secret: {told}");
+    }
+
+    #[test]
     fn the_way_of_a_call_is_told_from_its_first_number_to_its_end() {
         insta::assert_snapshot!(told("150", DialStatus::NoAnswer), @r"
         150 in context [internal]

@@ -92,17 +92,20 @@ impl CallRecord {
 
     /// What became of it.
     pub fn disposition(&self) -> Disposition {
-        if self.answered.is_some() {
-            return Disposition::Answered;
+        disposition(self.answered.is_some(), self.cause.as_ref())
+    }
+}
+
+/// What became of a call.
+pub(crate) fn disposition(answered: bool, cause: Option<&EndCause>) -> Disposition {
+    match cause {
+        _ if answered => Disposition::Answered,
+        None => Disposition::Open,
+        Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
+        Some(EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(300..=399 | 408 | 480 | 487)) => {
+            Disposition::NoAnswer
         }
-        match self.cause {
-            None => Disposition::Open,
-            Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
-            Some(
-                EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(300..=399 | 408 | 480 | 487),
-            ) => Disposition::NoAnswer,
-            Some(_) => Disposition::Failed,
-        }
+        Some(_) => Disposition::Failed,
     }
 }
 

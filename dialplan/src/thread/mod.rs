@@ -380,6 +380,9 @@ impl Thread {
         let mut shown = flow::Shown::default();
         let step = flow::run(&found.step.prepared, &mut scene, &mut self.queued, &mut shown);
         let notes = scene.notes;
+        let vars = &scene.channel.vars;
+        let notes = notes.into_iter().map(|note| vars.hidden(note)).collect();
+        let (args, outcome) = (vars.hidden(shown.args), vars.hidden(shown.outcome));
         self.trail.push(Entry {
             whose: SmolStr::default(),
             place,
@@ -387,8 +390,8 @@ impl Thread {
             pattern: SmolStr::new(found.extension.pattern.as_str()),
             span: found.step.span,
             app: SmolStr::new_static(shown.app),
-            args: short(shown.args),
-            outcome: short(shown.outcome),
+            args: short(args),
+            outcome: short(outcome),
             notes,
         });
         step
@@ -444,6 +447,7 @@ impl Thread {
 
     /// Says what came of the last step.
     fn told(&mut self, outcome: SmolStr) {
+        let outcome = self.channel.vars.hidden(outcome);
         if let Some(entry) = self.trail.last() {
             entry.outcome = short(match entry.outcome.as_str() {
                 "" => outcome,

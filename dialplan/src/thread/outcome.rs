@@ -8,6 +8,7 @@ use crate::find::At;
 use crate::plan::Dialplan;
 use crate::scene::{Place, Scene};
 use crate::task::{DialStatus, Outcome, Task};
+use crate::vars::is_secret;
 use crate::world::World;
 
 impl Thread {
@@ -44,7 +45,12 @@ impl Thread {
                 }
                 next
             }
-            Outcome::Done if matches!(waiting, Waiting::Extension { .. } | Waiting::Read { .. } | Waiting::Directory(_)) => {
+            Outcome::Done
+                if matches!(
+                    waiting,
+                    Waiting::Extension { .. } | Waiting::Read { .. } | Waiting::Directory(_)
+                ) =>
+            {
                 self.keys(waiting, &SmolStr::default(), true, plan, world)
             }
             Outcome::Goto(place) => self.sent(&waiting, &place, plan, world),
@@ -127,9 +133,11 @@ impl Thread {
         plan: &Dialplan,
         world: &mut dyn World,
     ) -> Move {
+        let secret = matches!(&waiting, Waiting::Read { variable, .. } if is_secret(variable));
         let late = if timeout { ", then nothing" } else { "" };
         self.told(match keys.as_str() {
             "" => SmolStr::new_static("no keys"),
+            _ if secret => format_smolstr!("keys ****{late}"),
             keys => format_smolstr!("keys {keys}{late}"),
         });
         match waiting {

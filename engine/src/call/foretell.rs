@@ -170,6 +170,7 @@ impl Walk<'_> {
             lines: &self.calls.lines,
             call: &self.call,
             parked: &self.calls.parked,
+            failed: self.failed.as_ref().map(|(_, cause)| cause),
             groups: &mut self.groups,
             facts: &mut self.facts,
             headers: &[],

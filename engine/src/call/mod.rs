@@ -184,6 +184,7 @@ pub(crate) struct Calls {
     lines: standing::Lines,
     by_query: BTreeMap<QueryId, CallKey>,
     next_id: u64,
+    refusals: account::Refusals,
     next_query: u64,
     spoken: Spoken,
     plans: Plans,
@@ -208,6 +209,7 @@ impl Calls {
             lines: standing::Lines::default(),
             by_query: BTreeMap::new(),
             next_id: 1,
+            refusals: account::Refusals::default(),
             next_query: 1,
             spoken: Spoken::default(),
             plans,
@@ -314,7 +316,7 @@ impl Calls {
                 return self.digit(cx, below, heard.call, party, digit, DigitBy::Info);
             }
             LegEvent::Referred(_) => None,
-            LegEvent::SentAway(status) => return self.sent_away(cx, below, heard.call, party, status),
+            LegEvent::SentAway(status) => return self.heard_of_sending(cx, below, heard.call, party, status),
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
                 Some(match ending {
@@ -490,6 +492,7 @@ impl Calls {
         };
         cx.report(event);
         call.keep_record(cx);
+        call.keep_origins(cx);
         self.callbacks.ended(cx.config, call);
         for at in 0..call.parties.len() {
             call.give_back(&mut self.ports, at, cx.planted);

@@ -66,6 +66,7 @@ impl Calls {
             calls: &self.all,
             lines: &self.lines,
             call,
+            failed: None,
             groups: &mut script.groups,
             parked: &self.parked,
             facts,

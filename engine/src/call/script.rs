@@ -268,7 +268,7 @@ impl Calls {
     fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
         let mut script = self.all.get_mut(key)?.script.take()?;
         let plan = self.plans.get(script.plan);
-        let Script { thread, groups, facts, headers, .. } = &mut *script;
+        let Script { thread, groups, facts, headers, failed, .. } = &mut *script;
         let call = self.all.get(key)?;
         let mut sight = Sight {
             cx,
@@ -281,6 +281,7 @@ impl Calls {
             facts,
             headers,
             parked: &self.parked,
+            failed: failed.as_ref().map(|(_, cause)| cause),
         };
         thread.resume(outcome);
         let task = thread.next(&plan, &mut sight);

@@ -13,7 +13,7 @@ use super::park::Parked;
 use super::standing::Lines;
 use crate::border::{CallState, Record};
 use crate::cx::{CallKey, Cx};
-use crate::event::{Event, Severity};
+use crate::event::{EndCause, Event, Severity};
 use crate::limits;
 use crate::registrar::Registrar;
 use crate::slots::Slots;
@@ -90,6 +90,8 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) calls: &'a Slots<CallKey, Call>,
     pub(super) lines: &'a Lines,
     pub(super) call: &'a Call,
+    /// How the last Dial failed.
+    pub(super) failed: Option<&'a EndCause>,
     /// Of its script.
     pub(super) groups: &'a mut Vec<(SmolStr, SmolStr)>,
     pub(super) facts: &'a mut BTreeMap<SmolStr, SmolStr>,
@@ -144,7 +146,9 @@ impl World for Sight<'_, '_> {
         let text = match name {
             "name" => format_smolstr!("PJSIP/{from}-{id:08x}"),
             "channeltype" => "PJSIP".into(),
-            "uniqueid" | "linkedid" | "cdr/uniqueid" | "cdr/linkedid" => id.to_smolstr(),
+            "uniqueid" | "linkedid" | "cdr/uniqueid" | "cdr/linkedid" => {
+                crate::cdr::unique(self.call.since, *id)
+            }
             "state" => match self.call.state {
                 CallState::Up | CallState::Held => "Up".into(),
                 CallState::Calling => "Ring".into(),
@@ -164,8 +168,7 @@ impl World for Sight<'_, '_> {
             "cdr/answer" => answered.map(wall).unwrap_or_default(),
             "cdr/duration" => self.cx.now.since(*started).as_secs().to_smolstr(),
             "cdr/billsec" => answered.map_or(0, |at| self.cx.now.since(at).as_secs()).to_smolstr(),
-            "cdr/disposition" if answered.is_some() => "ANSWERED".into(),
-            "cdr/disposition" => "NO ANSWER".into(),
+            "cdr/disposition" => self.call.disposition(self.failed).as_str().into(),
             "connected/num" => peer?.extension.clone(),
             "connected/name" => self.name_of(&peer?.extension),
             "connected/all" => {
