@@ -39,7 +39,10 @@ fn wrong(text: &str) -> String {
 
 #[test]
 fn the_examples_go_as_they_say_each_time() {
-    let options = Test { coverage: true, ..options(&["first-start.tests", "front-desk/front-desk.tests"]) };
+    let options = Test {
+        coverage: true,
+        ..options(&["first-start.tests", "office/office.tests", "front-desk/front-desk.tests"])
+    };
     let (told, fine) = played(&options).unwrap();
     assert!(fine, "{told}");
     assert_eq!(played(&options).unwrap().0, told, "the same each time, octet for octet");

@@ -166,7 +166,11 @@ impl Codes {
         add(text, self.of("do_not_disturb_off"), switch(DISTURB, "off", "do-not-disturb"));
         add(text, self.of("last_caller"), again(LAST_CALLER, CALLER, "vm-nonumber"));
         add(text, self.of("redial"), again(LAST_NUMBER, "${CDR(src)}", "pbx-invalid"));
-        add(text, self.of("call_back"), requested("CallCompletionRequest()", "CC_REQUEST_RESULT", "activated"));
+        add(
+            text,
+            self.of("call_back"),
+            requested("CallCompletionRequest()", "CC_REQUEST_RESULT", "activated"),
+        );
         let off = requested("CallCompletionCancel()", "CC_CANCEL_RESULT", "de-activated");
         add(text, self.of("call_back_off"), off);
         add(text, self.of("pickup"), vec!["Pickup()".to_owned()]);
