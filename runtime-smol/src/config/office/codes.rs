@@ -35,7 +35,7 @@ const fn before(key: &'static str, usual: &'static str) -> Code {
     Code { key, usual, number: true }
 }
 
-const CODES: [Code; 18] = [
+const CODES: [Code; 20] = [
     before("forward", "*72"),
     plain("forward_off", "*73"),
     before("busy", "*90"),
@@ -48,6 +48,8 @@ const CODES: [Code; 18] = [
     plain("do_not_disturb_off", "*79"),
     plain("last_caller", "*69"),
     plain("redial", "*66"),
+    plain("call_back", "*37"),
+    plain("call_back_off", "*38"),
     plain("pickup", "*8"),
     before("pickup_extension", "**"),
     before("intercom", "*80"),
@@ -164,6 +166,13 @@ impl Codes {
         add(text, self.of("do_not_disturb_off"), switch(DISTURB, "off", "do-not-disturb"));
         add(text, self.of("last_caller"), again(LAST_CALLER, CALLER, "vm-nonumber"));
         add(text, self.of("redial"), again(LAST_NUMBER, "${CDR(src)}", "pbx-invalid"));
+        add(
+            text,
+            self.of("call_back"),
+            requested("CallCompletionRequest()", "CC_REQUEST_RESULT", "activated"),
+        );
+        let off = requested("CallCompletionCancel()", "CC_CANCEL_RESULT", "de-activated");
+        add(text, self.of("call_back_off"), off);
         add(text, self.of("pickup"), vec!["Pickup()".to_owned()]);
         with_number(text, self.of("pickup_extension"), |number| vec![format!("Pickup({number})")]);
         with_number(text, self.of("intercom"), intercom);
@@ -231,6 +240,17 @@ fn again(family: &str, caller: &str, prompt: &str) -> Vec<String> {
         "GotoIf($[${DIALPLAN_EXISTS(${CHANNEL(context)},${NUMBER},1)} = 0]?none)".to_owned(),
         "Goto(${CHANNEL(context)},${NUMBER},1)".to_owned(),
         format!("(none)Playback({prompt})"),
+    ]
+}
+
+/// A code that asks for something, and says whether it will be.
+fn requested(step: &str, result: &str, said: &str) -> Vec<String> {
+    vec![
+        step.to_owned(),
+        format!("GotoIf($[\"${{{result}}}\" = \"SUCCESS\"]?done)"),
+        "Playback(feature-not-avail-line)".to_owned(),
+        "Hangup()".to_owned(),
+        format!("(done)Playback({said})"),
     ]
 }
 
