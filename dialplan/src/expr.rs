@@ -328,6 +328,9 @@ impl Operator {
 
 /// What the first parentheses of a regular expression matched, or how many characters all of it did.
 fn matched(text: &str, pattern: &str, start: bool, scene: &mut Scene<'_>) -> Value {
+    if !scene.spend(crate::function::regex_work((pattern, text))) {
+        return Value::Number(Number::ZERO);
+    }
     let regex = match crate::function::regex(pattern) {
         Ok(regex) => regex,
         Err(why) => {

@@ -20,6 +20,8 @@ pub(crate) const MAX_NOTES: usize = 8;
 
 /// Bytes of a text for people: a note, or the arguments of a step.
 pub const MAX_SHOWN: usize = 512;
+/// Octets that the steps of one channel work on without any time going by: more of them are a mistake.
+pub const MAX_WORK: u64 = 20_000_000;
 /// Warnings of one channel in the log.
 pub const MAX_WARNINGS: u16 = 200;
 
@@ -37,6 +39,8 @@ pub struct Caller {
     pub dnid: SmolStr,
     /// The number that the call was redirected from.
     pub rdnis: SmolStr,
+    /// Why it was, as the field writes it: `cfu`, `cfb`, `cfnr`, ...; empty when nobody is to be told of it.
+    pub reason: SmolStr,
 }
 
 /// A place in a plan.
@@ -79,6 +83,10 @@ pub(crate) struct Channel {
     pub(crate) warnings: u16,
     /// When the channel has been here long enough, in milliseconds since 1970.
     pub(crate) deadline: Option<i64>,
+    /// Octets that were worked on since time went by.
+    pub(crate) work: u64,
+    /// The plan has set more variables than there may be.
+    pub(crate) full: bool,
 }
 
 impl Channel {
@@ -115,6 +123,12 @@ impl<'a> Scene<'a> {
         if self.notes.len() < MAX_NOTES {
             self.notes.push(text);
         }
+    }
+
+    /// Counts octets that are worked on. False when that is too much for one moment.
+    pub(crate) fn spend(&mut self, octets: usize) -> bool {
+        self.channel.work = self.channel.work.saturating_add(octets as u64);
+        self.channel.work <= MAX_WORK
     }
 
     /// The value of a variable, wherever it is.
@@ -166,8 +180,10 @@ impl<'a> Scene<'a> {
         let plain = name.trim_start_matches('_');
         if FIXED.contains(&plain) {
             self.note(format_args!("{plain} is set by the exchange and cannot be changed"));
+        } else if !self.channel.vars.may_hold(name) {
+            self.channel.full = true;
         } else if !self.channel.vars.set(name, value) {
-            self.note(format_args!("no room for a variable named `{name}`"));
+            self.note(format_args!("no variable can be named `{name}`"));
         }
     }
 

@@ -251,6 +251,14 @@ pub enum Task {
         /// Option letters.
         options: SmolStr,
     },
+    /// Call the caller back, once this phone is free; empty for the one that it found busy last. `Outcome::Set` says
+    /// what came of that.
+    CallBack {
+        /// The extension.
+        of: SmolStr,
+    },
+    /// Forget that.
+    CancelCallBack,
     /// Find an extension by a name; `Outcome::Keys` is the extension chosen, empty for none.
     Directory {
         /// Where the extension is looked for.

@@ -142,6 +142,7 @@ impl Part {
             Self::Variable { name, slice } => {
                 let name = name.eval(scene);
                 let value = scene.variable(&name).unwrap_or_default();
+                scene.spend(value.len());
                 sliced(value, slice.as_deref(), scene)
             }
             Self::Call { function, args, slice } => {
@@ -158,7 +159,9 @@ fn call(function: &'static Function, args: &[Template], scene: &mut Scene<'_>) -
     let answer = match function.ask {
         Ask::Value(read) => {
             let args: Vec<SmolStr> = args.iter().map(|arg| arg.eval(scene)).collect();
-            read(scene, &args)
+            let work = function::work(function, &args, scene);
+            // Who has worked too much is stopped at the next step.
+            if scene.spend(work) { read(scene, &args) } else { Ok(SmolStr::default()) }
         }
         Ask::Choice(choose) => {
             let question = args.first().map(|arg| arg.eval(scene)).unwrap_or_default();

@@ -8,6 +8,8 @@ use crate::template::{MAX_VALUE, cut};
 
 /// Variables of a channel, of its subroutines and of its tables together.
 pub const MAX_VARIABLES: usize = 1_000;
+/// More of them that the exchange sets: `DIALSTATUS` and the like.
+const OWN: usize = 64;
 /// Bytes of a variable's name.
 pub const MAX_NAME: usize = 80;
 
@@ -99,8 +101,13 @@ impl Vars {
         }
     }
 
+    /// Whether a plan may set this variable: it is there, or there are not too many.
+    pub(crate) fn may_hold(&self, name: &str) -> bool {
+        self.count < MAX_VARIABLES || self.get(Heirs::of(name).1).is_some()
+    }
+
     fn room(&mut self, name: &str) -> bool {
-        let room = self.count < MAX_VARIABLES && (1..=MAX_NAME).contains(&name.len());
+        let room = self.count < MAX_VARIABLES + OWN && (1..=MAX_NAME).contains(&name.len());
         self.count += usize::from(room);
         room
     }
@@ -199,7 +206,11 @@ mod tests {
     fn there_is_no_end_of_variables_but_this() {
         let mut vars = Vars::default();
         for number in 0..MAX_VARIABLES {
-            assert!(vars.set(&format!("V{number}"), "x"));
+            assert!(vars.may_hold("V") && vars.set(&format!("V{number}"), "x"));
+        }
+        assert!(!vars.may_hold("V") && vars.may_hold("__V7"), "the rest is the exchange's");
+        for number in 0..OWN {
+            assert!(vars.set(&format!("W{number}"), "x"));
         }
         assert!(!vars.set("ONE", "more") && !vars.set_table("T", "k", "v"));
         assert!(!vars.enter(&[]));

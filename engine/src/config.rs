@@ -58,6 +58,8 @@ pub struct Config {
     pub recordings: RecordingFormat,
     /// The sounds that can be played by name. Whoever drives the media machines gives them the same.
     pub sounds: Arc<Library>,
+    /// Whether parties are told whom they talk with, and of changes of that (RFC 3325, RFC 4916).
+    pub connected_line: bool,
     /// The class of music that a party hears while the other one holds the call; `None` for silence.
     pub music: Option<SmolStr>,
     /// What parties of a talk press where their Dial allows it.
@@ -122,6 +124,7 @@ impl Default for Config {
             suppress_silence: false,
             recordings: RecordingFormat::default(),
             sounds: Arc::default(),
+            connected_line: true,
             music: None,
             features: Features::default(),
         }
@@ -308,6 +311,11 @@ pub struct Phone {
     pub name: SmolStr,
     /// Phones of one group may take each other's calls that ring: the group's name. Empty is none.
     pub pickup_group: SmolStr,
+    /// How many calls it may be in when one more is put through to it; `None` for any number. It is busy otherwise,
+    /// and does not ring.
+    pub call_waiting: Option<u8>,
+    /// It is told who calls, even if the caller does not want to be shown (RFC 3325): another exchange, not a person.
+    pub trusted: bool,
 }
 
 /// How digits reach a phone.

@@ -118,6 +118,8 @@ pub(crate) enum Timer {
     Leg(LegKey, LegTimer),
     /// A call's.
     Call(CallKey, CallTimer),
+    /// A call is wanted that may be possible now; with the number of the wish.
+    CallBack(u32),
     /// A subscription's.
     Subscription(SubscriptionKey, SubscriptionTimer),
     /// Patience of [`crate::border::Input::Stop`] ends.
@@ -139,6 +141,7 @@ impl Timer {
             Self::Call(_, CallTimer::Keys) => "wait for another key",
             Self::Call(_, CallTimer::Deadline) => "time that the dialplan gives the call",
             Self::Call(_, CallTimer::Clear) => "clearing time",
+            Self::CallBack(_) => "look for a free phone",
             Self::Subscription(_, SubscriptionTimer::Expired) => "expiry of a subscription",
             Self::Subscription(_, SubscriptionTimer::Gap) => "least time between two NOTIFY",
             Self::Stop => "patience at a stop",

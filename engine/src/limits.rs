@@ -25,6 +25,14 @@ pub const TRANSACTIONS: usize = 400_000;
 pub const CALLS: usize = 50_000;
 /// Legs of one call: callers, forks, transfer targets.
 pub const LEGS_PER_CALL: usize = 32;
+/// How often the callees of one Dial may send it elsewhere (RFC 3261 §8.1.3.4); the next who does is not available.
+pub const DIVERSIONS: usize = 10;
+/// Contacts of a redirection that are read; the rest is left out.
+pub const DIVERTED_TO: usize = 4;
+/// Calls that are wanted when a phone is free, one for each who wants any; more are refused.
+pub const CALL_BACKS: usize = 1000;
+/// How long such a call is wanted.
+pub const CALL_BACK: Duration = Duration::from_secs(3600);
 /// Early dialogs kept for one forked INVITE (RFC 3261 §12.1).
 pub const EARLY_DIALOGS: usize = 16;
 /// Open streams (TCP connections); a new one over it is closed at once, one of a stranger from seven eighths on.

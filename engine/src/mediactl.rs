@@ -171,6 +171,13 @@ pub enum MediaReport {
         /// The name; of music `music/` and the class.
         name: SmolStr,
     },
+    /// Nobody has spoken in a recording of one leg for as long as [`RecordingSpec::quiet`] says. Once.
+    Quiet {
+        /// Whose recording it is.
+        leg: LegId,
+        /// Which.
+        recording: RecordingId,
+    },
     /// A recording has ended: its specification or its room is gone.
     Recorded {
         /// Which room.

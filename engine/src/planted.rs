@@ -75,6 +75,10 @@ pub enum Fault {
     RecordNotFinished,
     /// The record of a call counts the time it rang as talk.
     RecordCountsRinging,
+    /// The record of a call counts from when the last callee answered, not the exchange.
+    RecordCountsFromCallee,
+    /// A call stays in its groups when it is over.
+    GroupNotLeft,
     /// A media leg is not dropped.
     MediaLegNotDropped,
     /// Silence does not end a call.

@@ -271,6 +271,8 @@ impl Tables {
                 self.heard(cx, heard);
             }
             Timer::Call(call, timer) => self.calls.fire(cx, below, call, timer),
+            Timer::CallBack(_) if self.stopping != Stopping::No => {}
+            Timer::CallBack(wish) => self.calls.look(cx, below, wish),
             Timer::Subscription(key, timer) => self.subscriptions.fire(cx, &mut below.stack, key, timer),
             Timer::Stop => self.patience_ended(cx),
         }

@@ -335,6 +335,7 @@ fn sounding() {
         rate: 8000,
         format: RecordingFormat::Wav,
         paused: false,
+        quiet: 0,
     };
     let recorded = RoomSpec { recordings: vec![both], ..RoomSpec::new(RoomMode::Relay) };
     row("PCMU to PCMA, recorded", 2, &mut Sounding::new(1, 2, &[PCMU, PCMA], 2, &recorded));

@@ -216,6 +216,9 @@ pub(crate) fn media_report(report: &MediaReport) -> String {
             format!("leg {} was to hear {name}, which is not there", leg.0)
         }
         MediaReport::Played { leg, number, .. } => format!("leg {} has heard all of {number}", leg.0),
+        MediaReport::Quiet { leg, recording } => {
+            format!("nobody speaks on leg {} in recording {}", leg.0, recording.0)
+        }
         MediaReport::Recorded { recording, samples, missing, .. } => {
             format!("recording {} has ended: {samples} samples, {missing} missing", recording.0)
         }

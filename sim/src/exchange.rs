@@ -10,7 +10,7 @@ use std::sync::Arc;
 use md5::{Digest as _, Md5};
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
-use telex_dialplan::Dialplan;
+use telex_dialplan::{Dialplan, Problems};
 use telex_engine::border::{Flow, Interface, Listener, ListenerId, Stats, StreamId, Transport};
 use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
@@ -21,7 +21,7 @@ use telex_engine::{Action, Actions, Boot, Input, Signalling};
 
 use crate::luck::{Kind, below, luck};
 use crate::oracle::{Cause, Verdict, broken, host};
-use crate::plan::{BrokenTimer, Plan};
+use crate::plan::{BrokenTimer, ENTRY, Plan, walks};
 use crate::run::panic_text;
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
@@ -32,6 +32,11 @@ pub(crate) const UDP: ListenerId = ListenerId(0);
 pub(crate) const TCP: ListenerId = ListenerId(1);
 /// The number of the menu.
 pub(crate) const MENU: &str = "5000";
+/// Whether who is called is chosen by keys, or by the dialplan.
+pub(crate) fn chooses(dialled: &str) -> bool {
+    dialled == MENU || walks(dialled)
+}
+
 /// The first RTP port.
 const FIRST_PORT: u16 = 10_000;
 /// Port pairs that are bound before anybody asks.
@@ -223,14 +228,17 @@ pub(crate) fn config(plan: &Plan) -> Config {
         let known = credentials(&config.realm, &phone.extension, &phone.secret());
         config.phones.insert(SmolStr::new(&phone.extension), known);
     }
-    config.dialplan = Some(dialplan(&config));
+    config.dialplan = Some(dialplan(plan, &config).expect("it was checked"));
     config.sounds = Arc::new([(SmolStr::new("menu"), menu())].into_iter().collect());
     config
 }
 
 /// What is configured, and at [`MENU`] a menu: the keys 1, 2, ... lead to the phones.
-fn dialplan(config: &Config) -> Dialplan {
-    let menu = format!("\nexten => {MENU},1,Goto(menu,s,1)\n\n");
+fn dialplan(plan: &Plan, config: &Config) -> Result<Dialplan, Problems> {
+    let mut menu = format!("\nexten => {MENU},1,Goto(menu,s,1)\n\n");
+    if plan.dialplan.iter().any(|context| context.name == ENTRY) {
+        menu.insert_str(1, &format!("exten => _6XXX,1,Goto({ENTRY},${{EXTEN:3}},1)\n"));
+    }
     let mut text = config.own_dialplan().replacen("\n\n", &menu, 1);
     text.push_str(
         "\n[menu]\nexten => s,1,Answer()\n same => n,Set(TIMEOUT(digit)=1)\n same => n,Set(tries=0)\n\
@@ -245,7 +253,15 @@ exten => i,1,Goto(t,1)\n",
  same => n,Hangup()\n"
         );
     }
-    Dialplan::parse("sim.conf", &text).expect("it is right")
+    text += &plan.contexts_written();
+    Dialplan::parse("sim.conf", &text)
+}
+
+/// What is wrong with the dialplan of a plan.
+pub(crate) fn dialplan_is_right(plan: &Plan) -> Result<(), Problems> {
+    let mut config = Config::default();
+    config.phones.extend(plan.phones.iter().map(|p| (SmolStr::new(&p.extension), Phone::default())));
+    dialplan(plan, &config).map(drop)
 }
 
 /// Half a second of a buzz.
@@ -376,7 +392,10 @@ impl World<'_> {
             // A store that is full is not the engine's fault.
             Action::Report(telex_engine::event::Event::StoreFailed { .. })
                 if !self.plan.host.store.full.is_empty() => {}
-            Action::Report(event) => host::no_error_event(self.now, &event)?,
+            Action::Report(event) => {
+                host::no_error_event(self.now, &event)?;
+                host::prompts_are_there(self.now, &event)?;
+            }
             Action::Reply { id, reply } => self.replies.push((id, reply)),
             Action::Stopped => self.stopped()?,
         }

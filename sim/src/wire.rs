@@ -10,7 +10,7 @@ use telex_engine::time::{Duration, Instant};
 
 use crate::attacker;
 use crate::digest::Digest;
-use crate::exchange::MENU;
+use crate::exchange::chooses;
 use crate::expect;
 use crate::ladder::Row;
 use crate::nat::sites::Place;
@@ -174,7 +174,7 @@ impl World<'_> {
         let meant = |call: &usize| {
             let planned = &plan.calls[*call];
             planned.at <= self.now
-                && (planned.dial == plan.phones[phone].extension || planned.dial == MENU)
+                && (planned.dial == plan.phones[phone].extension || chooses(&planned.dial))
                 && plan.phones[planned.caller].extension == msg.user("from")
                 && plan.shown_name(*call) == msg.display("from")
         };
@@ -191,7 +191,7 @@ impl World<'_> {
             legs.iter().filter(|l| l.call == call && l.side == Side::Caller).any(|l| still(&l))
         };
         // What comes out of a menu may come when the word that its caller is gone is still on its way.
-        let chosen = |call: usize| plan.calls[call].dial == MENU;
+        let chosen = |call: usize| chooses(&plan.calls[call].dial);
         let may = |call: &usize| caused(*call) || calling(*call) || chosen(*call);
         let call = (0..plan.calls.len()).find(meant).filter(may);
         match call {

@@ -169,6 +169,27 @@ calls = [
 exchange = { transcode = true }
 "#;
 
+/// A dialplan that answers before it asks, and counts.
+const WALKED: Scene = r#"
+calm = "40s"
+empty = "160s"
+end = "280s"
+phones = [
+  { extension = "100", events = 101 },
+  { extension = "101", events = 101 },
+  { extension = "102" },
+]
+calls = [
+  { at = "9s", caller = 0, dial = "6001", reactions = ["answers 2s"], talk = "12s", digits = ["caller 1 2s"] },
+  { at = "10s", caller = 2, dial = "6002", reactions = ["refuses 486 300ms"], talk = "9s" },
+]
+[[dialplan]]
+name = "walk"
+extensions = [
+  { number = "_X", steps = ["Answer()", "Set(GROUP()=walkers)", "Read(N,menu,1,,1,3)", "Wait(1)", "Dial(PJSIP/101,5,g)", "Playback(menu)", "Hangup()"] },
+]
+"#;
+
 /// Found by the engine's own `check()`.
 const CHECK: &str = "no_panic";
 
@@ -203,6 +224,8 @@ const CASES: &[Case] = &[
     (Fault::PortNotReleased, QUIET, &[CHECK]),
     (Fault::RecordNotFinished, QUIET, &["calls_are_recorded"]),
     (Fault::RecordCountsRinging, QUIET, &["calls_are_recorded"]),
+    (Fault::RecordCountsFromCallee, WALKED, &["calls_are_recorded"]),
+    (Fault::GroupNotLeft, WALKED, &[CHECK]),
     (Fault::MediaLegNotDropped, QUIET, &["no_error_event"]),
     (Fault::SilenceIgnored, GONE, &["ends_agree"]),
     (Fault::ExpiryIgnored, GONE, &["registrar_as_modelled"]),
@@ -285,7 +308,7 @@ fn every_planted_fault_is_found() {
 
 #[test]
 fn without_a_fault_the_same_worlds_hold() {
-    for scene in [LOSSY, QUIET, ODD, GONE, LONG, ATTACKED, QUIET_LOSSY, CODED] {
+    for scene in [LOSSY, QUIET, ODD, GONE, LONG, ATTACKED, QUIET_LOSSY, CODED, WALKED] {
         for seed in 0..6 {
             let failure = run(&plan(scene, seed)).broken;
             assert!(failure.is_none(), "seed {seed} of {scene}\n{}", failure.unwrap_or_default_text());

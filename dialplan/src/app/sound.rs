@@ -271,6 +271,14 @@ pub(super) fn messages(_: &mut Scene<'_>, args: &Args) -> Made {
     Ok(Task::Messages { mailbox: args.text(0).into(), options: args.letters() })
 }
 
+pub(super) fn call_back(_: &mut Scene<'_>, args: &Args) -> Made {
+    Ok(Task::CallBack { of: args.text(0).trim().into() })
+}
+
+pub(super) fn cancel_call_back(_: &mut Scene<'_>, _: &Args) -> Made {
+    Ok(Task::CancelCallBack)
+}
+
 pub(super) fn directory(_: &mut Scene<'_>, args: &Args) -> Made {
     let context = if args.text(1).is_empty() { args.text(0) } else { args.text(1) };
     Ok(Task::Directory { context: context.into(), options: args.letters() })

@@ -189,6 +189,8 @@ pub(super) const APPLICATIONS: &[Application] = &[
     flow("Background", "Background(prompt[&prompt...][,options[,language[,context]]])", "Plays prompts while the caller dials an extension of the context.", Shape::List, Flow::Background)
         .takes(&[Prompts, Options, Text, Text]).options(BACKGROUND).least(1),
     task("Busy", "Busy([seconds])", "Tells the caller that the line is taken, until it hangs up.", &[Seconds], sound::busy),
+    task("CallCompletionCancel", "CallCompletionCancel()", "The caller is not called back any more; CC_CANCEL_RESULT says whether it would have been.", &[Text], sound::cancel_call_back),
+    task("CallCompletionRequest", "CallCompletionRequest([extension])", "The caller is called back once a phone is free: this one, or the one that it found busy last; CC_REQUEST_RESULT is SUCCESS or FAIL.", &[Text], sound::call_back),
     flow("ChanIsAvail", "ChanIsAvail(target[&target...][,options])", "Looks for a phone that is free; AVAILCHAN is the target, AVAILSTATUS the state of the last one as a number.", Shape::List, Flow::ChanIsAvail)
         .takes(&[Names, Text]).least(1),
     task("ConfBridge", "ConfBridge(name[,profile[,profile[,menu]]])", "Joins a conference.", &[Text, Text, Text, Text], sound::conference).least(1),

@@ -37,11 +37,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .of(WHO)
         .reads(caller)
         .writes(set_caller),
+    Function::new("REDIRECTING", "REDIRECTING(what)", "Who sent the call elsewhere, and why. What is set is told to those who are dialled (Diversion).")
+        .takes(1, 2, "from-num, or reason: cfu, cfb, cfnr, dnd, unavailable, time_of_day, deflection, follow_me, out_of_order, away, unknown.")
+        .of(&["from-num", "reason"])
+        .reads(|scene, args| {
+            let caller = &scene.channel.caller;
+            let reason = arg(args, 0).eq_ignore_ascii_case("reason");
+            Ok(if reason { caller.reason.clone() } else { caller.rdnis.clone() })
+        })
+        .writes(set_redirecting),
     Function::new("CONNECTEDLINE", "CONNECTEDLINE(what)", "The party that the caller is connected with, as its phone shows it.")
         .takes(1, 2, "num, name or all; i after it does not send it at once.")
         .of(&["num", "number", "name", "all", "pres", "num-pres", "name-pres"])
         .reads(|scene, args| Ok(scene.world.fact(&format!("connected/{}", short(arg(args, 0)))).unwrap_or_default()))
-        .writes(|scene, args, value| set_fact(scene, &format!("connected/{}", short(arg(args, 0))), value)),
+        .writes(set_connected),
     Function::new("CHANNEL", "CHANNEL(what)", "A fact of the channel.")
         .takes(1, 2, "name, uniqueid, state, language, codec, peerip, musicclass, ...; the exchange says which may be set.")
         .reads(|scene, args| {
@@ -150,18 +159,87 @@ fn set_caller(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
         "num" | "number" | "ani" | "ani-num" => caller.number = value.into(),
         "name" => caller.name = value.into(),
         "all" => match value.split_once('<') {
-            Some((name, number)) => {
-                caller.name = name.trim().trim_matches('"').into();
-                caller.number = number.trim_end_matches('>').into();
-            }
+            Some(_) => (caller.name, caller.number) = both(value),
             None => caller.number = value.trim().into(),
         },
-        "pres" | "num-pres" | "name-pres" => caller.pres = value.into(),
+        "pres" | "num-pres" | "name-pres" if PRESENTATIONS.contains(&value) => caller.pres = value.into(),
+        "pres" | "num-pres" | "name-pres" => {
+            return Err(format_smolstr!("`{value}` is none of {}", PRESENTATIONS.join(", ")));
+        }
         "dnid" | "dnid-num" => caller.dnid = value.into(),
-        "rdnis" | "redirecting-num" => caller.rdnis = value.into(),
+        "rdnis" | "redirecting-num" => return redirected(caller, value),
         other => return Err(format_smolstr!("`{other}` cannot be set")),
     }
     Ok(())
+}
+
+/// How callers may be shown.
+const PRESENTATIONS: &[&str] = &[
+    "allowed",
+    "allowed_not_screened",
+    "allowed_passed_screen",
+    "allowed_failed_screen",
+    "prohib",
+    "prohib_not_screened",
+    "prohib_passed_screen",
+    "prohib_failed_screen",
+    "unavailable",
+];
+
+/// Why calls are redirected.
+const REASONS: &[&str] = &[
+    "cfu",
+    "cfb",
+    "cfnr",
+    "dnd",
+    "unavailable",
+    "time_of_day",
+    "deflection",
+    "follow_me",
+    "out_of_order",
+    "away",
+    "unknown",
+];
+
+/// Name and number of `"Name" <number>`.
+fn both(value: &str) -> (SmolStr, SmolStr) {
+    let (name, number) = value.split_once('<').unwrap_or(("", value));
+    (name.trim().trim_matches('"').into(), number.trim().trim_end_matches('>').into())
+}
+
+fn redirected(caller: &mut crate::scene::Caller, by: &str) -> Done {
+    caller.rdnis = by.into();
+    if caller.reason.is_empty() {
+        caller.reason = SmolStr::new_static("unknown");
+    }
+    Ok(())
+}
+
+fn set_redirecting(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
+    let value = crate::template::cut(value, crate::vars::MAX_NAME);
+    let caller = &mut scene.channel.caller;
+    if !arg(args, 0).eq_ignore_ascii_case("reason") {
+        return redirected(caller, value);
+    }
+    if !REASONS.contains(&value) {
+        return Err(format_smolstr!("`{value}` is none of {}", REASONS.join(", ")));
+    }
+    caller.reason = value.into();
+    Ok(())
+}
+
+fn set_connected(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
+    match short(arg(args, 0)) {
+        "all" => {
+            let (name, number) = both(value);
+            set_fact(scene, "connected/name", &name)?;
+            set_fact(scene, "connected/num", &number)
+        }
+        "pres" if !PRESENTATIONS.contains(&value) => {
+            Err(format_smolstr!("`{value}` is none of {}", PRESENTATIONS.join(", ")))
+        }
+        what => set_fact(scene, &format!("connected/{what}"), value),
+    }
 }
 
 fn set_fact(scene: &mut Scene<'_>, name: &str, value: &str) -> Done {

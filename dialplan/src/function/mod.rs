@@ -187,6 +187,25 @@ pub(crate) fn check(function: &Function, args: &[Option<&str>]) -> Result<(), St
     .map_err(|why| why.to_string())
 }
 
+/// Octets that a function works on, about.
+pub(crate) fn work(function: &Function, args: &[SmolStr], scene: &mut Scene<'_>) -> usize {
+    let given: usize = args.iter().map(SmolStr::len).sum();
+    let more = match function.name {
+        "REGEX" => regex_work(text::regex_parts(arg(args, 0)).unwrap_or_default()),
+        // These are handed the name of a variable.
+        "CUT" | "FIELDQTY" | "FIELDNUM" | "REPLACE" | "STRREPLACE" | "SHIFT" | "POP" | "PUSH" | "UNSHIFT"
+        | "LISTFILTER" => scene.variable(arg(args, 0)).map_or(0, |value| 4 * value.len()),
+        "DEVICE_STATE" | "EXTENSION_STATE" | "DIALPLAN_EXISTS" => 1_000,
+        _ => 0,
+    };
+    20 + given.saturating_add(more)
+}
+
+/// The same for a regular expression and a text: it is read anew each time.
+pub(crate) fn regex_work((pattern, text): (&str, &str)) -> usize {
+    2_000 + 100 * pattern.len() + pattern.len().saturating_mul(text.len()) / 4
+}
+
 /// Bytes of a compiled expression.
 const MAX_REGEX: usize = 16 * 1024;
 

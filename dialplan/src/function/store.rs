@@ -64,6 +64,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Ok(scene.channel.vars.table(arg(args, 0), arg(args, 1)).cloned().unwrap_or_default())
         })
         .writes(|scene, args, value| {
+            let known = scene.channel.vars.table(arg(args, 0), arg(args, 1)).is_some();
+            if !known && !scene.channel.vars.may_hold("") {
+                scene.channel.full = true;
+                return Ok(());
+            }
             let set = scene.channel.vars.set_table(arg(args, 0), arg(args, 1), value);
             if set { Ok(()) } else { Err(format_smolstr!("no room in {}", arg(args, 0))) }
         }),

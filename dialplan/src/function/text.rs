@@ -1,5 +1,7 @@
 //! Functions of text.
 
+use std::collections::BTreeSet;
+
 use smol_str::{SmolStr, StrExt, ToSmolStr, format_smolstr};
 
 use super::{Answer, Done, Form, Function, arg, regex};
@@ -174,15 +176,25 @@ fn ranges(allowed: &str) -> Vec<(char, char)> {
 }
 
 fn filter(_: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
-    let ranges = ranges(arg(args, 0));
-    let allowed = |c: char| ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
+    let mut ranges = ranges(arg(args, 0));
+    ranges.sort_unstable();
+    // Of ranges that begin before a character the one that goes farthest.
+    let mut far = '\0';
+    for (_, high) in &mut ranges {
+        far = far.max(*high);
+        *high = far;
+    }
+    let allowed = |c: char| {
+        let before = ranges.partition_point(|(low, _)| *low <= c);
+        before > 0 && ranges[before - 1].1 >= c
+    };
     Ok(arg(args, 1).chars().filter(|c| allowed(*c)).collect())
 }
 
 fn replace(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
     let value = scene.variable(arg(args, 0)).unwrap_or_default();
-    let (find, with) = (arg(args, 1), arg(args, 2).chars().next());
-    Ok(value.chars().filter_map(|c| if find.contains(c) { with } else { Some(c) }).collect())
+    let (find, with): (BTreeSet<char>, _) = (arg(args, 1).chars().collect(), arg(args, 2).chars().next());
+    Ok(value.chars().filter_map(|c| if find.contains(&c) { with } else { Some(c) }).collect())
 }
 
 fn replace_text(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {

@@ -14,10 +14,11 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::find::{Asked, At};
 use crate::pattern::Dialled;
 use crate::plan::Dialplan;
-use crate::scene::{Caller, Channel, MAX_NOTES, MAX_SHOWN, Place, Scene};
+use crate::scene::{Caller, Channel, MAX_NOTES, MAX_SHOWN, MAX_WORK, Place, Scene};
 use crate::source::Span;
 use crate::task::{Collect, Outcome, Task};
 use crate::template::cut;
+use crate::vars::MAX_VARIABLES;
 use crate::when::Moment;
 use crate::world::{Loudness, World};
 
@@ -200,6 +201,17 @@ impl Thread {
         leaves
     }
 
+    /// Leaves the task that is being done, because somebody sends the call elsewhere: what stands there is next. `by`
+    /// and `reason` are what the plan then knows as `REDIRECTING(from-num)` and `REDIRECTING(reason)`.
+    pub fn redirect(&mut self, context: &str, extension: &str, by: &str, reason: &str) {
+        if self.is_over() || self.channel.gone {
+            return;
+        }
+        (self.queued, self.state) = (None, State::Walking);
+        self.channel.place = Place { context: context.into(), extension: extension.into(), priority: 1 };
+        (self.channel.caller.rdnis, self.channel.caller.reason) = (by.into(), reason.into());
+    }
+
     /// Tells what came of the task that was asked for. A caller who is gone may be told of at any time.
     pub fn resume(&mut self, outcome: Outcome) {
         let state = std::mem::replace(&mut self.state, State::Over);
@@ -228,6 +240,7 @@ impl Thread {
         let now = world.now_ms();
         if now != self.mark {
             (self.mark, self.steps) = (now, 0);
+            self.channel.work = 0;
         }
         loop {
             let state = std::mem::replace(&mut self.state, State::Walking);
@@ -346,6 +359,11 @@ impl Thread {
             );
             return Move::End(Some(FAILURE));
         }
+        if let Some(why) = self.overdone() {
+            let lines = self.circle(plan);
+            self.complain(world, format_args!("stopped: {why}, in {lines}"));
+            return Move::End(Some(FAILURE));
+        }
         let mut scene = Scene::new(plan, &mut self.channel, world);
         let place = scene.channel.place.clone();
         let Some(found) = scene.find(&place.context, &place.extension, At::Priority(place.priority)) else {
@@ -374,6 +392,18 @@ impl Thread {
                 Move::Next
             }
         }
+    }
+
+    /// What a plan may not do to the exchange, once.
+    fn overdone(&mut self) -> Option<SmolStr> {
+        if std::mem::take(&mut self.channel.full) {
+            return Some(format_smolstr!("a channel has no more than {MAX_VARIABLES} variables"));
+        }
+        if self.channel.work > MAX_WORK {
+            self.channel.work = 0;
+            return Some(format_smolstr!("more than {MAX_WORK} octets were worked on without a pause"));
+        }
+        None
     }
 
     /// There is no such priority: a caller who dialled what is not there, or the end of an extension.

@@ -414,7 +414,11 @@ impl Core {
                 return self.heard(heard?);
             }
             // An exchange's alone; nobody arms them here.
-            Timer::Binding(_) | Timer::Call(..) | Timer::Subscription(..) | Timer::Stop => {}
+            Timer::Binding(_)
+            | Timer::Call(..)
+            | Timer::CallBack(_)
+            | Timer::Subscription(..)
+            | Timer::Stop => {}
         }
         None
     }
@@ -538,7 +542,7 @@ impl Core {
         let event = match heard.event {
             LegEvent::Progress { status, body } => AgentEvent::Progress { call, status, body },
             LegEvent::Answered { body } => AgentEvent::Answered { call, body },
-            LegEvent::Refused { status } => AgentEvent::Refused { call, status },
+            LegEvent::Refused { status, .. } => AgentEvent::Refused { call, status },
             // Nothing was changed, and nothing is.
             LegEvent::Refreshed { .. } => return None,
             LegEvent::Confirmed { body } => AgentEvent::Confirmed { call, body },

@@ -22,6 +22,12 @@ impl Call {
             Some(_) if cx.planted.is(Fault::RecordCountsRinging) => Some(self.started),
             answered => answered,
         };
+        let mut talked = since.map_or(Duration::ZERO, |at| cx.now.since(at));
+        if cx.planted.is(Fault::RecordCountsFromCallee)
+            && let Some(at) = self.peer.and_then(|peer| self.parties.get(peer)?.answered)
+        {
+            talked = Duration::from_millis(cx.wall.as_unix_millis().saturating_sub(at.as_unix_millis()));
+        }
         let parties = self.parties.iter().take(if over { self.parties.len() } else { 1 });
         let record = CallRecord {
             id: self.id,
@@ -32,7 +38,7 @@ impl Call {
             answered: self.parties.get(CALLER).and_then(|caller| caller.answered),
             ended: over.then_some(cx.wall),
             duration: cx.now.since(self.started),
-            talked: since.map_or(Duration::ZERO, |at| cx.now.since(at)),
+            talked,
             cause: self.cause.clone(),
             legs: parties.map(Party::record).collect(),
         };

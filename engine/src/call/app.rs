@@ -35,6 +35,11 @@ pub(crate) enum AppEvent {
         /// Its response, if there was one.
         status: Option<Status>,
     },
+    /// A callee sends us elsewhere, and others are asked in its place.
+    Moved {
+        /// Who.
+        party: PartyId,
+    },
     /// The caller gave up before the answer.
     Cancelled,
     /// A party ended its session.
@@ -179,6 +184,7 @@ impl App {
                     AppEvent::Progress { .. }
                     | AppEvent::Answered { .. }
                     | AppEvent::Refused { .. }
+                    | AppEvent::Moved { .. }
                     | AppEvent::NoAnswer => return app,
                 };
                 orders.push(Order::End { cause });

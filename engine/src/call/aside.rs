@@ -259,7 +259,7 @@ impl Calls {
         call.aside = Some(aside);
         match returned {
             true => self.judged(cx, below, key, &verdict),
-            false => self.sent_away(cx, below, key, None),
+            false => self.directed_away(cx, below, key, None),
         }
     }
 
@@ -268,8 +268,8 @@ impl Calls {
         let upper = verdict.to_ascii_uppercase();
         match upper.as_str() {
             "" => self.accepted(cx, below, key),
-            "BUSY" => self.sent_away(cx, below, key, Some(Status::BUSY_HERE)),
-            "CONGESTION" => self.sent_away(cx, below, key, Some(Status::SERVICE_UNAVAILABLE)),
+            "BUSY" => self.directed_away(cx, below, key, Some(Status::BUSY_HERE)),
+            "CONGESTION" => self.directed_away(cx, below, key, Some(Status::SERVICE_UNAVAILABLE)),
             "CONTINUE" => self.caller_goes(cx, below, key, vec![SmolStr::new_static("n")]),
             "ABORT" => {
                 let Some(call) = self.all.get_mut(key) else { return };
@@ -299,7 +299,7 @@ impl Calls {
     }
 
     /// The callee is not connected: it hung up, or this is what the caller hears of it.
-    fn sent_away(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, status: Option<Status>) {
+    fn directed_away(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, status: Option<Status>) {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(aside) = call.aside.take() else { return };
         let party = aside.party;

@@ -108,9 +108,13 @@ impl Calls {
         call.drop_media(cx, gone);
         call.peer = Some(call.parties.len() - 1);
         call.between = Some((caller, to.clone()));
+        if let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) {
+            dial.caller = None;
+        }
         call.put_media(cx);
         call.keep_record(cx);
         self.tell_transfer(cx, key, by, &to, Some(Status::OK));
+        self.introduce(cx, below, key);
         self.settle(cx, key);
         self.leave_by(cx, below, other, at);
     }

@@ -16,7 +16,7 @@ use crate::border::Action;
 use crate::cx::{CallKey, Cx};
 use crate::dialog::LegEvent;
 use crate::event::EndCause;
-use crate::mediactl::{MediaCommand, Play, RoomId, RoomMode, RoomSpec, ShardId};
+use crate::mediactl::{MediaCommand, Play, RoomMode, RoomSpec};
 use crate::sip::Status;
 
 impl Calls {
@@ -71,7 +71,10 @@ impl Calls {
         if swapped {
             call.parties.swap(CALLER, by);
         }
-        call.let_wait(cx, peer, room);
+        let (shard, waiting) = room;
+        let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
+        let command = MediaCommand::PutRoom { room: waiting, rev: 1, spec };
+        cx.out.push(Action::Media { shard, command });
         let extension = call.parties[CALLER].extension.clone();
         let name = cx.config.phones.get(&extension).map(|phone| phone.name.clone()).unwrap_or_default();
         let thread = Thread::new(
@@ -87,6 +90,7 @@ impl Calls {
         let transfer =
             Transfer { by: peer, swapped, to: to.clone(), room, before, failed: None, consults: true };
         call.transfer = Some(Box::new(transfer));
+        call.put_waiting(cx, peer);
         call.put_media(cx);
         call.close(cx, aside);
         self.tell_transfer(cx, key, peer, to, None);
@@ -157,11 +161,14 @@ impl Call {
         true
     }
 
-    /// A party waits in a room of its own, with music.
-    fn let_wait(&mut self, cx: &mut Cx<'_>, party: PartyId, (shard, room): (ShardId, RoomId)) {
-        let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
-        cx.out.push(Action::Media { shard, command: MediaCommand::PutRoom { room, rev: 1, spec } });
+    /// Media of who waits aside: with music when somebody else transfers it, in silence when it transfers.
+    pub(super) fn put_waiting(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+        let Some(transfer) = &self.transfer else { return };
+        let ((shard, room), consults) = (transfer.room, transfer.consults);
         let waits = &mut self.parties[party];
+        if !consults {
+            return waits.put(cx, shard, room, Wish::default());
+        }
         let mut accept = waits.relay_to(waits);
         accept.iter_mut().for_each(|accepted| accepted.forward = None);
         let playing = cx.config.music.clone().map(Play::music);

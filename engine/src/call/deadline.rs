@@ -30,7 +30,7 @@ impl Calls {
         call.forget_keys(cx);
         call.leave_all(cx, below);
         match doing {
-            Doing::Recording => {
+            Doing::Recording { .. } => {
                 self.record(cx, id, RecordOrder::Stop);
             }
             Doing::Echo => call.put_room(cx),

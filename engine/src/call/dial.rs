@@ -1,6 +1,6 @@
 //! Asking others for a call, at any time of it: whom a Dial means, how each is reached, and the hunt that follows.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
@@ -8,6 +8,7 @@ use telex_dialplan::task::Routine;
 
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
+use super::identity::{Diversion, Identity};
 use super::party::Party;
 use super::{Below, Call, Calls};
 use crate::border::{Flow, QueryId, ResolveError, Transport};
@@ -25,9 +26,7 @@ use crate::time::{Duration, Instant};
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Asking {
-    /// The caller's name, empty without one.
-    pub(crate) display: SmolStr,
-    /// To, a name-addr without tag.
+    /// To, a name-addr without tag; empty when no INVITE says one.
     to: SmolStr,
     /// Max-Forwards left.
     hops: u32,
@@ -36,14 +35,16 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// `name` is shown in place of what the INVITE says.
-    pub(super) fn of(invite: &Message, name: Option<SmolStr>, now: Instant) -> Self {
-        let from = invite.from().ok();
-        let display = from.as_ref().and_then(|from| from.display).filter(|d| !d.is_empty());
+    /// For a call that begins here: To is whom a callee is asked as.
+    pub(super) fn own() -> Self {
+        Self { to: SmolStr::default(), hops: 70, expires: None }
+    }
+
+    /// What it says.
+    pub(super) fn of(invite: &Message, now: Instant) -> Self {
         let hops = invite.max_forwards().and_then(Result::ok).unwrap_or(70);
         let seconds = invite.expires().and_then(Result::ok);
         Self {
-            display: name.or_else(|| display.map(SmolStr::new)).unwrap_or_default(),
             to: invite.to().map(|to| without_tag(&to)).unwrap_or_default(),
             hops: u32::from(hops).saturating_sub(1),
             expires: seconds.map(|seconds| now + Duration::from_secs(seconds.into())),
@@ -76,9 +77,16 @@ pub(super) struct Target {
     pub(super) routes: Routes,
     /// What its INVITE carries beside that of the others.
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
+    /// Who sent the call on to it, the last first.
+    pub(super) diversions: Vec<Diversion>,
 }
 
 impl Target {
+    /// A contact of this extension, with nothing special to it.
+    fn new(extension: &SmolStr, uri: SmolStr, reach: Reach, routes: Routes) -> Self {
+        Self { extension: extension.clone(), uri, reach, routes, headers: Vec::new(), diversions: Vec::new() }
+    }
+
     /// The extension it belongs to.
     pub(super) const fn extension(&self) -> &SmolStr {
         &self.extension
@@ -95,12 +103,12 @@ impl Calls {
         key: CallKey,
         targets: &[Target],
         patience: Duration,
+        refused: Option<Status>,
     ) {
         let (mut callees, mut failed) = self.ask_all(cx, below, key, targets);
         let patience = if cx.planted.is(Fault::RingsForEver) { planted::NEVER } else { patience };
         let call = &mut self.all[key];
-        let expires = call.asking.expires.filter(|_| call.answered.is_none());
-        let expires = expires.map_or(Duration::MAX, |at| at.since(cx.now));
+        let expires = call.asking_ends(cx.now);
         call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
         // A hunt that could ask nobody at all is refused like one whose last callee failed.
         if callees.is_empty() {
@@ -109,7 +117,11 @@ impl Calls {
         }
         let dial = call.script.as_ref().and_then(|script| script.dial.as_ref());
         let screens = dial.is_some_and(|dial| dial.on_answer.is_some() || dial.announcement.is_some());
-        call.app = App::Hunt(Hunt::among(callees).expiring(expires < patience).screening(screens));
+        let hunt = Hunt::among(callees).expiring(expires < patience).screening(screens);
+        call.app = App::Hunt(match refused {
+            Some(status) => hunt.refused_by(status),
+            None => hunt,
+        });
         for (party, status) in failed {
             self.apply(cx, below, key, AppEvent::Refused { party, status });
         }
@@ -145,6 +157,7 @@ impl Calls {
                 below.stack.transport.no_room(cx, "RTP ports");
                 break;
             };
+            self.all[key].parties[party].diversions.clone_from(&target.diversions);
             callees.push(party);
             self.all[key].add_headers(party, &target.headers);
             let prepared = before.as_ref().is_none_or(|routine| self.prepare(cx, below, key, party, routine));
@@ -174,7 +187,8 @@ impl Calls {
     fn add_callee(&mut self, cx: &mut Cx<'_>, key: CallKey, target: &Target, alone: bool) -> Option<PartyId> {
         let shard = self.all[key].shard;
         let port = self.ports.take(cx, shard)?;
-        let address = self.all[key].parties[CALLER].address();
+        let caller = self.all[key].parties.first();
+        let address = caller.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Party::address);
         let session = super::open::session_id(cx);
         let party = Party::new(target.uri.clone(), self.ports.leg(key), (shard, port), address, session);
         let mut party = party.configured(cx.config, &target.extension);
@@ -231,7 +245,7 @@ impl Calls {
         let known = self.spoken.of(&callee.extension).filter(|_| callee.alone).map(|(codecs, _)| codecs);
         callee.again = known.map(|_| (flow, routes.clone()));
         let offer = call.describe_to_callee(cx, party, known).ok_or(Status::NOT_ACCEPTABLE_HERE)?;
-        let invitation = call.invitation(party, flow, routes, local, offer);
+        let invitation = call.invitation(cx.config, party, flow, routes, local, offer);
         cx.report(Event::Asking { call: call.id, contact: invitation.uri.clone() });
         let leg = below.sessions.invite(cx, &mut below.stack, key, invitation);
         self.all[key].parties[party].leg = Some(leg);
@@ -287,6 +301,12 @@ impl Calls {
 }
 
 impl Call {
+    /// How long the INVITE itself allows to look for somebody.
+    pub(super) fn asking_ends(&self, now: Instant) -> Duration {
+        let expires = self.asking.expires.filter(|_| self.answered.is_none());
+        expires.map_or(Duration::MAX, |at| at.since(now))
+    }
+
     /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
     pub(super) fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
@@ -305,48 +325,48 @@ impl Call {
         }
     }
 
-    /// Who calls, as callees see it: the number, and the name as it stands in quotes.
-    fn shown_as(&self) -> (&SmolStr, &SmolStr) {
+    /// Who calls, as callees see it.
+    fn shown_as(&self) -> Identity {
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        let other = dial.and_then(|dial| dial.caller.as_ref());
-        other.map_or((&self.from, &self.asking.display), |(number, name)| (number, name))
+        let who = dial.and_then(|dial| dial.caller.as_ref()).or(self.summons.as_deref());
+        who.cloned().unwrap_or_else(|| self.presented())
     }
 
-    /// The same for those who watch a callee and may answer in its place.
+    /// Number and name of the caller for those who watch a callee and may answer in its place.
     pub(super) fn shown_to_callees(&self) -> (SmolStr, SmolStr) {
-        let (number, name) = self.shown_as();
-        (number.clone(), SmolStr::new(name.replace('\\', "")))
+        let Identity { number, name, private } = self.shown_as();
+        match private {
+            true => ("anonymous".into(), "Anonymous".into()),
+            false => (number, name),
+        }
     }
 
     /// How a callee is asked.
     fn invitation(
         &self,
+        config: &Config,
         party: PartyId,
         flow: Flow,
         routes: Routes,
         local: SocketAddr,
         offer: bytes::Bytes,
     ) -> Invitation {
-        let host = host_for_uri(local);
         let Asking { to, hops, .. } = &self.asking;
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        let (number, display) = self.shown_as();
-        let number = EscapedUser(number);
-        let from = match display.is_empty() {
-            true => format_smolstr!("<sip:{number}@{host}>"),
-            false => format_smolstr!("\"{display}\" <sip:{number}@{host}>"),
-        };
+        let who = self.shown_as();
+        let mut headers = dial.map(|dial| dial.headers_for(party)).unwrap_or_default();
+        headers.extend(self.tells(config, party, &who, local.ip()));
         Invitation {
             uri: self.parties[party].contact.clone(),
             flow,
             routes,
-            from,
-            to: to.clone(),
+            from: who.shown(&in_uri(local.ip())),
+            to: if to.is_empty() { format_smolstr!("<{}>", self.parties[party].contact) } else { to.clone() },
             // The Contact must not tell the number that From hides.
-            user: format_smolstr!("{number}"),
+            user: who.user(),
             max_forwards: *hops,
             offer,
-            headers: dial.map(|dial| dial.headers_for(party)).unwrap_or_default(),
+            headers,
             answers: None,
         }
     }
@@ -362,7 +382,7 @@ pub(super) fn targets(config: &Config, registrar: &Registrar, extension: &SmolSt
         if let (true, Ok(uri)) = (reach != Reach::Unreachable, uri) {
             let routes = binding.route_set().map(SmolStr::new).collect();
             let uri = SmolStr::new(uri.without_headers());
-            targets.push(Target { extension: extension.clone(), uri, reach, routes, headers: Vec::new() });
+            targets.push(Target::new(extension, uri, reach, routes));
         }
     }
     targets
@@ -404,7 +424,7 @@ fn fixed_target(extension: &SmolStr, contact: &FixedContact) -> Target {
         (None, None) => Reach::Unreachable,
     };
     let (uri, routes) = (contact.uri.clone(), smallvec![]);
-    Target { extension: extension.clone(), uri, reach, routes, headers: Vec::new() }
+    Target::new(extension, uri, reach, routes)
 }
 
 /// An extension as it stands in a URI.
@@ -413,7 +433,12 @@ pub(super) fn escaped(extension: &SmolStr) -> SmolStr {
 }
 
 pub(super) fn host_for_uri(local: SocketAddr) -> SmolStr {
-    match local.ip() {
+    in_uri(local.ip())
+}
+
+/// An address as it stands in a URI.
+pub(super) fn in_uri(ip: IpAddr) -> SmolStr {
+    match ip {
         IpAddr::V4(ip) => format_smolstr!("{ip}"),
         IpAddr::V6(ip) => format_smolstr!("[{ip}]"),
     }

@@ -16,6 +16,7 @@ impl Calls {
     /// Another configuration holds from now on, for new calls.
     pub(crate) fn reconfigure(&mut self, config: &Config) {
         self.spoken.retain(|extension| config.phones.contains_key(extension));
+        self.callbacks.retain(config);
         self.plans.replace(super::plan_of(config));
         self.values.define(&self.plans.current().1);
     }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::explain::{Supposition, looked_at};
 use telex_dialplan::scene::Caller;
@@ -12,26 +11,22 @@ use telex_dialplan::task::{Collect, Dial, DialStatus, Say, Target, Task};
 use telex_dialplan::{Asked, At, Dialplan, Moment, Outcome, Thread};
 
 use super::app::{App, AppEvent, Order};
-use super::dial;
+use super::dial::{self, Asking};
 use super::hunt::Hunt;
-use super::open::{Incoming, matched};
+use super::identity::identity_of;
+use super::open::matched;
 use super::script::{Collecting, ended, failed_dial};
 use super::tasks::pressing;
 use super::world::Sight;
 use super::{Below, Call, Calls, causes};
-use crate::border::{CallState, Flow, Foretold, ListenerId, Lsn};
-use crate::cx::{Cx, Journal, ServerKey};
+use crate::border::{CallState, Foretold, Lsn};
+use crate::cx::{Cx, Journal};
 use crate::event::{EndCause, Side};
 use crate::limits;
 use crate::mediactl::{RoomId, ShardId};
-use crate::sip::{Message, Status};
+use crate::sip::Status;
 use crate::time::{Duration, WallTime};
 use crate::timers::Timers;
-
-/// What a call that nobody makes begins with.
-const INVITE: &[u8] = b"INVITE sip:x@x SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKx\r\nMax-Forwards: 70\r\n\
-    From: <sip:x@x>;tag=x\r\nTo: <sip:x@x>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContact: <sip:x@x>\r\n\
-    Content-Length: 0\r\n\r\n";
 
 impl Calls {
     /// Where a call would go. Nothing is changed by asking.
@@ -64,14 +59,11 @@ impl Calls {
             rings,
             over,
         };
-        let Some(invite) = Message::parse(Bytes::from_static(INVITE)).ok() else {
-            return told(String::new(), SmolStr::default(), Vec::new(), false);
-        };
         if matched(&cx, &plan, &wanted.from, &wanted.to).is_none() {
             let (way, cause) = (super::open::no_match(context, &wanted.to), EndCause::Refused(404).q850());
             return told(way, format_smolstr!("refused with 404, cause {cause}"), Vec::new(), true);
         }
-        let call = imagined(&cx, self.next_id, wanted, &invite);
+        let call = imagined(&cx, self.next_id, wanted);
         let caller = Caller {
             number: wanted.from.clone(),
             name: call.name.clone(),
@@ -100,14 +92,9 @@ impl Calls {
 }
 
 /// A call that nobody makes.
-fn imagined(cx: &Cx<'_>, id: u64, wanted: &Supposition, invite: &Message) -> Call {
-    let source = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
-    let flow = Flow::Datagram { listener: ListenerId(0), local: source.ip(), remote: source };
-    let txn = ServerKey::default();
-    let incoming = Incoming { txn, invite, flow, source, caller: wanted.from.clone() };
-    let mut call = Call::begun(cx, id, &incoming, &wanted.to, (ShardId(0), RoomId(0)));
-    call.name = cx.config.phones.get(&wanted.from).map(|phone| phone.name.clone()).unwrap_or_default();
-    call
+fn imagined(cx: &Cx<'_>, id: u64, wanted: &Supposition) -> Call {
+    let caller = (wanted.from.clone(), identity_of(cx.config, &wanted.from).name);
+    Call::begun(cx, id, caller, &wanted.to, (ShardId(0), RoomId(0)), Asking::own())
 }
 
 /// A walk in progress.
@@ -310,9 +297,13 @@ impl Walk<'_> {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, wanted: &Dial) -> Came {
-        let mut phones = Vec::new();
+        let (mut phones, mut busy) = (Vec::new(), None);
         for target in &wanted.targets {
             let targets = match target {
+                Target::Phone(extension) if self.calls.is_full(cx, extension) => {
+                    busy = Some(Status::BUSY_HERE);
+                    continue;
+                }
                 Target::Phone(extension) => dial::targets(cx.config, &self.below.registrar, extension),
                 Target::Trunk { number, trunk } => {
                     dial::through(cx.config, &self.below.registrar, trunk, number)
@@ -323,12 +314,15 @@ impl Walk<'_> {
         }
         phones.truncate(limits::LEGS_PER_CALL - 1);
         if phones.is_empty() {
-            let status = Status::TEMPORARILY_UNAVAILABLE;
+            let status = busy.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
             self.failed = Some((status, EndCause::Refused(status.code())));
-            let (status, cause) = (DialStatus::ChanUnavail, causes::ABSENT);
+            let (status, cause) = match busy {
+                Some(_) => (DialStatus::Busy, causes::BUSY),
+                None => (DialStatus::ChanUnavail, causes::ABSENT),
+            };
             return Told(Outcome::Dialled { status, cause, answered: Duration::ZERO });
         }
-        let fate = self.fate(&phones);
+        let fate = self.fate(&phones, busy);
         self.rings.extend(phones);
         match fate {
             Fate::Answered => {
@@ -359,8 +353,12 @@ impl Walk<'_> {
     }
 
     /// What comes of phones that are asked together.
-    fn fate(&self, phones: &[SmolStr]) -> Fate {
-        let mut app = App::Hunt(Hunt::among((1..=phones.len()).collect()));
+    fn fate(&self, phones: &[SmolStr], busy: Option<Status>) -> Fate {
+        let hunt = Hunt::among((1..=phones.len()).collect());
+        let mut app = App::Hunt(match busy {
+            Some(status) => hunt.refused_by(status),
+            None => hunt,
+        });
         let mut orders = Vec::new();
         let events = phones.iter().enumerate().filter_map(|(at, phone)| {
             let party = at + 1;

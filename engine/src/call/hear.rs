@@ -7,7 +7,6 @@ use telex_dialplan::{Moment, Outcome};
 use super::app::{AppEvent, CALLER, PartyId};
 use super::script::{Collecting, Doing, Script};
 use super::{Below, Call, Calls};
-use crate::border::RecordOrder;
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::limits;
 use crate::mediactl::{Piece, Play, Playing};
@@ -29,7 +28,7 @@ impl Calls {
             return false;
         }
         match call.script.as_ref().map(|script| &script.doing) {
-            Some(Doing::Recording) if digit == '#' => self.recorded(cx, key),
+            Some(Doing::Recording { .. }) => self.key_recorded(cx, key, digit),
             _ => call.pressed(cx, digit),
         }
         self.advance(cx, below, key);
@@ -80,24 +79,13 @@ impl Calls {
                 let status = crate::sip::Status::TEMPORARILY_UNAVAILABLE;
                 self.finish(cx, below, key, status, crate::event::EndCause::NoAnswer);
             }
-            Doing::Recording => self.recorded(cx, key),
+            Doing::Recording { .. } => self.recorded(cx, key, "TIMEOUT"),
             Doing::SendingAway => script.over(super::send_away::transferred("FAILURE", None)),
             Doing::Parked(_) => return self.stay_over(cx, below, key),
             Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
             Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference | Doing::Paging => {}
         }
         self.advance(cx, below, key);
-    }
-
-    /// The recording of a caller ends.
-    fn recorded(&mut self, cx: &mut Cx<'_>, key: CallKey) {
-        let Some(call) = self.all.get_mut(key) else { return };
-        call.disarm(cx);
-        if let Some(script) = &mut call.script {
-            script.over(Outcome::Done);
-        }
-        let call = call.id;
-        self.record(cx, call, RecordOrder::Stop);
     }
 
     /// The caller's ACK has come.

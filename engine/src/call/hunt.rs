@@ -50,6 +50,21 @@ impl Hunt {
         self.asked.contains(&party)
     }
 
+    /// These are asked, too.
+    pub(super) fn also(&mut self, callees: &[PartyId]) {
+        self.asked.extend(callees);
+    }
+
+    /// Whether nobody but this callee may still answer.
+    pub(super) fn asks_only(&self, party: PartyId) -> bool {
+        self.asked == [party]
+    }
+
+    /// This has refused already.
+    pub(super) fn refused_by(self, status: Status) -> Self {
+        Self { best: Some(self.best.map_or(status, |best| better(best, status))), ..self }
+    }
+
     /// One event in, the next app and what it wants done out.
     pub(crate) fn on(mut self, event: AppEvent, orders: &mut Vec<Order>) -> App {
         match event {
@@ -88,6 +103,7 @@ impl Hunt {
                 orders.push(stopped(who));
                 return App::Done;
             }
+            AppEvent::Moved { party } => self.asked.retain(|&p| p != party),
             AppEvent::Silent { .. } | AppEvent::TimeUp => {}
         }
         App::Hunt(self)

@@ -14,26 +14,32 @@ use crate::limits;
 type Headers = Vec<(SmolStr, SmolStr)>;
 
 impl Calls {
-    /// Every contact that a Dial rings, with what their INVITEs carry. Extensions among the targets are walked.
+    /// Every contact that a Dial rings, with what their INVITEs carry, and the phones that are in as many calls as they
+    /// may be. Extensions among the targets are walked.
     pub(super) fn whom(
         &mut self,
         cx: &mut Cx<'_>,
         below: &Below,
         key: CallKey,
         wanted: &Dial,
-    ) -> Vec<dial::Target> {
-        let (mut found, mut walks) = (Vec::new(), 0);
+    ) -> (Vec<dial::Target>, Vec<SmolStr>) {
+        let (mut found, mut busy, mut walks) = (Vec::new(), Vec::new(), 0);
         let mut open: Vec<(Target, u32, Headers)> =
             wanted.targets.iter().rev().map(|target| (target.clone(), 0, Vec::new())).collect();
         while let Some((target, depth, headers)) = open.pop() {
             let mut targets = match &target {
+                Target::Phone(extension) if self.is_full(cx, extension) => {
+                    busy.push(extension.clone());
+                    continue;
+                }
                 Target::Phone(extension) => dial::targets(cx.config, &below.registrar, extension),
                 Target::Trunk { number, trunk } => dial::through(cx.config, &below.registrar, trunk, number),
                 Target::Local { extension, context } => {
                     walks += 1;
                     match self.walk_local(cx, below, key, (context, extension), (depth, walks)) {
                         Ok(inner) => {
-                            let headers = self.all[key].allowed(cx, &inner.headers);
+                            let own = self.all[key].allowed(cx, &inner.headers);
+                            let headers: Headers = headers.iter().cloned().chain(own).collect();
                             let inner = inner.targets.into_iter().rev();
                             open.extend(inner.map(|target| (target, depth + 1, headers.clone())));
                         }
@@ -50,7 +56,7 @@ impl Calls {
             }
             found.extend(targets);
         }
-        found
+        (found, busy)
     }
 
     /// The first Dial of an extension.

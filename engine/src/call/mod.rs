@@ -7,17 +7,21 @@ mod account;
 mod app;
 mod aside;
 mod attended;
+mod callback;
 mod causes;
 mod conference;
 mod consult;
 mod deadline;
 mod dial;
+mod dictation;
 mod digits;
+mod divert;
 mod features;
 mod foresee;
 mod foretell;
 mod hear;
 mod hunt;
+mod identity;
 mod local;
 mod moves;
 mod negotiation;
@@ -41,6 +45,7 @@ mod trails;
 mod transfer;
 #[cfg(feature = "serde")]
 mod view;
+mod waiting;
 mod world;
 
 use std::collections::BTreeMap;
@@ -56,8 +61,10 @@ pub(crate) use self::text::Texts;
 
 use self::app::{App, AppEvent, CALLER, Order, PartyId, side};
 use self::aside::Aside;
+use self::callback::CallBacks;
 use self::conference::Conferences;
 use self::dial::{Asking, Routes};
+use self::identity::Identity;
 use self::park::Parked;
 use self::party::Party;
 use self::plans::Plans;
@@ -128,6 +135,8 @@ pub(crate) struct Call {
     recordings: u64,
     /// Of whom it was told that the recording has nothing.
     unheard: Vec<Side>,
+    /// Whom its first party sees, which is asked to come and call: the exchange has begun the call itself.
+    summons: Option<Box<Identity>>,
     /// What callees are told of the INVITE.
     asking: Asking,
     /// The caller, then the callees in the order they were asked.
@@ -165,6 +174,7 @@ pub(crate) struct Calls {
     ports: Ports,
     conferences: Conferences,
     parked: Parked,
+    callbacks: CallBacks,
     by_id: BTreeMap<u64, CallKey>,
     /// How many of them each caller opened. No entry is zero.
     shares: BTreeMap<SmolStr, usize>,
@@ -189,6 +199,7 @@ impl Calls {
             ports: Ports::new(shards),
             conferences: Conferences::default(),
             parked: Parked::default(),
+            callbacks: CallBacks::default(),
             by_id: BTreeMap::new(),
             shares: BTreeMap::new(),
             lines: standing::Lines::default(),
@@ -257,16 +268,24 @@ impl Calls {
             return;
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
+        if let LegEvent::Refused { status, moved: Some(moved) } = &heard.event {
+            (call.parties[party].leg, call.parties[party].refused) = (None, *status);
+            if self.moved(cx, below, heard.call, party, moved) {
+                return;
+            }
+        }
+        let Some(call) = self.all.get_mut(heard.call) else { return };
         let confirmed = matches!(heard.event, LegEvent::Confirmed { .. });
         let offers = matches!(heard.event, LegEvent::Offered { .. });
         let speaks = offers || matches!(heard.event, LegEvent::Answered { .. });
         let event = match heard.event {
             LegEvent::Progress { status, body } => {
+                call.parties[party].rang |= status == Status::RINGING;
                 let media = call.early_answer(cx, party, &body);
                 Some(AppEvent::Progress { party, status, media })
             }
             LegEvent::Answered { body } => call.callee_answered(cx, below, party, &body),
-            LegEvent::Refused { status } => {
+            LegEvent::Refused { status, .. } => {
                 call.parties[party].leg = None;
                 call.parties[party].refused = status;
                 Some(AppEvent::Refused { party, status })
@@ -336,6 +355,7 @@ impl Calls {
             | MediaReport::Digit { leg, .. }
             | MediaReport::Pressed { leg, .. }
             | MediaReport::Played { leg, .. }
+            | MediaReport::Quiet { leg, .. }
             | MediaReport::NoSound { leg, .. }
             | MediaReport::Dropped { leg, .. } => (*leg, report),
         };
@@ -376,6 +396,7 @@ impl Calls {
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}
+            MediaReport::Quiet { recording, .. } => self.quiet(cx, below, key, *recording),
             MediaReport::Silent { .. }
             | MediaReport::Ports { .. }
             | MediaReport::Recorded { .. }
@@ -466,6 +487,7 @@ impl Calls {
         };
         cx.report(event);
         call.keep_record(cx);
+        self.callbacks.ended(cx.config, call);
         for at in 0..call.parties.len() {
             call.give_back(&mut self.ports, at, cx.planted);
         }

@@ -9,6 +9,7 @@ use telex_dialplan::{Asked, At, Dialplan, Found, Moment, Thread};
 
 use super::app::{App, CALLER, side};
 use super::dial::{Asking, escaped};
+use super::identity::{PROHIBITED, identity_of, is_private};
 use super::party::Party;
 use super::script::{Script, reason};
 use super::{Below, Call, Calls};
@@ -133,6 +134,7 @@ impl Calls {
             number: incoming.caller.clone(),
             name: call.name.clone(),
             dnid: dialled.clone(),
+            pres: if call.parties[CALLER].private { PROHIBITED } else { "" }.into(),
             ..Caller::default()
         };
         let thread = Thread::new(cx.config.context_of(&incoming.caller), &dialled, caller);
@@ -187,7 +189,10 @@ impl Calls {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         };
         let id = self.next_id;
-        let key = self.all.insert(Call::begun(cx, id, incoming, dialled, (shard, room)));
+        let name = Some(identity_of(cx.config, &incoming.caller).name).filter(|name| !name.is_empty());
+        let caller = (incoming.caller.clone(), name.unwrap_or_else(|| shown_name(incoming.invite)));
+        let asking = Asking::of(incoming.invite, cx.now);
+        let key = self.all.insert(Call::begun(cx, id, caller, dialled, (shard, room), asking));
         let Incoming { txn, invite, flow, .. } = *incoming;
         let by = Invited { txn, invite, flow, user: &escaped(dialled) };
         let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
@@ -235,6 +240,7 @@ impl Calls {
         let caller = Party::new(contact, self.ports.leg(key), port, address, session_id(cx));
         let mut caller = caller.configured(cx.config, &incoming.caller);
         (caller.near, caller.asked) = (Some(incoming.source.ip()), cx.wall);
+        caller.private = is_private(incoming.invite);
         caller
     }
 }
@@ -244,17 +250,16 @@ impl Call {
     pub(super) fn begun(
         cx: &Cx<'_>,
         id: u64,
-        incoming: &Incoming<'_>,
-        dialled: &SmolStr,
+        (from, name): (SmolStr, SmolStr),
+        to: &SmolStr,
         (shard, room): (ShardId, RoomId),
+        asking: Asking,
     ) -> Self {
-        let known = cx.config.phones.get(&incoming.caller).map(|phone| &phone.name);
-        let named = known.filter(|name| !name.is_empty()).cloned();
         Self {
             id,
-            from: incoming.caller.clone(),
-            name: named.clone().unwrap_or_else(|| shown_name(incoming.invite)),
-            to: dialled.clone(),
+            from,
+            name,
+            to: to.clone(),
             started: cx.now,
             since: cx.wall,
             answered: None,
@@ -268,7 +273,8 @@ impl Call {
             recordings: 0,
             unheard: Vec::new(),
             parties: SmallVec::new(),
-            asking: Asking::of(incoming.invite, named, cx.now),
+            asking,
+            summons: None,
             peer: None,
             app: App::Done,
             script: None,
@@ -359,8 +365,11 @@ pub(super) fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<D
     Ok(Some(offer))
 }
 
-/// The name that a caller shows; empty without.
+/// The name that a caller shows; empty without, and for one who hides it.
 fn shown_name(invite: &Message) -> SmolStr {
+    if is_private(invite) {
+        return SmolStr::default();
+    }
     let from = invite.from().ok();
     from.and_then(|from| from.display_name().map(SmolStr::new)).unwrap_or_default()
 }

@@ -33,6 +33,7 @@ impl Calls {
                 }
             }
             Order::EarlyMedia { party, status } => call.early_media(cx, below, party, status),
+            Order::Connect { party } if call.summons.is_some() => self.summoned(cx, key, party),
             Order::Connect { party } => {
                 call.connect(cx, below, key, party);
                 self.transferred(cx, below, key);
@@ -64,7 +65,7 @@ impl Calls {
     ) {
         let Some(call) = self.all.get_mut(key) else { return };
         if call.answered.is_none()
-            && let Some(leg) = call.parties[CALLER].leg.take()
+            && let Some(leg) = call.parties.get_mut(CALLER).and_then(|caller| caller.leg.take())
         {
             let reason = call.reason(status);
             below.sessions.refuse(cx, &mut below.stack, leg, status, &reason);
@@ -117,6 +118,7 @@ impl Call {
             self.state = CallState::Up;
             let body = self.describe_to_caller(cx, party, false);
             self.own_words = true;
+            self.introduce_to(cx, below, CALLER, Some(party), false);
             if let Some(leg) = self.leg(CALLER) {
                 below.sessions.answer(cx, &mut below.stack, leg, body);
             }
@@ -133,6 +135,8 @@ impl Call {
         }
         self.press_for_dial(party);
         self.hear(cx, party);
+        // That is what its INVITE told it.
+        self.introduce_to(cx, below, party, Some(CALLER), false);
         self.parties[party].answered.get_or_insert(cx.wall);
         self.tell_answered(cx, party);
     }
@@ -146,6 +150,7 @@ impl Call {
         let body = self.describe_self(cx, false)?;
         self.answered = Some(cx.now);
         self.state = CallState::Up;
+        self.introduce_to(cx, below, CALLER, None, false);
         if let Some(leg) = self.leg(CALLER) {
             below.sessions.answer(cx, &mut below.stack, leg, body);
         }

@@ -76,7 +76,9 @@ impl Page {
                 orders.extend(late.into_iter().map(|party| Order::Release { party, reason: TOO_LONG }));
                 return self.as_long_as_any(orders);
             }
-            AppEvent::Progress { .. } | AppEvent::Silent { .. } => return App::Page(self),
+            AppEvent::Progress { .. } | AppEvent::Silent { .. } | AppEvent::Moved { .. } => {
+                return App::Page(self);
+            }
         };
         orders.push(Order::End { cause });
         App::Done
@@ -151,7 +153,7 @@ impl Calls {
 
 impl Call {
     fn begin_page(&mut self, phones: usize, busy: usize) {
-        let caller = self.presented();
+        let caller = Some(self.presented());
         let headers = BY_ITSELF.map(|(name, value)| (name.into(), value.into())).to_vec();
         let Some(script) = &mut self.script else { return };
         script.thread.remark(format_smolstr!("asked: {phones}, in a call: {busy}"));

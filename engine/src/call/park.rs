@@ -329,6 +329,7 @@ impl Calls {
         }
         call.app = App::Done;
         self.end(cx, below, key, EndCause::Joined { call: there });
+        self.introduce(cx, below, other);
         self.settle(cx, other);
     }
 

@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
 use super::dial::Routes;
+use super::identity::Diversion;
 use crate::border::{Action, Flow};
 use crate::config::{Config, DigitsBy};
 use crate::cx::{Cx, LegKey};
@@ -66,6 +67,12 @@ pub(crate) struct Party {
     pub(crate) answered: Option<WallTime>,
     /// Its final response, when it refused.
     pub(crate) refused: Option<Status>,
+    /// It has said that it rings.
+    pub(crate) rang: bool,
+    /// It does not want to be shown.
+    pub(crate) private: bool,
+    /// Who sent the call on to it, the last first.
+    pub(super) diversions: Vec<Diversion>,
 }
 
 /// The media side of a party.
@@ -164,6 +171,9 @@ impl Party {
             asked: WallTime::default(),
             answered: None,
             refused: None,
+            rang: false,
+            private: false,
+            diversions: Vec::new(),
         }
     }
 
@@ -329,6 +339,7 @@ impl Party {
         let mut stub = Self::new(self.contact.clone(), id, (shard, port), self.address(), 0);
         stub.media.held = false;
         stub.extension = self.extension.clone();
+        stub.private = self.private;
         (stub.asked, stub.answered) = (self.asked, self.answered);
         stub
     }

@@ -51,6 +51,14 @@ impl Calls {
 }
 
 impl Call {
+    /// Tells when nobody has spoken in what is recorded of the caller for so long.
+    pub(super) fn record_until_quiet(&mut self, cx: &mut Cx<'_>, quiet: crate::time::Duration) {
+        if let Some(spec) = &mut self.recording {
+            spec.quiet = u32::try_from(quiet.as_millis()).unwrap_or(u32::MAX);
+            self.put_room(cx);
+        }
+    }
+
     fn record(
         &mut self,
         cx: &mut Cx<'_>,
@@ -148,6 +156,7 @@ impl Call {
             rate: if best > NARROW || self.conference.is_some() { WIDE } else { NARROW },
             format,
             paused: false,
+            quiet: 0,
         })
     }
 

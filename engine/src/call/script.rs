@@ -12,6 +12,7 @@ use telex_dialplan::{Outcome, Thread};
 use super::app::{App, PartyId};
 use super::causes;
 use super::features::May;
+use super::identity::Identity;
 use super::park::Stay;
 use super::world::Sight;
 use super::{Below, Call, Calls};
@@ -80,8 +81,13 @@ pub(crate) enum Doing {
     Music,
     /// Somebody to answer, or the end of what they talk.
     Dialling,
-    /// The end of a recording: `#`, or the timer.
-    Recording,
+    /// The end of a recording: a key, silence, or the timer.
+    Recording {
+        /// The keys.
+        ends: SmolStr,
+        /// `0` ends it, too.
+        operator: bool,
+    },
     /// The caller is in a conference.
     Conference,
     /// The caller has been told to call somebody else.
@@ -132,8 +138,14 @@ pub(crate) struct Dialling {
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
     /// More of them for one, that the subroutine has made which was run for it.
     pub(super) own_headers: BTreeMap<PartyId, Vec<(SmolStr, SmolStr)>>,
-    /// Who calls, as the callees see it, when the dialplan has changed that.
-    pub(super) caller: Option<(SmolStr, SmolStr)>,
+    /// Who calls, as the callees see it; `None` once somebody else does.
+    pub(super) caller: Option<Identity>,
+    /// Nobody is told who talks with whom.
+    pub(super) keeps_identity: bool,
+    /// Callees that send it elsewhere are not obeyed.
+    pub(super) stays: bool,
+    /// Whose phones have sent it elsewhere.
+    pub(super) diverted: Vec<SmolStr>,
 }
 
 impl Dialling {
@@ -190,6 +202,11 @@ impl Script {
 impl Calls {
     /// Lets the thread of a call go on as long as there is an outcome to tell it.
     pub(super) fn go_on(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
+        self.walk_on(cx, below, key);
+        self.introduce(cx, below, key);
+    }
+
+    fn walk_on(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         loop {
             let Some(call) = self.all.get_mut(key) else { return };
             if call.cause.is_some() {
@@ -316,7 +333,9 @@ impl Calls {
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
         let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
-        self.values.leave_groups(&script.groups);
+        if !cx.planted.is(crate::planted::Fault::GroupNotLeft) {
+            self.values.leave_groups(&script.groups);
+        }
         self.plans.release(script.plan);
         if let Some(transfer) = call.transfer.take() {
             self.plans.release(transfer.before.plan);

@@ -78,6 +78,13 @@ impl Calls {
         touched.append(&mut self.lines.touched);
     }
 
+    /// How many calls an extension is in, or is asked to come into.
+    pub(super) fn calls_of(&self, extension: &SmolStr) -> usize {
+        let calls = self.lines.of(extension).filter_map(|key| self.all.get(key));
+        let live = |party: &Party| party.leg.is_some() && party.extension == *extension;
+        calls.filter(|call| call.cause.is_none() && call.parties.iter().any(live)).count()
+    }
+
     /// The calls of an extension, oldest first, as many as watchers are told of.
     pub(crate) fn lines(&self, sessions: &Sessions, extension: &SmolStr) -> SmallVec<[Line; 2]> {
         let calls = self.lines.of(extension).take(limits::LINES_SHOWN).filter_map(|key| self.all.get(key));

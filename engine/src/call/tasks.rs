@@ -100,8 +100,7 @@ impl Calls {
                 Ok(Doing::Music)
             }
             Task::Dial(dial) => self.dial(cx, below, key, &dial),
-            Task::Record { .. } if call.answered.is_none() => self.answer_first(cx, below, key, task),
-            Task::Record { file, most, silence, .. } => self.record_caller(cx, key, &file, most, silence),
+            Task::Record { .. } => self.record_caller(cx, below, key, task),
             Task::Monitor { file, .. } => self.monitor(cx, key, &file),
             Task::StopMonitor => {
                 let call = call.id;
@@ -120,6 +119,8 @@ impl Calls {
             }
             Task::Queue { .. } => refused("queues are not possible yet"),
             Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
+            Task::CallBack { of } => self.request_call_back(cx, key, &of),
+            Task::CancelCallBack => self.cancel_call_back(key),
             Task::Directory { .. } => refused("the directory of names is not possible yet"),
         }
     }
@@ -226,7 +227,8 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let targets = self.whom(cx, below, key, wanted);
+        let (targets, busy) = self.whom(cx, below, key, wanted);
+        self.turn_away(cx, key, &busy);
         let call = &mut self.all[key];
         let dialling = call.dialling(cx, wanted);
         let (ring, music) = (dialling.ring, dialling.music.clone());
@@ -235,12 +237,15 @@ impl Calls {
             script.doing = Doing::Dialling;
         }
         if targets.is_empty() {
-            let status = Status::TEMPORARILY_UNAVAILABLE;
+            let (status, dialled, cause) = match busy.is_empty() {
+                true => (Status::TEMPORARILY_UNAVAILABLE, DialStatus::ChanUnavail, causes::ABSENT),
+                false => (Status::BUSY_HERE, DialStatus::Busy, causes::BUSY),
+            };
             if let Some(script) = &mut call.script {
                 script.failed = Some((status, EndCause::Refused(status.code())));
                 script.dial = None;
             }
-            let (status, cause) = (DialStatus::ChanUnavail, causes::ABSENT);
+            let status = dialled;
             return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
         }
         if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
@@ -251,7 +256,8 @@ impl Calls {
             self.perform(cx, below, key, Order::Ring { status: Status::RINGING });
         }
         let patience = wanted.timeout.unwrap_or(cx.config.ring).min(limits::RING);
-        self.hunt(cx, below, key, &targets, patience);
+        let busy = (!busy.is_empty()).then_some(Status::BUSY_HERE);
+        self.hunt(cx, below, key, &targets, patience, busy);
         Ok(Doing::Dialling)
     }
 
@@ -287,30 +293,6 @@ impl Calls {
             crate::border::ControlReply::Recording { .. } => DONE,
             _ => Err(not_recorded()),
         }
-    }
-
-    fn record_caller(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: CallKey,
-        file: &str,
-        most: Duration,
-        silence: Duration,
-    ) -> Begun {
-        let call = self.all[key].id;
-        let order = RecordOrder::Start { what: RecordWhat::Caller, format: None };
-        let reply = self.record_as(cx, call, order, file);
-        let crate::border::ControlReply::Recording { .. } = reply else {
-            return refused("it cannot be recorded: it is recorded already");
-        };
-        let call = &mut self.all[key];
-        if !silence.is_zero() {
-            call.warn(cx, "Record does not listen for silence yet: it ends by # or by its time");
-        }
-        if !most.is_zero() {
-            call.wait(cx, key, most);
-        }
-        Ok(Doing::Recording)
     }
 }
 
@@ -453,14 +435,16 @@ impl Call {
                 'S' => dialling.most = number.map(Duration::from_secs),
                 'L' => dialling.most = number.map(Duration::from_millis),
                 // What they ask for is so anyhow, or shows nowhere.
-                'i' | 'I' | 'o' | 'd' | 'c' | 'b' | 'U' => {}
+                'i' => dialling.stays = true,
+                'I' => dialling.keeps_identity = true,
+                'o' | 'd' | 'c' | 'b' | 'U' => {}
                 other => {
                     let text = format_smolstr!("Dial: the option {other} has no effect yet");
                     self.warn(cx, text);
                 }
             }
         }
-        dialling.caller = self.presented();
+        dialling.caller = Some(self.presented());
         dialling.most = dialling.most.filter(|most| !most.is_zero());
         dialling
     }
@@ -479,25 +463,6 @@ impl Call {
             }
         }
         allowed
-    }
-
-    /// Who calls, as callees are to see it: number and name as a header field has them. `None` when it is who calls.
-    pub(super) fn presented(&self) -> Option<(SmolStr, SmolStr)> {
-        let caller = self.script.as_ref()?.thread.caller();
-        if caller.pres.starts_with("prohib") {
-            return Some(("anonymous".into(), "Anonymous".into()));
-        }
-        if (&caller.number, &caller.name) == (&self.from, &self.name) {
-            return None;
-        }
-        let mut name = String::with_capacity(caller.name.len());
-        for c in caller.name.chars().filter(|c| !c.is_control()) {
-            if matches!(c, '"' | '\\') {
-                name.push('\\');
-            }
-            name.push(c);
-        }
-        Some((caller.number.clone(), name.into()))
     }
 
     pub(super) fn is_scripted(&self) -> bool {

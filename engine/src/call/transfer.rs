@@ -7,6 +7,7 @@ use telex_dialplan::Thread;
 use telex_dialplan::scene::Caller;
 
 use super::app::{App, CALLER, PartyId, side};
+use super::identity::PROHIBITED;
 use super::open::matched;
 use super::party::Wish;
 use super::script::{Doing, Script};
@@ -135,6 +136,7 @@ impl Calls {
             name: if swapped { named.unwrap_or_default() } else { call.name.clone() },
             dnid: to.clone(),
             rdnis: transferor.clone(),
+            pres: if call.parties[CALLER].private { PROHIBITED } else { "" }.into(),
             ..Caller::default()
         };
         let thread = Thread::new(cx.config.context_of(&transferor), to, caller);
@@ -308,7 +310,7 @@ impl Doing {
             | Self::Echo
             | Self::Listening
             | Self::Music
-            | Self::Recording
+            | Self::Recording { .. }
             | Self::Conference
             | Self::Paging => true,
             Self::Parked(stay) => !stay.saying,

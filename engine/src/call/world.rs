@@ -95,6 +95,13 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) parked: &'a Parked,
 }
 
+impl Sight<'_, '_> {
+    /// How the site has named a phone.
+    fn name_of(&self, extension: &str) -> SmolStr {
+        self.cx.config.phones.get(extension).map(|phone| phone.name.clone()).unwrap_or_default()
+    }
+}
+
 impl World for Sight<'_, '_> {
     fn now_ms(&self) -> i64 {
         i64::try_from(self.cx.wall.as_unix_millis()).unwrap_or(i64::MAX)
@@ -158,6 +165,11 @@ impl World for Sight<'_, '_> {
             "cdr/disposition" if answered.is_some() => "ANSWERED".into(),
             "cdr/disposition" => "NO ANSWER".into(),
             "connected/num" => peer?.extension.clone(),
+            "connected/name" => self.name_of(&peer?.extension),
+            "connected/all" => {
+                let said = |name: &str| self.fact(name).unwrap_or_default();
+                format_smolstr!("\"{}\" <{}>", said("connected/name"), said("connected/num"))
+            }
             _ => return None,
         };
         Some(text)

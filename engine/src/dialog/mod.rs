@@ -6,6 +6,7 @@
 
 mod asking;
 mod info;
+mod moved;
 mod refer;
 pub(crate) mod screen;
 mod send_away;
@@ -18,6 +19,7 @@ mod uas;
 mod within;
 
 pub(crate) use info::Digit;
+pub(crate) use moved::{Elsewhere, Moved};
 pub(crate) use refer::{Referred, Stage};
 pub(crate) use session::{
     AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,

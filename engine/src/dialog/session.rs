@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::info::Digit;
+use super::moved::Moved;
 use super::refer::{Referral, Referred};
 use super::send_away::SentAway;
 use super::session_timer::{Asked, SessionTimer};
@@ -57,6 +58,8 @@ pub(crate) enum LegEvent {
     Refused {
         /// Its final response; `None` when there was none.
         status: Option<Status>,
+        /// Where it sends us instead.
+        moved: Option<Box<Moved>>,
     },
     /// The caller acknowledged our answer.
     Confirmed {
@@ -275,6 +278,8 @@ pub(crate) struct Session {
     pub(crate) theirs: Option<Theirs>,
     /// The peer understands UPDATE (RFC 3311).
     pub(crate) updates: bool,
+    /// Whom the peer talks with, as it is told in our answers and refreshes (RFC 3325 §9.1).
+    pub(crate) identity: Option<SmolStr>,
     /// What keeps the session alive.
     pub(crate) timer: Option<SessionTimer>,
     /// Min-SE that a 422 to a refresh asked for (RFC 4028 §7.4).

@@ -303,7 +303,7 @@ impl Sessions {
         let session = self.all.get(leg)?;
         match (&session.role, session.phase) {
             (Role::Uac { txn: invite, .. }, Phase::Inviting) if *invite == txn => {
-                let heard = self.heard(leg, LegEvent::Refused { status: None });
+                let heard = self.heard(leg, LegEvent::Refused { status: None, moved: None });
                 self.remove(cx, stack, leg);
                 heard
             }
@@ -396,6 +396,7 @@ impl Session {
             ours: None,
             theirs: None,
             updates,
+            identity: None,
             timer: None,
             min_se: None,
             timer_key: None,

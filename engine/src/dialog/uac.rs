@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use smol_str::SmolStr;
 
+use super::moved;
 use super::session::{AGENT, Heard, Invitation, LegEvent, Phase, Role, Session, asked, description};
 use super::session_timer::SessionTimer;
 use super::sessions::{Sessions, Stack};
@@ -63,7 +64,8 @@ impl Sessions {
         }
         let session = self.all.get(leg)?;
         let heard = if session.phase == Phase::Inviting {
-            self.heard(leg, LegEvent::Refused { status: Some(status) })
+            let moved = moved::read(message, stack, flow, &cx.config.realm);
+            self.heard(leg, LegEvent::Refused { status: Some(status), moved })
         } else {
             None
         };

@@ -316,6 +316,9 @@ impl Session {
     /// A 200 to a request that refreshes the session (RFC 4028 §9).
     pub(super) fn success(&self) -> Reply {
         let mut reply = capabilities(self.reply(Status::OK), &self.contact);
+        if let Some(identity) = &self.identity {
+            reply = reply.header(HeaderName::PAssertedIdentity, identity);
+        }
         if let Some(timer) = self.timer {
             let (seconds, refresher) = (timer.interval.as_secs(), timer.refresher_as_uas());
             reply = reply.header(HeaderName::SessionExpires, format_args!("{seconds};refresher={refresher}"));

@@ -1,5 +1,7 @@
 //! Requests inside a session, theirs and ours: BYE, re-INVITE, UPDATE, refreshes (RFC 3261 §14 and §15, RFC 3311).
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use smol_str::SmolStr;
 
@@ -257,6 +259,9 @@ impl Sessions {
         if let Some(floor) = session.min_se {
             writer.header(HeaderName::MinSe, floor);
         }
+        if let Some(identity) = &session.identity {
+            writer.header(HeaderName::PAssertedIdentity, identity);
+        }
         writer.header(HeaderName::UserAgent, AGENT);
         let bytes = match method {
             Method::Update => writer.finish(),
@@ -265,6 +270,32 @@ impl Sessions {
         let txn = stack.request(cx, Draft::new(method, bytes), hop);
         session.ours = Some(Ours { txn, method, cseq });
         self.owns_client(txn, leg);
+    }
+
+    /// Tells the peer whom it talks with, in what is said to it from now on. At once only when it understands UPDATE:
+    /// others would have to answer an offer for it.
+    pub(crate) fn introduce(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        identity: SmolStr,
+        at_once: bool,
+    ) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        if session.identity.as_ref() == Some(&identity) {
+            return;
+        }
+        session.identity = Some(identity);
+        if at_once && session.updates && session.phase == Phase::Up {
+            self.refresh(cx, stack, leg);
+        }
+    }
+
+    /// Our address where the peer of a dialog reaches us.
+    pub(crate) fn local_of(&self, stack: &Stack, leg: LegKey) -> Option<IpAddr> {
+        let dialog = self.all.get(leg)?.dialog.as_ref()?;
+        Some(stack.transport.local_of(&dialog.flow).ip())
     }
 
     /// A response to our re-INVITE or UPDATE.

@@ -15,6 +15,8 @@ use crate::limits::{PIECES_UNWRITTEN, RECORDING_RATES};
 use crate::mediactl::{LegId, MediaReport, Recorded, RecordingSpec, RoomId};
 use crate::slots::Slots;
 
+/// The mean of a frame's samples, without their signs, above which somebody speaks: 42 dB below the loudest.
+const SPOKEN: u64 = 256;
 /// Frames in a piece: 200 ms.
 const FRAMES: u32 = 10;
 
@@ -36,6 +38,8 @@ pub(super) struct Recorder {
     missing: u64,
     all_samples: u64,
     all_missing: u64,
+    /// Milliseconds since somebody spoke; not counted any more when it was told.
+    quiet: Option<u64>,
 }
 
 /// One channel of a recording.
@@ -95,6 +99,7 @@ impl Recorder {
             missing: 0,
             all_samples: 0,
             all_missing: 0,
+            quiet: Some(0),
         }
     }
 
@@ -148,6 +153,7 @@ impl Recorder {
                 self.left.take(&scratch.heard, samples);
             }
         }
+        self.listen(out);
         match &self.right {
             None => self.piece.extend_from_slice(&self.left.line),
             Some(right) => {
@@ -158,6 +164,22 @@ impl Recorder {
         self.frames += 1;
         if self.frames >= FRAMES {
             self.hand_over(out);
+        }
+    }
+
+    /// Counts how long nobody has spoken.
+    fn listen(&mut self, out: &mut MediaOut) {
+        let (Recorded::Leg(leg), Some(quiet), 1..) = (self.spec.what, self.quiet, self.spec.quiet) else {
+            return;
+        };
+        let line = &self.left.line;
+        let sum: u64 = line.iter().map(|&sample| u64::from(sample.unsigned_abs())).sum();
+        let speaks = sum > SPOKEN * line.len() as u64;
+        let quiet = if speaks { 0 } else { quiet + FRAME_MS };
+        self.quiet = Some(quiet);
+        if quiet >= u64::from(self.spec.quiet) {
+            self.quiet = None;
+            out.reports.push(MediaReport::Quiet { leg, recording: self.spec.id });
         }
     }
 

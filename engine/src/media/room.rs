@@ -159,7 +159,7 @@ impl Room {
         while let Some(recorder) = self.recorders.get_mut(at) {
             match wanted.iter().find(|spec| spec.id == recorder.spec.id) {
                 Some(spec) => {
-                    recorder.spec.paused = spec.paused;
+                    (recorder.spec.paused, recorder.spec.quiet) = (spec.paused, spec.quiet);
                     at += 1;
                 }
                 None => self.recorders.remove(at).finish(self.id, out),

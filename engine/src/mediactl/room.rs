@@ -49,7 +49,7 @@ pub enum RecordingFormat {
 }
 
 /// A wanted recording. It begins when it is put and ends when it is left out. A changed one under the same name goes on
-/// as it was, but for `paused`.
+/// as it was, but for `paused` and `quiet`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RecordingSpec {
@@ -63,6 +63,8 @@ pub struct RecordingSpec {
     pub format: RecordingFormat,
     /// Nothing is recorded for now; the time leaves no gap.
     pub paused: bool,
+    /// Tell when nobody has spoken for so many milliseconds, where one leg is recorded; 0 does not.
+    pub quiet: u32,
 }
 
 /// The wanted state of a room.

@@ -3,7 +3,9 @@
 mod clauses;
 mod conferences;
 mod dialogs;
+mod diverted;
 mod foretold;
+mod identity;
 mod menus;
 mod offers;
 mod paging;

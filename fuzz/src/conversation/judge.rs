@@ -129,6 +129,7 @@ impl Judge {
             MediaReport::Digit { .. }
             | MediaReport::Pressed { .. }
             | MediaReport::Played { .. }
+            | MediaReport::Quiet { .. }
             | MediaReport::NoSound { .. }
             | MediaReport::Recorded { .. }
             | MediaReport::Carried { .. } => tally::count(|| "report of something done".to_owned()),

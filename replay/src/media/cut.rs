@@ -306,6 +306,7 @@ impl Cutter {
                     | MediaReport::Digit { leg, .. }
                     | MediaReport::Pressed { leg, .. }
                     | MediaReport::Played { leg, .. }
+                    | MediaReport::Quiet { leg, .. }
                     | MediaReport::NoSound { leg, .. }
                     | MediaReport::Carried { leg, .. }
                     | MediaReport::Given { leg, .. }

@@ -36,8 +36,14 @@ fn commands() -> Vec<MediaCommand> {
     let room =
         |room, mode, recordings| MediaCommand::PutRoom { room, rev: 1, spec: RoomSpec { mode, recordings } };
     let what = Recorded::Stereo { left: LegId(0), right: LegId(1) };
-    let recording =
-        RecordingSpec { id: RecordingId(1), what, rate: 8000, format: RecordingFormat::Wav, paused: false };
+    let recording = RecordingSpec {
+        id: RecordingId(1),
+        what,
+        rate: 8000,
+        format: RecordingFormat::Wav,
+        paused: false,
+        quiet: 0,
+    };
     let mut commands =
         vec![room(RoomId(1), RoomMode::Relay, vec![recording]), room(RoomId(2), RoomMode::Mix, vec![])];
     for (n, encoding) in (0..).zip(ENCODINGS) {

@@ -2,6 +2,7 @@
 
 mod conferences;
 mod dialplan;
+mod features;
 mod office;
 mod parking;
 mod phones;
@@ -44,11 +45,12 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode", "silence"]),
     ("store", &["path"]),
     ("control", &["path"]),
-    ("sip", &["realm", "digest", "t1", "t2", "t4", "timer_c"]),
+    ("sip", &["realm", "digest", "connected_line", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
+    ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "park_extension"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country", "operator"]),
@@ -67,6 +69,8 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "context",
             "forward",
             "do_not_disturb",
+            "call_waiting",
+            "trusted",
         ],
     ),
     ("conference", &["number", "name"]),
@@ -241,6 +245,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         media_address,
         media_timeout: media_timeout(reader, media),
         sip: timers(reader, sip),
+        connected_line: sip.and_then(|s| reader.flag(s, "connected_line")).unwrap_or(true),
         max_calls: max_calls(reader, call),
         ring: call
             .and_then(|s| reader.time(s, "ring", SECOND, HOUR))
@@ -252,11 +257,11 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: crate::sounds::builtin(),
         music,
-        features: Config::default().features,
         dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
         parking: Default::default(),
+        features: features::features(reader, root),
     };
     engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);

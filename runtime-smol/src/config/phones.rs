@@ -120,7 +120,20 @@ fn phone(
             .text(entry.value, "name")
             .and_then(|text| office::shown(reader, &text))
             .unwrap_or_default(),
+        call_waiting: call_waiting(reader, entry.value),
+        trusted: reader.flag(entry.value, "trusted").unwrap_or_default(),
     }
+}
+
+/// How many calls a phone may be in when one more is put through: `false` is one, `true` any number.
+fn call_waiting(reader: &mut Reader, phone: Section<'_>) -> Option<u8> {
+    const MOST: std::ops::Range<u32> = 1..101;
+    if reader.is_flag(phone, "call_waiting") {
+        let any = reader.flag(phone, "call_waiting").unwrap_or(true);
+        return (!any).then_some(1);
+    }
+    let most = reader.number(phone, "call_waiting", MOST)?;
+    u8::try_from(most).ok()
 }
 
 fn from_password(

@@ -221,6 +221,11 @@ impl Reader {
         texts
     }
 
+    /// Whether what stands there is yes or no.
+    pub(crate) fn is_flag(&self, section: Section<'_>, key: &'static str) -> bool {
+        section.table.get(key).is_some_and(|value| value.get_ref().as_bool().is_some())
+    }
+
     /// Yes or no.
     pub(crate) fn flag(&mut self, section: Section<'_>, key: &'static str) -> Option<bool> {
         let value = section.table.get(key)?;

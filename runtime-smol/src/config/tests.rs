@@ -503,3 +503,43 @@ number = 800
        = help: put it in quotes
     "#);
 }
+
+#[test]
+fn codes_of_a_talk_are_keys_and_each_means_one_thing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telex.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        load_whole(&path).map_err(|refused| refused.render(false))
+    };
+    let features = read("[features]\nhangup = \"*0\"\npark = \"\"").unwrap().engine.features.clone();
+    assert_eq!(
+        (features.hang_up.as_str(), features.park.as_str(), features.blind.as_str()),
+        ("*0", "", "##")
+    );
+    for (text, wrong) in [
+        ("[features]\nhangup = \"x\"", "`x` cannot be pressed"),
+        ("[features]\npark = \"##\"", "`##` means `blind_transfer` already"),
+        ("[features]\nparks = \"##\"", "parks"),
+    ] {
+        let told = read(text).expect_err(text);
+        assert!(told.contains(wrong), "{told}");
+    }
+}
+
+#[test]
+fn a_phone_has_as_many_calls_as_its_site_says() {
+    let phone = |key: &str| {
+        let text = format!("[[phone]]\nextension = \"100\"\npassword = \"secret\"\n{key}\n");
+        accepted(&text).engine.phones["100"].clone()
+    };
+    let most = |value: &str| phone(&format!("call_waiting = {value}")).call_waiting;
+    assert_eq!((most("false"), most("true"), most("3")), (Some(1), None, Some(3)));
+    assert_eq!(
+        (phone("").call_waiting, phone("").trusted, phone("trusted = true").trusted),
+        (None, false, true)
+    );
+    let wrong = refused("[[phone]]\nextension = \"100\"\npassword = \"secret\"\ncall_waiting = 0\n");
+    assert!(wrong.contains("a whole number from 1 to 100"), "{wrong}");
+    assert!(!accepted("[sip]\nconnected_line = false\n").engine.connected_line);
+}

@@ -9,6 +9,7 @@ mod nat;
 mod network;
 mod operators;
 mod swarm;
+mod walk;
 
 use telex_engine::border::Transport;
 use telex_engine::config::Config;
@@ -121,6 +122,7 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
         host: HostPlan::default(),
         operators: Vec::new(),
         attacks: Vec::new(),
+        dialplan: Vec::new(),
     };
     nat::add(&mut plan, swarm);
     hazards::add(&mut plan, swarm);
@@ -128,6 +130,7 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
     codecs::add(&mut plan, swarm);
     host::add(&mut plan, swarm);
     operators::add(&mut plan, swarm);
+    walk::add(&mut plan, swarm);
     plan
 }
 

@@ -54,6 +54,7 @@ pub const FEATURES: &[(&str, u32, &str)] = &[
     ("query", 40, "operators who ask"),
     ("hangup", 25, "operators who end calls"),
     ("reload", 30, "configurations that are loaded"),
+    ("dialplan", 20, "dialplans of random steps, and callers who press random keys in them"),
     ("drain", 15, "a stop that lets calls end"),
 ];
 

@@ -4,7 +4,7 @@ use telex_engine::event::Side;
 use telex_engine::time::Instant;
 
 use super::{Broken, Verdict, broken};
-use crate::exchange::MENU;
+use crate::exchange::chooses;
 use crate::expect;
 use crate::phone::{Leg, Phone, Pressed};
 use crate::plan::Plan;
@@ -35,7 +35,7 @@ fn is_subsequence(heard: &[Pressed], pressed: &[Pressed]) -> bool {
 fn nothing_is_missing(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
     let all = || phones.iter().flat_map(|phone| &phone.legs);
     // The keys of a menu are for the exchange.
-    let told = |leg: &&Leg| plan.calls[leg.call].dial != MENU;
+    let told = |leg: &&Leg| !chooses(&plan.calls[leg.call].dial);
     for leg in all().filter(|leg| leg.side == Side::Caller && !leg.ever_held && !leg.cut_short).filter(told) {
         let callees = all().filter(|other| {
             other.call == leg.call && other.side == Side::Callee && other.confirmed.is_some()

@@ -66,6 +66,16 @@ pub(crate) fn no_error_event(now: Instant, event: &Event) -> Verdict {
     Ok(())
 }
 
+/// `prompts_are_there`: what the dialplan lets a caller hear can be played; what cannot is left out before.
+pub(crate) fn prompts_are_there(now: Instant, event: &Event) -> Verdict {
+    match event {
+        Event::NoSound { call, name, .. } => {
+            Err(broken("prompts_are_there", now, format!("call {call} is to hear {name}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `registration_is_kept`: whoever is told that it is registered is also written down.
 pub(crate) fn registrations_are_kept(now: Instant, actions: &[Action]) -> Verdict {
     let told = actions.iter().filter(|a| matches!(a, Action::Report(Event::Registered { .. }))).count();

@@ -165,6 +165,7 @@ pub const ORACLES: &[(&str, &str)] = &[
         "stops_in_time",
         "a stop refuses new calls, lets the others end, is over when it was to be, and says so once",
     ),
+    ("prompts_are_there", "a caller who waits for the end of what nobody says waits for ever"),
     ("no_error_event", "an event of error severity means that the engine found itself wrong"),
 ];
 

@@ -59,6 +59,10 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Wrong> {
     plan.phones.iter().enumerate().try_for_each(|(n, p)| phone(plan, n, p))?;
     plan.calls.iter().enumerate().try_for_each(|(n, _)| call(plan, n))?;
     faults(plan)?;
+    if !plan.dialplan.is_empty() {
+        crate::exchange::dialplan_is_right(plan)
+            .map_err(|wrong| (vec![Key("dialplan")], wrong.to_string()))?;
+    }
     host(plan)
 }
 

@@ -9,6 +9,7 @@ mod check;
 mod host;
 mod nat;
 mod text;
+mod walk;
 pub mod words;
 
 use std::borrow::Cow;
@@ -21,7 +22,7 @@ use telex_engine::config::{Config, SipTimers};
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
-use crate::exchange::MENU;
+use crate::exchange::chooses;
 
 pub use characters::{ATTACKS, Attack, AttackKind, Digit, HABITS, Habit, Outage};
 pub(crate) use check::is_number;
@@ -29,6 +30,7 @@ pub use check::{MOST_CALLS, MOST_PHONES};
 pub use host::{Act, HostPlan, OperatorAct, Restart, StorePlan, WallStep, Window};
 pub use nat::{Alg, Nat, Sameness};
 pub use text::{LONGEST_TEXT, PlanError};
+pub use walk::{Context, ENTRY, Extension, walks};
 
 /// Everything that happens in one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,9 @@ pub struct Plan {
     /// Who attacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attacks: Vec<Attack>,
+    /// What the site has written into its dialplan, beside what is configured and a menu at 5000.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dialplan: Vec<Context>,
 }
 
 /// One telephone.
@@ -413,7 +418,7 @@ impl Plan {
         let extension = |c: &CallPlan| &self.phones[c.caller].extension;
         // Of what comes out of a menu it does not show what was dialled.
         let own = |c: &&CallPlan| extension(c) == extension(planned);
-        let menu = self.calls.iter().filter(own).any(|c| c.dial == MENU);
+        let menu = self.calls.iter().filter(own).any(|c| chooses(&c.dial));
         let alike = |c: &&CallPlan| own(c) && (menu || c.dial == planned.dial);
         let like = self.calls.iter().filter(alike).count();
         match (like, name) {

@@ -106,6 +106,7 @@ fn put_room(room: u64, rev: u32, mode: u8, record: u8) -> MediaCommand {
         rate: 16_000,
         format: RecordingFormat::Wav,
         paused,
+        quiet: 40 * u32::from(record & 1),
     });
     let spec = RoomSpec { recordings: recording.into_iter().collect(), ..RoomSpec::new(mode) };
     MediaCommand::PutRoom { room: RoomId(room), rev, spec }

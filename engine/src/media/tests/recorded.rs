@@ -48,7 +48,7 @@ impl Tape {
 }
 
 fn spec(what: Recorded, rate: u32) -> RecordingSpec {
-    RecordingSpec { id: TAPE, what, rate, format: RecordingFormat::Wav, paused: false }
+    RecordingSpec { id: TAPE, what, rate, format: RecordingFormat::Wav, paused: false, quiet: 0 }
 }
 
 /// A call of a PCMU phone that says 440 Hz and a phone that says 600 Hz, recorded or not from second to second.
@@ -148,6 +148,27 @@ fn a_pause_leaves_no_gap_and_the_rest_comes_at_the_end() {
     call.drain();
     assert_eq!((call.tape.samples.len(), call.tape.missing, call.tape.finished), (103 * 160, 0, true));
     assert_eq!(call.w.shard.deadline(), None);
+}
+
+#[test]
+fn silence_is_told_once_when_nobody_has_spoken_for_so_long() {
+    let mut call = Call::new(RoomMode::Relay, PCMU);
+    call.record(&[RecordingSpec { quiet: 1000, ..spec(Recorded::Leg(LegId(1)), 8000) }]);
+    let told = |call: &Call| {
+        let quiet = MediaReport::Quiet { leg: LegId(1), recording: TAPE };
+        call.w.reports.iter().filter(|report| **report == quiet).count()
+    };
+    call.run(100);
+    assert_eq!(told(&call), 0, "she speaks");
+    call.w.run(Duration::from_millis(900));
+    call.drain();
+    assert_eq!(told(&call), 0);
+    call.run(20);
+    call.w.run(Duration::from_millis(1300));
+    call.drain();
+    assert_eq!(told(&call), 1, "from her last word on");
+    call.w.run(Duration::from_secs(3));
+    assert_eq!(told(&call), 1);
 }
 
 #[test]

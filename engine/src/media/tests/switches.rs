@@ -213,6 +213,7 @@ fn decoded_sound_survives_being_written_down() {
             rate: 16_000,
             format: RecordingFormat::Wav,
             paused: false,
+            quiet: 0,
         }];
         let mut singers = Vec::new();
         for (n, payload) in [(0, PCMU), (1, G722), (2, PCMA), (3, PCMU), (4, PCMA)] {

@@ -283,7 +283,14 @@ fn a_call_is_recorded_by_order() {
     let recording = RecordingId(256);
     assert_eq!(world.record(start), ControlReply::Recording { call: 1, recording, unheard: vec![] });
     let what = Recorded::Stereo { left: LegId(1), right: LegId(2) };
-    let spec = RecordingSpec { id: recording, what, rate: 8000, format: RecordingFormat::Wav, paused: false };
+    let spec = RecordingSpec {
+        id: recording,
+        what,
+        rate: 8000,
+        format: RecordingFormat::Wav,
+        paused: false,
+        quiet: 0,
+    };
     assert_eq!(world.room().recordings, [spec]);
     let refused = |why| ControlReply::NotRecorded { call: 1, why };
     assert_eq!(world.record(start), refused(NotRecorded::Already));

@@ -294,25 +294,27 @@ fn who_parks_by_keys_sends_the_other_to_where_calls_are_parked() {
 
 #[test]
 fn a_call_lasts_as_long_as_the_dialplan_lets_it() {
-    let begin = "exten => 500,1,Set(TIMEOUT(absolute)=10)\n";
+    let begin = "exten => 500,1,Set(TIMEOUT(absolute)=10)\n same => n";
     for (step, end) in [
-        ("Dial(PJSIP/bob,20)", "rings"),
-        ("Dial(PJSIP/bob,20)", "talks"),
+        ("Dial(PJSIP/bob,20)", "bob: CANCEL"),
+        ("Dial(PJSIP/bob,20)", "bob: BYE"),
         ("MusicOnHold()", ""),
         ("Read(X,welcome,4,,3,60)", ""),
         ("Record(note,0,0)", ""),
         ("Echo()", ""),
     ] {
-        let plan = format!("{begin} same => n,{step}\nexten => T,1,Playback(bye)\n same => n,Hangup(21)\n");
-        let mut world = planned(&plan);
+        let answered = end == "bob: BYE" || end.is_empty() && step != "MusicOnHold()";
+        let last = if answered { "Playback(bye)\n same => n,Hangup(21)" } else { "Hangup(21)" };
+        let mut world = planned(&format!("{begin},{step}\nexten => T,1,{last}\n"));
         world.send(ALICE, &invite("500", "", OFFER));
-        let answered = match (step.starts_with("Dial"), end) {
-            (true, "talks") => {
-                bob_picks_up(&mut world);
-                true
+        match end {
+            "bob: BYE" => drop(bob_picks_up(&mut world)),
+            "bob: CANCEL" => {
+                let asked = world.only("INVITE sip:bob@10.0.0.2");
+                world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
             }
-            (dials, _) => !dials && step != "MusicOnHold()",
-        };
+            _ => {}
+        }
         if answered {
             let kept = world.out.clone();
             let answer = world.only_of(ALICE, "SIP/2.0 200");
@@ -320,18 +322,19 @@ fn a_call_lasts_as_long_as_the_dialplan_lets_it() {
             world.send(ALICE, &inside(&answer, "ACK", 1, ""));
         }
         world.pass(Duration::from_millis(9_900));
-        world.said();
+        let before = world.said();
+        assert!(!before.contains("BYE") && !before.contains("CANCEL"), "{step}: {before}");
         world.pass(Duration::from_millis(200));
         let lines = world.said();
-        match end {
-            "rings" => assert!(lines.contains("bob: CANCEL"), "{step}: {lines}"),
-            "talks" => assert!(lines.contains("bob: BYE"), "{step}: {lines}"),
-            _ => assert!(!lines.contains("BYE"), "{step}: {lines}"),
+        assert!(lines.contains(end), "{step}: {lines}");
+        if answered {
+            let (number, heard) = world.hears();
+            assert_eq!(heard, ["bye"], "{step}");
+            world.played(number);
+            assert!(world.lines().contains("alice: BYE"), "{step}");
+        } else {
+            assert!(lines.contains("alice: SIP/2.0 403"), "{step}: {lines}");
         }
-        let (number, heard) = world.hears();
-        assert_eq!(heard, ["bye"], "{step}");
-        world.played(number);
-        assert!(world.lines().contains("alice: BYE"), "{step}");
         world.pass(Duration::from_secs(80));
         all_quiet(&world);
     }
@@ -361,4 +364,46 @@ exten => 503,1,Playback(welcome)\n same => n,Dial(PJSIP/bob)\nexten => 504,1,Dia
         way.text
     );
     world.hang_up(&answered);
+}
+
+#[test]
+fn a_recording_of_the_caller_ends_by_a_key_silence_or_a_time_and_says_by_which() {
+    let plan = |options: &str| {
+        format!(
+            "exten => 500,1,Record(note,3,10,{options})\n same => n,NoOp(${{RECORD_STATUS}} ${{RECORDED_FILE}})\n same => n,Wait(60)\n"
+        )
+    };
+    for (options, end, status) in [
+        ("", "#", "DTMF"),
+        ("t", "#*", "DTMF"),
+        ("y", "7", "DTMF"),
+        ("o", "70", "OPERATOR"),
+        ("x", "#", "TIMEOUT"),
+        ("q", "quiet", "SILENCE"),
+    ] {
+        let mut world = planned(&plan(options));
+        let answered = world.answered("500");
+        let recording = world.out.iter().rev().find_map(|action| match action {
+            Action::Media { command: MediaCommand::PutRoom { spec, .. }, .. } => {
+                spec.recordings.first().copied()
+            }
+            _ => None,
+        });
+        let recording = recording.expect("it is recorded");
+        assert_eq!(recording.quiet, 3000);
+        if end == "quiet" {
+            let report = MediaReport::Quiet { leg: LegId(1), recording: recording.id };
+            world.input(Input::Media { shard: ShardId(0), report });
+        } else {
+            world.press(end);
+            world.pass(Duration::from_secs(10));
+        }
+        let ControlReply::Explained(way) = explained(&mut world, 1) else { panic!() };
+        assert!(way.text.contains(&format!("NoOp({status} note)")), "{options}: {}", way.text);
+        world.hang_up(&answered);
+    }
+    let mut world = planned(&plan("s"));
+    world.send(ALICE, &invite("500", "", OFFER));
+    let ControlReply::Explained(way) = explained(&mut world, 1) else { panic!() };
+    assert!(way.text.contains("NoOp(SKIP )"), "{}", way.text);
 }
