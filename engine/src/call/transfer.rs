@@ -13,7 +13,7 @@ use super::party::Wish;
 use super::script::{Doing, Script};
 use super::{Below, Call, Calls};
 use crate::border::Action;
-use crate::cx::{CallKey, Cx, LegKey};
+use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{LegEvent, Referred};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
@@ -211,6 +211,7 @@ impl Calls {
             self.plans.release(after.plan);
         }
         call.script = Some(before);
+        call.limit_again(cx, key);
         call.put_media(cx);
         call.drop_waiting_room(cx, room);
         let by = if swapped { CALLER } else { by };
@@ -284,6 +285,15 @@ impl Call {
         let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
         cx.out.push(Action::Media { shard, command: MediaCommand::PutRoom { room, rev: 1, spec } });
         self.parties[by].put(cx, shard, room, Wish::default());
+    }
+
+    /// The two are together again: the time that they may talk runs on from when they began.
+    fn limit_again(&mut self, cx: &mut Cx<'_>, key: CallKey) {
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        if let Some((most, since)) = dial.and_then(|dial| Some((dial.most?, dial.answered?))) {
+            let left = most.saturating_sub(cx.now.since(since));
+            self.arm(cx, key, left, CallTimer::Script);
+        }
     }
 
     /// Takes down the room in which nobody waits any more.

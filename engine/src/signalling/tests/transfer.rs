@@ -41,9 +41,18 @@ fn talk(text: &str) -> Talk {
     talk_in(three(text))
 }
 
+/// Alice has dialled this, and talks with bob.
+fn talk_to(number: &str, text: &str) -> Talk {
+    talk_by(three(text), number)
+}
+
 /// Alice calls bob, who answers.
-pub(super) fn talk_in(mut world: World) -> Talk {
-    world.send(ALICE, &invite("bob", "", OFFER));
+pub(super) fn talk_in(world: World) -> Talk {
+    talk_by(world, "bob")
+}
+
+fn talk_by(mut world: World, number: &str) -> Talk {
+    world.send(ALICE, &invite(number, "", OFFER));
     let asked = world.only("INVITE sip:bob");
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let answered = world.only("SIP/2.0 200");
@@ -213,6 +222,25 @@ fn a_transfer_that_fails_gives_the_call_back() {
         talk.ok(BOB, &bye);
         talk.quiet();
     }
+}
+
+#[test]
+fn a_call_that_is_given_back_lasts_no_longer_than_it_might() {
+    let mut talk = talk_to("600", "exten => 600,1,Dial(PJSIP/bob,,S(30))\n");
+    talk.world.pass(Duration::from_secs(10));
+    talk.by_bob("REFER", 1, TO_CAROL);
+    let sent = talk.world.sent();
+    talk.ok(BOB, &find(&sent, "NOTIFY"));
+    talk.world.pass(Duration::from_secs(10));
+    talk.world.send(CAROL, &respond(&find(&sent, "INVITE sip:carol"), "486 Busy Here", "", ""));
+    talk.told(BOB);
+    talk.world.pass(Duration::from_millis(9_900));
+    assert_eq!(talk.world.lines(), "");
+    talk.world.pass(Duration::from_millis(200));
+    let sent = talk.world.sent();
+    talk.ok(ALICE, &find(&sent, "BYE sip:alice"));
+    talk.ok(BOB, &find(&sent, "BYE sip:bob"));
+    talk.quiet();
 }
 
 #[test]
@@ -389,6 +417,33 @@ fn two_calls_become_one_and_who_joined_them_is_let_go() {
     assert_eq!(bye.0.to_string(), CAROL);
     talk.ok(CAROL, &bye.1);
     talk.quiet();
+}
+
+#[test]
+fn each_record_tells_what_was_carried_in_its_call() {
+    let mut talk = talk("");
+    let (_, refer) = consult(&mut talk, "carol", true);
+    let mut carried = |talk: &mut Talk, received| {
+        let stats = LegStats { received, ..LegStats::default() };
+        let report = MediaReport::Carried { leg: LegId(4), stats };
+        talk.world.input(Input::Media { shard: ShardId(0), report });
+    };
+    carried(&mut talk, 5);
+    talk.by_bob("REFER", 1, &refer);
+    carried(&mut talk, 12);
+    let record = talk.world.out.iter().find_map(|action| match action {
+        Action::Store { record: crate::border::Record::Call(call), .. } if call.id == 2 => Some(call.clone()),
+        _ => None,
+    });
+    let legs = record.expect("the call in between is over").legs;
+    assert_eq!(legs.iter().map(|leg| leg.stats.received).collect::<Vec<_>>(), [0, 5]);
+    talk.world.out.clear();
+    talk.world.input(Input::Control { id: ControlId(8), request: Control::Calls });
+    let calls = talk.world.out.iter().find_map(|action| match action {
+        Action::Reply { reply: ControlReply::Calls(calls), .. } => Some(calls.clone()),
+        _ => None,
+    });
+    assert_eq!(calls.unwrap()[0].callee.received, 7);
 }
 
 #[test]
