@@ -60,7 +60,8 @@ impl Calls {
         match done {
             Ok(()) => {}
             Err(status) => {
-                below.sessions.refuse_refer(cx, &mut below.stack, leg, referred, status);
+                let why = (status, refusal(referred, status));
+                below.sessions.refuse_refer(cx, &mut below.stack, leg, referred, why);
                 self.tell_transfer(cx, key, by, &referred.to, Some(status));
             }
         }
@@ -308,6 +309,20 @@ impl Call {
         if let Some(transfer) = &self.transfer {
             self.drop_waiting_room(cx, transfer.room);
         }
+    }
+}
+
+/// Why a REFER is refused, in words.
+fn refusal(referred: &Referred, status: Status) -> &'static str {
+    match (status, referred.replaces.is_some()) {
+        (Status::FORBIDDEN, true) => "the call that is to be joined is not one of this phone",
+        (Status::FORBIDDEN, false) => "calls are transferred to numbers of this exchange only",
+        (Status::NOT_FOUND, _) => "there is no such number",
+        (Status::REQUEST_PENDING, _) => "a transfer is in progress",
+        (Status::NOT_ACCEPTABLE_HERE, _) => "the two that are left have no codec in common",
+        (Status::BAD_REQUEST, true) => "Replaces cannot be read",
+        (Status::DECLINE, true) => "no call of this exchange has the dialog that Replaces names",
+        _ => "there is nobody who could be transferred",
     }
 }
 

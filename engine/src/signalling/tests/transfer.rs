@@ -541,7 +541,13 @@ fn a_dialog_of_nobody_or_of_another_is_replaced_by_nobody() {
     talk.by_bob("REFER", 1, &refer.replace("%3Dfb", "%3Dfx"));
     assert_eq!(talk.world.lines(), "bob: SIP/2.0 603 Decline\n");
     talk.by_bob("REFER", 2, &refer.replace("Replaces=c2", "Replaces=c9"));
-    assert_eq!(talk.world.lines(), "bob: SIP/2.0 603 Decline\n");
+    let refused = talk.world.only("SIP/2.0 603");
+    let why = "399 telex \"no call of this exchange has the dialog that Replaces names\"";
+    assert_eq!(refused.header(HeaderName::Warning), Some(why));
+    talk.by_bob("REFER", 3, "Refer-To: <sip:carol@example.com>\n");
+    let refused = talk.world.only("SIP/2.0 403");
+    let why = "399 telex \"calls are transferred to numbers of this exchange only\"";
+    assert_eq!(refused.header(HeaderName::Warning), Some(why));
     // The dialog is bob's, and alice has nothing to say about it.
     talk.by_alice("REFER", 2, &refer);
     assert_eq!(talk.world.lines(), "alice: SIP/2.0 403 Forbidden\n");
