@@ -76,10 +76,8 @@ pub struct Features {
     pub blind: SmolStr,
     /// The same, after a talk there (`t`, `T`).
     pub attended: SmolStr,
-    /// Sends the other party to `park_extension` (`k`, `K`).
+    /// Parks the other party in the usual lot (`k`, `K`).
     pub park: SmolStr,
-    /// The number at which calls are parked.
-    pub park_extension: SmolStr,
 }
 
 impl Default for Features {
@@ -89,7 +87,6 @@ impl Default for Features {
             blind: SmolStr::new_static("##"),
             attended: SmolStr::new_static("*2"),
             park: SmolStr::new_static("#72"),
-            park_extension: SmolStr::new_static("700"),
         }
     }
 }

@@ -325,20 +325,17 @@ impl Call {
         }
     }
 
-    /// Who calls, as callees see it.
+    /// Who calls, as callees are told.
     fn shown_as(&self) -> Identity {
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
         let who = dial.and_then(|dial| dial.caller.as_ref()).or(self.summons.as_deref());
         who.cloned().unwrap_or_else(|| self.presented())
     }
 
-    /// Number and name of the caller for those who watch a callee and may answer in its place.
+    /// The same for those who watch a callee and may answer in its place: number and name.
     pub(super) fn shown_to_callees(&self) -> (SmolStr, SmolStr) {
         let Identity { number, name, private } = self.shown_as();
-        match private {
-            true => ("anonymous".into(), "Anonymous".into()),
-            false => (number, name),
-        }
+        if private { (SmolStr::new_static("anonymous"), SmolStr::default()) } else { (number, name) }
     }
 
     /// How a callee is asked.

@@ -52,7 +52,7 @@ impl Lines {
     }
 
     /// The calls of an extension, by their keys.
-    fn of(&self, extension: &SmolStr) -> impl Iterator<Item = CallKey> {
+    pub(super) fn of(&self, extension: &SmolStr) -> impl Iterator<Item = CallKey> {
         let first = (extension.clone(), CallKey::from(KeyData::from_ffi(0)));
         let same = |entry: &&(SmolStr, CallKey)| entry.0 == *extension;
         self.all.range(first..).take_while(same).map(|(_, key)| *key)

@@ -6,9 +6,10 @@ use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Broken, Cause, Exit, Verdict, broken};
+use crate::exchange::meet;
 use crate::expect;
 use crate::phone::{Book, Leg, Phone, State};
-use crate::plan::Plan;
+use crate::plan::{Plan, walks};
 
 /// Says of a leg whether the exchange has ended its call and the phone cannot know.
 pub(crate) type LeftAlone<'a> = &'a dyn Fn(&Phone, &Leg) -> bool;
@@ -42,6 +43,10 @@ pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone], left_alone
     }
     for (call, sides) in up.iter().enumerate() {
         let service = plan.calls[call].dial.starts_with('*');
+        // A dialplan may keep its caller for ever, with a callee or without.
+        if walks(&plan.calls[call].dial) && *sides == (1, 0) {
+            continue;
+        }
         if alone.contains(&call) || lost_while_held(phones, call) {
             continue;
         }
@@ -102,11 +107,14 @@ pub(crate) fn nobody_rings_in_vain(now: Instant, plan: &Plan, phones: &[Phone]) 
 }
 
 /// `nobody_else_hangs_up`: while a message is handled, a BYE leaves only in the call that it belongs to.
-pub(crate) fn nobody_else_hangs_up(exit: &Exit<'_>, book: &Book) -> Verdict {
+pub(crate) fn nobody_else_hangs_up(exit: &Exit<'_>, plan: &Plan, book: &Book) -> Verdict {
     let Cause::Messages(causes) = exit.cause else { return Ok(()) };
     let call = book.get(exit.msg.call_id());
     let ends = exit.msg.is_request() && exit.msg.method() == "BYE";
-    if !ends || causes.iter().any(|cause| book.get(cause.call_id()) == call) {
+    let concerns = |cause: Option<&usize>| {
+        cause == call || cause.zip(call).is_some_and(|(cause, call)| meet(plan, *cause, *call))
+    };
+    if !ends || causes.iter().any(|cause| concerns(book.get(cause.call_id()))) {
         return Ok(());
     }
     let reason = format!("{} because of {}", exit.msg.summary(), causes[0].summary());

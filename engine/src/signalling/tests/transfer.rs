@@ -423,7 +423,7 @@ fn two_calls_become_one_and_who_joined_them_is_let_go() {
 fn each_record_tells_what_was_carried_in_its_call() {
     let mut talk = talk("");
     let (_, refer) = consult(&mut talk, "carol", true);
-    let mut carried = |talk: &mut Talk, received| {
+    let carried = |talk: &mut Talk, received| {
         let stats = LegStats { received, ..LegStats::default() };
         let report = MediaReport::Carried { leg: LegId(4), stats };
         talk.world.input(Input::Media { shard: ShardId(0), report });
