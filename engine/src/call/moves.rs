@@ -43,7 +43,12 @@ impl MediaLeg {
 
     /// It has carried so much on the shard where it is.
     pub(super) fn carried(&mut self, stats: LegStats) {
-        self.stats = self.before.followed_by(stats);
+        self.stats = self.before.followed_by(stats).since(self.elsewhere);
+    }
+
+    /// What it has carried so far was for another call.
+    pub(super) fn begin_anew(&mut self) {
+        self.elsewhere = self.elsewhere.followed_by(std::mem::take(&mut self.stats));
     }
 }
 
@@ -62,7 +67,8 @@ impl Calls {
         let media = &mut party.media;
         let from = std::mem::replace(&mut media.shard, to);
         media.carried(stats);
-        (media.before, media.handover) = (media.stats, handover.or(media.handover));
+        media.before = media.before.followed_by(stats);
+        media.handover = handover.or(media.handover);
         media.put = false;
         self.ports.moved(from, to);
         match waits {

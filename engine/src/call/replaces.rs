@@ -112,6 +112,7 @@ impl Calls {
         let (number, by) = (call.id, call.parties[if at == CALLER { CALLER } else { new }].extension.clone());
         let here = self.all[key].id;
         self.remark(there, format_smolstr!("{by} takes it over in call {here}"));
+        self.introduce(cx, below, there);
         self.settle(cx, there);
         self.gone_to(cx, below, key, number);
         Ok(())
