@@ -259,6 +259,7 @@ mod tests {
             address,
             direction: smol_str::SmolStr::new_static(direction),
         };
+        let parking = |what| Event::Parking { call: 7, slot: "701".into(), what };
         let events = [
             Event::CallStarted {
                 call: 7,
@@ -276,6 +277,11 @@ mod tests {
             Event::MediaFrom { call: 7, side: Side::Caller, remote: phone },
             Event::Hold { call: 7, side: Side::Callee, on: true },
             Event::Hold { call: 7, side: Side::Callee, on: false },
+            parking(Parking::Parked { by: "101".into() }),
+            parking(Parking::Parked { by: "".into() }),
+            parking(Parking::TakenUp { by: "102".into() }),
+            parking(Parking::Back { to: "101".into() }),
+            parking(Parking::Back { to: "".into() }),
             Event::CallEnded {
                 call: 7,
                 cause: EndCause::HungUp(Side::Callee),
@@ -302,6 +308,11 @@ mod tests {
         call 7: media of the caller arrives from 192.0.2.10:5060
         call 7: the callee holds
         call 7: the callee resumes
+        call 7: parked in 701 by 101
+        call 7: parked in 701
+        call 7: taken up in 701 by 102
+        call 7: nobody has taken it up in 701, back to 101
+        call 7: nobody has taken it up in 701
         call 7: ended, the callee hung up after 12:05; the caller sent 612 packets and got 610, 2 lost, 1 refused, jitter 1.7 ms; the callee sent 610 packets and got 610
         call 7: ended, the caller gave up
         call 7: ended, refused with 486
