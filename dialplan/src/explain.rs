@@ -39,6 +39,8 @@ pub struct Facts {
     pub devices: BTreeMap<SmolStr, DeviceState>,
     /// Channels in groups, by `group@category`.
     pub groups: BTreeMap<SmolStr, usize>,
+    /// Extensions that people are reached at, with their names.
+    pub names: BTreeMap<SmolStr, SmolStr>,
     /// Prompts that are missing; all others are there.
     pub missing: Vec<SmolStr>,
     /// What was written in the log.
@@ -59,6 +61,7 @@ impl Facts {
             db: BTreeMap::new(),
             devices: BTreeMap::new(),
             groups: BTreeMap::new(),
+            names: BTreeMap::new(),
             missing: Vec::new(),
             log: Vec::new(),
             seed: 0,
@@ -146,6 +149,10 @@ impl World for Facts {
         *self.groups.entry(format!("{group}@{category}").into()).or_default() += 1;
     }
 
+    fn names(&self, visit: &mut dyn FnMut(&str, &str)) {
+        self.names.iter().for_each(|(extension, name)| visit(extension, name));
+    }
+
     fn has_prompt(&self, name: &str) -> bool {
         !self.missing.iter().any(|missing| missing == name)
     }
@@ -179,7 +186,7 @@ impl Supposed {
             | Task::ParkedCall { .. }
             | Task::Page { .. }
             | Task::Music { time: None, .. } => Outcome::HungUp { cause: 16 },
-            Task::Collect(_) | Task::Directory { .. } => {
+            Task::Collect(_) => {
                 let keys = self.keys.pop_front().unwrap_or_default();
                 Outcome::Keys { timeout: keys.is_empty(), keys }
             }
@@ -338,6 +345,23 @@ mod tests {
         assert!(walk(&mut thread, &plan, &mut world, &mut |task| supposed.outcome(task)));
         assert_eq!(world.globals.get("PHONES").map(SmolStr::as_str), Some("PJSIP/201"));
         report(&thread, &plan, "100", Moment::new(world.now_ms, "Europe/Berlin"))
+    }
+
+    #[test]
+    fn secrets_that_are_pressed_are_not_told() {
+        let text = "[a]\nexten => 1,1,Read(PIN,enter,4)\nsame => n,Gosub(check,s,1(${PIN}))\nsame => n,Set(SECRET_X=a${PIN}b)\n\
+            same => n,NoOp(${SECRET_X} ${PIN})\nsame => n,Set(CODE=${PIN})\nsame => n,GotoIf($[\"${PIN}\" = \"4711\"]?${PIN},1)\n\
+            exten => i,1,Read(CODE,enter,4)\n[check]\nexten => s,1,NoOp(${ARG1})\nsame => n,Return(${ARG1})\n";
+        let plan = Dialplan::parse("x", text).expect("it is right");
+        let mut world = Facts::at(0, "UTC");
+        let mut thread = Thread::new("a", "1", Caller::default());
+        let keys = ["4711", "0815"].map(SmolStr::from).into();
+        let mut supposed = Supposed { keys, ..Supposed::default() };
+        assert!(walk(&mut thread, &plan, &mut world, &mut |task| supposed.outcome(task)));
+        let told = thread.trail().told(&plan).to_string();
+        assert!(!told.contains("4711"), "{told}");
+        assert!(told.contains("Read(PIN,enter,4)  -> keys ****\n"), "{told}");
+        assert!(told.contains("-> keys 0815"), "its variable is none of a secret: {told}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a channel knows by name: its variables, those of the subroutines it is in, and its tables.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use smol_str::SmolStr;
 
@@ -56,7 +57,35 @@ pub(crate) struct Vars {
     count: usize,
 }
 
+/// What a variable's name begins with when nobody is to be told its value.
+pub(crate) const SECRET: [&str; 3] = ["PASSWORD", "PIN", "SECRET"];
+
+/// Shorter values are not hidden: they stand in every text.
+const SHORTEST_SECRET: usize = 3;
+
+/// Whether nobody is to be told what a variable has in it.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let (_, name) = Heirs::of(name);
+    SECRET.iter().any(|begin| name.starts_with(begin))
+}
+
 impl Vars {
+    /// A text for people, without what nobody is to be told.
+    pub(crate) fn hidden(&self, text: SmolStr) -> SmolStr {
+        let own = SECRET.iter().flat_map(|begin| {
+            let all = self.channel.range::<str, _>((Bound::Included(*begin), Bound::Unbounded));
+            all.take_while(|(name, _)| name.starts_with(*begin)).map(|(_, variable)| &variable.value)
+        });
+        let locals = self.locals.iter().flatten().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
+        let mut text = text;
+        for value in own.chain(locals).filter(|value| value.len() >= SHORTEST_SECRET) {
+            if text.contains(value.as_str()) {
+                text = text.replace(value.as_str(), "****").into();
+            }
+        }
+        text
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&SmolStr> {
         self.local(name).or_else(|| self.channel.get(name).map(|variable| &variable.value))
     }

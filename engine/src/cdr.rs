@@ -65,6 +65,9 @@ pub struct CallRecord {
     pub name: SmolStr,
     /// What was dialled.
     pub to: SmolStr,
+    /// The number that was dialled from outside: by a trusted phone, or what the dialplan has set as
+    /// `CALLERID(dnid)`; empty when there is none.
+    pub did: SmolStr,
     /// When it began.
     pub started: WallTime,
     /// When it was answered.
@@ -89,17 +92,20 @@ impl CallRecord {
 
     /// What became of it.
     pub fn disposition(&self) -> Disposition {
-        if self.answered.is_some() {
-            return Disposition::Answered;
+        disposition(self.answered.is_some(), self.cause.as_ref())
+    }
+}
+
+/// What became of a call.
+pub(crate) fn disposition(answered: bool, cause: Option<&EndCause>) -> Disposition {
+    match cause {
+        _ if answered => Disposition::Answered,
+        None => Disposition::Open,
+        Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
+        Some(EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(300..=399 | 408 | 480 | 487)) => {
+            Disposition::NoAnswer
         }
-        match self.cause {
-            None => Disposition::Open,
-            Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
-            Some(
-                EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(300..=399 | 408 | 480 | 487),
-            ) => Disposition::NoAnswer,
-            Some(_) => Disposition::Failed,
-        }
+        Some(_) => Disposition::Failed,
     }
 }
 
@@ -148,6 +154,7 @@ mod tests {
             from: "100".into(),
             name: SmolStr::default(),
             to: "101".into(),
+            did: SmolStr::default(),
             started: WallTime::from_unix_millis(1_700_000_000_999),
             answered: answered.then(WallTime::default),
             ended: None,

@@ -207,6 +207,8 @@ pub const LOCAL_WALKS: usize = 64;
 pub const FEATURE_KEYS: Duration = Duration::from_millis(500);
 /// How long one who transfers by keys may think between two keys of the number.
 pub const TRANSFER_DIGITS: Duration = Duration::from_secs(3);
+/// Records that are kept of the calls of one caller within an hour that lead nowhere.
+pub const REFUSALS_KEPT: u32 = 100;
 /// Tasks of a dialplan that are foretold of one call.
 pub const FORETOLD_TASKS: usize = 200;
 /// Keys that are kept until the dialplan asks for them; later ones are not.

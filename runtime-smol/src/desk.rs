@@ -16,6 +16,8 @@ use telex_engine::border::{Input, Lsn, Record};
 use telex_engine::event::Severity;
 use telex_engine::time::WallTime;
 
+use crate::clock;
+use crate::config::Records;
 use crate::log::Entry;
 use crate::poll::Post;
 use crate::store::{Saved, Store, StoreError};
@@ -31,6 +33,9 @@ const PIECE: usize = 4096;
 /// How long the end of the log may take to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How often old call records are looked for.
+const TIDY: Duration = Duration::from_secs(3600);
+
 /// Hands jobs to the thread. Never blocks.
 #[derive(Clone, Debug)]
 pub(crate) struct Desk {
@@ -45,6 +50,8 @@ pub(crate) struct Desk {
 pub(crate) struct Opening {
     /// The database.
     pub(crate) path: PathBuf,
+    /// Which call records are kept in it.
+    pub(crate) keep: Records,
     /// What of it has not run out.
     pub(crate) now: WallTime,
     /// Where it tells that records are stored.
@@ -82,7 +89,7 @@ impl Desk {
         let desk = Self { jobs, least, waiting: Arc::clone(&waiting), dropped: Arc::clone(&dropped) };
         let thread = std::thread::Builder::new().name("telex-desk".to_owned()).stack_size(512 << 10).spawn(
             move || {
-                let Opening { path, now, stored } = opening;
+                let Opening { path, keep, now, stored } = opening;
                 let store = match Store::open(&path, now) {
                     Ok((store, saved)) => opened.send(Ok(saved)).ok().map(|()| store),
                     Err(error) => {
@@ -92,6 +99,8 @@ impl Desk {
                 };
                 Work {
                     store,
+                    keep,
+                    tidied: None,
                     stored,
                     waiting,
                     dropped,
@@ -155,6 +164,9 @@ impl Running {
 /// The state of the thread.
 struct Work {
     store: Option<Store>,
+    keep: Records,
+    /// When call records were last looked through.
+    tidied: Option<Instant>,
     stored: Post<Input>,
     waiting: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
@@ -178,6 +190,9 @@ impl Work {
                 Err(RecvTimeoutError::Disconnected) => false,
             };
             self.commit();
+            if open {
+                self.tidy();
+            }
             self.tell_dropped();
             self.print(if open { Duration::ZERO } else { FAREWELL });
             if !open {
@@ -248,6 +263,22 @@ impl Work {
         self.records.clear();
     }
 
+    /// Deletes call records that need not be kept, some at a time.
+    fn tidy(&mut self) {
+        let due = self.tidied.is_none_or(|at| at.elapsed() > TIDY);
+        let Some(store) = self.store.as_mut().filter(|_| due) else { return };
+        match store.prune(clock::wall(), self.keep) {
+            // There may be more: they go after the next stroke.
+            Ok(pruned) if pruned >= crate::store::PRUNED_AT_ONCE => {}
+            Ok(_) => self.tidied = Some(Instant::now()),
+            Err(error) => {
+                self.tidied = Some(Instant::now());
+                let note = format!("old call records are not deleted: {error}");
+                self.write(SystemTime::now(), &Entry::Note(Severity::Warning, note));
+            }
+        }
+    }
+
     fn tell_dropped(&mut self) {
         if self.text.len() < UNWRITTEN {
             let dropped = self.dropped.swap(0, Ordering::Relaxed);
@@ -301,7 +332,8 @@ mod tests {
     #[test]
     fn records_are_stored_and_told_in_order_and_nothing_is_lost_at_the_end() {
         let (stored, told) = queue();
-        let opening = Opening { path: NO_STORE.into(), now: WallTime::default(), stored };
+        let opening =
+            Opening { path: NO_STORE.into(), keep: Records::default(), now: WallTime::default(), stored };
         let (desk, running) = Desk::start(opening, Some(Severity::Error)).unwrap();
         assert_eq!(running.saved().unwrap().last, Lsn(0));
         for lsn in 1..=100 {
@@ -319,7 +351,8 @@ mod tests {
     #[test]
     fn what_is_not_to_be_shown_is_not_even_handed_over() {
         let (stored, _told) = queue();
-        let opening = Opening { path: NO_STORE.into(), now: WallTime::default(), stored };
+        let opening =
+            Opening { path: NO_STORE.into(), keep: Records::default(), now: WallTime::default(), stored };
         let (desk, running) = Desk::start(opening, Some(Severity::Warning)).unwrap();
         assert!(desk.shows(Severity::Error) && desk.shows(Severity::Warning) && !desk.shows(Severity::Info));
         desk.log(Entry::Event(Event::Ringing { call: 1, contact: "sip:100@a".into() }));

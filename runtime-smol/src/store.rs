@@ -5,6 +5,7 @@ pub(crate) mod calls;
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use smol_str::SmolStr;
 use telex_engine::border::{Lsn, Record, StoredBinding, Transport};
 use telex_engine::time::WallTime;
 
-use crate::config::NO_STORE;
+use crate::config::{NO_STORE, Records};
 
 /// Steps from one form of the database to the next. `PRAGMA user_version` counts those taken; none is ever changed.
 const MIGRATIONS: &[&str] = &[
@@ -45,7 +46,11 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (family, key)
     ) STRICT, WITHOUT ROWID;
 ",
+    calls::WITH_DID,
 ];
+
+/// Call records that are deleted in one transaction.
+pub(crate) use calls::PRUNED_AT_ONCE;
 
 /// An open database.
 #[derive(Debug)]
@@ -172,6 +177,14 @@ impl Store {
         Ok(calls::recorded(&self.connection, call, path)?)
     }
 
+    /// Deletes call records that need not be kept, at most [`PRUNED_AT_ONCE`]; how many went.
+    pub(crate) fn prune(&mut self, now: WallTime, keep: Records) -> Result<usize, StoreError> {
+        let transaction = self.connection.transaction()?;
+        let pruned = calls::prune(&transaction, now, keep)?;
+        transaction.commit()?;
+        Ok(pruned)
+    }
+
     /// Writes records in one transaction: all or none.
     pub(crate) fn write(&mut self, records: &[(Lsn, Record)]) -> Result<(), StoreError> {
         let Some((last, _)) = records.last() else { return Ok(()) };
@@ -190,8 +203,10 @@ impl Store {
 /// Makes sure that no other exchange uses the file.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let other = |error: std::io::Error| StoreError::Other(error.to_string());
-    let file =
-        File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(other)?;
+    // Who talked to whom is nobody's business but the exchange's. What SQLite puts beside it gets the same mode.
+    let mut options = File::options();
+    options.create(true).truncate(false).read(true).write(true).mode(0o600);
+    let file = options.open(path).map_err(other)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Busy),

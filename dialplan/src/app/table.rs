@@ -198,7 +198,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     flow("ContinueWhile", "ContinueWhile()", "Goes on with the next round of the While.", Shape::Whole, Flow::ContinueWhile),
     task("Dial", "Dial(target[&target...][,timeout[,options]])", "Rings others and connects the caller with the first who answers; DIALSTATUS says how it ended.", &[Names, Text, Options, Text], dial::dial)
         .options(DIAL).least(1),
-    task("Directory", "Directory([mailboxes[,context[,options]]])", "Lets the caller find an extension by a name.", &[Text, Text, Options], sound::directory).options(DIRECTORY),
+    flow("Directory", "Directory([mailboxes[,context[,options]]])", "Lets the caller spell a name of a phone on the keys, and goes to the extension that it takes; DIRECTORY_RESULT says how it ended.", Shape::List, Flow::Directory).takes(&[Text, Text, Options]).options(DIRECTORY),
     task("Echo", "Echo()", "The caller hears itself, until # or the end.", &[Text], sound::echo),
     flow("EndWhile", "EndWhile()", "Goes back to the While it belongs to.", Shape::Whole, Flow::EndWhile),
     flow("Exec", "Exec(application(arguments))", "Does a step.", Shape::Step, Flow::Exec).least(1),
@@ -225,7 +225,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     task("Playtones", "Playtones(tones)", "Plays tones while the plan goes on: dial, busy, congestion, or frequency/milliseconds with commas between.", &[Text], sound::tones).least(1),
     task("Progress", "Progress()", "Tells the caller that there is something to hear before the answer.", &[Text], sound::progress),
     task("Queue", "Queue(name[,options[,url[,announcement[,timeout]]]])", "Waits in a queue for an agent; QUEUESTATUS says how it ended.", &[Text, Options, Text, Text, Seconds], sound::queue).options(QUEUE).least(1),
-    flow("Read", "Read(variable[,prompt[&prompt...][,most[,options[,attempts[,timeout]]]]])", "Reads keys into a variable; READSTATUS says OK, TIMEOUT or ERROR.", Shape::List, Flow::Read)
+    flow("Read", "Read(variable[,prompt[&prompt...][,most[,options[,attempts[,timeout]]]]])", "Reads keys into a variable; READSTATUS says OK, TIMEOUT or ERROR. What a variable has in it whose name begins with PIN, SECRET or PASSWORD is told to nobody who asks for the way of a call: `****`.", Shape::List, Flow::Read)
         .takes(&[Text, Prompts, Count, Options, Count, Seconds]).options(READ).least(1),
     task("Record", "Record(file[,silence[,most[,options]]])", "Records the caller into a file; RECORD_STATUS says how it ended.", &[Text, Seconds, Seconds, Options], sound::record).options(RECORD).least(1),
     flow("Return", "Return([value])", "Goes back behind the Gosub; GOSUB_RETVAL is the value.", Shape::Whole, Flow::Return),

@@ -1,12 +1,17 @@
 //! The record of a call, kept over a restart.
 
+use std::collections::BTreeMap;
+
+use smol_str::{SmolStr, format_smolstr};
+
 use super::app::{CALLER, PartyId};
 use super::party::Party;
 use super::{Call, Calls};
 use crate::border::Record;
-use crate::cdr::{CallRecord, LegRecord};
+use crate::cdr::{CallRecord, Disposition, LegRecord, disposition};
 use crate::cx::Cx;
-use crate::event::EndCause;
+use crate::event::{EndCause, Event};
+use crate::limits;
 use crate::planted::Fault;
 use crate::sip::Status;
 use crate::time::{Duration, Instant, WallTime};
@@ -44,6 +49,7 @@ impl Call {
             from: self.from.clone(),
             name: self.name.clone(),
             to: self.to.clone(),
+            did: self.did(),
             started: self.since,
             answered: self.parties.get(CALLER).and_then(|caller| caller.answered),
             ended: over.then_some(cx.wall),
@@ -99,6 +105,47 @@ pub(crate) struct Origin {
     over: Option<(Instant, WallTime)>,
 }
 
+impl Call {
+    /// The number that was dialled from outside, as far as it is known.
+    fn did(&self) -> SmolStr {
+        let set = self.script.as_ref().and_then(|script| script.dnid_set());
+        set.unwrap_or_else(|| self.did.clone())
+    }
+
+    /// The walk of the call is over, and with it what that knows.
+    pub(super) fn remember_did(&mut self) {
+        self.did = self.did();
+    }
+
+    /// What the record will say became of the call, if nothing more happens: `failed` is how its last Dial did.
+    pub(super) fn disposition(&self, failed: Option<&EndCause>) -> Disposition {
+        let cause = self.cause.as_ref().or(failed).unwrap_or(&EndCause::NoAnswer);
+        disposition(self.answered.is_some(), Some(cause))
+    }
+}
+
+/// Refused calls of one caller within an hour.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Refusals(BTreeMap<SmolStr, (Instant, u32)>);
+
+impl Refusals {
+    /// Counts one more. Whether it is kept, and whether it is the first that is not.
+    fn count(&mut self, now: Instant, caller: &SmolStr) -> (bool, bool) {
+        if !self.0.contains_key(caller) {
+            self.0.retain(|_, (since, _)| now.since(*since) < HOUR);
+        }
+        let (since, count) = self.0.entry(caller.clone()).or_insert((now, 0));
+        if now.since(*since) >= HOUR {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+        (*count <= limits::REFUSALS_KEPT, *count == limits::REFUSALS_KEPT + 1)
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
 impl Calls {
     /// Keeps the record of a call that never became one.
     pub(super) fn keep_refusal(
@@ -108,14 +155,24 @@ impl Calls {
         whom: [&str; 3],
         status: Status,
     ) {
-        let [from, name, to] = whom.map(Into::into);
+        let [from, name, to] = whom.map(SmolStr::from);
         let id = self.next_id;
         self.next_id += 1;
+        // One phone that dials what is not there, over and over, does not fill the disk.
+        let (kept, told) = self.refusals.count(cx.now, &from);
+        if told {
+            let what = format_smolstr!("records of calls of {from} that lead nowhere, for this hour");
+            cx.report(Event::Overload { what });
+        }
+        if !kept {
+            return;
+        }
         let record = CallRecord {
             id,
             from,
             name,
             to,
+            did: SmolStr::default(),
             started: cx.wall,
             answered: None,
             ended: Some(cx.wall),

@@ -35,6 +35,7 @@ mod plans;
 mod ports;
 mod recording;
 mod replaces;
+mod screening;
 mod script;
 mod send_away;
 mod spoken;
@@ -114,6 +115,8 @@ pub(crate) struct Call {
     name: SmolStr,
     /// What was dialled.
     to: SmolStr,
+    /// The number that was dialled from outside; empty when there is none.
+    did: SmolStr,
     /// When the INVITE came.
     started: Instant,
     /// The same by the wall clock.
@@ -181,6 +184,7 @@ pub(crate) struct Calls {
     lines: standing::Lines,
     by_query: BTreeMap<QueryId, CallKey>,
     next_id: u64,
+    refusals: account::Refusals,
     next_query: u64,
     spoken: Spoken,
     plans: Plans,
@@ -205,6 +209,7 @@ impl Calls {
             lines: standing::Lines::default(),
             by_query: BTreeMap::new(),
             next_id: 1,
+            refusals: account::Refusals::default(),
             next_query: 1,
             spoken: Spoken::default(),
             plans,

@@ -31,6 +31,8 @@ pub(crate) struct Script {
     /// The number of the plan it walks through.
     pub(super) plan: u32,
     pub(super) thread: Thread,
+    /// What the thread knew at first as the number dialled.
+    dnid: SmolStr,
     /// What the thread waits for.
     pub(super) doing: Doing,
     /// What came of it. The thread has not been told yet.
@@ -161,6 +163,7 @@ impl Script {
     pub(super) fn new(plan: u32, thread: Thread, headers: Vec<(SmolStr, SmolStr)>) -> Self {
         Self {
             plan,
+            dnid: thread.caller().dnid.clone(),
             thread,
             doing: Doing::Going,
             outcome: Some(Outcome::Done),
@@ -175,6 +178,12 @@ impl Script {
             headers,
             busy: (Instant::ZERO, 0),
         }
+    }
+
+    /// The number dialled, where the dialplan has set another one.
+    pub(super) fn dnid_set(&self) -> Option<SmolStr> {
+        let now = &self.thread.caller().dnid;
+        (*now != self.dnid).then(|| now.clone())
     }
 
     /// This came of what the thread waited for.
@@ -259,18 +268,20 @@ impl Calls {
     fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
         let mut script = self.all.get_mut(key)?.script.take()?;
         let plan = self.plans.get(script.plan);
-        let Script { thread, groups, facts, headers, .. } = &mut *script;
+        let Script { thread, groups, facts, headers, failed, .. } = &mut *script;
         let call = self.all.get(key)?;
         let mut sight = Sight {
             cx,
             registrar: &below.registrar,
             values: &mut self.values,
             calls: &self.all,
+            lines: &self.lines,
             call,
             groups,
             facts,
             headers,
             parked: &self.parked,
+            failed: failed.as_ref().map(|(_, cause)| cause),
         };
         thread.resume(outcome);
         let task = thread.next(&plan, &mut sight);
@@ -330,6 +341,7 @@ impl Calls {
             outcome = Outcome::Refused(SmolStr::new_static(GONE));
         }
         let Some(call) = self.all.get_mut(key) else { return };
+        call.remember_did();
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
         let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));

@@ -22,7 +22,7 @@ pub(super) fn features(reader: &mut Reader, root: &DeTable<'_>) -> Features {
     for (name, place) in codes {
         code(reader, section, name, place);
         if let Some((other, _)) = known.iter().find(|(_, code)| !place.is_empty() && code == place)
-            && let Some(text) = reader.text(section, name)
+            && let Some(text) = reader.text(section, name).or_else(|| reader.text(section, other))
         {
             let title = format!("`{place}` means `{other}` already");
             reader.wrong(
@@ -33,9 +33,6 @@ pub(super) fn features(reader: &mut Reader, root: &DeTable<'_>) -> Features {
             );
         }
         known.push((name, place.clone()));
-    }
-    if let Some(text) = reader.text(section, "park_extension") {
-        features.park_extension = text.value.into();
     }
     features
 }

@@ -10,6 +10,7 @@ mod problem;
 mod reader;
 mod record;
 mod recordings;
+mod records;
 mod sample;
 mod sound;
 mod sounds;
@@ -33,6 +34,7 @@ pub(crate) use problem::Refused;
 pub(crate) use reader::duration;
 pub(crate) use record::Record;
 pub(crate) use recordings::Recordings;
+pub(crate) use records::Records;
 pub(crate) use sample::sample;
 
 use office::{Office, Offices};
@@ -50,8 +52,9 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
-    ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "park_extension"]),
+    ("features", &["hangup", "blind_transfer", "attended_transfer", "park"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
+    ("records", &["keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
     ("site", &["zone", "country", "operator"]),
     ("dialplan", &["file"]),
@@ -127,6 +130,8 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     /// How recordings of calls are written.
     pub(crate) recordings: Recordings,
+    /// Which call records are kept.
+    pub(crate) records: Records,
     /// What the flight recorder keeps.
     pub(crate) record: Record,
     /// The site's own sounds.
@@ -285,6 +290,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
             .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
             .map_or(Duration::from_secs(10), |t| t.value),
         recordings: Recordings { folder: folder.join(recordings.folder), ..recordings },
+        records: records::records(reader, root),
         record: record::record(reader, root),
         own,
         told: Vec::new(),

@@ -505,6 +505,7 @@ fn unchanged(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("[recordings] trim", old.recordings.trim != new.recordings.trim),
         ("[recordings] keep", old.recordings.keep != new.recordings.keep),
         ("[recordings] most", old.recordings.most != new.recordings.most),
+        ("[records]", old.records != new.records),
     ];
     checks.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

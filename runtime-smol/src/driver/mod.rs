@@ -94,7 +94,12 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let bell = Bell::of(&poller);
     let (reports, reported) = Post::new(bell.clone());
     // The database opens while sockets are bound.
-    let opening = Opening { path: settings.store.clone(), now: clock::wall(), stored: reports.clone() };
+    let opening = Opening {
+        path: settings.store.clone(),
+        keep: settings.records,
+        now: clock::wall(),
+        stored: reports.clone(),
+    };
     let (desk, desk_thread) =
         Desk::start(opening, options.log).map_err(|e| format!("cannot start a thread: {e}"))?;
     let mut listeners = Listeners::new(Rc::clone(&executor), inbox.clone());

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, Row, Transaction, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use serde::Serialize;
 use telex_engine::cdr::{CallRecord, LegRecord};
 use telex_engine::event::{EndCause, Side};
 use telex_engine::time::WallTime;
 
 use super::StoreError;
+use crate::config::Records;
 
 /// Times are milliseconds since 1970 in UTC. A call without `ended_ms` is going on, unless it is `unfinished`: then
 /// the exchange stopped dead during it.
@@ -53,6 +54,9 @@ pub(super) const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// The number that was dialled from outside; it came later than the rest.
+pub(super) const WITH_DID: &str = "ALTER TABLE calls ADD COLUMN did TEXT NOT NULL DEFAULT '';";
+
 /// What became of calls that were going on when the exchange stopped dead.
 const UNFINISHED: &str = "UNFINISHED";
 
@@ -84,8 +88,12 @@ pub(super) fn write(transaction: &Transaction<'_>, record: &CallRecord) -> rusql
             number(record.talked.as_millis()),
             record.disposition().as_str(),
             record.cause.as_ref().map(EndCause::q850),
-            record.cause.as_ref().map_or("", ended_by),
+            ended_by(record),
         ])?;
+    if !record.did.is_empty() {
+        let sql = "UPDATE calls SET did = ?2 WHERE id = ?1";
+        transaction.prepare_cached(sql)?.execute([id.as_str(), record.did.as_str()])?;
+    }
     if record.ended.is_some() {
         for (leg, party) in record.legs.iter().enumerate() {
             write_leg(transaction, &id, leg, party)?;
@@ -126,6 +134,35 @@ fn write_leg(
         ])
 }
 
+/// Call records that are deleted in one transaction.
+pub(crate) const PRUNED_AT_ONCE: usize = 2000;
+
+/// Deletes records that are too old, and the oldest beyond the most there may be; never those of calls that go on. At
+/// most [`PRUNED_AT_ONCE`]; how many went.
+pub(super) fn prune(transaction: &Transaction<'_>, now: WallTime, keep: Records) -> rusqlite::Result<usize> {
+    let old = keep.keep.map_or(i64::MIN, |keep| millis(now).saturating_sub(number(keep.as_millis())));
+    // The call that is the first too many, counted from the last.
+    let many: Option<i64> = transaction
+        .query_row(
+            "SELECT started_ms FROM calls ORDER BY started_ms DESC LIMIT 1 OFFSET ?1",
+            [number(keep.most)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let many = many.unwrap_or(i64::MIN);
+    let sql = "SELECT id FROM calls WHERE (started_ms < ?1 OR started_ms <= ?2) \
+               AND (ended_ms IS NOT NULL OR unfinished = 1) ORDER BY started_ms LIMIT ?3";
+    let ids: Vec<String> = transaction
+        .prepare_cached(sql)?
+        .query_map(params![old, many, number(PRUNED_AT_ONCE)], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in &ids {
+        transaction.prepare_cached("DELETE FROM call_legs WHERE call = ?1")?.execute([id])?;
+        transaction.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(ids.len())
+}
+
 /// Adds a file that a call is recorded in; they stand one to a line.
 pub(super) fn recorded(connection: &Connection, call: &str, path: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE calls SET recording = CASE recording WHEN '' THEN ?2 ELSE recording || char(10) || ?2 END \
@@ -141,10 +178,20 @@ fn millis(at: WallTime) -> i64 {
     number(at.as_unix_millis())
 }
 
-fn ended_by(cause: &EndCause) -> &'static str {
+/// Who ended it, or what. A caller is refused by a callee who said so, or by the exchange.
+fn ended_by(record: &CallRecord) -> &'static str {
+    let Some(cause) = &record.cause else { return "" };
     match cause {
         EndCause::HungUp(Side::Caller) | EndCause::Cancelled => "caller",
-        EndCause::HungUp(Side::Callee) | EndCause::Refused(_) => "callee",
+        EndCause::HungUp(Side::Callee) => "callee",
+        EndCause::Refused(status) => {
+            let said = |leg: &LegRecord| match leg.refused {
+                // What a callee finds wrong with us is told as its absence or our error.
+                Some(refused) => refused == *status || matches!(status, 480 | 500),
+                None => false,
+            };
+            if record.legs.iter().skip(1).any(said) { "callee" } else { "exchange" }
+        }
         EndCause::NoAnswer => "no answer",
         EndCause::Lost(_) => "lost",
         EndCause::Silent(_) => "silence",
@@ -182,6 +229,8 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// What was dialled.
     pub(crate) to: String,
+    /// The number dialled from outside; empty when there is none.
+    pub(crate) did: String,
     /// Milliseconds since 1970.
     pub(crate) started_ms: i64,
     /// The same; none when nobody answered.
@@ -250,16 +299,16 @@ pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Call>, StoreError
     }
     if let Some(number) = &wanted.number {
         conditions.push(
-            "(caller = ? OR dialled = ? OR id IN \
+            "(caller = ? OR dialled = ? OR did = ? OR id IN \
              (SELECT call FROM call_legs WHERE substr(contact, 1, length(?)) = ?))",
         );
         let contact = format!("sip:{number}@");
-        values.extend([number, number, &contact, &contact].map(|text| Value::Text(text.clone())));
+        values.extend([number, number, number, &contact, &contact].map(|text| Value::Text(text.clone())));
     }
     values.push(Value::Integer(wanted.most.map_or(-1, i64::from)));
     let sql = format!(
         "SELECT * FROM (SELECT id, number, caller, name, dialled, started_ms, answered_ms, ended_ms, duration_ms, \
-         talked_ms, disposition, cause, ended_by, recording, unfinished FROM calls WHERE {} \
+         talked_ms, disposition, cause, ended_by, recording, unfinished, did FROM calls WHERE {} \
          ORDER BY started_ms DESC, number DESC LIMIT ?) ORDER BY started_ms, number",
         conditions.join(" AND ")
     );
@@ -284,6 +333,7 @@ fn call(row: &Row<'_>) -> rusqlite::Result<Call> {
         from: row.get(2)?,
         name: row.get(3)?,
         to: row.get(4)?,
+        did: row.get(15)?,
         started_ms: row.get(5)?,
         answered_ms: row.get(6)?,
         ended_ms: row.get(7)?,
@@ -339,6 +389,7 @@ mod tests {
             from: "100".into(),
             name: "Robert'); DROP TABLE calls;--".into(),
             to: to.into(),
+            did: if to == "101" { "0301101".into() } else { SmolStr::default() },
             started: WallTime::from_unix_millis(1_000_000 + id * 1000),
             answered: None,
             ended: None,
@@ -404,6 +455,117 @@ mod tests {
         let all = read(&path, &Wanted::default()).unwrap();
         assert_eq!(all[0].name, "Robert'); DROP TABLE calls;--");
         assert_eq!((all[0].legs.len(), all[0].legs[1].lost, all[0].legs[1].mos), (2, 3, 438));
+        assert_eq!((all[0].did.as_str(), all[1].did.as_str()), ("0301101", ""));
+        assert_eq!(found(Wanted { number: Some("0301101".into()), ..Wanted::default() }), [1]);
         assert_eq!(SmolStr::new(&all[0].id), record(1, "101").unique());
+    }
+
+    #[test]
+    fn records_that_are_too_old_or_too_many_go_and_calls_that_go_on_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telex.db");
+        let (mut store, _) = Store::open(&path, WallTime::default()).unwrap();
+        keep(&mut store, (1..=6).map(|id| over(record(id, "101"))).collect());
+        keep(&mut store, vec![record(7, "101")]);
+        let left = || -> Vec<i64> {
+            read(&path, &Wanted::default()).unwrap().iter().map(|call| call.number).collect()
+        };
+        let now = WallTime::from_unix_millis(1_010_000);
+        assert_eq!(store.prune(now, Records::default()).unwrap(), 0);
+        let old = Records { keep: Some(Duration::from_millis(7500)), ..Records::default() };
+        assert_eq!(store.prune(now, old).unwrap(), 2);
+        assert_eq!(left(), [3, 4, 5, 6, 7]);
+        assert_eq!(store.prune(now, Records { keep: None, most: 3 }).unwrap(), 2);
+        assert_eq!(left(), [5, 6, 7]);
+        let nothing = Records { keep: Some(Duration::ZERO), most: 0 };
+        store.prune(now, nothing).unwrap();
+        assert_eq!(left(), [7], "it goes on");
+        let legs: i64 = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT count(*) FROM call_legs", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(legs, 0, "parties go with their calls");
+    }
+
+    #[test]
+    fn nobody_else_on_the_host_reads_who_called_whom() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telex.db");
+        let (mut store, _) = Store::open(&path, WallTime::default()).unwrap();
+        keep(&mut store, vec![record(1, "101")]);
+        for name in ["telex.db", "telex.db-wal", "telex.db-shm"] {
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_refused_a_call_is_told() {
+        let refused = |by: Option<u16>, status| {
+            let mut call = over(record(1, "101"));
+            (call.answered, call.cause) = (None, Some(EndCause::Refused(status)));
+            call.legs[1].refused = by;
+            ended_by(&call)
+        };
+        assert_eq!(refused(Some(486), 486), "callee");
+        assert_eq!(refused(Some(503), 500), "callee");
+        assert_eq!(refused(None, 404), "exchange");
+        assert_eq!(refused(None, 480), "exchange");
+        assert_eq!(refused(Some(486), 403), "exchange", "the dialplan said something else");
+    }
+
+    /// Set for the copy of the tests that is killed: the database it writes to.
+    const KILLED: &str = "TELEX_TEST_KILLED_STORE";
+
+    /// Runs only in a process that is to be killed: keeps calls, and says of each when it is safe.
+    #[test]
+    fn one_who_is_killed_keeps_calls() {
+        use std::io::Write as _;
+        let Some(path) = std::env::var_os(KILLED) else { return };
+        let (mut store, _) = Store::open(Path::new(&path), WallTime::default()).unwrap();
+        for id in 1.. {
+            keep(&mut store, vec![record(id, "101"), record(id + 1_000_000, "102")]);
+            keep(&mut store, vec![over(record(id, "101"))]);
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "safe {id}").unwrap();
+            out.flush().unwrap();
+        }
+    }
+
+    #[test]
+    fn who_is_killed_at_any_moment_loses_no_finished_call_and_the_others_are_marked() {
+        use std::io::{BufRead as _, BufReader};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telex.db");
+        // After another number of calls each time, and wherever it is then.
+        for after in [1, 2, 3, 5, 8, 13, 21, 40] {
+            let _ = std::fs::remove_file(&path);
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "store::calls::tests::one_who_is_killed_keeps_calls", "--nocapture"])
+                .env(KILLED, &path)
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+            let number = |line: &str| line.split("safe ").nth(1)?.trim().parse::<i64>().ok();
+            let mut safe = lines.by_ref().filter_map(|line| number(&line)).take(after).last().unwrap();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // What it still said was safe before it died.
+            safe = lines.filter_map(|line| number(&line)).last().unwrap_or(safe);
+            drop(Store::open(&path, WallTime::default()).unwrap());
+            let calls = read(&path, &Wanted::default()).unwrap();
+            let of = |number: i64| calls.iter().find(|call| call.number == number).unwrap();
+            for number in 1..=safe {
+                assert_eq!((of(number).disposition.as_str(), of(number).talked_ms), ("ANSWERED", 60_000));
+                assert_eq!(of(number).legs.len(), 2);
+            }
+            let open = calls.iter().filter(|call| call.ended_ms.is_none());
+            assert!(
+                open.clone().count() >= safe as usize && open.clone().all(|c| c.disposition == UNFINISHED)
+            );
+        }
     }
 }

@@ -64,3 +64,50 @@ fn a_call_to_nobody_is_kept_too() {
     assert_eq!((over.to.as_str(), over.disposition()), ("999", Disposition::Failed));
     assert!(over.ended.is_some());
 }
+
+#[test]
+fn one_phone_that_dials_nobody_over_and_over_does_not_fill_the_disk() {
+    let mut world = World::new();
+    let dial = |world: &mut World, n: usize| {
+        let text = invite("999", "", OFFER).replace("bKa1", &format!("bKr{n}"));
+        world.send(ALICE, &text.replace("Call-ID: c1", &format!("Call-ID: r{n}")));
+    };
+    (0..150).for_each(|n| dial(&mut world, n));
+    assert_eq!(records(&mut world).len(), 100);
+    let told = |event: &&Event| matches!(event, Event::Overload { what } if what.contains("calls of alice"));
+    assert_eq!(world.events.iter().filter(told).count(), 1);
+    // The next hour is another.
+    world.pass(Duration::from_secs(3601));
+    dial(&mut world, 200);
+    assert_eq!(records(&mut world).len(), 1);
+}
+
+#[test]
+fn a_dialplan_and_the_record_have_the_name_and_the_outcome_from_one_place() {
+    let plan = "[internal]\nexten => 500,1,Set(DB(call/id)=${UNIQUEID})\n same => n,Set(DB(call/before)=${CDR(disposition)})\n\
+ same => n,Dial(PJSIP/bob)\nexten => h,1,Set(DB(call/after)=${CDR(disposition)})\n";
+    let mut config = Config::default();
+    config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
+    config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
+    config.dialplan = Some(telex_dialplan::Dialplan::parse("extensions.conf", plan).unwrap());
+    let mut world = World::with(config);
+    world.send(ALICE, &invite("500", "", OFFER));
+    let stored = world.out.clone();
+    let asked = world.only("INVITE");
+    world.out.clear();
+    world.send(BOB, &respond(&asked, "486 Busy Here", "", ""));
+    let all: Vec<Action> = stored.into_iter().chain(world.out.clone()).collect();
+    let kept = |name: &str| {
+        let value = |action: &Action| match action {
+            Action::Store { record: Record::Keep { key, value, .. }, .. } if key == name => {
+                Some(value.clone())
+            }
+            _ => None,
+        };
+        all.iter().find_map(value).unwrap_or_default()
+    };
+    let [over]: [CallRecord; 1] = records(&mut world).try_into().unwrap();
+    assert_eq!(kept("id"), over.unique());
+    assert_eq!((kept("before").as_str(), kept("after").as_str()), ("NO ANSWER", over.disposition().as_str()));
+    assert_eq!(over.disposition(), Disposition::Busy);
+}
