@@ -61,17 +61,7 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             Some(200..=299) => write!(out, "call {call}: transferred by {} to {}", Party(*side), E(to)),
             Some(code) => write!(out, "call {call}: no transfer by {} to {}: {code}", Party(*side), E(to)),
         },
-        Event::Parking { call, slot, what } => match what {
-            Parking::Parked { by } if by.is_empty() => write!(out, "call {call}: parked in {}", E(slot)),
-            Parking::Parked { by } => write!(out, "call {call}: parked in {} by {}", E(slot), E(by)),
-            Parking::TakenUp { by } => write!(out, "call {call}: taken up in {} by {}", E(slot), E(by)),
-            Parking::Back { to } if to.is_empty() => {
-                write!(out, "call {call}: nobody has taken it up in {}", E(slot))
-            }
-            Parking::Back { to } => {
-                write!(out, "call {call}: nobody has taken it up in {}, back to {}", E(slot), E(to))
-            }
-        },
+        Event::Parking { call, slot, what } => parking(*call, slot, what, out),
         Event::MediaFrom { call, side, remote } => {
             write!(out, "call {call}: media of {} arrives from {remote}", Party(*side))
         }
@@ -105,6 +95,20 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             carried(out, Side::Callee, callee)
         }
         _ => Ok(()),
+    }
+}
+
+fn parking(call: u64, slot: &str, what: &Parking, out: &mut String) -> fmt::Result {
+    match what {
+        Parking::Parked { by } if by.is_empty() => write!(out, "call {call}: parked in {}", E(slot)),
+        Parking::Parked { by } => write!(out, "call {call}: parked in {} by {}", E(slot), E(by)),
+        Parking::TakenUp { by } => write!(out, "call {call}: taken up in {} by {}", E(slot), E(by)),
+        Parking::Back { to } if to.is_empty() => {
+            write!(out, "call {call}: nobody has taken it up in {}", E(slot))
+        }
+        Parking::Back { to } => {
+            write!(out, "call {call}: nobody has taken it up in {}, back to {}", E(slot), E(to))
+        }
     }
 }
 
