@@ -27,6 +27,8 @@ pub const CALLS: usize = 50_000;
 pub const LEGS_PER_CALL: usize = 32;
 /// How often the callees of one Dial may send it elsewhere (RFC 3261 §8.1.3.4); the next who does is not available.
 pub const DIVERSIONS: usize = 10;
+/// How many diversions a callee is told of, the last ones, so that its INVITE fits a datagram.
+pub const DIVERSIONS_TOLD: usize = 3;
 /// Contacts of a redirection that are read; the rest is left out.
 pub const DIVERTED_TO: usize = 4;
 /// Calls that are wanted when a phone is free, one for each who wants any; more are refused.

@@ -13,6 +13,7 @@ use super::dial::in_uri;
 use super::{Below, Call, Calls};
 use crate::config::Config;
 use crate::cx::{CallKey, Cx};
+use crate::limits;
 use crate::sip::{EscapedUser, HeaderName, Message};
 
 /// Who is shown instead of one who does not want to be (RFC 3323 §4.1.1.3).
@@ -234,8 +235,8 @@ impl Call {
         let mut fields = if trusted { who.asserted(&host) } else { Vec::new() };
         let caller = self.script.as_ref().map(|script| script.thread.caller());
         let by_plan = caller.and_then(|caller| Diversion::of_plan(&caller.rdnis, &caller.reason));
-        fields
-            .extend(party.diversions.iter().chain(&by_plan).map(|diversion| diversion.field(config, &host)));
+        let last = party.diversions.iter().chain(&by_plan).take(limits::DIVERSIONS_TOLD);
+        fields.extend(last.map(|diversion| diversion.field(config, &host)));
         fields
     }
 }

@@ -303,3 +303,58 @@ fn a_call_back_that_is_not_answered_or_not_wanted_any_more_leaves_nothing() {
         all_quiet(&world);
     }
 }
+
+#[test]
+fn a_dial_is_sent_elsewhere_so_often_and_no_more() {
+    let most = crate::limits::DIVERSIONS;
+    let name = |n: usize| format!("p{n}");
+    let at = |n: usize| format!("10.2.0.{}:5060", n + 1);
+    let mut world = planned_with("", |config| {
+        for n in 0..most + 2 {
+            config
+                .phones
+                .insert(name(n).into(), device(&format!("sip:{}@10.2.0.{}", name(n), n + 1), &at(n)));
+        }
+    });
+    world.send(ALICE, &invite("p0", "", OFFER));
+    for n in 0..most {
+        let there = asked(&mut world, &name(n));
+        world.send(&at(n), &moved(&there, &name(n), &format!("<sip:{}@10.0.0.9>", name(n + 1))));
+    }
+    let last = asked(&mut world, &name(most));
+    assert_eq!(diversions(&last).len(), crate::limits::DIVERSIONS_TOLD, "the last are told");
+    world.send(&at(most), &moved(&last, &name(most), &format!("<sip:{}@10.0.0.9>", name(most + 1))));
+    assert!(world.lines().contains("alice: SIP/2.0 480"));
+    assert!(warned(&world, "not followed, the call has been sent elsewhere too often"));
+    world.pass(Duration::from_secs(80));
+    all_quiet(&world);
+}
+
+#[test]
+fn so_many_calls_are_wanted_back() {
+    let most = crate::limits::CALL_BACKS;
+    let at = |n: usize| format!("10.2.{}.{}", n / 200, n % 200 + 1);
+    let reason = "${IF($[\"${CC_REQUEST_REASON}\" = \"TOO_MANY_REQUESTS\"]?21:17)}";
+    let plan = format!("exten => *37,1,CallCompletionRequest(bob)\n same => n,Hangup({reason})\n");
+    let mut world = planned_with(&plan, |config| {
+        for n in 0..=most {
+            config.phones.insert(
+                format!("p{n}").into(),
+                device(&format!("sip:p{n}@{}", at(n)), &format!("{}:5060", at(n))),
+            );
+        }
+    });
+    let ask = |n: usize| {
+        invite("*37", "", OFFER)
+            .replace("10.0.0.1", &at(n))
+            .replace("alice", &format!("p{n}"))
+            .replace("bKa1", &format!("bKa{n}"))
+            .replace("Call-ID: c1", &format!("Call-ID: c{n}"))
+    };
+    for n in 0..most {
+        world.telex_only(&format!("{}:5060", at(n)), &ask(n));
+    }
+    assert_eq!(world.sent().iter().filter(|(_, m)| m.raw().starts_with(b"SIP/2.0 486")).count(), most);
+    world.telex_only(&format!("{}:5060", at(most)), &ask(most));
+    assert_eq!(world.sent().iter().filter(|(_, m)| m.raw().starts_with(b"SIP/2.0 403")).count(), 1);
+}

@@ -15,6 +15,11 @@ pub(super) const FORWARD: &str = "\n[telex-forward]\n\
 exten => s,1,Set(FORWARDS=$[0${FORWARDS} + 1])\n \
 same => n,GotoIf($[${FORWARDS} > 10]?round)\n \
 same => n,Set(CALLERID(rdnis)=${ARG1})\n \
+same => n,Set(REDIRECTING(reason)=cfu)\n \
+same => n,ExecIf($[\"${DIALSTATUS}\" = \"BUSY\"]?Set(REDIRECTING(reason)=cfb))\n \
+same => n,ExecIf($[\"${DIALSTATUS}\" = \"NOANSWER\"]?Set(REDIRECTING(reason)=cfnr))\n \
+same => n,ExecIf($[\"${DIALSTATUS}\" = \"CHANUNAVAIL\"]?Set(REDIRECTING(reason)=unavailable))\n \
+same => n,Set(DIALSTATUS=)\n \
 same => n,Goto(${ARG2},${ARG3},1)\n \
 same => n(round),Log(WARNING,forwarded in a circle: ${ARG1})\n \
 same => n,Hangup(25)\n";
