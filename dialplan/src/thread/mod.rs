@@ -371,8 +371,9 @@ impl Thread {
         };
         let mut shown = flow::Shown::default();
         let step = flow::run(&found.step.prepared, &mut scene, &mut self.queued, &mut shown);
-        let vars = &self.channel.vars;
-        let notes = scene.notes.into_iter().map(|note| vars.hidden(note)).collect();
+        let notes = std::mem::take(&mut scene.notes);
+        let vars = &scene.channel.vars;
+        let notes = notes.into_iter().map(|note| vars.hidden(note)).collect();
         let (args, outcome) = (vars.hidden(shown.args), vars.hidden(shown.outcome));
         self.trail.push(Entry {
             whose: SmolStr::default(),
