@@ -53,6 +53,7 @@ fn table() {
         (Encoding::G722, 0),
         (Encoding::Gsm, 0),
         (Encoding::G729, 0),
+        (Encoding::Speex { clock: 8000 }, 0),
         opus(8000),
         opus(16_000),
         opus(48_000),

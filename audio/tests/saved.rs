@@ -25,6 +25,7 @@ fn codecs_go_on() {
         Encoding::G722,
         Encoding::Gsm,
         Encoding::G729,
+        Encoding::Speex { clock: 8000 },
         Encoding::L16 { rate: 16_000 },
     ] {
         let mut encoder = Encoder::new(encoding, Settings::default());

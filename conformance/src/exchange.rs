@@ -65,6 +65,7 @@ fn build() -> PathBuf {
 pub struct Plan {
     server: SocketAddr,
     phones: String,
+    media: String,
     head: String,
 }
 
@@ -74,6 +75,7 @@ impl Plan {
         Self {
             server: SocketAddr::from((ground.address(), PORT)),
             phones: String::new(),
+            media: String::new(),
             head: String::new(),
         }
     }
@@ -99,6 +101,13 @@ impl Plan {
         self
     }
 
+    /// It speaks these codecs, most wanted first, instead of those that it usually does.
+    #[must_use]
+    pub fn codecs(mut self, names: &[&str]) -> Self {
+        self.media = format!("codecs = {names:?}\n");
+        self
+    }
+
     /// More lines of configuration, before the phones.
     #[must_use]
     pub fn with(mut self, lines: &str) -> Self {
@@ -112,11 +121,11 @@ impl Plan {
     /// # Panics
     /// When it does not.
     pub fn start(self, ground: &Ground) -> Exchange {
-        let Self { server, phones, head } = self;
+        let Self { server, phones, media, head } = self;
         let store = ground.path("telex.db");
         let config = format!(
             "[listen]\nudp = [\"{server}\"]\ntcp = [\"{server}\"]\n\n\
-             [media]\nports = \"10000-19999\"\n\n[store]\npath = \"{}\"\n\n{head}{phones}",
+             [media]\nports = \"10000-19999\"\n{media}\n[store]\npath = \"{}\"\n\n{head}{phones}",
             store.display()
         );
         let config = ground.write("telex.toml", config);

@@ -65,7 +65,12 @@ fn spoken(bare_has: &str, lin_has: &str, rate: u32) {
     }
     let ground = Ground::new("spoken");
     let voice = Voice::new(&ground);
-    let exchange = Plan::new(&ground).phone("lin").phone("bare").start(&ground);
+    let mut plan = Plan::new(&ground).phone("lin").phone("bare");
+    if let Some(speex) = lin_has.strip_suffix("/1").filter(|name| name.starts_with("speex")) {
+        // It is not offered unless that is asked for.
+        plan = plan.codecs(&["pcmu", speex]);
+    }
+    let exchange = plan.start(&ground);
     let (bare_says, lin_says) = (voice.track(BARE.1, LEVEL, &BARE.0), voice.track(LIN.1, LEVEL, &LIN.0));
     let lin = linphone::Plan::new("lin", exchange.server(), Udp, &lin_says).codec(lin_has).start(&ground);
     let mut bare =
@@ -102,6 +107,16 @@ fn mu_law_and_g722() {
 #[test]
 fn mu_law_and_opus() {
     spoken("PCMU/8000/1", "opus/48000/2", 48_000);
+}
+
+#[test]
+fn mu_law_and_speex() {
+    spoken("PCMU/8000/1", "speex/8000/1", 8000);
+}
+
+#[test]
+fn mu_law_and_wide_speex() {
+    spoken("PCMU/8000/1", "speex/16000/1", 16_000);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Facts {
     pub devices: BTreeMap<SmolStr, DeviceState>,
     /// Channels in groups, by `group@category`.
     pub groups: BTreeMap<SmolStr, usize>,
+    /// Extensions that people are reached at, with their names.
+    pub names: BTreeMap<SmolStr, SmolStr>,
     /// Prompts that are missing; all others are there.
     pub missing: Vec<SmolStr>,
     /// What was written in the log.
@@ -59,6 +61,7 @@ impl Facts {
             db: BTreeMap::new(),
             devices: BTreeMap::new(),
             groups: BTreeMap::new(),
+            names: BTreeMap::new(),
             missing: Vec::new(),
             log: Vec::new(),
             seed: 0,
@@ -146,6 +149,10 @@ impl World for Facts {
         *self.groups.entry(format!("{group}@{category}").into()).or_default() += 1;
     }
 
+    fn names(&self, visit: &mut dyn FnMut(&str, &str)) {
+        self.names.iter().for_each(|(extension, name)| visit(extension, name));
+    }
+
     fn has_prompt(&self, name: &str) -> bool {
         !self.missing.iter().any(|missing| missing == name)
     }
@@ -179,7 +186,7 @@ impl Supposed {
             | Task::ParkedCall { .. }
             | Task::Page { .. }
             | Task::Music { time: None, .. } => Outcome::HungUp { cause: 16 },
-            Task::Collect(_) | Task::Directory { .. } => {
+            Task::Collect(_) => {
                 let keys = self.keys.pop_front().unwrap_or_default();
                 Outcome::Keys { timeout: keys.is_empty(), keys }
             }

@@ -123,6 +123,14 @@ const VARIABLES: &[(&str, &str)] = &[
     ("GOSUB_RETVAL", "what Return gave"),
     ("INVALID_EXTEN", "what led to extension i"),
     ("DIALSTATUS", "ANSWER, BUSY, NOANSWER, CONGESTION, CHANUNAVAIL or CANCEL"),
+    (
+        "GOSUB_RESULT",
+        "set by the subroutine of Dial's option U: BUSY, CONGESTION, CONTINUE, ABORT or GOTO:context^exten^priority; without it who answered is connected",
+    ),
+    (
+        "RECORD_STATUS, RECORDED_FILE",
+        "DTMF, SILENCE, TIMEOUT, OPERATOR, SKIP, ERROR or HANGUP, after Record; and its name",
+    ),
     ("HANGUPCAUSE", "the cause by Q.850 of the last Dial, or of the hang-up in extension h"),
     ("ANSWEREDTIME", "seconds that the last Dial was connected"),
     ("PLAYBACKSTATUS", "SUCCESS or FAILED"),

@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod considered;
+mod directory;
 pub mod explain;
 mod expr;
 pub mod find;

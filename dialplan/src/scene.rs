@@ -21,7 +21,7 @@ pub(crate) const MAX_NOTES: usize = 8;
 /// Bytes of a text for people: a note, or the arguments of a step.
 pub const MAX_SHOWN: usize = 512;
 /// Octets that the steps of one channel work on without any time going by: more of them are a mistake.
-pub const MAX_WORK: u64 = 20_000_000;
+pub const MAX_WORK: u64 = 10_000_000;
 /// Warnings of one channel in the log.
 pub const MAX_WARNINGS: u16 = 200;
 

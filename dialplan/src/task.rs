@@ -46,6 +46,8 @@ pub struct Collect {
     pub until: Until,
     /// The first key stops what is played.
     pub barge: bool,
+    /// While something is played only these keys count; all of them if `None`.
+    pub only: Option<SmolStr>,
 }
 
 /// Whom to ring, and how.
@@ -259,13 +261,6 @@ pub enum Task {
     },
     /// Forget that.
     CancelCallBack,
-    /// Find an extension by a name; `Outcome::Keys` is the extension chosen, empty for none.
-    Directory {
-        /// Where the extension is looked for.
-        context: SmolStr,
-        /// Option letters.
-        options: SmolStr,
-    },
 }
 
 /// How a Dial ended.

@@ -1,6 +1,7 @@
 //! What a channel knows by name: its variables, those of the subroutines it is in, and its tables.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use smol_str::SmolStr;
 
@@ -72,7 +73,7 @@ impl Vars {
     /// A text for people, without what nobody is to be told.
     pub(crate) fn hidden(&self, text: SmolStr) -> SmolStr {
         let own = SECRET.iter().flat_map(|begin| {
-            let all = self.channel.range(SmolStr::new_static(begin)..);
+            let all = self.channel.range::<str, _>((Bound::Included(*begin), Bound::Unbounded));
             all.take_while(|(name, _)| name.starts_with(*begin)).map(|(_, variable)| &variable.value)
         });
         let locals = self.locals.iter().flatten().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);

@@ -99,6 +99,8 @@ pub trait World {
     fn group_count(&self, group: &str, category: &str) -> usize;
     /// Puts the channel in a group of a category; it leaves the one it was in.
     fn set_group(&mut self, group: &str, category: &str);
+    /// Everybody who has a name, in the order of their extensions: extension and name.
+    fn names(&self, visit: &mut dyn FnMut(&str, &str));
     /// Whether a prompt of this name can be played.
     fn has_prompt(&self, name: &str) -> bool;
 }

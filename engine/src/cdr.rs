@@ -65,6 +65,9 @@ pub struct CallRecord {
     pub name: SmolStr,
     /// What was dialled.
     pub to: SmolStr,
+    /// The number that was dialled from outside: by a trusted phone, or what the dialplan has set as
+    /// `CALLERID(dnid)`; empty when there is none.
+    pub did: SmolStr,
     /// When it began.
     pub started: WallTime,
     /// When it was answered.
@@ -151,6 +154,7 @@ mod tests {
             from: "100".into(),
             name: SmolStr::default(),
             to: "101".into(),
+            did: SmolStr::default(),
             started: WallTime::from_unix_millis(1_700_000_000_999),
             answered: answered.then(WallTime::default),
             ended: None,

@@ -76,10 +76,8 @@ pub struct Features {
     pub blind: SmolStr,
     /// The same, after a talk there (`t`, `T`).
     pub attended: SmolStr,
-    /// Sends the other party to `park_extension` (`k`, `K`).
+    /// Parks the other party in the usual lot (`k`, `K`).
     pub park: SmolStr,
-    /// The number at which calls are parked.
-    pub park_extension: SmolStr,
 }
 
 impl Default for Features {
@@ -89,7 +87,6 @@ impl Default for Features {
             blind: SmolStr::new_static("##"),
             attended: SmolStr::new_static("*2"),
             park: SmolStr::new_static("#72"),
-            park_extension: SmolStr::new_static("700"),
         }
     }
 }
@@ -141,6 +138,13 @@ impl Config {
     pub fn context_of(&self, extension: &str) -> &str {
         let context = self.phones.get(extension).map_or("", |phone| &phone.context);
         if context.is_empty() { INTERNAL } else { context }
+    }
+
+    /// Whether a phone may take the calls of an extension that rings: it is its own, or of its pick-up group.
+    pub fn may_pick_up(&self, phone: &str, extension: &str) -> bool {
+        let group = |of: &str| self.phones.get(of).map(|phone| phone.pickup_group.as_str());
+        let same = || group(phone).is_some_and(|own| !own.is_empty() && group(extension) == Some(own));
+        phone == extension || same()
     }
 
     /// Whether a prompt can be played.

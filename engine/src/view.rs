@@ -201,7 +201,7 @@ impl Armed {
                 Timer::Binding(key) => Owner::Binding(key),
                 Timer::Leg(key, _) => Owner::Leg(key),
                 Timer::Call(key, _) => Owner::Call(key),
-                Timer::Subscription(..) | Timer::Stop => Owner::Machine,
+                Timer::Subscription(..) | Timer::CallBack(_) | Timer::Stop => Owner::Machine,
             };
             owners.entry(owner).or_default().push(TimerView { name: timer.name(), at });
         }

@@ -195,7 +195,9 @@ fn sound(seeds: &mut Seeds) -> std::io::Result<()> {
             octets.extend(payload);
         }
         seeds.put("sound", &octets)?;
-        let step = |n: u8| [[4 | 0x40 | choice << 3, 20, 1, 1, 27, n], [2 | 0x40, 0, 1, 0, 0, 0]].concat();
+        // A packet of it 20 ms later, and as much taken out.
+        let kind = 5 | 0x40 | (choice & 7) << 3;
+        let step = |n: u8| [[kind, 20, 1, choice & 8, 27, n], [2 | 0x40, 0, 1, 0, 0, 0]].concat();
         seeds.put("playout", &[&[0][..], &(0..20).flat_map(step).collect::<Vec<u8>>()].concat())?;
     }
     Ok(())

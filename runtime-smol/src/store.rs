@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (family, key)
     ) STRICT, WITHOUT ROWID;
 ",
+    calls::WITH_DID,
 ];
 
 /// Call records that are deleted in one transaction.

@@ -12,7 +12,9 @@ use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 use telex_dialplan::{Dialplan, Problems};
 use telex_engine::border::{Flow, Interface, Listener, ListenerId, Stats, StreamId, Transport};
-use telex_engine::config::{Config, Credentials, Phone, RegistrarConfig, SessionConfig, SipTimers};
+use telex_engine::config::{
+    Config, Credentials, ParkingLot, Phone, RegistrarConfig, SessionConfig, SipTimers,
+};
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
 use telex_engine::mediactl::{Clip, MediaCommand, PortId, ShardId};
 use telex_engine::rng::Seed;
@@ -32,6 +34,11 @@ pub(crate) const UDP: ListenerId = ListenerId(0);
 pub(crate) const TCP: ListenerId = ListenerId(1);
 /// The number of the menu.
 pub(crate) const MENU: &str = "5000";
+/// The number that parks whoever dials it, and the slots.
+pub(crate) const PARK: &str = "5100";
+const SLOTS: (u32, u32) = (5101, 5104);
+/// How long a parked caller waits.
+const PARKED: Duration = Duration::from_secs(5);
 /// Whether who is called is chosen by keys, or by the dialplan.
 pub(crate) fn chooses(dialled: &str) -> bool {
     dialled == MENU || walks(dialled)
@@ -228,9 +235,18 @@ pub(crate) fn config(plan: &Plan) -> Config {
         let known = credentials(&config.realm, &phone.extension, &phone.secret());
         config.phones.insert(SmolStr::new(&phone.extension), known);
     }
+    let lot = ParkingLot { extension: PARK.into(), slots: SLOTS, time: PARKED, ..ParkingLot::default() };
+    config.parking.insert("default".into(), lot);
     config.dialplan = Some(dialplan(plan, &config).expect("it was checked"));
     config.sounds = Arc::new([(SmolStr::new("menu"), menu())].into_iter().collect());
     config
+}
+
+/// Whether two calls may come together in a slot: the caller of one waits there, that of the other takes it up.
+pub(crate) fn meet(plan: &Plan, one: usize, other: usize) -> bool {
+    let dial = |call: usize| plan.calls.get(call).map_or("", |call| call.dial.as_str());
+    let slot = |call| dial(call).parse().is_ok_and(|number| (SLOTS.0..=SLOTS.1).contains(&number));
+    dial(one) == PARK && slot(other) || slot(one) && dial(other) == PARK
 }
 
 /// What is configured, and at [`MENU`] a menu: the keys 1, 2, ... lead to the phones.

@@ -159,7 +159,7 @@ impl World<'_> {
     fn judge(&mut self, phone: usize, exit: &Exit<'_>) -> Verdict {
         self.correlate(phone, exit.msg, exit.cause)?;
         let named = |b: Broken| Broken { call: self.book.get(exit.msg.call_id()).copied(), ..b };
-        dialogs::nobody_else_hangs_up(exit, &self.book).map_err(named)?;
+        dialogs::nobody_else_hangs_up(exit, self.plan, &self.book).map_err(named)?;
         self.border.exit(exit).map_err(named)
     }
 

@@ -1,6 +1,6 @@
 //! The receiving direction of a stream.
 
-use super::{Encoding, g711, g722, g729, gsm, opus};
+use super::{Encoding, g711, g722, g729, gsm, opus, speex};
 use crate::conceal::Concealment;
 
 /// A payload that is none of its encoding. The decoder is as it was.
@@ -28,11 +28,12 @@ enum State {
     L16,
     G722(Box<g722::Decoder>),
     Opus(opus::Decoder),
+    Speex(Box<speex::Decoder>),
 }
 
 impl Decoder {
-    /// A decoder that has heard nothing yet. Encodings that can be decoded at several rates (Opus) give samples at
-    /// `rate` if they can; the others at their own: see [`Decoder::rate`].
+    /// A decoder that has heard nothing yet. Encodings that can be decoded at several rates (Opus, Speex) give samples
+    /// at `rate` if they can; the others at their own: see [`Decoder::rate`].
     pub fn new(encoding: Encoding, rate: u32) -> Self {
         let state = match encoding {
             Encoding::Pcmu => State::Pcmu,
@@ -42,13 +43,17 @@ impl Decoder {
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::new(g722::Decoder::new(g722::Mode::Bits64))),
             Encoding::Opus => State::Opus(opus::Decoder::new(rate)),
+            Encoding::Speex { clock } => State::Speex(Box::new(speex::Decoder::new(clock, rate))),
         };
         let rate = match &state {
             State::Opus(decoder) => decoder.rate(),
+            State::Speex(decoder) => decoder.rate(),
             _ => encoding.properties().rate,
         };
         let concealment = match state {
-            State::Pcmu | State::Pcma | State::L16 | State::G722(_) => Some(Box::new(Concealment::new(rate))),
+            State::Pcmu | State::Pcma | State::L16 | State::G722(_) | State::Speex(_) => {
+                Some(Box::new(Concealment::new(rate)))
+            }
             State::Gsm(_) | State::G729(_) | State::Opus(_) => None,
         };
         Self { rate, state, concealment }
@@ -69,6 +74,7 @@ impl Decoder {
             }
             State::G729(_) => g729::samples(payload),
             State::Opus(decoder) => decoder.samples(payload),
+            State::Speex(decoder) => decoder.samples(payload),
             State::L16 => payload.len().is_multiple_of(2).then_some(payload.len() / 2),
         }
     }
@@ -86,6 +92,7 @@ impl Decoder {
             State::Gsm(decoder) => decoder.decode(payload, pcm)?,
             State::G729(decoder) => decoder.decode(payload, pcm)?,
             State::Opus(decoder) => decoder.decode(payload, pcm)?,
+            State::Speex(decoder) => decoder.decode(payload, pcm)?,
             State::L16 => {
                 let (words, rest) = payload.as_chunks::<2>();
                 if !rest.is_empty() {
@@ -111,7 +118,7 @@ impl Decoder {
             State::G729(decoder) => decoder.conceal(samples, pcm),
             State::Opus(decoder) => decoder.conceal(samples, pcm),
             State::G722(decoder) => decoder.stand_by(samples),
-            State::Pcmu | State::Pcma | State::L16 => {}
+            State::Pcmu | State::Pcma | State::L16 | State::Speex(_) => {}
         }
     }
 

@@ -1,12 +1,12 @@
 //! The sending direction of a stream.
 
-use super::{Encoding, g711, g722, g729, gsm, opus};
+use super::{Encoding, g711, g722, g729, gsm, opus, speex};
 
 /// How to encode, where an encoding leaves a choice. The default is what a telephone call wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Settings {
-    /// Samples per second that will be handed in, for encodings that take several (Opus); 0 means their best.
+    /// Samples per second that will be handed in, for encodings that take several (Opus, Speex); 0 means their best.
     pub rate: u32,
     /// Bits per second; 0 means the usual for the rate.
     pub bits: u32,
@@ -45,6 +45,7 @@ enum State {
     L16,
     G722(Box<g722::Encoder>),
     Opus(opus::Encoder),
+    Speex(Box<speex::Encoder>),
 }
 
 impl Encoder {
@@ -58,9 +59,11 @@ impl Encoder {
             Encoding::L16 { .. } => State::L16,
             Encoding::G722 => State::G722(Box::default()),
             Encoding::Opus => State::Opus(opus::Encoder::new(settings)),
+            Encoding::Speex { clock } => State::Speex(Box::new(speex::Encoder::new(clock, settings.rate))),
         };
         let rate = match &state {
             State::Opus(encoder) => encoder.rate(),
+            State::Speex(encoder) => encoder.rate(),
             _ => encoding.properties().rate,
         };
         Self { rate, state }
@@ -84,6 +87,7 @@ impl Encoder {
             }
             State::L16 => payload.extend(pcm.iter().flat_map(|sample| sample.to_be_bytes())),
             State::G722(encoder) => encoder.encode(pcm, payload),
+            State::Speex(encoder) => encoder.encode(pcm, payload),
             State::G729(encoder) => return encoder.encode(pcm, payload),
             State::Opus(encoder) => return encoder.encode(pcm, payload),
         }

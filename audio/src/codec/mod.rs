@@ -14,6 +14,7 @@ pub mod g729;
 pub mod gsm;
 pub mod names;
 pub mod opus;
+pub mod speex;
 #[cfg(test)]
 pub(crate) mod test_sound;
 
@@ -41,6 +42,11 @@ pub enum Encoding {
     G722,
     /// Opus. Its RTP clock is 48 kHz, whatever it was made from (RFC 7587 §4.1).
     Opus,
+    /// Speex (RFC 5574), which is sent as narrowband whatever the clock says.
+    Speex {
+        /// One of [`speex::CLOCKS`].
+        clock: u32,
+    },
 }
 
 /// What is fixed about an encoding.
@@ -82,6 +88,10 @@ impl Encoding {
                 bits: 64_000,
             },
             Self::Opus => Properties { channels: 2, ..Properties::new("opus", 48_000, None, 120, 40_000) },
+            Self::Speex { clock } => {
+                let rate = speex::best(clock);
+                Properties { rate, ..Properties::new("speex", clock, None, rate / 50, 15_000) }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Names of encodings, as people and session descriptions write them.
 
-use super::Encoding;
+use super::{Encoding, speex};
 
 /// Every encoding that can be sent and received, L16 at its usual rates, in the order in which they are shown.
 pub const ALL: &[Encoding] = &[
@@ -10,6 +10,9 @@ pub const ALL: &[Encoding] = &[
     Encoding::Opus,
     Encoding::Gsm,
     Encoding::G729,
+    Encoding::Speex { clock: 8000 },
+    Encoding::Speex { clock: 16_000 },
+    Encoding::Speex { clock: 32_000 },
     Encoding::L16 { rate: 8000 },
     Encoding::L16 { rate: 16_000 },
     Encoding::L16 { rate: 44_100 },
@@ -30,6 +33,9 @@ impl Encoding {
     pub fn from_rtpmap(name: &str, clock: u32, channels: u32) -> Option<Self> {
         if name.eq_ignore_ascii_case("L16") {
             return (channels == 1 && (1..=L16_CLOCK).contains(&clock)).then_some(Self::L16 { rate: clock });
+        }
+        if name.eq_ignore_ascii_case("speex") {
+            return (channels == 1 && speex::CLOCKS.contains(&clock)).then_some(Self::Speex { clock });
         }
         let known = Self::all().find(|e| e.properties().name.eq_ignore_ascii_case(name))?;
         let properties = known.properties();

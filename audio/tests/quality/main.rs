@@ -65,6 +65,11 @@ fn g729() {
 }
 
 #[test]
+fn speex() {
+    insta::assert_snapshot!(table(Encoding::Speex { clock: 8000 }));
+}
+
+#[test]
 fn g722() {
     insta::assert_snapshot!(table(Encoding::G722));
 }

@@ -3,7 +3,7 @@
 
 mod dial;
 mod prepare;
-mod say;
+pub(crate) mod say;
 mod sound;
 mod table;
 
@@ -79,6 +79,7 @@ pub(crate) enum Flow {
     Log,
     Verbose,
     ChanIsAvail,
+    Directory,
     AddHeader,
 }
 
@@ -346,6 +347,11 @@ pub(crate) fn seconds(text: &str) -> Option<Duration> {
     }
     let millis = seconds.mul(Number::from_int(1_000))?.round()?.to_int()?.min(LONGEST * 1_000);
     Some(Duration::from_millis(millis.unsigned_abs()))
+}
+
+/// Milliseconds, ten seconds at most.
+pub(crate) fn millis(text: &str) -> Duration {
+    text.trim().parse().map_or(Duration::ZERO, |millis: u64| Duration::from_millis(millis.min(10_000)))
 }
 
 /// Option letters, each with what stands in parentheses after it.

@@ -279,11 +279,6 @@ pub(super) fn cancel_call_back(_: &mut Scene<'_>, _: &Args) -> Made {
     Ok(Task::CancelCallBack)
 }
 
-pub(super) fn directory(_: &mut Scene<'_>, args: &Args) -> Made {
-    let context = if args.text(1).is_empty() { args.text(0) } else { args.text(1) };
-    Ok(Task::Directory { context: context.into(), options: args.letters() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

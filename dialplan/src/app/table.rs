@@ -198,7 +198,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     flow("ContinueWhile", "ContinueWhile()", "Goes on with the next round of the While.", Shape::Whole, Flow::ContinueWhile),
     task("Dial", "Dial(target[&target...][,timeout[,options]])", "Rings others and connects the caller with the first who answers; DIALSTATUS says how it ended.", &[Names, Text, Options, Text], dial::dial)
         .options(DIAL).least(1),
-    task("Directory", "Directory([mailboxes[,context[,options]]])", "Lets the caller find an extension by a name.", &[Text, Text, Options], sound::directory).options(DIRECTORY),
+    flow("Directory", "Directory([mailboxes[,context[,options]]])", "Lets the caller spell a name of a phone on the keys, and goes to the extension that it takes; DIRECTORY_RESULT says how it ended.", Shape::List, Flow::Directory).takes(&[Text, Text, Options]).options(DIRECTORY),
     task("Echo", "Echo()", "The caller hears itself, until # or the end.", &[Text], sound::echo),
     flow("EndWhile", "EndWhile()", "Goes back to the While it belongs to.", Shape::Whole, Flow::EndWhile),
     flow("Exec", "Exec(application(arguments))", "Does a step.", Shape::Step, Flow::Exec).least(1),

@@ -203,7 +203,7 @@ pub(crate) fn work(function: &Function, args: &[SmolStr], scene: &mut Scene<'_>)
 
 /// The same for a regular expression and a text: it is read anew each time.
 pub(crate) fn regex_work((pattern, text): (&str, &str)) -> usize {
-    2_000 + 100 * pattern.len() + pattern.len().saturating_mul(text.len()) / 4
+    2_000 + 100 * pattern.len() + pattern.len().saturating_mul(text.len())
 }
 
 /// Bytes of a compiled expression.

@@ -1,4 +1,4 @@
-//! What a whole plan must also make sense of: warnings only.
+//! What a whole plan must also make sense of. Most of it is warnings: a label that is not there is an error.
 
 use std::ops::ControlFlow;
 
@@ -19,6 +19,14 @@ pub(super) fn plan(plan: &Dialplan, report: &mut Report) {
             check.extension(extension, report);
         }
     }
+}
+
+/// Why a step leads nowhere.
+enum Astray {
+    /// Nobody who comes there can go on.
+    Surely(String),
+    /// So it is now.
+    Perhaps(String),
 }
 
 /// A context that is checked.
@@ -77,14 +85,16 @@ impl Check<'_> {
 
     fn step(&self, extension: &Extension, step: &Step, report: &mut Report) {
         for target in step.prepared.destinations() {
-            if let Some(message) = self.target(extension, &target, report) {
-                report.warning(step.args_span, message);
+            match self.target(extension, &target, report) {
+                Some(Astray::Surely(message)) => report.error(step.args_span, message),
+                Some(Astray::Perhaps(message)) => report.warning(step.args_span, message),
+                None => {}
             }
         }
     }
 
     /// Why a target cannot be reached.
-    fn target(&self, own: &Extension, target: &Named<'_>, report: &Report) -> Option<String> {
+    fn target(&self, own: &Extension, target: &Named<'_>, report: &Report) -> Option<Astray> {
         let relative = target.priority.starts_with(['+', '-']) || target.priority == "n";
         let at = match target.priority.parse() {
             Ok(number) => At::Priority(number),
@@ -95,7 +105,8 @@ impl Check<'_> {
             Some(name) => match self.plan.context(name) {
                 Some(context) => context,
                 None => {
-                    return Some(format!("no context is called {name}{}", self.near_context(name, report)));
+                    let near = self.near_context(name, report);
+                    return Some(Astray::Perhaps(format!("no context is called {name}{near}")));
                 }
             },
             None => self.context,
@@ -104,6 +115,12 @@ impl Check<'_> {
             At::Priority(number) => format!("priority {number}"),
             At::Label(label) => format!("label {label}"),
         };
+        // A number that fits a pattern may be an extension of its own, with labels of its own.
+        let plain = target.extension.is_some() || !own.pattern.as_str().starts_with('_');
+        let told = |message| match at {
+            At::Label(_) if plain => Astray::Surely(message),
+            _ => Astray::Perhaps(message),
+        };
         match target.extension {
             Some(name) if !constant(name) => None,
             Some(name) if !self.fits(&context.name, name, None) => {
@@ -111,18 +128,18 @@ impl Check<'_> {
                 if target.context.is_none() && self.plan.context(name).is_some() {
                     message.push_str(": taken for a context, with an extension and priority 1");
                 }
-                Some(message)
+                Some(Astray::Perhaps(message))
             }
             Some(name) => {
                 let there =
                     relative || !constant(target.priority) || self.fits(&context.name, name, Some(at));
-                (!there).then(|| format!("extension {name} in [{}] has no {what}", context.name))
+                (!there).then(|| told(format!("extension {name} in [{}] has no {what}", context.name)))
             }
             None => {
                 let known = own.steps.iter().filter_map(|step| step.label.as_deref());
                 let near = report.near(target.priority, known);
                 (!relative && constant(target.priority) && !self.own(own, at))
-                    .then(|| format!("{own} has no {what}{near}"))
+                    .then(|| told(format!("{own} has no {what}{near}")))
             }
         }
     }
@@ -155,17 +172,18 @@ mod tests {
             same => n,Goto(${X},s,1)\n same => n,Goto(incoming,${EXTEN},1)\n same => n,Goto(100,there)\n same => n,Goto(1)\n\
             include => incming\ninclude => incoming,9:00-17:00,mon-fri\n[incoming]\nexten => s,1,Goto(s,thee)\n\
             same => 3,Goto(thee)\n same => n(three),NoOp()\nexten => _.,1,NoOp()\nexten => 200,2,NoOp()\nexten => _3XX,2,NoOp()\n";
-        insta::assert_snapshot!(warnings(text), @r"
+        let problems = Dialplan::parse("x", text).expect_err("some labels are not there");
+        insta::assert_snapshot!(problems, @r"
         x:2:21: warning: no context is called incomin: did you mean incoming?
         x:4:16: warning: extension s in [incoming] has no priority 9
-        x:5:19: warning: 100 has no label here: did you mean there?
-        x:5:19: warning: 100 has no label elsewhere
+        x:5:19: 100 has no label here: did you mean there?
+        x:5:19: 100 has no label elsewhere
         x:7:22: warning: no context is called closed
         x:8:18: warning: no context is called sub
         x:13:12: warning: no context is called incming: did you mean incoming?
-        x:16:19: warning: extension s in [incoming] has no label thee
+        x:16:19: extension s in [incoming] has no label thee
         x:17:11: warning: s has no priority 2: the walk ends there and does not come to 3
-        x:17:16: warning: s has no label thee: did you mean three?
+        x:17:16: s has no label thee: did you mean three?
         x:19:10: warning: _. also fits the names h, i, t and the like: write _X.
         ");
     }

@@ -5,6 +5,7 @@ use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr, format_smolstr};
 use super::{Move, Waiting};
 use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, Letters, List, Prepared};
 use crate::app::{RESPONSE, Run, Target, prompts, seconds};
+use crate::directory::Directory;
 use crate::find::At;
 use crate::scene::{Channel, MAX_SHOWN, Place, Scene, answered, condition};
 use crate::task::{Collect, Say, Task, Until};
@@ -27,31 +28,24 @@ pub(super) struct Shown {
     pub(super) outcome: SmolStr,
 }
 
-/// Where it leads.
-pub(super) enum Step {
-    Move(Move),
-    /// The last Gosub is forgotten.
-    Pop,
-}
-
 type Queue = Option<(Task, Waiting)>;
 
-pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, shown: &mut Shown) -> Step {
+pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, shown: &mut Shown) -> Move {
     shown.app = step.name();
     let flow = match step.app.run {
         Run::Flow(flow) => flow,
         Run::Task(make) => {
             let args = evaluate(step, scene, shown);
-            return Step::Move(match make(scene, &args) {
+            return match make(scene, &args) {
                 Ok(task) => asked(task, &args, scene),
                 Err(why) => {
                     scene.note(format_args!("{why}"));
                     Move::Next
                 }
-            });
+            };
         }
     };
-    Step::Move(match &step.body {
+    match &step.body {
         Body::Assign(all) => {
             assign(all, scene, shown);
             Move::Next
@@ -67,7 +61,7 @@ pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, sho
                 scene.set("TRYSTATUS", "SUCCESS");
             }
             let chosen = if holds { Some(yes) } else { no.as_ref() };
-            let Some(chosen) = chosen else { return Step::Move(Move::Next) };
+            let Some(chosen) = chosen else { return Move::Next };
             let (before, mut inner) = (shown.args.clone(), Shown::default());
             let step = run(chosen, scene, queue, &mut inner);
             let mark = if before.is_empty() { "" } else { "?" };
@@ -75,16 +69,16 @@ pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, sho
             if !inner.outcome.is_empty() {
                 shown.outcome = inner.outcome;
             }
-            return step;
+            step
         }
         Body::List(_) => {
             let args = evaluate(step, scene, shown);
             if flow == Flow::StackPop {
-                return Step::Pop;
+                return Move::Pop;
             }
             plain(flow, &args, scene, queue)
         }
-    })
+    }
 }
 
 /// Flows whose arguments are a list.
@@ -92,6 +86,7 @@ fn plain(flow: Flow, args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> M
     match flow {
         Flow::Background => background(args, scene, queue),
         Flow::Read => read(args, scene, queue),
+        Flow::Directory => directory(args, scene, queue),
         Flow::WaitExten => {
             let time = args.time(0, scene);
             wait_for_extension(scene.channel, time)
@@ -248,10 +243,6 @@ fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
         }
         Task::Dial(_) => Waiting::Dial { go_on: args.has('g') },
         Task::VoiceMail { .. } => Waiting::VoiceMail,
-        Task::Directory { context, .. } => {
-            let own = scene.channel.place.context.clone();
-            Waiting::Directory { context: if context.is_empty() { own } else { context.clone() } }
-        }
         Task::Busy(_) => Waiting::Last(17),
         Task::Congestion(_) => Waiting::Last(34),
         _ => Waiting::Plain,
@@ -277,14 +268,24 @@ fn background(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
         "" => scene.channel.place.context.clone(),
         named => named.into(),
     };
+    let one_digit =
+        |key: &char| scene.find(&context, key.encode_utf8(&mut [0; 4]), At::Priority(1)).is_some();
+    let only = args.has('m').then(|| "0123456789*#ABCD".chars().filter(one_digit).collect::<SmolStr>());
     let task = Task::Collect(Collect {
         say,
         first: std::time::Duration::ZERO,
         next: scene.channel.digit.unwrap_or(DIGIT),
         until: Until::Extension,
         barge: !args.has('p'),
+        only,
     });
     after_answer(task, Waiting::Extension { context, timed: false }, args.has('n'), scene, queue)
+}
+
+fn directory(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
+    let mut directory = Directory::new(args, scene);
+    let task = Task::Collect(directory.ask(scene, "dir-welcome"));
+    after_answer(task, Waiting::Directory(Box::new(directory)), args.has('n'), scene, queue)
 }
 
 /// Waits for an extension of the place's context.
@@ -295,6 +296,7 @@ pub(super) fn wait_for_extension(channel: &Channel, time: Option<std::time::Dura
         next: channel.digit.unwrap_or(DIGIT),
         until: Until::Extension,
         barge: true,
+        only: None,
     };
     let context = channel.place.context.clone();
     Move::Task(Task::Collect(collect), Waiting::Extension { context, timed: true })
@@ -317,6 +319,7 @@ fn read(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
         next: time.or(scene.channel.digit).unwrap_or(DIGIT),
         until: Until::Count { max: number(2, 0).min(MAX_KEYS) as u8, terminators },
         barge: true,
+        only: None,
     };
     let rounds = number(4, 1).clamp(1, MAX_ROUNDS);
     let waiting = Waiting::Read { variable, rounds, collect: Box::new(collect.clone()) };
@@ -398,10 +401,18 @@ fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) 
     match found(context, extension, &priority, scene) {
         Ok(place) if call => Move::Enter(place, args),
         Ok(place) => Move::To(place),
-        Err(Place { context, extension, .. }) => {
+        Err(missing) => {
             scene.note(format_args!("there is no {place} in the plan"));
-            Move::Missing { context, extension }
+            astray(missing, scene)
         }
+    }
+}
+
+/// What becomes of a walk to where nothing is: `i` is for extensions that are not there, not for places in them.
+pub(super) fn astray(Place { context, extension, .. }: Place, scene: &Scene<'_>) -> Move {
+    match scene.find(&context, &extension, At::Priority(1)) {
+        Some(_) => Move::End(None),
+        None => Move::Missing { context, extension },
     }
 }
 

@@ -11,6 +11,7 @@ mod trail;
 
 use smol_str::{SmolStr, format_smolstr};
 
+use crate::directory::Directory;
 use crate::find::{Asked, At};
 use crate::pattern::Dialled;
 use crate::plan::Dialplan;
@@ -96,9 +97,8 @@ enum Waiting {
         go_on: bool,
     },
     VoiceMail,
-    Directory {
-        context: SmolStr,
-    },
+    /// Keys spell a name, or take one.
+    Directory(Box<Directory>),
     /// The call ends afterwards.
     Last(u8),
 }
@@ -118,6 +118,8 @@ enum Move {
         extension: SmolStr,
     },
     End(Option<u8>),
+    /// On, with the last Gosub forgotten.
+    Pop,
     /// Nowhere: what is next is known.
     Stay,
 }
@@ -185,8 +187,8 @@ impl Thread {
     }
 
     /// Adds to the trail what has become of the task that is being done.
-    pub fn remark(&mut self, text: SmolStr) {
-        self.told(text);
+    pub fn remark(&mut self, text: impl Into<SmolStr>) {
+        self.told(text.into());
     }
 
     /// Leaves the task that is being done, because the channel has been here long enough: extension `T` is next.
@@ -271,6 +273,12 @@ impl Thread {
     fn take(&mut self, step: Move, plan: &Dialplan, world: &mut dyn World) -> Option<Task> {
         match step {
             Move::Stay => {}
+            Move::Pop => {
+                if self.stack.pop().is_some() {
+                    self.channel.vars.leave();
+                }
+                self.channel.place.priority = self.channel.place.priority.saturating_add(1);
+            }
             Move::Next => self.channel.place.priority = self.channel.place.priority.saturating_add(1),
             Move::To(place) => self.channel.place = place,
             Move::Enter(place, args) => {
@@ -371,7 +379,7 @@ impl Thread {
         };
         let mut shown = flow::Shown::default();
         let step = flow::run(&found.step.prepared, &mut scene, &mut self.queued, &mut shown);
-        let notes = std::mem::take(&mut scene.notes);
+        let notes = scene.notes;
         let vars = &scene.channel.vars;
         let notes = notes.into_iter().map(|note| vars.hidden(note)).collect();
         let (args, outcome) = (vars.hidden(shown.args), vars.hidden(shown.outcome));
@@ -386,15 +394,7 @@ impl Thread {
             outcome: short(outcome),
             notes,
         });
-        match step {
-            flow::Step::Move(step) => step,
-            flow::Step::Pop => {
-                if self.stack.pop().is_some() {
-                    self.channel.vars.leave();
-                }
-                Move::Next
-            }
-        }
+        step
     }
 
     /// What a plan may not do to the exchange, once.
@@ -413,6 +413,14 @@ impl Thread {
     fn fall_through(&mut self, place: Place, plan: &Dialplan, world: &mut dyn World) -> Move {
         if self.kind == routine::Kind::Routine && self.stack.is_empty() {
             return self.ran_out(world);
+        }
+        if place.priority == 1 && self.trail.is_empty() {
+            // Nobody is there who could be told: `i` is for those who are in the plan already.
+            self.complain(
+                world,
+                format_args!("no extension {} in context [{}]", place.extension, place.context),
+            );
+            return Move::End(Some(UNALLOCATED));
         }
         if place.priority == 1 {
             return Move::Missing { context: place.context, extension: place.extension };

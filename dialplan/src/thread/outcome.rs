@@ -3,6 +3,7 @@
 use smol_str::{SmolStr, format_smolstr};
 
 use super::{Move, Thread, Waiting, flow, special};
+use crate::directory::{Directory, Led};
 use crate::find::At;
 use crate::plan::Dialplan;
 use crate::scene::{Place, Scene};
@@ -44,7 +45,12 @@ impl Thread {
                 }
                 next
             }
-            Outcome::Done if matches!(waiting, Waiting::Extension { .. } | Waiting::Read { .. }) => {
+            Outcome::Done
+                if matches!(
+                    waiting,
+                    Waiting::Extension { .. } | Waiting::Read { .. } | Waiting::Directory(_)
+                ) =>
+            {
                 self.keys(waiting, &SmolStr::default(), true, plan, world)
             }
             Outcome::Goto(place) => self.sent(&waiting, &place, plan, world),
@@ -74,13 +80,13 @@ impl Thread {
         if matches!(waiting, Waiting::Dial { .. }) {
             self.channel.vars.set("DIALSTATUS", DialStatus::Answer.as_str());
         }
-        let found = flow::resolve(place, &mut Scene::new(plan, &mut self.channel, world));
-        match found {
+        let mut scene = Scene::new(plan, &mut self.channel, world);
+        match flow::resolve(place, &mut scene) {
             Ok(place) => {
                 self.told(format_smolstr!("goes on at {place}"));
                 Move::To(place)
             }
-            Err(Place { context, extension, .. }) => Move::Missing { context, extension },
+            Err(missing) => flow::astray(missing, &scene),
         }
     }
 
@@ -161,11 +167,33 @@ impl Thread {
                 let place = special(&context, name, plan, &mut self.channel, world);
                 place.map_or(Move::Next, Move::To)
             }
-            Waiting::Directory { context } if !keys.is_empty() => self.go(context, keys.clone(), plan, world),
+            Waiting::Directory(directory) => self.named(directory, keys, plan, world),
             waiting => {
                 self.channel.vars.set("KEYS", keys);
                 self.done(&waiting)
             }
+        }
+    }
+
+    /// On with the directory of names.
+    fn named(
+        &mut self,
+        mut directory: Box<Directory>,
+        keys: &str,
+        plan: &Dialplan,
+        world: &mut dyn World,
+    ) -> Move {
+        let mut scene = Scene::new(plan, &mut self.channel, world);
+        let (result, extension) = match directory.keys(keys, &mut scene) {
+            Led::Ask(collect) => return Move::Task(Task::Collect(collect), Waiting::Directory(directory)),
+            Led::Nowhere(result) => (result, None),
+            Led::To(extension, result) => (result, Some(extension)),
+        };
+        scene.set("DIRECTORY_RESULT", result);
+        scene.set("DIRECTORY_EXTEN", extension.as_deref().unwrap_or_default());
+        match extension {
+            Some(extension) => self.go(directory.context, extension, plan, world),
+            None => Move::Next,
         }
     }
 

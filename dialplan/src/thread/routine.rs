@@ -79,11 +79,6 @@ impl Thread {
         }
     }
 
-    /// Says something of the last step, for those who ask for the way.
-    pub fn tell(&mut self, words: impl Into<SmolStr>) {
-        self.told(words.into());
-    }
-
     /// It comes back: a subroutine of another channel is over then.
     pub(super) fn returned(&mut self, value: &SmolStr) {
         self.channel.vars.leave();

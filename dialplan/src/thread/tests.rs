@@ -435,12 +435,55 @@ fn an_extension_that_nobody_knows_gets_i_or_a_cause() {
     assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(1) }));
     let mut thread = Thread::new("none", "77", caller());
     assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(1) }));
-    let plan = steps("NoOp()\nexten => i,1,Busy(3)");
+    let plan = steps("Goto(77,1)\nexten => i,1,Busy(3)");
     let mut thread = Thread::new("t", "77", caller());
+    assert_eq!(
+        thread.next(&plan, &mut world),
+        Some(Task::Hangup { cause: Some(1) }),
+        "it was never in the plan"
+    );
+    let mut thread = Thread::new("t", "s", caller());
     assert!(matches!(thread.next(&plan, &mut world), Some(Task::Busy(Some(_)))));
     assert_eq!(thread.variable("INVALID_EXTEN"), Some("77"));
     thread.resume(Outcome::Done);
     assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(17) }));
+    let plan = steps("Goto(${X}9)\nexten => i,1,Busy(3)");
+    let mut thread = Thread::new("t", "s", caller());
+    assert_eq!(
+        thread.next(&plan, &mut world),
+        Some(Task::Hangup { cause: None }),
+        "s is there, its step 9 is not"
+    );
+}
+
+#[test]
+fn what_a_plan_may_not_do_to_the_exchange_ends_the_call_with_words() {
+    let mut world = world();
+    let plan = steps("Set(N=${INC(N)})\nSet(V${N}=x)\nGoto(1)");
+    let mut thread = Thread::new("t", "s", caller());
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(41) }));
+    let (_, text) = world.log.last().expect("a warning");
+    assert!(text.starts_with("stopped: a channel has no more than 1000 variables, in "), "{text}");
+    let long = "x".repeat(4000);
+    let plan = steps(&format!(
+        "Set(A={long})\nSet(A=${{A}}${{A}})\n(on),Set(R=${{REGEX(\"(a|b|x)*y\" ${{A}})}})\nGoto(on)"
+    ));
+    let mut thread = Thread::new("t", "s", caller());
+    assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(41) }));
+    let (_, text) = world.log.last().expect("a warning");
+    assert!(
+        text.starts_with("stopped: more than 10000000 octets were worked on without a pause, in "),
+        "{text}"
+    );
+    assert!(thread.steps < 300, "long before the steps are too many: {}", thread.steps);
+}
+
+#[test]
+fn a_background_may_be_stopped_by_extensions_of_one_digit_only() {
+    let plan = steps("Background(menu,nm)\nexten => 1,1,NoOp()\nexten => 22,1,NoOp()\nexten => #,1,NoOp()");
+    let mut thread = Thread::new("t", "s", caller());
+    let Some(Task::Collect(collect)) = thread.next(&plan, &mut world()) else { panic!("no keys") };
+    assert_eq!(collect.only.as_deref(), Some("1#"));
 }
 
 #[test]
@@ -512,7 +555,7 @@ fn whoever_is_wrong_again_gets_i_again() {
     ");
     let plan = steps("NoOp()\nexten => i,1,Goto(x,1)");
     assert_eq!(
-        Thread::new("t", "77", caller()).next(&plan, &mut world()),
+        Thread::new("t", "i", caller()).next(&plan, &mut world()),
         Some(Task::Hangup { cause: Some(41) }),
         "and what goes round by itself ends"
     );

@@ -78,6 +78,11 @@ impl Trail {
         self.entries.back_mut()
     }
 
+    /// No step was done yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The steps, the oldest first.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         self.entries.iter()

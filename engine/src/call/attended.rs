@@ -35,7 +35,8 @@ impl Calls {
         if there.parties[at].extension != here.parties[by].extension {
             return Err(Status::FORBIDDEN);
         }
-        if here.transfer.is_some() || there.transfer.is_some() {
+        let busy = |call: &Call| call.transfer.is_some() || call.aside.is_some();
+        if busy(here) || busy(there) {
             return Err(Status::REQUEST_PENDING);
         }
         let left = here.other_than(by).ok_or(Status::DECLINE)?;

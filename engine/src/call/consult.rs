@@ -10,7 +10,7 @@ use super::app::{App, CALLER, PartyId};
 use super::open::matched;
 use super::party::Wish;
 use super::script::Script;
-use super::transfer::Transfer;
+use super::transfer::{TRANSFERRED, Transfer};
 use super::{Below, Call, Calls};
 use crate::border::Action;
 use crate::cx::{CallKey, Cx};
@@ -31,11 +31,21 @@ impl Calls {
     ) -> Result<(), Status> {
         self.may_send(cx, key, by, to)?;
         self.transfer(cx, below, key, by, to, None);
+        let Some(call) = self.all.get_mut(key) else { return Ok(()) };
+        if let Some(by) = call.transfer.as_ref().map(|transfer| transfer.by) {
+            call.release(cx, below, by, TRANSFERRED);
+        }
         Ok(())
     }
 
     /// Whether a party may send the other one, or itself, to a number.
-    fn may_send(&self, cx: &Cx<'_>, key: CallKey, by: PartyId, to: &SmolStr) -> Result<(), Status> {
+    pub(super) fn may_send(
+        &self,
+        cx: &Cx<'_>,
+        key: CallKey,
+        by: PartyId,
+        to: &SmolStr,
+    ) -> Result<(), Status> {
         let call = self.all.get(key).ok_or(Status::DECLINE)?;
         let plan = self.plans.current().1;
         match call.other_than(by) {
@@ -93,7 +103,7 @@ impl Calls {
         call.put_waiting(cx, peer);
         call.put_media(cx);
         call.close(cx, aside);
-        self.tell_transfer(cx, key, peer, to, None);
+        self.tell_transfer(cx, key, by, to, None);
         Ok(())
     }
 
@@ -127,7 +137,8 @@ impl Calls {
         call.between = Some((call.parties[CALLER].extension.clone(), transfer.to.clone()));
         self.plans.release(transfer.before.plan);
         self.lines.touch(key);
-        self.tell_transfer(cx, key, waits, &transfer.to, Some(Status::OK));
+        let by = if transfer.swapped { waits } else { CALLER };
+        self.tell_transfer(cx, key, by, &transfer.to, Some(Status::OK));
         self.go_on(cx, below, key);
         self.settle(cx, key);
         true

@@ -33,7 +33,8 @@ impl Calls {
             Doing::Recording { .. } => {
                 self.record(cx, id, RecordOrder::Stop);
             }
-            Doing::Echo => call.put_room(cx),
+            Doing::Echo | Doing::Paging => call.put_room(cx),
+            Doing::Parked(_) => drop(self.unpark(key)),
             Doing::Conference => {
                 let cause = EndCause::TimeUp;
                 self.finish(cx, below, key, Status::TEMPORARILY_UNAVAILABLE, cause);

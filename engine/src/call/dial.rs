@@ -8,7 +8,7 @@ use telex_dialplan::task::Routine;
 
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
-use super::identity::Diversion;
+use super::identity::{Diversion, Identity};
 use super::party::Party;
 use super::{Below, Call, Calls};
 use crate::border::{Flow, QueryId, ResolveError, Transport};
@@ -325,6 +325,19 @@ impl Call {
         }
     }
 
+    /// Who calls, as callees are told.
+    fn shown_as(&self) -> Identity {
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        let who = dial.and_then(|dial| dial.caller.as_ref()).or(self.summons.as_deref());
+        who.cloned().unwrap_or_else(|| self.presented())
+    }
+
+    /// The same for those who watch a callee and may answer in its place: number and name.
+    pub(super) fn shown_to_callees(&self) -> (SmolStr, SmolStr) {
+        let Identity { number, name, private } = self.shown_as();
+        if private { (SmolStr::new_static("anonymous"), SmolStr::default()) } else { (number, name) }
+    }
+
     /// How a callee is asked.
     fn invitation(
         &self,
@@ -337,8 +350,7 @@ impl Call {
     ) -> Invitation {
         let Asking { to, hops, .. } = &self.asking;
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        let who = dial.and_then(|dial| dial.caller.as_ref()).or(self.summons.as_deref());
-        let who = who.cloned().unwrap_or_else(|| self.presented());
+        let who = self.shown_as();
         let mut headers = dial.map(|dial| dial.headers_for(party)).unwrap_or_default();
         headers.extend(self.tells(config, party, &who, local.ip()));
         Invitation {

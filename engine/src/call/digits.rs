@@ -28,10 +28,12 @@ impl Calls {
             return;
         }
         let Some(call) = self.all.get_mut(key) else { return };
+        // Media passes on what nobody here may have a use of.
+        let kept = call.has_use_of_keys(from);
         let Some(to) = call.other(from) else { return };
         if call.parties[to].digits == DigitsBy::Info {
             call.inform(cx, below, to, digit);
-        } else if by == DigitBy::Info {
+        } else if by == DigitBy::Info || kept {
             call.parties[to].press(digit);
             call.put_media(cx);
         }

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use super::app::{App, AppEvent, CALLER, PartyId};
 use super::{Below, Call, Calls};
-use crate::config::{DigitsBy, Features};
+use crate::config::{DigitsBy, Features, USUAL_LOT};
 use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::dialog::Digit;
 use crate::limits;
@@ -148,13 +148,14 @@ impl Calls {
         }
     }
 
-    /// The other party goes where parked calls are: a number that is dialled for it.
+    /// The other party goes where calls are parked, and who sends it there waits to hear the slot.
     fn park_by_keys(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, by: PartyId) {
-        let to = cx.config.features.park_extension.clone();
-        if self.hand_over(cx, below, key, by, &to).is_err()
-            && let Some(call) = self.all.get(key)
-        {
-            call.warn(cx, smol_str::format_smolstr!("no extension {to} to park a call at"));
+        let lot = cx.config.parking.get(USUAL_LOT);
+        let to = lot.map(|lot| lot.extension.clone()).unwrap_or_default();
+        if self.may_send(cx, key, by, &to).is_ok() {
+            self.transfer(cx, below, key, by, &to, None);
+        } else if let Some(call) = self.all.get(key) {
+            call.warn(cx, "no parking lot has an extension to park a call at");
         }
         self.go_on(cx, below, key);
         self.settle(cx, key);

@@ -167,6 +167,7 @@ impl Walk<'_> {
             registrar: &self.below.registrar,
             values: &mut self.values,
             calls: &self.calls.all,
+            lines: &self.calls.lines,
             call: &self.call,
             parked: &self.calls.parked,
             failed: self.failed.as_ref().map(|(_, cause)| cause),

@@ -160,6 +160,9 @@ impl Collecting {
         keys: &mut String,
         extension: &dyn Fn(&str) -> telex_dialplan::Dialled,
     ) -> Next {
+        if let Some(only) = self.wanted.only.as_ref().filter(|_| self.saying) {
+            keys.retain(|key| only.contains(key));
+        }
         if self.saying && (keys.is_empty() || !self.wanted.barge) {
             return Next::Saying;
         }

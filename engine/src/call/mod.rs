@@ -35,6 +35,7 @@ mod plans;
 mod ports;
 mod recording;
 mod replaces;
+mod screening;
 mod script;
 mod send_away;
 mod spoken;
@@ -114,6 +115,8 @@ pub(crate) struct Call {
     name: SmolStr,
     /// What was dialled.
     to: SmolStr,
+    /// The number that was dialled from outside; empty when there is none.
+    did: SmolStr,
     /// When the INVITE came.
     started: Instant,
     /// The same by the wall clock.
@@ -313,7 +316,7 @@ impl Calls {
                 return self.digit(cx, below, heard.call, party, digit, DigitBy::Info);
             }
             LegEvent::Referred(_) => None,
-            LegEvent::SentAway(status) => return self.sent_away(cx, below, heard.call, party, status),
+            LegEvent::SentAway(status) => return self.heard_of_sending(cx, below, heard.call, party, status),
             LegEvent::Ended(ending) => {
                 call.parties[party].leg = None;
                 Some(match ending {
@@ -489,6 +492,7 @@ impl Calls {
         };
         cx.report(event);
         call.keep_record(cx);
+        call.keep_origins(cx);
         self.callbacks.ended(cx.config, call);
         for at in 0..call.parties.len() {
             call.give_back(&mut self.ports, at, cx.planted);

@@ -193,7 +193,11 @@ impl Calls {
         let name = Some(identity_of(cx.config, &incoming.caller).name).filter(|name| !name.is_empty());
         let caller = (incoming.caller.clone(), name.unwrap_or_else(|| shown_name(incoming.invite)));
         let asking = Asking::of(incoming.invite, cx.now);
-        let key = self.all.insert(Call::begun(cx, id, caller, dialled, (shard, room), asking));
+        let mut call = Call::begun(cx, id, caller, dialled, (shard, room), asking);
+        if cx.config.phones.get(&incoming.caller).is_some_and(|phone| phone.trusted) {
+            call.did = dialled.clone();
+        }
+        let key = self.all.insert(call);
         let Incoming { txn, invite, flow, .. } = *incoming;
         let by = Invited { txn, invite, flow, user: &escaped(dialled) };
         let leg = below.sessions.invited_by(cx, &mut below.stack, key, &by);
@@ -261,6 +265,7 @@ impl Call {
             from,
             name,
             to: to.clone(),
+            did: SmolStr::default(),
             started: cx.now,
             since: cx.wall,
             answered: None,
@@ -292,7 +297,7 @@ impl Call {
     }
 }
 
-/// The extension that a call begins with: the one dialled, or `i` where that is not there.
+/// The extension that a call begins with. Where it is not there nobody is answered to be told so by `i`.
 pub(super) fn matched<'a>(
     cx: &Cx<'_>,
     plan: &'a Dialplan,
@@ -302,8 +307,7 @@ pub(super) fn matched<'a>(
     let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
     let now = Moment::new(ms, &cx.config.zone);
     let context = cx.config.context_of(caller);
-    let find = |extension| plan.find(Asked { context, extension, caller, now }, At::Priority(1));
-    find(dialled).or_else(|| find("i"))
+    plan.find(Asked { context, extension: dialled, caller, now }, At::Priority(1))
 }
 
 /// Why a number leads nowhere. One with a line end in it does not write lines of its own.

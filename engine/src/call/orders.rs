@@ -192,6 +192,7 @@ impl Call {
 
     /// Takes a party's leg out of its room, for good: a leg that was dropped is not put again.
     pub(super) fn drop_media(&mut self, cx: &mut Cx<'_>, party: PartyId) {
+        self.end_origin(cx, party);
         self.parties[party].media.drop(cx);
     }
 

@@ -111,7 +111,7 @@ impl Calls {
         let (mut phones, mut busy) = (Vec::new(), 0_usize);
         for target in targets {
             match target {
-                Target::Phone(extension) if !self.lines(extension).is_empty() => busy += 1,
+                Target::Phone(extension) if !self.lines(&below.sessions, extension).is_empty() => busy += 1,
                 Target::Phone(extension) => {
                     phones.extend(dial::targets(cx.config, &below.registrar, extension));
                 }

@@ -299,18 +299,12 @@ impl Calls {
     fn join_parked(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, other: CallKey) {
         self.transferred(cx, below, other);
         let Some(slot) = self.unpark(other) else { return };
-        let party = self.all[key].give_away(CALLER);
-        if let Some(leg) = party.leg {
-            below.sessions.move_to(leg, other);
-        }
-        self.ports.move_to(party.media.id, other);
-        self.lines.insert(other, &party.extension);
-        let (by, slot) = (party.extension.clone(), slot.1.to_smolstr());
+        let at = self.bring(cx, below, key, other);
+        let (by, slot) = (self.all[other].parties[at].extension.clone(), slot.1.to_smolstr());
         let here = self.all[key].id;
         let call = &mut self.all[other];
         call.disarm(cx);
-        call.parties.push(party);
-        call.peer = Some(call.parties.len() - 1);
+        call.peer = Some(at);
         call.app = App::Bridge;
         call.between = Some((call.parties[CALLER].extension.clone(), by.clone()));
         if let Some(script) = &mut call.script {
@@ -323,13 +317,7 @@ impl Calls {
         call.keep_record(cx);
         let there = call.id;
         cx.report(Event::Parking { call: there, slot, what: Parking::TakenUp { by } });
-        let call = &mut self.all[key];
-        if let Some(script) = &mut call.script {
-            script.thread.remark(format_smolstr!("goes on in call {there}"));
-        }
-        call.app = App::Done;
-        self.end(cx, below, key, EndCause::Joined { call: there });
-        self.introduce(cx, below, other);
+        self.gone_to(cx, below, key, there);
         self.settle(cx, other);
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
 
+use super::account::Origin;
 use super::dial::Routes;
 use super::identity::Diversion;
 use crate::border::{Action, Flow};
@@ -67,6 +68,8 @@ pub(crate) struct Party {
     pub(crate) answered: Option<WallTime>,
     /// Its final response, when it refused.
     pub(crate) refused: Option<Status>,
+    /// The call of its own from which it has joined this one.
+    pub(crate) origin: Option<Box<Origin>>,
     /// It has said that it rings.
     pub(crate) rang: bool,
     /// It does not want to be shown.
@@ -171,6 +174,7 @@ impl Party {
             asked: WallTime::default(),
             answered: None,
             refused: None,
+            origin: None,
             rang: false,
             private: false,
             diversions: Vec::new(),

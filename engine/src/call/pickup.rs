@@ -119,10 +119,13 @@ impl Calls {
     ) -> PartyId {
         // Who handed this call over has done so.
         self.transferred(cx, below, key);
+        let number = self.all[there].id;
         let call = &mut self.all[key];
         call.disarm(cx);
+        let origin = call.origin(cx, number);
         let mut party = call.give_away(CALLER);
         party.joined = true;
+        party.origin = Some(origin);
         party.contact = format_smolstr!("sip:{}@{}", EscapedUser(&party.extension), party.contact);
         if let Some(leg) = party.leg {
             below.sessions.move_to(leg, there);

@@ -7,7 +7,6 @@ use super::app::{App, CALLER, PartyId};
 use super::open::{Incoming, Refusal, read_offer};
 use super::pickup::NotTaken;
 use super::{Below, Calls};
-use crate::config::Config;
 use crate::cx::{CallKey, Cx};
 use crate::dialog::Stage;
 use crate::event::EndCause;
@@ -29,7 +28,7 @@ impl Calls {
     ) -> Result<(), Refusal> {
         let (there, at, stage) = self.wanted(below, wanted)?;
         let call = &self.all[there];
-        if !may_replace(cx.config, &incoming.caller, &call.parties[at].extension) {
+        if !cx.config.may_pick_up(&incoming.caller, &call.parties[at].extension) {
             return Err(Refusal::because(
                 Status::FORBIDDEN,
                 "not a call of this extension or its pick-up group",
@@ -117,10 +116,4 @@ impl Calls {
         self.gone_to(cx, below, key, number);
         Ok(())
     }
-}
-
-/// Whether `who` may have the calls of this extension.
-fn may_replace(config: &Config, who: &SmolStr, extension: &SmolStr) -> bool {
-    let group = |of: &SmolStr| config.phones.get(of).map(|phone| phone.pickup_group.as_str());
-    who == extension || group(who).is_some_and(|own| !own.is_empty() && group(extension) == Some(own))
 }

@@ -31,6 +31,8 @@ pub(crate) struct Script {
     /// The number of the plan it walks through.
     pub(super) plan: u32,
     pub(super) thread: Thread,
+    /// What the thread knew at first as the number dialled.
+    dnid: SmolStr,
     /// What the thread waits for.
     pub(super) doing: Doing,
     /// What came of it. The thread has not been told yet.
@@ -161,6 +163,7 @@ impl Script {
     pub(super) fn new(plan: u32, thread: Thread, headers: Vec<(SmolStr, SmolStr)>) -> Self {
         Self {
             plan,
+            dnid: thread.caller().dnid.clone(),
             thread,
             doing: Doing::Going,
             outcome: Some(Outcome::Done),
@@ -175,6 +178,12 @@ impl Script {
             headers,
             busy: (Instant::ZERO, 0),
         }
+    }
+
+    /// The number dialled, where the dialplan has set another one.
+    pub(super) fn dnid_set(&self) -> Option<SmolStr> {
+        let now = &self.thread.caller().dnid;
+        (*now != self.dnid).then(|| now.clone())
     }
 
     /// This came of what the thread waited for.
@@ -266,6 +275,7 @@ impl Calls {
             registrar: &below.registrar,
             values: &mut self.values,
             calls: &self.all,
+            lines: &self.lines,
             call,
             groups,
             facts,
@@ -331,6 +341,7 @@ impl Calls {
             outcome = Outcome::Refused(SmolStr::new_static(GONE));
         }
         let Some(call) = self.all.get_mut(key) else { return };
+        call.remember_did();
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
         let record = crate::cdr::unique(call.since, id);

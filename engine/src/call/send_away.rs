@@ -43,7 +43,7 @@ impl Calls {
     }
 
     /// The caller has told what came of it.
-    pub(super) fn sent_away(
+    pub(super) fn heard_of_sending(
         &mut self,
         cx: &mut Cx<'_>,
         below: &mut Below,

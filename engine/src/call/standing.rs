@@ -6,12 +6,13 @@ use slotmap::KeyData;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::app::{CALLER, PartyId};
+use super::app::{App, CALLER, PartyId};
 use super::party::Party;
 use super::{Call, Calls};
 use crate::cx::CallKey;
+use crate::dialog::Sessions;
 use crate::limits;
-use crate::subscription::{Line, LineState};
+use crate::subscription::{Line, LineState, Ring};
 
 /// Calls by the extensions of those who call in them or were asked.
 #[derive(Debug, Default)]
@@ -51,7 +52,7 @@ impl Lines {
     }
 
     /// The calls of an extension, by their keys.
-    fn of(&self, extension: &SmolStr) -> impl Iterator<Item = CallKey> {
+    pub(super) fn of(&self, extension: &SmolStr) -> impl Iterator<Item = CallKey> {
         let first = (extension.clone(), CallKey::from(KeyData::from_ffi(0)));
         let same = |entry: &&(SmolStr, CallKey)| entry.0 == *extension;
         self.all.range(first..).take_while(same).map(|(_, key)| *key)
@@ -85,9 +86,9 @@ impl Calls {
     }
 
     /// The calls of an extension, oldest first, as many as watchers are told of.
-    pub(crate) fn lines(&self, extension: &SmolStr) -> SmallVec<[Line; 2]> {
+    pub(crate) fn lines(&self, sessions: &Sessions, extension: &SmolStr) -> SmallVec<[Line; 2]> {
         let calls = self.lines.of(extension).take(limits::LINES_SHOWN).filter_map(|key| self.all.get(key));
-        let mut lines: SmallVec<[Line; 2]> = calls.flat_map(|call| call.lines(extension)).collect();
+        let mut lines: SmallVec<[Line; 2]> = calls.flat_map(|call| call.lines(sessions, extension)).collect();
         lines.sort_unstable_by_key(|line| (line.call, line.outgoing));
         lines.truncate(limits::LINES_SHOWN);
         lines
@@ -96,17 +97,28 @@ impl Calls {
 
 impl Call {
     /// What it is to this extension, which may have called itself.
-    fn lines(&self, extension: &SmolStr) -> impl Iterator<Item = Line> {
+    fn lines(&self, sessions: &Sessions, extension: &SmolStr) -> impl Iterator<Item = Line> {
         let own = |outgoing: bool| {
             let parties = self.parties.iter().enumerate();
             let own = parties.filter(move |(at, p)| (*at == CALLER) == outgoing && p.extension == *extension);
             let state = own.filter_map(|(at, party)| self.line(at, party)).max();
-            state.map(|state| Line { call: self.id, outgoing, state })
+            let ring = self.ring(sessions, extension).filter(|_| state == Some(LineState::Ringing));
+            state.map(|state| Line { call: self.id, outgoing, state, ring: ring.map(Box::new) })
         };
         // Who waits in a slot makes it look taken.
-        let parked = Line { call: self.id, outgoing: false, state: LineState::Talking };
+        let parked = Line { call: self.id, outgoing: false, state: LineState::Talking, ring: None };
         let parked = self.stays_at(extension).then_some(parked);
         [own(true), own(false), parked].into_iter().flatten()
+    }
+
+    /// By what a phone of this extension rings, once it has said so.
+    fn ring(&self, sessions: &Sessions, extension: &SmolStr) -> Option<Ring> {
+        let App::Hunt(hunt) = &self.app else { return None };
+        let callees = self.parties.iter().enumerate().skip(CALLER + 1);
+        let mut own = callees.filter(|(at, party)| party.extension == *extension && hunt.asks(*at));
+        let (call_id, ours, theirs) = own.find_map(|(_, party)| sessions.early_dialog(party.leg?))?;
+        let caller = self.shown_to_callees();
+        Some(Ring { call_id, local_tag: theirs, remote_tag: ours, caller })
     }
 
     fn line(&self, at: PartyId, party: &Party) -> Option<LineState> {

@@ -121,7 +121,6 @@ impl Calls {
             Task::VoiceMail { .. } | Task::Messages { .. } => refused("voicemail is not possible yet"),
             Task::CallBack { of } => self.request_call_back(cx, key, &of),
             Task::CancelCallBack => self.cancel_call_back(key),
-            Task::Directory { .. } => refused("the directory of names is not possible yet"),
         }
     }
 
@@ -415,9 +414,12 @@ impl Call {
 
     /// What the options of a Dial come to.
     fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
-        let mut dialling = Dialling::default();
-        dialling.headers = self.allowed(cx, &wanted.headers);
-        (dialling.before, dialling.on_answer) = (wanted.before.clone(), wanted.on_answer.clone());
+        let mut dialling = Dialling {
+            headers: self.allowed(cx, &wanted.headers),
+            before: wanted.before.clone(),
+            on_answer: wanted.on_answer.clone(),
+            ..Dialling::default()
+        };
         for (option, text) in &wanted.options {
             let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
             match option {

@@ -100,7 +100,7 @@ impl Calls {
         }
     }
 
-    /// Sends the other party of a talk elsewhere. Without a REFER who wants that is let go at once.
+    /// Sends the other party of a talk elsewhere. Without a REFER whoever calls lets the script go on and settles.
     pub(super) fn transfer(
         &mut self,
         cx: &mut Cx<'_>,
@@ -149,9 +149,6 @@ impl Calls {
         let transfer =
             Transfer { by: aside, swapped, to: to.clone(), room, before, failed: None, consults: false };
         call.transfer = Some(Box::new(transfer));
-        if referral.is_none() {
-            call.release(cx, below, aside, TRANSFERRED);
-        }
         self.tell_transfer(cx, key, by, to, None);
         if referral.is_some() {
             self.go_on(cx, below, key);
@@ -213,7 +210,8 @@ impl Calls {
         call.script = Some(before);
         call.put_media(cx);
         call.drop_waiting_room(cx, room);
-        let by = if swapped { CALLER } else { by };
+        // Who waited aside is who transferred, or the other one.
+        let by = if swapped == consults { by } else { CALLER };
         self.tell_transfer(cx, key, by, &to, Some(status));
     }
 

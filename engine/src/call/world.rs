@@ -10,6 +10,7 @@ use telex_dialplan::{Dialplan, World};
 use super::Call;
 use super::app::{App, CALLER};
 use super::park::Parked;
+use super::standing::Lines;
 use crate::border::{CallState, Record};
 use crate::cx::{CallKey, Cx};
 use crate::event::{EndCause, Event, Severity};
@@ -87,6 +88,7 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) registrar: &'a Registrar,
     pub(super) values: &'a mut Values,
     pub(super) calls: &'a Slots<CallKey, Call>,
+    pub(super) lines: &'a Lines,
     pub(super) call: &'a Call,
     /// How the last Dial failed.
     pub(super) failed: Option<&'a EndCause>,
@@ -229,7 +231,6 @@ impl World for Sight<'_, '_> {
         true
     }
 
-    /// O(calls): asked by few.
     fn device(&self, name: &str) -> DeviceState {
         if let Some(slot) = name.strip_prefix("park:") {
             let slot = slot.split('@').next().unwrap_or(slot);
@@ -242,7 +243,9 @@ impl World for Sight<'_, '_> {
         let lives = self.call.parties.is_empty() && self.call.cause.is_none();
         let foretold = lives && self.call.from == extension;
         let (mut rings, mut talks, mut holds) = (false, foretold, false);
-        for call in self.calls.values().filter(|call| call.cause.is_none()) {
+        let name = SmolStr::new(extension);
+        let calls = self.lines.of(&name).filter_map(|key| self.calls.get(key));
+        for call in calls.filter(|call| call.cause.is_none()) {
             let caller = call.parties.first().is_some_and(|caller| caller.extension == extension);
             talks |= caller;
             for (at, party) in call.parties.iter().enumerate().skip(CALLER + 1) {
@@ -281,6 +284,11 @@ impl World for Sight<'_, '_> {
             *self.values.groups.entry(place.clone()).or_default() += 1;
             self.groups.push(place);
         }
+    }
+
+    fn names(&self, visit: &mut dyn FnMut(&str, &str)) {
+        let named = self.cx.config.phones.iter().filter(|(_, phone)| !phone.name.is_empty());
+        named.for_each(|(extension, phone)| visit(extension, &phone.name));
     }
 
     fn has_prompt(&self, name: &str) -> bool {

@@ -175,6 +175,15 @@ impl Sessions {
         })
     }
 
+    /// The first early dialog by which a party rings: its Call-ID, our tag and the party's.
+    pub(crate) fn early_dialog(&self, leg: LegKey) -> Option<(SmolStr, SmolStr, SmolStr)> {
+        let session = self.all.get(leg).filter(|session| session.phase == Phase::Inviting)?;
+        let Role::Uac { early, .. } = &session.role else { return None };
+        let mut dialogs = early.iter().map(|(dialog, _)| dialog);
+        let dialog = dialogs.find(|dialog| !dialog.remote_tag.is_empty())?;
+        Some((dialog.call_id.clone(), dialog.local_tag.clone(), dialog.remote_tag.clone()))
+    }
+
     /// The session belongs to this call from now on.
     pub(crate) fn move_to(&mut self, leg: LegKey, call: CallKey) {
         if let Some(session) = self.all.get_mut(leg) {

@@ -51,7 +51,7 @@ fn make(payload: &Payload, encoding: Encoding, rate: u32) -> Encoder {
 
 /// Whether an encoding has no way of its own to leave out silence. Comfort noise is for those (RFC 3389 §1).
 fn is_plain(encoding: Encoding) -> bool {
-    !matches!(encoding, Encoding::Opus | Encoding::G729)
+    !matches!(encoding, Encoding::Opus | Encoding::G729 | Encoding::Speex { .. })
 }
 
 /// Samples of one packet: as many as `ptime` milliseconds, in whole frames.

@@ -73,7 +73,7 @@ impl Tables {
             reachable: fixed
                 || cx.config.is_slot(extension)
                 || self.below.registrar.lookup(extension).next().is_some(),
-            lines: self.calls.lines(extension),
+            lines: self.calls.lines(&self.below.sessions, extension),
             // There are no mailboxes yet, so that nothing waits in one.
             messages: Messages::default(),
         }

@@ -30,11 +30,15 @@ pub(super) fn write(package: Package, subject: Subject<'_>, before: &Standing, n
 }
 
 fn entity(subject: Subject<'_>) -> String {
-    format!("sip:{}@{}", EscapedUser(subject.extension), subject.host)
+    entity_of(subject.extension, subject.host)
+}
+
+fn entity_of(extension: &str, host: &str) -> String {
+    format!("sip:{}@{host}", EscapedUser(extension))
 }
 
 /// RFC 4235 §4. Calls that were told and are gone are listed as ended, since some phones look for that. Who the other
-/// party is remains between the two.
+/// party is remains between the two, but for those who may pick the call up.
 fn dialogs(out: &mut String, subject: Subject<'_>, before: &Standing, now: &Standing) -> fmt::Result {
     let entity = entity(subject);
     let version = subject.version;
@@ -42,10 +46,10 @@ fn dialogs(out: &mut String, subject: Subject<'_>, before: &Standing, now: &Stan
     writeln!(out, "version=\"{version}\" state=\"full\" entity=\"{}\">", escape(&entity))?;
     let gone = before.lines.iter().filter(|old| now.lines.iter().all(|new| !old.same(new)));
     for line in now.lines.iter() {
-        dialog(out, line, line.state.as_str(), &entity)?;
+        dialog(out, line, line.state.as_str(), subject)?;
     }
     for line in gone {
-        dialog(out, line, "terminated", &entity)?;
+        dialog(out, line, "terminated", subject)?;
     }
     if !now.reachable {
         out.push_str("<note xmlns=\"urn:ietf:params:xml:ns:pidf\">Unavailable</note>\n");
@@ -60,13 +64,28 @@ impl Line {
     }
 }
 
-fn dialog(out: &mut String, line: &Line, state: &str, entity: &str) -> fmt::Result {
+fn dialog(out: &mut String, line: &Line, state: &str, subject: Subject<'_>) -> fmt::Result {
     let (side, direction) = if line.outgoing { ('a', "initiator") } else { ('b', "recipient") };
-    writeln!(out, "<dialog id=\"{side}{}\" direction=\"{direction}\"><state>{state}</state>", line.call)?;
+    let ring = line.ring.as_deref().filter(|_| state == "early");
+    write!(out, "<dialog id=\"{side}{}\" ", line.call)?;
+    if let Some(ring) = ring {
+        write!(out, "call-id=\"{}\" local-tag=\"{}\" ", escape(&ring.call_id), escape(&ring.local_tag))?;
+        write!(out, "remote-tag=\"{}\" ", escape(&ring.remote_tag))?;
+    }
+    writeln!(out, "direction=\"{direction}\"><state>{state}</state>")?;
+    let entity = entity(subject);
+    let entity = escape(&entity);
+    if let Some(ring) = ring {
+        let (number, name) = &ring.caller;
+        let caller = entity_of(number, subject.host);
+        let (caller, name) = (escape(&caller), escape(name));
+        writeln!(out, "<local><identity>{entity}</identity></local>")?;
+        writeln!(out, "<remote><identity display=\"{name}\">{caller}</identity></remote>")?;
+    }
     if state == "confirmed" {
         // RFC 4235 §4.1.6.2: whether the other party's media is rendered.
         let rendering = if line.state == LineState::Holding { "no" } else { "yes" };
-        write!(out, "<local><target uri=\"{}\">", escape(entity))?;
+        write!(out, "<local><target uri=\"{entity}\">")?;
         writeln!(out, "<param pname=\"+sip.rendering\" pval=\"{rendering}\"/></target></local>")?;
     }
     out.push_str("</dialog>\n");

@@ -16,7 +16,7 @@ use smol_str::SmolStr;
 use self::body::Subject;
 pub(crate) use self::request::Refusal;
 use self::request::{PACKAGES, Package, Wish};
-pub(crate) use self::standing::{Line, LineState, Messages, Standing};
+pub(crate) use self::standing::{Line, LineState, Messages, Ring, Standing};
 use crate::border::Flow;
 use crate::config::Config;
 use crate::cx::{ClientKey, Cx, ServerKey, SubscriptionKey, SubscriptionTimer, Timer};
@@ -288,7 +288,7 @@ impl Subscriptions {
         let Some(subscription) = self.all.get(key) else { return };
         let Some(watched) = self.watched.get(&subscription.watched) else { return };
         let waits = subscription.gap.is_some() || subscription.telling.is_some();
-        if !waits && subscription.package.differs(&subscription.told, &watched.now) {
+        if !waits && subscription.package.differs(&subscription.told, &subscription.seen(cx, &watched.now)) {
             self.tell(cx, stack, key);
         }
     }
@@ -430,11 +430,17 @@ impl Subscriptions {
 }
 
 impl Subscription {
+    /// What its watcher may see.
+    fn seen(&self, cx: &Cx<'_>, now: &Standing) -> Standing {
+        now.seen(cx.config.may_pick_up(&self.watcher, &self.watched))
+    }
+
     fn notify(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, now: &Standing, state: &str) -> ClientKey {
         let subject = Subject { extension: &self.watched, host: &self.host, version: self.version };
-        let document = body::write(self.package, subject, &self.told, now);
+        let now = self.seen(cx, now);
+        let document = body::write(self.package, subject, &self.told, &now);
         self.version = self.version.wrapping_add(1);
-        self.told = now.clone();
+        self.told = now;
         let hop = self.dialog.next_hop(cx, &mut stack.transport);
         let mut writer = self.dialog.request(Method::Notify, None);
         writer.header(HeaderName::Contact, format_args!("<{}>", self.contact));

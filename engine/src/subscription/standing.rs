@@ -1,6 +1,7 @@
 //! What watchers are told of an extension.
 
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 /// What an extension does at a moment, as far as anybody may watch it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(crate) struct Standing {
 }
 
 /// One call of an extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Line {
     /// The number of the call.
@@ -24,6 +25,19 @@ pub(crate) struct Line {
     pub(crate) outgoing: bool,
     /// How far it is.
     pub(crate) state: LineState,
+    /// By what its phone rings, for those who may pick the call up.
+    pub(crate) ring: Option<Box<Ring>>,
+}
+
+/// The dialog by which a phone rings (RFC 4235 §4.1.2), named as that phone sees it, and who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Ring {
+    pub(crate) call_id: SmolStr,
+    pub(crate) local_tag: SmolStr,
+    pub(crate) remote_tag: SmolStr,
+    /// The caller's number and name, as the phone shows them; the name may be empty.
+    pub(crate) caller: (SmolStr, SmolStr),
 }
 
 /// How far a call is (RFC 4235 §3.7.1), least to most.
@@ -72,6 +86,15 @@ pub(super) enum Presence {
 }
 
 impl Standing {
+    /// The same for a watcher, who may pick its calls up or not.
+    pub(super) fn seen(&self, picks_up: bool) -> Self {
+        let mut seen = self.clone();
+        if !picks_up {
+            seen.lines.iter_mut().for_each(|line| line.ring = None);
+        }
+        seen
+    }
+
     /// The same for presence, which knows no single calls.
     pub(super) fn presence(&self) -> Presence {
         let any = |state| self.lines.iter().any(|line| line.state == state);

@@ -36,7 +36,8 @@ pub(crate) fn check(octets: &[u8]) {
             _ => {
                 sequence = sequence.wrapping_add(if number < 250 { u16::from(number % 4) } else { 9999 });
                 timestamp = timestamp.wrapping_add(if stamp < 250 { 160 } else { u32::from(stamp) << 24 });
-                let encoding = encodings[usize::from(kind >> 3) % encodings.len()];
+                // Of the stamp only its size matters otherwise.
+                let encoding = encodings[usize::from(kind >> 3 & 7 | stamp & 8) % encodings.len()];
                 let content = match fill {
                     255 => Content::Noise { clock: 8000 },
                     _ => Content::Sound(encoding),

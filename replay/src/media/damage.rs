@@ -62,6 +62,7 @@ fn commands() -> Vec<MediaCommand> {
             ],
             digits: Digits {
                 report: true,
+                keep: false,
                 tones: n % 2 == 1,
                 way: if n % 2 == 0 { DigitWay::Events } else { DigitWay::Tones },
             },

@@ -115,7 +115,11 @@ fn people(calls: &[Call], zone: &TimeZone) -> String {
         [
             local(call.started_ms, zone),
             call.from.clone(),
-            call.to.clone(),
+            match call.did.as_str() {
+                "" => call.to.clone(),
+                did if did == call.to => call.to.clone(),
+                did => format!("{} ({did})", call.to),
+            },
             answerer.map(|leg| leg.contact.clone()).unwrap_or_default(),
             call.disposition.to_lowercase(),
             if call.answered_ms.is_some() && call.ended_ms.is_some() {
@@ -159,7 +163,7 @@ fn local(ms: i64, zone: &TimeZone) -> String {
 
 fn csv(calls: &[Call], zone: &TimeZone) -> String {
     let mut text =
-        "id,from,name,to,started,answered,ended,duration,billsec,disposition,cause,ended_by,answered_by,\
+        "id,from,name,to,did,started,answered,ended,duration,billsec,disposition,cause,ended_by,answered_by,\
                     codec,lost,jitter_ms,mos,remote_mos,recording\r\n"
             .to_owned();
     let second = |ms: i64| format!("{}.{:03}", ms / 1000, ms % 1000);
@@ -173,6 +177,7 @@ fn csv(calls: &[Call], zone: &TimeZone) -> String {
             call.from.clone(),
             call.name.clone(),
             call.to.clone(),
+            call.did.clone(),
             local(call.started_ms, zone),
             time(call.answered_ms),
             time(call.ended_ms),
@@ -229,6 +234,7 @@ mod tests {
             from: "100".to_owned(),
             name: "=cmd()".to_owned(),
             to: "101".to_owned(),
+            did: String::new(),
             started_ms: 1_700_000_000_000,
             answered_ms: answered.then_some(1_700_000_003_000),
             ended_ms: Some(1_700_000_078_000),
@@ -254,9 +260,9 @@ started              from  to   answered by            outcome   talked  ended b
 
     #[test]
     fn a_spreadsheet_gets_cells_it_does_not_run() {
-        insta::assert_snapshot!(csv(&[call(1, true)], &TimeZone::UTC).replace("\r\n", "\n"), @r#"
-id,from,name,to,started,answered,ended,duration,billsec,disposition,cause,ended_by,answered_by,codec,lost,jitter_ms,mos,remote_mos,recording
-1700000000.1,100,'=cmd(),101,2023-11-14 22:13:20,2023-11-14 22:13:23,2023-11-14 22:14:38,78.000,75.000,ANSWERED,16,callee,"sip:101@192.0.2.2,""x""",PCMU,1,1.500,4.38,4.21,
+        insta::assert_snapshot!(csv(&[Call { did: "0301101".to_owned(), ..call(1, true) }], &TimeZone::UTC).replace("\r\n", "\n"), @r#"
+id,from,name,to,did,started,answered,ended,duration,billsec,disposition,cause,ended_by,answered_by,codec,lost,jitter_ms,mos,remote_mos,recording
+1700000000.1,100,'=cmd(),101,0301101,2023-11-14 22:13:20,2023-11-14 22:13:23,2023-11-14 22:14:38,78.000,75.000,ANSWERED,16,callee,"sip:101@192.0.2.2,""x""",PCMU,1,1.500,4.38,4.21,
 "#);
     }
 

@@ -27,7 +27,7 @@ pub(super) enum Codec {
 ///
 /// The file is brought to the rate of each codec first, so what that takes away does not count. SNR compares samples
 /// after the best alignment: right for codecs that keep the wave (PCMU, PCMA, G722, L16); those that model speech
-/// (GSM, G729, opus at low rates) sound better than it says.
+/// (GSM, G729, speex, opus at low rates) sound better than it says.
 #[derive(Debug, Args)]
 pub(super) struct Test {
     /// The file.

@@ -205,6 +205,8 @@ impl Case {
         let mut thread = Thread::new(context, number, caller);
         let mut facts = Facts::at(now.ms, now.zone);
         facts.devices = self.device.iter().map(|(name, state)| (name.as_str().into(), *state)).collect();
+        facts.facts.insert("cdr/src".into(), self.from.as_str().into());
+        facts.facts.insert("context".into(), context.into());
         globals(plan, &mut facts);
         let mut supposed = Supposed {
             dial: self.dial.into(),

@@ -22,7 +22,7 @@ pub(super) fn features(reader: &mut Reader, root: &DeTable<'_>) -> Features {
     for (name, place) in codes {
         code(reader, section, name, place);
         if let Some((other, _)) = known.iter().find(|(_, code)| !place.is_empty() && code == place)
-            && let Some(text) = reader.text(section, name)
+            && let Some(text) = reader.text(section, name).or_else(|| reader.text(section, other))
         {
             let title = format!("`{place}` means `{other}` already");
             reader.wrong(
@@ -34,13 +34,10 @@ pub(super) fn features(reader: &mut Reader, root: &DeTable<'_>) -> Features {
         }
         known.push((name, place.clone()));
     }
-    if let Some(text) = reader.text(section, "park_extension") {
-        features.park_extension = text.value.into();
-    }
     features
 }
 
-fn code(reader: &mut Reader, section: Section<'_>, name: &str, place: &mut SmolStr) {
+fn code(reader: &mut Reader, section: Section<'_>, name: &'static str, place: &mut SmolStr) {
     let Some(text) = reader.text(section, name) else { return };
     let key = |c: char| c.is_ascii_digit() || "*#ABCD".contains(c);
     if text.value.len() > LONGEST || !text.value.chars().all(key) {

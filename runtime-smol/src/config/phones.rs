@@ -120,6 +120,10 @@ fn phone(
             .text(entry.value, "name")
             .and_then(|text| office::shown(reader, &text))
             .unwrap_or_default(),
+        pickup_group: reader
+            .text(entry.value, "pickup_group")
+            .and_then(|text| office::shown(reader, &text))
+            .unwrap_or_default(),
         call_waiting: call_waiting(reader, entry.value),
         trusted: reader.flag(entry.value, "trusted").unwrap_or_default(),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -86,7 +87,7 @@ fn list(
             if depth > 0 {
                 list(&path, &format!("{prefix}{name}/"), depth - 1, files, told);
             }
-        } else if is_sound(&path) {
+        } else if is_sound(&path) && path.is_file() {
             if files.len() == FILES {
                 return told.push(format!(
                     "{} and what comes after it is left out: {FILES} files are the most",
@@ -135,32 +136,46 @@ pub(super) fn clip(path: &Path, told: &mut Vec<String>) -> Result<Clip, String> 
 
 /// Samples per second, and samples.
 pub(super) fn decoded(path: &Path, told: &mut Vec<String>) -> Result<(u32, Vec<i16>), String> {
-    let octets = || fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()));
     if let Some(rate) = samples(path) {
-        return Ok((
-            rate,
-            octets()?.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect(),
-        ));
+        let octets = first_hour(path, 2 * u64::from(rate), told)?;
+        let pcm = octets.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+        return Ok((rate, pcm));
     }
     let mut pcm = Vec::new();
     if let Some(encoding) = raw(path) {
-        let rate = encoding.properties().rate;
-        let mut decoder = Decoder::new(encoding, rate);
+        let properties = encoding.properties();
+        let octets = first_hour(path, u64::from(properties.bits / 8), told)?;
+        let mut decoder = Decoder::new(encoding, properties.rate);
         // Only of GSM the length of a piece matters.
-        for piece in octets()?.chunks(if encoding == Encoding::Gsm { gsm::OCTETS } else { 160 }) {
+        for piece in octets.chunks(if encoding == Encoding::Gsm { gsm::OCTETS } else { 160 }) {
             // What is half a frame at the end is left out.
             let _ = decoder.decode(piece, &mut pcm);
         }
-        return Ok((rate, pcm));
+        return Ok((properties.rate, pcm));
     }
     let mut file = SoundFile::open(path)?;
     let most = (file.rate() as usize).saturating_mul(SECONDS as usize);
     while pcm.len() < most && file.read(PIECE.min(most - pcm.len()), &mut pcm)? > 0 {}
     if pcm.len() >= most {
-        told.push(format!("{}: only the first hour is taken", path.display()));
+        told.push(cut_off(path));
     }
     told.extend(file.warnings());
     Ok((file.rate(), pcm))
+}
+
+/// What a file without a header has for an hour, at so many octets a second.
+fn first_hour(path: &Path, per_second: u64, told: &mut Vec<String>) -> Result<Vec<u8>, String> {
+    let most = per_second * u64::from(SECONDS);
+    let mut octets = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut octets));
+    if read.map_err(|e| format!("cannot read {}: {e}", path.display()))? as u64 == most {
+        told.push(cut_off(path));
+    }
+    Ok(octets)
+}
+
+fn cut_off(path: &Path) -> String {
+    format!("{}: only the first hour is taken", path.display())
 }
 
 #[cfg(test)]
@@ -191,6 +206,12 @@ mod tests {
         let found: Vec<(&str, u64)> = clips.iter().map(|(name, clip)| (name.as_str(), clip.ms())).collect();
         assert_eq!(found, [("a", 100), ("b", 1000), ("c", 100), ("d", 10), ("de/digits/1", 1000)]);
         assert!(told.len() == 1 && told[0].contains("broken.wav"), "{told:?}");
+        // An hour, and a second that is too much; a sparse file takes no room.
+        fs::File::create(at("long.al")).unwrap().set_len(8000 * u64::from(SECONDS + 1)).unwrap();
+        let (rate, pcm) = decoded(&at("long.al"), &mut told).unwrap();
+        assert_eq!((rate, pcm.len()), (8000, 8000 * SECONDS as usize));
+        assert_eq!(told.pop(), Some(format!("{}: only the first hour is taken", at("long.al").display())));
+        fs::remove_file(at("long.al")).unwrap();
         // What has changed is read again.
         fs::write(at("a.ulaw"), [0xff; 1600]).unwrap();
         assert_eq!(read(folder.path(), &mut Vec::new())[0].1.ms(), 200);

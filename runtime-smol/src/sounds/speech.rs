@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use telex_audio::wav::{Layout, Writer};
 
@@ -32,6 +33,10 @@ const PROGRAMS: [(Program, &str); 3] =
 pub(crate) const REMEDY: &str = "install one (Debian, Ubuntu: apt-get install espeak-ng, or flite, or libttspico-utils), or record a file of that name";
 /// Where what was spoken is kept, in the folder of prompts.
 const KEPT: &str = ".spoken";
+/// Longest that a program may take for a prompt.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether a program has ended.
+const LOOK: Duration = Duration::from_millis(20);
 /// The level of speech: the mean square of -20 dBm0, where a full sine is +3.14.
 const SQUARE: u64 = 1613 * 1613;
 
@@ -114,12 +119,17 @@ impl Spoken {
             program(language).ok_or_else(|| failed(&format!("no speech program; {REMEDY}")))?;
         fs::create_dir_all(prompts.join(KEPT)).map_err(|e| failed(&e))?;
         let raw = file.with_extension("new.wav");
-        let status = program.command(&path, language, &self.words, &raw).status().map_err(|e| failed(&e))?;
-        if !status.success() {
-            return Err(failed(&format!("{} ended with {status}", path.display())));
-        }
-        let (rate, mut pcm) = folder::decoded(&raw, &mut Vec::new())?;
+        let ended = run(&mut program.command(&path, language, &self.words, &raw), PATIENCE);
+        let spoken = match ended.map_err(|e| failed(&e))? {
+            Some(status) if status.success() => folder::decoded(&raw, &mut Vec::new()),
+            Some(status) => Err(failed(&format!("{} ended with {status}", path.display()))),
+            None => {
+                let seconds = PATIENCE.as_secs();
+                Err(failed(&format!("{} did not end within {seconds} seconds", path.display())))
+            }
+        };
         let _ = fs::remove_file(&raw);
+        let (rate, mut pcm) = spoken?;
         level(rate, &mut pcm);
         // It lies there under its name only when it is whole.
         let whole = file.with_extension("whole");
@@ -130,6 +140,23 @@ impl Spoken {
         });
         written.and_then(|_| fs::rename(&whole, &file)).map_err(|e| failed(&e))?;
         Ok(file)
+    }
+}
+
+/// Runs a program to its end; `None` when it was still running after so long, and was killed.
+fn run(command: &mut Command, patience: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let mut child = command.spawn()?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() >= patience {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -176,6 +203,13 @@ mod tests {
         let mut nothing = vec![0; 100];
         level(8000, &mut nothing);
         level(8000, &mut Vec::new());
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_not_waited_for() {
+        let run = |script: &str, patience| run(Command::new("sh").args(["-c", script]), patience).unwrap();
+        assert_eq!(run("exec sleep 1000", Duration::ZERO), None);
+        assert_eq!(run("exit 3", Duration::MAX).and_then(|status| status.code()), Some(3));
     }
 
     #[test]

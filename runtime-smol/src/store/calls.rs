@@ -54,6 +54,9 @@ pub(super) const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// The number that was dialled from outside; it came later than the rest.
+pub(super) const WITH_DID: &str = "ALTER TABLE calls ADD COLUMN did TEXT NOT NULL DEFAULT '';";
+
 /// What became of calls that were going on when the exchange stopped dead.
 const UNFINISHED: &str = "UNFINISHED";
 
@@ -87,6 +90,10 @@ pub(super) fn write(transaction: &Transaction<'_>, record: &CallRecord) -> rusql
             record.cause.as_ref().map(EndCause::q850),
             ended_by(record),
         ])?;
+    if !record.did.is_empty() {
+        let sql = "UPDATE calls SET did = ?2 WHERE id = ?1";
+        transaction.prepare_cached(sql)?.execute([id.as_str(), record.did.as_str()])?;
+    }
     if record.ended.is_some() {
         for (leg, party) in record.legs.iter().enumerate() {
             write_leg(transaction, &id, leg, party)?;
@@ -222,6 +229,8 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// What was dialled.
     pub(crate) to: String,
+    /// The number dialled from outside; empty when there is none.
+    pub(crate) did: String,
     /// Milliseconds since 1970.
     pub(crate) started_ms: i64,
     /// The same; none when nobody answered.
@@ -290,16 +299,16 @@ pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Call>, StoreError
     }
     if let Some(number) = &wanted.number {
         conditions.push(
-            "(caller = ? OR dialled = ? OR id IN \
+            "(caller = ? OR dialled = ? OR did = ? OR id IN \
              (SELECT call FROM call_legs WHERE substr(contact, 1, length(?)) = ?))",
         );
         let contact = format!("sip:{number}@");
-        values.extend([number, number, &contact, &contact].map(|text| Value::Text(text.clone())));
+        values.extend([number, number, number, &contact, &contact].map(|text| Value::Text(text.clone())));
     }
     values.push(Value::Integer(wanted.most.map_or(-1, i64::from)));
     let sql = format!(
         "SELECT * FROM (SELECT id, number, caller, name, dialled, started_ms, answered_ms, ended_ms, duration_ms, \
-         talked_ms, disposition, cause, ended_by, recording, unfinished FROM calls WHERE {} \
+         talked_ms, disposition, cause, ended_by, recording, unfinished, did FROM calls WHERE {} \
          ORDER BY started_ms DESC, number DESC LIMIT ?) ORDER BY started_ms, number",
         conditions.join(" AND ")
     );
@@ -324,6 +333,7 @@ fn call(row: &Row<'_>) -> rusqlite::Result<Call> {
         from: row.get(2)?,
         name: row.get(3)?,
         to: row.get(4)?,
+        did: row.get(15)?,
         started_ms: row.get(5)?,
         answered_ms: row.get(6)?,
         ended_ms: row.get(7)?,
@@ -379,6 +389,7 @@ mod tests {
             from: "100".into(),
             name: "Robert'); DROP TABLE calls;--".into(),
             to: to.into(),
+            did: if to == "101" { "0301101".into() } else { SmolStr::default() },
             started: WallTime::from_unix_millis(1_000_000 + id * 1000),
             answered: None,
             ended: None,
@@ -444,6 +455,8 @@ mod tests {
         let all = read(&path, &Wanted::default()).unwrap();
         assert_eq!(all[0].name, "Robert'); DROP TABLE calls;--");
         assert_eq!((all[0].legs.len(), all[0].legs[1].lost, all[0].legs[1].mos), (2, 3, 438));
+        assert_eq!((all[0].did.as_str(), all[1].did.as_str()), ("0301101", ""));
+        assert_eq!(found(Wanted { number: Some("0301101".into()), ..Wanted::default() }), [1]);
         assert_eq!(SmolStr::new(&all[0].id), record(1, "101").unique());
     }
 

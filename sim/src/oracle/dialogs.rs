@@ -6,6 +6,7 @@ use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
 use super::{Broken, Cause, Exit, Verdict, broken};
+use crate::exchange::meet;
 use crate::expect;
 use crate::phone::{Book, Leg, Phone, State};
 use crate::plan::{Plan, walks};
@@ -106,11 +107,14 @@ pub(crate) fn nobody_rings_in_vain(now: Instant, plan: &Plan, phones: &[Phone]) 
 }
 
 /// `nobody_else_hangs_up`: while a message is handled, a BYE leaves only in the call that it belongs to.
-pub(crate) fn nobody_else_hangs_up(exit: &Exit<'_>, book: &Book) -> Verdict {
+pub(crate) fn nobody_else_hangs_up(exit: &Exit<'_>, plan: &Plan, book: &Book) -> Verdict {
     let Cause::Messages(causes) = exit.cause else { return Ok(()) };
     let call = book.get(exit.msg.call_id());
     let ends = exit.msg.is_request() && exit.msg.method() == "BYE";
-    if !ends || causes.iter().any(|cause| book.get(cause.call_id()) == call) {
+    let concerns = |cause: Option<&usize>| {
+        cause == call || cause.zip(call).is_some_and(|(cause, call)| meet(plan, *cause, *call))
+    };
+    if !ends || causes.iter().any(|cause| concerns(book.get(cause.call_id()))) {
         return Ok(());
     }
     let reason = format!("{} because of {}", exit.msg.summary(), causes[0].summary());

@@ -7,6 +7,7 @@ use telex_engine::time::{Duration, Instant};
 
 use super::dialogs::LeftAlone;
 use super::{Broken, Verdict, broken, tones};
+use crate::exchange::meet;
 use crate::net::Network;
 use crate::phone::{Leg, Phone, State};
 use crate::plan::Plan;
@@ -51,7 +52,8 @@ fn nobody_hears_a_stranger(now: Instant, plan: &Plan, phones: &[Phone], leg: &Le
     let speaker = phones.get(voice.phone()).and_then(|p| p.legs.get(voice.ordinal()));
     let echo = plan.calls[leg.call].dial == "*43" && voice == leg.id;
     let peer = speaker.is_some_and(|s| s.call == leg.call && s.side != leg.side);
-    if echo || peer {
+    let parked = speaker.is_some_and(|s| meet(plan, s.call, leg.call));
+    if echo || peer || parked {
         return Ok(());
     }
     let who = speaker

@@ -17,7 +17,7 @@ pub(super) fn log2(value: u64) -> i32 {
 }
 
 /// Two to a power with 15 bits behind the point, as a number with `bits` behind the point.
-pub(super) fn exp2(power: i32, bits: i32) -> i64 {
+pub(in crate::codec) fn exp2(power: i32, bits: i32) -> i64 {
     let fraction = (power & 0x7fff) as usize;
     let (at, rest) = (fraction >> 10, (fraction & 0x3ff) as i32);
     let (here, next) = (i32::from(POWER[at]), i32::from(POWER[at + 1]));

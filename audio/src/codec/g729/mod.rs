@@ -14,13 +14,13 @@ mod encoder;
 mod frame;
 mod gain;
 mod highpass;
-mod math;
+pub(super) mod math;
 mod noise;
 mod pitch;
 mod postfilter;
-mod predictor;
-mod pulses;
-mod spectrum;
+pub(super) mod predictor;
+pub(super) mod pulses;
+pub(super) mod spectrum;
 mod tables;
 mod voice;
 
@@ -35,7 +35,7 @@ pub const OCTETS: usize = 10;
 pub const SILENCE_OCTETS: usize = 2;
 
 /// Samples of a subframe.
-const SUBFRAME: usize = 40;
+pub(super) const SUBFRAME: usize = 40;
 
 /// Samples of excitation that a delay reaches back, with what its interpolation needs.
 const PAST: usize = 154;

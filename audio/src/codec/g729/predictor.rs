@@ -6,13 +6,13 @@ use super::spectrum::{Memory, Predictor, Ten, noise_vector, vector};
 use super::tables::{GRID, LAG_WINDOW, LSF_FIRST, LSF_SECOND, WINDOW};
 
 /// Samples that are looked at: 120 past ones, a frame, and 40 to come.
-pub(super) const LOOKED_AT: usize = 240;
+pub(in crate::codec) const LOOKED_AT: usize = 240;
 
 /// What the least reflection must leave of the energy, 30 bits behind the point.
 const STABLE: i64 = 1_073_000_000;
 
 /// Autocorrelation of windowed speech for delays 0 to 10, scaled to 31 bits.
-pub(super) fn autocorrelation(speech: &[i16]) -> [i64; 11] {
+pub(in crate::codec) fn autocorrelation(speech: &[i16]) -> [i64; 11] {
     let mut windowed = [0_i64; LOOKED_AT];
     for ((out, &sample), &window) in windowed.iter_mut().zip(speech).zip(&WINDOW) {
         *out = (i64::from(sample) * i64::from(window) + (1 << 14)) >> 15;
@@ -29,7 +29,7 @@ pub(super) fn autocorrelation(speech: &[i16]) -> [i64; 11] {
 }
 
 /// The predictor's coefficients, 24 bits behind the point, by Levinson's recursion; `None` when it is not stable.
-pub(super) fn levinson(sums: &[i64; 11]) -> Option<[i64; 11]> {
+pub(in crate::codec) fn levinson(sums: &[i64; 11]) -> Option<[i64; 11]> {
     let mut filter = [0_i64; 11];
     filter[0] = 1 << 24;
     let mut energy = sums[0].max(1);
@@ -51,7 +51,7 @@ pub(super) fn levinson(sums: &[i64; 11]) -> Option<[i64; 11]> {
 }
 
 /// The cosines of the line spectral frequencies of a filter; `None` when not all ten are found.
-pub(super) fn cosines(filter: &[i64; 11]) -> Option<Ten> {
+pub(in crate::codec) fn cosines(filter: &[i64; 11]) -> Option<Ten> {
     let (mut sum, mut difference) = ([0_i64; 6], [0_i64; 6]);
     (sum[0], difference[0]) = (1 << 24, 1 << 24);
     for i in 0..5 {
@@ -99,12 +99,12 @@ fn chebyshev(x: i64, f: &[i64; 6]) -> i64 {
 }
 
 /// The frequencies of cosines.
-pub(super) fn frequencies(cosines: &Ten) -> Ten {
+pub(in crate::codec) fn frequencies(cosines: &Ten) -> Ten {
     cosines.map(arc_cosine)
 }
 
 /// How much each frequency matters: more where it is near its neighbours (equation 22); 13 bits behind the point.
-fn weights(frequencies: &Ten) -> [i64; 10] {
+pub(in crate::codec) fn weights(frequencies: &Ten) -> [i64; 10] {
     let at = |i: usize| i64::from(frequencies[i]);
     std::array::from_fn(|i| {
         // 0.04 pi + 1 and 0.92 pi - 1 at the ends.

@@ -4,7 +4,7 @@ use super::SUBFRAME;
 use super::spectrum::Filter;
 
 /// 40 samples.
-pub(super) type Samples = [i16; SUBFRAME];
+pub(in crate::codec) type Samples = [i16; SUBFRAME];
 
 /// The size of a pulse: one, 13 bits behind the point.
 const ONE: i16 = 8192;
@@ -31,7 +31,7 @@ pub(super) fn sharpen(samples: &mut Samples, delay: usize, share: i16) {
 
 /// A signal through a filter that is given by its answer to one pulse, 12 bits behind the point. (Wide, because both
 /// may be loud.)
-pub(super) fn convolve(signal: &Samples, response: &Samples) -> [i32; SUBFRAME] {
+pub(in crate::codec) fn convolve(signal: &Samples, response: &Samples) -> [i32; SUBFRAME] {
     std::array::from_fn(|n| {
         let sum: i64 = (0..=n).map(|i| i64::from(signal[i]) * i64::from(response[n - i])).sum();
         (sum >> 12).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
@@ -39,7 +39,7 @@ pub(super) fn convolve(signal: &Samples, response: &Samples) -> [i32; SUBFRAME] 
 }
 
 /// How like the target is to each sample's answer.
-pub(super) fn backward(target: &[i32; SUBFRAME], response: &Samples) -> [i64; SUBFRAME] {
+pub(in crate::codec) fn backward(target: &[i32; SUBFRAME], response: &Samples) -> [i64; SUBFRAME] {
     std::array::from_fn(|n| (n..SUBFRAME).map(|k| i64::from(target[k]) * i64::from(response[k - n])).sum())
 }
 
@@ -113,7 +113,7 @@ fn energies(likeness: &[i64; SUBFRAME], response: &Samples) -> [Samples32; SUBFR
 }
 
 /// The answer of one over a filter to one pulse, 12 bits behind the point.
-pub(super) fn response(filter: &Filter) -> Samples {
+pub(in crate::codec) fn response(filter: &Filter) -> Samples {
     let mut samples = [0_i16; SUBFRAME];
     for n in 0..SUBFRAME {
         let past: i32 = (1..=10.min(n)).map(|i| i32::from(filter[i]) * i32::from(samples[n - i])).sum();

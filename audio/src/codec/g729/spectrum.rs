@@ -5,12 +5,12 @@ use super::math::cosine;
 use super::tables::{LSF_FIRST, LSF_PREDICTOR, LSF_REST, LSF_SECOND, SID_FIRST_AT, SID_REST, SID_SECOND_AT};
 
 /// Ten numbers: frequencies in radians (13 bits behind the point) or their cosines (15 bits).
-pub(super) type Ten = [i16; 10];
+pub(in crate::codec) type Ten = [i16; 10];
 /// The coefficients of a filter of tenth order, the first of them one, 12 bits behind the point.
-pub(super) type Filter = [i16; 11];
+pub(in crate::codec) type Filter = [i16; 11];
 
 /// Cosines before the first frame.
-pub(super) const COSINES_AT_START: Ten =
+pub(in crate::codec) const COSINES_AT_START: Ten =
     [30_000, 26_000, 21_000, 15_000, 8000, 0, -8000, -15_000, -21_000, -26_000];
 
 /// How a frame follows from what was decoded before it.
@@ -174,7 +174,7 @@ pub(super) fn filter(cosines: &Ten) -> Filter {
 }
 
 /// The filter with its poles drawn in: each coefficient by one more power of `factor`, 15 bits behind the point.
-pub(super) fn damped(filter: &Filter, factor: i32) -> Filter {
+pub(in crate::codec) fn damped(filter: &Filter, factor: i32) -> Filter {
     let mut power = 32_768;
     filter.map(|coefficient| {
         let result = ((i32::from(coefficient) * power + (1 << 14)) >> 15) as i16;

@@ -119,6 +119,8 @@ fn a_party_alone_hears_prompts_in_every_codec() {
         Payload::of(18, Encoding::G729),
         Payload::of(96, Encoding::Opus),
         Payload::of(97, Encoding::L16 { rate: 16_000 }),
+        Payload::of(98, Encoding::Speex { clock: 8000 }),
+        Payload::of(99, Encoding::Speex { clock: 32_000 }),
     ];
     for (payload, receive) in codecs.into_iter().flat_map(|codec| [(codec, true), (codec, false)]) {
         let mut w = World::new(1);
@@ -134,7 +136,7 @@ fn a_party_alone_hears_prompts_in_every_codec() {
         let pcm = heard(&w.media(), A, encoding);
         let rate = encoding.properties().rate;
         let part = |from: u32, to: u32| &pcm[(rate / 1000 * from) as usize..(rate / 1000 * to) as usize];
-        // GSM and G.729 are made for speech.
+        // GSM, G.729 and Speex are made for speech.
         assert!(amplitude(part(60, 380), rate, 440) > 2500.0, "{payload:?}");
         assert!(amplitude(part(460, 780), rate, 700) > 2000.0, "{payload:?}");
         assert!(amplitude(part(460, 780), rate, 440) < 400.0, "{payload:?}");

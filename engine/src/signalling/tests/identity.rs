@@ -160,3 +160,23 @@ fn what_a_dialplan_says_of_the_connected_line_counts() {
     world.pass(Duration::from_secs(3));
     assert_eq!(world.lines(), "", "it is told once");
 }
+
+#[test]
+fn the_number_dialled_from_outside_is_in_the_record() {
+    let did = |trusted: bool, step: &str| {
+        let plan = format!("exten => 500,1,{step}\n same => n,Goto(501,1)\nexten => 501,1,Busy()\n");
+        let mut world = world(&plan, |config| config.phones.get_mut("alice").unwrap().trusted = trusted);
+        world.send(ALICE, &invite("500", "", OFFER));
+        let kept = world.out.iter().rev().find_map(|action| match action {
+            Action::Store { record: crate::border::Record::Call(record), .. } => Some((**record).clone()),
+            _ => None,
+        });
+        let kept = kept.unwrap();
+        assert_eq!(kept.to, "500", "what was dialled stays, wherever it leads");
+        kept.did.to_string()
+    };
+    assert_eq!(did(false, "NoOp()"), "");
+    assert_eq!(did(true, "NoOp()"), "500");
+    assert_eq!(did(true, "Set(CALLERID(dnid)=0301500)"), "0301500");
+    assert_eq!(did(false, "Set(CALLERID(dnid)=0301500)"), "0301500");
+}

@@ -253,3 +253,58 @@ fn the_callers_place_is_taken_by_another_of_its_phones() {
     assert_eq!(world.rtp("10.0.0.3:4400", 10_004, 1), to(10_002, "10.0.0.2:6000"));
     assert_eq!(ends(&world), [(2, EndCause::Joined { call: 1 })]);
 }
+
+/// What `who` is told, who watches bob whose phone rings.
+fn watched(who: &str) -> (World, Message, String) {
+    let mut world = world();
+    let text = format!(
+        "SUBSCRIBE sip:bob@telex SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKs\nMax-Forwards: 70\n\
+From: <sip:alice@telex>;tag=fa\nTo: <sip:bob@telex>\nCall-ID: c1\nCSeq: 1 SUBSCRIBE\n\
+Contact: <sip:alice@10.0.0.1>\nEvent: dialog\nExpires: 300\n\n"
+    );
+    let text =
+        if who == CAROL { carols(&text) } else { text.replace("ID: c1", "ID: c9").replace("=fa", "=fs") };
+    world.send(who, &text);
+    let answer = |world: &mut World| {
+        let notify = world.only("NOTIFY");
+        world.send(who, &respond(&notify, "200 OK", "", ""));
+        String::from_utf8_lossy(notify.body()).into_owned()
+    };
+    answer(&mut world);
+    world.pass(Duration::from_secs(2));
+    world.send(ALICE, &invite("bob", "", OFFER));
+    let sent = world.sent();
+    let asked = find(&sent, BOB, "INVITE sip:bob");
+    let mut told = find(&sent, who, "NOTIFY");
+    world.send(who, &respond(&told, "200 OK", "", ""));
+    world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
+    world.pass(Duration::from_secs(2));
+    if let Some((_, again)) = world.sent().into_iter().find(|(_, m)| m.raw().starts_with(b"NOTIFY")) {
+        world.send(who, &respond(&again, "200 OK", "", ""));
+        told = again;
+    }
+    (world, asked, String::from_utf8_lossy(told.body()).into_owned())
+}
+
+#[test]
+fn who_may_pick_a_call_up_is_told_its_dialog_and_who_calls() {
+    let (mut world, asked, told) = watched(CAROL);
+    let within = |name: &str| told.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+    let [id, bobs, ours] = ["call-id", "local-tag", "remote-tag"].map(within);
+    let shown = told.replace(id, "ID").replace(ours, "OURS");
+    insta::assert_snapshot!(shown, @"");
+    // As phones write it that know it from there: the tags as bob's phone has them.
+    let replaces = format!("Replaces: {id};to-tag={bobs};from-tag={ours};early-only\n");
+    world.out.clear();
+    world.send(CAROL, &carols(&invite("bob", &replaces, OFFER)).replace("c3", "c7"));
+    find(&world.sent(), CAROL, "SIP/2.0 200");
+    assert_eq!(ends(&world), [(2, EndCause::Joined { call: 1 })]);
+    let _ = asked;
+}
+
+#[test]
+fn others_are_not() {
+    let (_, _, told) = watched(ALICE);
+    assert!(told.contains("<state>early</state>"), "{told}");
+    assert!(!told.contains("call-id") && !told.contains("Alice") && !told.contains("sip:alice"), "{told}");
+}

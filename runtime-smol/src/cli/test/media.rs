@@ -155,7 +155,14 @@ impl Media {
 
     /// Begins to play, if it is something that has an end.
     fn begin(&mut self, now: Instant, leg: LegId, rev: u32, play: &Play) -> Option<Running> {
-        let Playing::Prompts { language, pieces, repeat } = &play.sound else { return None };
+        let (language, pieces, repeat) = match &play.sound {
+            Playing::Prompts { language, pieces, repeat } => (language, pieces, repeat),
+            Playing::Tones(cadence) => {
+                let pieces = vec![(Duration::from_millis(cadence.milliseconds()?), None)];
+                return Some(Running { number: play.number, since: now, pieces, repeat: false });
+            }
+            Playing::Tone { .. } | Playing::Music(_) => return None,
+        };
         let mut end = Duration::ZERO;
         let mut timed = Vec::new();
         for piece in pieces {
@@ -232,7 +239,7 @@ impl Media {
     /// What a party hears now.
     pub(super) fn hears(&self, now: Instant, party: SocketAddr) -> Heard {
         let Some((id, leg)) = self.leg(party).filter(|(_, leg)| leg.spec.send) else { return Heard::Nothing };
-        if let Some(play) = &leg.spec.playing {
+        if let Some(play) = leg.plays() {
             match &play.sound {
                 Playing::Music(class) => return Heard::Music(class.clone()),
                 Playing::Tones(cadence) => return self.tone(|signal| signal == cadence),
@@ -274,13 +281,19 @@ impl Media {
 }
 
 impl Leg {
+    /// What is played and has not come to its end.
+    fn plays(&self) -> Option<&Play> {
+        let ends = |sound: &Playing| match sound {
+            Playing::Prompts { .. } => true,
+            Playing::Tones(cadence) => cadence.milliseconds().is_some(),
+            Playing::Tone { .. } | Playing::Music(_) => false,
+        };
+        self.spec.playing.as_ref().filter(|play| self.playing.is_some() || !ends(&play.sound))
+    }
+
     /// Nothing takes the place of what others say.
     fn is_free(&self) -> bool {
-        let over = |play: &Play| play.over;
-        match self.spec.playing.as_ref() {
-            Some(Play { sound: Playing::Prompts { .. }, .. }) if self.playing.is_none() => true,
-            play => play.is_none_or(over),
-        }
+        self.plays().is_none_or(|play| play.over)
     }
 }
 

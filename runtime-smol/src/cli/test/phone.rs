@@ -9,7 +9,7 @@ use telex_engine::agent::{AgentConfig, AgentEvent, CallHandle, Server, UserAgent
 use telex_engine::border::{Actions, Listener, ListenerId, Transport};
 use telex_engine::offer::{Codec, Direction, Local, Ptime, choose, read, write_answer, write_offer};
 use telex_engine::rng::Seed;
-use telex_engine::sip::{EscapedUser, Status, Uri};
+use telex_engine::sip::{EscapedUser, HeaderName, Message, Status, Uri};
 use telex_engine::time::{Duration, Instant};
 
 /// Where the exchange is.
@@ -42,6 +42,17 @@ pub(super) struct Phone {
     pub(super) refused: Option<Option<Status>>,
     codecs: Vec<Codec>,
     next_rtp: u16,
+    /// What the last INVITE said besides.
+    announced: Announced,
+}
+
+/// What an INVITE says to the phone, and not to the machine.
+#[derive(Clone, Debug, Default)]
+struct Announced {
+    /// The name of who calls.
+    name: SmolStr,
+    /// The phone is to answer by itself.
+    by_itself: bool,
 }
 
 /// One call of a telephone.
@@ -53,6 +64,8 @@ pub(super) struct Line {
     pub(super) state: State,
     /// Who calls, or what was dialled.
     pub(super) other: SmolStr,
+    /// The name that who calls shows; empty without.
+    pub(super) name: SmolStr,
     /// It holds the other party.
     pub(super) held: bool,
     /// Where it receives its media.
@@ -61,6 +74,13 @@ pub(super) struct Line {
     offer: Bytes,
     /// How often it has described itself.
     version: u64,
+}
+
+impl Line {
+    /// Number and name of who calls.
+    pub(super) fn shown(&self) -> String {
+        if self.name.is_empty() { self.other.to_string() } else { format!("{} {}", self.other, self.name) }
+    }
 }
 
 /// How far a call is.
@@ -95,6 +115,7 @@ impl Phone {
             refused: None,
             codecs: speech.chain([Codec::events()]).collect(),
             next_rtp: FIRST_RTP,
+            announced: Announced::default(),
         }
     }
 
@@ -108,6 +129,20 @@ impl Phone {
         SocketAddr::new(self.address.ip(), port)
     }
 
+    /// Looks at a datagram that comes, for what the machine does not tell.
+    pub(super) fn glance(&mut self, bytes: &Bytes) {
+        if !bytes.starts_with(b"INVITE ") {
+            return;
+        }
+        let Ok(invite) = Message::parse(bytes.clone()) else { return };
+        let says = |field, what| invite.values(field).any(|value| value.contains(what));
+        self.announced = Announced {
+            name: invite.from().ok().and_then(|from| from.display.map(SmolStr::new)).unwrap_or_default(),
+            by_itself: says(HeaderName::CallInfo, "answer-after=0")
+                || says(HeaderName::AlertInfo, "alert-autoanswer"),
+        };
+    }
+
     /// Calls a number. False when that cannot be dialled.
     pub(super) fn dial(&mut self, now: Instant, number: &str, out: &mut Actions) -> bool {
         let media = self.new_media();
@@ -116,8 +151,8 @@ impl Phone {
         let server = Server { transport: Transport::Udp, address: EXCHANGE };
         let Some(call) = self.agent.call(now, server, &uri(number), offer, out) else { return false };
         let (state, offer) = (State::Calling, Bytes::new());
-        let other = number.into();
-        self.lines.push(Line { call, state, other, held: false, media, offer, version: 1 });
+        let (other, name) = (number.into(), SmolStr::default());
+        self.lines.push(Line { call, state, other, name, held: false, media, offer, version: 1 });
         self.refused = None;
         true
     }
@@ -231,10 +266,17 @@ impl Phone {
                 }
                 let media = self.new_media();
                 let (other, offer) = (from.clone(), body);
-                let state = State::Ringing;
-                self.lines.push(Line { call, state, other, held: false, media, offer, version: 1 });
+                let (state, announced) = (State::Ringing, std::mem::take(&mut self.announced));
+                let line =
+                    Line { call, state, other, name: announced.name, held: false, media, offer, version: 1 };
+                let shown = line.shown();
+                self.lines.push(line);
+                if announced.by_itself {
+                    self.answer(now, call, out);
+                    return Some(format!("{name} is called by {shown}, and answers by itself"));
+                }
                 self.agent.ring(now, call, out);
-                Some(format!("{name} rings and shows {from}"))
+                Some(format!("{name} rings and shows {shown}"))
             }
             AgentEvent::Offered { call, body } => {
                 let line = self.line(call)?;

@@ -241,13 +241,15 @@ fn expect(words: &mut Words) -> Result<What, Wrong> {
     if words.take("does") {
         words.must("not")?;
         words.must("ring")?;
-        return never(words, Expectation::Rings(phone, None));
+        return never(words, Expectation::Rings(phone, None, None));
     }
     let expectation =
         match words.one_of(&[("rings", 0), ("hears", 1), ("talks", 2), ("is", 3), ("does", 4)])? {
             0 => {
                 let from = if words.take("from") { Some(number(words)?) } else { None };
-                Expectation::Rings(phone, from)
+                let name =
+                    if words.take("as") { Some(words.any("a name, in quotes")?.text.into()) } else { None };
+                Expectation::Rings(phone, from, name)
             }
             1 => Expectation::Hears(phone, sound(words)?),
             2 => {
@@ -328,7 +330,11 @@ fn sound(words: &mut Words) -> Result<Sound, Wrong> {
             return Ok(sound);
         }
     }
-    let known = "prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself or \
+    if words.peek().is_some_and(|word| word.text.starts_with(|c: char| c.is_ascii_digit())) {
+        let word = words.any("a phone")?;
+        return Ok(Sound::Voice(named(words, &word)));
+    }
+    let known = "prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself, a phone or \
                  nothing";
     Err(words.expected(known))
 }

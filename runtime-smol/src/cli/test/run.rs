@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use smol_str::SmolStr;
 use telex_engine::agent::CallHandle;
 use telex_engine::border::Actions;
 use telex_engine::sip::Status;
@@ -9,7 +10,7 @@ use telex_engine::time::Instant;
 
 use super::coverage::Walked;
 use super::media::Heard;
-use super::phone::{Phone, State};
+use super::phone::{Line, Phone, State};
 use super::script::{Act, Expectation, Habit, Recorded, Scenario, Sound, Step, What};
 use super::world::{Site, World};
 
@@ -266,9 +267,15 @@ impl Run<'_> {
 /// Whether something is so; how many ended calls are expected then.
 fn holds(world: &World<'_>, expectation: &Expectation, ended: usize) -> Option<usize> {
     let holds = match expectation {
-        Expectation::Rings(phone, from) => {
-            let ringing = world.phone(&phone.name).and_then(Phone::ringing);
-            ringing.is_some_and(|line| from.as_ref().is_none_or(|from| *from == line.other))
+        Expectation::Rings(phone, from, name) => {
+            let shows = |line: &Line| {
+                from.as_ref().is_none_or(|from| *from == line.other)
+                    && name.as_ref().is_none_or(|name| *name == line.name)
+            };
+            world.phone(&phone.name).and_then(Phone::ringing).is_some_and(shows)
+        }
+        Expectation::Hears(phone, Sound::Voice(other)) => {
+            world.voices(&phone.name).contains(&other.name.as_str())
         }
         Expectation::Hears(phone, Sound::Keys(keys)) => world.keys(&phone.name).ends_with(keys.as_str()),
         Expectation::Hears(phone, sound) => matches_sound(sound, &world.hears(&phone.name)),
@@ -317,8 +324,11 @@ fn matches_sound(sound: &Sound, heard: &Heard) -> bool {
 /// What is expected, in words.
 fn wanted(expectation: &Expectation) -> String {
     match expectation {
-        Expectation::Rings(phone, None) => format!("{} rings", phone.name),
-        Expectation::Rings(phone, Some(from)) => format!("{} rings and shows {from}", phone.name),
+        Expectation::Rings(phone, None, None) => format!("{} rings", phone.name),
+        Expectation::Rings(phone, from, name) => {
+            let shown: Vec<&str> = from.iter().chain(name).map(SmolStr::as_str).collect();
+            format!("{} rings and shows {}", phone.name, shown.join(" "))
+        }
         Expectation::Hears(phone, sound) => {
             let sound = match sound {
                 Sound::Ringback => "ringback".to_owned(),
@@ -327,6 +337,7 @@ fn wanted(expectation: &Expectation) -> String {
                 Sound::Tone(name) => format!("{name} tone"),
                 Sound::Prompt(name) => format!("prompt {name}"),
                 Sound::Music(class) => format!("music {}", class.as_deref().unwrap_or_default()),
+                Sound::Voice(other) => other.name.to_string(),
                 Sound::Itself => "itself".to_owned(),
                 Sound::Keys(keys) => format!("keys {keys}"),
                 Sound::Nothing => "nothing".to_owned(),

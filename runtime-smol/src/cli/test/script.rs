@@ -102,8 +102,8 @@ pub(super) enum Habit {
 /// What is expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expectation {
-    /// It rings, and shows this number.
-    Rings(Named, Option<SmolStr>),
+    /// It rings, and shows this number and this name.
+    Rings(Named, Option<SmolStr>, Option<SmolStr>),
     /// It hears this.
     Hears(Named, Sound),
     /// It talks with somebody, or with this one.
@@ -148,6 +148,8 @@ pub(super) enum Sound {
     Music(Option<SmolStr>),
     /// Its own voice.
     Itself,
+    /// What this phone says, whoever hears that one.
+    Voice(Named),
     /// Keys that somebody pressed, the last of all.
     Keys(SmolStr),
     /// Nothing.
@@ -159,7 +161,8 @@ impl Expectation {
     pub(super) fn phones(&self) -> impl Iterator<Item = &Named> {
         let (one, other) = match self {
             Self::Talks(one, other) => (Some(one), other.as_ref()),
-            Self::Rings(one, _) | Self::Hears(one, _) | Self::Told(one, _) | Self::Idle(one) => {
+            Self::Hears(one, Sound::Voice(other)) => (Some(one), Some(other)),
+            Self::Rings(one, ..) | Self::Hears(one, _) | Self::Told(one, _) | Self::Idle(one) => {
                 (Some(one), None)
             }
             Self::Ends(_) | Self::Record(_) | Self::Log(_) | Self::Match(..) => (None, None),

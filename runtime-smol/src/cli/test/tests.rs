@@ -39,12 +39,12 @@ fn wrong(text: &str) -> String {
 
 #[test]
 fn the_examples_go_as_they_say_each_time() {
-    let options = Test { coverage: true, ..options(&["first-start.tests", "office/office.tests"]) };
+    let options = Test { coverage: true, ..options(&["first-start.tests", "front-desk/front-desk.tests"]) };
     let (told, fine) = played(&options).unwrap();
     assert!(fine, "{told}");
     assert_eq!(played(&options).unwrap().0, told, "the same each time, octet for octet");
-    let office: Vec<&str> = told.lines().skip_while(|line| !line.contains("office")).collect();
-    let never: Vec<&&str> = office.iter().filter(|line| line.contains("extensions.conf:")).collect();
+    let desk: Vec<&str> = told.lines().skip_while(|line| !line.contains("front-desk")).collect();
+    let never: Vec<&&str> = desk.iter().filter(|line| line.contains("extensions.conf:")).collect();
     assert!(never.is_empty(), "all of the menu is walked: {never:?}");
 }
 
@@ -201,7 +201,7 @@ scenario \"a\"
     x.tests:6:14: `ring` is unknown here: expected rings, hears, talks, is or does: did you mean rings?
     x.tests:7:27: `5` is no time: write 5s, 500ms, 2m or 1h, at most 366d
     x.tests:8:20: `soon` is too much: the line is complete before it
-    x.tests:9:20: `promt` is unknown here: expected prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself or nothing: did you mean prompt?
+    x.tests:9:20: `promt` is unknown here: expected prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself, a phone or nothing: did you mean prompt?
     x.tests:10:19: `ring` is unknown here: expected not
     x.tests:11:20: `bussy` is unknown here: expected answered, busy, no answer or failed: did you mean busy?
     x.tests:12:13: the line ends too early: expected answered, busy, no answer or failed
@@ -247,4 +247,23 @@ fn a_comment_needs_a_blank_and_a_key_does_not() {
     let acts: Vec<&What> = scenarios[0].steps.iter().map(|step| &step.what).collect();
     assert!(matches!(acts[0], What::Act(_, Act::Dials(number)) if number == "*21#"));
     assert!(matches!(acts[1], What::Act(_, Act::Presses(keys)) if keys == "#"));
+}
+
+#[test]
+fn no_text_is_too_strange_to_be_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let text = std::fs::read_to_string(folder.join("front-desk/front-desk.tests")).unwrap();
+    // Every line cut off anywhere, and with every word left out.
+    for line in text.lines().collect::<std::collections::BTreeSet<_>>() {
+        let cut = line.char_indices().map(|(at, _)| line[..at].to_owned());
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let without = (0..words.len()).map(|at| [&words[..at], &words[at + 1..]].concat().join(" "));
+        for strange in cut.chain(without).chain([format!("{line} \u{0} \""), line.replace(' ', "\t#")]) {
+            let told = read::read(&format!("scenario x\n{strange}\n"));
+            let places = told.err().into_iter().flatten();
+            places.for_each(|wrong| {
+                assert!((1..=2).contains(&wrong.line) && wrong.column <= strange.chars().count() + 1);
+            });
+        }
+    }
 }

@@ -280,6 +280,9 @@ impl<'a> World<'a> {
     fn phone_input(&mut self, name: &str, input: Input) {
         let (now, mut out, mut events) = (self.now, Actions::new(), Vec::new());
         let Some(phone) = self.phones.get_mut(name) else { return };
+        if let Input::Datagram { bytes, .. } = &input {
+            phone.glance(bytes);
+        }
         phone.agent.handle(now, input, &mut out, &mut events);
         let told: Vec<String> =
             events.into_iter().filter_map(|event| phone.heard(now, event, &mut out)).collect();
@@ -428,6 +431,12 @@ impl<'a> World<'a> {
         others.iter().filter(|(_, back)| *back).filter_map(|(media, _)| self.party(*media)).collect()
     }
 
+    /// Those whom a phone hears.
+    pub(super) fn voices(&self, name: &str) -> Vec<&str> {
+        let Heard::Others(others) = self.hears(name) else { return Vec::new() };
+        others.iter().filter_map(|(media, _)| self.party(*media)).collect()
+    }
+
     fn party(&self, media: SocketAddr) -> Option<&str> {
         let has = |phone: &&Phone| phone.lines.iter().any(|line| line.media == media);
         self.phones.values().find(has).map(|phone| phone.name.as_str())
@@ -467,7 +476,7 @@ impl<'a> World<'a> {
             };
         };
         match line.state {
-            State::Ringing => format!("{name} rings and shows {}", line.other),
+            State::Ringing => format!("{name} rings and shows {}", line.shown()),
             State::Calling | State::Rung | State::Up => {
                 let up = if line.state == State::Up { "is in a call and" } else { "calls and" };
                 format!("{name} {up} {}", self.hearing_of(&self.hears(name)))

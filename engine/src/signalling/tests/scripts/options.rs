@@ -281,11 +281,16 @@ fn who_finds_nobody_there_is_with_the_other_again() {
 }
 
 #[test]
-fn who_parks_by_keys_sends_the_other_to_where_calls_are_parked() {
-    let mut world = planned(&TALK.replace("tTg", "K"));
+fn who_parks_by_keys_hears_the_slot_and_is_let_go() {
+    let plan = TALK.replace("tTg", "K").replace("exten => 700,1,MusicOnHold()\n", "");
+    let mut world = planned_with(&plan, |config| {
+        let lot =
+            crate::config::ParkingLot { extension: "700".into(), ..crate::config::ParkingLot::default() };
+        config.parking.insert("default".into(), lot);
+    });
     let (_, asked) = talk(&mut world);
     world.press_by(1, "#72");
-    assert!(world.said().contains("alice: BYE"));
+    assert_eq!(world.said().matches("BYE").count(), 1);
     assert!(matches!(world.leg_of(2).playing.expect("music").sound, Playing::Music(_)));
     world.send(BOB, &from_bob(&asked, "BYE", 1, "", ""));
     world.pass(Duration::from_secs(80));
@@ -299,13 +304,16 @@ fn a_call_lasts_as_long_as_the_dialplan_lets_it() {
         ("Dial(PJSIP/bob,20)", "bob: CANCEL"),
         ("Dial(PJSIP/bob,20)", "bob: BYE"),
         ("MusicOnHold()", ""),
+        ("Park()", ""),
         ("Read(X,welcome,4,,3,60)", ""),
         ("Record(note,0,0)", ""),
         ("Echo()", ""),
     ] {
         let answered = end == "bob: BYE" || end.is_empty() && step != "MusicOnHold()";
         let last = if answered { "Playback(bye)\n same => n,Hangup(21)" } else { "Hangup(21)" };
-        let mut world = planned(&format!("{begin},{step}\nexten => T,1,{last}\n"));
+        let mut world = planned_with(&format!("{begin},{step}\nexten => T,1,{last}\n"), |config| {
+            config.parking.insert("default".into(), crate::config::ParkingLot::default());
+        });
         world.send(ALICE, &invite("500", "", OFFER));
         match end {
             "bob: BYE" => drop(bob_picks_up(&mut world)),

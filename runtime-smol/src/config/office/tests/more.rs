@@ -227,6 +227,7 @@ fn the_example_of_an_office_works() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/office/telex.toml");
     let settings = crate::config::load_whole(&path).unwrap_or_else(|e| panic!("{}", e.render(false)));
     assert_eq!((settings.told.len(), settings.engine.phones.len()), (0, 5));
+    assert_eq!(settings.engine.phones["103"].pickup_group, "sales");
     let plan = settings.plan();
     assert!(plan.warnings().is_empty(), "{:?}", plan.warnings());
     let missing = plan.missing_prompts(&|name| settings.engine.has_prompt(name));
