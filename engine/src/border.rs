@@ -574,6 +574,8 @@ pub enum SoundWay {
 pub struct Explanation {
     /// The call's number.
     pub call: u64,
+    /// The name of its record: [`crate::cdr::CallRecord::unique`].
+    pub record: SmolStr,
     /// Who called.
     pub from: SmolStr,
     /// What was dialled.

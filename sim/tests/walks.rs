@@ -17,7 +17,8 @@ fn hold(seeds: std::ops::Range<u64>, settings: &Settings) -> u64 {
 }
 
 fn walking() -> Settings {
-    Settings { calls: 10, with: vec!["dialplan".to_owned()], ..Settings::default() }
+    let (with, without) = (vec!["dialplan".to_owned()], vec!["transcode".to_owned()]);
+    Settings { calls: 10, with, without, ..Settings::default() }
 }
 
 #[test]

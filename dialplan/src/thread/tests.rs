@@ -419,10 +419,10 @@ fn time_that_runs_out_leads_to_its_extension() {
 
 #[test]
 fn keys_are_read_into_a_variable_as_often_as_it_says() {
-    let plan = steps("Read(PIN,enter-pin,4,,2,7)\nNoOp(${PIN} ${READSTATUS})");
+    let plan = steps("Read(CODE,enter-pin,4,,2,7)\nNoOp(${CODE} ${READSTATUS})");
     let supposed = Supposed { keys: ["".into(), "1234".into()].into(), ..Supposed::default() };
     insta::assert_snapshot!(story(&plan, "s", supposed), @r"
-    s 1 Read(PIN,enter-pin,4,,2,7) -> no keys; keys 1234
+    s 1 Read(CODE,enter-pin,4,,2,7) -> no keys; keys 1234
     s 2 NoOp(1234 OK)
     ");
 }

@@ -499,7 +499,7 @@ impl Core {
             _ if message.to().is_ok_and(|to| to.tag().is_some()) => {
                 let heard = sessions.on_request(cx, stack, txn, message, flow)?;
                 if let LegEvent::Referred(referred) = &heard.event {
-                    sessions.refuse_refer(cx, stack, heard.leg, referred, Status::DECLINE);
+                    sessions.refuse_refer(cx, stack, heard.leg, referred, (Status::DECLINE, "not here"));
                 }
                 return self.heard(heard);
             }

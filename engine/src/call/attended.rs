@@ -145,6 +145,8 @@ impl Call {
         if self.peer == Some(at) {
             self.peer = None;
         }
-        std::mem::replace(&mut self.parties[at], stub)
+        let mut party = std::mem::replace(&mut self.parties[at], stub);
+        party.media.begin_anew();
+        party
     }
 }

@@ -81,7 +81,7 @@ use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event, Side};
 use crate::mediactl::{DigitHeard, LegStats, MediaReport, Playing, RecordingSpec, Revision, RoomId, ShardId};
-use crate::planted::{Fault, Planted};
+use crate::planted::Fault;
 use crate::registrar::Registrar;
 use crate::sip::Status;
 use crate::slots::Slots;
@@ -587,27 +587,6 @@ impl Call {
             _ => return,
         };
         self.hear_sound(cx, Some(sound));
-    }
-
-    /// Callees that were let go, and of whom media has let go too: their ports are of use to other calls.
-    fn idle(&self) -> SmallVec<[PartyId; 2]> {
-        let idle = |at: PartyId, party: &Party| {
-            party.leg.is_none() && !party.media.put && self.waiting.iter().all(|waiting| waiting.1 != at)
-        };
-        let parties = self.parties.iter().enumerate().skip(CALLER + 1);
-        parties.filter(|&(at, party)| self.peer != Some(at) && idle(at, party)).map(|(at, _)| at).collect()
-    }
-
-    /// Gives the port of a party back, once.
-    fn give_back(&mut self, ports: &mut Ports, at: PartyId, planted: Planted) {
-        if planted.is(Fault::PortNotReleased) {
-            return;
-        }
-        if let Some(party) = self.parties.get_mut(at).filter(|party| party.media.held) {
-            party.media.held = false;
-            ports.forget(party.media.id);
-            ports.release(party.media.shard, party.media.port);
-        }
     }
 
     fn leg(&self, party: PartyId) -> Option<LegKey> {

@@ -3,12 +3,16 @@
 //! The port goes along, so nothing changes for the phone. Signalling asks the shard that has the leg to give it away
 //! and puts it on the other one when it has been given; what the phone sends meanwhile waits in the socket.
 
-use super::Calls;
-use super::party::{MediaLeg, Moving, Wish};
+use smallvec::SmallVec;
+
+use super::app::{CALLER, PartyId};
+use super::party::{MediaLeg, Moving, Party, Wish};
+use super::ports::Ports;
+use super::{Call, Calls};
 use crate::border::Action;
 use crate::cx::Cx;
 use crate::mediactl::{Handover, LegId, LegStats, MediaCommand, RoomId, ShardId};
-use crate::planted::Fault;
+use crate::planted::{Fault, Planted};
 
 impl MediaLeg {
     /// Gives back what is wanted of it when it is on this shard. If not it is sent for, and that waits.
@@ -43,7 +47,12 @@ impl MediaLeg {
 
     /// It has carried so much on the shard where it is.
     pub(super) fn carried(&mut self, stats: LegStats) {
-        self.stats = self.before.followed_by(stats);
+        self.stats = self.before.followed_by(stats).since(self.elsewhere);
+    }
+
+    /// What it has carried so far was for another call.
+    pub(super) fn begin_anew(&mut self) {
+        self.elsewhere = self.elsewhere.followed_by(std::mem::take(&mut self.stats));
     }
 }
 
@@ -62,7 +71,8 @@ impl Calls {
         let media = &mut party.media;
         let from = std::mem::replace(&mut media.shard, to);
         media.carried(stats);
-        (media.before, media.handover) = (media.stats, handover.or(media.handover));
+        media.before = media.before.followed_by(stats);
+        media.handover = handover.or(media.handover);
         media.put = false;
         self.ports.moved(from, to);
         match waits {
@@ -73,5 +83,28 @@ impl Calls {
             None => self.ports.forget(leg),
         }
         self.settle(cx, key);
+    }
+}
+
+impl Call {
+    /// Callees that were let go, and of whom media has let go too: their ports are of use to other calls.
+    pub(super) fn idle(&self) -> SmallVec<[PartyId; 2]> {
+        let idle = |at: PartyId, party: &Party| {
+            party.leg.is_none() && !party.media.put && self.waiting.iter().all(|waiting| waiting.1 != at)
+        };
+        let parties = self.parties.iter().enumerate().skip(CALLER + 1);
+        parties.filter(|&(at, party)| self.peer != Some(at) && idle(at, party)).map(|(at, _)| at).collect()
+    }
+
+    /// Gives the port of a party back, once.
+    pub(super) fn give_back(&mut self, ports: &mut Ports, at: PartyId, planted: Planted) {
+        if planted.is(Fault::PortNotReleased) {
+            return;
+        }
+        if let Some(party) = self.parties.get_mut(at).filter(|party| party.media.held) {
+            party.media.held = false;
+            ports.forget(party.media.id);
+            ports.release(party.media.shard, party.media.port);
+        }
     }
 }

@@ -169,7 +169,8 @@ impl Calls {
         let (from, to) = (incoming.caller.clone(), dialled.clone());
         let context = cx.config.context_of(&from);
         let text = no_match(context, dialled);
-        self.trails.keep(Explanation { call: id, from, to, text });
+        let record = crate::cdr::unique(cx.wall, id);
+        self.trails.keep(Explanation { call: id, record, from, to, text });
         Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
     }
 

@@ -69,12 +69,12 @@ impl Page {
                 self.asked.retain(|&asked| asked != party);
                 self.joined.retain(|&joined| joined != party);
                 orders.push(Order::Release { party, reason: TOO_LONG });
-                return self.as_long_as_any(orders);
+                return self.unless_alone(orders);
             }
             AppEvent::NoAnswer => {
                 let late = std::mem::take(&mut self.asked);
                 orders.extend(late.into_iter().map(|party| Order::Release { party, reason: TOO_LONG }));
-                return self.as_long_as_any(orders);
+                return self.unless_alone(orders);
             }
             AppEvent::Progress { .. } | AppEvent::Silent { .. } | AppEvent::Moved { .. } => {
                 return App::Page(self);
@@ -84,7 +84,7 @@ impl Page {
         App::Done
     }
 
-    fn as_long_as_any(self, orders: &mut Vec<Order>) -> App {
+    fn unless_alone(self, orders: &mut Vec<Order>) -> App {
         if self.asked.is_empty() && self.joined.is_empty() {
             orders.push(Order::Alone);
             return App::Script;

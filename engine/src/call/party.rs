@@ -92,6 +92,8 @@ pub(crate) struct MediaLeg {
     pub(crate) handover: Option<Handover>,
     /// What it carried on shards before.
     pub(crate) before: LegStats,
+    /// What it carried for other calls, which their records tell.
+    pub(crate) elsewhere: LegStats,
     /// Whether the port is still ours.
     pub(crate) held: bool,
     /// Whether the shard knows it; then it must be dropped there.
@@ -156,6 +158,7 @@ impl Party {
                 moving: Moving::No,
                 handover: None,
                 before: LegStats::default(),
+                elsewhere: LegStats::default(),
                 held: true,
                 put: false,
                 rev: 0,
@@ -341,7 +344,7 @@ impl Party {
     pub(crate) fn stub(&self) -> Self {
         let MediaLeg { id, port, shard, .. } = self.media;
         let mut stub = Self::new(self.contact.clone(), id, (shard, port), self.address(), 0);
-        stub.media.held = false;
+        (stub.media.held, stub.media.stats) = (false, self.media.stats);
         stub.extension = self.extension.clone();
         stub.private = self.private;
         (stub.asked, stub.answered) = (self.asked, self.answered);

@@ -73,7 +73,7 @@ impl Calls {
             false => wanted.contains(extension),
         };
         let rings = |other: &CallKey| {
-            *other != key && self.all.get(*other).is_some_and(|call| call.ringing(&may).is_some())
+            *other != key && self.all.get(*other).is_some_and(|call| call.ringing(may).is_some())
         };
         let found = self.by_id.values().copied().find(rings);
         found.ok_or_else(|| match wanted.is_empty() {

@@ -1,5 +1,5 @@
-//! INVITE with Replaces (RFC 3891): a phone takes a call that rings elsewhere, or takes the place of a phone that talks.
-//! It may do so with the calls of its own extension and of its pick-up group.
+//! INVITE with Replaces (RFC 3891): a phone takes a call that rings elsewhere, or the place of a phone that talks. It may
+//! do so with the calls of its own extension and of its pick-up group.
 
 use smol_str::{SmolStr, format_smolstr};
 

@@ -344,6 +344,7 @@ impl Calls {
         call.remember_did();
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
+        let record = crate::cdr::unique(call.since, id);
         let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
         if !cx.planted.is(crate::planted::Fault::GroupNotLeft) {
             self.values.leave_groups(&script.groups);
@@ -352,7 +353,7 @@ impl Calls {
         if let Some(transfer) = call.transfer.take() {
             self.plans.release(transfer.before.plan);
         }
-        self.trails.keep(Explanation { call: id, from, to, text });
+        self.trails.keep(Explanation { call: id, record, from, to, text });
     }
 }
 

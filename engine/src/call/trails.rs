@@ -51,7 +51,8 @@ impl Calls {
         let explained = match going {
             Some((call, script)) => {
                 let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
-                Some(Explanation { call: id, from: call.from.clone(), to: call.to.clone(), text })
+                let record = crate::cdr::unique(call.since, id);
+                Some(Explanation { call: id, record, from: call.from.clone(), to: call.to.clone(), text })
             }
             None => self.trails.of(id).cloned(),
         };
@@ -65,8 +66,13 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_for_number_and_for_size() {
-        let kept =
-            |call, octets| Explanation { call, from: "a".into(), to: "b".into(), text: "x".repeat(octets) };
+        let kept = |call, octets| Explanation {
+            call,
+            record: "1.1".into(),
+            from: "a".into(),
+            to: "b".into(),
+            text: "x".repeat(octets),
+        };
         let mut trails = Trails::default();
         for call in 0..=limits::TRAILS as u64 {
             trails.keep(kept(call, 10));

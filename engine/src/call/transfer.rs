@@ -13,7 +13,7 @@ use super::party::Wish;
 use super::script::{Doing, Script};
 use super::{Below, Call, Calls};
 use crate::border::Action;
-use crate::cx::{CallKey, Cx, LegKey};
+use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{LegEvent, Referred};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
@@ -60,7 +60,8 @@ impl Calls {
         match done {
             Ok(()) => {}
             Err(status) => {
-                below.sessions.refuse_refer(cx, &mut below.stack, leg, referred, status);
+                let why = (status, refusal(referred, status));
+                below.sessions.refuse_refer(cx, &mut below.stack, leg, referred, why);
                 self.tell_transfer(cx, key, by, &referred.to, Some(status));
             }
         }
@@ -208,6 +209,7 @@ impl Calls {
             self.plans.release(after.plan);
         }
         call.script = Some(before);
+        call.limit_again(cx, key);
         call.put_media(cx);
         call.drop_waiting_room(cx, room);
         // Who waited aside is who transferred, or the other one.
@@ -284,6 +286,15 @@ impl Call {
         self.parties[by].put(cx, shard, room, Wish::default());
     }
 
+    /// The two are together again: the time that they may talk runs on from when they began.
+    fn limit_again(&mut self, cx: &mut Cx<'_>, key: CallKey) {
+        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
+        if let Some((most, since)) = dial.and_then(|dial| Some((dial.most?, dial.answered?))) {
+            let left = most.saturating_sub(cx.now.since(since));
+            self.arm(cx, key, left, CallTimer::Script);
+        }
+    }
+
     /// Takes down the room in which nobody waits any more.
     pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
         if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {
@@ -296,6 +307,20 @@ impl Call {
         if let Some(transfer) = &self.transfer {
             self.drop_waiting_room(cx, transfer.room);
         }
+    }
+}
+
+/// Why a REFER is refused, in words.
+fn refusal(referred: &Referred, status: Status) -> &'static str {
+    match (status, referred.replaces.is_some()) {
+        (Status::FORBIDDEN, true) => "the call that is to be joined is not one of this phone",
+        (Status::FORBIDDEN, false) => "calls are transferred to numbers of this exchange only",
+        (Status::NOT_FOUND, _) => "there is no such number",
+        (Status::REQUEST_PENDING, _) => "a transfer is in progress",
+        (Status::NOT_ACCEPTABLE_HERE, _) => "the two that are left have no codec in common",
+        (Status::BAD_REQUEST, true) => "Replaces cannot be read",
+        (Status::DECLINE, true) => "no call of this exchange has the dialog that Replaces names",
+        _ => "there is nobody who could be transferred",
     }
 }
 

@@ -1,6 +1,6 @@
 //! REFER inside a session: a party hands its call over, and is told how that goes by NOTIFY (RFC 3515, RFC 4488).
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use super::session::{AGENT, Heard, LegEvent, Phase, Role, Session};
 use super::sessions::{Sessions, Stack, capabilities};
@@ -109,17 +109,18 @@ impl Sessions {
         self.tell_referrer(cx, stack, leg, Status::TRYING);
     }
 
-    /// The call does not.
+    /// The call does not; `why` is for people who read the trace (RFC 3261 §20.43).
     pub(crate) fn refuse_refer(
         &self,
         cx: &mut Cx<'_>,
         stack: &mut Stack,
         leg: LegKey,
         referred: &Referred,
-        status: Status,
+        (status, why): (Status, &str),
     ) {
         let Some(session) = self.all.get(leg) else { return };
-        stack.respond(cx, referred.txn, &session.reply(status));
+        let warning = format_smolstr!("399 telex \"{why}\"");
+        stack.respond(cx, referred.txn, &session.reply(status).header(HeaderName::Warning, warning));
     }
 
     /// Tells the party how far its transfer is. A final status is the last.

@@ -1,5 +1,5 @@
-//! Sending a party elsewhere: REFER inside its session with the NOTIFY that tell how that goes (RFC 3515), or a redirect
-//! in place of the answer (RFC 3261 §8.3).
+//! Sending a party elsewhere: REFER inside its session with the NOTIFY that tell how that goes (RFC 3515), or a
+//! redirect in place of the answer (RFC 3261 §8.3).
 
 use smol_str::{SmolStr, format_smolstr};
 

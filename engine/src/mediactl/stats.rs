@@ -74,6 +74,18 @@ impl Faults {
             timestamp: self.timestamp + more.timestamp,
         }
     }
+
+    /// These without those.
+    fn without(self, those: Self) -> Self {
+        Self {
+            protocol: self.protocol.saturating_sub(those.protocol),
+            header: self.header.saturating_sub(those.header),
+            payload_type: self.payload_type.saturating_sub(those.payload_type),
+            sequence: self.sequence.saturating_sub(those.sequence),
+            payload: self.payload.saturating_sub(those.payload),
+            timestamp: self.timestamp.saturating_sub(those.timestamp),
+        }
+    }
 }
 
 impl LegStats {
@@ -108,6 +120,25 @@ impl LegStats {
             remote_mos: told,
         }
     }
+
+    /// The counts without those of `before`. What is measured stays as it is.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            received: self.received.saturating_sub(before.received),
+            received_octets: self.received_octets.saturating_sub(before.received_octets),
+            sent: self.sent.saturating_sub(before.sent),
+            sent_octets: self.sent_octets.saturating_sub(before.sent_octets),
+            lost: self.lost.saturating_sub(before.lost),
+            refused: self.refused.saturating_sub(before.refused),
+            unknown: self.unknown.saturating_sub(before.unknown),
+            faults: self.faults.without(before.faults),
+            remote_lost: self.remote_lost.saturating_sub(before.remote_lost),
+            played_ms: self.played_ms.saturating_sub(before.played_ms),
+            concealed_ms: self.concealed_ms.saturating_sub(before.concealed_ms),
+            late: self.late.saturating_sub(before.late),
+            ..self
+        }
+    }
 }
 
 /// The mean of two opinions on so many packets each; 0 is none.
@@ -130,5 +161,6 @@ mod tests {
         let nothing_since = half(300, 400, 7).followed_by(LegStats::default());
         assert_eq!(nothing_since, half(300, 400, 7));
         assert_eq!(LegStats::default().followed_by(half(3, 0, 0)), half(3, 0, 0));
+        assert_eq!(both.since(half(300, 400, 7)), half(100, 350, 9));
     }
 }

@@ -80,7 +80,8 @@ fn dialog(out: &mut String, line: &Line, state: &str, subject: Subject<'_>) -> f
         let caller = entity_of(number, subject.host);
         let (caller, name) = (escape(&caller), escape(name));
         writeln!(out, "<local><identity>{entity}</identity></local>")?;
-        writeln!(out, "<remote><identity display=\"{name}\">{caller}</identity></remote>")?;
+        let display = if name.is_empty() { String::new() } else { format!(" display=\"{name}\"") };
+        writeln!(out, "<remote><identity{display}>{caller}</identity></remote>")?;
     }
     if state == "confirmed" {
         // RFC 4235 §4.1.6.2: whether the other party's media is rendered.

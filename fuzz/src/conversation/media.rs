@@ -74,7 +74,7 @@ impl Media {
         }
         let reports: Vec<_> = self.reports.drain(..).collect();
         for (_, report) in &reports {
-            if let MediaReport::Dropped { leg, .. } = report {
+            if let MediaReport::Dropped { leg, .. } | MediaReport::Given { leg, .. } = report {
                 self.legs.remove(leg);
             }
         }

@@ -164,7 +164,7 @@ fn local(ms: i64, zone: &TimeZone) -> String {
 fn csv(calls: &[Call], zone: &TimeZone) -> String {
     let mut text =
         "id,from,name,to,did,started,answered,ended,duration,billsec,disposition,cause,ended_by,answered_by,\
-                    codec,lost,jitter_ms,mos,remote_mos,recording\r\n"
+                    codec,received,sent,lost,jitter_ms,mos,remote_mos,recording\r\n"
             .to_owned();
     let second = |ms: i64| format!("{}.{:03}", ms / 1000, ms % 1000);
     let time = |ms: Option<i64>| ms.map(|ms| local(ms, zone)).unwrap_or_default();
@@ -188,6 +188,8 @@ fn csv(calls: &[Call], zone: &TimeZone) -> String {
             call.ended_by.clone(),
             answerer.map(|leg| leg.contact.clone()).unwrap_or_default(),
             figure(|leg| leg.codec.clone()),
+            figure(|leg| leg.received.to_string()),
+            figure(|leg| leg.sent.to_string()),
             figure(|leg| leg.lost.to_string()),
             figure(|leg| format!("{}.{:03}", leg.jitter_us / 1000, leg.jitter_us % 1000)),
             figure(|leg| format!("{}.{:02}", leg.mos / 100, leg.mos % 100)),
@@ -261,8 +263,8 @@ started              from  to   answered by            outcome   talked  ended b
     #[test]
     fn a_spreadsheet_gets_cells_it_does_not_run() {
         insta::assert_snapshot!(csv(&[Call { did: "0301101".to_owned(), ..call(1, true) }], &TimeZone::UTC).replace("\r\n", "\n"), @r#"
-id,from,name,to,did,started,answered,ended,duration,billsec,disposition,cause,ended_by,answered_by,codec,lost,jitter_ms,mos,remote_mos,recording
-1700000000.1,100,'=cmd(),101,0301101,2023-11-14 22:13:20,2023-11-14 22:13:23,2023-11-14 22:14:38,78.000,75.000,ANSWERED,16,callee,"sip:101@192.0.2.2,""x""",PCMU,1,1.500,4.38,4.21,
+id,from,name,to,did,started,answered,ended,duration,billsec,disposition,cause,ended_by,answered_by,codec,received,sent,lost,jitter_ms,mos,remote_mos,recording
+1700000000.1,100,'=cmd(),101,0301101,2023-11-14 22:13:20,2023-11-14 22:13:23,2023-11-14 22:14:38,78.000,75.000,ANSWERED,16,callee,"sip:101@192.0.2.2,""x""",PCMU,100,100,1,1.500,4.38,4.21,
 "#);
     }
 

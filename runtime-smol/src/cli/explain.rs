@@ -17,8 +17,8 @@ use crate::control::{self, Does, Request};
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The number of a call, as `telex calls`, the log or a refusal tells it, or the name of its record (`telex cdr`).
-    #[arg(required_unless_present = "to", conflicts_with = "to", value_parser = number)]
-    call: Option<u64>,
+    #[arg(required_unless_present = "to", conflicts_with = "to", value_parser = named)]
+    call: Option<Named>,
     /// What is dialled.
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
@@ -31,13 +31,25 @@ pub(super) struct Explain {
     running: Running,
 }
 
+/// A call that is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    /// Its number in its run.
+    number: u64,
+    /// The name of its record, where that was given: other runs have calls of this number, too.
+    record: Option<String>,
+}
+
 /// The number of a call, or the name of its record with its number behind the dot.
-fn number(text: &str) -> Result<u64, String> {
-    let number = match text.split_once('.') {
-        Some((second, number)) if second.parse::<u64>().is_ok() => number,
-        _ => text,
+fn named(text: &str) -> Result<Named, String> {
+    let (number, record) = match text.split_once('.') {
+        Some((second, number)) if second.parse::<u64>().is_ok() => (number, Some(text.to_owned())),
+        _ => (text, None),
     };
-    number.parse().map_err(|_| format!("`{text}` is no call; write 12, or a name as in 1700000000.12"))
+    let number = number.parse();
+    let number =
+        number.map_err(|_| format!("`{text}` is no call; write 12, or a name as in 1700000000.12"))?;
+    Ok(Named { number, record })
 }
 
 fn phone(text: &str) -> Result<(String, Does), String> {
@@ -48,7 +60,16 @@ fn phone(text: &str) -> Result<(String, Does), String> {
 /// Runs the command.
 pub(super) fn main(options: &Explain) -> Result<(), Failure> {
     let Some(to) = &options.to else {
-        let call = options.call.unwrap_or_default();
+        let Some(Named { number: call, record }) = options.call.clone() else { return Ok(()) };
+        if let Some(record) = record {
+            let told = control::ask(&options.running.socket(), &Request::Explain { call }, true)?;
+            if !told.contains(&format!("\"{record}\"")) {
+                return Err(format!(
+                    "the call {record} was in another run of the exchange: how it went is not kept that long"
+                )
+                .into());
+            }
+        }
         return ask(&options.running, &Request::Explain { call });
     };
     let case = &options.case;
@@ -80,8 +101,10 @@ mod tests {
 
     #[test]
     fn a_call_has_a_number_and_its_record_a_name() {
-        assert_eq!((number("12"), number("1700000000.7")), (Ok(12), Ok(7)));
-        assert!(number("x.7").is_err() && number("1.2.3").is_err() && number("").is_err());
+        assert_eq!(named("12"), Ok(Named { number: 12, record: None }));
+        let record = Some("1700000000.7".to_owned());
+        assert_eq!(named("1700000000.7"), Ok(Named { number: 7, record }));
+        assert!(named("x.7").is_err() && named("1.2.3").is_err() && named("").is_err());
         assert_eq!(phone("101=busy"), Ok(("101".to_owned(), Does::Busy)));
         assert_eq!(phone("101=no-answer"), Ok(("101".to_owned(), Does::NoAnswer)));
         assert!(phone("101").is_err() && phone("101=asleep").is_err());

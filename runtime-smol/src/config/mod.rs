@@ -253,9 +253,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         sip: timers(reader, sip),
         connected_line: sip.and_then(|s| reader.flag(s, "connected_line")).unwrap_or(true),
         max_calls: max_calls(reader, call),
-        ring: call
-            .and_then(|s| reader.time(s, "ring", SECOND, HOUR))
-            .map_or(Config::default().ring, |t| t.value),
+        ring: ring(reader, call),
         registrar: registrar(reader, root),
         session: session(reader, call),
         codecs: media.and_then(|s| sound::codecs(reader, s)).unwrap_or(Config::default().codecs),
@@ -263,20 +261,17 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         transcode: media.and_then(|s| reader.flag(s, "transcode")).unwrap_or(Config::default().transcode),
         sounds: crate::sounds::builtin(),
         music,
-        dialplan: None,
         zone: zone.unwrap_or(Config::default().zone),
         country: country.unwrap_or(Config::default().country),
-        parking: Default::default(),
         features: features::features(reader, root),
+        ..Config::default()
     };
     engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
     own.speak.extend(speak);
     let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;
     dialplan::check_contexts(reader, &contexts, plan.as_ref());
-    if let Some(plan) = &plan {
-        office::check(reader, &leads, plan);
-    }
+    office::check(reader, &leads, plan.as_ref());
     engine.dialplan = plan;
     Ok(Settings {
         path: path.to_owned(),
@@ -297,6 +292,11 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         dialplan: loaded,
         engine: Arc::new(engine),
     })
+}
+
+/// How long phones ring.
+fn ring(reader: &mut Reader, call: Option<Section<'_>>) -> Duration {
+    call.and_then(|s| reader.time(s, "ring", SECOND, HOUR)).map_or(Config::default().ring, |t| t.value)
 }
 
 /// What becomes of calls, when it is more than that phones can be dialled, and what is told of its file.

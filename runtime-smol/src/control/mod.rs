@@ -214,6 +214,8 @@ pub(crate) enum Reply {
     /// How a call went through the dialplan.
     Explained {
         call: u64,
+        /// The name of its record.
+        record: String,
         from: String,
         to: String,
         /// Lines.
@@ -378,9 +380,13 @@ impl Reply {
             ControlReply::Recording { call, unheard, .. } => {
                 Self::Recorded { call, unheard: sides(&unheard) }
             }
-            ControlReply::Explained(why) => {
-                Self::Explained { call: why.call, from: why.from.into(), to: why.to.into(), text: why.text }
-            }
+            ControlReply::Explained(why) => Self::Explained {
+                call: why.call,
+                record: why.record.into(),
+                from: why.from.into(),
+                to: why.to.into(),
+                text: why.text,
+            },
             ControlReply::Foretold(told) => Self::Foretold {
                 context: told.context.into(),
                 considered: told.considered,

@@ -22,10 +22,10 @@ pub(super) fn render(reply: &Reply) -> String {
             };
             format!("call {call}: done\n") + &unheard.iter().map(note).collect::<String>()
         }
-        Reply::Explained { call, from, to, text } => {
+        Reply::Explained { call, record, from, to, text } => {
             let (from, to) = (Escaped(from), Escaped(to));
             let lines: Vec<String> = text.lines().map(|line| Escaped(line).to_string()).collect();
-            format!("call {call}: {from} called {to}\n{}\n", lines.join("\n"))
+            format!("call {call} ({record}): {from} called {to}\n{}\n", lines.join("\n"))
         }
         Reply::Foretold { context, considered, way, ends, rings, over } => {
             let lines: Vec<String> = considered.lines().map(|line| Escaped(line).to_string()).collect();

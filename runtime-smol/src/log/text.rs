@@ -61,17 +61,7 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             Some(200..=299) => write!(out, "call {call}: transferred by {} to {}", Party(*side), E(to)),
             Some(code) => write!(out, "call {call}: no transfer by {} to {}: {code}", Party(*side), E(to)),
         },
-        Event::Parking { call, slot, what } => match what {
-            Parking::Parked { by } if by.is_empty() => write!(out, "call {call}: parked in {}", E(slot)),
-            Parking::Parked { by } => write!(out, "call {call}: parked in {} by {}", E(slot), E(by)),
-            Parking::TakenUp { by } => write!(out, "call {call}: taken up in {} by {}", E(slot), E(by)),
-            Parking::Back { to } if to.is_empty() => {
-                write!(out, "call {call}: nobody has taken it up in {}", E(slot))
-            }
-            Parking::Back { to } => {
-                write!(out, "call {call}: nobody has taken it up in {}, back to {}", E(slot), E(to))
-            }
-        },
+        Event::Parking { call, slot, what } => parking(*call, slot, what, out),
         Event::MediaFrom { call, side, remote } => {
             write!(out, "call {call}: media of {} arrives from {remote}", Party(*side))
         }
@@ -105,6 +95,20 @@ fn call(event: &Event, out: &mut String) -> fmt::Result {
             carried(out, Side::Callee, callee)
         }
         _ => Ok(()),
+    }
+}
+
+fn parking(call: u64, slot: &str, what: &Parking, out: &mut String) -> fmt::Result {
+    match what {
+        Parking::Parked { by } if by.is_empty() => write!(out, "call {call}: parked in {}", E(slot)),
+        Parking::Parked { by } => write!(out, "call {call}: parked in {} by {}", E(slot), E(by)),
+        Parking::TakenUp { by } => write!(out, "call {call}: taken up in {} by {}", E(slot), E(by)),
+        Parking::Back { to } if to.is_empty() => {
+            write!(out, "call {call}: nobody has taken it up in {}", E(slot))
+        }
+        Parking::Back { to } => {
+            write!(out, "call {call}: nobody has taken it up in {}, back to {}", E(slot), E(to))
+        }
     }
 }
 
@@ -259,6 +263,7 @@ mod tests {
             address,
             direction: smol_str::SmolStr::new_static(direction),
         };
+        let parking = |what| Event::Parking { call: 7, slot: "701".into(), what };
         let events = [
             Event::CallStarted {
                 call: 7,
@@ -276,6 +281,11 @@ mod tests {
             Event::MediaFrom { call: 7, side: Side::Caller, remote: phone },
             Event::Hold { call: 7, side: Side::Callee, on: true },
             Event::Hold { call: 7, side: Side::Callee, on: false },
+            parking(Parking::Parked { by: "101".into() }),
+            parking(Parking::Parked { by: "".into() }),
+            parking(Parking::TakenUp { by: "102".into() }),
+            parking(Parking::Back { to: "101".into() }),
+            parking(Parking::Back { to: "".into() }),
             Event::CallEnded {
                 call: 7,
                 cause: EndCause::HungUp(Side::Callee),
@@ -302,6 +312,11 @@ mod tests {
         call 7: media of the caller arrives from 192.0.2.10:5060
         call 7: the callee holds
         call 7: the callee resumes
+        call 7: parked in 701 by 101
+        call 7: parked in 701
+        call 7: taken up in 701 by 102
+        call 7: nobody has taken it up in 701, back to 101
+        call 7: nobody has taken it up in 701
         call 7: ended, the callee hung up after 12:05; the caller sent 612 packets and got 610, 2 lost, 1 refused, jitter 1.7 ms; the callee sent 610 packets and got 610
         call 7: ended, the caller gave up
         call 7: ended, refused with 486

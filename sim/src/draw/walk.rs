@@ -65,13 +65,12 @@ const STEPS: [&str; 44] = [
 
 /// Adds a dialplan, and calls that lead into it.
 pub(super) fn add(plan: &mut Plan, swarm: Swarm<'_>) {
-    if !swarm.on("dialplan") {
+    // Where sound is coded anew, keys are looked for in it, and voices are told by their pitch and not by marks.
+    if !swarm.on("dialplan") || plan.exchange.transcode {
         return;
     }
     let seed = plan.seed;
     plan.dialplan = CONTEXTS.iter().enumerate().map(|(n, name)| context(plan, n, name)).collect();
-    // Voices are marked in their octets.
-    plan.exchange.transcode = false;
     for n in 0..plan.calls.len() {
         let mut d = Draw::new(seed, "walk", n as u64);
         if !d.percent(50) {

@@ -162,7 +162,8 @@ fn echo(past: &[i32], whole: &Whole) -> Samples {
             Some(n) => samples[n],
             None => past[past.len() + n - whole.delay],
         };
-        samples[n] = ((i64::from(before) * whole.coefficient) >> 15) as i32;
+        let sample = (i64::from(before) * whole.coefficient) >> 15;
+        samples[n] = sample.clamp(i64::from(-LOUDEST), i64::from(LOUDEST)) as i32;
     }
     samples
 }

@@ -40,14 +40,11 @@ pub(super) fn nearest(level: i64) -> usize {
 /// behind it.
 pub(super) fn search(target: &[i32; SUBFRAME], response: &Samples, whole: i64) -> Innovation {
     // Each shape behind the filter, 12 bits behind the point, within its own piece.
-    let heard: Vec<[i64; PIECE]> = SHAPES_5_64
-        .iter()
-        .map(|shape| {
-            std::array::from_fn(|n| {
-                (0..=n).map(|at| i64::from(shape[at]) * i64::from(response[n - at])).sum::<i64>()
-            })
+    let heard: [[i64; PIECE]; 64] = std::array::from_fn(|row| {
+        std::array::from_fn(|n| {
+            (0..=n).map(|at| i64::from(SHAPES_5_64[row][at]) * i64::from(response[n - at])).sum()
         })
-        .collect();
+    });
     let tries = (0..SHARES_3.len()).map(|share| {
         let level = (whole * SHARES_3[share]) >> 15;
         let mut tried = Innovation { share, shapes: [0; PIECES], given: [0; SUBFRAME], left: *target };

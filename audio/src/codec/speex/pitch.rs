@@ -56,20 +56,21 @@ pub(super) fn search(
     backward: &[i64; SUBFRAME],
     response: &Samples,
 ) -> Pitch {
-    let mut scored: Vec<(i128, usize)> = Vec::with_capacity(MOST - LEAST + 1);
+    let mut tried = [(0_i128, LEAST); TRIED];
     for delay in LEAST..=MOST {
         let samples = past(excitation, delay, 0);
-        let like: i64 =
-            samples.iter().zip(backward).map(|(&sample, &like)| i64::from(sample) * (like >> 6)).sum();
+        let each = samples.iter().zip(backward);
+        let like: i64 = each.map(|(&sample, &like)| i64::from(sample) * (like >> 6)).sum();
         let energy: i64 = samples.iter().map(|&sample| i64::from(sample).pow(2)).sum();
-        if like > 0 {
-            scored.push((i128::from(like).pow(2) / i128::from(energy.max(1)), delay));
+        let score = if like > 0 { i128::from(like).pow(2) / i128::from(energy.max(1)) } else { 0 };
+        if let Some(place) = tried.iter().position(|(other, _)| score > *other) {
+            tried[place..].rotate_right(1);
+            tried[place] = (score, delay);
         }
     }
-    scored.sort_by_key(|&(score, delay)| (std::cmp::Reverse(score), delay));
     let mut best = Pitch { delay: LEAST, row: 0, given: [0; SUBFRAME], weighted: [0; SUBFRAME] };
     let mut least = 0;
-    for &(_, delay) in scored.iter().take(TRIED) {
+    for (_, delay) in tried.into_iter().filter(|(score, _)| *score > 0) {
         let taps = [-1, 0, 1].map(|later| past(excitation, delay, later));
         let heard = taps.map(|tap| convolve(&tap, response));
         let product = |a: &[i32; SUBFRAME], b: &[i32; SUBFRAME]| -> i64 {

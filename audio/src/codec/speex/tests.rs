@@ -316,6 +316,31 @@ fn nonsense_is_decoded_within_bounds() {
     }
 }
 
+/// The loudest that can be said, for a second in each mode: every gain at its most, and the pitch fed by itself.
+#[test]
+fn the_loudest_parameters_do_not_grow_without_end() {
+    for mode in 1..=8 {
+        let mut decoder = Decoder::new(16_000, 16_000);
+        let mut pcm = Vec::new();
+        for turn in 0..50 {
+            // Then silence as loud as that was.
+            let octets =
+                if turn % 10 == 9 { vec![0] } else { [vec![mode << 3 | 7], vec![0xff; 105]].concat() };
+            let _ = decoder.decode(&octets, &mut pcm);
+            let mut payload = Vec::new();
+            let mut bits = bits::Writer::new(&mut payload);
+            bits.put(mode.into(), 5);
+            let size = [43, 119, 160, 220, 300, 364, 492, 79][usize::from(mode) - 1];
+            (5..size).for_each(|_| bits.put(1, 1));
+            bits.put(8 | 4, 4);
+            (4..352).for_each(|_| bits.put(1, 1));
+            bits.end();
+            decoder.decode(&payload, &mut pcm).unwrap();
+        }
+        assert!(pcm.len() >= 50 * 320);
+    }
+}
+
 proptest! {
     #[test]
     fn any_payload_gives_what_it_says(payload: Vec<u8>, rate in 8000_u32..20_000) {

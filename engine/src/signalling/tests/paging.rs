@@ -163,3 +163,57 @@ fn an_intercom_is_a_dial_with_what_makes_a_phone_answer() {
     };
     assert_eq!((put(1), put(2)), (Some(true), Some(true)), "both are heard");
 }
+
+/// Whether an RTP packet of G.711 has sound in it.
+fn sounds(packet: &[u8]) -> bool {
+    let (kind, payload) = (packet[1] & 0x7f, packet.get(12..).unwrap_or_default());
+    let loud = |byte: &u8| if kind == 8 { (byte ^ 0x55) & 0x7f > 0x40 } else { byte & 0x7f < 0x40 };
+    matches!(kind, 0 | 8) && payload.iter().any(loud)
+}
+
+/// The ports that send sound while somebody speaks for a second.
+fn listeners(talk: &mut Talk, from: &str, port: u16) -> Vec<u16> {
+    let mut heard = std::collections::BTreeSet::new();
+    for n in 0..50_u8 {
+        let [high, low] = (u16::from(n) * 160).to_be_bytes();
+        let mut bytes = vec![0x80, 0, 0, n, 0, 0, high, low, 1, 2, 3, 4];
+        bytes.extend((0..160).map(|at| if at / 10 % 2 == 0 { 0x10 } else { 0x90 }));
+        let shard = &mut talk.world.shards[0];
+        let mut out = MediaOut::new();
+        let remote = from.parse().unwrap();
+        shard.handle(talk.world.now, MediaInput::Packet { port, remote, bytes: &mut bytes }, &mut out);
+        for _ in 0..20 {
+            talk.world.now += Duration::from_millis(1);
+            shard.handle(talk.world.now, MediaInput::Tick, &mut out);
+        }
+        // What was said before is still on its way at first.
+        if n < 25 {
+            continue;
+        }
+        heard.extend(out.packets.iter().filter(|packet| sounds(packet.bytes)).map(|packet| packet.port));
+    }
+    heard.into_iter().collect()
+}
+
+#[test]
+fn one_speaks_and_all_hear() {
+    for (options, back) in [("q", false), ("dq", true)] {
+        let plan = format!("exten => 800,1,Page(PJSIP/bob&PJSIP/carol,{options})\n");
+        let mut world = three_with(&plan, |_| {}).with_real_media();
+        world.send(ALICE, &invite("800", "", OFFER));
+        let sent = world.sent();
+        let invites = sent.iter().map(|(_, m)| m.clone()).filter(|m| m.raw().starts_with(b"INVITE"));
+        let asked: Vec<Message> = invites.collect();
+        let answered = find(&sent, "SIP/2.0 200");
+        world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+        let mut talk = Talk { world, asked: asked[0].clone(), answered };
+        answers(&mut talk, &asked);
+        let alice = talk.leg(1).port.0;
+        let others = [talk.leg(2).port.0, talk.leg(3).port.0];
+        assert_eq!(listeners(&mut talk, "10.0.0.1:4000", alice), others, "alice speaks");
+        let heard = listeners(&mut talk, "10.0.0.2:6000", others[0]);
+        assert_eq!((heard.contains(&alice), heard.contains(&others[1])), (back, back), "bob speaks");
+        talk.by_alice("BYE", 2, "");
+        talk.quiet();
+    }
+}

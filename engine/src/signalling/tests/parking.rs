@@ -373,3 +373,24 @@ fn parked_calls_are_as_many_as_there_may_be_and_no_more() {
     assert_eq!(talk.world.events.iter().filter(refused).count(), 1);
     talk.world.telex.check();
 }
+
+#[test]
+fn who_takes_a_call_up_from_another_shard_brings_its_leg_along() {
+    let plan = "exten => 730,1,Answer()\n same => n,Set(SLOT=701)\n same => n,Wait(1)\n same => n,ParkedCall(${SLOT})\n";
+    let mut talk = talk_in(site(plan, false, lot()).with_real_media());
+    talk.by_bob("REFER", 1, TO_PARK);
+    let (alice, carol) = ("10.0.0.1:4000", "10.0.0.3:4000");
+    let dialled = by_carol(&invite("730", "", &OFFER.replace("10.0.0.1", "10.0.0.3")), 1);
+    talk.world.send(CAROL, &dialled);
+    let answered =
+        talk.world.sent().into_iter().map(|(_, m)| m).rfind(|m| m.raw().starts_with(b"SIP/2.0 200"));
+    talk.world.send(CAROL, &by_carol(&inside(&answered.unwrap(), "ACK", 1, ""), 1));
+    assert_eq!(talk.world.ports[&20_000], 1, "she is on the other shard");
+    talk.world.pass(Duration::from_secs(1));
+    assert_eq!(talk.world.ports[&20_000], 0, "and comes to the one of who is parked");
+    let to = |port: u16, whom: &str| vec![(port, whom.to_owned())];
+    assert_eq!(talk.world.rtp(alice, 10_000, 1), to(20_000, carol));
+    assert_eq!(talk.world.rtp(carol, 20_000, 1), to(10_000, alice));
+    talk.by_alice("BYE", 2, "");
+    talk.quiet();
+}

@@ -292,7 +292,15 @@ fn who_may_pick_a_call_up_is_told_its_dialog_and_who_calls() {
     let within = |name: &str| told.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
     let [id, bobs, ours] = ["call-id", "local-tag", "remote-tag"].map(within);
     let shown = told.replace(id, "ID").replace(ours, "OURS");
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    <?xml version="1.0"?>
+    <dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="2" state="full" entity="sip:bob@telex">
+    <dialog id="b1" call-id="ID" local-tag="tb" remote-tag="OURS" direction="recipient"><state>early</state>
+    <local><identity>sip:bob@telex</identity></local>
+    <remote><identity display="Alice">sip:alice@telex</identity></remote>
+    </dialog>
+    </dialog-info>
+    "#);
     // As phones write it that know it from there: the tags as bob's phone has them.
     let replaces = format!("Replaces: {id};to-tag={bobs};from-tag={ours};early-only\n");
     world.out.clear();

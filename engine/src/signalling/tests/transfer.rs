@@ -41,9 +41,18 @@ fn talk(text: &str) -> Talk {
     talk_in(three(text))
 }
 
+/// Alice has dialled this, and talks with bob.
+fn talk_to(number: &str, text: &str) -> Talk {
+    talk_by(three(text), number)
+}
+
 /// Alice calls bob, who answers.
-pub(super) fn talk_in(mut world: World) -> Talk {
-    world.send(ALICE, &invite("bob", "", OFFER));
+pub(super) fn talk_in(world: World) -> Talk {
+    talk_by(world, "bob")
+}
+
+fn talk_by(mut world: World, number: &str) -> Talk {
+    world.send(ALICE, &invite(number, "", OFFER));
     let asked = world.only("INVITE sip:bob");
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let answered = world.only("SIP/2.0 200");
@@ -213,6 +222,25 @@ fn a_transfer_that_fails_gives_the_call_back() {
         talk.ok(BOB, &bye);
         talk.quiet();
     }
+}
+
+#[test]
+fn a_call_that_is_given_back_lasts_no_longer_than_it_might() {
+    let mut talk = talk_to("600", "exten => 600,1,Dial(PJSIP/bob,,S(30))\n");
+    talk.world.pass(Duration::from_secs(10));
+    talk.by_bob("REFER", 1, TO_CAROL);
+    let sent = talk.world.sent();
+    talk.ok(BOB, &find(&sent, "NOTIFY"));
+    talk.world.pass(Duration::from_secs(10));
+    talk.world.send(CAROL, &respond(&find(&sent, "INVITE sip:carol"), "486 Busy Here", "", ""));
+    talk.told(BOB);
+    talk.world.pass(Duration::from_millis(9_900));
+    assert_eq!(talk.world.lines(), "");
+    talk.world.pass(Duration::from_millis(200));
+    let sent = talk.world.sent();
+    talk.ok(ALICE, &find(&sent, "BYE sip:alice"));
+    talk.ok(BOB, &find(&sent, "BYE sip:bob"));
+    talk.quiet();
 }
 
 #[test]
@@ -392,6 +420,33 @@ fn two_calls_become_one_and_who_joined_them_is_let_go() {
 }
 
 #[test]
+fn each_record_tells_what_was_carried_in_its_call() {
+    let mut talk = talk("");
+    let (_, refer) = consult(&mut talk, "carol", true);
+    let carried = |talk: &mut Talk, received| {
+        let stats = LegStats { received, ..LegStats::default() };
+        let report = MediaReport::Carried { leg: LegId(4), stats };
+        talk.world.input(Input::Media { shard: ShardId(0), report });
+    };
+    carried(&mut talk, 5);
+    talk.by_bob("REFER", 1, &refer);
+    carried(&mut talk, 12);
+    let record = talk.world.out.iter().find_map(|action| match action {
+        Action::Store { record: crate::border::Record::Call(call), .. } if call.id == 2 => Some(call.clone()),
+        _ => None,
+    });
+    let legs = record.expect("the call in between is over").legs;
+    assert_eq!(legs.iter().map(|leg| leg.stats.received).collect::<Vec<_>>(), [0, 5]);
+    talk.world.out.clear();
+    talk.world.input(Input::Control { id: ControlId(8), request: Control::Calls });
+    let calls = talk.world.out.iter().find_map(|action| match action {
+        Action::Reply { reply: ControlReply::Calls(calls), .. } => Some(calls.clone()),
+        _ => None,
+    });
+    assert_eq!(calls.unwrap()[0].callee.received, 7);
+}
+
+#[test]
 fn a_party_brings_its_port_along_from_another_shard() {
     let mut talk = talk_in(three("").with_real_media());
     let (alice, carol) = ("10.0.0.1:4000", "10.0.0.3:6000");
@@ -486,7 +541,13 @@ fn a_dialog_of_nobody_or_of_another_is_replaced_by_nobody() {
     talk.by_bob("REFER", 1, &refer.replace("%3Dfb", "%3Dfx"));
     assert_eq!(talk.world.lines(), "bob: SIP/2.0 603 Decline\n");
     talk.by_bob("REFER", 2, &refer.replace("Replaces=c2", "Replaces=c9"));
-    assert_eq!(talk.world.lines(), "bob: SIP/2.0 603 Decline\n");
+    let refused = talk.world.only("SIP/2.0 603");
+    let why = "399 telex \"no call of this exchange has the dialog that Replaces names\"";
+    assert_eq!(refused.header(HeaderName::Warning), Some(why));
+    talk.by_bob("REFER", 3, "Refer-To: <sip:carol@example.com>\n");
+    let refused = talk.world.only("SIP/2.0 403");
+    let why = "399 telex \"calls are transferred to numbers of this exchange only\"";
+    assert_eq!(refused.header(HeaderName::Warning), Some(why));
     // The dialog is bob's, and alice has nothing to say about it.
     talk.by_alice("REFER", 2, &refer);
     assert_eq!(talk.world.lines(), "alice: SIP/2.0 403 Forbidden\n");

@@ -39,33 +39,45 @@ impl Walked {
 
 /// How much of a dialplan was walked, and what was not: lines of text, each with `prefix` before it.
 pub(super) fn told(name: &str, plan: &Dialplan, walked: &Walked, prefix: &str) -> String {
-    let (mut all, mut done, mut never) = (0_u32, 0_u32, String::new());
+    // Of each file, and of all.
+    let mut counts: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    let (mut all, mut never) = ((0, 0), String::new());
     for context in plan.contexts() {
         for extension in &context.extensions {
             for step in &extension.steps {
-                all += 1;
-                let file = plan.file(step.span);
-                if walked.has(file, step.span.line) {
-                    done += 1;
-                    continue;
-                }
-                let place = match file {
-                    CONFIGURED => "(configured)".to_owned(),
-                    _ => format!("{file}:{}", step.span.line),
+                let (file, line) = (plan.file(step.span), step.span.line);
+                let (shown, place) = match file {
+                    CONFIGURED => ("(configured)", "(configured)".to_owned()),
+                    _ => (file, format!("{file}:{line}")),
                 };
-                let (context, priority) = (&context.name, step.priority);
-                let what = format!("[{context}] {extension},{priority},{}({})", step.app, step.args);
-                let _ = writeln!(never, "{prefix}  {place:<22} {what}");
+                let done = u32::from(walked.has(file, line));
+                for count in [&mut all, counts.entry(shown).or_default()] {
+                    *count = (count.0 + done, count.1 + 1);
+                }
+                if done == 0 {
+                    let (context, priority) = (&context.name, step.priority);
+                    let what = format!("[{context}] {extension},{priority},{}({})", step.app, step.args);
+                    let _ = writeln!(never, "{prefix}  {place:<22} {what}");
+                }
             }
         }
     }
-    let percent = if all == 0 { 100 } else { u64::from(done) * 100 / u64::from(all) };
-    let mut text = format!("{prefix}coverage of {name}: {done} of {all} steps of the dialplan, {percent}%\n");
+    let mut text = format!("{prefix}coverage of {name}: {}\n", share(all));
+    if counts.len() > 1 {
+        for (file, count) in counts {
+            let _ = writeln!(text, "{prefix}  {file:<22} {}", share(count));
+        }
+    }
     if !never.is_empty() {
         let _ = writeln!(text, "{prefix}never walked, as telex dialplan show has them:");
         text += &never;
     }
     text
+}
+
+fn share((done, all): (u32, u32)) -> String {
+    let percent = if all == 0 { 100 } else { u64::from(done) * 100 / u64::from(all) };
+    format!("{done} of {all} steps of the dialplan, {percent}%")
 }
 
 #[cfg(test)]

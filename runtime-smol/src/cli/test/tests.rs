@@ -39,7 +39,10 @@ fn wrong(text: &str) -> String {
 
 #[test]
 fn the_examples_go_as_they_say_each_time() {
-    let options = Test { coverage: true, ..options(&["first-start.tests", "front-desk/front-desk.tests"]) };
+    let options = Test {
+        coverage: true,
+        ..options(&["first-start.tests", "office/office.tests", "front-desk/front-desk.tests"])
+    };
     let (told, fine) = played(&options).unwrap();
     assert!(fine, "{told}");
     assert_eq!(played(&options).unwrap().0, told, "the same each time, octet for octet");
@@ -166,6 +169,24 @@ fn every_kind_of_line_fails_with_its_reason() {
     "##);
 }
 
+/// Lines of at most 90 columns.
+fn folded(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let mut now = String::new();
+        for word in line.split(' ') {
+            if !now.is_empty() && now.chars().count() + 1 + word.chars().count() > 90 {
+                lines.push(std::mem::replace(&mut now, format!("  {word}")));
+            } else {
+                let blank = if now.is_empty() { "" } else { " " };
+                now = format!("{now}{blank}{word}");
+            }
+        }
+        lines.push(now);
+    }
+    lines.join("\n")
+}
+
 #[test]
 fn what_is_wrong_with_a_file_is_told_with_its_place() {
     let text = "\
@@ -193,26 +214,37 @@ scenario \"a\":
   expect log \"never closed
 scenario \"a\"
 ";
-    assert_snapshot!(wrong(text), @r##"
+    assert_snapshot!(folded(&wrong(text)), @r##"
     x.tests:1:1: this belongs into a scenario: begin one with scenario "NAME":
-    x.tests:2:1: `scenari` is unknown here: expected scenario or config: did you mean scenario?
-    x.tests:4:7: `dails` is unknown here: expected dials, answers, refuses, hangs up, presses, holds, resumes, transfers, joins or is: did you mean dials?
-    x.tests:5:3: `expct` is unknown: expected scenario, config, at, advance, wait, expect, or a phone and what it does: did you mean expect?
-    x.tests:6:14: `ring` is unknown here: expected rings, hears, talks, is or does: did you mean rings?
+    x.tests:2:1: `scenari` is unknown here: expected scenario or config: did you mean
+      scenario?
+    x.tests:4:7: `dails` is unknown here: expected dials, answers, refuses, hangs up, presses,
+      holds, resumes, transfers, joins or is: did you mean dials?
+    x.tests:5:3: `expct` is unknown: expected scenario, config, at, advance, wait, expect, or
+      a phone and what it does: did you mean expect?
+    x.tests:6:14: `ring` is unknown here: expected rings, hears, talks, is or does: did you
+      mean rings?
     x.tests:7:27: `5` is no time: write 5s, 500ms, 2m or 1h, at most 366d
     x.tests:8:20: `soon` is too much: the line is complete before it
-    x.tests:9:20: `promt` is unknown here: expected prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself, a phone or nothing: did you mean prompt?
+    x.tests:9:20: `promt` is unknown here: expected prompt NAME, ringback, busy tone,
+      congestion tone, dial tone, a tone, music, keys, itself, a phone or nothing: did you
+      mean prompt?
     x.tests:10:19: `ring` is unknown here: expected not
-    x.tests:11:20: `bussy` is unknown here: expected answered, busy, no answer or failed: did you mean busy?
+    x.tests:11:20: `bussy` is unknown here: expected answered, busy, no answer or failed: did
+      you mean busy?
     x.tests:12:13: the line ends too early: expected answered, busy, no answer or failed
-    x.tests:13:6: the line ends too early: expected dials, answers, refuses, hangs up, presses, holds, resumes, transfers, joins or is
-    x.tests:14:10: `bsy` is unknown here: expected free, busy, registered, unregistered, reachable or unreachable: did you mean busy?
+    x.tests:13:6: the line ends too early: expected dials, answers, refuses, hangs up,
+      presses, holds, resumes, transfers, joins or is
+    x.tests:14:10: `bsy` is unknown here: expected free, busy, registered, unregistered,
+      reachable or unreachable: did you mean busy?
     x.tests:15:15: `x` is no key: there are 0 to 9, *, # and A to D
-    x.tests:16:15: `200` is unknown here: expected busy, declined, unavailable, not found or a status from 300 to 699
+    x.tests:16:15: `200` is unknown here: expected busy, declined, unavailable, not found or a
+      status from 300 to 699
     x.tests:17:12: the line ends too early: expected a number
     x.tests:18:14: `soon` is no time: write "Sun 11:02", "2026-12-24 18:00" or 11:02
     x.tests:20:8: `400d` is no time: write 5s, 500ms, 2m or 1h, at most 366d
-    x.tests:21:3: this exchange has no trunks yet: what Dial(PJSIP/NUMBER@NAME) reaches is the phone NAME, so write NAME is unreachable
+    x.tests:21:3: this exchange has no trunks yet: what Dial(PJSIP/NUMBER@NAME) reaches is the
+      phone NAME, so write NAME is unreachable
     x.tests:22:14: this quote never closes
     x.tests:23:10: line 3 has a scenario of this name already
     "##);

@@ -166,8 +166,13 @@ impl Codes {
         add(text, self.of("do_not_disturb_off"), switch(DISTURB, "off", "do-not-disturb"));
         add(text, self.of("last_caller"), again(LAST_CALLER, CALLER, "vm-nonumber"));
         add(text, self.of("redial"), again(LAST_NUMBER, "${CDR(src)}", "pbx-invalid"));
-        add(text, self.of("call_back"), completion("Request", "REQUEST", "activated"));
-        add(text, self.of("call_back_off"), completion("Cancel", "CANCEL", "de-activated"));
+        add(
+            text,
+            self.of("call_back"),
+            requested("CallCompletionRequest()", "CC_REQUEST_RESULT", "activated"),
+        );
+        let off = requested("CallCompletionCancel()", "CC_CANCEL_RESULT", "de-activated");
+        add(text, self.of("call_back_off"), off);
         add(text, self.of("pickup"), vec!["Pickup()".to_owned()]);
         with_number(text, self.of("pickup_extension"), |number| vec![format!("Pickup({number})")]);
         with_number(text, self.of("intercom"), intercom);
@@ -238,14 +243,14 @@ fn again(family: &str, caller: &str, prompt: &str) -> Vec<String> {
     ]
 }
 
-/// A code for the call back of the phone that was busy last.
-fn completion(what: &str, result: &str, said: &str) -> Vec<String> {
+/// A code that asks for something, and says whether it will be.
+fn requested(step: &str, result: &str, said: &str) -> Vec<String> {
     vec![
-        format!("CallCompletion{what}()"),
-        format!("GotoIf($[\"${{CC_{result}_RESULT}}\" = \"FAIL\"]?wrong)"),
-        format!("Playback({said})"),
+        step.to_owned(),
+        format!("GotoIf($[\"${{{result}}}\" = \"SUCCESS\"]?done)"),
+        "Playback(feature-not-avail-line)".to_owned(),
         "Hangup()".to_owned(),
-        "(wrong)Playback(pbx-invalid)".to_owned(),
+        format!("(done)Playback({said})"),
     ]
 }
 

@@ -49,6 +49,7 @@ pub(super) enum Action {
     HangUp,
     Repeat,
     Back,
+    Directory,
     VoiceMail(SmolStr),
 }
 
@@ -180,7 +181,7 @@ impl Plan<'_> {
 
     fn fallback(&mut self, section: Section<'_>) -> Action {
         let Some(text) = self.reader.text(section, "fallback") else { return Action::HangUp };
-        if matches!(text.value, "repeat" | "back") {
+        if matches!(text.value, "repeat" | "back" | "directory") {
             let title = "a caller who presses nothing would never come out of here";
             let remedy = "name who gets the call then, or write \"hangup\"; `retries` says how often the menu is repeated";
             self.reader.wrong(&text.span, title, "leads round", remedy);
@@ -195,6 +196,7 @@ impl Plan<'_> {
             "hangup" => Action::HangUp,
             "repeat" => Action::Repeat,
             "back" => Action::Back,
+            "directory" => Action::Directory,
             "operator" => {
                 if self.operator.is_none() {
                     let remedy = "add operator = \"100\" in [site], or name who gets the call";
@@ -285,6 +287,8 @@ impl Action {
                 format!("GotoIf($[\"${{HASH(back,{menu})}}\" = \"\"]?s,1)"),
                 format!("Goto(telex-menu-${{HASH(back,{menu})}},s,1)"),
             ],
+            // By any part of a phone's name; who finds nobody is back here.
+            Self::Directory => vec![format!("Directory(default,{INTERNAL},a)"), "Goto(s,ask)".to_owned()],
             Self::VoiceMail(phone) => vec![format!("VoiceMail({phone})"), "Hangup()".to_owned()],
         }
     }

@@ -182,7 +182,7 @@ impl Plan<'_> {
     fn name(&mut self, name: &At<SmolStr>, place: Place) {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
         let text = name.value.as_str();
-        const WORDS: [&str; 5] = ["hangup", "repeat", "back", "operator", "voicemail"];
+        const WORDS: [&str; 6] = ["hangup", "repeat", "back", "operator", "directory", "voicemail"];
         if !is_word(text) || text.len() > 32 || !text.bytes().all(plain) || !is_plain(text) {
             let remedy = "use 1 to 32 letters, digits, - or _, at least one letter, no _ in front; s i t h o a e T and \
                           fax mean something else";
@@ -263,7 +263,8 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Where calls are led that exists nowhere.
-pub(super) fn check(reader: &mut Reader, leads: &[Destination], plan: &Dialplan) {
+pub(super) fn check(reader: &mut Reader, leads: &[Destination], plan: Option<&Dialplan>) {
+    let Some(plan) = plan else { return };
     for Destination { number, context, near } in leads {
         let asked = Asked { context, extension: &number.value, caller: "", now: Moment::new(0, "UTC") };
         let first = telex_dialplan::At::Priority(1);

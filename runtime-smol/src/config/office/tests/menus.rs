@@ -20,7 +20,7 @@ name = "main"
 prompt = ["welcome", "choose"]
 timeout = "4s"
 digit_timeout = "1500ms"
-choices = { 1 = "sales", 2 = "service", 3 = "102", 4 = "team", 5 = "voicemail 101", 0 = "operator", 9 = "repeat", "*" = "hangup" }
+choices = { 1 = "sales", 2 = "service", 3 = "102", 4 = "team", 5 = "voicemail 101", 6 = "directory", 0 = "operator", 9 = "repeat", "*" = "hangup" }
 retries = 1
 dial_by_extension = true
 fallback = "operator"
@@ -68,6 +68,8 @@ fn a_menu_becomes_a_context() {
     exten => 4,1,Goto(internal,800,1)
     exten => 5,1,VoiceMail(101)
      same => n,Hangup()
+    exten => 6,1,Directory(default,internal,a)
+     same => n,Goto(s,ask)
     exten => 9,1,Goto(s,ask)
     exten => i,1,Playback(invalid)
      same => n,Goto(t,1)

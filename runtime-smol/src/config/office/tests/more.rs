@@ -188,6 +188,8 @@ fn codes_do_what_they_say() {
     assert_snapshot!(call("101", "100"), @"ring 100 for 0ns, ring 102 for 0ns, Hangup { cause: None }");
     call("100", "*53");
     assert_snapshot!(call("101", "100"), @"ring 100 for 0ns, Hangup { cause: None }");
+    assert_snapshot!(call("100", "*37"), @r#"CallBack { of: "" }, say [Prompt("feature-not-avail-line")], Hangup { cause: None }"#);
+    assert_snapshot!(call("100", "*38"), @r#"CancelCallBack, say [Prompt("feature-not-avail-line")], Hangup { cause: None }"#);
     assert_snapshot!(call("100", "*8"), @"Pickup([]), Hangup { cause: None }");
     assert_snapshot!(call("100", "**101"), @r#"Pickup(["101"]), Hangup { cause: None }"#);
     assert_snapshot!(call("100", "*80101"), @"ring 101 for 20s, Hangup { cause: None }");
