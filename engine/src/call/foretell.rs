@@ -86,7 +86,7 @@ impl Calls {
             rings: Vec::new(),
             ends: SmolStr::default(),
         };
-        let over = walk.to_the_end(&mut cx);
+        let over = walk.run_out(&mut cx);
         told(format!("{}", walk.thread.trail().told(&walk.plan)), walk.ends, walk.rings, over)
     }
 }
@@ -135,7 +135,7 @@ const ENOUGH: Came = Ended(ANY, EndCause::HungUp(Side::Caller));
 
 impl Walk<'_> {
     /// True when it came to its end.
-    fn to_the_end(&mut self, cx: &mut Cx<'_>) -> bool {
+    fn run_out(&mut self, cx: &mut Cx<'_>) -> bool {
         let mut next = self.next(cx, Outcome::Done);
         let mut busy = (cx.now, 1);
         for _ in 0..limits::FORETOLD_TASKS {
@@ -407,10 +407,10 @@ fn length(cx: &Cx<'_>, say: &[Say]) -> Duration {
 /// How long they may talk.
 fn most(wanted: &Dial) -> Option<Duration> {
     let number = |text: &str| text.split(':').next().and_then(|first| first.trim().parse().ok());
-    let limit = wanted.options.iter().filter_map(|(letter, text)| match letter {
+    let mut limit = wanted.options.iter().filter_map(|(letter, text)| match letter {
         'S' => number(text).map(Duration::from_secs),
         'L' => number(text).map(Duration::from_millis),
         _ => None,
     });
-    limit.last().filter(|limit| !limit.is_zero())
+    limit.next_back().filter(|limit| !limit.is_zero())
 }

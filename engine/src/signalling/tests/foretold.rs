@@ -114,8 +114,10 @@ struct Case {
     crowded: bool,
 }
 
-fn context()
--> impl Strategy<Value = (Vec<(&'static str, &'static str)>, Vec<(&'static str, Vec<&'static str>)>)> {
+/// What a context includes and when, and the steps of its patterns.
+type Drawn = (Vec<(&'static str, &'static str)>, Vec<(&'static str, Vec<&'static str>)>);
+
+fn context() -> impl Strategy<Value = Drawn> {
     let extensions = btree_map(select(PATTERNS), vec(select(STEPS), 1..6), 1..6);
     let includes = vec((select(&["a", "b"][..]), select(HOURS)), 0..3);
     (includes, extensions.prop_map(|all| all.into_iter().collect()))

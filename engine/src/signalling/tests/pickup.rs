@@ -257,13 +257,11 @@ fn the_callers_place_is_taken_by_another_of_its_phones() {
 /// What `who` is told, who watches bob whose phone rings.
 fn watched(who: &str) -> (World, Message, String) {
     let mut world = world();
-    let text = format!(
-        "SUBSCRIBE sip:bob@telex SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKs\nMax-Forwards: 70\n\
+    let text = "SUBSCRIBE sip:bob@telex SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKs\nMax-Forwards: 70\n\
 From: <sip:alice@telex>;tag=fa\nTo: <sip:bob@telex>\nCall-ID: c1\nCSeq: 1 SUBSCRIBE\n\
-Contact: <sip:alice@10.0.0.1>\nEvent: dialog\nExpires: 300\n\n"
-    );
+Contact: <sip:alice@10.0.0.1>\nEvent: dialog\nExpires: 300\n\n";
     let text =
-        if who == CAROL { carols(&text) } else { text.replace("ID: c1", "ID: c9").replace("=fa", "=fs") };
+        if who == CAROL { carols(text) } else { text.replace("ID: c1", "ID: c9").replace("=fa", "=fs") };
     world.send(who, &text);
     let answer = |world: &mut World| {
         let notify = world.only("NOTIFY");
