@@ -196,12 +196,12 @@ impl Directory {
     /// Whose names fit these keys, and who can be reached in the context, by name.
     fn who(&self, keys: &str, scene: &Scene<'_>) -> Vec<(SmolStr, SmolStr)> {
         let mut found = Vec::new();
+        let there = |extension: &str| scene.find(&self.context, extension, At::Priority(1)).is_some();
         scene.world.names(&mut |extension, name| {
-            if found.len() < FOUND && self.fits(name, keys) {
+            if found.len() < FOUND && self.fits(name, keys) && there(extension) {
                 found.push((SmolStr::new(extension), SmolStr::new(name)));
             }
         });
-        found.retain(|(extension, _)| scene.find(&self.context, extension, At::Priority(1)).is_some());
         found.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
         found
     }

@@ -83,6 +83,12 @@ impl Check<'_> {
         fits
     }
 
+    /// Whether any step has this label: who comes from a context that includes this one finds what is in that, too.
+    fn has_label(&self, label: &str) -> bool {
+        let mut extensions = self.plan.contexts().iter().flat_map(|context| &context.extensions);
+        extensions.any(|extension| extension.step(At::Label(label)).is_some())
+    }
+
     fn step(&self, extension: &Extension, step: &Step, report: &mut Report) {
         for target in step.prepared.destinations() {
             match self.target(extension, &target, report) {
@@ -118,7 +124,7 @@ impl Check<'_> {
         // A number that fits a pattern may be an extension of its own, with labels of its own.
         let plain = target.extension.is_some() || !own.pattern.as_str().starts_with('_');
         let told = |message| match at {
-            At::Label(_) if plain => Astray::Surely(message),
+            At::Label(label) if plain && !self.has_label(label) => Astray::Surely(message),
             _ => Astray::Perhaps(message),
         };
         match target.extension {

@@ -77,20 +77,25 @@ impl Call {
     /// Keeps the records that parties brought along.
     pub(super) fn keep_origins(&mut self, cx: &mut Cx<'_>) {
         for at in 0..self.parties.len() {
-            self.end_origin(cx, at);
-            let party = &mut self.parties[at];
-            let Some(origin) = party.origin.take() else { continue };
-            let leg = party.record();
-            let Origin { mut record, joined, over } = *origin;
-            let (until, wall) = over.unwrap_or((cx.now, cx.wall));
-            record.ended = Some(wall);
-            record.duration += until.since(joined);
-            record.talked += until.since(joined);
-            if let Some(caller) = record.legs.first_mut() {
-                *caller = LegRecord { contact: std::mem::take(&mut caller.contact), ..leg };
-            }
-            cx.store(Record::Call(Box::new(record)));
+            self.keep_origin(cx, at);
         }
+    }
+
+    /// Keeps the record that a party brought along, which ends here.
+    pub(super) fn keep_origin(&mut self, cx: &mut Cx<'_>, at: PartyId) {
+        self.end_origin(cx, at);
+        let party = &mut self.parties[at];
+        let Some(origin) = party.origin.take() else { return };
+        let leg = party.record();
+        let Origin { mut record, joined, over } = *origin;
+        let (until, wall) = over.unwrap_or((cx.now, cx.wall));
+        record.ended = Some(wall);
+        record.duration += until.since(joined);
+        record.talked += until.since(joined);
+        if let Some(caller) = record.legs.first_mut() {
+            *caller = LegRecord { contact: std::mem::take(&mut caller.contact), ..leg };
+        }
+        cx.store(Record::Call(Box::new(record)));
     }
 }
 

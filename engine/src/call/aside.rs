@@ -195,6 +195,7 @@ impl Calls {
         match &aside.doing {
             Doing::Playing { escape } if escape.contains(digit.key) => {
                 aside.over(Outcome::Keys { keys: SmolStr::from_iter([digit.key]), timeout: false });
+                aside.disarm(cx);
                 call.hear_apart(cx, None);
             }
             _ if aside.keys.len() < limits::KEYS_AHEAD => aside.keys.push(digit.key),
@@ -213,6 +214,7 @@ impl Calls {
             Doing::Collecting(collecting) => collecting.saying = false,
             _ => return,
         }
+        aside.disarm(cx);
         self.advance_apart(cx, below, key);
     }
 
@@ -226,7 +228,7 @@ impl Calls {
                 let keys = SmolStr::new(&collecting.got);
                 aside.over(Outcome::Keys { keys, timeout: true });
             }
-            Doing::Waiting | Doing::Music => aside.over(Outcome::Done),
+            Doing::Playing { .. } | Doing::Waiting | Doing::Music => aside.over(Outcome::Done),
             _ => {}
         }
         call.hear_apart(cx, None);
@@ -287,7 +289,7 @@ impl Call {
 
     /// What a party that is alone hears, and where.
     pub(super) fn apart(&self) -> Option<(PartyId, (ShardId, RoomId), Option<Play>)> {
-        let aside = self.aside.as_ref()?;
+        let aside = self.aside.as_ref().filter(|aside| self.leg(aside.party).is_some())?;
         let play = |sound| Play { number: aside.sounds, sound, over: false };
         Some((aside.party, aside.room, aside.sound.clone().map(play)))
     }
@@ -337,7 +339,18 @@ impl Call {
         let begun = self.try_apart(cx, key, task);
         let Some(aside) = &mut self.aside else { return };
         match begun {
-            Ok(doing) => aside.doing = doing,
+            Ok(doing) => {
+                let endless = match &doing {
+                    Doing::Playing { .. } => true,
+                    Doing::Collecting(collecting) => collecting.saying,
+                    _ => false,
+                };
+                // Who has us on hold hears no end.
+                if endless {
+                    aside.wait(cx, key, limits::RING);
+                }
+                aside.doing = doing;
+            }
             Err(outcome) => aside.over(outcome),
         }
     }

@@ -12,7 +12,7 @@ use telex_dialplan::{Outcome, Thread};
 
 use super::app::{App, CALLER, PartyId};
 use super::dial::{self, Asking};
-use super::identity::identity_of;
+use super::identity::{PROHIBITED, identity_of};
 use super::open::matched;
 use super::script::{Doing, Script};
 use super::{Below, Call, Calls};
@@ -51,6 +51,8 @@ struct Wanted {
     of: SmolStr,
     /// How long it is wanted.
     until: Instant,
+    /// Who wants it does not show itself.
+    private: bool,
 }
 
 impl CallBacks {
@@ -75,13 +77,19 @@ impl CallBacks {
         };
     }
 
-    fn want(&mut self, cx: &mut Cx<'_>, from: &SmolStr, of: &SmolStr) -> Result<(), &'static str> {
+    fn want(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: &SmolStr,
+        of: &SmolStr,
+        private: bool,
+    ) -> Result<(), &'static str> {
         if self.wanted.len() >= limits::CALL_BACKS && !self.wanted.contains_key(from) {
             return Err("TOO_MANY_REQUESTS");
         }
         self.next = self.next.wrapping_add(1);
         let (id, until) = (self.next, cx.now + limits::CALL_BACK);
-        self.wanted.insert(from.clone(), Wanted { id, of: of.clone(), until });
+        self.wanted.insert(from.clone(), Wanted { id, of: of.clone(), until, private });
         cx.timers.arm(cx.now + LOOK, Timer::CallBack(id));
         Ok(())
     }
@@ -90,13 +98,13 @@ impl CallBacks {
 impl Calls {
     /// The caller wants to be called back when a phone is free: this one, or the one that it found busy last.
     pub(super) fn request_call_back(&mut self, cx: &mut Cx<'_>, key: CallKey, of: &SmolStr) -> Begun {
-        let call = &self.all[key];
-        let from = call.from.clone();
+        let caller = &self.all[key].parties[CALLER];
+        let (from, private) = (caller.extension.clone(), caller.private);
         let of = if of.is_empty() { self.callbacks.busy.get(&from).cloned() } else { Some(of.clone()) };
         let phone = |extension: &SmolStr| cx.config.phones.contains_key(extension);
         let done = match of {
             Some(of) if phone(&from) && phone(&of) && of != from => {
-                self.callbacks.want(cx, &from, &of).map(|()| of)
+                self.callbacks.want(cx, &from, &of, private).map(|()| of)
             }
             Some(_) => Err("NOT_GENERIC"),
             None => Err("NO_CORE_INSTANCE"),
@@ -115,7 +123,7 @@ impl Calls {
 
     /// The caller does not want to be called back any more.
     pub(super) fn cancel_call_back(&mut self, key: CallKey) -> Begun {
-        let from = &self.all[key].from;
+        let from = &self.all[key].parties[CALLER].extension;
         self.callbacks.busy.remove(from);
         let (result, reason) = match self.callbacks.wanted.remove(from) {
             Some(_) => ("SUCCESS", ""),
@@ -129,7 +137,7 @@ impl Calls {
     pub(crate) fn look(&mut self, cx: &mut Cx<'_>, below: &mut Below, id: u32) {
         let found = self.callbacks.wanted.iter().find(|(_, wanted)| wanted.id == id);
         let Some((from, wanted)) = found else { return };
-        let (from, of, until) = (from.clone(), wanted.of.clone(), wanted.until);
+        let (from, of, until, private) = (from.clone(), wanted.of.clone(), wanted.until, wanted.private);
         if cx.now >= until {
             self.callbacks.wanted.remove(&from);
             return;
@@ -143,11 +151,11 @@ impl Calls {
             return;
         }
         self.callbacks.wanted.remove(&from);
-        self.call_back(cx, below, &from, &of);
+        self.call_back(cx, below, &from, &of, private);
     }
 
     /// Rings who wanted the call.
-    fn call_back(&mut self, cx: &mut Cx<'_>, below: &mut Below, from: &SmolStr, of: &SmolStr) {
+    fn call_back(&mut self, cx: &mut Cx<'_>, below: &mut Below, from: &SmolStr, of: &SmolStr, private: bool) {
         let targets = dial::targets(cx.config, &below.registrar, from);
         let id = self.next_id;
         self.next_id += 1;
@@ -159,6 +167,9 @@ impl Calls {
         *self.shares.entry(from.clone()).or_default() += 1;
         self.lines.insert(key, from);
         self.hunt(cx, below, key, &targets, RING.min(cx.config.ring), None);
+        if let Some(call) = self.all.get_mut(key) {
+            call.parties.iter_mut().for_each(|party| party.private = private);
+        }
         self.go_on(cx, below, key);
         self.settle(cx, key);
     }
@@ -176,6 +187,7 @@ impl Calls {
             number: call.from.clone(),
             name: call.name.clone(),
             dnid: call.to.clone(),
+            pres: if call.parties[CALLER].private { PROHIBITED } else { "" }.into(),
             ..Caller::default()
         };
         let context = cx.config.context_of(&call.from);

@@ -141,8 +141,8 @@ impl Conference {
 
 impl Calls {
     /// The caller of a call joins a conference, which begins if there is none of this name. Its media leg follows with
-    /// the next [`Call::put_media`](super::Call::put_media); one that has media already moves at once, from another shard
-    /// too. What is recorded of the call itself ends, unless its room becomes the room of the conference.
+    /// the next [`Call::put_media`](super::Call::put_media); one that has media already moves at once, from another
+    /// shard too. What is recorded of the call itself ends, unless its room becomes the room of the conference.
     pub(super) fn join(&mut self, cx: &mut Cx<'_>, key: CallKey, name: &SmolStr) -> Result<(), NotJoined> {
         self.conferences.admits(name)?;
         let Some(call) = self.all.get_mut(key) else { return Ok(()) };

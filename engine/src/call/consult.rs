@@ -1,12 +1,13 @@
 //! Transfer by keys. Blind: who transfers is let go, and the other one goes where it is sent. Attended: who transfers
-//! talks there first while the other one waits; when it hangs up the other takes its place, and when nobody is there any
-//! more the two are together again.
+//! talks there first while the other one waits; when it hangs up the other takes its place, and when nobody is there
+//! any more the two are together again.
 
 use smol_str::SmolStr;
 use telex_dialplan::Thread;
 use telex_dialplan::scene::Caller;
 
 use super::app::{App, CALLER, PartyId};
+use super::identity::PROHIBITED;
 use super::open::matched;
 use super::party::Wish;
 use super::script::Script;
@@ -87,10 +88,11 @@ impl Calls {
         cx.out.push(Action::Media { shard, command });
         let extension = call.parties[CALLER].extension.clone();
         let name = cx.config.phones.get(&extension).map(|phone| phone.name.clone()).unwrap_or_default();
+        let pres = if call.parties[CALLER].private { PROHIBITED } else { "" }.into();
         let thread = Thread::new(
             cx.config.context_of(&extension),
             to,
-            Caller { number: extension, name, dnid: to.clone(), ..Caller::default() },
+            Caller { number: extension, name, pres, dnid: to.clone(), ..Caller::default() },
         );
         let mut script = Script::new(number, thread, Vec::new());
         script.groups = std::mem::take(&mut before.groups);
@@ -122,10 +124,11 @@ impl Calls {
         }
         let Some(transfer) = call.transfer.take() else { return false };
         let waits = transfer.by;
-        let fits = call
-            .peer
-            .is_none_or(|peer| call.parties[waits].can_talk_with(&call.parties[peer], cx.config.transcode));
-        if !fits || call.leg(waits).is_none() {
+        let waiting = call.leg(waits).is_some().then(|| &call.parties[waits]);
+        let fits = waiting.is_some_and(|waiting| {
+            call.peer.is_none_or(|peer| waiting.can_talk_with(&call.parties[peer], cx.config.transcode))
+        });
+        if !fits {
             call.transfer = Some(transfer);
             return false;
         }
@@ -140,6 +143,7 @@ impl Calls {
         self.lines.touch(key);
         let by = if transfer.swapped { waits } else { CALLER };
         self.tell_transfer(cx, key, by, &transfer.to, Some(Status::OK));
+        self.slot_said(cx, below, key);
         self.go_on(cx, below, key);
         self.settle(cx, key);
         true

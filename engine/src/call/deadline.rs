@@ -28,6 +28,7 @@ impl Calls {
         script.over(telex_dialplan::Outcome::Done);
         call.disarm(cx);
         call.forget_keys(cx);
+        let aside = call.aside.take();
         call.leave_all(cx, below);
         match doing {
             Doing::Recording { .. } => {
@@ -41,9 +42,12 @@ impl Calls {
             }
             _ => {}
         }
-        if let Some(call) = self.all.get_mut(key).filter(|call| call.cause.is_none()) {
+        let Some(call) = self.all.get_mut(key) else { return };
+        if call.cause.is_none() {
             call.put_media(cx);
         }
+        // Not before: with a room those who are in it are dropped.
+        call.close(cx, aside);
         self.go_on(cx, below, key);
         self.settle(cx, key);
     }
@@ -57,7 +61,6 @@ impl Call {
                 self.release(cx, below, party, TIME_IS_UP);
             }
         }
-        self.end_apart(cx);
         self.peer = None;
         self.app = App::Script;
     }

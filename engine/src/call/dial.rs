@@ -314,6 +314,10 @@ impl Call {
         if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {
             self.parties.truncate(CALLER + 1);
             self.peer = None;
+            // Who handed the call over and is gone must not be taken for a callee that gets its place.
+            if let Some(transfer) = &mut self.transfer {
+                transfer.by = PartyId::MAX;
+            }
         }
     }
 

@@ -211,7 +211,7 @@ impl Call {
         let Some((called, calling)) = dial.map(|dial| std::mem::take(&mut dial.presses)) else { return };
         for (party, keys) in [(callee, called), (CALLER, calling)] {
             for key in keys.chars() {
-                self.parties[party].press(Digit { key, length: limits::DIGIT_USUAL });
+                self.parties[party].press(Digit { key, length: super::tasks::press_length(key) });
             }
         }
     }

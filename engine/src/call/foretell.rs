@@ -1,6 +1,7 @@
 //! Where a call would go, without making it: a thread walks the plan in force in the exchange as it is now, and of what
 //! depends on people something is supposed. The walk is the real one, and so is what the dialplan reads; what is set
-//! stays in a copy. A test makes the calls, and compares.
+//! stays in a copy. A test makes the calls, and compares. Not walked: Local targets, subroutines of callees (Dial b and U),
+//! redirections, call back, and what becomes of parking, pages and pick-ups.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -274,6 +275,10 @@ impl Walk<'_> {
             Task::Collect(collect) => Told(self.collect(cx, collect)),
             Task::Dial(dial) => self.dial(cx, dial),
             Task::Transfer(_) | Task::Park { .. } => ENOUGH,
+            Task::Queue { .. } => Told(Outcome::Refused("queues are not possible yet".into())),
+            Task::VoiceMail { .. } | Task::Messages { .. } => {
+                Told(Outcome::Refused("voicemail is not possible yet".into()))
+            }
             _ => DONE,
         }
     }

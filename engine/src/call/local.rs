@@ -1,5 +1,5 @@
-//! `Local/101@internal`: whom an extension of the dialplan rings. Its steps are walked as far as its first Dial, and the
-//! phones of that ring beside those of the Dial that named it. What comes after that Dial is not walked, since who
+//! `Local/101@internal`: whom an extension of the dialplan rings. Its steps are walked as far as its first Dial, and
+//! the phones of that ring beside those of the Dial that named it. What comes after that Dial is not walked, since who
 //! answers is connected with the caller at once; neither is a step that would speak to the caller.
 
 use smol_str::{SmolStr, format_smolstr};

@@ -269,15 +269,10 @@ impl Calls {
     pub(crate) fn heard(&mut self, cx: &mut Cx<'_>, below: &mut Below, heard: Heard) {
         let Some(call) = self.all.get_mut(heard.call) else { return };
         let Some(party) = call.parties.iter().position(|p| p.leg == Some(heard.leg)) else { return };
-        if self.is_of_transfer(cx, below, heard.call, party, &heard.event) {
+        if self.is_of_transfer(cx, below, heard.call, party, &heard.event)
+            || self.has_moved(cx, below, heard.call, party, &heard.event)
+        {
             return;
-        }
-        let Some(call) = self.all.get_mut(heard.call) else { return };
-        if let LegEvent::Refused { status, moved: Some(moved) } = &heard.event {
-            (call.parties[party].leg, call.parties[party].refused) = (None, *status);
-            if self.moved(cx, below, heard.call, party, moved) {
-                return;
-            }
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
         let confirmed = matches!(heard.event, LegEvent::Confirmed { .. });
@@ -343,6 +338,22 @@ impl Calls {
         } else if confirmed {
             self.acknowledged(cx, below, heard.call);
         }
+    }
+
+    /// Whether a callee has sent the call elsewhere, and others are asked.
+    fn has_moved(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        party: PartyId,
+        event: &LegEvent,
+    ) -> bool {
+        let LegEvent::Refused { status, moved: Some(moved) } = event else { return false };
+        if let Some(call) = self.all.get_mut(key) {
+            (call.parties[party].leg, call.parties[party].refused) = (None, *status);
+        }
+        self.moved(cx, below, key, party, moved)
     }
 
     /// Media has something to say.

@@ -135,6 +135,7 @@ impl Calls {
         let page = Page { both_ways: has('d'), quiet: has('q'), ..Page::default() };
         call.begin_page(phones.len().min(room), busy);
         let (asked, failed) = self.ask_all(cx, below, key, &phones);
+        let nobody = asked.is_empty();
         let call = &mut self.all[key];
         call.app = App::Page(Page { asked, ..page });
         let patience = timeout.filter(|time| !time.is_zero()).unwrap_or(PATIENCE);
@@ -144,7 +145,7 @@ impl Calls {
         for (party, status) in failed {
             self.apply(cx, below, key, AppEvent::Refused { party, status });
         }
-        if phones.is_empty() {
+        if nobody {
             self.apply(cx, below, key, AppEvent::NoAnswer);
         }
         Ok(Doing::Paging)

@@ -16,6 +16,7 @@ use telex_dialplan::task::{Dial, Target, Task};
 use super::app::{App, CALLER};
 use super::hear::pieces;
 use super::party::{Party, Wish};
+use super::pickup::CONSULTS;
 use super::script::{Dialling, Doing};
 use super::tasks::{music, signal};
 use super::{Below, Call, Calls};
@@ -188,13 +189,16 @@ impl Calls {
         let kept = kept.map(|(_, slot)| slot.to_smolstr());
         let wanted = kept.as_deref().or(wanted).filter(|wanted| !wanted.is_empty());
         let slot = self.parked.free(&mut cx.rng.plan, lot, wanted, option('R').is_some())?;
-        let by = call.transfer.as_ref().map(|transfer| call.parties[transfer.by].extension.clone());
+        let transfer = call.transfer.as_ref();
+        // Who consults hears the slot itself, and the one who waits gets it.
+        let itself = transfer.is_none_or(|transfer| transfer.consults);
+        let by = transfer.map(|transfer| if transfer.consults { CALLER } else { transfer.by });
+        let by = by.and_then(|by| call.parties.get(by)).map(|party| party.extension.clone());
         let seconds = option('t').and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let sound = match option('r') {
             Some(_) => signal(&cx.config.country, Signal::Ringback),
             None => Playing::Music(music(&lot.1.music)),
         };
-        let itself = by.is_none();
         let quiet = brought || option('s').is_some() || !says(cx.config, slot.1);
         let hears = itself || call.transferor_hears();
         let stay = Stay {
@@ -212,8 +216,9 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(stay) = call.stay_mut().filter(|stay| stay.saying) else { return };
         stay.saying = false;
-        let (sound, time, itself) = (stay.sound.clone(), stay.time, stay.by.is_empty());
-        if itself {
+        let (sound, time) = (stay.sound.clone(), stay.time);
+        let hears = call.script.as_ref().is_some_and(|script| script.sound.as_ref() == Some(&sound));
+        if !hears {
             call.hear_sound(cx, Some(sound));
         }
         call.arm(cx, key, time.min(limits::WAIT), CallTimer::Script);
@@ -227,11 +232,14 @@ impl Calls {
         if call.stay().is_some_and(|stay| stay.saying) {
             return self.slot_said(cx, below, key);
         }
+        let caller = call.parties[CALLER].extension.clone();
         let Some(script) = &mut call.script else { return };
         let Doing::Parked(stay) = std::mem::replace(&mut script.doing, Doing::Going) else { return };
         let (slot, by) = (stay.slot.1, stay.by);
         let lot = cx.config.parking.get(&stay.slot.0);
         let back = lot.map(|lot| &lot.back).filter(|back| !back.is_empty()).cloned().unwrap_or(by);
+        // Nobody goes back to itself: its plan goes on.
+        let back = Some(back).filter(|back| *back != caller).unwrap_or_default();
         let text = match back.as_str() {
             "" => format_smolstr!("slot {slot}, its time is up"),
             back => format_smolstr!("slot {slot}, its time is up: back to {back}"),
@@ -280,6 +288,9 @@ impl Calls {
                 slot => format_smolstr!("nobody is parked in {slot}"),
             }));
         };
+        if self.all[key].consults() {
+            return Err(Outcome::Refused(SmolStr::new_static(CONSULTS)));
+        }
         if self.all[key].answered.is_none() {
             let task = Task::ParkedCall { lot: lot.clone(), slot: slot.clone() };
             return self.answer_first(cx, below, key, task);
@@ -318,6 +329,7 @@ impl Calls {
         let there = call.id;
         cx.report(Event::Parking { call: there, slot, what: Parking::TakenUp { by } });
         self.gone_to(cx, below, key, there);
+        self.introduce(cx, below, other);
         self.settle(cx, other);
     }
 
@@ -391,7 +403,7 @@ impl Call {
         let slot = stay.slot.1.to_smolstr();
         let name = Playing::Prompts { language: SmolStr::default(), pieces: said(&slot), repeat: false };
         self.hear_sound(cx, Some(if stay.saying && itself { name.clone() } else { stay.sound.clone() }));
-        if let Some(transfer) = self.transfer.as_ref().filter(|_| stay.saying) {
+        if let Some(transfer) = self.transfer.as_ref().filter(|known| stay.saying && !known.consults) {
             let (by, (shard, room)) = (transfer.by, transfer.room);
             let playing = Some(Play { number: 1, sound: name, over: false });
             self.parties[by].put(cx, shard, room, Wish { playing, ..Wish::default() });

@@ -26,6 +26,9 @@ pub(super) enum NotTaken {
     Full,
 }
 
+/// Why who consults takes up no call: the other one, who waits, would be lost.
+pub(super) const CONSULTS: &str = "another party waits for who would take the call up";
+
 impl NotTaken {
     /// In words.
     pub(super) fn why(self) -> &'static str {
@@ -45,6 +48,9 @@ impl Calls {
         key: CallKey,
         wanted: &[SmolStr],
     ) -> Begun {
+        if self.all[key].consults() {
+            return Err(Outcome::Refused(SmolStr::new_static(CONSULTS)));
+        }
         let caller = &self.all[key].parties[CALLER];
         let (answered, spoken) = (self.all[key].answered.is_some(), caller.has_spoken());
         let ringing = match self.found_ringing(cx.config, key, wanted) {
@@ -122,11 +128,15 @@ impl Calls {
         let number = self.all[there].id;
         let call = &mut self.all[key];
         call.disarm(cx);
+        call.keep_origin(cx, CALLER);
         let origin = call.origin(cx, number);
         let mut party = call.give_away(CALLER);
         party.joined = true;
         party.origin = Some(origin);
-        party.contact = format_smolstr!("sip:{}@{}", EscapedUser(&party.extension), party.contact);
+        // A caller is known by its address, who was asked by a URI.
+        if !party.contact.starts_with("sip") {
+            party.contact = format_smolstr!("sip:{}@{}", EscapedUser(&party.extension), party.contact);
+        }
         if let Some(leg) = party.leg {
             below.sessions.move_to(leg, there);
         }
@@ -156,9 +166,11 @@ impl Calls {
 impl Call {
     /// A callee of whom no answer has come yet, at an extension that `may` be picked up.
     pub(super) fn ringing(&self, may: impl Fn(&SmolStr) -> bool) -> Option<PartyId> {
-        let App::Hunt(hunt) = &self.app else { return None };
+        // Who is called back is asked for itself.
+        let (App::Hunt(hunt), None) = (&self.app, &self.summons) else { return None };
         let callees = self.parties.iter().enumerate().skip(CALLER + 1);
-        let mut rings = callees.filter(|(at, party)| party.leg.is_some() && hunt.asks(*at));
+        let waits = |party: &Party| party.leg.is_some() && party.answered.is_none();
+        let mut rings = callees.filter(|(at, party)| waits(party) && hunt.asks(*at));
         rings.find(|(_, party)| may(&party.extension)).map(|(at, _)| at)
     }
 

@@ -1,5 +1,5 @@
-//! INVITE with Replaces (RFC 3891): a phone takes a call that rings elsewhere, or the place of a phone that talks. It may
-//! do so with the calls of its own extension and of its pick-up group.
+//! INVITE with Replaces (RFC 3891): a phone takes a call that rings elsewhere, or the place of a phone that talks. It
+//! may do so with the calls of its own extension and of its pick-up group.
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -37,7 +37,7 @@ impl Calls {
         if stage == Stage::Up && wanted.early_only {
             return Err(Refusal::because(Status::BUSY_HERE, "the call was answered already"));
         }
-        if call.transfer.is_some() && stage == Stage::Up {
+        if (call.transfer.is_some() || call.aside.is_some()) && stage == Stage::Up {
             return Err(Refusal::because(Status::REQUEST_PENDING, "the call is being transferred"));
         }
         let left = if stage == Stage::Up { call.other_than(at) } else { Some(CALLER) };
@@ -76,7 +76,7 @@ impl Calls {
         let call = self.all.get(key).ok_or_else(nobody)?;
         let at = call.parties.iter().position(|party| party.leg == Some(leg)).ok_or_else(nobody)?;
         // A dialog that is not confirmed can be replaced only by the side that began it: here, that rings somebody.
-        let rings = matches!(&call.app, App::Hunt(hunt) if hunt.asks(at));
+        let rings = call.summons.is_none() && matches!(&call.app, App::Hunt(hunt) if hunt.asks(at));
         if stage == Stage::Early && !rings { Err(nobody()) } else { Ok((key, at, stage)) }
     }
 

@@ -1,5 +1,5 @@
-//! A callee that answers runs a subroutine of the dialplan before it is connected (options `A` and `U` of Dial), and each
-//! may have one run before it is asked (`b`).
+//! A callee that answers runs a subroutine of the dialplan before it is connected (options `A` and `U` of Dial), and
+//! each may have one run before it is asked (`b`).
 
 use std::collections::BTreeMap;
 
@@ -160,7 +160,10 @@ impl Calls {
             "CONTINUE" => self.caller_goes(cx, below, key, vec![SmolStr::new_static("n")]),
             "ABORT" => {
                 let Some(call) = self.all.get_mut(key) else { return };
-                call.end_apart(cx);
+                let Some(aside) = call.aside.take() else { return };
+                // Who has handed the call over may have it back: nobody else is left in it then.
+                call.release(cx, below, aside.party, NOT_CONNECTED);
+                call.close(cx, Some(aside));
                 let cause = EndCause::Dialplan(causes::NORMAL);
                 self.finish(cx, below, key, Status::TEMPORARILY_UNAVAILABLE, cause);
             }

@@ -421,6 +421,7 @@ impl Call {
     /// The callee is gone, and the dialplan goes on with the caller.
     pub(super) fn after_talk(&mut self, cx: &mut Cx<'_>, below: &mut Below) {
         self.disarm(cx);
+        self.forget_keys(cx);
         if let Some(peer) = self.peer.take() {
             self.release(cx, below, peer, "SIP;cause=200;text=\"The call goes on elsewhere\"");
         }
@@ -429,8 +430,11 @@ impl Call {
         let answered = answered.map_or(crate::time::Duration::ZERO, |at| cx.now.since(at));
         script.failed = None;
         script.over(Outcome::Dialled { status: DialStatus::Answer, cause: causes::NORMAL, answered });
+        // Who was about to dial where the other one goes has nobody to hand over any more.
+        let aside = self.aside.take();
         self.app = App::Script;
         self.put_media(cx);
+        self.close(cx, aside);
     }
 
     /// For what a caller is told of a refusal: what it was, and how to ask why (RFC 3326, RFC 6432).

@@ -363,7 +363,7 @@ pub(super) fn pressing(keys: &str, gap: Duration) -> Duration {
     keys.chars().take(limits::PRESSES).map(|key| press_length(key) + gap.max(limits::DIGIT_USUAL / 2)).sum()
 }
 
-fn press_length(key: char) -> Duration {
+pub(super) fn press_length(key: char) -> Duration {
     if matches!(key, 'w' | 'W') { Duration::from_millis(500) } else { limits::DIGIT_USUAL }
 }
 

@@ -160,8 +160,8 @@ impl Sessions {
         self.tell_referrer(cx, stack, leg, status);
     }
 
-    /// The session whose dialog is named (RFC 3891 §3), its call, and how far it is. Which tag is ours depends on whom a
-    /// phone has its knowledge from: the other end of the dialog, or a watched phone's document (RFC 4235).
+    /// The session whose dialog is named (RFC 3891 §3), its call, and how far it is. Which tag is ours depends on whom
+    /// a phone has its knowledge from: the other end of the dialog, or a watched phone's document (RFC 4235).
     pub(crate) fn replaced(&self, wanted: &Replaces<'_>) -> Option<(CallKey, LegKey, Stage)> {
         let tags = [(wanted.to_tag, wanted.from_tag), (wanted.from_tag, wanted.to_tag)];
         tags.into_iter().find_map(|(ours, theirs)| {

@@ -12,8 +12,8 @@ use crate::control::{self, Does, Request};
 ///
 /// `telex explain --from 100 --to 0123` says what becomes of a call that nobody has made: also each pattern that does
 /// not fit, and why. The running exchange is asked, which knows who is registered, what the dialplan has stored and how
-/// many calls there are; when none runs, or a case is given that is not its own (`--context`, `--zone`, `--device`), the
-/// configuration alone tells.
+/// many calls there are; when none runs, or a case is given that is not its own (`--context`, `--zone`, `--device`),
+/// the configuration alone tells.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The number of a call, as `telex calls`, the log or a refusal tells it, or the name of its record (`telex cdr`).
@@ -83,6 +83,11 @@ pub(super) fn main(options: &Explain) -> Result<(), Failure> {
         phones.extend(options.phone.iter().cloned());
         let (from, to, keys) = (case.from.clone(), to.clone(), case.keys.clone());
         return ask(&options.running, &Request::Foretell { from, to, at_ms, phones, keys });
+    }
+    if !options.phone.is_empty() {
+        let why = "only a running exchange knows what --phone says, and not with --context, --zone or --device; \
+                   --dial says what all phones do";
+        return Err(why.to_owned().into());
     }
     if own {
         print("No telex is running here: who is registered is not known, and each phone is taken to be.\n");

@@ -271,7 +271,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
     own.speak.extend(speak);
     let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;
     dialplan::check_contexts(reader, &contexts, plan.as_ref());
-    office::check(reader, &leads, plan.as_ref());
+    office::check(reader, &leads, plan.as_ref(), &engine);
     engine.dialplan = plan;
     Ok(Settings {
         path: path.to_owned(),

@@ -122,6 +122,7 @@ fn phone(
             .unwrap_or_default(),
         pickup_group: reader
             .text(entry.value, "pickup_group")
+            .filter(|text| !text.value.is_empty())
             .and_then(|text| office::shown(reader, &text))
             .unwrap_or_default(),
         call_waiting: call_waiting(reader, entry.value),

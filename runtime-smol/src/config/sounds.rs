@@ -53,11 +53,10 @@ pub(super) fn class(reader: &mut Reader, text: &At<&str>, tunes: Option<&Path>) 
         return;
     }
     let remedy = match tunes {
-        Some(folder) => format!(
-            "make a folder {} with music in it, or write \"default\" or \"none\"",
-            folder.join("NAME").display()
-        ),
-        None => "write \"default\" or \"none\", or name a folder of music with `folder`".to_owned(),
+        Some(folder) => {
+            format!("make a folder {} with music in it, or write \"default\"", folder.join("NAME").display())
+        }
+        None => "write \"default\", or name a folder of music with `folder`".to_owned(),
     };
     reader.wrong(&text.span, format!("there is no class of music `{}`", text.value), "not known", remedy);
 }

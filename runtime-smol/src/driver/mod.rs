@@ -94,14 +94,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     let bell = Bell::of(&poller);
     let (reports, reported) = Post::new(bell.clone());
     // The database opens while sockets are bound.
-    let opening = Opening {
-        path: settings.store.clone(),
-        keep: settings.records,
-        now: clock::wall(),
-        stored: reports.clone(),
-    };
-    let (desk, desk_thread) =
-        Desk::start(opening, options.log).map_err(|e| format!("cannot start a thread: {e}"))?;
+    let (desk, desk_thread) = Desk::start(opening(&settings, reports.clone()), options.log)
+        .map_err(|e| format!("cannot start a thread: {e}"))?;
     let mut listeners = Listeners::new(Rc::clone(&executor), inbox.clone());
     listeners.become_(&settings.listen, &poller)?;
     // Media has randomness of its own: a recording of signalling says nothing about it.
@@ -159,6 +153,10 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     recordings.flush(LAST_PIECES);
     desk_thread.end(&desk);
     Ok(ending)
+}
+
+fn opening(settings: &Settings, stored: Post<Input>) -> Opening {
+    Opening { path: settings.store.clone(), keep: settings.records, now: clock::wall(), stored }
 }
 
 /// Why there is no media.

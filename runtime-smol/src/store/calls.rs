@@ -56,6 +56,8 @@ pub(super) const SCHEMA: &str = "
 
 /// The number that was dialled from outside; it came later than the rest.
 pub(super) const WITH_DID: &str = "ALTER TABLE calls ADD COLUMN did TEXT NOT NULL DEFAULT '';";
+/// The form of the database that first has it.
+const DID_SINCE: u32 = 4;
 
 /// What became of calls that were going on when the exchange stopped dead.
 const UNFINISHED: &str = "UNFINISHED";
@@ -290,6 +292,13 @@ pub(crate) struct Leg {
 pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Call>, StoreError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    // Only the exchange brings a database into its form, when it starts.
+    let form: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let did = if form < DID_SINCE { "''" } else { "did" };
+    let numbered = format!(
+        "(caller = ? OR dialled = ? OR {did} = ? OR id IN \
+         (SELECT call FROM call_legs WHERE substr(contact, 1, length(?)) = ?))"
+    );
     let (mut conditions, mut values) = (vec!["1"], Vec::new());
     for (condition, value) in [("started_ms >= ?", wanted.since), ("started_ms < ?", wanted.before)] {
         if let Some(value) = value {
@@ -298,17 +307,14 @@ pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Call>, StoreError
         }
     }
     if let Some(number) = &wanted.number {
-        conditions.push(
-            "(caller = ? OR dialled = ? OR did = ? OR id IN \
-             (SELECT call FROM call_legs WHERE substr(contact, 1, length(?)) = ?))",
-        );
+        conditions.push(&numbered);
         let contact = format!("sip:{number}@");
         values.extend([number, number, number, &contact, &contact].map(|text| Value::Text(text.clone())));
     }
     values.push(Value::Integer(wanted.most.map_or(-1, i64::from)));
     let sql = format!(
         "SELECT * FROM (SELECT id, number, caller, name, dialled, started_ms, answered_ms, ended_ms, duration_ms, \
-         talked_ms, disposition, cause, ended_by, recording, unfinished, did FROM calls WHERE {} \
+         talked_ms, disposition, cause, ended_by, recording, unfinished, {did} FROM calls WHERE {} \
          ORDER BY started_ms DESC, number DESC LIMIT ?) ORDER BY started_ms, number",
         conditions.join(" AND ")
     );

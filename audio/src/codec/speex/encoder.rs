@@ -41,8 +41,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder for streams of a clock rate. It takes samples at 16 kHz if the stream can hold as much and no fewer are
-    /// wanted, else at 8 kHz; 0 wants the most.
+    /// An encoder for streams of a clock rate. It takes samples at 16 kHz if the stream can hold as much and no fewer
+    /// are wanted, else at 8 kHz; 0 wants the most.
     pub fn new(clock: u32, wanted: u32) -> Self {
         let wide = best(clock) > 8000 && !(1..16_000).contains(&wanted);
         Self {

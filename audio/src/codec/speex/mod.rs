@@ -3,8 +3,8 @@
 //! Speech is the answer of a filter, sent as line spectral frequencies, to an excitation of two parts: what it was a
 //! pitch ago, and shapes from a codebook. A second layer describes the band above 4 kHz; a third, of ultra-wideband, is
 //! left out. Every mode is decoded, at any bit rate and with changes in mid stream, as the reference decoder does
-//! without its postfilter. We speak mode 5, narrowband at 15 kbit/s, which is the reference's usual one and is understood
-//! in streams of every rate.
+//! without its postfilter. We speak mode 5, narrowband at 15 kbit/s, which is the reference's usual one and is
+//! understood in streams of every rate.
 //!
 //! This is written in integers, and shares the analysis of speech with G.729, whose filters and subframes are as long.
 //! Speex has fallen out of use since Opus; it is here for telephones that name nothing else, and for recordings of

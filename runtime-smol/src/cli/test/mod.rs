@@ -97,6 +97,9 @@ fn played(options: &Test) -> Result<(String, bool), Failure> {
             }
         }
     }
+    if let (true, Some(only)) = (plays.is_empty(), &options.only) {
+        return Err(format!("no scenario has `{only}` in its name").into());
+    }
     let mut results = Vec::new();
     let mut walked: Vec<Walked> = vec![Walked::default(); sites.all.len()];
     for (file, (site, scenario)) in plays {

@@ -157,9 +157,10 @@ impl Phone {
         true
     }
 
-    /// The call that what is done is about: the last one that nobody holds.
+    /// The call that what is done is about: the last one that nobody holds, one that only rings last of all.
     pub(super) fn current(&self) -> Option<&Line> {
-        self.lines.iter().rev().find(|line| !line.held).or(self.lines.last())
+        let free = || self.lines.iter().rev().filter(|line| !line.held);
+        free().find(|line| line.state != State::Ringing).or_else(|| free().next()).or(self.lines.last())
     }
 
     /// The call that rings.

@@ -330,11 +330,13 @@ fn sound(words: &mut Words) -> Result<Sound, Wrong> {
             return Ok(sound);
         }
     }
-    if words.peek().is_some_and(|word| word.text.starts_with(|c: char| c.is_ascii_digit())) {
+    let known = "prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself, a phone or \
+                 nothing";
+    let near =
+        |text: &str| telex_dialplan::names::hint(text, known.split([',', ' ']).filter(|word| word.len() > 2));
+    if words.peek().is_some_and(|word| near(&word.text).is_empty()) {
         let word = words.any("a phone")?;
         return Ok(Sound::Voice(named(words, &word)));
     }
-    let known = "prompt NAME, ringback, busy tone, congestion tone, dial tone, a tone, music, keys, itself, a phone or \
-                 nothing";
     Err(words.expected(known))
 }

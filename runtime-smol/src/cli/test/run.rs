@@ -269,10 +269,11 @@ fn holds(world: &World<'_>, expectation: &Expectation, ended: usize) -> Option<u
     let holds = match expectation {
         Expectation::Rings(phone, from, name) => {
             let shows = |line: &Line| {
-                from.as_ref().is_none_or(|from| *from == line.other)
+                line.state == State::Ringing
+                    && from.as_ref().is_none_or(|from| *from == line.other)
                     && name.as_ref().is_none_or(|name| *name == line.name)
             };
-            world.phone(&phone.name).and_then(Phone::ringing).is_some_and(shows)
+            world.phone(&phone.name).is_some_and(|phone| phone.lines.iter().any(shows))
         }
         Expectation::Hears(phone, Sound::Voice(other)) => {
             world.voices(&phone.name).contains(&other.name.as_str())

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
+use telex_engine::config::Config;
 use toml::de::DeTable;
 
 use super::steps::extension;
@@ -78,6 +79,7 @@ impl Plan<'_> {
         let section = self.reader.section(root, "codes")?;
         let heading = root.get_key_value("codes").map(|(key, _)| key.span()).unwrap_or_default();
         let mut codes = Codes::default();
+        let numbers = self.numbers();
         for Code { key, usual, number } in &CODES {
             let text = self.reader.text(section, key);
             let code = SmolStr::new(text.as_ref().map_or(*usual, |text| text.value));
@@ -86,10 +88,8 @@ impl Plan<'_> {
             }
             let span = text.map_or(heading.clone(), |text| text.span);
             let digits = code.bytes().all(|b| b.is_ascii_digit() || b == b'*' || b == b'#');
-            let mut numbers = self.config.phones.keys().chain(self.config.conferences.keys());
-            let taken =
-                numbers.clone().any(|taken| *taken == code) || codes.all().any(|other| *other == code);
-            let swallowed = numbers.find(|taken| *number && goes_on(&code, taken));
+            let taken = numbers.contains(&code) || codes.all().any(|other| *other == code);
+            let swallowed = numbers.iter().find(|taken| *number && goes_on(&code, taken));
             let mixed = codes.all_with_numbers().find(|(_, other)| *number && mixed(&code, other));
             let title = match (swallowed, mixed) {
                 _ if taken || !digits || code.len() > 8 || ["*43", "*60"].contains(&code.as_str()) => {
@@ -111,6 +111,15 @@ impl Plan<'_> {
             self.reader.wrong(&span, title, "not free, or not a code", remedy);
         }
         Some(codes)
+    }
+
+    /// Numbers of phones, conferences and parking lots.
+    fn numbers(&self) -> Vec<SmolStr> {
+        let Config { phones, conferences, parking, .. } = self.config;
+        let slots = parking.values().flat_map(|lot| lot.slots.0..=lot.slots.1);
+        let lots = parking.values().map(|lot| lot.extension.clone());
+        let lots = lots.chain(slots.map(|slot| format_smolstr!("{slot}")));
+        phones.keys().chain(conferences.keys()).cloned().chain(lots).collect()
     }
 }
 
@@ -209,10 +218,10 @@ fn forward(text: &mut String, code: &str, family: &str, prompt: &str) {
         "Answer()".to_owned(),
         format!("Read(FORWARD_TO,{prompt},20)"),
         "(set)Set(REACHED=0)".to_owned(),
-        // No number, the caller's own and one that leads nowhere are not kept.
+        // No number, the caller's own and one that leads nowhere are not kept, and nothing of who did not dial this.
         format!(
-            "ExecIf($[\"${{FORWARD_TO}}\" != \"\" & \"${{FORWARD_TO}}\" != \"{CALLER}\"]?\
-             Set(REACHED=${{DIALPLAN_EXISTS(${{CHANNEL(context)}},${{FORWARD_TO}},1)}}))"
+            "ExecIf($[\"${{FORWARD_TO}}\" != \"\" & \"${{FORWARD_TO}}\" != \"{CALLER}\" & \
+             \"${{CALLERID(rdnis)}}\" = \"\"]?Set(REACHED=${{DIALPLAN_EXISTS(${{CHANNEL(context)}},${{FORWARD_TO}},1)}}))"
         ),
         "GotoIf($[${REACHED} = 0]?wrong)".to_owned(),
         format!("Set(DB({family}/{CALLER})=${{FORWARD_TO}})"),
@@ -224,10 +233,14 @@ fn forward(text: &mut String, code: &str, family: &str, prompt: &str) {
     with_number(text, code, |number| vec![format!("Set(FORWARD_TO={number})"), format!("Goto({code},set)")]);
 }
 
-/// A code that sets something of the caller's phone.
+/// A code that sets something of the caller's phone. Who was sent here by a transfer or a forward has not dialled it.
 fn switch(family: &str, value: &str, prompt: &str) -> Vec<String> {
     let said = if value == "on" { "activated" } else { "de-activated" };
-    vec![format!("Set(DB({family}/{CALLER})={value})"), format!("Playback({prompt}&{said})")]
+    vec![
+        "ExecIf($[\"${CALLERID(rdnis)}\" != \"\"]?Hangup(21))".to_owned(),
+        format!("Set(DB({family}/{CALLER})={value})"),
+        format!("Playback({prompt}&{said})"),
+    ]
 }
 
 /// A code that calls a number kept for the caller's phone; says `prompt` where there is none.

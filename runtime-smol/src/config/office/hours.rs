@@ -74,6 +74,11 @@ impl Plan<'_> {
     /// A code beside those of `[codes]`, for these hours alone.
     fn switch(&mut self, section: Section<'_>) -> Option<SmolStr> {
         let code = phones::number(self.reader, section, "switch", "switch")?;
+        if self.reader.peek_text(section, "number") == Some(code.value.as_str()) {
+            let title = format!("`{}` is the number of these hours", code.value);
+            self.reader.wrong(&code.span, title, "not free", "choose a code that nothing else has");
+            return None;
+        }
         self.free(&code.value, &code.span).then_some(code.value)
     }
 }

@@ -1,4 +1,5 @@
-//! `[[menu]]`, `[[group]]`, `[[hours]]`, `[codes]` and what a `[[phone]]` says of calls to it: all of it becomes dialplan.
+//! `[[menu]]`, `[[group]]`, `[[hours]]`, `[codes]` and what a `[[phone]]` says of calls to it: all of it becomes
+//! dialplan.
 
 mod codes;
 mod groups;
@@ -133,8 +134,22 @@ pub(super) fn office(reader: &mut Reader, root: &DeTable<'_>, config: &Config, o
     for entry in plan.reader.list(root, "menu") {
         plan.menu(&entry);
     }
+    plan.parked(root);
     plan.rounds(root);
     plan.read
+}
+
+impl Plan<'_> {
+    /// Where calls go that nobody takes up.
+    fn parked(&mut self, root: &DeTable<'_>) {
+        for entry in self.reader.list(root, "parking") {
+            let to = self.reader.peek_text(entry.value, "fallback").map(SmolStr::new);
+            if let (Some(value), Some(span)) = (to, self.reader.key(entry.value, "fallback")) {
+                let number = At { value, span };
+                self.read.leads.push(Destination { number, context: INTERNAL.into(), near: None });
+            }
+        }
+    }
 }
 
 impl Office {
@@ -263,8 +278,9 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Where calls are led that exists nowhere.
-pub(super) fn check(reader: &mut Reader, leads: &[Destination], plan: Option<&Dialplan>) {
-    let Some(plan) = plan else { return };
+pub(super) fn check(reader: &mut Reader, leads: &[Destination], plan: Option<&Dialplan>, config: &Config) {
+    let own = || super::dialplan::alone(&config.own_dialplan()).unwrap_or_default();
+    let plan = &plan.cloned().unwrap_or_else(own);
     for Destination { number, context, near } in leads {
         let asked = Asked { context, extension: &number.value, caller: "", now: Moment::new(0, "UTC") };
         let first = telex_dialplan::At::Priority(1);
