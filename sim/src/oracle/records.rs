@@ -56,8 +56,10 @@ impl Records {
         };
         let (Some(from), Some(to)) = (leg.answered, leg.ended) else { return Ok(()) };
         let talked = to.since(from);
-        // Who sends everything late learns of the answer and tells of the end when it likes.
-        let prompt = !phones.iter().any(|phone| phone.habits.contains(&Habit::Slow));
+        // Who sends everything late, or overlooks what it is sent, learns of the answer and tells of the end when it likes.
+        let prompt = !phones
+            .iter()
+            .any(|phone| [Habit::Slow, Habit::Overlooks].iter().any(|habit| phone.habits.contains(habit)));
         // A call that its dialplan ends is over for one who never acknowledges when that has been waited for.
         let acks = !phones[planned.caller].habits.contains(&Habit::NeverAcks);
         if prompt && acks && expect::loses_nothing(plan) && talked.abs_diff(record.talked) > ON_THE_WAY {
