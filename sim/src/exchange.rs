@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use telex_audio::codec::Encoding;
 use telex_dialplan::{Dialplan, Problems};
 use telex_engine::border::{Flow, Interface, Listener, ListenerId, Stats, StreamId, Transport};
@@ -238,7 +238,9 @@ pub(crate) fn config(plan: &Plan) -> Config {
     let lot = ParkingLot { extension: PARK.into(), slots: SLOTS, time: PARKED, ..ParkingLot::default() };
     config.parking.insert("default".into(), lot);
     config.dialplan = Some(dialplan(plan, &config).expect("it was checked"));
-    config.sounds = Arc::new([(SmolStr::new("menu"), menu())].into_iter().collect());
+    // Nobody listens to digits: it counts that they end.
+    let digits = (0..10).map(|digit| (format_smolstr!("digits/{digit}"), Clip::silence(300)));
+    config.sounds = Arc::new(digits.chain([(SmolStr::new("menu"), menu())]).collect());
     config
 }
 
