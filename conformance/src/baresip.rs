@@ -32,7 +32,6 @@ pub struct Plan {
     digits: &'static str,
     sound: Option<Sound>,
     watches: String,
-    messages: bool,
 }
 
 impl Plan {
@@ -48,7 +47,6 @@ impl Plan {
             digits: "rtpevent",
             sound: None,
             watches: String::new(),
-            messages: false,
         }
     }
 
@@ -87,13 +85,6 @@ impl Plan {
         self
     }
 
-    /// It asks for the messages that wait for it.
-    #[must_use]
-    pub fn asks_for_messages(mut self) -> Self {
-        self.messages = true;
-        self
-    }
-
     /// Starts it and waits until it has registered.
     ///
     /// Its RTP sockets are bound to every address, so its packets come from 127.0.0.1 whatever its SDP says: all
@@ -117,15 +108,14 @@ impl Plan {
         };
         ground.write(
             &format!("{name}/config"),
-            configuration(&dir.display().to_string(), port, scheme, &source) + &self.modules(),
+            configuration(&dir.display().to_string(), port, scheme, &source) + self.modules(),
         );
         ground.write(&format!("{name}/contacts"), self.contacts());
         ground.write(
             &format!("{name}/accounts"),
             format!(
                 "<sip:{user}@telex.test>;auth_user={user};auth_pass={PASSWORD};\
-                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs={codecs};dtmfmode={digits};mwi={mwi}\n",
-                mwi = if self.messages { "yes" } else { "no" },
+                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs={codecs};dtmfmode={digits}\n",
                 codecs = self.codecs,
                 digits = self.digits,
                 user = self.user,
@@ -146,10 +136,8 @@ impl Plan {
         Baresip { program, name, dir, stream, buffer: Vec::new(), events: Vec::new(), next: 0 }
     }
 
-    fn modules(&self) -> String {
-        let presence = if self.watches.is_empty() { "" } else { "module_app presence.so\n" };
-        let messages = if self.messages { "module_app mwi.so\n" } else { "" };
-        format!("{presence}{messages}")
+    fn modules(&self) -> &'static str {
+        if self.watches.is_empty() { "" } else { "module_app presence.so\n" }
     }
 
     fn contacts(&self) -> String {
@@ -258,11 +246,6 @@ impl Baresip {
             assert!(!gone, "{}: no {kind} in {kinds:?}", self.name);
             thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    /// Whether its output has this text before `patience` is over.
-    pub fn shows(&self, text: &str, patience: Duration) -> bool {
-        poll(patience, || self.program.output().contains(text).then_some(())).is_some()
     }
 
     /// Types of all events so far, in order.
