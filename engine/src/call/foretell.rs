@@ -1,7 +1,7 @@
 //! Where a call would go, without making it: a thread walks the plan in force in the exchange as it is now, and of what
 //! depends on people something is supposed. The walk is the real one, and so is what the dialplan reads; what is set
-//! stays in a copy. A test makes the calls, and compares. Not walked: Local targets, subroutines of callees (Dial b and U),
-//! redirections, call back, and what becomes of parking, pages and pick-ups.
+//! stays in a copy. A test makes the calls, and compares. Not walked: Local targets, subroutines of callees (Dial b and
+//! U), redirections, call back, and what becomes of parking, pages and pick-ups.
 
 use std::collections::{BTreeMap, VecDeque};
 

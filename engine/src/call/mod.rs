@@ -324,10 +324,7 @@ impl Calls {
             let extension = &call.parties[party].extension;
             self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
         }
-        if let Some(AppEvent::Refused { party, status: Some(status) }) = event
-            && matches!(status.code(), 415 | 488 | 606)
-            && self.ask_again(cx, below, heard.call, party)
-        {
+        if event.is_some_and(|event| self.asks_otherwise(cx, below, heard.call, event)) {
             return;
         }
         let Some(call) = self.all.get_mut(heard.call) else { return };
@@ -338,6 +335,12 @@ impl Calls {
         } else if confirmed {
             self.acknowledged(cx, below, heard.call);
         }
+    }
+
+    /// Whether a callee that refused what it was offered is asked with something else.
+    fn asks_otherwise(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, event: AppEvent) -> bool {
+        let AppEvent::Refused { party, status: Some(status) } = event else { return false };
+        matches!(status.code(), 415 | 488 | 606) && self.ask_again(cx, below, key, party)
     }
 
     /// Whether a callee has sent the call elsewhere, and others are asked.

@@ -49,7 +49,8 @@ fn nothing_is_missing(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
             continue;
         }
         for (from, to) in [(leg, callee), (callee, leg)] {
-            // One that takes no events hears tones; those of one that sends none are found only where sound is looked into.
+            // One that takes no events hears tones; those of one that sends none are found only where sound is looked
+            // into.
             let events = |leg: &Leg| phones[leg.id.phone()].plan.events.is_some();
             if !events(to) || !events(from) && !plan.exchange.transcode {
                 continue;

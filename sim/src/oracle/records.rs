@@ -56,7 +56,8 @@ impl Records {
         };
         let (Some(from), Some(to)) = (leg.answered, leg.ended) else { return Ok(()) };
         let talked = to.since(from);
-        // Who sends everything late, or overlooks what it is sent, learns of the answer and tells of the end when it likes.
+        // Who sends everything late, or overlooks what it is sent, learns of the answer and tells of the end when it
+        // likes.
         let prompt = !phones
             .iter()
             .any(|phone| [Habit::Slow, Habit::Overlooks].iter().any(|habit| phone.habits.contains(habit)));
