@@ -338,10 +338,14 @@ impl Made<'_> {
                 "Listening" if !timed => self.hang_up(),
                 "Music" if !timed => self.hang_up(),
                 "Dialling" if self.talks.is_some() => {
-                    let until = self.world.now + TALK;
-                    while self.talks.is_some() && self.world.telex.deadline().is_some_and(|d| d.at <= until) {
+                    let (until, this) = (self.world.now + TALK, self.talk());
+                    while self.talk() == this && self.world.telex.deadline().is_some_and(|d| d.at <= until) {
                         self.wait();
                         self.react();
+                    }
+                    // A talk that was ended may be followed by another at once.
+                    if self.talk() != this {
+                        continue;
                     }
                     if let Some((asked, address)) = self.talks.take() {
                         self.world.now = until;
@@ -352,6 +356,11 @@ impl Made<'_> {
             }
         }
         panic!("the call does not end");
+    }
+
+    /// Tells one talk from the next.
+    fn talk(&self) -> Option<String> {
+        self.talks.as_ref().and_then(|(asked, _)| asked.header(HeaderName::Via)).map(str::to_owned)
     }
 
     /// Tells one collecting of keys from the next: what was played so far, and the steps.
