@@ -12,11 +12,12 @@ use telex_dialplan::{Asked, Dialled, Moment, Outcome, Thread};
 use super::app::PartyId;
 use super::hear::{Next, pieces};
 use super::script::{Collecting, Doing};
+use super::transfer::make_waiting_room;
 use super::{Below, Call, Calls, tasks};
 use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::dialog::Digit;
 use crate::limits;
-use crate::mediactl::{MediaCommand, Play, Playing, RoomId, RoomMode, RoomSpec, ShardId};
+use crate::mediactl::{Play, Playing, RoomId, ShardId};
 use crate::time::Duration;
 use crate::timers::TimerKey;
 
@@ -94,10 +95,8 @@ impl Calls {
     /// Takes a party out of the room of its call.
     pub(super) fn put_apart(&mut self, cx: &mut Cx<'_>, key: CallKey, party: PartyId, errand: Errand) {
         let Some(call) = self.all.get_mut(key) else { return };
-        let place @ (shard, room) = self.ports.room(Some(call.shard));
-        let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
-        let command = MediaCommand::PutRoom { room, rev: 1, spec };
-        cx.out.push(crate::border::Action::Media { shard, command });
+        let place = self.ports.room(Some(call.shard));
+        make_waiting_room(cx, place);
         call.aside = Some(Box::new(Aside {
             party,
             room: place,

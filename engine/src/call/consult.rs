@@ -11,13 +11,12 @@ use super::identity::PROHIBITED;
 use super::open::matched;
 use super::party::Wish;
 use super::script::Script;
-use super::transfer::{TRANSFERRED, Transfer};
+use super::transfer::{TRANSFERRED, Transfer, make_waiting_room};
 use super::{Below, Call, Calls};
-use crate::border::Action;
 use crate::cx::{CallKey, Cx};
 use crate::dialog::LegEvent;
 use crate::event::EndCause;
-use crate::mediactl::{MediaCommand, Play, RoomMode, RoomSpec};
+use crate::mediactl::Play;
 use crate::sip::Status;
 
 impl Calls {
@@ -82,10 +81,7 @@ impl Calls {
         if swapped {
             call.parties.swap(CALLER, by);
         }
-        let (shard, waiting) = room;
-        let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
-        let command = MediaCommand::PutRoom { room: waiting, rev: 1, spec };
-        cx.out.push(Action::Media { shard, command });
+        make_waiting_room(cx, room);
         let extension = call.parties[CALLER].extension.clone();
         let name = cx.config.phones.get(&extension).map(|phone| phone.name.clone()).unwrap_or_default();
         let pres = if call.parties[CALLER].private { PROHIBITED } else { "" }.into();
@@ -94,10 +90,7 @@ impl Calls {
             to,
             Caller { number: extension, name, pres, dnid: to.clone(), ..Caller::default() },
         );
-        let mut script = Script::new(number, thread, Vec::new());
-        script.groups = std::mem::take(&mut before.groups);
-        script.facts.clone_from(&before.facts);
-        call.script = Some(Box::new(script));
+        call.script = Some(Box::new(Script::after(&mut before, number, thread)));
         call.app = App::Script;
         let transfer =
             Transfer { by: peer, swapped, to: to.clone(), room, before, failed: None, consults: true };

@@ -159,6 +159,14 @@ impl Dialling {
 }
 
 impl Script {
+    /// The same for a call that goes elsewhere: it stays in its groups, and what it has learnt remains.
+    pub(super) fn after(before: &mut Self, plan: u32, thread: Thread) -> Self {
+        let mut script = Self::new(plan, thread, Vec::new());
+        script.groups = std::mem::take(&mut before.groups);
+        script.facts.clone_from(&before.facts);
+        script
+    }
+
     /// A script whose thread has not begun to walk.
     pub(super) fn new(plan: u32, thread: Thread, headers: Vec<(SmolStr, SmolStr)>) -> Self {
         Self {

@@ -8,7 +8,6 @@ use telex_dialplan::scene::Caller;
 
 use super::app::{App, CALLER, PartyId, side};
 use super::identity::PROHIBITED;
-use super::open::matched;
 use super::party::Wish;
 use super::script::{Doing, Script};
 use super::{Below, Call, Calls};
@@ -88,17 +87,7 @@ impl Calls {
         by: PartyId,
         referred: &Referred,
     ) -> Result<(), Status> {
-        let call = self.all.get(key).ok_or(Status::DECLINE)?;
-        let plan = self.plans.current().1;
-        match call.other_than(by) {
-            _ if !referred.ours => Err(Status::FORBIDDEN),
-            _ if call.transfer.is_some() => Err(Status::REQUEST_PENDING),
-            None => Err(Status::DECLINE),
-            Some(_) if matched(cx, &plan, &call.parties[by].extension, &referred.to).is_none() => {
-                Err(Status::NOT_FOUND)
-            }
-            Some(_) => Ok(()),
-        }
+        if referred.ours { self.may_send(cx, key, by, &referred.to) } else { Err(Status::FORBIDDEN) }
     }
 
     /// Sends the other party of a talk elsewhere. Without a REFER whoever calls lets the script go on and settles.
@@ -141,10 +130,7 @@ impl Calls {
             ..Caller::default()
         };
         let thread = Thread::new(cx.config.context_of(&transferor), to, caller);
-        let mut script = Script::new(number, thread, Vec::new());
-        script.groups = std::mem::take(&mut before.groups);
-        script.facts.clone_from(&before.facts);
-        call.script = Some(Box::new(script));
+        call.script = Some(Box::new(Script::after(&mut before, number, thread)));
         call.app = App::Script;
         let aside = peer.max(by);
         let transfer =
@@ -281,8 +267,7 @@ impl Call {
     }
 
     fn put_aside(&mut self, cx: &mut Cx<'_>, by: PartyId, (shard, room): (ShardId, RoomId)) {
-        let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
-        cx.out.push(Action::Media { shard, command: MediaCommand::PutRoom { room, rev: 1, spec } });
+        make_waiting_room(cx, (shard, room));
         self.parties[by].put(cx, shard, room, Wish::default());
     }
 
@@ -322,6 +307,12 @@ fn refusal(referred: &Referred, status: Status) -> &'static str {
         (Status::DECLINE, true) => "no call of this exchange has the dialog that Replaces names",
         _ => "there is nobody who could be transferred",
     }
+}
+
+/// Makes a room in which somebody waits, or is alone with the exchange.
+pub(super) fn make_waiting_room(cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
+    let spec = RoomSpec { mode: RoomMode::Relay, recordings: Vec::new() };
+    cx.out.push(Action::Media { shard, command: MediaCommand::PutRoom { room, rev: 1, spec } });
 }
 
 impl Doing {
