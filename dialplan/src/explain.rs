@@ -206,6 +206,18 @@ impl Supposed {
     }
 }
 
+/// What a phone does that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Does {
+    /// A Dial to it alone ends so; one that it answers, when it hangs up.
+    Ends(DialStatus),
+    /// It answers, and presses these keys each time it is asked for some before it is connected.
+    Presses(SmolStr),
+    /// It sends its calls to this number (302).
+    Moves(SmolStr),
+}
+
 /// A call that nobody makes, for the exchange to follow through the plan in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -217,7 +229,7 @@ pub struct Supposition {
     /// When, in milliseconds since 1970; `None` is now.
     pub at_ms: Option<i64>,
     /// What phones do that are asked: by extension, and what all others do by the empty name.
-    pub dial: Vec<(SmolStr, DialStatus)>,
+    pub phones: Vec<(SmolStr, Does)>,
     /// How long they talk when one answers.
     pub talk: Duration,
     /// What the caller presses each time keys are collected; then nothing.
@@ -227,14 +239,17 @@ pub struct Supposition {
 impl Supposition {
     /// Now; nobody answers, and nothing is pressed.
     pub fn call(from: &str, to: &str) -> Self {
-        let (dial, keys, talk) = (Vec::new(), Vec::new(), Duration::from_secs(60));
-        Self { from: from.into(), to: to.into(), at_ms: None, dial, talk, keys }
+        let (phones, keys, talk) = (Vec::new(), Vec::new(), Duration::from_secs(60));
+        Self { from: from.into(), to: to.into(), at_ms: None, phones, talk, keys }
     }
 
-    /// What a phone does that is asked.
-    pub fn dial_of(&self, phone: &str) -> DialStatus {
-        let of = |name: &str| self.dial.iter().rev().find(|(known, _)| known == name).map(|(_, does)| *does);
-        of(phone).or_else(|| of("")).unwrap_or(DialStatus::NoAnswer)
+    /// What a phone does that is asked, and whether that was said of this one.
+    pub fn does(&self, phone: &str) -> (&Does, bool) {
+        let of = |name: &str| self.phones.iter().rev().find(|(known, _)| known == name).map(|(_, does)| does);
+        match of(phone) {
+            Some(does) => (does, true),
+            None => (of("").unwrap_or(&Does::Ends(DialStatus::NoAnswer)), false),
+        }
     }
 }
 

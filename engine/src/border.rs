@@ -600,6 +600,8 @@ pub struct Foretold {
     pub ends: SmolStr,
     /// Whom it rings, in order; a phone as often as it has contacts.
     pub rings: Vec<SmolStr>,
+    /// What people do that nobody has said they would, in words.
+    pub supposed: Vec<SmolStr>,
     /// Whether it was followed to its end.
     pub over: bool,
 }

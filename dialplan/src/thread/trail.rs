@@ -74,8 +74,9 @@ impl Trail {
         self.entries.push_back(entry);
     }
 
+    /// The last step of the thread's own: what it dials may have taken others since.
     pub(crate) fn last(&mut self) -> Option<&mut Entry> {
-        self.entries.back_mut()
+        self.entries.iter_mut().rev().find(|entry| entry.whose.is_empty())
     }
 
     /// No step was done yet.

@@ -10,6 +10,8 @@ use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
 use super::identity::{Diversion, Identity};
 use super::party::Party;
+use super::screening::before_asking;
+use super::walks::Live;
 use super::{Below, Call, Calls};
 use crate::border::{Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
@@ -178,7 +180,9 @@ impl Calls {
         party: PartyId,
         routine: &Routine,
     ) -> bool {
-        let Some(headers) = self.before_asking(cx, below, key, party, routine) else { return false };
+        let phone = self.all[key].parties[party].extension.clone();
+        let mut live = Live { calls: self, below, key };
+        let Some(headers) = before_asking(&mut live, cx, &phone, routine) else { return false };
         let headers = self.all[key].allowed(cx, &headers);
         self.all[key].add_headers(party, &headers);
         true

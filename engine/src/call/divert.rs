@@ -7,13 +7,14 @@
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Dial, Task};
-use telex_dialplan::{Dialplan, Outcome, Thread, World};
+use telex_dialplan::{Asked, At, Dialplan, Moment, Outcome, Thread, World};
 
 use super::app::{App, AppEvent, PartyId};
 use super::identity::Diversion;
-use super::open::matched;
-use super::script::Doing;
-use super::{Below, Calls, causes};
+use super::local::whom;
+use super::script::{Dialling, Doing, Script};
+use super::walks::{Live, Walks};
+use super::{Below, Calls, causes, dial};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::{Elsewhere, Moved};
 use crate::event::EndCause;
@@ -21,11 +22,9 @@ use crate::limits;
 use crate::sip::Status;
 
 /// Where a number leads.
-enum Leads {
+pub(super) enum Leads {
     /// To others that ring.
     Dial(Dial),
-    /// Nowhere.
-    Refused(Status),
     /// To the exchange itself.
     Service,
 }
@@ -43,8 +42,7 @@ impl Calls {
         let Err(why) = self.follow(cx, below, key, party, moved) else { return true };
         let Some(call) = self.all.get_mut(key) else { return false };
         let callee = &call.parties[party].extension;
-        let to = moved.to.first().map(|place| place.uri.as_str()).unwrap_or_default();
-        let text = format_smolstr!("{callee} sends its calls to {to}: not followed, {why}");
+        let text = not_followed(callee, moved.to.iter().find(|place| place.ours).or(moved.to.first()), &why);
         if let Some(script) = &mut call.script {
             script.thread.remark(text.clone());
         }
@@ -70,61 +68,21 @@ impl Calls {
         let rang = call.parties[party].rang;
         let dial = call.script.as_mut().and_then(|script| script.dial.as_mut());
         let Some(dial) = dial else { return no("no Dial goes on") };
-        if dial.stays {
-            return no("its Dial has the option i");
-        }
-        if dial.diverted.len() >= limits::DIVERSIONS {
-            return no("the call has been sent elsewhere too often");
-        }
-        if !dial.diverted.contains(&callee) {
-            dial.diverted.push(callee.clone());
-        }
+        send_on(dial, &callee)?;
         let Some(place) = moved.to.iter().find(|place| place.ours) else {
             return no("that is another host's");
         };
         let usual = if rang { "unknown" } else { "unconditional" };
         let reason = if moved.reason.is_empty() { SmolStr::new_static(usual) } else { moved.reason.clone() };
         let by = Diversion { by: callee.clone(), reason };
-        match self.leads(cx, below, key, &callee, place, &by)? {
+        match leads(&mut Live { calls: self, below, key }, cx, &place.number, &by)? {
             Leads::Dial(dial) => self.ask_instead(cx, below, key, party, &dial, by, alone),
-            Leads::Refused(status) => {
-                let text = format_smolstr!("{} is refused there by {}", place.number, status.code());
-                Err(text)
-            }
             Leads::Service if alone => {
                 self.send_there(cx, below, key, party, place, &by);
                 Ok(())
             }
             Leads::Service => no("others ring, and nobody is rung there"),
         }
-    }
-
-    /// Walks to where a number leads, by the dialplan of who sends us there.
-    fn leads(
-        &mut self,
-        cx: &mut Cx<'_>,
-        below: &Below,
-        key: CallKey,
-        callee: &SmolStr,
-        place: &Elsewhere,
-        by: &Diversion,
-    ) -> Result<Leads, SmolStr> {
-        let Some(call) = self.all.get(key) else { return Err(SmolStr::default()) };
-        let script = call.script.as_ref();
-        let plan = script.map(|script| self.plans.get(script.plan)).unwrap_or_default();
-        let context = cx.config.context_of(callee);
-        if matched(cx, &plan, callee, &place.number).is_none() {
-            return Err(format_smolstr!("context [{context}] has no such number"));
-        }
-        let mut facts = script.map(|script| script.facts.clone()).unwrap_or_default();
-        let walk = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
-            let mut branch = thread.branch(context, &place.number);
-            branch.redirect(context, &place.number, &by.by, by.reason_of_plan());
-            let leads = first(&mut branch, plan, world);
-            thread.tell_of(&branch, &format_smolstr!("sent on by {callee}"));
-            leads
-        };
-        self.for_callee(cx, below, key, &mut facts, walk).ok_or_else(SmolStr::default)
     }
 
     /// Asks those whom the number means, beside whoever rings yet.
@@ -139,20 +97,8 @@ impl Calls {
         by: Diversion,
         alone: bool,
     ) -> Result<(), SmolStr> {
-        let (mut targets, busy) = self.whom(cx, below, key, instead);
+        let mut targets = instead_of(&mut Live { calls: self, below, key }, cx, instead)?;
         let call = &mut self.all[key];
-        let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) else {
-            return Err(SmolStr::default());
-        };
-        let before = targets.len();
-        targets.retain(|target| !dial.diverted.contains(target.extension()));
-        if targets.is_empty() {
-            return Err(SmolStr::new_static(match (before, busy.is_empty()) {
-                (1.., _) => "it goes round in a circle",
-                (_, false) => "everybody there is busy",
-                (_, true) => "nobody is registered there",
-            }));
-        }
         let mut diversions = vec![by];
         diversions.extend(call.parties[party].diversions.iter().cloned());
         if call.parties.len() + targets.len() > limits::LEGS_PER_CALL {
@@ -168,10 +114,8 @@ impl Calls {
             return Err(SmolStr::new_static("there are no RTP ports for it"));
         }
         let call = &mut self.all[key];
-        let whom: Vec<&str> = targets.iter().map(|target| target.extension().as_str()).collect();
-        let text = format_smolstr!("{} sends its calls on: PJSIP/{}", diversions[0].by, whom.join("&PJSIP/"));
         if let Some(script) = &mut call.script {
-            script.thread.remark(text);
+            script.thread.remark(sent_on(&diversions[0].by, &targets));
         }
         call.lost_early(cx, AppEvent::Refused { party, status: None });
         if let App::Hunt(hunt) = &mut call.app {
@@ -209,12 +153,8 @@ impl Calls {
         call.app = App::Script;
         let context = cx.config.context_of(&by.by);
         if let Some(script) = &mut call.script {
-            script.thread.remark(format_smolstr!("{} sends its calls to {}", by.by, place.number));
-            script.thread.redirect(context, &place.number, &by.by, by.reason_of_plan());
-            script.dial = None;
+            script.send_to(context, &place.number, by);
             script.play(None);
-            let status = Status::TEMPORARILY_UNAVAILABLE;
-            script.failed = Some((status, EndCause::Refused(status.code())));
             (script.doing, script.outcome) = (Doing::Going, Some(Outcome::Done));
         }
         call.put_media(cx);
@@ -223,20 +163,104 @@ impl Calls {
     }
 }
 
-/// What a walk comes to first.
-fn first(branch: &mut Thread, plan: &Dialplan, world: &mut dyn World) -> Leads {
+/// What becomes of a redirection that is not obeyed.
+pub(super) fn not_followed(callee: &SmolStr, place: Option<&Elsewhere>, why: &SmolStr) -> SmolStr {
+    let to = place.map_or("", |place| if place.ours { &place.number } else { &place.uri });
+    format_smolstr!("{callee} sends its calls to {to}: not followed, {why}")
+}
+
+/// Who is asked in place of another.
+pub(super) fn sent_on(by: &SmolStr, targets: &[dial::Target]) -> SmolStr {
+    let whom: Vec<&str> = targets.iter().map(|target| target.extension().as_str()).collect();
+    format_smolstr!("{by} sends its calls on: PJSIP/{}", whom.join("&PJSIP/"))
+}
+
+/// Whether a callee of this Dial may send the call elsewhere; it has then.
+pub(super) fn send_on(dial: &mut Dialling, callee: &SmolStr) -> Result<(), SmolStr> {
+    if dial.stays {
+        return Err(SmolStr::new_static("its Dial has the option i"));
+    }
+    if dial.diverted.len() >= limits::DIVERSIONS {
+        return Err(SmolStr::new_static("the call has been sent elsewhere too often"));
+    }
+    if !dial.diverted.contains(callee) {
+        dial.diverted.push(callee.clone());
+    }
+    Ok(())
+}
+
+/// Walks to where a number leads, by the dialplan of who sends us there.
+pub(super) fn leads(
+    walks: &mut dyn Walks,
+    cx: &mut Cx<'_>,
+    number: &SmolStr,
+    by: &Diversion,
+) -> Result<Leads, SmolStr> {
+    let context = cx.config.context_of(&by.by);
+    let mut facts = walks.script().map(|script| script.facts.clone()).unwrap_or_default();
+    let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
+    let now = Moment::new(ms, &cx.config.zone);
+    let asked = Asked { context, extension: number, caller: &by.by, now };
+    let mut leads = Err(SmolStr::default());
+    walks.look(cx, Some(&mut facts), &mut |thread, plan, world| {
+        if plan.find(asked, At::Priority(1)).is_none() {
+            leads = Err(format_smolstr!("context [{context}] has no such number"));
+            return;
+        }
+        let mut branch = thread.branch(context, number);
+        branch.redirect(context, number, &by.by, by.reason_of_plan());
+        leads = first(&mut branch, plan, world)
+            .map_err(|status| format_smolstr!("{number} is refused there by {}", status.code()));
+        thread.tell_of(&branch, &format_smolstr!("sent on by {}", by.by));
+    });
+    leads
+}
+
+/// Whom a Dial means to which a callee sends the call: nobody who has sent it on itself.
+pub(super) fn instead_of(
+    walks: &mut dyn Walks,
+    cx: &mut Cx<'_>,
+    instead: &Dial,
+) -> Result<Vec<dial::Target>, SmolStr> {
+    let (mut targets, busy) = whom(walks, cx, instead);
+    let dial = walks.script().and_then(|script| script.dial.as_ref()).ok_or_else(SmolStr::default)?;
+    let before = targets.len();
+    targets.retain(|target| !dial.diverted.contains(target.extension()));
+    if !targets.is_empty() {
+        return Ok(targets);
+    }
+    Err(SmolStr::new_static(match (before, busy.is_empty()) {
+        (1.., _) => "it goes round in a circle",
+        (_, false) => "everybody there is busy",
+        (_, true) => "nobody is registered there",
+    }))
+}
+
+impl Script {
+    /// The walk goes on at a service of the exchange, to which a callee sends the caller.
+    pub(super) fn send_to(&mut self, context: &str, number: &SmolStr, by: &Diversion) {
+        self.thread.remark(format_smolstr!("{} sends its calls to {number}", by.by));
+        self.thread.redirect(context, number, &by.by, by.reason_of_plan());
+        self.dial = None;
+        let status = Status::TEMPORARILY_UNAVAILABLE;
+        self.failed = Some((status, EndCause::Refused(status.code())));
+    }
+}
+
+/// What a walk comes to first; `Err` with why it leads nowhere.
+fn first(branch: &mut Thread, plan: &Dialplan, world: &mut dyn World) -> Result<Leads, Status> {
     for _ in 0..limits::TASKS_AT_ONCE {
         match branch.next(plan, world) {
             Some(Task::Ringing | Task::Progress | Task::StopTones) => branch.resume(Outcome::Done),
-            Some(Task::Dial(dial)) => return Leads::Dial(dial),
-            Some(Task::Busy(_)) => return Leads::Refused(Status::BUSY_HERE),
-            Some(Task::Congestion(_)) => return Leads::Refused(causes::status_of(causes::CONGESTION)),
+            Some(Task::Dial(dial)) => return Ok(Leads::Dial(dial)),
+            Some(Task::Busy(_)) => return Err(Status::BUSY_HERE),
+            Some(Task::Congestion(_)) => return Err(causes::status_of(causes::CONGESTION)),
             Some(Task::Hangup { cause }) => {
-                return Leads::Refused(causes::status_of(cause.unwrap_or(causes::NORMAL)));
+                return Err(causes::status_of(cause.unwrap_or(causes::NORMAL)));
             }
-            Some(_) => return Leads::Service,
+            Some(_) => return Ok(Leads::Service),
             None => break,
         }
     }
-    Leads::Refused(Status::TEMPORARILY_UNAVAILABLE)
+    Err(Status::TEMPORARILY_UNAVAILABLE)
 }

@@ -47,6 +47,7 @@ mod transfer;
 #[cfg(feature = "serde")]
 mod view;
 mod waiting;
+mod walks;
 mod world;
 
 use std::collections::BTreeMap;

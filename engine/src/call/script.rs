@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Collect, DialStatus, Routine, Task};
-use telex_dialplan::{Outcome, Thread};
+use telex_dialplan::{Dialplan, Outcome, Thread, World};
 
 use super::app::{App, PartyId};
 use super::causes;
 use super::features::May;
 use super::identity::Identity;
 use super::park::Stay;
-use super::world::Sight;
 use super::{Below, Call, Calls};
 use crate::border::Explanation;
 use crate::cx::{CallKey, Cx};
@@ -274,27 +273,11 @@ impl Calls {
 
     /// Tells the thread an outcome and gets what it wants next.
     fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
-        let mut script = self.all.get_mut(key)?.script.take()?;
-        let plan = self.plans.get(script.plan);
-        let Script { thread, groups, facts, headers, failed, .. } = &mut *script;
-        let call = self.all.get(key)?;
-        let mut sight = Sight {
-            cx,
-            registrar: &below.registrar,
-            values: &mut self.values,
-            calls: &self.all,
-            lines: &self.lines,
-            call,
-            groups,
-            facts,
-            headers,
-            parked: &self.parked,
-            failed: failed.as_ref().map(|(_, cause)| cause),
+        let walk = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
+            thread.resume(outcome);
+            thread.next(plan, world)
         };
-        thread.resume(outcome);
-        let task = thread.next(&plan, &mut sight);
-        self.all.get_mut(key)?.script = Some(script);
-        task
+        self.with_thread(cx, below, key, None, walk)?
     }
 
     /// The dialplan has nothing more for a call that is still there.

@@ -7,7 +7,9 @@ use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
+use super::local::whom;
 use super::script::{Dialling, Doing};
+use super::walks::Live;
 use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
@@ -226,7 +228,7 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let (targets, busy) = self.whom(cx, below, key, wanted);
+        let (targets, busy) = whom(&mut Live { calls: self, below, key }, cx, wanted);
         self.turn_away(cx, key, &busy);
         let call = &mut self.all[key];
         let dialling = call.dialling(cx, wanted);
@@ -236,16 +238,11 @@ impl Calls {
             script.doing = Doing::Dialling;
         }
         if targets.is_empty() {
-            let (status, dialled, cause) = match busy.is_empty() {
-                true => (Status::TEMPORARILY_UNAVAILABLE, DialStatus::ChanUnavail, causes::ABSENT),
-                false => (Status::BUSY_HERE, DialStatus::Busy, causes::BUSY),
-            };
+            let (failed, outcome) = nobody(&busy);
             if let Some(script) = &mut call.script {
-                script.failed = Some((status, EndCause::Refused(status.code())));
-                script.dial = None;
+                (script.failed, script.dial) = (Some(failed), None);
             }
-            let status = dialled;
-            return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
+            return Err(outcome);
         }
         if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
             call.hear_sound(cx, Some(Playing::Music(class)));
@@ -293,6 +290,16 @@ impl Calls {
             _ => Err(not_recorded()),
         }
     }
+}
+
+/// How a Dial ends that rings nobody: these are in as many calls as they may be, and the others are not there.
+pub(super) fn nobody(busy: &[SmolStr]) -> ((Status, EndCause), Outcome) {
+    let (refused, status, cause) = match busy {
+        [] => (Status::TEMPORARILY_UNAVAILABLE, DialStatus::ChanUnavail, causes::ABSENT),
+        _ => (Status::BUSY_HERE, DialStatus::Busy, causes::BUSY),
+    };
+    let failed = (refused, EndCause::Refused(refused.code()));
+    (failed, Outcome::Dialled { status, cause, answered: Duration::ZERO })
 }
 
 /// Header fields of an INVITE that no dialplan writes, by both names.
@@ -413,7 +420,7 @@ impl Call {
     }
 
     /// What the options of a Dial come to.
-    fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
+    pub(super) fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
         let mut dialling = Dialling {
             headers: self.allowed(cx, &wanted.headers),
             before: wanted.before.clone(),
