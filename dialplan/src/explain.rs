@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use smol_str::{SmolStr, ToSmolStr};
 
-use crate::considered::Looked;
+use crate::considered::Considered;
 use crate::find::{Asked, At};
 use crate::plan::Dialplan;
-use crate::scene::Place;
 use crate::task::{DialStatus, Outcome, Task};
 use crate::thread::Thread;
-use crate::when::Moment;
 use crate::world::{DeviceState, Loudness, World};
 
 /// Tasks of a walk that is only supposed.
@@ -269,59 +267,59 @@ pub fn walk(
     false
 }
 
-/// Extensions that are told of for one number.
+/// Lines that are told of for one number.
 const MAX_CONSIDERED: usize = 200;
+/// Numbers of one context that do not fit and are told of one by one.
+const MAX_NUMBERS: usize = 3;
 
-/// The whole way of a thread for people to read: for each number it came to, everything that was looked at and why it
-/// did or did not fit, then the steps with their values. `caller` is the number it began with, `now` when.
-pub fn report(thread: &Thread, plan: &Dialplan, caller: &str, now: Moment<'_>) -> String {
-    let mut text = String::new();
-    let mut at: Option<(SmolStr, SmolStr)> = None;
-    if thread.trail().entries().len() == 0 {
-        considered(&mut text, plan, thread.place(), caller, now);
-        if thread.is_over() {
-            text += "  nothing fits: refused as a number that is not there\n";
-        }
-    }
-    for entry in thread.trail().entries() {
-        let here = (entry.place.context.clone(), entry.place.extension.clone());
-        if at.as_ref() != Some(&here) {
-            considered(&mut text, plan, &entry.place, caller, now);
-            at = Some(here);
-        }
-        text += &entry.told(plan);
-    }
-    text
-}
-
-fn considered(text: &mut String, plan: &Dialplan, place: &Place, caller: &str, now: Moment<'_>) {
-    let Place { context, extension, priority } = place;
-    let _ = writeln!(text, "{extension} in context [{context}]");
-    *text += &looked_at(plan, Asked { context, extension, caller, now }, At::Priority(*priority));
-}
-
-/// Everything that is looked at for a number, a line each: where it stands, and why it does or does not fit.
+/// Everything that is looked at for a number, a line each: what it is, its context, where it stands, and why it does or
+/// does not fit. Numbers that are written out and do not fit are counted where there are many.
 pub fn looked_at(plan: &Dialplan, asked: Asked<'_>, at: At<'_>) -> String {
-    let mut text = String::new();
     let all = plan.consider(asked, at);
-    for one in all.iter().take(MAX_CONSIDERED) {
-        let span = match one.what {
-            Looked::Extension(extension, _) => extension.span,
-            Looked::Include(include, _) => include.span,
-        };
-        let (file, line) = (plan.file(span), span.line);
-        let _ = writeln!(text, "  {file}:{line}  [{}] {one}", one.context.name);
-    }
-    match all.len() {
-        0 => {
-            let _ = writeln!(text, "  there is nothing to look at");
+    let mut rows = Vec::new();
+    let mut text = String::new();
+    for of_context in all.chunk_by(|a, b| std::ptr::eq(a.context, b.context)) {
+        let context = &of_context[0].context.name;
+        let plain = of_context.iter().filter(|one| one.is_other_number()).count();
+        let counted = plain > MAX_NUMBERS;
+        rows.extend(of_context.iter().filter(|one| !counted || !one.is_other_number()).map(Row::One));
+        if counted {
+            rows.push(Row::Numbers(plain, context));
         }
+    }
+    let (names, contexts, places) = rows.iter().take(MAX_CONSIDERED).fold((0, 0, 0), |widest, row| match row {
+        Row::One(one) => {
+            let (name, place) = (one.name().chars().count(), plan.place(one.span()).chars().count());
+            let context = one.context.name.chars().count() + 2;
+            (widest.0.max(name.min(24)), widest.1.max(context.min(24)), widest.2.max(place.min(40)))
+        }
+        Row::Numbers(..) => widest,
+    });
+    for row in rows.iter().take(MAX_CONSIDERED) {
+        let _ = match row {
+            Row::One(one) => {
+                let (context, place) = (format!("[{}]", one.context.name), plan.place(one.span()));
+                let name = one.name();
+                writeln!(text, "  {name:<names$}  {context:<contexts$}  {place:<places$}  {}", one.verdict())
+            }
+            Row::Numbers(count, context) => writeln!(text, "  and {count} other numbers of [{context}]"),
+        };
+    }
+    match rows.len() {
+        0 => text += "  there is nothing to look at\n",
         count if count > MAX_CONSIDERED => {
             let _ = writeln!(text, "  and {} more", count - MAX_CONSIDERED);
         }
         _ => {}
     }
     text
+}
+
+/// A line of what was looked at.
+enum Row<'a, 'b> {
+    One(&'b Considered<'a>),
+    /// So many numbers of a context that do not fit.
+    Numbers(usize, &'a str),
 }
 
 /// The variables of `[globals]`, each with the values of those before it, and of what the exchange has already.
@@ -344,6 +342,7 @@ pub fn globals(plan: &Dialplan, world: &mut dyn World) {
 mod tests {
     use super::*;
     use crate::scene::Caller;
+    use crate::when::Moment;
 
     const PLAN: &str = "[globals]\nRING=20\nPHONES=PJSIP/${RING}1\n\
         [internal]\nexten => 100,1,Answer()\nexten => _1XX,1,Dial(PJSIP/${EXTEN},${RING})\nsame => n,Goto(${DIALSTATUS},1)\n\
@@ -359,7 +358,9 @@ mod tests {
         let mut supposed = Supposed { dial, ..Supposed::default() };
         assert!(walk(&mut thread, &plan, &mut world, &mut |task| supposed.outcome(task)));
         assert_eq!(world.globals.get("PHONES").map(SmolStr::as_str), Some("PJSIP/201"));
-        report(&thread, &plan, "100", Moment::new(world.now_ms, "Europe/Berlin"))
+        let now = Moment::new(world.now_ms, "Europe/Berlin");
+        let asked = Asked { context: "internal", extension, caller: "100", now };
+        format!("{}{}", looked_at(&plan, asked, At::Priority(1)), thread.trail().told(&plan))
     }
 
     #[test]

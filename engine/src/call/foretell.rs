@@ -55,6 +55,7 @@ impl Calls {
         let considered = looked_at(&plan, asked, At::Priority(1));
         let told = |way, ends, rings, over| Foretold {
             at_ms: ms,
+            when: format_smolstr!("{now}"),
             context: context.into(),
             considered,
             way,

@@ -263,6 +263,13 @@ impl Calls {
         Some((name, got, call.timer.is_some()))
     }
 
+    /// The media leg of the caller of a call.
+    #[cfg(test)]
+    pub(crate) fn leg_of(&self, id: u64) -> Option<crate::mediactl::LegId> {
+        let call = self.all.get(*self.by_id.get(&id)?)?;
+        call.parties.first().map(|caller| caller.media.id)
+    }
+
     /// Tells one collecting of keys of a call from the next.
     #[cfg(test)]
     pub(crate) fn collects(&self, id: u64) -> Option<String> {

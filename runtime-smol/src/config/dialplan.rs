@@ -4,14 +4,20 @@ use std::path::Path;
 
 use smol_str::SmolStr;
 use telex_audio::tone::Plan;
-use telex_dialplan::{Dialplan, Sources};
+use telex_dialplan::{Context, Dialplan, Extension, Sources};
 use telex_engine::config::{Config, INTERNAL};
 use toml::de::DeTable;
 
 use super::reader::{At, Reader};
 
-/// What the parts of the dialplan are called that no file holds.
-const OWN: &str = "telex.toml";
+/// The part of the dialplan that no file holds, since it is made of the configuration.
+pub(super) struct Own<'a> {
+    /// The name of the configuration.
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+    /// What is said of its extensions.
+    pub(super) place: &'a dyn Fn(&Context, &Extension) -> SmolStr,
+}
 
 /// A dialplan that was read from a file, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +49,7 @@ pub(super) enum Read {
 pub(crate) struct Folder<'a> {
     path: &'a Path,
     /// A text that no file holds, with its name.
-    own: Option<(&'static str, &'a str)>,
+    own: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Folder<'a> {
@@ -68,7 +74,7 @@ pub(super) fn dialplan(
     root: &DeTable<'_>,
     folder: &Path,
     config: &Config,
-    own: &str,
+    own: &Own<'_>,
 ) -> Read {
     let Some(section) = reader.section(root, "dialplan") else { return Read::Nothing };
     let Some(file) = reader.text(section, "file") else { return Read::Nothing };
@@ -94,24 +100,27 @@ pub(super) fn dialplan(
 }
 
 /// What is configured is all there is.
-pub(super) fn alone(own: &str) -> Result<Dialplan, Vec<String>> {
-    Dialplan::parse(OWN, own).map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+pub(super) fn alone(own: &Own<'_>) -> Result<Dialplan, Vec<String>> {
+    let plan = Dialplan::parse(own.name, own.text);
+    let plan = plan.map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    Ok(plan.with_places(own.name, own.place))
 }
 
-fn read(name: &str, text: &str, folder: &Path, config: &Config, own: &str) -> Read {
-    let alone = match Dialplan::read(name, text, &Folder { path: folder, own: Some((OWN, "")) }) {
+fn read(name: &str, text: &str, folder: &Path, config: &Config, own: &Own<'_>) -> Read {
+    let alone = match Dialplan::read(name, text, &Folder { path: folder, own: Some((own.name, "")) }) {
         Ok(plan) => plan,
         Err(problems) => return Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
     };
-    let mut own = own.to_owned();
+    let mut made = own.text.to_owned();
     if alone.context(INTERNAL).is_some() {
-        own = own.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
+        made = made.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
     }
     // The file comes first: the places of what is wrong are in it.
-    let all = format!("{}\n#include \"{OWN}\"\n", text.trim_end_matches('\n'));
-    let folder = Folder { path: folder, own: Some((OWN, &own)) };
+    let all = format!("{}\n#include \"{}\"\n", text.trim_end_matches('\n'), own.name);
+    let folder = Folder { path: folder, own: Some((own.name, &made)) };
     match Dialplan::read(name, &all, &folder) {
         Ok(plan) => {
+            let plan = plan.with_places(own.name, own.place);
             let loaded = Loaded { counts: alone.counts().to_string(), warnings: warnings(&plan, config) };
             Read::Plan(plan, loaded)
         }

@@ -27,13 +27,17 @@ pub(super) fn render(reply: &Reply) -> String {
             let lines: Vec<String> = text.lines().map(|line| Escaped(line).to_string()).collect();
             format!("call {call} ({record}): {from} called {to}\n{}\n", lines.join("\n"))
         }
-        Reply::Foretold { context, considered, way, ends, rings, over } => {
-            let lines: Vec<String> = considered.lines().map(|line| Escaped(line).to_string()).collect();
-            let mut text = format!("Looked for in context [{context}]:\n{}\n", lines.join("\n"));
-            way.lines().for_each(|line| text += &format!("{}\n", Escaped(line)));
+        Reply::Foretold { when, context, considered, way, ends, rings, supposed, over } => {
+            let mut text = format!("On {when}, looked for in context [{context}]:\n");
+            considered.lines().chain(way.lines()).for_each(|line| text += &format!("{}\n", Escaped(line)));
             let rings = if rings.is_empty() { "nobody".to_owned() } else { rings.join(", then ") };
             let ends = if *over { ends } else { "it goes on; no more is told" };
-            text + &format!("It rings {rings}; {ends}.\n")
+            text += &format!("It rings {rings}; {ends}.\n");
+            if !supposed.is_empty() {
+                let supposed: Vec<String> = supposed.iter().map(|line| Escaped(line).to_string()).collect();
+                text += &format!("If {} (--phone, --dial and --keys suppose otherwise).\n", supposed.join(", "));
+            }
+            text
         }
         Reply::Codecs(plan) => plan.to_string(),
         Reply::Stats(stats) => show_stats(stats),
