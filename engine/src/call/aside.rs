@@ -292,7 +292,8 @@ impl Calls {
         let aside = call.aside.as_ref()?;
         let doing = format!("{:?}", aside.doing).chars().take_while(|c| c.is_alphanumeric()).collect();
         let got = if let Doing::Collecting(collecting) = &aside.doing { &collecting.got } else { "" };
-        Some((doing, got.to_owned(), call.parties[aside.party].media.id, format!("{:?}", aside.errand)))
+        let leg = call.parties[aside.party].media.id;
+        Some((doing, got.to_owned(), leg, format!("{leg:?} {:?}", aside.errand)))
     }
 }
 

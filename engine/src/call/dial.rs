@@ -311,12 +311,15 @@ impl Call {
         expires.map_or(Duration::MAX, |at| at.since(now))
     }
 
-    /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
+    /// Forgets callees of an earlier hunt to ask so many, when there would be too many and none of them is there any
+    /// more. Whom media has not let go of yet, who talked a moment ago, stays for that.
     pub(super) fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
         let full = self.parties.len() + for_more > limits::LEGS_PER_CALL;
-        if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {
-            self.parties.truncate(CALLER + 1);
+        let left = || self.parties.iter().skip(CALLER + 1).all(|party| party.leg.is_none());
+        if full && self.waiting.is_empty() && left() {
+            let mut at = 0..;
+            self.parties.retain(|party| at.next() == Some(CALLER) || !gone(party));
             self.peer = None;
             // Who handed the call over and is gone must not be taken for a callee that gets its place.
             if let Some(transfer) = &mut self.transfer {

@@ -706,6 +706,13 @@ fn phones_are_asked_as_often_as_the_dialplan_wants() {
 }
 
 #[test]
+fn phones_talk_as_often_as_the_dialplan_wants() {
+    let plan = "exten => 77,1,While($[${INC(N)} < 40])\n same => n,Dial(PJSIP/carol&PJSIP/bob,5,g)\n same => n,EndWhile()\n";
+    let (told, _) = told(plan, "77");
+    assert_eq!(told.rings.len(), 78, "{}", told.way);
+}
+
+#[test]
 fn globals_have_the_values_of_others_in_them() {
     let text = "[globals]\nRING=20\nPHONES=PJSIP/bob,${RING}\n[internal]\nexten => 77,1,NoOp(${PHONES})\n";
     let text = format!("{text}[group]\nexten => 700,1,Hangup()\n");
