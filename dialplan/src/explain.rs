@@ -383,28 +383,43 @@ mod tests {
     #[test]
     fn the_way_of_a_call_is_told_from_its_first_number_to_its_end() {
         insta::assert_snapshot!(told("150", DialStatus::NoAnswer), @r"
-        150 in context [internal]
-          office.conf:5  [internal] 100: does not fit: character 2 is 5, not 0
-          office.conf:8  [internal] BUSY: does not fit: character 1 is 1, not B
-          office.conf:6  [internal] _1XX: fits and comes first
-          office.conf:11  [rest] _[A-Z].: does not fit: character 1 is 1, not one of A-Z
-          office.conf:6  1. Dial(PJSIP/150,20)  -> NOANSWER, cause 19
-          office.conf:7  2. Goto(internal,NOANSWER,1)
-        NOANSWER in context [internal]
-          office.conf:5  [internal] 100: does not fit: character 1 is N, not 1
-          office.conf:8  [internal] BUSY: does not fit: character 1 is N, not B
-          office.conf:6  [internal] _1XX: does not fit: character 1 is N, not 1
-          office.conf:11  [rest] _[A-Z].: fits and comes first
+          100      [internal]  office.conf:5   does not fit: character 2 is 5, not 0
+          BUSY     [internal]  office.conf:8   does not fit: character 1 is 1, not B
+          _1XX     [internal]  office.conf:6   fits and comes first
+          _[A-Z].  [rest]      office.conf:11  does not fit: character 1 is 1, not one of A-Z
+        150 matched _1XX in context [internal]
+          office.conf:6   1. Dial(PJSIP/150,20)  -> NOANSWER, cause 19
+          office.conf:7   2. Goto(internal,NOANSWER,1)
+        NOANSWER matched _[A-Z]. in context [rest]
           office.conf:11  1. Playback(vm-intro&nothing)
             warning: no prompt is named nothing
         ");
         insta::assert_snapshot!(told("99", DialStatus::Busy), @r"
-        99 in context [internal]
-          office.conf:5  [internal] 100: does not fit: character 1 is 9, not 1
-          office.conf:8  [internal] BUSY: does not fit: character 1 is 9, not B
-          office.conf:6  [internal] _1XX: does not fit: character 1 is 9, not 1
-          office.conf:11  [rest] _[A-Z].: does not fit: character 1 is 9, not one of A-Z
-          nothing fits: refused as a number that is not there
+        100      [internal]  office.conf:5   does not fit: character 1 is 9, not 1
+        BUSY     [internal]  office.conf:8   does not fit: character 1 is 9, not B
+        _1XX     [internal]  office.conf:6   does not fit: character 1 is 9, not 1
+        _[A-Z].  [rest]      office.conf:11  does not fit: character 1 is 9, not one of A-Z
+        ");
+    }
+    #[test]
+    fn numbers_that_are_not_meant_are_counted_and_what_no_file_holds_has_its_place() {
+        let numbers: String = (100..150).map(|number| format!("exten => {number},1,Answer()\n")).collect();
+        let text = format!("[internal]\n{numbers}exten => _2XX,1,Answer()\ninclude => rest\n[rest]\nexten => 7,1,Wait(1)\n same => n,Answer()\n");
+        let plan = Dialplan::parse("telex.toml", &text).expect("it is right");
+        let plan = plan.with_places("telex.toml", &|_, extension| format!("telex.toml:9 (phone {extension})").into());
+        let asked = Asked { context: "internal", extension: "7", caller: "", now: Moment::new(0, "UTC") };
+        insta::assert_snapshot!(looked_at(&plan, asked, At::Priority(1)), @r"
+        _2XX  [internal]  telex.toml:9 (phone _2XX)  does not fit: character 1 is 7, not 2
+        and 50 other numbers of [internal]
+        7     [rest]      telex.toml:9 (phone 7)     fits and comes first
+        ");
+        let mut thread = Thread::new("internal", "7", Caller::default());
+        let mut supposed = Supposed::default();
+        assert!(walk(&mut thread, &plan, &mut Facts::at(0, "UTC"), &mut |task| supposed.outcome(task)));
+        insta::assert_snapshot!(thread.trail().told(&plan), @r"
+        7 matched 7 in context [rest]
+          telex.toml:9 (phone 7)  1. Wait(1)
+                                  2. Answer()
         ");
     }
 }

@@ -250,7 +250,7 @@ impl Expr {
         match self {
             Self::Plain(text) => {
                 let text = text.eval(scene);
-                tape.push(&text);
+                tape.push(if text.is_empty() { "\"\"" } else { &text });
                 Value::Text { text, quoted: false }
             }
             Self::Quoted(text) => {

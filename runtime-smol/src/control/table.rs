@@ -9,7 +9,7 @@ use super::{Call, Registration, Reply, Sound, Stats};
 use crate::log::{Escaped, Talked};
 
 /// A reply as text, ending in a newline.
-pub(super) fn render(reply: &Reply) -> String {
+pub(crate) fn render(reply: &Reply) -> String {
     match reply {
         Reply::Registrations(all) if all.is_empty() => "no phone is registered\n".to_owned(),
         Reply::Registrations(all) => registrations(all),

@@ -13,6 +13,8 @@ mod report;
 mod run;
 mod script;
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod tests;
 mod words;
 mod world;

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use insta::assert_snapshot;
-use telex_dialplan::explain::{Facts, Supposed, report, walk};
+use telex_dialplan::explain::{Facts, Supposed, walk};
 use telex_dialplan::scene::Caller;
 use telex_dialplan::task::{DialStatus, Target, Task};
 use telex_dialplan::world::DeviceState;
@@ -61,7 +61,7 @@ fn done(plan: &Dialplan, facts: &mut Facts, from: &str, number: &str, dial: Dial
         supposed.outcome(task)
     });
     assert!(over, "{done:?}");
-    assert!(!report(&thread, plan, from, Moment::new(facts.now_ms, &facts.zone)).contains("warning"));
+    assert!(!thread.trail().told(plan).to_string().contains("warning"));
     done.join(", ")
 }
 
