@@ -287,14 +287,15 @@ pub fn looked_at(plan: &Dialplan, asked: Asked<'_>, at: At<'_>) -> String {
             rows.push(Row::Numbers(plain, context));
         }
     }
-    let (names, contexts, places) = rows.iter().take(MAX_CONSIDERED).fold((0, 0, 0), |widest, row| match row {
-        Row::One(one) => {
-            let (name, place) = (one.name().chars().count(), plan.place(one.span()).chars().count());
-            let context = one.context.name.chars().count() + 2;
-            (widest.0.max(name.min(24)), widest.1.max(context.min(24)), widest.2.max(place.min(40)))
-        }
-        Row::Numbers(..) => widest,
-    });
+    let (names, contexts, places) =
+        rows.iter().take(MAX_CONSIDERED).fold((0, 0, 0), |widest, row| match row {
+            Row::One(one) => {
+                let (name, place) = (one.name().chars().count(), plan.place(one.span()).chars().count());
+                let context = one.context.name.chars().count() + 2;
+                (widest.0.max(name.min(24)), widest.1.max(context.min(24)), widest.2.max(place.min(40)))
+            }
+            Row::Numbers(..) => widest,
+        });
     for row in rows.iter().take(MAX_CONSIDERED) {
         let _ = match row {
             Row::One(one) => {
@@ -404,9 +405,12 @@ mod tests {
     #[test]
     fn numbers_that_are_not_meant_are_counted_and_what_no_file_holds_has_its_place() {
         let numbers: String = (100..150).map(|number| format!("exten => {number},1,Answer()\n")).collect();
-        let text = format!("[internal]\n{numbers}exten => _2XX,1,Answer()\ninclude => rest\n[rest]\nexten => 7,1,Wait(1)\n same => n,Answer()\n");
+        let text = format!(
+            "[internal]\n{numbers}exten => _2XX,1,Answer()\ninclude => rest\n[rest]\nexten => 7,1,Wait(1)\n same => n,Answer()\n"
+        );
         let plan = Dialplan::parse("telex.toml", &text).expect("it is right");
-        let plan = plan.with_places("telex.toml", &|_, extension| format!("telex.toml:9 (phone {extension})").into());
+        let plan = plan
+            .with_places("telex.toml", &|_, extension| format!("telex.toml:9 (phone {extension})").into());
         let asked = Asked { context: "internal", extension: "7", caller: "", now: Moment::new(0, "UTC") };
         insta::assert_snapshot!(looked_at(&plan, asked, At::Priority(1)), @r"
         _2XX  [internal]  telex.toml:9 (phone _2XX)  does not fit: character 1 is 7, not 2

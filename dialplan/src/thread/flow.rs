@@ -412,8 +412,8 @@ fn time_of(when: &When, scene: &Scene<'_>) -> SmolStr {
     let now = scene.now();
     let clock = when.clock(now);
     match when.missed(now) {
-        None => format_smolstr!("{TRUE} on {clock}"),
-        Some(field) => format_smolstr!("false on {clock} (the {field} is another)"),
+        None => format_smolstr!("{TRUE}, it is {clock}"),
+        Some(field) => format_smolstr!("false, {clock} is another {field}"),
     }
 }
 

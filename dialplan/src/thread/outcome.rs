@@ -23,7 +23,7 @@ impl Thread {
             Outcome::HungUp { cause } => {
                 if cause > 0 {
                     self.channel.vars.set("HANGUPCAUSE", &cause.to_string());
-                    self.told(format_smolstr!("the caller hung up, cause {cause}"));
+                    self.told(format_smolstr!("the call ended, cause {cause}"));
                 }
                 self.channel.gone = true;
                 Move::End(None)

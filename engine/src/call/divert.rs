@@ -211,7 +211,7 @@ pub(super) fn leads(
         branch.redirect(context, number, &by.by, by.reason_of_plan());
         leads = first(&mut branch, plan, world)
             .map_err(|status| format_smolstr!("{number} is refused there by {}", status.code()));
-        thread.tell_of(&branch, &format_smolstr!("sent on by {}", by.by));
+        thread.tell_of(&branch, &format_smolstr!("calls that {} sends on", by.by));
     });
     leads
 }

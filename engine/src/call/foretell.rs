@@ -49,7 +49,7 @@ impl Calls {
         };
         let (number, plan) = self.plans.current();
         let context = cx.config.context_of(&wanted.from);
-        let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
+        let ms = wall_ms(cx.wall);
         let now = Moment::new(ms, &cx.config.zone);
         let asked = Asked { context, extension: &wanted.to, caller: &wanted.from, now };
         let considered = looked_at(&plan, asked, At::Priority(1));
@@ -176,7 +176,7 @@ impl Walk<'_> {
         loop {
             let came = if self.may_go_on(cx) {
                 match self.next(cx, outcome) {
-                    Some(task) => self.came_of(cx, &task),
+                    Some(task) => self.came_in_time_of(cx, &task),
                     None => self.fallen_out(),
                 }
             } else {
@@ -194,6 +194,31 @@ impl Walk<'_> {
                 return false;
             }
         }
+    }
+
+    /// What comes of a task, which is left when the time is up that the dialplan lets the call last.
+    fn came_in_time_of(&mut self, cx: &mut Cx<'_>, task: &Task) -> Came {
+        let (began, failed) = ((cx.now, cx.wall), self.script().and_then(|script| script.failed.clone()));
+        let came = self.came_of(cx, task);
+        if cx.now == began.0 || !self.is_late(cx) || matches!(came, Endless) {
+            return came;
+        }
+        let Some(script) = self.call.script.as_deref_mut() else { return came };
+        let at = script.thread.deadline().unwrap_or_default();
+        if !script.thread.expire(at) {
+            return came;
+        }
+        (script.dial, script.failed) = (None, failed);
+        let left = at.saturating_sub(wall_ms(began.1)).max(0).unsigned_abs();
+        (cx.now, cx.wall) = began;
+        self.pass(cx, Duration::from_millis(left));
+        DONE
+    }
+
+    /// Whether the time is up that the dialplan lets the call last.
+    fn is_late(&mut self, cx: &Cx<'_>) -> bool {
+        let deadline = self.script().and_then(|script| script.thread.deadline());
+        deadline.is_some_and(|at| wall_ms(cx.wall) >= at)
     }
 
     /// Whether a task may follow.
@@ -384,6 +409,10 @@ impl Walk<'_> {
     }
 }
 
+fn wall_ms(at: WallTime) -> i64 {
+    i64::try_from(at.as_unix_millis()).unwrap_or(i64::MAX)
+}
+
 /// What comes of collecting keys when these are pressed, and after how long.
 fn collected(
     cx: &Cx<'_>,
@@ -392,8 +421,7 @@ fn collected(
     dialled: &dyn Fn(&str, Moment<'_>) -> Dialled,
 ) -> (Outcome, Duration) {
     let mut collecting = Collecting { wanted: wanted.clone(), got: String::new(), saying: false };
-    let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
-    let now = Moment::new(ms, &cx.config.zone);
+    let now = Moment::new(wall_ms(cx.wall), &cx.config.zone);
     let enough = collecting.take(&mut String::from(pressed), &|got| dialled(got, now));
     let time = match (enough, collecting.got.is_empty()) {
         (true, _) => Duration::ZERO,

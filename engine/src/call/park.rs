@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use telex_audio::tone::Signal;
-use telex_dialplan::{Outcome, Thread};
 use telex_dialplan::app::digits;
 use telex_dialplan::scene::Caller;
 use telex_dialplan::task::{Dial, Target, Task};
+use telex_dialplan::{Outcome, Thread};
 
 use super::app::{App, CALLER};
 use super::hear::pieces;

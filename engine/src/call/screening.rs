@@ -175,11 +175,14 @@ pub(super) fn begun(
 ) -> Option<Thread> {
     let callee = callee(cx, phone);
     let mut made = None;
-    walks.look(cx, Some(facts), &mut |thread, plan, world| {
-        match thread.routine(routine, callee.clone(), plan, world) {
-            Ok(routine) => made = Some(routine),
-            Err(why) => thread.remark(format_smolstr!("U: {why}")),
-        }
+    walks.look(cx, Some(facts), &mut |thread, plan, world| match thread.routine(
+        routine,
+        callee.clone(),
+        plan,
+        world,
+    ) {
+        Ok(routine) => made = Some(routine),
+        Err(why) => thread.remark(format_smolstr!("U: {why}")),
     });
     made
 }

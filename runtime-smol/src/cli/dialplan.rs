@@ -290,26 +290,26 @@ exten = s,3,Goto(internal,${CALLERID})
     #[test]
     fn each_pattern_and_each_step_is_told() {
         let plan = Dialplan::parse("dialplan.conf", SEED).unwrap();
-        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "101", ("internal", "UTC")).unwrap_or_default(), @r#"
+        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "101", ("internal", "UTC")).unwrap_or_default(), @r"
         Incoming call to extension 101, context [internal], Sun 2026-11-22 11:02 UTC
-          100              dialplan.conf:2          [internal]  no: character 3 is `1`, it must be 0
-          9911             dialplan.conf:6          [internal]  no: character 1 is `1`, it must be 9
-          _1XX             dialplan.conf:5          [internal]  matches
+          100   [internal]  dialplan.conf:2  does not fit: character 3 is 1, not 0
+          9911  [internal]  dialplan.conf:6  does not fit: character 1 is 1, not 9
+          _1XX  [internal]  dialplan.conf:5  fits and comes first
         101 matched _1XX in context [internal]
           dialplan.conf:5  1. Dial(SIP/101)  -> NOANSWER, cause 19
-        "#);
+        ");
     }
 
     #[test]
     fn a_number_that_leads_nowhere_is_told_too() {
         let plan = Dialplan::parse("dialplan.conf", SEED).unwrap();
-        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "2000", ("internal", "UTC")).unwrap_or_default(), @r#"
+        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "2000", ("internal", "UTC")).unwrap_or_default(), @r"
         Incoming call to extension 2000, context [internal], Sun 2026-11-22 11:02 UTC
-          100              dialplan.conf:2          [internal]  no: character 1 is `2`, it must be 1
-          9911             dialplan.conf:6          [internal]  no: character 1 is `2`, it must be 9
-          _1XX             dialplan.conf:5          [internal]  no: character 1 is `2`, it must be 1
+          100   [internal]  dialplan.conf:2  does not fit: character 1 is 2, not 1
+          9911  [internal]  dialplan.conf:6  does not fit: character 1 is 2, not 9
+          _1XX  [internal]  dialplan.conf:5  does not fit: character 1 is 2, not 1
         No extension fits 2000 in context [internal]: the call is refused
-        "#);
+        ");
     }
 
     #[test]

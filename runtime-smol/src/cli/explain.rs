@@ -60,7 +60,9 @@ fn phone(text: &str) -> Result<(String, PhoneDoes), String> {
         Some(("answer", keys)) if keys.chars().all(|key| "0123456789*#ABCD".contains(key)) => {
             PhoneDoes::Presses(keys.to_owned())
         }
-        Some(_) => return Err("write moved:102, where a phone sends its calls, or answer:1, what it presses".into()),
+        Some(_) => {
+            return Err("write moved:102, where a phone sends its calls, or answer:1, what it presses".into());
+        }
         None => PhoneDoes::Ends(Does::from_str(does, true)?),
     };
     Ok((phone.to_owned(), does))

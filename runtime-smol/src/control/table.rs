@@ -35,7 +35,8 @@ pub(crate) fn render(reply: &Reply) -> String {
             text += &format!("It rings {rings}; {ends}.\n");
             if !supposed.is_empty() {
                 let supposed: Vec<String> = supposed.iter().map(|line| Escaped(line).to_string()).collect();
-                text += &format!("If {} (--phone, --dial and --keys suppose otherwise).\n", supposed.join(", "));
+                let supposed = supposed.join("; ");
+                text += &format!("Supposed: {supposed} (--phone, --dial and --keys say otherwise).\n");
             }
             text
         }

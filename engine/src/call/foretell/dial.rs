@@ -9,17 +9,17 @@ use telex_dialplan::{Dialplan, Outcome, Thread, World};
 
 use super::super::app::{App, AppEvent, Order, PartyId};
 use super::super::aside::NOT_ASIDE;
+use super::super::causes;
 use super::super::dial::Target;
 use super::super::divert::{Leads, instead_of, leads, not_followed, send_on, sent_on};
 use super::super::hunt::Hunt;
 use super::super::identity::Diversion;
 use super::super::local::whom;
-use super::super::script::failed_dial;
 use super::super::screening::{Verdict, before_asking, begun, verdict};
+use super::super::script::failed_dial;
 use super::super::tasks::nobody;
 use super::super::waiting::full;
 use super::super::walks::{Facts, Walks};
-use super::super::causes;
 use super::Came::{self, Ended, Endless, Outcome as Told};
 use super::{ANY, Walk, collected, length};
 use crate::cx::Cx;
@@ -121,6 +121,9 @@ impl Walk<'_> {
                     },
                     None => {
                         self.pass(cx, hunted.patience);
+                        if self.is_late(cx) {
+                            return Told(Outcome::Done);
+                        }
                         AppEvent::NoAnswer
                     }
                 },
@@ -181,8 +184,12 @@ impl Walk<'_> {
             self.suppose(match status {
                 DialStatus::Answer => format_smolstr!("{phone} answers"),
                 DialStatus::Busy => format_smolstr!("{phone} is busy"),
-                DialStatus::Congestion | DialStatus::ChanUnavail => format_smolstr!("{phone} cannot be reached"),
-                DialStatus::NoAnswer | DialStatus::Cancel => format_smolstr!("{phone} rings and nobody answers"),
+                DialStatus::Congestion | DialStatus::ChanUnavail => {
+                    format_smolstr!("{phone} cannot be reached")
+                }
+                DialStatus::NoAnswer | DialStatus::Cancel => {
+                    format_smolstr!("{phone} rings and nobody answers")
+                }
             });
         }
         match status {
@@ -274,7 +281,8 @@ impl Walk<'_> {
     fn screen(&mut self, cx: &mut Cx<'_>, hunted: &Hunted, party: PartyId) -> Result<AppEvent, Came> {
         let phone = hunted.phones[party - 1].clone();
         let dial = self.script().and_then(|script| script.dial.as_ref());
-        let (routine, say) = dial.map(|dial| (dial.on_answer.clone(), dial.announcement.clone())).unwrap_or_default();
+        let (routine, say) =
+            dial.map(|dial| (dial.on_answer.clone(), dial.announcement.clone())).unwrap_or_default();
         let mut facts = self.call.facts_for_callee();
         let thread = routine.and_then(|routine| begun(self, cx, &phone, &routine, &mut facts));
         if let Some(prompt) = say {
@@ -323,6 +331,9 @@ impl Walk<'_> {
                 None | Some(Task::Hangup { .. } | Task::Busy(_) | Task::Congestion(_)) => return Ok(()),
                 Some(task) => self.callee_came_of(cx, phone, routine, &task),
             };
+            if self.is_late(cx) {
+                return Err(Told(Outcome::Done));
+            }
             if !self.is_more() {
                 return Err(Endless);
             }
@@ -349,7 +360,8 @@ impl Walk<'_> {
                     }
                 };
                 let plan = self.plan.clone();
-                let (outcome, time) = collected(cx, wanted, keys, &|got, now| routine.dialled(&plan, got, now));
+                let (outcome, time) =
+                    collected(cx, wanted, keys, &|got, now| routine.dialled(&plan, got, now));
                 self.pass(cx, time);
                 return outcome;
             }

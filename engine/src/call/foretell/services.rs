@@ -1,8 +1,8 @@
 //! What becomes of services of the exchange that are foretold: parking, pick-up, paging, conferences, call back.
 
 use smol_str::{SmolStr, format_smolstr};
-use telex_dialplan::app::digits;
 use telex_dialplan::Outcome;
+use telex_dialplan::app::digits;
 use telex_dialplan::explain::Does;
 use telex_dialplan::task::{DialStatus, Target};
 
@@ -47,6 +47,9 @@ impl Walk<'_> {
             self.pass(cx, time);
         }
         self.pass(cx, stay.time().min(limits::WAIT));
+        if self.is_late(cx) {
+            return DONE;
+        }
         let Some(script) = self.script() else { return DONE };
         let back = stay.back(cx.config, &from, &mut script.thread);
         if back.is_empty() {

@@ -32,6 +32,7 @@ const PATTERNS: &[&str] = &[
     "i",
     "t",
     "h",
+    "T",
     "BUSY",
     "NOANSWER",
     "CHANUNAVAIL",
@@ -56,6 +57,7 @@ const STEPS: &[&str] = &[
     "SayDigits(12)",
     "Set(N=${RAND(0,3)})",
     "Set(GROUP()=sales)",
+    "Set(TIMEOUT(absolute)=9.137)",
     "GotoIf($[${GROUP_COUNT(sales)} > 1]?b,s,1)",
     "GotoIf($[\"${N}\" = \"1\"]?b,1,1:+1)",
     "GotoIfTime(9:00-17:00,mon-fri,*,*?a,1,1)",
@@ -276,7 +278,8 @@ fn exchange(case: &Case) -> World {
         Other::Nothing => {}
         Other::Rings => {
             world.send(ERIN, &from_erin(&invite("720", "", OFFER)));
-            let asked = world.sent().into_iter().find(|(to, _)| to.to_string() == FRANK).expect("frank is rung").1;
+            let asked =
+                world.sent().into_iter().find(|(to, _)| to.to_string() == FRANK).expect("frank is rung").1;
             world.send(FRANK, &respond(&asked, "180 Ringing", "", ""));
         }
         Other::Crowds | Other::Parks => {
@@ -640,6 +643,7 @@ const REACHED: &[(&str, &str)] = &[
     ("it is called back", "alice is called back when bob is free"),
     ("it is not called back", "CC_REQUEST_REASON=NO_CORE_INSTANCE"),
     ("it is told to call elsewhere", "told to call 200"),
+    ("its time is up", "the time of TIMEOUT(absolute) is up"),
 ];
 
 #[test]
@@ -655,7 +659,8 @@ fn every_kind_of_step_is_among_those_that_are_compared() {
             *count += usize::from(told.way.contains(mark));
         }
     }
-    let never: Vec<&str> = REACHED.iter().zip(&seen).filter(|(_, n)| **n == 0).map(|(kind, _)| kind.0).collect();
+    let never: Vec<&str> =
+        REACHED.iter().zip(&seen).filter(|(_, n)| **n == 0).map(|(kind, _)| kind.0).collect();
     assert!(never.is_empty(), "{never:?} of {seen:?}");
 }
 

@@ -21,8 +21,11 @@ impl Walked {
                 continue;
             }
             let step = line.strip_prefix("  ").filter(|line| !line.starts_with("  warning: "));
-            let step = step.and_then(|step| step.split_once(". ")).and_then(|(head, _)| head.rsplit_once(' '));
-            if let (Some(at), Some((_, Ok(priority)))) = (&at, step.map(|(rest, number)| (rest, number.parse()))) {
+            let step =
+                step.and_then(|step| step.split_once(". ")).and_then(|(head, _)| head.rsplit_once(' '));
+            if let (Some(at), Some((_, Ok(priority)))) =
+                (&at, step.map(|(rest, number)| (rest, number.parse())))
+            {
                 self.0.entry(at.clone()).or_default().insert(priority);
             }
         }
@@ -58,7 +61,7 @@ pub(super) fn told(name: &str, plan: &Dialplan, walked: &Walked, prefix: &str) -
                 if done == 0 {
                     let (context, priority) = (&context.name, step.priority);
                     let what = format!("[{context}] {extension},{priority},{}({})", step.app, step.args);
-                    let _ = writeln!(never, "{prefix}  {place:<22} {what}");
+                    let _ = writeln!(never, "{prefix}  {place:<28} {what}");
                 }
             }
         }
@@ -94,8 +97,8 @@ mod tests {
         insta::assert_snapshot!(told("x.conf", &plan, &walked, "# "), @r"
         # coverage of x.conf: 1 of 3 steps of the dialplan, 33%
         # never walked, as telex dialplan show has them:
-        #   x.conf:3               [a] 1,2,Hangup()
-        #   x.conf:4               [a] _2X,1,Dial(PJSIP/${EXTEN})
+        #   x.conf:3                     [a] 1,2,Hangup()
+        #   x.conf:4                     [a] _2X,1,Dial(PJSIP/${EXTEN})
         ");
         let mut other = Walked::default();
         other.read(

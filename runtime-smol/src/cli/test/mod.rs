@@ -6,14 +6,14 @@
 
 mod clock;
 mod coverage;
+#[cfg(test)]
+mod explained;
 mod media;
 mod phone;
 mod read;
 mod report;
 mod run;
 mod script;
-#[cfg(test)]
-mod explained;
 #[cfg(test)]
 mod tests;
 mod words;
