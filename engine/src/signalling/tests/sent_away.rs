@@ -55,6 +55,7 @@ fn cause(world: &World) -> Option<u8> {
 fn who_is_answered_is_told_by_refer() {
     let (mut world, answered, refer) = told();
     assert_eq!(refer.header(HeaderName::ReferTo), Some("<sip:bob@10.0.0.9:5060>"));
+    assert_eq!(refer.values(HeaderName::ReferredBy).collect::<Vec<_>>(), ["<sip:500@10.0.0.9:5060>"]);
     world.send(ALICE, &respond(&refer, "202 Accepted", "", ""));
     world.send(ALICE, &notify(&answered, 2, "active;expires=60", "SIP/2.0 100 Trying"));
     assert_eq!(world.lines(), "alice: SIP/2.0 200 OK\n");
