@@ -8,6 +8,7 @@ use crate::sip::HeaderName;
 
 /// Sends this for alice: all that she is sent then. A NOTIFY among it is answered.
 fn ask(world: &mut World, text: &str) -> Vec<Message> {
+    world.sent();
     world.send(ALICE, text);
     let sent: Vec<Message> = world.sent().into_iter().map(|(_, message)| message).collect();
     for notify in sent.iter().filter(|message| message.is_request()) {
@@ -201,4 +202,47 @@ fn every_call_has_an_id_of_its_own_and_is_told_until_it_is_over() {
     assert_eq!(told[0], ["b1 early"]);
     assert_eq!(told[1], ["b1 early", "b2 early"]);
     assert_eq!(told[2], ["b1 early", "b2 terminated"]);
+}
+
+#[test]
+fn what_is_sent_is_of_a_kind_that_the_watcher_takes() {
+    let kinds = [
+        ("bob", "dialog", "application/dialog-info+xml"),
+        ("bob", "presence", "application/pidf+xml"),
+        ("alice", "message-summary", "application/simple-message-summary"),
+    ];
+    for (whom, package, kind) in kinds {
+        let accepts = |accept: &str| {
+            let mut world = World::new();
+            let text = subscribe(whom, package, 1, 300, "");
+            let sent = ask(&mut world, &text.replace("Expires", &format!("{accept}Expires")));
+            let notify = sent.iter().find(|message| message.is_request());
+            (
+                head(&sent[0], &[]),
+                notify.and_then(|notify| notify.header(HeaderName::ContentType)).map(str::to_owned),
+            )
+        };
+        let granted = ("SIP/2.0 200 OK".to_owned(), Some(kind.to_owned()));
+        let chosen = format!("Accept: text/plain, {kind};q=0.5\n");
+        for accept in ["", &chosen, "Accept: application/*\n", "Accept: */*\n"] {
+            assert_eq!(accepts(accept), granted, "{accept}");
+        }
+        assert_eq!(accepts("Accept: text/plain\n"), ("SIP/2.0 406 Not Acceptable".to_owned(), None));
+    }
+}
+
+#[test]
+fn who_is_gone_from_the_site_watches_no_more_and_is_watched_no_more() {
+    for (gone, reason) in [("bob", "noresource"), ("alice", "rejected")] {
+        let mut world = World::new();
+        watch(&mut world, "bob", "dialog");
+        notified(&mut world);
+        let mut config = (**world.telex.config_in_force()).clone();
+        config.phones.remove(gone);
+        world.input(Input::Config { config: Arc::new(config), listeners: listeners() });
+        let told = notified(&mut world);
+        assert_eq!(told.len(), 1, "{gone}");
+        assert_eq!(told[0].0, format!("terminated;reason={reason}"));
+        assert_eq!(world.telex.stats().subscriptions, 0);
+    }
 }
