@@ -219,6 +219,8 @@ pub const KEYS_AHEAD: usize = 64;
 pub const WAIT: Duration = Duration::from_secs(24 * 3600);
 /// How long a dialplan lets phones ring at most, or an unanswered caller listen to one sound.
 pub const RING: Duration = Duration::from_secs(3600);
+/// How long one who transfers is told at first that it hears of it: longer than anybody rings (RFC 3515 §3.4).
+pub const REFERRAL: Duration = Duration::from_secs(3660);
 /// Variables of the whole exchange; more cannot be set.
 pub const GLOBALS: usize = 1000;
 /// Lasting values of dialplans; more cannot be set.

@@ -22,7 +22,9 @@ use crate::timers::TimerKey;
 
 /// Methods a request of ours may meet with in an `Allow`.
 pub(crate) const ALLOW: &str =
-    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, REGISTER, SUBSCRIBE, MESSAGE";
+/// Event packages that we tell of (RFC 6665 §4.4.4): what is watched, and what a REFER begins.
+pub(crate) const EVENTS: &str = "dialog, presence, message-summary, refer";
 /// Option tags we understand (RFC 3262, RFC 4028, RFC 3327, RFC 4488).
 pub(crate) const SUPPORTED: &str = "100rel, timer, path, replaces, norefersub";
 /// What we call ourselves.
