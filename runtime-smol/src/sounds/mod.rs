@@ -1,5 +1,6 @@
 //! The sounds that can be played by name: those that are part of the program, and the site's own.
 
+mod broadcast;
 mod folder;
 pub(crate) mod pack;
 mod speech;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use smol_str::{SmolStr, format_smolstr};
 use telex_engine::mediactl::{Clip, Library};
 
+pub(crate) use broadcast::{Broadcasts, Station};
 pub(crate) use speech::{REMEDY, Spoken};
 
 /// Seconds of silence that are prompts: `silence/1` to `silence/10`.
@@ -27,6 +29,8 @@ pub(crate) struct Own {
     pub(crate) prompts: Option<PathBuf>,
     /// The folder of music: a folder in it is a class, what lies in it itself is the class `default`.
     pub(crate) music: Option<PathBuf>,
+    /// Programs that make music.
+    pub(crate) stations: Vec<Station>,
     /// What a speech program is to say.
     pub(crate) speak: Vec<Spoken>,
     /// Where what it said is kept.
@@ -52,7 +56,8 @@ pub(crate) fn builtin() -> Arc<Library> {
     Arc::clone(&BUILTIN)
 }
 
-/// All sounds: the site's own before those of the program, and what could not be had.
+/// All sounds: the site's own before those of the program, and what could not be had. A class that a program makes and
+/// that has no files has those of Telex, for when nothing comes.
 pub(crate) fn load(own: &Own) -> (Arc<Library>, Vec<String>) {
     let mut told = Vec::new();
     if *own == (Own { spoken: own.spoken.clone(), ..Own::default() }) {
@@ -73,8 +78,14 @@ pub(crate) fn load(own: &Own) -> (Arc<Library>, Vec<String>) {
     // A class of the site's own has none of the program's pieces in it.
     let kept = |name: &str| class(name).is_none_or(|class| !classes.contains(class));
     let builtin = builtin();
+    let spare = own.stations.iter().filter(|station| !classes.contains(station.class.as_str()));
+    let spare = spare.filter(|station| builtin.class(&station.class).is_empty()).flat_map(|station| {
+        let pieces = builtin.class("default").iter().zip(1..);
+        pieces.map(move |((_, clip), n)| (format_smolstr!("music/{}/{n}", station.class), clip.clone()))
+    });
+    let spare: Vec<_> = spare.collect();
     let all = builtin.iter().filter(|(name, _)| kept(name)).map(|(name, clip)| (name.clone(), clip.clone()));
-    let all: Vec<_> = all.chain(clips).collect();
+    let all: Vec<_> = all.chain(clips).chain(spare).collect();
     (Arc::new(all.into_iter().chain(music).collect()), told)
 }
 
