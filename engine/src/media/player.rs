@@ -328,7 +328,9 @@ mod tests {
 
     fn library(clips: &[(&str, Clip)]) -> Sounds {
         let library: Library = clips.iter().map(|(name, clip)| (SmolStr::new(name), clip.clone())).collect();
-        Sounds { library: library.into(), ..Sounds::default() }
+        let mut sounds = Sounds::default();
+        sounds.library = library.into();
+        sounds
     }
 
     fn prompts(pieces: &str, repeat: bool) -> Playing {
