@@ -57,12 +57,13 @@ impl Call {
         let informed = self.parties[to].digits == DigitsBy::Info;
         for key in keys.chars().take(limits::PRESSES) {
             let length = press_length(key);
+            let digit = Digit { key, length };
             if !informed {
-                self.parties[to].press(Digit { key, length });
+                self.parties[to].press(digit);
                 continue;
             }
-            self.inform(cx, below, to, Digit { key, length });
-            if !matches!(key, 'w' | 'W') {
+            self.inform(cx, below, to, digit);
+            if !digit.is_pause() {
                 let pause = length + gap.max(limits::DIGIT_USUAL / 2);
                 self.inform(cx, below, to, Digit { key: 'w', length: pause });
             }

@@ -23,6 +23,13 @@ pub(crate) struct Digit {
     pub(crate) length: Duration,
 }
 
+impl Digit {
+    /// Whether it is only time that passes.
+    pub(crate) const fn is_pause(self) -> bool {
+        matches!(self.key, 'w' | 'W')
+    }
+}
+
 impl Sessions {
     /// An INFO: a digit, or nothing that we know.
     pub(super) fn informed(
@@ -57,13 +64,13 @@ impl Sessions {
             return;
         };
         if session.telling.is_some() || session.pause.is_some() {
-            // Between two keys of a row there is a pause.
-            if session.untold.len() < 2 * PRESSES {
+            let alike = session.untold.iter().filter(|one| one.is_pause() == digit.is_pause()).count();
+            if alike < PRESSES {
                 session.untold.push_back(digit);
             }
             return;
         }
-        if matches!(digit.key, 'w' | 'W') {
+        if digit.is_pause() {
             session.pause = Some(arm(cx, leg, digit.length, LegTimer::Digit));
             return;
         }

@@ -37,7 +37,7 @@ impl Broadcast {
     fn take(&mut self, now: Instant, octets: &[u8]) {
         let present = sample(millis(now));
         let past = present.saturating_sub(samples(PAST));
-        if self.end() < present {
+        if self.end() <= present {
             self.pcm.clear();
             self.from = present + samples(LEAD);
         } else if let Ok(passed) = usize::try_from(past.saturating_sub(self.from)) {

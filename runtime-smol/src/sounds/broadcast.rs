@@ -335,6 +335,8 @@ impl OnAir {
         if self.heard.take().is_some() {
             let nothing: Arc<[u8]> = Arc::default();
             ears.iter().for_each(|ear| ear.hear(&self.station.class, &nothing));
+            // Whoever decodes it begins anew as well.
+            self.encoder = g722::Encoder::default();
         }
     }
 

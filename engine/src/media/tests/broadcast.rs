@@ -106,6 +106,7 @@ fn without_the_broadcast_its_class_is_its_sounds_and_what_is_missing_meanwhile_i
     w.run(Duration::from_millis(1000));
     on_air(&mut w, &[]);
     w.run(Duration::from_millis(500));
+    let mut station = Station::new();
     on_air(&mut w, &station.next());
     w.run(Duration::from_millis(500));
     let line = when(&w, A);
