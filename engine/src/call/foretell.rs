@@ -334,7 +334,7 @@ impl Walk<'_> {
         match fate {
             Fate::Answered => {
                 self.answer(cx);
-                self.thread.set("DIALSTATUS", DialStatus::Answer.as_str());
+                self.thread.connected(cx.steady_ms());
                 let most = most(wanted).unwrap_or(limits::WAIT);
                 self.failed = None;
                 let talk = self.wanted.talk.min(most);

@@ -127,13 +127,12 @@ impl Call {
             && let Some(dial) = &mut script.dial
         {
             dial.answered = Some(cx.now);
-            // For extension h, whoever hangs up.
-            script.thread.set("DIALSTATUS", "ANSWER");
+            script.thread.connected(cx.steady_ms());
             if let Some(most) = dial.most {
                 self.arm(cx, key, most, CallTimer::Script);
             }
         }
-        self.press_for_dial(party);
+        self.press_for_dial(cx, below, party);
         self.hear(cx, party);
         // That is what its INVITE told it; who came from another call has not been told.
         let joined = self.parties[party].joined;

@@ -301,6 +301,8 @@ pub(crate) struct Session {
     /// The INFO that tells of a digit and has no answer yet, and the digits to be told of after it.
     pub(crate) telling: Option<ClientKey>,
     pub(crate) untold: VecDeque<Digit>,
+    /// Armed timer of a pause between them.
+    pub(crate) pause: Option<TimerKey>,
     /// The transfer that the party has asked for.
     pub(crate) referral: Option<Referral>,
     /// What the party was asked to do in place of this session.

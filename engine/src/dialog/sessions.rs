@@ -357,6 +357,7 @@ impl Sessions {
             }
             LegTimer::Glare => self.refresh(cx, stack, leg),
             LegTimer::Progress => self.repeat_progress(cx, stack, leg),
+            LegTimer::Digit => self.pause_over(cx, stack, leg),
         }
         None
     }
@@ -407,6 +408,7 @@ impl Session {
             fork_cseqs: Vec::new(),
             telling: None,
             untold: std::collections::VecDeque::new(),
+            pause: None,
             referral: None,
             sent_away: None,
             placed: None,
@@ -428,7 +430,7 @@ impl Session {
         let reliable = self.reliable.take().map(|r| [r.again, r.give_up]);
         let keys = unacked.into_iter().chain(reliable).flatten();
         let refresh = self.timer_key.take().filter(|_| !cx.planted.is(Fault::TimerLeaked));
-        for key in keys.chain(refresh).chain(self.retry_key.take()) {
+        for key in keys.chain(refresh).chain(self.retry_key.take()).chain(self.pause.take()) {
             cx.timers.cancel(key);
         }
     }

@@ -249,6 +249,9 @@ fn check(settings: &Settings) {
         "sounds: {}, {own} of them the site's own; on hold: {music}\n",
         settings.engine.sounds.len()
     ));
+    for station in &settings.own.stations {
+        print(&format!("music \"{}\" comes from {}\n", station.class, station.program.display()));
+    }
     settings.told.iter().for_each(|told| tell(told));
 }
 

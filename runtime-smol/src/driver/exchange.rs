@@ -37,6 +37,7 @@ use crate::media::{Plan, Shard};
 use crate::poll::{Bell, Poller, Ready};
 use crate::record::{Cutting, Tape};
 use crate::recordings::{Name, Recordings};
+use crate::sounds::Broadcasts;
 
 /// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
@@ -77,6 +78,7 @@ pub(super) struct Parts {
     pub(super) streams: Streams,
     pub(super) resolver: Resolver,
     pub(super) shards: Vec<Shard>,
+    pub(super) broadcasts: Broadcasts,
     pub(super) tape: Tape,
 }
 
@@ -474,6 +476,7 @@ impl Exchange {
         if settings.engine.sounds != self.parts.settings.engine.sounds {
             self.parts.shards.iter().for_each(|shard| shard.sounds(&settings.engine.sounds));
         }
+        self.parts.broadcasts.become_(&settings.own.stations);
         self.parts.settings = settings;
         self.handle(Input::Config { config, listeners });
         reloaded

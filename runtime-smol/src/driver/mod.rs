@@ -27,10 +27,11 @@ use crate::clock::{self, Clock};
 use crate::config::{Refused, Settings};
 use crate::control::{self, Question, Reloaded};
 use crate::desk::{Desk, Opening};
-use crate::media;
+use crate::media::{self, Shard};
 use crate::poll::{Bell, Poller, Post};
 use crate::record::Tape;
 use crate::recordings::Recordings;
+use crate::sounds::Broadcasts;
 use exchange::{Exchange, Parts};
 use listeners::Listeners;
 use resolver::Resolver;
@@ -131,6 +132,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     settings.told.iter().for_each(|told| desk.note(Severity::Warning, told.clone()));
     tell_dialplan(&settings, &desk);
     announce(&settings, &listeners, options.clock);
+    let mut broadcasts = Broadcasts::new(shards.iter().map(Shard::ear).collect(), desk.clone());
+    broadcasts.become_(&settings.own.stations);
     let exchange = Exchange::new(Parts {
         tape: Tape::new(settings.record.memory, random()?),
         machine,
@@ -148,6 +151,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,
         shards,
+        broadcasts,
     });
     executor.spawn(forward_signals(signals, inbox.clone())).detach();
     let operators = Rc::clone(&executor);
