@@ -78,6 +78,8 @@ pub struct Features {
     pub attended: SmolStr,
     /// Parks the other party in the usual lot (`k`, `K`).
     pub park: SmolStr,
+    /// Begins a recording of the talk, and ends it (`w`, `W`, `x`, `X`).
+    pub record: SmolStr,
 }
 
 impl Default for Features {
@@ -87,6 +89,7 @@ impl Default for Features {
             blind: SmolStr::new_static("##"),
             attended: SmolStr::new_static("*2"),
             park: SmolStr::new_static("#72"),
+            record: SmolStr::new_static("*1"),
         }
     }
 }

@@ -15,7 +15,7 @@ const MAX_STEPS: u32 = 4;
 const MAX_ARGUMENTS: usize = 64;
 
 /// Options of Dial that are known and not followed.
-const WITHOUT_EFFECT: &str = "defFpwWxX";
+const WITHOUT_EFFECT: &str = "pP";
 
 /// Something to say about a step when a plan is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,7 +211,7 @@ impl Load<'_> {
                     "Dial has no option M: use U(context^arguments), and end the context with Return()";
                 self.warn(at, message.to_owned());
             } else if app.name == "Dial" && WITHOUT_EFFECT.contains(letter) {
-                self.warn(at, format!("the option {letter} of Dial has no effect yet"));
+                self.warn(at, format!("the option {letter} of Dial has no effect: let U(context) ask who was called"));
             } else if !app.options.iter().any(|(known, _)| *known == letter) {
                 let known: String = app.options.iter().map(|(letter, _)| *letter).collect();
                 self.warn(at, format!("{} has no option {letter}: it knows {known}", app.name));

@@ -48,7 +48,13 @@ impl Calls {
                     self.refuse(cx, below, key, status, cause);
                 }
             }
-            Order::End { cause } if call.goes_on_after(&cause) => call.after_talk(cx, below),
+            Order::End { cause } if call.goes_on_after(&cause) => {
+                self.say_farewell(cx, below, key);
+                if let Some(call) = self.all.get_mut(key) {
+                    call.after_talk(cx, below);
+                }
+            }
+            Order::End { cause } if call.goes_onward(&cause) => self.go_onward(cx, below, key, cause),
             Order::End { cause } if call.consulted_in_vain(cx, below, &cause) => {}
             Order::End { cause } => self.end(cx, below, key, cause),
         }
@@ -129,11 +135,10 @@ impl Call {
             dial.answered = Some(cx.now);
             // For extension h, whoever hangs up.
             script.thread.set("DIALSTATUS", "ANSWER");
-            if let Some(most) = dial.most {
-                self.arm(cx, key, most, CallTimer::Script);
-            }
+            self.watch_limit(cx, key);
         }
         self.press_for_dial(party);
+        self.tell_beginning(cx, party);
         self.hear(cx, party);
         // That is what its INVITE told it; who came from another call has not been told.
         let joined = self.parties[party].joined;

@@ -14,10 +14,11 @@ use telex_dialplan::scene::Caller;
 use telex_dialplan::task::{Dial, Target, Task};
 
 use super::app::{App, CALLER};
+use super::dialling::Dialling;
 use super::hear::pieces;
 use super::party::{Party, Wish};
 use super::pickup::CONSULTS;
-use super::script::{Dialling, Doing};
+use super::script::Doing;
 use super::tasks::{music, signal};
 use super::{Below, Call, Calls};
 use crate::config::{Config, ParkingLot, USUAL_LOT};

@@ -12,7 +12,7 @@ use super::party::Wish;
 use super::script::{Doing, Script};
 use super::{Below, Call, Calls};
 use crate::border::Action;
-use crate::cx::{CallKey, CallTimer, Cx, LegKey};
+use crate::cx::{CallKey, Cx, LegKey};
 use crate::dialog::{LegEvent, Referred};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
@@ -195,7 +195,8 @@ impl Calls {
             self.plans.release(after.plan);
         }
         call.script = Some(before);
-        call.limit_again(cx, key);
+        call.forget_telling();
+        call.watch_limit(cx, key);
         call.put_media(cx);
         call.drop_waiting_room(cx, room);
         // Who waited aside is who transferred, or the other one.
@@ -269,15 +270,6 @@ impl Call {
     fn put_aside(&mut self, cx: &mut Cx<'_>, by: PartyId, (shard, room): (ShardId, RoomId)) {
         make_waiting_room(cx, (shard, room));
         self.parties[by].put(cx, shard, room, Wish::default());
-    }
-
-    /// The two are together again: the time that they may talk runs on from when they began.
-    fn limit_again(&mut self, cx: &mut Cx<'_>, key: CallKey) {
-        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        if let Some((most, since)) = dial.and_then(|dial| Some((dial.most?, dial.answered?))) {
-            let left = most.saturating_sub(cx.now.since(since));
-            self.arm(cx, key, left, CallTimer::Script);
-        }
     }
 
     /// Takes down the room in which nobody waits any more.

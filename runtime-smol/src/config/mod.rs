@@ -52,7 +52,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
     ("music", &["folder", "hold"]),
-    ("features", &["hangup", "blind_transfer", "attended_transfer", "park"]),
+    ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "record"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("records", &["keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
