@@ -51,7 +51,7 @@ impl Application {
 const DIAL: &[(char, &str)] = &[
     ('A', "the phone that answers hears this first: A(prompt)"),
     ('b', "subroutine run for each phone before it is asked: b(context^exten^priority(args))"),
-    ('C', "the record of the call begins anew: what was before does not count"),
+    ('C', "the record begins anew: without effect, a record tells the whole call"),
     ('d', "a key that the caller presses while it rings, and that is an extension here or in the context EXITCONTEXT, leads there; before an Answer most phones send none"),
     ('D', "keys to send after the answer: D(called:calling)"),
     ('e', "extension h is run for the phone that answered too"),

@@ -83,7 +83,7 @@ impl Dialling {
             'i' => self.stays = true,
             'I' => self.keeps_identity = true,
             // What they ask for is so anyhow, shows nowhere, or is done already.
-            'o' | 'c' | 'b' | 'U' | 'S' | 'L' | 'C' => {}
+            'o' | 'c' | 'b' | 'U' | 'S' | 'L' => {}
             _ => return false,
         }
         true
@@ -162,7 +162,7 @@ impl Call {
         for (option, text) in &wanted.options {
             let known = dialling.take(*option, text) || dialling.take_keys(*option);
             if !known {
-                let text = format_smolstr!("Dial: the option {option} has no effect yet");
+                let text = format_smolstr!("Dial: the option {option} has no effect here");
                 self.warn(cx, text);
             }
         }

@@ -36,6 +36,7 @@ impl Calls {
             Order::Connect { party } if call.summons.is_some() => self.summoned(cx, key, party),
             Order::Connect { party } => {
                 call.connect(cx, below, key, party);
+                self.forget_kept_slot(key);
                 self.transferred(cx, below, key);
             }
             Order::Screen { party } => self.screen(cx, below, key, party),
@@ -85,6 +86,7 @@ impl Calls {
         call.end(cx, below, key, cause);
         self.leave(cx, key);
         self.unpark(key);
+        self.forget_kept_slot(key);
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct Script {
     pub(super) groups: Vec<(SmolStr, SmolStr)>,
     /// Facts that the dialplan has set.
     pub(super) facts: BTreeMap<SmolStr, SmolStr>,
+    /// By whom and why the dialplan has sent the call on, as the caller was told.
+    pub(super) forwarded_by: Option<(SmolStr, SmolStr)>,
     /// Header fields of the INVITE.
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
     /// How much was done at this moment: what is done over and over without a wait is stopped.
@@ -136,6 +138,7 @@ impl Script {
             dial: None,
             groups: Vec::new(),
             facts: BTreeMap::new(),
+            forwarded_by: None,
             headers,
             busy: (Instant::ZERO, 0),
         }

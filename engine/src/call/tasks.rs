@@ -251,6 +251,7 @@ impl Calls {
             let status = dialled;
             return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
         }
+        call.tell_plan_forwards(cx, below);
         if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
             call.hear_sound(cx, Some(Playing::Music(class)));
         } else if call.answered.is_some() {

@@ -197,8 +197,20 @@ impl Calls {
         call.script = Some(before);
         call.forget_telling();
         call.watch_limit(cx, key);
+        // Who consulted may be in a conference: the two talk in a room of their own.
+        let conference = call.conference.take();
+        if conference.is_some() {
+            (call.shard, call.room) = self.ports.room(Some(call.shard));
+            (call.room_put, call.recording) = (false, None);
+        }
         call.put_media(cx);
         call.drop_waiting_room(cx, room);
+        let id = call.id;
+        // Not before: with the last member its room goes, and who is in it.
+        if let Some(name) = conference {
+            self.conferences.left(cx, &name, id);
+        }
+        self.forget_kept_slot(key);
         // Who waited aside is who transferred, or the other one.
         let by = if swapped == consults { by } else { CALLER };
         self.tell_transfer(cx, key, by, &to, Some(status));
