@@ -111,6 +111,7 @@ impl Calls {
         call.peer = Some(call.parties.len() - 1);
         call.between = Some((caller, to.clone()));
         call.forget_who_calls();
+        call.forget_telling();
         call.put_media(cx);
         call.keep_record(cx);
         self.tell_transfer(cx, key, by, &to, Some(Status::OK));

@@ -29,7 +29,7 @@ impl Sessions {
             return;
         }
         session.identity = Some(identity);
-        session.introduces = at_once && session.phase == Phase::Up;
+        session.introduces = session.phase == Phase::Up && (at_once || session.introduces);
         self.introduce_now(cx, stack, leg);
     }
 
