@@ -45,8 +45,8 @@ mod spoken;
 mod standing;
 mod tasks;
 mod text;
-mod trails;
 mod touch;
+mod trails;
 mod transfer;
 #[cfg(feature = "serde")]
 mod view;
@@ -84,7 +84,9 @@ use crate::config::Config;
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event, Side};
-use crate::mediactl::{DigitHeard, LegStats, MediaReport, Playing, RecordingId, RecordingSpec, Revision, RoomId, ShardId};
+use crate::mediactl::{
+    DigitHeard, LegStats, MediaReport, Playing, RecordingId, RecordingSpec, Revision, RoomId, ShardId,
+};
 use crate::planted::Fault;
 use crate::registrar::Registrar;
 use crate::sip::Status;

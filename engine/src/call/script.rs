@@ -229,7 +229,13 @@ impl Calls {
     }
 
     /// Tells the thread an outcome and gets what it wants next.
-    pub(super) fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
+    pub(super) fn walk(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &Below,
+        key: CallKey,
+        outcome: Outcome,
+    ) -> Option<Task> {
         let mut script = self.all.get_mut(key)?.script.take()?;
         let plan = self.plans.get(script.plan);
         let Script { thread, groups, facts, headers, failed, .. } = &mut *script;

@@ -45,9 +45,8 @@ fn the_callee_goes_on_where_the_dialplan_says_when_the_caller_has_hung_up() {
 #[test]
 fn a_callee_that_is_to_go_nowhere_is_let_go_and_one_that_hangs_up_first_goes_nowhere() {
     for (option, by_bob) in [("F(none^s^1)", false), ("F(after^s^1)", true)] {
-        let mut world = planned(&format!(
-            "exten => 500,1,Dial(PJSIP/bob,20,{option})\n[after]\nexten => s,1,Wait(60)\n"
-        ));
+        let mut world =
+            planned(&format!("exten => 500,1,Dial(PJSIP/bob,20,{option})\n[after]\nexten => s,1,Wait(60)\n"));
         let (answered, asked) = talk(&mut world);
         let gone = match by_bob {
             true => {
@@ -116,10 +115,9 @@ fn a_key_that_is_an_extension_leaves_a_dial_that_rings() {
 
 #[test]
 fn phones_see_whom_the_dialplan_says_as_the_caller() {
-    for (option, from) in [
-        ("f(0300)", "<sip:0300@10.0.0.9>"),
-        ("f(\"Shop\" <0300>)", "\"Shop\" <sip:0300@10.0.0.9>"),
-    ] {
+    for (option, from) in
+        [("f(0300)", "<sip:0300@10.0.0.9>"), ("f(\"Shop\" <0300>)", "\"Shop\" <sip:0300@10.0.0.9>")]
+    {
         let mut world = planned(&format!("exten => 500,1,Dial(PJSIP/bob,20,{option})\n"));
         world.send(ALICE, &invite("500", "Privacy: id\n", OFFER));
         let asked = world.only("INVITE sip:bob");

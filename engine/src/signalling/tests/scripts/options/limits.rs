@@ -30,7 +30,9 @@ impl World {
 
 fn limited(options: &str, variables: &str) -> String {
     let set = variables.split_whitespace().map(|set| format!(" same => n,Set({set})\n")).collect::<String>();
-    format!("exten => 500,1,NoOp()\n{set} same => n,Dial(PJSIP/bob,20,{options})\n same => n,Playback(closed)\n")
+    format!(
+        "exten => 500,1,NoOp()\n{set} same => n,Dial(PJSIP/bob,20,{options})\n same => n,Playback(closed)\n"
+    )
 }
 
 #[test]
@@ -75,7 +77,12 @@ fn only_the_caller_is_told_if_nothing_else_is_said_and_with_its_own_words() {
     for (options, variables, caller, callee) in [
         ("L(60000:30000)", "", "vm-youhave digits/30 seconds", ""),
         ("L(60000:30000)", "LIMIT_WARNING_FILE=closed", "closed", ""),
-        ("L(60000:30000)", "LIMIT_PLAYAUDIO_CALLER=no LIMIT_PLAYAUDIO_CALLEE=yes", "", "vm-youhave digits/30 seconds"),
+        (
+            "L(60000:30000)",
+            "LIMIT_PLAYAUDIO_CALLER=no LIMIT_PLAYAUDIO_CALLEE=yes",
+            "",
+            "vm-youhave digits/30 seconds",
+        ),
         ("L(60000:30000)", "LIMIT_WARNING_FILE=nowhere", "", ""),
         ("L(60000)", "", "", ""),
         ("S(60)", "", "", ""),
@@ -83,7 +90,11 @@ fn only_the_caller_is_told_if_nothing_else_is_said_and_with_its_own_words() {
         let mut world = planned(&limited(options, variables));
         talk(&mut world);
         world.pass(Duration::from_secs(30));
-        assert_eq!((world.words(1).as_str(), world.words(2).as_str()), (caller, callee), "{options} {variables}");
+        assert_eq!(
+            (world.words(1).as_str(), world.words(2).as_str()),
+            (caller, callee),
+            "{options} {variables}"
+        );
         world.said();
         world.pass(Duration::from_secs(30));
         assert_eq!(world.kept_record().talked, Duration::from_secs(60));
@@ -145,7 +156,8 @@ fn a_recording_begins_and_ends_by_keys_and_one_of_the_site_does_not() {
     world.pass(Duration::from_secs(1));
     assert_eq!(world.pressed_into(2), "*5");
     world.hang_up(&answered);
-    let mut world = planned("exten => 500,1,Answer()\n same => n,MixMonitor(all.wav)\n same => n,Dial(PJSIP/bob,20,W)\n");
+    let mut world =
+        planned("exten => 500,1,Answer()\n same => n,MixMonitor(all.wav)\n same => n,Dial(PJSIP/bob,20,W)\n");
     let answered = world.answered("500");
     bob_picks_up(&mut world);
     world.press_by(1, "*1");
