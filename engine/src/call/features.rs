@@ -1,4 +1,5 @@
-//! Codes that a party of a talk presses, where its Dial allows it: the end of the talk, a transfer, parking, a recording.
+//! Codes that a party of a talk presses, where its Dial allows it: the end of the talk, a transfer, parking, a
+//! recording.
 //!
 //! Keys of such a party are not passed on by media: those that may become a code wait a moment, and what is no code is
 //! pressed into the ear of the other, each key once.
@@ -172,7 +173,8 @@ impl Call {
         dial.map_or(May::default(), |dial| if party == CALLER { dial.may.0 } else { dial.may.1 })
     }
 
-    /// Whether keys of a party mean something to the exchange while two talk, or while it hears one who has not answered.
+    /// Whether keys of a party mean something to the exchange while two talk, or while it hears one who has not
+    /// answered.
     pub(super) fn has_use_of_keys(&self, party: PartyId) -> bool {
         let talks = party == CALLER || self.peer == Some(party);
         talks && self.may(party) != May::default() || party == CALLER && self.may_leave_dial()

@@ -346,8 +346,8 @@ impl Calls {
         Some(slot)
     }
 
-    /// Who parked itself in `key` brings another there, the caller of `other`: that one gets the slot, wherever its walk
-    /// leads before it is parked.
+    /// Who parked itself in `key` brings another there, the caller of `other`: that one gets the slot, wherever its
+    /// walk leads before it is parked.
     pub(super) fn keep_slot(&mut self, key: CallKey, other: CallKey) {
         if let Some(slot) = self.unpark(key) {
             if let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) {

@@ -14,8 +14,8 @@ use crate::sip::{Method, Status};
 use crate::time::Duration;
 
 impl Sessions {
-    /// Tells the peer whom it talks with: in what is said to it from now on, and at once if that is wanted and it can be
-    /// told. Each change is told once; a peer that refuses to hear of it is not asked again.
+    /// Tells the peer whom it talks with: in what is said to it from now on, and at once if that is wanted and it can
+    /// be told. Each change is told once; a peer that refuses to hear of it is not asked again.
     pub(crate) fn introduce(
         &mut self,
         cx: &mut Cx<'_>,
