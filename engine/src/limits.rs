@@ -211,6 +211,10 @@ pub const LOCAL_DEPTH: u32 = 8;
 pub const LOCAL_WALKS: usize = 64;
 /// A key that may become a code of a talk waits so long for the next one; then it goes to the other party.
 pub const FEATURE_KEYS: Duration = Duration::from_millis(500);
+/// Two who talk are told no more often how long they may go on.
+pub const WARNING_GAP: Duration = Duration::from_secs(1);
+/// How long they may be told at most that they may not.
+pub const LAST_WORDS: Duration = Duration::from_secs(20);
 /// How long one who transfers by keys may think between two keys of the number.
 pub const TRANSFER_DIGITS: Duration = Duration::from_secs(3);
 /// Records that are kept of the calls of one caller within an hour that lead nowhere.

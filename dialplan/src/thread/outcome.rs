@@ -95,6 +95,11 @@ impl Thread {
             {
                 self.keys(waiting, &SmolStr::default(), true, plan, world)
             }
+            Outcome::Left { context, extension } => {
+                self.told(format_smolstr!("left by the key {extension}"));
+                self.channel.vars.set("DIALSTATUS", DialStatus::Cancel.as_str());
+                self.go(context, extension, plan, world)
+            }
             Outcome::Goto(place) => self.sent(&waiting, &place, plan, world),
             Outcome::Done => self.done(&waiting),
             Outcome::Keys { keys, timeout } => self.keys(waiting, &keys, timeout, plan, world),

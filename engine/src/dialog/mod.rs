@@ -6,6 +6,7 @@
 
 mod asking;
 mod info;
+mod introduce;
 mod moved;
 mod refer;
 pub(crate) mod screen;

@@ -569,4 +569,6 @@ fn a_phone_has_as_many_calls_as_its_site_says() {
     let wrong = refused("[[phone]]\nextension = \"100\"\npassword = \"secret\"\ncall_waiting = 0\n");
     assert!(wrong.contains("a whole number from 1 to 100"), "{wrong}");
     assert!(!accepted("[sip]\nconnected_line = false\n").engine.connected_line);
+    assert!(!accepted("[sip]\nconnected_line_invite = false\n").engine.connected_line_invite);
+    assert!(accepted("[call]\ntake_over = true\n").engine.take_over && !accepted("").engine.take_over);
 }

@@ -206,8 +206,25 @@ fn what_may_not_be_replaced_is_refused_and_goes_on() {
 }
 
 #[test]
+fn a_talk_is_taken_by_its_own_extension_only_unless_the_site_says_so() {
+    let mut world = world();
+    let asked = ringing(&mut world);
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let alice = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&alice, "ACK", 1, ""));
+    world.send(CAROL, &carols(&invite("bob", &replaces(&asked, ""), OFFER)));
+    let late = world.only("SIP/2.0 486");
+    assert_eq!(late.header(HeaderName::Warning), Some("399 telex \"the call was answered already\""));
+    assert_eq!(world.rtp("10.0.0.1:4000", 10_000, 1), to(10_002, "10.0.0.2:6000"), "bob has it");
+}
+
+#[test]
 fn a_phone_takes_the_place_of_one_that_talks() {
     let mut world = world();
+    let mut config = (**world.telex.config_in_force()).clone();
+    config.take_over = true;
+    world.input(Input::Config { config: Arc::new(config), listeners: listeners() });
+    world.out.clear();
     let asked = ringing(&mut world);
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let alice = world.only("SIP/2.0 200");
