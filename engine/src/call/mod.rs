@@ -16,6 +16,7 @@ mod dial;
 mod dictation;
 mod digits;
 mod divert;
+mod elsewhere;
 mod features;
 mod foresee;
 mod foretell;
@@ -320,7 +321,9 @@ impl Calls {
                 })
             }
         };
-        if speaks {
+        // Those of other hosts are too many to be remembered.
+        let known = cx.config.phones.contains_key(&call.parties[party].extension);
+        if speaks && known {
             let extension = &call.parties[party].extension;
             self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
         }

@@ -5,6 +5,7 @@
 //! return values, and takes orders from the call above it. It reads no session description.
 
 mod asking;
+mod away;
 mod info;
 mod moved;
 mod refer;
@@ -18,6 +19,7 @@ mod uac;
 mod uas;
 mod within;
 
+pub(crate) use away::{Away, Place};
 pub(crate) use info::Digit;
 pub(crate) use moved::{Elsewhere, Moved};
 pub(crate) use refer::{Referred, Stage};

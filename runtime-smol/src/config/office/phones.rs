@@ -176,6 +176,9 @@ impl Answering {
         steps.push(format!("(away){}", chosen(UNREGISTERED, &self.unregistered)));
         steps.push("Hangup()".to_owned());
         steps.push(format!("(busy){}", chosen(BUSY, &self.busy)));
+        // Who declines is not busy: the caller is told so, unless it hears tones anyhow.
+        let declined = "\"${HANGUPCAUSE}\" = \"21\" & \"${CHANNEL(state)}\" != \"Up\"";
+        steps.push(format!("ExecIf($[{declined}]?Hangup())"));
         steps.push("Busy(20)".to_owned());
         extension(phone, steps)
     }
