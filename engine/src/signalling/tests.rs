@@ -4,6 +4,7 @@ mod clauses;
 mod conferences;
 mod dialogs;
 mod diverted;
+mod foreign;
 mod foretold;
 mod identity;
 mod menus;

@@ -3,6 +3,7 @@
 mod conferences;
 mod dialplan;
 mod features;
+mod hosts;
 mod office;
 mod parking;
 mod phones;
@@ -47,7 +48,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode", "silence"]),
     ("store", &["path"]),
     ("control", &["path"]),
-    ("sip", &["realm", "digest", "connected_line", "t1", "t2", "t4", "timer_c"]),
+    ("sip", &["realm", "digest", "connected_line", "refer_hosts", "t1", "t2", "t4", "timer_c"]),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace"]),
     ("prompts", &["folder", "speak"]),
@@ -246,6 +247,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         recordings: format,
         conferences: conferences::conferences(reader, root, &phones),
         phones,
+        refer_hosts: sip.map(|s| hosts::refer_hosts(reader, s, &realm)).unwrap_or_default(),
         realm,
         digest,
         media_address,

@@ -543,3 +543,12 @@ fn a_phone_has_as_many_calls_as_its_site_says() {
     assert!(wrong.contains("a whole number from 1 to 100"), "{wrong}");
     assert!(!accepted("[sip]\nconnected_line = false\n").engine.connected_line);
 }
+
+#[test]
+fn hosts_that_calls_may_be_sent_to_are_read_or_each_has_its_remedy() {
+    let settings =
+        accepted("[sip]\nrefer_hosts = [\"SBC.example.com\", \"192.0.2.7:5062\", \"[2001:db8::7]\"]\n");
+    let hosts: Vec<String> = settings.engine.refer_hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["sbc.example.com", "192.0.2.7:5062", "[2001:db8::7]"]);
+    assert_snapshot!(refused("[sip]\nrefer_hosts = [\"sip:a@b\", \"::1\",\n\"a\", \"telex\", \"A\", \"*.b\"]\n"), @"");
+}

@@ -41,7 +41,7 @@ fn wrong(text: &str) -> String {
 fn the_examples_go_as_they_say_each_time() {
     let options = Test {
         coverage: true,
-        ..options(&["first-start.tests", "office/office.tests", "front-desk/front-desk.tests"])
+        ..options(&["first-start.tests", "office/office.tests", "front-desk/front-desk.tests", "trunk/trunk.tests"])
     };
     let (told, fine) = played(&options).unwrap();
     assert!(fine, "{told}");
@@ -210,7 +210,7 @@ scenario \"a\":
   advance to soon
   at 11:02
   wait 400d
-  trunk carrier down
+  trunk carrier sideways
   expect log \"never closed
 scenario \"a\"
 ";
@@ -243,8 +243,7 @@ scenario \"a\"
     x.tests:17:12: the line ends too early: expected a number
     x.tests:18:14: `soon` is no time: write "Sun 11:02", "2026-12-24 18:00" or 11:02
     x.tests:20:8: `400d` is no time: write 5s, 500ms, 2m or 1h, at most 366d
-    x.tests:21:3: this exchange has no trunks yet: what Dial(PJSIP/NUMBER@NAME) reaches is the
-      phone NAME, so write NAME is unreachable
+    x.tests:21:17: `sideways` is unknown here: expected up or down
     x.tests:22:14: this quote never closes
     x.tests:23:10: line 3 has a scenario of this name already
     "##);
