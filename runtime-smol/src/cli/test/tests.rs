@@ -41,7 +41,12 @@ fn wrong(text: &str) -> String {
 fn the_examples_go_as_they_say_each_time() {
     let options = Test {
         coverage: true,
-        ..options(&["first-start.tests", "office/office.tests", "front-desk/front-desk.tests", "trunk/trunk.tests"])
+        ..options(&[
+            "first-start.tests",
+            "office/office.tests",
+            "front-desk/front-desk.tests",
+            "trunk/trunk.tests",
+        ])
     };
     let (told, fine) = played(&options).unwrap();
     assert!(fine, "{told}");
