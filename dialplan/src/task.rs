@@ -113,6 +113,14 @@ pub enum Target {
         /// The trunk's name.
         trunk: SmolStr,
     },
+    /// Somebody at another host, as if the phone or trunk were there: `PJSIP/carrier/sip:0123@192.0.2.7:5060`. It is
+    /// asked there, and not by way of that one; its codecs and what else is configured of it count.
+    Uri {
+        /// What is asked, with `sip:`; whatever stands before the last `@` is the user.
+        uri: SmolStr,
+        /// The phone or trunk; empty for nobody's.
+        name: SmolStr,
+    },
     /// An extension of the dialplan, run for a caller of its own: `Local/101@internal`.
     Local {
         /// The extension.

@@ -20,7 +20,7 @@ use super::open::matched;
 use super::script::{Collecting, ended, failed_dial};
 use super::tasks::pressing;
 use super::world::Sight;
-use super::{Below, Call, Calls, causes};
+use super::{Below, Call, Calls, causes, elsewhere};
 use crate::border::{CallState, Foretold, Lsn};
 use crate::cx::{Cx, Journal};
 use crate::event::{EndCause, Side};
@@ -316,6 +316,7 @@ impl Walk<'_> {
                 Target::Trunk { number, trunk } => {
                     dial::through(cx.config, &self.below.registrar, trunk, number)
                 }
+                Target::Uri { uri, name } => elsewhere::target(cx.config, uri, name).into_iter().collect(),
                 Target::Local { .. } => Vec::new(),
             };
             phones.extend(targets.iter().map(|target| target.extension().clone()));

@@ -17,6 +17,7 @@ mod dialling;
 mod dictation;
 mod digits;
 mod divert;
+mod elsewhere;
 mod features;
 mod foresee;
 mod foretell;
@@ -328,7 +329,9 @@ impl Calls {
                 })
             }
         };
-        if speaks {
+        // Those of other hosts are too many to be remembered.
+        let known = cx.config.phones.contains_key(&call.parties[party].extension);
+        if speaks && known {
             let extension = &call.parties[party].extension;
             self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
         }

@@ -116,7 +116,9 @@ impl Calls {
                 Target::Phone(extension) => {
                     phones.extend(dial::targets(cx.config, &below.registrar, extension));
                 }
-                Target::Trunk { number, .. } | Target::Local { extension: number, .. } => {
+                Target::Trunk { number, .. }
+                | Target::Local { extension: number, .. }
+                | Target::Uri { uri: number, .. } => {
                     let text = format_smolstr!("Page speaks to phones: {number} is left out");
                     self.all[key].warn(cx, text);
                 }

@@ -77,7 +77,9 @@ impl Parked {
             let first = self.all.range((lot.clone(), 0)..).next()?;
             return (first.0.0 == lot).then_some(*first.1);
         }
-        self.all.get(&(lot, slot.parse().ok()?)).copied()
+        // Not `+701` and not `0701`.
+        let number: u32 = slot.parse().ok().filter(|number: &u32| number.to_smolstr() == slot)?;
+        self.all.get(&(lot, number)).copied()
     }
 
     /// Where a call is parked.

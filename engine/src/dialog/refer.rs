@@ -2,6 +2,7 @@
 
 use smol_str::{SmolStr, format_smolstr};
 
+use super::away::Place;
 use super::session::{AGENT, EVENTS, Heard, LegEvent, Phase, Role, Session};
 use super::sessions::{Sessions, Stack, capabilities};
 use super::state::Dialog;
@@ -19,10 +20,10 @@ pub(crate) struct Referred {
     txn: ServerKey,
     /// Its CSeq, the id of the subscription that it makes (RFC 3515 §2.4.6).
     cseq: u32,
-    /// User part of the URI it refers to.
+    /// User part of the URI it refers to; `user@host` of another host.
     pub(crate) to: SmolStr,
-    /// The URI leads to the exchange itself.
-    pub(crate) ours: bool,
+    /// Where the URI leads.
+    pub(crate) place: Place,
     /// The dialog whose other end it refers to, a Replaces value (RFC 3891).
     pub(crate) replaces: Option<SmolStr>,
     /// It wants to be told nothing (RFC 4488).
@@ -89,7 +90,7 @@ impl Sessions {
         flow: Flow,
     ) -> Option<Heard> {
         let session = self.all.get(leg)?;
-        let referred = session.may_refer().and_then(|()| read(message, txn, stack, flow));
+        let referred = session.may_refer().and_then(|()| read(cx, message, txn, stack, flow));
         match referred {
             Ok(referred) => self.heard(leg, LegEvent::Referred(referred)),
             Err(status) => {
@@ -329,7 +330,7 @@ impl Sessions {
 impl Referred {
     /// The same, to an extension of ours.
     pub(crate) fn leading_to(self, to: SmolStr) -> Self {
-        Self { to, ours: true, ..self }
+        Self { to, place: Place::Ours, ..self }
     }
 }
 
@@ -349,7 +350,13 @@ impl Session {
     }
 }
 
-fn read(message: &Message, txn: ServerKey, stack: &Stack, flow: Flow) -> Result<Referred, Status> {
+fn read(
+    cx: &Cx<'_>,
+    message: &Message,
+    txn: ServerKey,
+    stack: &Stack,
+    flow: Flow,
+) -> Result<Referred, Status> {
     let Some(Ok(refer_to)) = message.refer_to() else { return Err(Status::BAD_REQUEST) };
     let uri = &refer_to.uri;
     if uri.scheme() == Scheme::Other {
@@ -360,21 +367,30 @@ fn read(message: &Message, txn: ServerKey, stack: &Stack, flow: Flow) -> Result<
         return Err(Status::BAD_REQUEST);
     }
     let replaces = uri.headers().find(|(name, _)| name.eq_ignore_ascii_case("Replaces"));
+    let place = place(cx, uri, message, stack, flow);
+    let to = match &place {
+        Place::Away(away) => away.who.clone(),
+        Place::Ours | Place::Nowhere(_) => SmolStr::new(uri.user_unescaped()),
+    };
     let sub = message.header(HeaderName::ReferSub).map(|value| Tagged::parse("Refer-Sub", value));
     Ok(Referred {
         txn,
         cseq: message.cseq().map_err(|_| Status::BAD_REQUEST)?.number,
-        to: SmolStr::new(uri.user_unescaped()),
-        ours: is_ours(uri, message, stack, flow),
+        to,
+        place,
         replaces: replaces.map(|(_, value)| SmolStr::new(unescape(value))),
         quiet: matches!(sub, Some(Ok(tagged)) if tagged.token.eq_ignore_ascii_case("false")),
     })
 }
 
-/// Whether a URI names the exchange, by its address or by one of the names that the dialog goes by.
-fn is_ours(uri: &Uri<'_>, message: &Message, stack: &Stack, flow: Flow) -> bool {
+/// Where a URI leads. It names the exchange by its address or realm, or by one of the names that the dialog goes by.
+fn place(cx: &Cx<'_>, uri: &Uri<'_>, message: &Message, stack: &Stack, flow: Flow) -> Place {
     let host = uri.host();
-    let named = [message.from(), message.to()].into_iter().flatten().any(|a| host.same_as(&a.uri.host()));
     let asked = Uri::parse(message.request_uri()).is_ok_and(|asked| host.same_as(&asked.host()));
-    named || asked || host.ip() == Some(stack.transport.local_of(&flow).ip())
+    let realm = uri.host_text().eq_ignore_ascii_case(&cx.config.realm);
+    if asked || realm || host.ip() == Some(stack.transport.local_of(&flow).ip()) {
+        return Place::Ours;
+    }
+    let named = [message.from(), message.to()].into_iter().flatten().any(|a| host.same_as(&a.uri.host()));
+    Place::of(uri, cx.config, named)
 }

@@ -5,6 +5,7 @@ mod conferences;
 mod dialogs;
 mod diverted;
 mod events;
+mod foreign;
 mod foretold;
 mod identity;
 mod menus;
