@@ -14,7 +14,7 @@ use super::script::{Doing, Script};
 use super::{Below, Call, Calls, elsewhere};
 use crate::border::Action;
 use crate::config::Config;
-use crate::cx::{CallKey, CallTimer, Cx, LegKey};
+use crate::cx::{CallKey, Cx, LegKey};
 use crate::dialog::{LegEvent, Place, Referred};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
