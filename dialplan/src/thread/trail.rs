@@ -26,7 +26,7 @@ pub struct Entry {
     pub pattern: SmolStr,
     /// Where the step stands in the text.
     pub span: Span,
-    /// The application.
+    /// The application; empty where it was no step that led on.
     pub app: SmolStr,
     /// Its arguments with the values put in.
     pub args: SmolStr,
@@ -47,6 +47,9 @@ pub struct Trail {
 impl Entry {
     /// The step for people to read: a line, and one for each note. `place` is where it stands, in a column so wide.
     fn told(&self, place: &str, (place_width, number_width): (usize, usize)) -> String {
+        if self.app.is_empty() {
+            return format!("  {}\n", one_line(&self.outcome));
+        }
         let number = self.place.priority;
         let step = format!("  {place:<place_width$}  {number:>number_width$}. {}({})", self.app, self.args);
         let mut text = one_line(&step);
@@ -126,7 +129,7 @@ impl fmt::Display for Told<'_> {
         let mut before = "";
         for (entry, place) in self.trail.entries().zip(&places) {
             let here = (&entry.context, &entry.pattern, &entry.place.extension, &entry.whose);
-            if at.replace(here) != Some(here) {
+            if at.replace(here) != Some(here) && !entry.pattern.is_empty() {
                 let (context, pattern, extension, whose) = here;
                 let extension = one_line(extension);
                 if !whose.is_empty() {

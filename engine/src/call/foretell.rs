@@ -16,6 +16,7 @@ use telex_dialplan::{Asked, At, Dialled, Dialplan, Moment, Outcome, Thread, Worl
 use super::callback::CallBacks;
 use super::dial::Asking;
 use super::identity::identity_of;
+use super::onward::farewell;
 use super::open::matched;
 use super::script::{Collecting, Script, ended};
 use super::tasks::pressing;
@@ -90,6 +91,7 @@ impl Calls {
             ringing: Vec::new(),
             rings: Vec::new(),
             supposed: Vec::new(),
+            farewell: None,
             ends: SmolStr::default(),
         };
         let over = walk.run_out(&mut cx);
@@ -124,6 +126,8 @@ struct Walk<'a> {
     rings: Vec<SmolStr>,
     /// What people do that nobody has said they would.
     supposed: Vec<SmolStr>,
+    /// The phone that does what the extension `h` says when the call ends.
+    farewell: Option<SmolStr>,
     /// How it ends, in words.
     ends: SmolStr,
 }
@@ -209,8 +213,8 @@ impl Walk<'_> {
             return came;
         }
         (script.dial, script.failed) = (None, failed);
-        let left = at.saturating_sub(wall_ms(began.1)).max(0).unsigned_abs();
         (cx.now, cx.wall) = began;
+        let left = at.saturating_sub(cx.steady_ms()).max(0).unsigned_abs();
         self.pass(cx, Duration::from_millis(left));
         DONE
     }
@@ -218,7 +222,7 @@ impl Walk<'_> {
     /// Whether the time is up that the dialplan lets the call last.
     fn is_late(&mut self, cx: &Cx<'_>) -> bool {
         let deadline = self.script().and_then(|script| script.thread.deadline());
-        deadline.is_some_and(|at| wall_ms(cx.wall) >= at)
+        deadline.is_some_and(|at| cx.steady_ms() >= at)
     }
 
     /// Whether a task may follow.
@@ -286,6 +290,9 @@ impl Walk<'_> {
             _ => format_smolstr!("the exchange hangs up, cause {number}"),
         };
         (self.call.state, self.call.cause) = (CallState::Ending, Some(cause));
+        if let Some(phone) = self.farewell.take() {
+            farewell(self, cx, &phone, number);
+        }
         let mut outcome = Outcome::HungUp { cause: number };
         for _ in 0..limits::TASKS_AT_ONCE {
             if self.next(cx, outcome).is_none() {

@@ -6,8 +6,8 @@ use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Dial, Target, Task};
 use telex_dialplan::{Dialplan, Outcome, Thread, World};
 
-use super::dial;
 use super::walks::Walks;
+use super::{dial, elsewhere};
 use crate::cx::Cx;
 use crate::limits;
 
@@ -32,6 +32,13 @@ pub(super) fn whom(
             }
             Target::Phone(extension) => dial::targets(cx.config, walks.registrar(), extension),
             Target::Trunk { number, trunk } => dial::through(cx.config, walks.registrar(), trunk, number),
+            Target::Uri { uri, name } => match elsewhere::target(cx.config, uri, name) {
+                Ok(target) => vec![target],
+                Err(why) => {
+                    left_out(walks, cx, format_smolstr!("{uri} is left out: {why}"));
+                    continue;
+                }
+            },
             Target::Local { extension, context } => {
                 count += 1;
                 match walk(walks, cx, (context, extension), (depth, count)) {
@@ -42,11 +49,11 @@ pub(super) fn whom(
                         open.extend(inner.map(|target| (target, depth + 1, headers.clone())));
                     }
                     Err(why) => {
-                        let text = format_smolstr!("Local/{extension}@{context} is left out: {why}");
-                        walks.remark(text.clone());
-                        if let Some(call) = walks.call() {
-                            call.warn(cx, text);
-                        }
+                        left_out(
+                            walks,
+                            cx,
+                            format_smolstr!("Local/{extension}@{context} is left out: {why}"),
+                        );
                     }
                 }
                 continue;
@@ -58,6 +65,13 @@ pub(super) fn whom(
         found.extend(targets);
     }
     (found, busy)
+}
+
+fn left_out(walks: &mut dyn Walks, cx: &mut Cx<'_>, text: SmolStr) {
+    walks.remark(text.clone());
+    if let Some(call) = walks.call() {
+        call.warn(cx, text);
+    }
 }
 
 /// The first Dial of an extension.

@@ -225,7 +225,7 @@ pub(super) fn before_asking(
 }
 
 /// Who a callee is on its own channel.
-fn callee(cx: &Cx<'_>, phone: &SmolStr) -> Caller {
+pub(super) fn callee(cx: &Cx<'_>, phone: &SmolStr) -> Caller {
     let name = cx.config.phones.get(phone).map(|phone| phone.name.clone()).unwrap_or_default();
     Caller { number: phone.clone(), name, ..Caller::default() }
 }

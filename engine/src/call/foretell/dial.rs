@@ -11,10 +11,11 @@ use super::super::app::{App, AppEvent, Order, PartyId};
 use super::super::aside::NOT_ASIDE;
 use super::super::causes;
 use super::super::dial::Target;
-use super::super::divert::{Leads, instead_of, leads, not_followed, send_on, sent_on};
+use super::super::divert::{Leads, No, instead_of, leads, not_followed, send_on, sent_on};
 use super::super::hunt::Hunt;
 use super::super::identity::Diversion;
 use super::super::local::whom;
+use super::super::onward::farewell;
 use super::super::screening::{Verdict, before_asking, begun, verdict};
 use super::super::script::failed_dial;
 use super::super::tasks::nobody;
@@ -23,7 +24,7 @@ use super::super::walks::{Facts, Walks};
 use super::Came::{self, Ended, Endless, Outcome as Told};
 use super::{ANY, Walk, collected, length};
 use crate::cx::Cx;
-use crate::dialog::Elsewhere;
+use crate::dialog::{Elsewhere, Place};
 use crate::event::{EndCause, Side};
 use crate::limits;
 use crate::registrar::Reach;
@@ -51,6 +52,12 @@ enum Said {
     Over(Came),
 }
 
+/// Where a phone sends its calls: a number of the exchange, or somebody at another host.
+pub(super) fn place_of(to: &SmolStr) -> Elsewhere {
+    let place = if to.contains('@') { Place::Nowhere("that is another host's") } else { Place::Ours };
+    Elsewhere { number: to.clone(), uri: to.clone(), place }
+}
+
 impl Walk<'_> {
     /// Rings others.
     pub(super) fn dial(&mut self, cx: &mut Cx<'_>, wanted: &Dial) -> Came {
@@ -58,7 +65,11 @@ impl Walk<'_> {
         for extension in &busy {
             self.remark(full(extension));
         }
-        let dialling = self.call.dialling(cx, wanted);
+        let (thread, values) = (self.call.script.as_ref().map(|script| &script.thread), &self.values);
+        let variable = |name: &str| thread.and_then(|thread| thread.variable(name));
+        let dialling =
+            self.call.dialling(cx, wanted, |name| variable(name).or_else(|| values.global_of(name)));
+        let by_keys = dialling.is_left_by_keys;
         let screens = dialling.on_answer.is_some() || dialling.announcement.is_some();
         if let Some(script) = self.script() {
             script.dial = Some(Box::new(dialling));
@@ -66,6 +77,9 @@ impl Walk<'_> {
         if targets.is_empty() {
             let (failed, outcome) = nobody(&busy);
             return self.failed(failed, outcome);
+        }
+        if by_keys {
+            self.suppose(SmolStr::new_static("the caller presses no key while it rings"));
         }
         let mut hunted = Hunted {
             app: App::Done,
@@ -135,7 +149,10 @@ impl Walk<'_> {
             hunted.app = std::mem::replace(&mut hunted.app, App::Done).on(event, &mut orders);
             for order in orders {
                 match order {
-                    Order::Connect { .. } => return self.talk(cx),
+                    Order::Connect { party } => {
+                        let phone = hunted.phones[party - 1].clone();
+                        return self.talk(cx, phone);
+                    }
                     Order::Refuse { status, cause } => {
                         let outcome = failed_dial(status, &cause);
                         return self.failed((status, cause), outcome);
@@ -204,13 +221,14 @@ impl Walk<'_> {
     /// A phone sends its calls elsewhere.
     fn moves(&mut self, cx: &mut Cx<'_>, hunted: &mut Hunted, party: PartyId, to: &SmolStr) -> Said {
         let phone = hunted.phones[party - 1].clone();
-        let place = Elsewhere { number: to.clone(), uri: to.clone(), ours: !to.contains('@') };
+        let place = place_of(to);
         self.silent(hunted, party);
         match self.follow(cx, hunted, party, &place) {
             Ok(said) => said,
-            Err(why) => {
+            Err(No { why, status }) => {
                 self.remark(not_followed(&phone, Some(&place), &why));
-                Said::Event(AppEvent::Refused { party, status: Some(Status::MOVED_TEMPORARILY) })
+                let status = Some(status.unwrap_or(Status::MOVED_TEMPORARILY));
+                Said::Event(AppEvent::Refused { party, status })
             }
         }
     }
@@ -221,17 +239,14 @@ impl Walk<'_> {
         hunted: &mut Hunted,
         party: PartyId,
         place: &Elsewhere,
-    ) -> Result<Said, SmolStr> {
+    ) -> Result<Said, No> {
         let App::Hunt(hunt) = &hunted.app else { return Err("nobody is rung any more".into()) };
         let alone = hunt.asks_only(party);
         let callee = hunted.phones[party - 1].clone();
         let dial = self.script().and_then(|script| script.dial.as_mut());
         send_on(dial.ok_or_else(SmolStr::default)?, &callee)?;
-        if !place.ours {
-            return Err("that is another host's".into());
-        }
         let by = Diversion { by: callee.clone(), reason: SmolStr::new_static("unconditional") };
-        let instead = match leads(self, cx, &place.number, &by)? {
+        let instead = match leads(self, cx, place, &by)? {
             Leads::Dial(dial) => dial,
             Leads::Service if alone => {
                 let context = cx.config.context_of(&callee);
@@ -260,16 +275,21 @@ impl Walk<'_> {
     }
 
     /// They talk, and the callee hangs up, or their time is up.
-    fn talk(&mut self, cx: &mut Cx<'_>) -> Came {
+    fn talk(&mut self, cx: &mut Cx<'_>, phone: SmolStr) -> Came {
         self.answer(cx);
         let Some(script) = self.call.script.as_deref_mut() else { return Endless };
-        script.thread.set("DIALSTATUS", DialStatus::Answer.as_str());
+        script.thread.connected(cx.steady_ms());
         script.failed = None;
         let dial = script.dial.take().unwrap_or_default();
-        let most = dial.most.unwrap_or(limits::WAIT);
+        let most = dial.limit.as_ref().map_or(limits::WAIT, |limit| limit.most);
         let talk = self.wanted.talk.min(most);
         self.pass(cx, talk);
         let (status, cause) = (DialStatus::Answer, causes::NORMAL);
+        if dial.says_farewell && dial.goes_on && !self.is_late(cx) {
+            farewell(self, cx, &phone, causes::NORMAL);
+        } else if dial.says_farewell && !dial.goes_on {
+            self.farewell = Some(phone);
+        }
         match dial.goes_on {
             true => Told(Outcome::Dialled { status, cause, answered: talk }),
             false if self.wanted.talk >= most => Ended(ANY, EndCause::TimeUp),

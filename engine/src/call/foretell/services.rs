@@ -14,9 +14,9 @@ use super::super::pickup::goes_on_in;
 use super::super::send_away::{told_to_call, whom};
 use super::super::walks::Walks;
 use super::Came::{self, Ended, Outcome as Told};
+use super::dial::place_of;
 use super::{ANY, DONE, ENOUGH, Walk, length};
 use crate::cx::{CallKey, Cx};
-use crate::dialog::Elsewhere;
 use crate::event::EndCause;
 use crate::limits;
 use crate::registrar::Reach;
@@ -127,8 +127,8 @@ impl Walk<'_> {
             Does::Ends(DialStatus::NoAnswer | DialStatus::Cancel) => None,
             Does::Ends(_) => Some(refused(party, Some(Status::BUSY_HERE))),
             Does::Moves(to) => {
-                let place = Elsewhere { number: to.clone(), uri: to.clone(), ours: !to.contains('@') };
-                self.remark(not_followed(phone, Some(&place), &"nobody is rung any more".into()));
+                let why = SmolStr::new_static("nobody is rung any more");
+                self.remark(not_followed(phone, Some(&place_of(&to)), &why));
                 Some(refused(party, Some(Status::MOVED_TEMPORARILY)))
             }
         }
