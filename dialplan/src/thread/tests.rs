@@ -718,6 +718,9 @@ fn conditions_are_told_with_their_values_and_without_secrets() {
     s 7 ExecIf($[****]?Hangup(…)) -> false, goes on
     s 8 GotoIf(2?…,1:no) -> true, to t,x,1 !there is no t,x,1 in the plan !no extension x in context [t]
     "#);
+}
+
+#[test]
 fn who_is_sent_past_the_plan_has_no_steps_but_h() {
     let plan = plan(
         "[t]\nexten => _c.,1,NoOp(never)\n same => n,NoOp(nor this)\nexten => h,1,NoOp(${DIALSTATUS})\n",

@@ -127,6 +127,8 @@ const MORE: &[&str] = &[
 /// Steps that run it.
 const SCREENS: &[&str] = &[
     "Dial(PJSIP/bob,10,gU(u))",
+    "Dial(PJSIP/carol,10,geU(u))",
+    "Dial(PJSIP/bob,7,e)",
     "Dial(PJSIP/bob&PJSIP/carol,10,U(u^${EXTEN}))",
     "Dial(PJSIP/carol,9,gb(u^s^1(x))U(u^y^z))",
     "Dial(PJSIP/bob&PJSIP/carol,12,b(u^s^1))",
@@ -138,8 +140,10 @@ const ASIDE: &[&str] = &[
     "Set(GOSUB_RESULT=BUSY)",
     "Set(GOSUB_RESULT=CONGESTION)",
     "Set(GOSUB_RESULT=CONTINUE)",
+    "Set(GOSUB_RESULT=CONTINUE)",
     "Set(GOSUB_RESULT=ABORT)",
     "Set(GOSUB_RESULT=GOTO:b^s^1)",
+    "Set(GOSUB_RESULT=GOTO:internal^200^1)",
     "Set(GOSUB_RESULT=GOTO:a^123^1)",
     "Set(GOSUB_RESULT=PERHAPS)",
     "Set(PJSIP_HEADER(add,X-A)=1)",
@@ -196,7 +200,7 @@ enum Other {
 type Drawn = (Vec<(&'static str, &'static str)>, Vec<(&'static str, Vec<&'static str>)>);
 
 fn context() -> impl Strategy<Value = Drawn> {
-    let step = prop_oneof![4 => select(STEPS), 2 => select(MORE), 1 => select(SCREENS)];
+    let step = prop_oneof![4 => select(STEPS), 2 => select(MORE), 2 => select(SCREENS)];
     let extensions = btree_map(select(PATTERNS), vec(step, 1..6), 1..6);
     let includes = vec((select(&["a", "b"][..]), select(HOURS)), 0..3);
     (includes, extensions.prop_map(|all| all.into_iter().collect()))
