@@ -91,7 +91,8 @@ impl Calls {
             }
             Task::Music { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
             Task::Music { class, time } => {
-                call.hear_sound(cx, Some(Playing::Music(music(&class))));
+                let class = call.own_music().filter(|_| class.is_empty()).unwrap_or_else(|| music(&class));
+                call.hear_sound(cx, Some(Playing::Music(class)));
                 call.disarm(cx);
                 if let Some(time) = time {
                     call.wait(cx, key, time);
@@ -437,7 +438,8 @@ impl Call {
                 'A' if !text.is_empty() => dialling.announcement = Some(text.clone()),
                 'D' => dialling.presses = super::features::presses(text),
                 'r' | 'R' => dialling.ring = true,
-                'm' => dialling.music = Some(music(text)),
+                'm' if text.is_empty() => dialling.music = self.own_music().or_else(|| Some(music(text))),
+                'm' => dialling.music = Some(text.clone()),
                 'S' => dialling.most = number.map(Duration::from_secs),
                 'L' => dialling.most = number.map(Duration::from_millis),
                 // What they ask for is so anyhow, or shows nowhere.
