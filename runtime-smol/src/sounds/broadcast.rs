@@ -464,7 +464,7 @@ mod tests {
             let file = folder.path().join("tone");
             std::fs::write(&file, tone(rate, 400)).unwrap();
             let (ear, heard) = ear();
-            let mut on_air = OnAir::new(station("while :; do cat \"$0\"; done", &file, rate));
+            let mut on_air = OnAir::new(station("while cat \"$0\"; do :; done", &file, rate));
             let begin = Instant::now();
             let (mut now, mut coded) = (begin, Vec::new());
             for _ in 0..20_000 {
@@ -540,7 +540,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tone");
         std::fs::write(&file, tone(16_000, 800)).unwrap();
-        let stations = vec![station("while :; do cat \"$0\"; done", &file, 16_000)];
+        let stations = vec![station("while cat \"$0\"; do :; done", &file, 16_000)];
         let own = super::super::Own { stations, ..Default::default() };
         let (reports, reported) = Post::new(Bell::of(&Poller::new().unwrap()));
         let first = 39_000 + u16::try_from(std::process::id() % 5).unwrap() * 100;
