@@ -193,6 +193,7 @@ impl LegTimer {
             Self::Refresh => "session refresh",
             Self::Expired => "session expiry",
             Self::Glare => "wait after 491",
+            Self::Introduce => "whom it talks with",
             Self::Progress => "timer of the provisional response",
             Self::Digit => "pause before the next digit",
         }
@@ -259,6 +260,8 @@ pub(crate) enum LegTimer {
     Expired,
     /// Try again after 491 (RFC 3261 §14.1).
     Glare,
+    /// Tell the peer whom it talks with, now that nothing else may be under way (RFC 3325).
+    Introduce,
     /// Repeat the provisional response so that no proxy gives up (RFC 3261 §13.3.1.1).
     Progress,
     /// The pause before the next digit is over.

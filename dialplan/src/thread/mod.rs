@@ -99,6 +99,8 @@ enum Waiting {
         go_on: bool,
     },
     VoiceMail,
+    /// It is the last, and no step of the plan.
+    Sent,
     /// Keys spell a name, or take one.
     Directory(Box<Directory>),
     /// The call ends afterwards.
@@ -142,6 +144,16 @@ impl Thread {
             mark: i64::MIN,
             dial: None,
         }
+    }
+
+    /// A thread that somebody has sent past the plan: a task is being done for it from the beginning, `way` says of
+    /// that in words, and when it is over nothing follows but the extension `h` of the context.
+    pub fn sent(context: &str, extension: &str, caller: Caller, way: impl Into<SmolStr>) -> Self {
+        let mut thread = Self::new(context, extension, caller);
+        let place = thread.channel.place.clone();
+        thread.trail.push(Entry { place, outcome: short(way.into()), ..Entry::default() });
+        thread.state = State::Waiting(Waiting::Sent);
+        thread
     }
 
     /// Sets a variable of the channel, with the marks of [`Thread::inherited`]; false when there is no room.

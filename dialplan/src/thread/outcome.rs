@@ -75,6 +75,7 @@ impl Thread {
                 self.failed(&waiting);
                 match (waiting, self.queued.take()) {
                     (Waiting::Last(cause), _) => Move::End(Some(cause)),
+                    (Waiting::Sent, _) => Move::End(None),
                     (Waiting::Answer, Some((task, waiting))) => Move::Task(task, waiting),
                     _ => Move::Next,
                 }
@@ -95,7 +96,11 @@ impl Thread {
             {
                 self.keys(waiting, &SmolStr::default(), true, plan, world)
             }
-            Outcome::Goto(place) => self.sent(&waiting, &place, plan, world),
+            Outcome::Left { context, extension } => {
+                self.told(format_smolstr!("left by the key {extension}"));
+                self.go(context, extension, plan, world)
+            }
+            Outcome::Goto(place) => self.directed(&waiting, &place, plan, world),
             Outcome::Done => self.done(&waiting),
             Outcome::Keys { keys, timeout } => self.keys(waiting, &keys, timeout, plan, world),
             Outcome::Dialled { status, cause, answered } => {
@@ -111,7 +116,7 @@ impl Thread {
                         self.channel.answered = true;
                         Move::Next
                     }
-                    (DialStatus::Answer, _) => Move::End(None),
+                    (DialStatus::Answer, _) | (_, Waiting::Sent) => Move::End(None),
                     (DialStatus::Cancel, _) => Move::End(Some(cause)),
                     _ => Move::Next,
                 }
@@ -120,7 +125,13 @@ impl Thread {
     }
 
     /// Where the exchange sends it.
-    fn sent(&mut self, waiting: &Waiting, place: &[SmolStr], plan: &Dialplan, world: &mut dyn World) -> Move {
+    fn directed(
+        &mut self,
+        waiting: &Waiting,
+        place: &[SmolStr],
+        plan: &Dialplan,
+        world: &mut dyn World,
+    ) -> Move {
         if matches!(waiting, Waiting::Dial { .. }) {
             self.channel.vars.set("DIALSTATUS", DialStatus::Answer.as_str());
         }
@@ -162,7 +173,7 @@ impl Thread {
             Waiting::VoiceMail => {
                 self.channel.vars.set("VMSTATUS", "SUCCESS");
             }
-            Waiting::Dial { go_on: false } => return Move::End(None),
+            Waiting::Dial { go_on: false } | Waiting::Sent => return Move::End(None),
             Waiting::Last(cause) => return Move::End(Some(cause)),
             _ => {}
         }

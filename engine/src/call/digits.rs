@@ -30,6 +30,9 @@ impl Calls {
         if self.feature_key(cx, below, key, from, digit) || self.key(cx, below, key, from, digit.key) {
             return;
         }
+        if from == CALLER && self.leave_dial(cx, below, key, digit.key) {
+            return self.advance(cx, below, key);
+        }
         let Some(call) = self.all.get_mut(key) else { return };
         // Media passes on what nobody here may have a use of.
         let kept = call.has_use_of_keys(from);

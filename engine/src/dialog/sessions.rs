@@ -356,6 +356,12 @@ impl Sessions {
                 return heard;
             }
             LegTimer::Glare => self.refresh(cx, stack, leg),
+            LegTimer::Introduce => {
+                if let Some(session) = self.all.get_mut(leg) {
+                    session.retry_key = None;
+                }
+                self.introduce_now(cx, stack, leg);
+            }
             LegTimer::Progress => self.repeat_progress(cx, stack, leg),
             LegTimer::Digit => self.pause_over(cx, stack, leg),
         }
@@ -397,7 +403,9 @@ impl Session {
             ours: None,
             theirs: None,
             updates,
+            lists_methods: false,
             identity: None,
+            introduces: false,
             timer: None,
             min_se: None,
             timer_key: None,

@@ -25,7 +25,7 @@ use telex_engine::rng::Seed;
 
 use crate::clock::{self, Clock};
 use crate::config::{Refused, Settings};
-use crate::control::{self, Question};
+use crate::control::{self, Question, Reloaded};
 use crate::desk::{Desk, Opening};
 use crate::media::{self, Shard};
 use crate::poll::{Bell, Poller, Post};
@@ -60,9 +60,12 @@ pub(crate) enum Arrival {
     Asked(Question),
     /// The system sends a signal.
     Signal(Signal),
-    /// The configuration was read again.
-    Reread(Box<Result<Settings, Refused>>),
+    /// The configuration was read again, for whoever asks.
+    Reread(Box<Result<Settings, Refused>>, Option<Asker>),
 }
+
+/// Where it goes what became of reading the configuration again, or what is wrong with it.
+type Asker = Sender<Result<Reloaded, Vec<String>>>;
 
 /// What is asked for on the command line.
 #[derive(Clone, Copy, Debug)]

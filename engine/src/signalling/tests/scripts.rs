@@ -21,7 +21,7 @@ pub(super) fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> W
     let text =
         format!("[internal]\n{text}\n{}", config.own_dialplan().replace("[internal]", "[internal](+)"));
     let clip = Clip::of(16_000, &[0; 320]).unwrap();
-    let names = ["welcome", "press-1", "closed", "bye"];
+    let names = ["welcome", "press-1", "closed", "bye", "vm-youhave"];
     config.sounds = Arc::new(names.iter().map(|name| ((*name).into(), clip.clone())).collect());
     config.dialplan = Some(Dialplan::parse("extensions.conf", &text).unwrap());
     World::with(config)
