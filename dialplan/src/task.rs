@@ -330,6 +330,13 @@ pub enum Outcome {
     /// It is done, and the walk goes on there: `[[context,]extension,]priority`, of which what is left out is that of
     /// the step. A priority may be a label, `n` or `+2`. A Dial that ended so was answered.
     Goto(Vec<SmolStr>),
+    /// A Dial was left by a key: the walk goes on at this extension.
+    Left {
+        /// Its context.
+        context: SmolStr,
+        /// The extension.
+        extension: SmolStr,
+    },
     /// The caller is gone: what follows is the extension `h`.
     HungUp {
         /// The cause by Q.850.

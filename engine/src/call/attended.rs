@@ -77,11 +77,12 @@ impl Calls {
         if self.parked.slot_of(other).is_some() {
             // Who parked itself has heard the slot: it is for the one that is brought.
             self.may_transfer(cx, key, from.0, &referred)?;
-            self.keep_slot(other);
+            self.keep_slot(other, key);
         }
-        let done = self.blind(cx, below, key, from, &referred);
-        self.forget_kept_slot();
-        done?;
+        if let Err(status) = self.blind(cx, below, key, from, &referred) {
+            self.forget_kept_slot(key);
+            return Err(status);
+        }
         self.leave_by(cx, below, other, at);
         Ok(())
     }
@@ -116,6 +117,7 @@ impl Calls {
         call.peer = Some(call.parties.len() - 1);
         call.between = Some((caller, to.clone()));
         call.forget_who_calls();
+        call.forget_telling();
         call.put_media(cx);
         call.keep_record(cx);
         self.tell_transfer(cx, key, by, &to, Some(Status::OK));

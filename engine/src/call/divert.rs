@@ -9,11 +9,11 @@ use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Dial, Task};
 use telex_dialplan::{Dialplan, Outcome, Thread, World};
 
-use super::app::{App, AppEvent, PartyId};
+use super::app::{App, AppEvent, CALLER, PartyId};
 use super::identity::Diversion;
 use super::open::matched;
 use super::script::Doing;
-use super::{Below, Calls, causes, dial, elsewhere};
+use super::{Below, Call, Calls, causes, dial, elsewhere};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::{Elsewhere, Moved, Place};
 use crate::event::EndCause;
@@ -205,6 +205,7 @@ impl Calls {
             return Err("there are no RTP ports for it".into());
         }
         let call = &mut self.all[key];
+        call.tell_forwarded(cx, below);
         let whom: Vec<SmolStr> = targets.iter().map(dial::Target::told).collect();
         let text = format_smolstr!("{} sends its calls on: {}", diversions[0].by, whom.join("&"));
         if let Some(script) = &mut call.script {
@@ -241,6 +242,7 @@ impl Calls {
     ) {
         let call = &mut self.all[key];
         call.disarm(cx);
+        call.tell_forwarded(cx, below);
         call.lost_early(cx, AppEvent::Refused { party, status: None });
         call.peer = None;
         call.app = App::Script;
@@ -257,6 +259,30 @@ impl Calls {
         call.put_media(cx);
         self.go_on(cx, below, key);
         self.settle(cx, key);
+    }
+}
+
+impl Call {
+    /// Tells a caller who is not answered that its call goes elsewhere (RFC 3261 §21.1.3).
+    fn tell_forwarded(&self, cx: &mut Cx<'_>, below: &mut Below) {
+        let Some(leg) = self.leg(CALLER).filter(|_| self.answered.is_none()) else { return };
+        // As with ringing: reliably, to who made no offer, it would have to bring ours (RFC 3262 §5).
+        if self.parties[CALLER].has_spoken() || !below.sessions.is_reliable(leg) {
+            let (status, nothing) = (Status::FORWARDED, bytes::Bytes::new());
+            below.sessions.progress(cx, &mut below.stack, leg, status, nothing);
+        }
+    }
+
+    /// Tells that the dialplan has sent the call on, when it says so and has not said the same before.
+    pub(super) fn tell_plan_forwards(&mut self, cx: &mut Cx<'_>, below: &mut Below) {
+        let Some(script) = &mut self.script else { return };
+        let caller = script.thread.caller();
+        let by = (caller.rdnis.clone(), caller.reason.clone());
+        if by.0.is_empty() || by.1.is_empty() || script.forwarded_by.as_ref() == Some(&by) {
+            return;
+        }
+        script.forwarded_by = Some(by);
+        self.tell_forwarded(cx, below);
     }
 }
 

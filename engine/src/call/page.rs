@@ -6,8 +6,9 @@ use telex_dialplan::Outcome;
 use telex_dialplan::task::{Target, Task};
 
 use super::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use super::dialling::Dialling;
 use super::party::Wish;
-use super::script::{Dialling, Doing};
+use super::script::Doing;
 use super::{Below, Call, Calls, dial};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::event::EndCause;

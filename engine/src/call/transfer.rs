@@ -14,7 +14,7 @@ use super::script::{Doing, Script};
 use super::{Below, Call, Calls, elsewhere};
 use crate::border::Action;
 use crate::config::Config;
-use crate::cx::{CallKey, CallTimer, Cx, LegKey};
+use crate::cx::{CallKey, Cx, LegKey};
 use crate::dialog::{LegEvent, Place, Referred};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
@@ -211,9 +211,22 @@ impl Calls {
             self.plans.release(after.plan);
         }
         call.script = Some(before);
-        call.limit_again(cx, key);
+        call.forget_telling();
+        call.watch_limit(cx, key);
+        // Who consulted may be in a conference: the two talk in a room of their own.
+        let conference = call.conference.take();
+        if conference.is_some() {
+            (call.shard, call.room) = self.ports.room(Some(call.shard));
+            (call.room_put, call.recording) = (false, None);
+        }
         call.put_media(cx);
         call.drop_waiting_room(cx, room);
+        let id = call.id;
+        // Not before: with the last member its room goes, and who is in it.
+        if let Some(name) = conference {
+            self.conferences.left(cx, &name, id);
+        }
+        self.forget_kept_slot(key);
         // Who waited aside is who transferred, or the other one.
         let by = if swapped == consults { by } else { CALLER };
         self.tell_transfer(cx, key, by, &to, Some(status));
@@ -301,15 +314,6 @@ impl Call {
     fn put_aside(&mut self, cx: &mut Cx<'_>, by: PartyId, (shard, room): (ShardId, RoomId)) {
         make_waiting_room(cx, (shard, room));
         self.parties[by].put(cx, shard, room, Wish::default());
-    }
-
-    /// The two are together again: the time that they may talk runs on from when they began.
-    fn limit_again(&mut self, cx: &mut Cx<'_>, key: CallKey) {
-        let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
-        if let Some((most, since)) = dial.and_then(|dial| Some((dial.most?, dial.answered?))) {
-            let left = most.saturating_sub(cx.now.since(since));
-            self.arm(cx, key, left, CallTimer::Script);
-        }
     }
 
     /// Takes down the room in which nobody waits any more.

@@ -293,6 +293,21 @@ fn who_parks_by_consultation_hears_the_slot_and_the_other_gets_it() {
 }
 
 #[test]
+fn the_slot_that_was_heard_is_kept_while_the_way_there_takes_time() {
+    let plan = "exten => 715,1,Answer()\n same => n,Wait(1)\n same => n,Park()\n";
+    let mut talk = talk_in(site(plan, true, lot()));
+    let (_, refer) = consult(&mut talk, "715", true);
+    talk.world.pass(Duration::from_secs(1));
+    assert_eq!(parking(&talk.world), [("701".into(), Parking::Parked { by: "".into() })]);
+    talk.by_bob("REFER", 1, &refer);
+    carol_dials(&mut talk, "700", 1);
+    assert_eq!(parking(&talk.world)[1].0, "702", "701 is taken");
+    talk.world.pass(Duration::from_secs(1));
+    assert_eq!(parking(&talk.world)[2], ("701".into(), Parking::Parked { by: "bob".into() }));
+    assert_eq!(talk.listed()[0], ("alice".into(), "701".into()));
+}
+
+#[test]
 fn who_parks_itself_hears_its_slot_and_then_music() {
     let mut talk = talk_in(site("exten => 710,1,Park(,rst(5))\n same => n,Hangup(17)\n", true, lot()));
     carol_dials(&mut talk, "700", 1);
