@@ -370,6 +370,9 @@ fn read(
     let place = place(cx, uri, message, stack, flow);
     let to = match &place {
         Place::Away(away) => away.who.clone(),
+        Place::Nowhere(_) if !uri.host_text().is_empty() => {
+            format_smolstr!("{}@{}", uri.user(), uri.host_text())
+        }
         Place::Ours | Place::Nowhere(_) => SmolStr::new(uri.user_unescaped()),
     };
     let sub = message.header(HeaderName::ReferSub).map(|value| Tagged::parse("Refer-Sub", value));
