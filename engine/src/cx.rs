@@ -46,6 +46,11 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Milliseconds of a clock that nobody sets.
+    pub(crate) fn steady_ms(&self) -> i64 {
+        i64::try_from(self.now.since(Instant::ZERO).as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// Tells people.
     pub(crate) fn report(&mut self, event: Event) {
         self.out.push(Action::Report(event));
@@ -190,6 +195,7 @@ impl LegTimer {
             Self::Glare => "wait after 491",
             Self::Introduce => "whom it talks with",
             Self::Progress => "timer of the provisional response",
+            Self::Digit => "pause before the next digit",
         }
     }
 }
@@ -258,6 +264,8 @@ pub(crate) enum LegTimer {
     Introduce,
     /// Repeat the provisional response so that no proxy gives up (RFC 3261 §13.3.1.1).
     Progress,
+    /// The pause before the next digit is over.
+    Digit,
 }
 
 /// Timers of calls.

@@ -191,6 +191,10 @@ pub const CONFERENCES: usize = 10_000;
 pub const CONFERENCE_MEMBERS: usize = 1000;
 /// Pieces of one list that is played; those beyond are left out.
 pub const PIECES: usize = 500;
+/// Classes of music that come from outside while they are heard; what comes of further ones is left out.
+pub const BROADCASTS: usize = 16;
+/// How far music that comes from outside may be ahead; what comes of it beyond is left out.
+pub const BROADCAST_AHEAD: Duration = Duration::from_secs(2);
 /// Members of a conference who are heard at a time.
 pub const SPEAKERS: usize = 10;
 /// Frames of 20 ms after which one who was heard in a conference, and is not any more, hears what all others hear.
@@ -223,6 +227,8 @@ pub const KEYS_AHEAD: usize = 64;
 pub const WAIT: Duration = Duration::from_secs(24 * 3600);
 /// How long a dialplan lets phones ring at most, or an unanswered caller listen to one sound.
 pub const RING: Duration = Duration::from_secs(3600);
+/// How long one who transfers is told at first that it hears of it: longer than anybody rings (RFC 3515 §3.4).
+pub const REFERRAL: Duration = Duration::from_secs(3660);
 /// Variables of the whole exchange; more cannot be set.
 pub const GLOBALS: usize = 1000;
 /// Lasting values of dialplans; more cannot be set.

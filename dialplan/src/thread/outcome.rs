@@ -11,7 +11,48 @@ use crate::task::{DialStatus, Outcome, Task};
 use crate::vars::is_secret;
 use crate::world::World;
 
+/// When a Dial began, and when somebody answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Talk {
+    began: i64,
+    answered: Option<i64>,
+}
+
 impl Thread {
+    /// The Dial that goes on has connected the caller with somebody, at this moment of [`World::steady_ms`].
+    pub fn connected(&mut self, steady_ms: i64) {
+        if let Some(talk) = &mut self.dial {
+            talk.answered = Some(steady_ms);
+        }
+        // For the extension `h`, whoever hangs up.
+        self.channel.vars.set("DIALSTATUS", DialStatus::Answer.as_str());
+    }
+
+    /// A Dial begins: what is known of one before is not of this one.
+    pub(super) fn dial_begins(&mut self, world: &dyn World) {
+        self.dial = Some(Talk { began: world.steady_ms(), answered: None });
+        for name in ["DIALSTATUS", "DIALEDTIME", "ANSWEREDTIME"] {
+            if self.channel.vars.get(name).is_some() {
+                self.channel.vars.set(name, "");
+            }
+        }
+    }
+
+    /// A Dial is over. How long it took is said of one that was answered.
+    pub(super) fn dial_over(&mut self, world: &dyn World) {
+        let Some(talk) = self.dial.take() else { return };
+        let Some(answered) = talk.answered else {
+            self.channel.vars.set("DIALSTATUS", DialStatus::Cancel.as_str());
+            return;
+        };
+        let now = world.steady_ms();
+        for (name, since) in [("DIALEDTIME", talk.began), ("ANSWEREDTIME", answered)] {
+            let seconds = now.saturating_sub(since).max(0) / 1000;
+            self.channel.vars.set(name, &seconds.to_string());
+        }
+    }
+
     pub(super) fn outcome(
         &mut self,
         waiting: Waiting,
@@ -19,6 +60,7 @@ impl Thread {
         plan: &Dialplan,
         world: &mut dyn World,
     ) -> Move {
+        self.dial_over(world);
         match outcome {
             Outcome::HungUp { cause } => {
                 if cause > 0 {
@@ -66,7 +108,9 @@ impl Thread {
                 let vars = &mut self.channel.vars;
                 vars.set("DIALSTATUS", status.as_str());
                 vars.set("HANGUPCAUSE", &cause.to_string());
-                vars.set("ANSWEREDTIME", &answered.as_secs().to_string());
+                if status == DialStatus::Answer {
+                    vars.set("ANSWEREDTIME", &answered.as_secs().to_string());
+                }
                 match (status, waiting) {
                     (DialStatus::Answer, Waiting::Dial { go_on: true }) => {
                         self.channel.answered = true;

@@ -418,6 +418,26 @@ fn time_that_runs_out_leads_to_its_extension() {
 }
 
 #[test]
+fn how_long_a_dial_took_is_known_in_h_whoever_hangs_up() {
+    let plan = steps("Dial(PJSIP/1)\nexten => h,1,NoOp(${DIALSTATUS}/${DIALEDTIME}/${ANSWEREDTIME})");
+    for (talks, expected) in [(true, "ANSWER/10/7"), (false, "CANCEL//")] {
+        let mut world = world();
+        let mut thread = Thread::new("t", "s", caller());
+        thread.set("DIALEDTIME", "99");
+        assert!(matches!(thread.next(&plan, &mut world), Some(Task::Dial(_))));
+        world.now_ms += 3_100;
+        if talks {
+            thread.connected(world.now_ms);
+        }
+        world.now_ms += 7_000;
+        thread.resume(Outcome::HungUp { cause: 16 });
+        assert_eq!(thread.next(&plan, &mut world), None);
+        let trail = thread.trail().told(&plan).to_string();
+        assert!(trail.contains(&format!("NoOp({expected})")), "{trail}");
+    }
+}
+
+#[test]
 fn keys_are_read_into_a_variable_as_often_as_it_says() {
     let plan = steps("Read(CODE,enter-pin,4,,2,7)\nNoOp(${CODE} ${READSTATUS})");
     let supposed = Supposed { keys: ["".into(), "1234".into()].into(), ..Supposed::default() };

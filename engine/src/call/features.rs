@@ -13,7 +13,7 @@ use crate::config::{DigitsBy, Features, USUAL_LOT};
 use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::dialog::Digit;
 use crate::limits;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
 
 /// What a party may do by keys.
@@ -212,13 +212,11 @@ impl Call {
     }
 
     /// Presses what the option `D` of a Dial says when two are connected: the next [`Call::put_media`] does it.
-    pub(super) fn press_for_dial(&mut self, callee: PartyId) {
+    pub(super) fn press_for_dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, callee: PartyId) {
         let dial = self.script.as_mut().and_then(|script| script.dial.as_mut());
         let Some((called, calling)) = dial.map(|dial| std::mem::take(&mut dial.presses)) else { return };
         for (party, keys) in [(callee, called), (CALLER, calling)] {
-            for key in keys.chars() {
-                self.parties[party].press(Digit { key, length: super::tasks::press_length(key) });
-            }
+            self.press_row(cx, below, party, &keys, Duration::ZERO);
         }
     }
 }

@@ -335,7 +335,7 @@ impl Walk<'_> {
         match fate {
             Fate::Answered => {
                 self.answer(cx);
-                self.thread.set("DIALSTATUS", DialStatus::Answer.as_str());
+                self.thread.connected(cx.steady_ms());
                 let limit = Limit::of_options(&wanted.options, |_| None);
                 let most = limit.map_or(limits::WAIT, |limit| limit.most);
                 self.failed = None;

@@ -135,11 +135,10 @@ impl Call {
             && let Some(dial) = &mut script.dial
         {
             dial.answered = Some(cx.now);
-            // For extension h, whoever hangs up.
-            script.thread.set("DIALSTATUS", "ANSWER");
+            script.thread.connected(cx.steady_ms());
             self.watch_limit(cx, key);
         }
-        self.press_for_dial(party);
+        self.press_for_dial(cx, below, party);
         self.tell_beginning(cx, party);
         self.hear(cx, party);
         // That is what its INVITE told it; who came from another call has not been told.

@@ -11,7 +11,6 @@ use super::script::Doing;
 use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::dialog::Digit;
 use crate::event::EndCause;
 use crate::limits;
 use crate::mediactl::Playing;
@@ -108,7 +107,7 @@ impl Calls {
                 DONE
             }
             Task::SendDigits { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
-            Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
+            Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, below, key, &keys, gap)),
             Task::Conference { name } => self.conference(cx, below, key, &name),
             Task::Transfer(to) => self.send_away(cx, below, key, &to),
             Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
@@ -383,10 +382,15 @@ impl Call {
         DONE
     }
 
-    fn press_keys(&mut self, cx: &mut Cx<'_>, key: CallKey, keys: &str, gap: Duration) -> Doing {
-        for key in keys.chars().take(limits::PRESSES) {
-            self.parties[CALLER].press(Digit { key, length: press_length(key) });
-        }
+    fn press_keys(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        keys: &str,
+        gap: Duration,
+    ) -> Doing {
+        self.press_row(cx, below, CALLER, keys, gap);
         self.put_media(cx);
         self.wait(cx, key, pressing(keys, gap))
     }

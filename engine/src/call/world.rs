@@ -116,6 +116,10 @@ impl World for Sight<'_, '_> {
         i64::try_from(self.cx.wall.as_unix_millis()).unwrap_or(i64::MAX)
     }
 
+    fn steady_ms(&self) -> i64 {
+        self.cx.steady_ms()
+    }
+
     fn zone(&self) -> &str {
         &self.cx.config.zone
     }

@@ -23,7 +23,7 @@ pub(crate) use info::Digit;
 pub(crate) use moved::{Elsewhere, Moved};
 pub(crate) use refer::{Referred, Stage};
 pub(crate) use session::{
-    AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
+    AGENT, ALLOW, EVENTS, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };
 pub(crate) use sessions::{Sessions, Stack};
 pub(crate) use state::{Dialog, routed, without_tag};

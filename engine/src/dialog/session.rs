@@ -22,7 +22,9 @@ use crate::timers::TimerKey;
 
 /// Methods a request of ours may meet with in an `Allow`.
 pub(crate) const ALLOW: &str =
-    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, REGISTER, SUBSCRIBE, MESSAGE";
+/// Event packages that we tell of (RFC 6665 §4.4.4): what is watched, and what a REFER begins.
+pub(crate) const EVENTS: &str = "dialog, presence, message-summary, refer";
 /// Option tags we understand (RFC 3262, RFC 4028, RFC 3327, RFC 4488).
 pub(crate) const SUPPORTED: &str = "100rel, timer, path, replaces, norefersub";
 /// What we call ourselves.
@@ -305,6 +307,8 @@ pub(crate) struct Session {
     /// The INFO that tells of a digit and has no answer yet, and the digits to be told of after it.
     pub(crate) telling: Option<ClientKey>,
     pub(crate) untold: VecDeque<Digit>,
+    /// Armed timer of a pause between them.
+    pub(crate) pause: Option<TimerKey>,
     /// The transfer that the party has asked for.
     pub(crate) referral: Option<Referral>,
     /// What the party was asked to do in place of this session.

@@ -363,6 +363,7 @@ impl Sessions {
                 self.introduce_now(cx, stack, leg);
             }
             LegTimer::Progress => self.repeat_progress(cx, stack, leg),
+            LegTimer::Digit => self.pause_over(cx, stack, leg),
         }
         None
     }
@@ -415,6 +416,7 @@ impl Session {
             fork_cseqs: Vec::new(),
             telling: None,
             untold: std::collections::VecDeque::new(),
+            pause: None,
             referral: None,
             sent_away: None,
             placed: None,
@@ -436,7 +438,7 @@ impl Session {
         let reliable = self.reliable.take().map(|r| [r.again, r.give_up]);
         let keys = unacked.into_iter().chain(reliable).flatten();
         let refresh = self.timer_key.take().filter(|_| !cx.planted.is(Fault::TimerLeaked));
-        for key in keys.chain(refresh).chain(self.retry_key.take()) {
+        for key in keys.chain(refresh).chain(self.retry_key.take()).chain(self.pause.take()) {
             cx.timers.cancel(key);
         }
     }

@@ -9,7 +9,7 @@ use super::session::{
 use super::session_timer::SessionTimer;
 use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::uac::acknowledge;
-use super::{ALLOW, SUPPORTED};
+use super::{ALLOW, EVENTS, SUPPORTED};
 use crate::border::Flow;
 use crate::cx::{Cx, LegKey, LegTimer, ServerKey};
 use crate::planted::Fault;
@@ -48,9 +48,16 @@ impl Sessions {
             Method::Prack => self.pracked(cx, stack, leg, txn, message),
             Method::Info => self.informed(cx, stack, leg, txn, message),
             Method::Refer => self.referred(cx, stack, leg, txn, message, flow),
+            Method::Subscribe => self.subscribed(cx, stack, leg, txn, message),
             Method::Notify if session.sent_away.is_some() => self.progress_told(cx, stack, leg, txn, message),
+            // It tells of something that we did not ask for, or not any more (RFC 6665 §4.1.3).
+            Method::Notify => {
+                stack.respond(cx, txn, &session.reply(Status::NO_SUCH_TRANSACTION));
+                None
+            }
             Method::Options => {
                 let reply = capabilities(session.reply(Status::OK), &session.contact);
+                let reply = reply.header(HeaderName::AllowEvents, EVENTS);
                 stack.respond(cx, txn, &reply.header(HeaderName::Accept, "application/sdp"));
                 None
             }

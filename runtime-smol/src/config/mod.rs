@@ -51,7 +51,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace", "take_over"]),
     ("prompts", &["folder", "speak"]),
-    ("music", &["folder", "hold"]),
+    ("music", &["folder", "stream", "rate", "classes", "hold"]),
     ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "record"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("records", &["keep", "most"]),
@@ -268,7 +268,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         features: features::features(reader, root),
         ..Config::default()
     };
-    engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
+    engine.parking = parking::parking(reader, root, &engine, &own);
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
     own.speak.extend(speak);
     let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;

@@ -121,6 +121,15 @@ fn sounds_of_the_site_are_checked_before_they_are_needed() {
         ("[prompts]\nspeak = { \"a b\" = \"hello\" }", "`a b` is no name of a prompt"),
         ("[prompts]\nspeak = { a = \" \" }", "these are no words to speak"),
         ("[prompts]\nspeak = \"hello\"", "texts with names"),
+        ("[music]\nstream = \"sh\"", "must be a list of texts"),
+        ("[music]\nstream = [\"no-such-program\"]", "there is no program `no-such-program`"),
+        ("[music]\nstream = [\"sh\"]\nrate = 11025", "cannot have a rate of 11025"),
+        ("[music.classes.radio]\nrate = 8000", "this class has no stream"),
+        ("[music.classes.radio]\nstream = [\"./radio\"]", "there is no program `./radio`"),
+        ("[music.classes.\"../x\"]\nstream = [\"sh\"]", "cannot be the name of a class"),
+        ("[music.classes.radio]\nprogram = \"sh\"", "unknown key `program` in [music.classes.radio]"),
+        ("[music]\nclasses = { radio = \"sh\" }", "tables with names"),
+        ("[music]\nstream = [\"sh\"]\nclasses = { default = { stream = [\"sh\"] } }", "has a stream already"),
     ] {
         let told = read(text).expect_err(text);
         assert!(told.contains(wrong), "{told}");
@@ -138,6 +147,24 @@ fn sounds_of_the_site_are_checked_before_they_are_needed() {
     let settings = read("[prompts]\nfolder = \"own\"\n[dialplan]\nfile = \"x.conf\"").unwrap();
     let warnings = settings.dialplan.unwrap().warnings;
     assert_eq!(warnings, ["x.conf:2:23: warning: there is no prompt theirs: nothing is heard in its place"]);
+    // A class with a stream has the music of Telex for when nothing comes, or its own files.
+    let text = "[music]\nhold = \"radio\"\nstream = [\"sh\"]\n[music.classes.radio]\n\
+                stream = [\"./own/radio\", \"a b\"]\nrate = 48000";
+    std::fs::write(own.join("radio"), "").unwrap();
+    let settings = read(text).unwrap();
+    let builtin = crate::sounds::builtin();
+    let pieces = |class: &str| settings.engine.sounds.class(class).to_vec();
+    assert_eq!(settings.engine.music.as_deref(), Some("radio"));
+    assert!(
+        pieces("default") == builtin.class("default") && pieces("radio").len() == pieces("default").len()
+    );
+    let [first, second] = &settings.own.stations[..] else { panic!("{:?}", settings.own.stations) };
+    assert_eq!(
+        (first.class.as_str(), first.rate, second.class.as_str(), second.rate),
+        ("default", 16_000, "radio", 48_000)
+    );
+    assert!(first.program.is_absolute() && second.program == folder.path().join("own/radio"));
+    assert_eq!(second.arguments, ["a b"]);
     // The usual folders are used once they are there.
     std::fs::create_dir_all(folder.path().join("music/loud")).unwrap();
     std::fs::create_dir_all(folder.path().join("sounds")).unwrap();

@@ -10,7 +10,7 @@ fn named(name: &str, device: Phone) -> Phone {
 }
 
 /// Alice Arnold, Bob Brown and carol who has no name, and this in the context of phones.
-fn world(text: &str, configure: impl FnOnce(&mut Config)) -> World {
+pub(super) fn world(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut world = planned_with(text, |_| {});
     let mut config = (**world.telex.config_in_force()).clone();
     config.phones.insert("alice".into(), named("Alice Arnold", device("sip:alice@10.0.0.1", ALICE)));
@@ -22,12 +22,12 @@ fn world(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     world
 }
 
-fn field(message: &Message, name: HeaderName) -> String {
+pub(super) fn field(message: &Message, name: HeaderName) -> String {
     let all: Vec<&str> = message.values(name).collect();
     all.join(" | ")
 }
 
-fn from(message: &Message) -> String {
+pub(super) fn from(message: &Message) -> String {
     let from = message.header(HeaderName::From).unwrap();
     from.split(";tag=").next().unwrap().to_owned()
 }

@@ -37,7 +37,7 @@ pub(super) struct Talk {
     pub(super) answered: Message,
 }
 
-fn talk(text: &str) -> Talk {
+pub(super) fn talk(text: &str) -> Talk {
     talk_in(three(text))
 }
 
@@ -140,7 +140,7 @@ pub(super) fn pair(state: &str, text: &str) -> (String, String) {
     (state.to_owned(), text.to_owned())
 }
 
-const TO_CAROL: &str = "Refer-To: <sip:carol@telex>\n";
+pub(super) const TO_CAROL: &str = "Refer-To: <sip:carol@telex>\n";
 
 #[test]
 fn a_callee_sends_the_caller_to_a_third() {
