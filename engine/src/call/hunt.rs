@@ -1,4 +1,5 @@
-//! Asking several contacts at once: the first answer wins, the others are let go (RFC 3261 §16.7).
+//! Asking several contacts at once: the first answer wins, the others are let go (RFC 3261 §16.7). A refusal of one is
+//! a refusal of its extension at most: the others ring on.
 
 use super::app::{App, AppEvent, CALLER, Order, PartyId, stopped};
 use crate::event::EndCause;
@@ -10,7 +11,7 @@ const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 const GAVE_UP: &str = "SIP;cause=487;text=\"Caller gave up\"";
 /// Tells a phone that stops ringing that it has rung long enough.
 const TOO_LONG: &str = "SIP;cause=480;text=\"No answer\"";
-/// Tells a phone that stops ringing that somebody declined for all.
+/// Tells a phone that stops ringing that another one of the same extension declined.
 const DECLINED: &str = "SIP;cause=603;text=\"Declined elsewhere\"";
 
 /// A hunt in progress.
@@ -104,6 +105,10 @@ impl Hunt {
                 return App::Done;
             }
             AppEvent::Moved { party } => self.asked.retain(|&p| p != party),
+            AppEvent::Declined { party } => {
+                self.asked.retain(|&p| p != party);
+                orders.push(Order::Release { party, reason: DECLINED });
+            }
             AppEvent::Silent { .. } | AppEvent::TimeUp => {}
         }
         App::Hunt(self)
@@ -123,10 +128,6 @@ impl Hunt {
         self.asked.retain(|&p| p != party);
         let status = for_the_caller(status);
         self.best = Some(self.best.map_or(status, |best| better(best, status)));
-        if status.code() >= 600 {
-            self.release_all(None, DECLINED, orders);
-            self.asked.clear();
-        }
         let Some(best) = self.best.filter(|_| self.asked.is_empty()) else { return App::Hunt(self) };
         orders.push(Order::Refuse { status: best, cause: EndCause::Refused(best.code()) });
         App::Done
@@ -159,13 +160,13 @@ fn for_the_caller(status: Option<Status>) -> Status {
     }
 }
 
-/// The better of two refusals (§16.7 step 6): a global one first, then what says most about the person called.
+/// The better of two refusals: what says most about the person called. Those who are asked together are persons of
+/// their own, not forks of one request, so a global one (§16.7 step 5) speaks for nobody else.
 fn better(a: Status, b: Status) -> Status {
     let rank = |s: Status| match s.code() {
-        600.. => 0,
-        486 => 1,
+        486 | 600 | 603 => 1,
         480 => 3,
-        400..=499 => 2,
+        400..=499 | 600.. => 2,
         _ => 4,
     };
     if rank(b) < rank(a) { b } else { a }
@@ -231,8 +232,23 @@ mod tests {
     }
 
     #[test]
-    fn a_decline_speaks_for_all() {
-        let (app, orders) = play(&[refused(1, Status::DECLINE)]);
+    fn who_declines_does_not_stop_the_others_from_ringing() {
+        for code in [600, 603, 604, 606] {
+            let status = Status::new(code).unwrap();
+            let (app, orders) = play(&[refused(1, status)]);
+            assert!(matches!(app, App::Hunt(_)), "{code}");
+            assert_eq!(orders, [], "{code}");
+            let (app, orders) = play(&[refused(1, status), AppEvent::Answered { party: 2 }]);
+            assert!(matches!(app, App::Bridge));
+            assert_eq!(orders, [Order::Connect { party: 2 }]);
+        }
+        let (_, orders) = play(&[refused(1, Status::DECLINE), refused(2, Status::TEMPORARILY_UNAVAILABLE)]);
+        assert!(matches!(orders[0], Order::Refuse { status: Status::DECLINE, .. }));
+    }
+
+    #[test]
+    fn what_else_rings_of_an_extension_that_declines_is_let_go() {
+        let (app, orders) = play(&[AppEvent::Declined { party: 2 }, refused(1, Status::DECLINE)]);
         assert!(matches!(app, App::Done));
         assert_eq!(orders[0], Order::Release { party: 2, reason: DECLINED });
         assert_eq!(orders[1], Order::Refuse { status: Status::DECLINE, cause: EndCause::Refused(603) });

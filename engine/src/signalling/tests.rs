@@ -12,6 +12,7 @@ mod paging;
 mod parking;
 mod pickup;
 mod records;
+mod refusals;
 mod rules;
 mod scripts;
 mod sent_away;
