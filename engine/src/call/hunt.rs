@@ -2,6 +2,7 @@
 //! a refusal of its extension at most: the others ring on.
 
 use super::app::{App, AppEvent, CALLER, Order, PartyId, stopped};
+use super::causes::refused_by;
 use crate::event::EndCause;
 use crate::sip::Status;
 
@@ -129,7 +130,7 @@ impl Hunt {
         let status = for_the_caller(status);
         self.best = Some(self.best.map_or(status, |best| better(best, status)));
         let Some(best) = self.best.filter(|_| self.asked.is_empty()) else { return App::Hunt(self) };
-        orders.push(Order::Refuse { status: best, cause: EndCause::Refused(best.code()) });
+        orders.push(Order::Refuse { status: best, cause: refused_by(best) });
         App::Done
     }
 
@@ -204,7 +205,7 @@ mod tests {
             (answered, Order::Connect { party: 2 }),
             (
                 refused(2, Status::BUSY_HERE),
-                Order::Refuse { status: Status::BUSY_HERE, cause: EndCause::Refused(486) },
+                Order::Refuse { status: Status::BUSY_HERE, cause: refused_by(Status::BUSY_HERE) },
             ),
             (AppEvent::Cancelled, Order::End { cause: EndCause::Cancelled }),
         ] {
@@ -228,7 +229,10 @@ mod tests {
     fn the_caller_hears_the_best_refusal() {
         let (_, orders) =
             play(&[refused(1, Status::BUSY_HERE), AppEvent::Refused { party: 2, status: None }]);
-        assert_eq!(orders, [Order::Refuse { status: Status::BUSY_HERE, cause: EndCause::Refused(486) }]);
+        assert_eq!(
+            orders,
+            [Order::Refuse { status: Status::BUSY_HERE, cause: refused_by(Status::BUSY_HERE) }]
+        );
     }
 
     #[test]
@@ -251,7 +255,7 @@ mod tests {
         let (app, orders) = play(&[AppEvent::Declined { party: 2 }, refused(1, Status::DECLINE)]);
         assert!(matches!(app, App::Done));
         assert_eq!(orders[0], Order::Release { party: 2, reason: DECLINED });
-        assert_eq!(orders[1], Order::Refuse { status: Status::DECLINE, cause: EndCause::Refused(603) });
+        assert_eq!(orders[1], Order::Refuse { status: Status::DECLINE, cause: refused_by(Status::DECLINE) });
     }
 
     #[test]
