@@ -105,7 +105,11 @@ impl Hunt {
                 orders.push(stopped(who));
                 return App::Done;
             }
-            AppEvent::Moved { party } => self.asked.retain(|&p| p != party),
+            AppEvent::Moved { party } => {
+                self.asked.retain(|&p| p != party);
+                // The caller knows that it goes elsewhere: who rings there is told again.
+                self.told = None;
+            }
             AppEvent::Declined { party } => {
                 self.asked.retain(|&p| p != party);
                 orders.push(Order::Release { party, reason: DECLINED });
