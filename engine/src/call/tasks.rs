@@ -137,7 +137,7 @@ impl Calls {
             Ok(()) => Ok(call.wait(cx, key, then)),
             Err(_) => {
                 let status = Status::NOT_ACCEPTABLE_HERE;
-                self.finish(cx, below, key, status, EndCause::Refused(status.code()));
+                self.finish(cx, below, key, status, causes::refused_by(status));
                 DONE
             }
         }
@@ -240,12 +240,12 @@ impl Calls {
             script.doing = Doing::Dialling;
         }
         if targets.is_empty() {
-            let (status, dialled, cause) = match busy.is_empty() {
-                true => (Status::TEMPORARILY_UNAVAILABLE, DialStatus::ChanUnavail, causes::ABSENT),
-                false => (Status::BUSY_HERE, DialStatus::Busy, causes::BUSY),
+            let (dialled, cause) = match busy.is_empty() {
+                true => (DialStatus::ChanUnavail, causes::ABSENT),
+                false => (DialStatus::Busy, causes::BUSY),
             };
             if let Some(script) = &mut call.script {
-                script.failed = Some((status, EndCause::Refused(status.code())));
+                script.failed = Some((causes::status_of(cause), causes::refused_with(cause)));
                 script.dial = None;
             }
             let status = dialled;
@@ -275,7 +275,7 @@ impl Calls {
             below.stack.transport.no_room(cx, no.what());
             let call = &mut self.all[key];
             if let Some(script) = &mut call.script {
-                script.failed = Some((no.status(), EndCause::Refused(no.status().code())));
+                script.failed = Some((no.status(), causes::refused_by(no.status())));
             }
             return Err(Outcome::Refused(format_smolstr!("no room: {}", no.what())));
         }

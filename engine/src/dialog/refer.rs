@@ -215,7 +215,7 @@ impl Sessions {
         stack: &mut Stack,
         leg: LegKey,
         status: Status,
-        reason: &'static str,
+        reason: &str,
     ) {
         let Some(session) = self.all.get_mut(leg) else { return };
         if session.phase != Phase::Up || session.unacked.is_some() || session.referral.is_none() {
@@ -224,7 +224,7 @@ impl Sessions {
         session.phase = Phase::Ending;
         session.disarm(cx);
         if let Some(referral) = &mut session.referral {
-            referral.bye = Some(SmolStr::new_static(reason));
+            referral.bye = Some(reason.into());
         }
         self.tell_referrer(cx, stack, leg, status);
     }
