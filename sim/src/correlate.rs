@@ -1,12 +1,18 @@
 //! Which planned call an INVITE of the exchange belongs to: `no_stranger_invited`.
 
 use telex_engine::event::Side;
+use telex_engine::time::Duration;
 
 use crate::exchange::{PARK, chooses, slot_in};
+use crate::expect;
+use crate::oracle::referrals::is_ours;
 use crate::oracle::{Cause, Verdict, broken};
 use crate::phone::Leg;
 use crate::text::Msg;
 use crate::world::World;
+
+/// A BYE is sent again for so long.
+const SAYING_BYE: Duration = Duration::from_secs(34);
 
 impl World<'_> {
     /// Finds the call that an INVITE of the exchange belongs to. What made it leave tells it where somebody was sent
@@ -52,12 +58,17 @@ impl World<'_> {
         };
         // A caller that lost power could not say so.
         let calling = |call: usize| {
-            let legs = &self.phones[plan.calls[call].caller].legs;
+            let caller = &self.phones[plan.calls[call].caller];
             let still = |l: &&Leg| l.ended.is_none() || l.cut_short;
-            legs.iter().filter(|l| l.call == call && l.side == Side::Caller).any(|l| still(&l))
+            caller.legs.iter().filter(|l| l.call == call && l.side == Side::Caller).any(|l| still(&l))
         };
         // What comes out of a menu may come when the word that its caller is gone is still on its way.
-        let chosen = |call: usize| chooses(&plan.calls[call].dial);
+        let chosen = |call: usize| {
+            let caller = &self.phones[plan.calls[call].caller];
+            let mut ends = caller.legs.iter().filter(|l| l.call == call && l.side == Side::Caller).filter_map(|l| l.ended);
+            let lost = || expect::may_lose_touch(plan, caller.index) || caller.has_lost_a_stream();
+            chooses(&plan.calls[call].dial) && ends.any(|at| lost() || at + SAYING_BYE > self.now)
+        };
         let may = |call: &usize| caused(*call) || calling(*call) || chosen(*call);
         (0..plan.calls.len()).find(meant).filter(may)
     }
@@ -68,7 +79,7 @@ impl World<'_> {
         let extension = &self.plan.phones[phone].extension;
         let sends = |cause: &&Msg| match (cause.code(), cause.method()) {
             (None, "REFER") => self.refers_to(cause, extension),
-            (Some(300..400), "INVITE") => cause.user("contact") == extension,
+            (Some(300..400), "INVITE") => cause.user("contact") == extension && is_ours(cause, "contact"),
             _ => false,
         };
         let call = causes.iter().filter(sends).find_map(|cause| self.book.get(cause.call_id()).copied())?;
@@ -85,7 +96,8 @@ impl World<'_> {
             let mut with = legs.flat_map(|leg| &leg.handovers).filter_map(|h| h.planned.with);
             with.any(|call| self.plan.calls[call].dial == extension)
         };
-        to == extension || refer.get("refer-to").is_some_and(|text| text.contains("Replaces")) && replaced()
+        to == extension && is_ours(refer, "refer-to")
+            || refer.get("refer-to").is_some_and(|text| text.contains("Replaces")) && replaced()
     }
 
     /// The call of somebody whom this phone has sent to a slot, and who comes back.

@@ -18,6 +18,7 @@ use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::{Elsewhere, Moved};
 use crate::event::EndCause;
 use crate::limits;
+use crate::planted::Fault;
 use crate::sip::Status;
 
 /// Where a number leads.
@@ -79,7 +80,8 @@ impl Calls {
         if !dial.diverted.contains(&callee) {
             dial.diverted.push(callee.clone());
         }
-        let Some(place) = moved.to.iter().find(|place| place.ours) else {
+        let any = cx.planted.is(Fault::ForeignTransfer);
+        let Some(place) = moved.to.iter().find(|place| place.ours || any) else {
             return no("that is another host's");
         };
         let usual = if rang { "unknown" } else { "unconditional" };

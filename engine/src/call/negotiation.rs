@@ -286,6 +286,9 @@ impl Call {
                 let events = accept.iter_mut().filter(|accepted| accepted.kind == Kind::Events);
                 events.for_each(|accepted| accepted.forward = None);
             }
+            if cx.planted.is(Fault::JoinedOneWay) && party == peer && self.between.is_some() {
+                accept.iter_mut().for_each(|accepted| accepted.forward = None);
+            }
             let told = self.parties[other].digits == DigitsBy::Info;
             let keep = self.has_use_of_keys(party);
             let report = told || keep;

@@ -16,6 +16,7 @@ use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{LegEvent, Referred};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
+use crate::planted::Fault;
 use crate::sip::Status;
 
 /// Reason of the BYE to who has transferred (RFC 3326).
@@ -87,7 +88,8 @@ impl Calls {
         by: PartyId,
         referred: &Referred,
     ) -> Result<(), Status> {
-        if referred.ours { self.may_send(cx, key, by, &referred.to) } else { Err(Status::FORBIDDEN) }
+        let ours = referred.ours || cx.planted.is(Fault::ForeignTransfer);
+        if ours { self.may_send(cx, key, by, &referred.to) } else { Err(Status::FORBIDDEN) }
     }
 
     /// Sends the other party of a talk elsewhere. Without a REFER whoever calls lets the script go on and settles.
@@ -196,7 +198,9 @@ impl Calls {
         }
         call.script = Some(before);
         call.limit_again(cx, key);
-        call.put_media(cx);
+        if !cx.planted.is(Fault::TransferNotTakenBack) {
+            call.put_media(cx);
+        }
         call.drop_waiting_room(cx, room);
         // Who waited aside is who transferred, or the other one.
         let by = if swapped == consults { by } else { CALLER };
@@ -282,7 +286,7 @@ impl Call {
 
     /// Takes down the room in which nobody waits any more.
     pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
-        if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {
+        if !cx.planted.is(Fault::MediaLegNotDropped) {
             cx.out.push(Action::Media { shard, command: MediaCommand::DropRoom { room } });
         }
     }

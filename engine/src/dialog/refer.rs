@@ -7,6 +7,7 @@ use super::sessions::{Sessions, Stack, capabilities};
 use super::state::Dialog;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, Cx, LegKey, ServerKey};
+use crate::planted::Fault;
 use crate::sip::{HeaderName, Message, Method, Replaces, Scheme, Status, Tagged, Uri, unescape};
 use crate::transaction::Draft;
 
@@ -106,7 +107,8 @@ impl Sessions {
         stack.respond(cx, txn, &reply);
         session.referral =
             Some(Referral { cseq, quiet, next: None, under_way: None, over: false, bye: None });
-        self.tell_referrer(cx, stack, leg, Status::TRYING);
+        let status = if cx.planted.is(Fault::TransferToldTooSoon) { Status::OK } else { Status::TRYING };
+        self.tell_referrer(cx, stack, leg, status);
     }
 
     /// The call does not; `why` is for people who read the trace (RFC 3261 §20.43).
@@ -128,7 +130,7 @@ impl Sessions {
         let Some(referral) = self.all.get_mut(leg).and_then(|session| session.referral.as_mut()) else {
             return;
         };
-        if referral.quiet {
+        if referral.quiet || cx.planted.is(Fault::TransferNotTold) {
             if status.is_final() {
                 self.referral_over(cx, stack, leg);
             }

@@ -8,8 +8,8 @@ use crate::exchange::PARK;
 use crate::luck::Draw;
 use crate::plan::{PICKUP, Plan, Reaction, Transfer, walks};
 
-/// Somebody at another exchange.
-const FOREIGN: &str = "sip:mallory@192.0.2.9";
+/// Somebody at another exchange, which has an extension like ours.
+const FOREIGN: &str = "sip:101@192.0.2.9";
 /// Pick-up groups; some phones are in none.
 const GROUPS: [&str; 4] = ["", "one", "one", "two"];
 /// A call in which something else is to happen lasts at least so long.

@@ -76,6 +76,7 @@ impl Border {
     pub(crate) fn enter_from_stranger(&mut self, entry: &Entry<'_>) {
         let first = self.requests.enter(entry);
         self.access.enter(entry);
+        self.strangers.enter(entry);
         self.within.enter(entry, first, &self.requests);
     }
 

@@ -54,10 +54,8 @@ fn nothing_is_missing(now: Instant, ties: Ties<'_>) -> Verdict {
             continue;
         }
         for (from, to) in [(leg, callee), (callee, leg)] {
-            // One that takes no events hears tones; those of one that sends none are found only where sound is looked
-            // into.
-            let events = |leg: &Leg| phones[leg.id.phone()].plan.events.is_some();
-            if !events(to) || !events(from) && !plan.exchange.transcode {
+            // One that takes no events hears tones.
+            if phones[to.id.phone()].plan.events.is_none() {
                 continue;
             }
             // A key that is down when the call ends is cut off, and so is one on the way.

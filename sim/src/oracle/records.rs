@@ -11,6 +11,7 @@ use telex_engine::time::Instant;
 
 use super::ties::Ties;
 use super::{Broken, Verdict, broken};
+use crate::exchange::chooses;
 use crate::expect;
 use crate::phone::Leg;
 use crate::plan::Habit;
@@ -29,6 +30,9 @@ fn ends<'a>(ties: Ties<'a>, leg: &Leg) -> impl Iterator<Item = Instant> + use<'a
     };
     legs.flat_map(moments)
 }
+
+/// The same of a phone that says everything late, and lets its end wait for an ACK that came late.
+const SLOW: Duration = Duration::from_secs(9);
 
 /// What was handed to the store about calls, as it stands there.
 #[derive(Clone, Debug, Default)]
@@ -71,15 +75,17 @@ impl Records {
         };
         let (Some(from), Some(to)) = (leg.answered, leg.ended) else { return Ok(()) };
         let talked = to.since(from);
-        // Who sends everything late, or overlooks what it is sent, learns of the answer and tells of the end when it
-        // likes.
-        let prompt = !phones
-            .iter()
-            .any(|phone| [Habit::Slow, Habit::Overlooks].iter().any(|habit| phone.habits.contains(habit)));
+        // Who overlooks what it is sent learns of the answer and tells of the end when it likes; who sends everything late
+        // does so late.
+        let cluster = ties.cluster(leg.call);
+        let parties = ties.legs().filter(|other| cluster.contains(&other.call)).map(|leg| leg.id.phone());
+        let has = |habit| parties.clone().any(|phone| phones[phone].habits.contains(&habit));
+        let late = if has(Habit::Slow) { SLOW } else { ON_THE_WAY };
         // A call that its dialplan ends is over for one who never acknowledges when that has been waited for.
-        let acks = !phones[planned.caller].habits.contains(&Habit::NeverAcks);
-        let fits = |talked: Duration| talked.abs_diff(record.talked) <= ON_THE_WAY;
-        if prompt && acks && expect::loses_nothing(plan) && !fits(talked) && !ends(ties, leg).any(|at| fits(at.since(from))) {
+        let acks = !chooses(&planned.dial) || !phones[planned.caller].habits.contains(&Habit::NeverAcks);
+        let prompt = acks && !has(Habit::Overlooks);
+        let fits = |talked: Duration| talked.abs_diff(record.talked) <= late;
+        if prompt && expect::loses_nothing(plan) && !fits(talked) && !ends(ties, leg).any(|at| fits(at.since(from))) {
             let (kept, dialled) = (record.talked, &record.to);
             return wrong(format!("the caller of {dialled} talked for {talked:?}, its record says {kept:?}"));
         }

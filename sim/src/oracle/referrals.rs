@@ -9,6 +9,7 @@ use super::{Entry, Exit, Verdict, broken};
 use crate::phone::{LIFE, fragment};
 use crate::plan::Plan;
 use crate::text::{Msg, parameter};
+use crate::world::EXCHANGE;
 
 /// A transfer that the exchange has agreed to.
 #[derive(Debug)]
@@ -61,7 +62,13 @@ impl Referrals {
     pub(crate) fn exit(&mut self, exit: &Exit<'_>, requests: &Requests) -> Verdict {
         let msg = exit.msg;
         match (msg.code(), msg.method()) {
-            (Some(200..300), "REFER") if requests.asked(msg, "REFER").is_some() => {
+            (Some(200..300), "REFER") => {
+                let Some(asked) = requests.asked(msg, "REFER") else { return Ok(()) };
+                if !is_ours(&asked.msg, "refer-to") {
+                    let to = asked.msg.get("refer-to").unwrap_or_default();
+                    let reason = format!("{} for a transfer to {to}", msg.summary());
+                    return Err(broken("calls_stay_here", exit.now, reason));
+                }
                 let (call_id, ours, theirs) = names(msg, "to", "from");
                 let cseq = msg.cseq().map_or(0, |(number, _)| number);
                 let referral = Referral { due: exit.now + self.longest, latest: None, over: false };
@@ -72,11 +79,15 @@ impl Referrals {
                 self.tells(msg).map_err(|why| broken("referral_told_once", exit.now, why))
             }
             (None, "BYE") => {
-                // It is told the end first.
+                // Who has handed its call over is told so before it is sent away.
                 let (call_id, ours, theirs) = names(msg, "from", "to");
-                self.all.retain(|key, referral| {
-                    (&key.0, &key.1, &key.2) != (&call_id, &ours, &theirs) || referral.over
-                });
+                let of = |key: &Key| (&key.0, &key.1, &key.2) == (&call_id, &ours, &theirs);
+                let untold = self.all.iter().any(|(key, referral)| of(key) && !referral.over);
+                if untold && msg.get("reason").is_some_and(|reason| reason.contains("Transferred")) {
+                    let reason = format!("{} to who was not told how its transfer ended", msg.summary());
+                    return Err(broken("referral_told_once", exit.now, reason));
+                }
+                self.ended(msg, "from", "to");
                 Ok(())
             }
             _ => Ok(()),
@@ -119,6 +130,14 @@ impl Referrals {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a URI names the exchange: by its address, or by the name that phones have for it.
+pub(crate) fn is_ours(msg: &Msg, header: &str) -> bool {
+    let uri = msg.uri(header).unwrap_or_default();
+    let host = uri.split_once('@').map_or(uri, |(_, host)| host);
+    let host = host.split([';', '?', ':']).next().unwrap_or_default();
+    host == "pbx.example" || host == EXCHANGE.to_string()
 }
 
 fn names(msg: &Msg, ours: &str, theirs: &str) -> (String, String, String) {

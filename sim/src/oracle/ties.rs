@@ -23,7 +23,7 @@ impl<'a> Ties<'a> {
         self.plan.calls.get(call).map_or("", |call| call.dial.as_str())
     }
 
-    pub(crate) fn legs(&self) -> impl Iterator<Item = &'a Leg> + use<'a> {
+    pub(crate) fn legs(&self) -> impl Iterator<Item = &'a Leg> + Clone + use<'a> {
         self.phones.iter().flat_map(|phone| &phone.legs)
     }
 

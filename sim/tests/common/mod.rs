@@ -3,7 +3,7 @@
 use telex_sim::{Plan, run};
 
 /// Runs the plans of these seeds, which are to break no rule. Gives the number of calls that were answered.
-pub fn hold(seeds: std::ops::Range<u64>, plan: impl Fn(u64) -> Plan) -> u64 {
+pub(crate) fn hold(seeds: std::ops::Range<u64>, plan: impl Fn(u64) -> Plan) -> u64 {
     let mut answered = 0;
     for seed in seeds {
         let plan = plan(seed);
