@@ -1,7 +1,7 @@
 //! Which planned call an INVITE of the exchange belongs to: `no_stranger_invited`.
 
 use telex_engine::event::Side;
-use telex_engine::time::Duration;
+use telex_engine::time::{Duration, Instant};
 
 use crate::exchange::{PARK, chooses, slot_in};
 use crate::expect;
@@ -11,6 +11,8 @@ use crate::phone::Leg;
 use crate::text::Msg;
 use crate::world::World;
 
+/// A stream that is tried, and another, and all that is said again on the way.
+const LATELY: Duration = Duration::from_secs(70);
 /// A BYE is sent again for so long.
 const SAYING_BYE: Duration = Duration::from_secs(34);
 
@@ -23,7 +25,11 @@ impl World<'_> {
             return Ok(());
         }
         let found = self.sent_by(phone, msg, cause).or_else(|| self.back_from_slot(phone, msg));
-        match found.or_else(|| self.named(phone, msg, cause)) {
+        if found.is_some() {
+            self.brought.insert(msg.call_id().to_owned());
+        }
+        let found = found.or_else(|| self.named(phone, msg, cause)).or_else(|| self.sent_lately(phone, msg));
+        match found {
             Some(call) if self.stopping.is_some_and(|stopping| self.plan.calls[call].at > stopping.since) => {
                 let reason = format!("call {call} is begun while the exchange stops");
                 Err(broken("stops_in_time", self.now, reason))
@@ -73,31 +79,48 @@ impl World<'_> {
         (0..plan.calls.len()).find(meant).filter(may)
     }
 
-    /// The call in which somebody has just asked for this phone: by REFER, or by a 302.
-    fn sent_by(&self, phone: usize, msg: &Msg, cause: Cause<'_>) -> Option<usize> {
-        let Cause::Messages(causes) = cause else { return None };
-        let extension = &self.plan.phones[phone].extension;
-        let sends = |cause: &&Msg| match (cause.code(), cause.method()) {
-            (None, "REFER") => self.refers_to(cause, extension),
-            (Some(300..400), "INVITE") => cause.user("contact") == extension && is_ours(cause, "contact"),
-            _ => false,
+    /// Somebody asks for another phone, by REFER or by a 302.
+    pub(crate) fn note_sending(&mut self, msg: &Msg) {
+        let header = match (msg.code(), msg.method()) {
+            (None, "REFER") => "refer-to",
+            (Some(300..400), "INVITE") => "contact",
+            _ => return,
         };
-        let call = causes.iter().filter(sends).find_map(|cause| self.book.get(cause.call_id()).copied())?;
-        // Who is sent there is of that call, or of one that came together with it.
-        let party = |leg: &Leg| self.ties().extension(leg) == msg.user("from") && self.ties().together(call, leg.call);
-        self.ties().legs().any(party).then_some(call)
+        let Some(call) = self.book.get(msg.call_id()).copied() else { return };
+        let replaces = msg.get(header).is_some_and(|text| text.contains("Replaces"));
+        if replaces {
+            let legs = self.ties().legs().filter(|leg| leg.call == call);
+            let with: Vec<usize> =
+                legs.flat_map(|leg| &leg.handovers).filter_map(|h| h.planned.with).collect();
+            let whom = with.into_iter().map(|with| self.plan.calls[with].dial.clone()).collect::<Vec<_>>();
+            self.sendings.extend(whom.into_iter().map(|to| (self.now, call, to)));
+        } else if is_ours(msg, header) {
+            self.sendings.push((self.now, call, msg.user(header).to_owned()));
+        }
     }
 
-    /// Whether a REFER names this extension, or a call to it.
-    fn refers_to(&self, refer: &Msg, extension: &str) -> bool {
-        let to = refer.user("refer-to");
-        let replaced = || {
-            let legs = self.ties().legs();
-            let mut with = legs.flat_map(|leg| &leg.handovers).filter_map(|h| h.planned.with);
-            with.any(|call| self.plan.calls[call].dial == extension)
+    /// The call in which somebody has just asked for this phone.
+    fn sent_by(&self, phone: usize, msg: &Msg, cause: Cause<'_>) -> Option<usize> {
+        let Cause::Messages(causes) = cause else { return None };
+        let of = |call: usize| causes.iter().any(|cause| self.book.get(cause.call_id()) == Some(&call));
+        let sends = |cause: &Msg| cause.method() == "REFER" || matches!(cause.code(), Some(300..400));
+        causes.iter().any(sends).then(|| self.sent(phone, msg, |at, call| at == self.now && of(call)))?
+    }
+
+    /// The same, a while ago: what was sent went by a stream that nobody takes, and goes another way.
+    fn sent_lately(&self, phone: usize, msg: &Msg) -> Option<usize> {
+        self.sent(phone, msg, |at, _| at + LATELY > self.now)
+    }
+
+    fn sent(&self, phone: usize, msg: &Msg, when: impl Fn(Instant, usize) -> bool) -> Option<usize> {
+        let (extension, ties) = (&self.plan.phones[phone].extension, self.ties());
+        // Who is sent there is of that call, or of one that came together with it.
+        let party = |call: usize| {
+            let of = |leg: &Leg| ties.extension(leg) == msg.user("from") && ties.together(call, leg.call);
+            ties.legs().any(of)
         };
-        to == extension && is_ours(refer, "refer-to")
-            || refer.get("refer-to").is_some_and(|text| text.contains("Replaces")) && replaced()
+        let sendings = self.sendings.iter().rev().filter(|(at, call, to)| to == extension && when(*at, *call));
+        sendings.map(|(_, call, _)| *call).find(|call| party(*call))
     }
 
     /// The call of somebody whom this phone has sent to a slot, and who comes back.
@@ -107,7 +130,9 @@ impl World<'_> {
         let parked = |leg: &&Leg| {
             ties.extension(leg) == extension && leg.handovers.iter().any(|h| h.planned.to == PARK)
         };
-        let of = |call: usize| ties.legs().any(|leg| leg.call == call && ties.extension(leg) == msg.user("from"));
+        let of = |call: usize| {
+            ties.legs().any(|leg| ties.extension(leg) == msg.user("from") && ties.together(call, leg.call))
+        };
         ties.legs().filter(parked).map(|leg| leg.call).filter(|call| of(*call)).last()
     }
 }

@@ -60,6 +60,7 @@ impl World<'_> {
         {
             self.answers.entry(*call).or_insert_with(|| msg.call_id().to_owned());
         }
+        self.note_sending(msg);
         self.border.enter(&Entry { now: self.now, msg, source, sound });
     }
 

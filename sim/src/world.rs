@@ -169,6 +169,10 @@ pub(crate) struct World<'a> {
     pub(crate) replies: Vec<(ControlId, ControlReply)>,
     pub(crate) stopping: Option<Stopping>,
     pub(crate) book: Book,
+    /// Which of the book are of those to whom a call was handed over, or sent on.
+    pub(crate) brought: BTreeSet<String>,
+    /// Who asked for another phone: when, in which call, and for which extension.
+    pub(crate) sendings: Vec<(Instant, usize, String)>,
     /// Whether calls may come together.
     joins: bool,
     /// The Call-ID of the answer to each call that reached the exchange first: that phone was connected.
@@ -226,6 +230,8 @@ impl<'a> World<'a> {
             replies: Vec::new(),
             stopping: None,
             book: Book::new(),
+            brought: BTreeSet::new(),
+            sendings: Vec::new(),
             joins: plan.joins(),
             answers: BTreeMap::new(),
             sent_before: BTreeSet::new(),
@@ -436,7 +442,7 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn stimulate(&mut self, phone: usize, stimulus: Stimulus) -> Verdict {
-        let scene = Scene { now: self.now, plan: self.plan, book: &self.book };
+        let scene = Scene { now: self.now, plan: self.plan, book: &self.book, brought: &self.brought };
         self.phones[phone].on(&scene, stimulus);
         let mut effects = std::mem::take(&mut self.effects);
         effects.append(&mut self.phones[phone].out);

@@ -50,6 +50,9 @@ fn seeds_that_somebody_asks_for() {
         let plan = draw(seed, &settings);
         if let Some(failure) = run(&plan).broken {
             println!("seed {seed}: {}", failure.broken);
+            if std::env::var_os("TELEX_SHOW").is_some() {
+                println!("{}\n{}", plan.to_toml(), failure.ladder);
+            }
             told += 1;
         }
     }

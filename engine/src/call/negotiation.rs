@@ -205,7 +205,11 @@ impl Call {
         let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
         let (codecs, ptime) = if caller.has_spoken() {
             // What was agreed with it, if anything was.
-            let named = if self.own_words { caller.agreed_codecs() } else { caller.their_codecs().to_vec() };
+            let named = match (self.answered, self.own_words) {
+                (Some(_), _) => caller.codecs_in_use(cx.config.transcode),
+                (None, true) => caller.agreed_codecs(),
+                (None, false) => caller.their_codecs().to_vec(),
+            };
             (party.offer_for(cx.config, &named, known), caller.ptime())
         } else {
             (party.repertoire(cx.config).codecs().to_vec(), Ptime::default())

@@ -188,7 +188,7 @@ impl Call {
         let named = |call: &Self, party: &Party| {
             let agreed = call.own_words || call.answered.is_some() || party.joined;
             match (agreed, party.has_spoken()) {
-                (true, _) => party.agreed_codecs(),
+                (true, _) => party.codecs_in_use(config.transcode),
                 (false, true) => party.their_codecs().to_vec(),
                 (false, false) => party.repertoire(config).codecs().to_vec(),
             }

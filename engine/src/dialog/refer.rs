@@ -151,11 +151,14 @@ impl Sessions {
         reason: &'static str,
     ) {
         let Some(session) = self.all.get_mut(leg) else { return };
-        if session.phase != Phase::Up || session.unacked.is_some() || session.referral.is_none() {
+        if session.phase != Phase::Up || session.referral.is_none() {
             return self.hang_up(cx, stack, leg, reason);
         }
         session.phase = Phase::Ending;
-        session.disarm(cx);
+        // A 2xx to a re-INVITE of the party's is still repeated until its ACK comes.
+        if session.unacked.is_none() {
+            session.disarm(cx);
+        }
         if let Some(referral) = &mut session.referral {
             referral.bye = Some(SmolStr::new_static(reason));
         }
@@ -248,6 +251,10 @@ impl Sessions {
     fn referral_over(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
         let Some(session) = self.all.get_mut(leg) else { return };
         if let Some(reason) = session.referral.take().and_then(|referral| referral.bye) {
+            if session.unacked.is_some() {
+                session.bye_after_ack = Some(reason);
+                return;
+            }
             self.bye(cx, stack, leg, &reason);
         }
     }

@@ -11,7 +11,6 @@ use telex_engine::time::Instant;
 
 use super::ties::Ties;
 use super::{Broken, Verdict, broken};
-use crate::exchange::chooses;
 use crate::expect;
 use crate::phone::Leg;
 use crate::plan::Habit;
@@ -81,8 +80,8 @@ impl Records {
         let parties = ties.legs().filter(|other| cluster.contains(&other.call)).map(|leg| leg.id.phone());
         let has = |habit| parties.clone().any(|phone| phones[phone].habits.contains(&habit));
         let late = if has(Habit::Slow) { SLOW } else { ON_THE_WAY };
-        // A call that its dialplan ends is over for one who never acknowledges when that has been waited for.
-        let acks = !chooses(&planned.dial) || !phones[planned.caller].habits.contains(&Habit::NeverAcks);
+        // A call that somebody else ends is over for a caller who never acknowledges when that has been waited for (§15).
+        let acks = !phones[planned.caller].habits.contains(&Habit::NeverAcks);
         let prompt = acks && !has(Habit::Overlooks);
         let fits = |talked: Duration| talked.abs_diff(record.talked) <= late;
         if prompt && expect::loses_nothing(plan) && !fits(talked) && !ends(ties, leg).any(|at| fits(at.since(from))) {

@@ -16,8 +16,6 @@ use crate::world::EXCHANGE;
 struct Referral {
     /// When it must have been told the end.
     due: Instant,
-    /// The CSeq of the latest NOTIFY.
-    latest: Option<u32>,
     /// The exchange has told the end.
     over: bool,
 }
@@ -63,7 +61,8 @@ impl Referrals {
         let msg = exit.msg;
         match (msg.code(), msg.method()) {
             (Some(200..300), "REFER") => {
-                let Some(asked) = requests.asked(msg, "REFER") else { return Ok(()) };
+                let asked = requests.asked(msg, "REFER").filter(|asked| asked.done.is_none());
+                let Some(asked) = asked else { return Ok(()) };
                 if !is_ours(&asked.msg, "refer-to") {
                     let to = asked.msg.get("refer-to").unwrap_or_default();
                     let reason = format!("{} for a transfer to {to}", msg.summary());
@@ -71,10 +70,12 @@ impl Referrals {
                 }
                 let (call_id, ours, theirs) = names(msg, "to", "from");
                 let cseq = msg.cseq().map_or(0, |(number, _)| number);
-                let referral = Referral { due: exit.now + self.longest, latest: None, over: false };
+                let referral = Referral { due: exit.now + self.longest, over: false };
                 self.all.entry((call_id, ours, theirs, cseq)).or_insert(referral);
                 Ok(())
             }
+            // One that was not answered may be repeated when the dialog is over.
+            (None, "NOTIFY") if requests.has_sent(msg.branch(), "NOTIFY") => Ok(()),
             (None, "NOTIFY") if msg.get("event").is_some_and(|event| event.starts_with("refer")) => {
                 self.tells(msg).map_err(|why| broken("referral_told_once", exit.now, why))
             }
@@ -100,17 +101,12 @@ impl Referrals {
         let Some(id) = parameter(event, "id").and_then(|id| id.parse::<u32>().ok()) else {
             return Err(format!("{} names no REFER: {event}", msg.summary()));
         };
-        let number = msg.cseq().map_or(0, |(number, _)| number);
         let Some(referral) = self.all.get_mut(&(call_id, ours, theirs, id)) else {
             return Err(format!("{} is about the REFER {id}, of which there is none", msg.summary()));
         };
-        if referral.latest.is_some_and(|latest| number <= latest) {
-            return Ok(());
-        }
         if referral.over {
             return Err(format!("{} is about the REFER {id}, which is over", msg.summary()));
         }
-        referral.latest = Some(number);
         let state = msg.get("subscription-state").unwrap_or_default();
         referral.over = state.starts_with("terminated");
         match fragment(&msg.body) {

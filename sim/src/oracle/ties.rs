@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use telex_engine::event::Side;
 
-use crate::exchange::{PARK, is_slot};
+use crate::exchange::{PARK, chooses, is_slot};
 use crate::phone::{Leg, Phone};
 use crate::plan::{PICKUP, Plan, walks};
 
@@ -60,8 +60,11 @@ impl<'a> Ties<'a> {
         let Some(picking) = self.plan.calls.get(one) else { return false };
         let picker = &self.plan.phones[picking.caller].extension;
         let at = |extension: &str| self.of(other).any(|leg| self.extension(leg) == extension);
+        // Who is asked need not have heard of it.
         let rings = |may: &dyn Fn(&str) -> bool| {
-            self.of(other).any(|leg| leg.side == Side::Callee && may(self.extension(leg)))
+            let any = chooses(self.dial(other)) && self.plan.phones.iter().any(|phone| may(&phone.extension));
+            any || may(self.dial(other)) || self.sent_to(other, may) || self.is_sent_on(other, may)
+                || self.of(other).any(|leg| leg.side == Side::Callee && may(self.extension(leg)))
         };
         if picking.takes == Some(other) && self.plan.may_take(picker, &picking.dial) && at(&picking.dial) {
             return true;
@@ -120,7 +123,7 @@ impl<'a> Ties<'a> {
     }
 
     fn may_change(&self, call: usize) -> bool {
-        self.is_handed_over(call) || self.parks(call) || self.takes_up(call) || self.cluster(call).len() > 1
+        self.is_handed_over(call) || self.is_sent_on(call, stays) || self.parks(call) || self.takes_up(call) || self.cluster(call).len() > 1
     }
 
     /// Whether the exchange itself may have somebody of these calls on the line.

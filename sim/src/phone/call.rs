@@ -8,7 +8,6 @@ use super::register::challenge_in;
 use super::sdp::{self, Remote, Way};
 use super::transaction::{Answer, LIFE, Progress, Purpose, T1, T2};
 use super::{Phone, Scene};
-use crate::exchange::chooses;
 use crate::expect;
 use crate::plan::{Habit, Reaction};
 use crate::text::{Build, Msg, parameter};
@@ -280,8 +279,7 @@ impl Phone {
         leg.routes = msg.all("record-route").map(str::to_owned).collect();
         leg.remote = Remote::read(&msg.body);
         leg.offerless = msg.body.is_empty();
-        let dialled = &scene.plan.calls[call].dial;
-        leg.brought = *dialled != self.plan.extension && !chooses(dialled);
+        leg.brought = scene.brought.contains(msg.call_id());
         self.alert(scene, n, server, msg);
         match self.reaction(scene, n) {
             Reaction::Answer(after) | Reaction::Refuse(after, _) | Reaction::Divert(after, _) => {

@@ -17,7 +17,7 @@ mod stream;
 mod transaction;
 mod waits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -56,6 +56,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) plan: &'a Plan,
     /// Which call is which.
     pub(crate) book: &'a Book,
+    /// The Call-IDs by which those are asked to whom a call was handed over, or sent on.
+    pub(crate) brought: &'a BTreeSet<String>,
 }
 
 /// What happens to a phone.

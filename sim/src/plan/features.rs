@@ -52,7 +52,7 @@ impl Plan {
     /// Whether anything in the plan brings together what belongs to several calls, or changes who is in one.
     pub(crate) fn joins(&self) -> bool {
         let joins = |call: &CallPlan| {
-            let sent_on = || call.diverted_to().any(|to| parks(to));
+            let sent_on = || call.diverted_to().any(|to| parks(to) || to.starts_with('*'));
             !call.transfers.is_empty() || call.takes.is_some() || call.picks() || parks(&call.dial) || sent_on()
         };
         self.calls.iter().any(joins)
