@@ -199,8 +199,8 @@ end = "310s"
 phones = [
   { extension = "100", group = "one" },
   { extension = "101", group = "one" },
-  { extension = "102" },
-  { extension = "103", group = "two" },
+  { extension = "102", group = "two" },
+  { extension = "103" },
   { extension = "104" },
   { extension = "105" },
 ]
@@ -210,7 +210,7 @@ calls = [
   { at = "35s", caller = 4, dial = "103", reactions = ["answers 1s"], talk = "100000s" },
   { at = "38s", caller = 3, dial = "105", reactions = ["answers 1s"], talk = "10s", transfers = [{ by = "caller", after = "2s", with = 2 }] },
   { at = "12s", caller = 5, dial = "100", reactions = ["answers 8s"], talk = "5s" },
-  { at = "14s", caller = 3, dial = "*8", talk = "5s" },
+  { at = "14s", caller = 2, dial = "*8", talk = "5s" },
   { at = "55s", caller = 2, dial = "100", reactions = ["answers 500ms"], talk = "5s", transfers = [{ by = "callee", after = "1s", to = "sip:104@192.0.2.9" }] },
 ]
 "#;
@@ -252,7 +252,7 @@ const CASES: &[Case] = &[
     (Fault::RecordCountsFromCallee, WALKED, &["calls_are_recorded"]),
     (Fault::GroupNotLeft, WALKED, &[CHECK]),
     (Fault::TransferNotTold, HANDED, &["referral_told_once"]),
-    (Fault::TransferToldTooSoon, HANDED, &["referral_told_once"]),
+    (Fault::TransferToldTooSoon, HANDED, &["transfers_come_true"]),
     (Fault::TransferNotTakenBack, HANDED, &["transfers_come_true"]),
     (Fault::JoinedOneWay, HANDED, &["talks_are_mutual", "media_both_ways"]),
     (Fault::AnyGroupPickedUp, HANDED, &["nobody_hears_a_stranger"]),
