@@ -98,7 +98,8 @@ fn what_sipp_did_is_cut_and_replays_identical() {
     assert_eq!(document["outputs"], document["identical"], "{said}");
     assert_eq!(document["first_difference"], Value::Null, "{said}");
     let count = |kind: &str| document["kinds"][kind].as_u64().unwrap_or(0);
-    assert!(count("datagrams") > 1500 && count("stream") > 1500 && count("media") > 400, "{said}");
+    // One read of a stream may bring the messages of several calls.
+    assert!(count("datagrams") > 1500 && count("stream") > 400 && count("media") > 400, "{said}");
 
     // For this user only, and without anything that a password could be tried against.
     assert_eq!(fs::metadata(&all).unwrap().permissions().mode() & 0o777, 0o600);
