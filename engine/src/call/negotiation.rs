@@ -207,7 +207,11 @@ impl Call {
         let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
         let (codecs, ptime) = if caller.has_spoken() {
             // What was agreed with it, if anything was.
-            let named = if self.own_words { caller.agreed_codecs() } else { caller.their_codecs().to_vec() };
+            let named = match (self.answered, self.own_words) {
+                (Some(_), _) => caller.codecs_in_use(cx.config.transcode),
+                (None, true) => caller.agreed_codecs(),
+                (None, false) => caller.their_codecs().to_vec(),
+            };
             (party.offer_for(cx.config, &named, known), caller.ptime())
         } else {
             (party.repertoire(cx.config).codecs().to_vec(), Ptime::default())
@@ -298,6 +302,9 @@ impl Call {
                 // Who is told of keys otherwise would count them twice.
                 let events = accept.iter_mut().filter(|accepted| accepted.kind == Kind::Events);
                 events.for_each(|accepted| accepted.forward = None);
+            }
+            if cx.planted.is(Fault::JoinedOneWay) && party == peer && self.between.is_some() {
+                accept.iter_mut().for_each(|accepted| accepted.forward = None);
             }
             let told = self.parties[other].digits == DigitsBy::Info;
             let keep = self.has_use_of_keys(party);

@@ -7,7 +7,7 @@ use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
-use super::script::Doing;
+use super::script::{Doing, Script};
 use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
@@ -35,7 +35,7 @@ impl Calls {
         let Some(script) = call.script.as_mut() else { return };
         match begun {
             Ok(doing) => {
-                let serves = doing.serves();
+                let serves = doing.serves() || matches!(doing, Doing::Waiting) && entertains(cx, script);
                 let endless = match &doing {
                     Doing::Playing { .. } | Doing::Music => true,
                     Doing::Collecting(collecting) => collecting.saying,
@@ -315,6 +315,13 @@ pub(super) fn music(class: &str) -> SmolStr {
 pub(super) fn signal(country: &str, signal: Signal) -> Playing {
     let plan = Plan::of(country).unwrap_or(&Plan::all()[0]);
     Playing::Tones(plan.cadence(signal))
+}
+
+/// Whether a caller hears something for its own sake while it waits: no ringing, and nothing that says that there is no
+/// way.
+fn entertains(cx: &Cx<'_>, script: &Script) -> bool {
+    let told = [Signal::Ringback, Signal::Busy, Signal::Congestion];
+    script.sound.as_ref().is_some_and(|sound| !told.iter().any(|told| signal(&cx.config.country, *told) == *sound))
 }
 
 /// The tones of this name, or those that it is a list of.
