@@ -44,7 +44,12 @@ pub(crate) struct Slice {
 impl Template {
     /// Parses a whole text.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        Parser::new(text).whole()
+        let mut parser = Parser::new(text);
+        let whole = parser.run(Style::RAW);
+        match parser.faults.into_iter().next() {
+            Some(first) => Err(first),
+            None => whole,
+        }
     }
 
     /// A text that is nothing but itself.
@@ -265,11 +270,13 @@ pub(crate) struct Parser<'t> {
     depth: u32,
     /// Within the arguments of a function of an expression, where a comma is no text.
     pub(crate) in_call: bool,
+    /// What is wrong so far and keeps nobody from reading on.
+    pub(crate) faults: Vec<Fault>,
 }
 
 impl<'t> Parser<'t> {
     pub(crate) const fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0, in_call: false }
+        Self { text, at: 0, depth: 0, in_call: false, faults: Vec::new() }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -328,10 +335,6 @@ impl<'t> Parser<'t> {
         let result = step(self);
         self.depth -= 1;
         result
-    }
-
-    fn whole(&mut self) -> Result<Template, Fault> {
-        self.run(Style::RAW)
     }
 
     /// Text up to one of the stops, which is not taken, or to the end.
@@ -428,12 +431,21 @@ impl<'t> Parser<'t> {
             let Some(name) = name.constant() else {
                 return Err(Self::fault_at(named, "the name of a function must be written out"));
             };
-            let function = function::named(name).map_err(|message| Self::fault_at(named, message))?;
-            if matches!(function.ask, Ask::Never) {
-                let message = format!("{} can only be set: Set({}=...)", function.name, function.syntax);
-                return Err(Self::fault_at(named, message));
+            match function::named(name) {
+                Ok(function) => {
+                    if matches!(function.ask, Ask::Never) {
+                        let (name, syntax) = (function.name, function.syntax);
+                        let message = format!("{name} can only be set: Set({syntax}=...)");
+                        self.faults.push(Self::fault_at(named, message));
+                    }
+                    Some((function, self.arguments(function, begin)?))
+                }
+                Err(message) => {
+                    self.faults.push(Self::fault_at(named, message));
+                    self.skip_arguments(name, begin)?;
+                    None
+                }
             }
-            Some((function, self.arguments(function, begin)?))
         } else {
             None
         };
@@ -464,6 +476,16 @@ impl<'t> Parser<'t> {
                 Err(Self::fault_at(at, format!("`{text}` is not a number: write `${{NAME:offset:length}}`")))
             }
             _ => Ok(number),
+        }
+    }
+
+    /// Goes over the arguments of a function that is not known.
+    pub(crate) fn skip_arguments(&mut self, name: &str, begin: usize) -> Result<(), Fault> {
+        self.eat("(");
+        self.run(Style::kept(b")"))?;
+        match self.eat(")") {
+            true => Ok(()),
+            false => Err(Self::fault_at(begin, format!("a `)` is missing after the arguments of {name}"))),
         }
     }
 
@@ -508,10 +530,14 @@ impl<'t> Parser<'t> {
         }
         let count = if args.len() == 1 && args[0].constant() == Some("") { 0 } else { args.len() };
         if count < function.least {
-            return Err(Self::fault_at(at, format!("{} needs more: {}", function.name, function.syntax)));
+            self.faults
+                .push(Self::fault_at(at, format!("{} needs more: {}", function.name, function.syntax)));
+            return Ok(args);
         }
         let constants: Vec<Option<&str>> = args.iter().map(Template::constant).collect();
-        function::check(function, &constants).map_err(|message| Self::fault_at(at, message))?;
+        if let Err(message) = function::check(function, &constants) {
+            self.faults.push(Self::fault_at(at, message));
+        }
         Ok(args)
     }
 }

@@ -253,6 +253,12 @@ pub struct Named<'a> {
 }
 
 impl Prepared {
+    /// What stands where a step could not be understood, so that the rest of the plan can be looked at.
+    pub(crate) fn nothing() -> Option<Self> {
+        let app = named("NoOp").ok()?;
+        Some(Self { app, body: Body::List(List::default()) })
+    }
+
     /// The application's name as the table has it.
     pub const fn name(&self) -> &'static str {
         self.app.name
