@@ -114,6 +114,23 @@ impl Template {
         self
     }
 
+    /// Takes off the quotes around the whole of it.
+    fn unquote(&mut self) {
+        let starts = matches!(self.parts.first(), Some(Part::Text(text)) if text.starts_with('"'));
+        let ends = matches!(self.parts.last(), Some(Part::Text(text)) if text.ends_with('"'));
+        let one_sign = matches!(self.parts.as_slice(), [Part::Text(text)] if text.len() < 2);
+        if !starts || !ends || one_sign {
+            return;
+        }
+        if let Some(Part::Text(text)) = self.parts.first_mut() {
+            *text = text[1..].into();
+        }
+        if let Some(Part::Text(text)) = self.parts.last_mut() {
+            *text = text[..text.len() - 1].into();
+        }
+        self.parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
+    }
+
     /// Without spaces at both ends.
     pub(crate) fn trimmed(mut self) -> Self {
         if let Some(Part::Text(text)) = self.parts.first_mut() {
@@ -222,7 +239,7 @@ pub(crate) fn substring(value: &str, offset: i64, length: Option<i64>) -> SmolSt
 pub(crate) struct Style {
     /// Any of these ends it, outside of parentheses and quotes.
     pub(crate) stop: &'static [u8],
-    /// Parentheses protect what is in them.
+    /// Parentheses and brackets protect what is in them.
     pub(crate) nest: bool,
     /// Quotes protect what is in them.
     pub(crate) quote: bool,
@@ -341,8 +358,10 @@ impl<'t> Parser<'t> {
     pub(crate) fn run(&mut self, style: Style) -> Result<Template, Fault> {
         let (mut template, mut text, mut open, mut quoted) =
             (Template::default(), String::new(), 0_u32, false);
+        let mut brackets = 0_u32;
         while let Some(byte) = self.peek() {
-            if open == 0 && !quoted && style.stop.contains(&byte) {
+            let ends = style.stop.contains(&byte) && (brackets == 0 || byte == b')');
+            if ends && open == 0 && !quoted {
                 break;
             }
             if let Some(part) = self.value()? {
@@ -364,6 +383,9 @@ impl<'t> Parser<'t> {
                 }
                 '(' if style.nest && !quoted => open += 1,
                 ')' if style.nest && !quoted => open = open.saturating_sub(1),
+                // Brackets keep a comma too, where they are closed.
+                '[' if style.nest && !quoted && self.rest().contains(']') => brackets += 1,
+                ']' if style.nest && !quoted => brackets = brackets.saturating_sub(1),
                 _ => {}
             }
             text.push(c);
@@ -512,13 +534,19 @@ impl<'t> Parser<'t> {
                     break;
                 }
             },
+            // As in the field: IF leaves the quotes of its second text, IFTIME takes those around either.
             Form::Choice => {
+                let time = function.name == "IFTIME";
                 args.push(self.run(Style::kept(b"?)"))?.trimmed());
                 if self.eat("?") {
-                    args.push(self.run(Style::kept(b":)"))?.trimmed());
+                    let style = if time { Style::kept(b":)") } else { Style::argument(b":)") };
+                    args.push(self.run(style)?.trimmed());
                 }
                 if self.eat(":") {
                     args.push(self.run(Style::kept(b")"))?.trimmed());
+                }
+                if time {
+                    args.iter_mut().skip(1).for_each(Template::unquote);
                 }
             }
         }

@@ -229,7 +229,7 @@ mod tests {
         x:4:17: 100 has no label nolabel
         x:6:21: warning: no context is called nocontext
         x:7:12: warning: no context is called nosuch
-        x:8:23: no function is named MD5
+        x:8:23: Asterisk has MD5, this exchange does not
         x:8:33: no function is named SHA2
         x:8:44: no function is named LEM: did you mean LEN?
         x:8:50: no function is named URLENCODE
