@@ -133,11 +133,21 @@ const VARIABLES: &[(&str, &str)] = &[
         "set by the subroutine of Dial's option U: BUSY, CONGESTION, CONTINUE, ABORT or GOTO:context^exten^priority; without it who answered is connected",
     ),
     (
+        "LIMIT_PLAYAUDIO_CALLER, LIMIT_PLAYAUDIO_CALLEE",
+        "yes or no: who is told how long a talk may go on (Dial's option L); the caller if nothing is set",
+    ),
+    (
+        "LIMIT_WARNING_FILE, LIMIT_CONNECT_FILE, LIMIT_TIMEOUT_FILE",
+        "what they are told before the end, when they begin and at the end: a prompt, or timeleft, which a warning says without any",
+    ),
+    ("EXITCONTEXT", "where Dial's option d looks for the key; without it in the context of the Dial"),
+    (
         "RECORD_STATUS, RECORDED_FILE",
         "DTMF, SILENCE, TIMEOUT, OPERATOR, SKIP, ERROR or HANGUP, after Record; and its name",
     ),
     ("HANGUPCAUSE", "the cause by Q.850 of the last Dial, or of the hang-up in extension h"),
-    ("ANSWEREDTIME", "seconds that the last Dial was connected"),
+    ("ANSWEREDTIME", "seconds that the last Dial was connected; empty when nobody answered"),
+    ("DIALEDTIME", "seconds from its beginning to its end, when somebody answered"),
     ("PLAYBACKSTATUS", "SUCCESS or FAILED"),
     ("READSTATUS", "OK, TIMEOUT, ERROR or SKIPPED"),
     ("TRYSTATUS", "SUCCESS or FAILED, after TryExec"),

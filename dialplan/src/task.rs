@@ -125,6 +125,14 @@ pub enum Target {
         /// The trunk's name.
         trunk: SmolStr,
     },
+    /// Somebody at another host, as if the phone or trunk were there: `PJSIP/carrier/sip:0123@192.0.2.7:5060`. It is
+    /// asked there, and not by way of that one; its codecs and what else is configured of it count.
+    Uri {
+        /// What is asked, with `sip:`; whatever stands before the last `@` is the user.
+        uri: SmolStr,
+        /// The phone or trunk; empty for nobody's.
+        name: SmolStr,
+    },
     /// An extension of the dialplan, run for a caller of its own: `Local/101@internal`.
     Local {
         /// The extension.
@@ -334,6 +342,13 @@ pub enum Outcome {
     /// It is done, and the walk goes on there: `[[context,]extension,]priority`, of which what is left out is that of
     /// the step. A priority may be a label, `n` or `+2`. A Dial that ended so was answered.
     Goto(Vec<SmolStr>),
+    /// A Dial was left by a key: the walk goes on at this extension.
+    Left {
+        /// Its context.
+        context: SmolStr,
+        /// The extension.
+        extension: SmolStr,
+    },
     /// The caller is gone: what follows is the extension `h`.
     HungUp {
         /// The cause by Q.850.

@@ -92,6 +92,14 @@ impl Template {
         }
     }
 
+    /// Whether this stands in its fixed text, whatever the case.
+    pub(crate) fn spells(&self, what: &str) -> bool {
+        let has = |text: &str| {
+            text.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what.as_bytes()))
+        };
+        self.parts.iter().any(|part| matches!(part, Part::Text(text) if has(text)))
+    }
+
     /// Divides it where the sign stands in its fixed text.
     pub(crate) fn split(&self, sign: char) -> Vec<Self> {
         let mut all = vec![Self::default()];

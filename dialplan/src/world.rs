@@ -71,6 +71,10 @@ pub enum Loudness {
 pub trait World {
     /// Milliseconds since 1970 in UTC.
     fn now_ms(&self) -> i64;
+    /// Milliseconds of a clock that nobody sets, since any moment: how long something takes is measured by it.
+    fn steady_ms(&self) -> i64 {
+        self.now_ms()
+    }
     /// Name of the time zone of the site: `Europe/Berlin`.
     fn zone(&self) -> &str;
     /// A number from `low` to `high`, both included, seeded.

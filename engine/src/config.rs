@@ -1,5 +1,7 @@
 //! The validated configuration: what a value here says is possible. Text is read at the edge.
 
+mod hosts;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +14,8 @@ use telex_audio::codec::Encoding;
 use telex_dialplan::Dialplan;
 
 use crate::mediactl::{Library, RecordingFormat};
+
+pub use self::hosts::{NotAHost, ReferHost};
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,10 +64,16 @@ pub struct Config {
     pub sounds: Arc<Library>,
     /// Whether parties are told whom they talk with, and of changes of that (RFC 3325, RFC 4916).
     pub connected_line: bool,
+    /// Whether phones that do not take UPDATE are told of changes by an INVITE that offers what is agreed already.
+    pub connected_line_invite: bool,
+    /// Whether phones of a pick-up group may take talks of each other over, and not only calls that ring (RFC 3891).
+    pub take_over: bool,
     /// The class of music that a party hears while the other one holds the call; `None` for silence.
     pub music: Option<SmolStr>,
     /// What parties of a talk press where their Dial allows it.
     pub features: Features,
+    /// Hosts beside the exchange to which a party may send a call on, by REFER or 302. Nobody else's are dialled so.
+    pub refer_hosts: Vec<ReferHost>,
 }
 
 /// Codes that a party of a talk presses, where the options of its Dial allow it. An empty one is never pressed.
@@ -78,6 +88,8 @@ pub struct Features {
     pub attended: SmolStr,
     /// Parks the other party in the usual lot (`k`, `K`).
     pub park: SmolStr,
+    /// Begins a recording of the talk, and ends it (`w`, `W`, `x`, `X`).
+    pub record: SmolStr,
 }
 
 impl Default for Features {
@@ -87,6 +99,7 @@ impl Default for Features {
             blind: SmolStr::new_static("##"),
             attended: SmolStr::new_static("*2"),
             park: SmolStr::new_static("#72"),
+            record: SmolStr::new_static("*1"),
         }
     }
 }
@@ -122,8 +135,11 @@ impl Default for Config {
             recordings: RecordingFormat::default(),
             sounds: Arc::default(),
             connected_line: true,
+            connected_line_invite: true,
+            take_over: false,
             music: None,
             features: Features::default(),
+            refer_hosts: Vec::new(),
         }
     }
 }
@@ -145,6 +161,12 @@ impl Config {
         let group = |of: &str| self.phones.get(of).map(|phone| phone.pickup_group.as_str());
         let same = || group(phone).is_some_and(|own| !own.is_empty() && group(extension) == Some(own));
         phone == extension || same()
+    }
+
+    /// Whether a phone may take the place of an extension that talks: it is its own, or of its pick-up group where that
+    /// is allowed.
+    pub fn may_take_over(&self, phone: &str, extension: &str) -> bool {
+        phone == extension || self.take_over && self.may_pick_up(phone, extension)
     }
 
     /// Whether a prompt can be played.

@@ -46,6 +46,11 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Milliseconds of a clock that nobody sets.
+    pub(crate) fn steady_ms(&self) -> i64 {
+        i64::try_from(self.now.since(Instant::ZERO).as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// Tells people.
     pub(crate) fn report(&mut self, event: Event) {
         self.out.push(Action::Report(event));
@@ -188,7 +193,9 @@ impl LegTimer {
             Self::Refresh => "session refresh",
             Self::Expired => "session expiry",
             Self::Glare => "wait after 491",
+            Self::Introduce => "whom it talks with",
             Self::Progress => "timer of the provisional response",
+            Self::Digit => "pause before the next digit",
         }
     }
 }
@@ -253,8 +260,12 @@ pub(crate) enum LegTimer {
     Expired,
     /// Try again after 491 (RFC 3261 §14.1).
     Glare,
+    /// Tell the peer whom it talks with, now that nothing else may be under way (RFC 3325).
+    Introduce,
     /// Repeat the provisional response so that no proxy gives up (RFC 3261 §13.3.1.1).
     Progress,
+    /// The pause before the next digit is over.
+    Digit,
 }
 
 /// Timers of calls.

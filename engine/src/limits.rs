@@ -67,6 +67,10 @@ pub const LINES_SHOWN: usize = 8;
 pub const TEXTS: usize = 10_000;
 /// Those of one extension; one more is answered 503.
 pub const TEXTS_OF_ONE: usize = 100;
+/// Octets of the user part of a URI at another host; a call is not sent on to a longer one.
+pub const AWAY_USER: usize = 128;
+/// Octets of the whole of it.
+pub const AWAY_URI: usize = 512;
 /// How long a caller that was told to call somebody else may take to tell what came of it.
 pub const SENT_AWAY: Duration = Duration::from_secs(30);
 /// Slots of one parking lot; those beyond do not exist.
@@ -191,6 +195,10 @@ pub const CONFERENCES: usize = 10_000;
 pub const CONFERENCE_MEMBERS: usize = 1000;
 /// Pieces of one list that is played; those beyond are left out.
 pub const PIECES: usize = 500;
+/// Classes of music that come from outside while they are heard; what comes of further ones is left out.
+pub const BROADCASTS: usize = 16;
+/// How far music that comes from outside may be ahead; what comes of it beyond is left out.
+pub const BROADCAST_AHEAD: Duration = Duration::from_secs(2);
 /// Members of a conference who are heard at a time.
 pub const SPEAKERS: usize = 10;
 /// Frames of 20 ms after which one who was heard in a conference, and is not any more, hears what all others hear.
@@ -207,6 +215,10 @@ pub const LOCAL_DEPTH: u32 = 8;
 pub const LOCAL_WALKS: usize = 64;
 /// A key that may become a code of a talk waits so long for the next one; then it goes to the other party.
 pub const FEATURE_KEYS: Duration = Duration::from_millis(500);
+/// Two who talk are told no more often how long they may go on.
+pub const WARNING_GAP: Duration = Duration::from_secs(1);
+/// How long they may be told at most that they may not.
+pub const LAST_WORDS: Duration = Duration::from_secs(20);
 /// How long one who transfers by keys may think between two keys of the number.
 pub const TRANSFER_DIGITS: Duration = Duration::from_secs(3);
 /// Records that are kept of the calls of one caller within an hour that lead nowhere.
@@ -219,6 +231,8 @@ pub const KEYS_AHEAD: usize = 64;
 pub const WAIT: Duration = Duration::from_secs(24 * 3600);
 /// How long a dialplan lets phones ring at most, or an unanswered caller listen to one sound.
 pub const RING: Duration = Duration::from_secs(3600);
+/// How long one who transfers is told at first that it hears of it: longer than anybody rings (RFC 3515 §3.4).
+pub const REFERRAL: Duration = Duration::from_secs(3660);
 /// Variables of the whole exchange; more cannot be set.
 pub const GLOBALS: usize = 1000;
 /// Lasting values of dialplans; more cannot be set.

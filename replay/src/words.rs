@@ -145,6 +145,10 @@ pub fn told(told: &Told<'_>) -> String {
         Told::Ports(ports) => format!("{} pairs of ports are bound", ports.len()),
         Told::Seed(_) => "new randomness".to_owned(),
         Told::Library(library) => format!("there are {} sounds to be played by name", library.len()),
+        Told::Music { class, bytes } => format!("{} octets of the music {class} came", bytes.len()),
+        Told::MusicLength { class, octets } => {
+            format!("{octets} octets of the music {class} came (not kept)")
+        }
         Told::Written { recording, pieces } => {
             format!("{pieces} pieces of recording {} are written", recording.0)
         }

@@ -1,14 +1,15 @@
 //! The thread for everything that may block on a disk or a terminal: the log and the store.
 //!
 //! It works in strokes: after the first job it lets a moment pass, then does all that has come meanwhile. So the
-//! database is written in groups and the thread that hands out jobs wakes it rarely.
+//! database is written in groups and the thread that hands out jobs wakes it rarely. The record of a call that is over
+//! does not wait for the moment to pass: a crash right after a call would leave it unfinished.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,6 +25,8 @@ use crate::store::{Saved, Store, StoreError};
 
 /// How long jobs gather.
 const STROKE: Duration = Duration::from_millis(25);
+/// The least time between two strokes, even if calls end faster.
+const HASTE: Duration = Duration::from_millis(5);
 /// Log entries on their way; what is more is dropped and counted.
 const WAITING: usize = 20_000;
 /// Octets of log text that nobody takes; what is more is dropped and counted.
@@ -40,6 +43,7 @@ const TIDY: Duration = Duration::from_secs(3600);
 #[derive(Clone, Debug)]
 pub(crate) struct Desk {
     jobs: Sender<Job>,
+    thread: Thread,
     least: Option<Severity>,
     waiting: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
@@ -78,7 +82,8 @@ impl Desk {
     /// One whose jobs nobody does.
     #[cfg(test)]
     pub(crate) fn nowhere() -> Self {
-        Self { jobs: channel().0, least: None, waiting: Arc::default(), dropped: Arc::default() }
+        let thread = std::thread::current();
+        Self { jobs: channel().0, thread, least: None, waiting: Arc::default(), dropped: Arc::default() }
     }
 
     /// Starts the thread; `least` is the least severity that is shown.
@@ -86,7 +91,7 @@ impl Desk {
         let (jobs, incoming) = channel();
         let (opened, saved) = channel();
         let (waiting, dropped) = (Arc::default(), Arc::default());
-        let desk = Self { jobs, least, waiting: Arc::clone(&waiting), dropped: Arc::clone(&dropped) };
+        let shared = (Arc::clone(&waiting), Arc::clone(&dropped));
         let thread = std::thread::Builder::new().name("telex-desk".to_owned()).stack_size(512 << 10).spawn(
             move || {
                 let Opening { path, keep, now, stored } = opening;
@@ -101,6 +106,7 @@ impl Desk {
                     store,
                     keep,
                     tidied: None,
+                    last: Instant::now(),
                     stored,
                     waiting,
                     dropped,
@@ -111,7 +117,11 @@ impl Desk {
                 .run(&incoming);
             },
         )?;
-        Ok((desk, Running { thread, saved }))
+        let (waiting, dropped) = shared;
+        Ok((
+            Self { jobs, thread: thread.thread().clone(), least, waiting, dropped },
+            Running { thread, saved },
+        ))
     }
 
     /// Whether entries of this severity are shown.
@@ -144,7 +154,11 @@ impl Desk {
 
     /// Stores a record; it is told through `Opening::stored` when it is safe.
     pub(crate) fn store(&self, lsn: Lsn, record: Record) {
+        let over = matches!(&record, Record::Call(call) if call.ended.is_some());
         let _ = self.jobs.send(Job::Record(lsn, record));
+        if over {
+            self.thread.unpark();
+        }
     }
 }
 
@@ -167,6 +181,8 @@ struct Work {
     keep: Records,
     /// When call records were last looked through.
     tidied: Option<Instant>,
+    /// When the last stroke was done.
+    last: Instant,
     stored: Post<Input>,
     waiting: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
@@ -203,7 +219,9 @@ impl Work {
 
     /// Takes what comes during one stroke. False when the work is to end.
     fn gather(&mut self, jobs: &Receiver<Job>) -> bool {
-        std::thread::sleep(STROKE);
+        std::thread::park_timeout(STROKE);
+        std::thread::sleep(HASTE.saturating_sub(self.last.elapsed()));
+        self.last = Instant::now();
         loop {
             match jobs.try_recv() {
                 Ok(job) => {

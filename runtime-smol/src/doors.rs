@@ -16,5 +16,8 @@ pub fn config(text: &str) -> Result<(), String> {
 
 /// Reads a line of the control socket.
 pub fn request(line: &str) -> Option<Control> {
-    serde_json::from_str::<crate::control::Request>(line).ok().and_then(|request| request.split().ok())
+    match serde_json::from_str::<crate::control::Request>(line).ok()?.split() {
+        crate::control::Asked::Engine(control) => Some(control),
+        _ => None,
+    }
 }

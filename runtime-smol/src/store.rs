@@ -89,7 +89,8 @@ impl fmt::Display for StoreError {
         match self {
             Self::Damaged(what) => write!(
                 f,
-                "it is no database or damaged ({what}); move it away and start again: phones register anew by themselves"
+                "it is no database or damaged ({what}); move it away and start again, or put a copy of it back: phones register anew by \
+                 themselves, but call records and what was switched by code (forwarding, do not disturb) are in it"
             ),
             Self::Newer(version) => write!(
                 f,

@@ -243,6 +243,33 @@ fn sighup_puts_a_good_configuration_in_force_and_keeps_a_bad_one_out() {
 }
 
 #[test]
+fn reload_says_what_became_of_it() {
+    let telex = Telex::start(&["run"]);
+    let file = telex.folder.path().join("telex.toml");
+    let reload = |more: &[&str]| {
+        let done = telex.ask(&[&["reload"], more].concat());
+        (done.status.code(), [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap()))
+    };
+    let good = config("127.0.0.1:0", "127.0.0.1:0", &["100", "101"]);
+    std::fs::write(&file, "[listn]\n").unwrap();
+    let (status, [out, told]) = reload(&["--control", "telex.sock"]);
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    let kept = "telex: the configuration was not changed; the one before stays in force\n";
+    assert!(told.starts_with(&format!("{kept}telex.toml:1:2: unknown section or key `listn`")), "{told}");
+    // What takes effect at the next start only is told once, and no more when it is taken back.
+    std::fs::write(&file, format!("{good}[records]\nkeep = \"9d\"\n")).unwrap();
+    let (status, [told, _]) = reload(&[]);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.starts_with("configuration read again: 2 phones, listening on udp 127.0.0.1:"), "{told}");
+    assert!(told.contains("\nthe new [records] takes effect when telex is started again\n"), "{told}");
+    std::fs::write(&file, good).unwrap();
+    let (status, [told, _]) = reload(&["--json"]);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(told.starts_with(r#"{"reloaded":{"phones":2,"listening":"udp 127.0.0.1:"#), "{told}");
+    assert!(told.contains(r#""warnings":[]"#), "{told}");
+}
+
+#[test]
 fn a_first_start_writes_a_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let check = |arguments: &[&str]| command(folder.path()).args(arguments).output().unwrap();

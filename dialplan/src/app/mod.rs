@@ -1,7 +1,7 @@
 //! The applications: one table, which is also what the help prints and what a step is checked with when a plan is
 //! loaded.
 
-mod dial;
+pub(crate) mod dial;
 mod prepare;
 pub(crate) mod say;
 mod sound;

@@ -15,7 +15,11 @@ const MAX_STEPS: u32 = 4;
 const MAX_ARGUMENTS: usize = 64;
 
 /// Options of Dial that are known and not followed.
-const WITHOUT_EFFECT: &str = "defFpwWxX";
+const WITHOUT_EFFECT: [(char, &str); 3] = [
+    ('C', "a record tells the whole call"),
+    ('p', "let U(context) ask who was called"),
+    ('P', "let U(context) ask who was called"),
+];
 
 /// Something to say about a step when a plan is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,8 +227,10 @@ impl Load<'_> {
                 let message =
                     "Dial has no option M: use U(context^arguments), and end the context with Return()";
                 self.warn(at, message.to_owned());
-            } else if app.name == "Dial" && WITHOUT_EFFECT.contains(letter) {
-                self.warn(at, format!("the option {letter} of Dial has no effect yet"));
+            } else if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == letter)
+                && app.name == "Dial"
+            {
+                self.warn(at, format!("the option {letter} of Dial has no effect here: {why}"));
             } else if !app.options.iter().any(|(known, _)| *known == letter) {
                 let known: String = app.options.iter().map(|(letter, _)| *letter).collect();
                 self.warn(at, format!("{} has no option {letter}: it knows {known}", app.name));

@@ -84,7 +84,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .about("digit: between two keys; response: for the first; absolute: for the whole call, then extension T.")
         .of(&["digit", "response", "absolute"])
         .reads(|scene, args| {
-            let now = scene.now().ms;
+            let now = scene.world.steady_ms();
             let left = |deadline: i64| Duration::from_millis(deadline.saturating_sub(now).max(0).unsigned_abs());
             let channel = &scene.channel;
             let time = match arg(args, 0).to_ascii_lowercase().as_str() {
@@ -290,7 +290,7 @@ pub(crate) fn set_header(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -
 fn set_timeout(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
     let time =
         crate::app::seconds(value).ok_or_else(|| format_smolstr!("`{value}` is no number of seconds"))?;
-    let now = scene.now().ms;
+    let now = scene.world.steady_ms();
     let channel = &mut scene.channel;
     match arg(args, 0).to_ascii_lowercase().as_str() {
         "digit" => channel.digit = Some(time),

@@ -4,7 +4,7 @@ use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr, format_smolstr};
 
 use super::{Move, Waiting};
 use crate::app::{self, Args, Assign, Body, Condition, DIGIT, Destination, Flow, Letters, List, Prepared};
-use crate::app::{RESPONSE, Run, Target, prompts, seconds};
+use crate::app::{RESPONSE, Run, Target, dial, prompts, seconds};
 use crate::directory::Directory;
 use crate::find::At;
 use crate::scene::{Channel, MAX_SHOWN, Place, Scene, answered, condition};
@@ -203,6 +203,8 @@ fn items_of(items: &[Template], scene: &mut Scene<'_>) -> Vec<SmolStr> {
     let mut all = Vec::with_capacity(items.len());
     for item in items {
         let value = item.eval(scene);
+        let spelt = item.is_one_value() || item.spells(dial::SCHEME);
+        let value = if spelt { value } else { dial::not_a_uri(value) };
         if item.is_one_value() && value.contains('&') {
             all.extend(value.split('&').take(MAX_ITEMS).map(SmolStr::new));
         } else {

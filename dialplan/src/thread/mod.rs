@@ -52,6 +52,8 @@ pub struct Thread {
     /// Steps since the time was `mark`.
     steps: u32,
     mark: i64,
+    /// The Dial that goes on.
+    dial: Option<outcome::Talk>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +104,8 @@ enum Waiting {
         go_on: bool,
     },
     VoiceMail,
+    /// It is the last, and no step of the plan.
+    Sent,
     /// Keys spell a name, or take one.
     Directory(Box<Directory>),
     /// The call ends afterwards.
@@ -143,7 +147,18 @@ impl Thread {
             closing: false,
             steps: 0,
             mark: i64::MIN,
+            dial: None,
         }
+    }
+
+    /// A thread that somebody has sent past the plan: a task is being done for it from the beginning, `way` says of
+    /// that in words, and when it is over nothing follows but the extension `h` of the context.
+    pub fn sent(context: &str, extension: &str, caller: Caller, way: impl Into<SmolStr>) -> Self {
+        let mut thread = Self::new(context, extension, caller);
+        let place = thread.channel.place.clone();
+        thread.trail.push(Entry { place, outcome: short(way.into()), ..Entry::default() });
+        thread.state = State::Waiting(Waiting::Sent);
+        thread
     }
 
     /// Sets a variable of the channel, with the marks of [`Thread::inherited`]; false when there is no room.
@@ -181,7 +196,7 @@ impl Thread {
         matches!(self.state, State::Over)
     }
 
-    /// When `TIMEOUT(absolute)` runs out, in milliseconds since 1970: call [`Thread::expire`] then.
+    /// When `TIMEOUT(absolute)` runs out, by [`World::steady_ms`]: call [`Thread::expire`] then.
     pub const fn deadline(&self) -> Option<i64> {
         if self.channel.gone { None } else { self.channel.deadline }
     }
@@ -198,8 +213,8 @@ impl Thread {
 
     /// Leaves the task that is being done, because the channel has been here long enough: extension `T` is next.
     /// Before its time it changes nothing. True when the task is left.
-    pub fn expire(&mut self, now_ms: i64) -> bool {
-        let due = self.deadline().is_some_and(|deadline| now_ms >= deadline);
+    pub fn expire(&mut self, steady_ms: i64) -> bool {
+        let due = self.deadline().is_some_and(|deadline| steady_ms >= deadline);
         let leaves = due && matches!(self.state, State::Waiting(_));
         if leaves {
             self.queued = None;
@@ -244,7 +259,7 @@ impl Thread {
     /// Walks on, and says what the exchange must do next; `None` when it is over. While a task is being done it is
     /// `None` too.
     pub fn next(&mut self, plan: &Dialplan, world: &mut dyn World) -> Option<Task> {
-        let now = world.now_ms();
+        let now = world.steady_ms();
         if now != self.mark {
             (self.mark, self.steps) = (now, 0);
             self.channel.work = 0;
@@ -323,6 +338,9 @@ impl Thread {
                 self.channel.place.priority = self.channel.place.priority.saturating_add(1);
             }
             Move::Task(task, waiting) => {
+                if matches!(task, Task::Dial(_)) {
+                    self.dial_begins(world);
+                }
                 self.state = State::Waiting(waiting);
                 return Some(task);
             }
@@ -352,6 +370,7 @@ impl Thread {
     /// `TIMEOUT(absolute)` has run out: `T`, or the end.
     fn too_long(&mut self, plan: &Dialplan, world: &mut dyn World) -> Move {
         self.channel.deadline = None;
+        self.dial_over(world);
         let context = self.channel.place.context.clone();
         let place = special(&context, "T", plan, &mut self.channel, world);
         self.told(SmolStr::new_static(match place {
@@ -363,7 +382,7 @@ impl Thread {
 
     /// One step of the walk.
     fn step(&mut self, plan: &Dialplan, world: &mut dyn World) -> Move {
-        if self.deadline().is_some_and(|deadline| world.now_ms() >= deadline) {
+        if self.deadline().is_some_and(|deadline| world.steady_ms() >= deadline) {
             return self.too_long(plan, world);
         }
         self.steps += 1;

@@ -11,7 +11,48 @@ use crate::task::{DialStatus, Outcome, Task};
 use crate::vars::is_secret;
 use crate::world::World;
 
+/// When a Dial began, and when somebody answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Talk {
+    began: i64,
+    answered: Option<i64>,
+}
+
 impl Thread {
+    /// The Dial that goes on has connected the caller with somebody, at this moment of [`World::steady_ms`].
+    pub fn connected(&mut self, steady_ms: i64) {
+        if let Some(talk) = &mut self.dial {
+            talk.answered = Some(steady_ms);
+        }
+        // For the extension `h`, whoever hangs up.
+        self.channel.vars.set("DIALSTATUS", DialStatus::Answer.as_str());
+    }
+
+    /// A Dial begins: what is known of one before is not of this one.
+    pub(super) fn dial_begins(&mut self, world: &dyn World) {
+        self.dial = Some(Talk { began: world.steady_ms(), answered: None });
+        for name in ["DIALSTATUS", "DIALEDTIME", "ANSWEREDTIME"] {
+            if self.channel.vars.get(name).is_some() {
+                self.channel.vars.set(name, "");
+            }
+        }
+    }
+
+    /// A Dial is over. How long it took is said of one that was answered.
+    pub(super) fn dial_over(&mut self, world: &dyn World) {
+        let Some(talk) = self.dial.take() else { return };
+        let Some(answered) = talk.answered else {
+            self.channel.vars.set("DIALSTATUS", DialStatus::Cancel.as_str());
+            return;
+        };
+        let now = world.steady_ms();
+        for (name, since) in [("DIALEDTIME", talk.began), ("ANSWEREDTIME", answered)] {
+            let seconds = now.saturating_sub(since).max(0) / 1000;
+            self.channel.vars.set(name, &seconds.to_string());
+        }
+    }
+
     pub(super) fn outcome(
         &mut self,
         waiting: Waiting,
@@ -19,6 +60,7 @@ impl Thread {
         plan: &Dialplan,
         world: &mut dyn World,
     ) -> Move {
+        self.dial_over(world);
         match outcome {
             Outcome::HungUp { cause } => {
                 if cause > 0 {
@@ -33,6 +75,7 @@ impl Thread {
                 self.failed(&waiting);
                 match (waiting, self.queued.take()) {
                     (Waiting::Last(cause), _) => Move::End(Some(cause)),
+                    (Waiting::Sent, _) => Move::End(None),
                     (Waiting::Answer, Some((task, waiting))) => Move::Task(task, waiting),
                     _ => Move::Next,
                 }
@@ -53,7 +96,12 @@ impl Thread {
             {
                 self.keys(waiting, &SmolStr::default(), true, plan, world)
             }
-            Outcome::Goto(place) => self.sent(&waiting, &place, plan, world),
+            Outcome::Left { context, extension } => {
+                self.told(format_smolstr!("left by the key {extension}"));
+                self.channel.vars.set("DIALSTATUS", DialStatus::Cancel.as_str());
+                self.go(context, extension, plan, world)
+            }
+            Outcome::Goto(place) => self.directed(&waiting, &place, plan, world),
             Outcome::Done => self.done(&waiting),
             Outcome::Keys { keys, timeout } => self.keys(waiting, &keys, timeout, plan, world),
             Outcome::Dialled { status, cause, answered } => {
@@ -61,13 +109,15 @@ impl Thread {
                 let vars = &mut self.channel.vars;
                 vars.set("DIALSTATUS", status.as_str());
                 vars.set("HANGUPCAUSE", &cause.to_string());
-                vars.set("ANSWEREDTIME", &answered.as_secs().to_string());
+                if status == DialStatus::Answer {
+                    vars.set("ANSWEREDTIME", &answered.as_secs().to_string());
+                }
                 match (status, waiting) {
                     (DialStatus::Answer, Waiting::Dial { go_on: true }) => {
                         self.channel.answered = true;
                         Move::Next
                     }
-                    (DialStatus::Answer, _) => Move::End(None),
+                    (DialStatus::Answer, _) | (_, Waiting::Sent) => Move::End(None),
                     (DialStatus::Cancel, _) => Move::End(Some(cause)),
                     _ => Move::Next,
                 }
@@ -76,7 +126,13 @@ impl Thread {
     }
 
     /// Where the exchange sends it.
-    fn sent(&mut self, waiting: &Waiting, place: &[SmolStr], plan: &Dialplan, world: &mut dyn World) -> Move {
+    fn directed(
+        &mut self,
+        waiting: &Waiting,
+        place: &[SmolStr],
+        plan: &Dialplan,
+        world: &mut dyn World,
+    ) -> Move {
         if matches!(waiting, Waiting::Dial { .. }) {
             self.channel.vars.set("DIALSTATUS", DialStatus::Answer.as_str());
         }
@@ -118,7 +174,7 @@ impl Thread {
             Waiting::VoiceMail => {
                 self.channel.vars.set("VMSTATUS", "SUCCESS");
             }
-            Waiting::Dial { go_on: false } => return Move::End(None),
+            Waiting::Dial { go_on: false } | Waiting::Sent => return Move::End(None),
             Waiting::Last(cause) => return Move::End(Some(cause)),
             _ => {}
         }

@@ -3,9 +3,11 @@
 use smol_str::{SmolStr, format_smolstr};
 
 use super::{Move, State, Thread, flow};
+use crate::find::{Asked, At};
 use crate::plan::Dialplan;
 use crate::scene::{Caller, Channel, Scene};
-use crate::task::Routine;
+use crate::task::{Outcome, Routine};
+use crate::when::Moment;
 use crate::world::World;
 
 /// Where a thread stands that is a subroutine for another channel.
@@ -58,6 +60,62 @@ impl Thread {
             branch.channel.vars.set(&name, &value);
         }
         branch
+    }
+
+    /// The thread of a phone that this one has dialled and that goes on by itself, at a place of which what is left out
+    /// is that of this thread. It has the variables that are inherited.
+    ///
+    /// # Errors
+    /// When there is no such place.
+    pub fn onward(
+        &self,
+        place: &[SmolStr],
+        callee: Caller,
+        plan: &Dialplan,
+        world: &mut dyn World,
+    ) -> Result<Self, SmolStr> {
+        let mut thread = self.of_callee(callee);
+        thread.channel.place = self.channel.place.clone();
+        let mut scene = Scene::new(plan, &mut thread.channel, world);
+        thread.channel.place = flow::resolve(place, &mut scene).map_err(|place| {
+            format_smolstr!("there is no such step of {},{} in the plan", place.context, place.extension)
+        })?;
+        thread.channel.answered = true;
+        Ok(thread)
+    }
+
+    /// Begins with the way of another thread behind it.
+    pub fn follow(&mut self, before: &Self) {
+        self.trail = before.trail.clone();
+    }
+
+    /// The thread of a phone that this one has dialled, and that is gone: it does what the extension `h` says where
+    /// this one is.
+    pub fn farewell(&self, callee: Caller, cause: u8) -> Self {
+        let mut thread = self.of_callee(callee);
+        thread.channel.place = self.channel.place.clone();
+        thread.channel.answered = true;
+        thread.resume(Outcome::HungUp { cause });
+        thread
+    }
+
+    fn of_callee(&self, callee: Caller) -> Self {
+        let mut thread = Self::new("", "", callee);
+        for (name, value) in self.channel.vars.inherited() {
+            thread.channel.vars.set(&name, &value);
+        }
+        thread
+    }
+
+    /// The extension of one key that its caller may leave a Dial for, and its context: that of `EXITCONTEXT`, else the
+    /// one where it is.
+    pub fn way_out(&self, key: char, plan: &Dialplan, now: Moment<'_>) -> Option<(SmolStr, SmolStr)> {
+        let other = self.variable("EXITCONTEXT").filter(|context| !context.is_empty());
+        let context = other.unwrap_or(&self.channel.place.context);
+        let extension = SmolStr::from_iter([key]);
+        let caller = &self.channel.caller.number;
+        plan.find(Asked { context, extension: &extension, caller, now }, At::Priority(1))?;
+        Some((context.into(), extension))
     }
 
     /// Whether it came to its Return, when it is a subroutine for another channel.

@@ -420,6 +420,26 @@ fn time_that_runs_out_leads_to_its_extension() {
 }
 
 #[test]
+fn how_long_a_dial_took_is_known_in_h_whoever_hangs_up() {
+    let plan = steps("Dial(PJSIP/1)\nexten => h,1,NoOp(${DIALSTATUS}/${DIALEDTIME}/${ANSWEREDTIME})");
+    for (talks, expected) in [(true, "ANSWER/10/7"), (false, "CANCEL//")] {
+        let mut world = world();
+        let mut thread = Thread::new("t", "s", caller());
+        thread.set("DIALEDTIME", "99");
+        assert!(matches!(thread.next(&plan, &mut world), Some(Task::Dial(_))));
+        world.now_ms += 3_100;
+        if talks {
+            thread.connected(world.now_ms);
+        }
+        world.now_ms += 7_000;
+        thread.resume(Outcome::HungUp { cause: 16 });
+        assert_eq!(thread.next(&plan, &mut world), None);
+        let trail = thread.trail().told(&plan).to_string();
+        assert!(trail.contains(&format!("NoOp({expected})")), "{trail}");
+    }
+}
+
+#[test]
 fn keys_are_read_into_a_variable_as_often_as_it_says() {
     let plan = steps("Read(CODE,enter-pin,4,,2,7)\nNoOp(${CODE} ${READSTATUS})");
     let supposed = Supposed { keys: ["".into(), "1234".into()].into(), ..Supposed::default() };
@@ -680,4 +700,52 @@ fn a_dial_may_send_its_caller_elsewhere() {
         thread.resume(Outcome::Goto(place.iter().copied().map(SmolStr::new).collect()));
         assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(cause) }));
     }
+}
+
+#[test]
+fn who_is_sent_past_the_plan_has_no_steps_but_h() {
+    let plan = plan(
+        "[t]\nexten => _c.,1,NoOp(never)\n same => n,NoOp(nor this)\nexten => h,1,NoOp(${DIALSTATUS})\n",
+    );
+    let mut world = world();
+    let dialled = |status, cause| Outcome::Dialled { status, cause, answered: std::time::Duration::ZERO };
+    for (outcome, told) in [
+        (dialled(DialStatus::Busy, 17), "BUSY, cause 17"),
+        (dialled(DialStatus::Answer, 16), "ANSWER, cause 16"),
+        (Outcome::HungUp { cause: 16 }, "the caller hung up, cause 16"),
+    ] {
+        let mut thread = Thread::sent("t", "carol@sbc", caller(), "sent to sip:carol@sbc by 101");
+        assert_eq!(thread.next(&plan, &mut world), None, "it waits");
+        let gone = matches!(outcome, Outcome::HungUp { .. });
+        thread.resume(outcome);
+        if !gone {
+            assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: None }));
+            thread.resume(Outcome::HungUp { cause: 0 });
+        }
+        assert_eq!(thread.next(&plan, &mut world), None);
+        assert!(thread.is_over());
+        let way = thread.trail().told(&plan).to_string();
+        let first = format!("  sent to sip:carol@sbc by 101; {told}\nh matched h in context [t]\n");
+        assert!(way.starts_with(&first) && !way.contains("never") && !way.contains("nor this"), "{way}");
+    }
+}
+
+#[test]
+fn a_uri_is_dialled_where_the_site_has_written_one_and_never_because_a_caller_did() {
+    let dialled = |step: &str, number: &str| {
+        let plan = plan(&format!("[t]\nexten => _.,1,Set(TRUNK=PJSIP/gw)\n same => n,Dial({step})\n"));
+        let mut thread = Thread::new("t", number, caller());
+        match thread.next(&plan, &mut world()) {
+            Some(Task::Dial(dial)) => dial.targets,
+            other => panic!("{step} {number}: {other:?}"),
+        }
+    };
+    let uri = |uri: &str| Target::Uri { uri: uri.into(), name: "gw".into() };
+    let evil = "1@evil.example;x";
+    assert_eq!(dialled("PJSIP/gw/sip:${EXTEN}@192.0.2.7", evil), [uri("sip:1@evil.example;x@192.0.2.7")]);
+    let trunk = |number: &str, trunk: &str| Target::Trunk { number: number.into(), trunk: trunk.into() };
+    assert_eq!(dialled("PJSIP/gw/${EXTEN}", "sip:1@evil"), [trunk("1", "gw")]);
+    assert_eq!(dialled("PJSIP/${EXTEN}", "gw/SIP:sip:1@evil"), [trunk("1", "gw")]);
+    assert_eq!(dialled("${TRUNK}/${EXTEN}", "sip:1@evil"), [trunk("1", "gw")]);
+    assert_eq!(dialled("PJSIP/${EXTEN}@gw", "sip:1@evil"), [trunk("sip:1@evil", "gw")]);
 }

@@ -94,7 +94,7 @@ impl Conferences {
     }
 
     /// A member has gone.
-    fn left(&mut self, cx: &mut Cx<'_>, name: &str, call: u64) {
+    pub(super) fn left(&mut self, cx: &mut Cx<'_>, name: &str, call: u64) {
         let Some(conference) = self.all.get_mut(name) else { return };
         conference.members -= 1;
         if conference.members > 0 {

@@ -17,9 +17,8 @@ impl Calls {
     pub(super) fn time_is_up(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
         call.deadline = None;
-        let wall = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
         let Some(script) = call.script.as_mut().filter(|_| call.cause.is_none()) else { return };
-        if !script.thread.expire(wall) {
+        if !script.thread.expire(cx.steady_ms()) {
             return;
         }
         let (doing, id) = (std::mem::replace(&mut script.doing, Doing::Going), call.id);
@@ -76,8 +75,7 @@ impl Call {
             cx.timers.cancel(timer);
         }
         let Some(at) = wanted else { return };
-        let wall = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
-        let left = Duration::from_millis(at.saturating_sub(wall).max(0).unsigned_abs());
+        let left = Duration::from_millis(at.saturating_sub(cx.steady_ms()).max(0).unsigned_abs());
         let timer = cx.timers.arm(cx.now + left, Timer::Call(key, CallTimer::Deadline));
         self.deadline = Some((at, timer));
     }

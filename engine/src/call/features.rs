@@ -1,4 +1,5 @@
-//! Codes that a party of a talk presses, where its Dial allows it: the end of the talk, a transfer, parking.
+//! Codes that a party of a talk presses, where its Dial allows it: the end of the talk, a transfer, parking, a
+//! recording.
 //!
 //! Keys of such a party are not passed on by media: those that may become a code wait a moment, and what is no code is
 //! pressed into the ear of the other, each key once.
@@ -12,7 +13,7 @@ use crate::config::{DigitsBy, Features, USUAL_LOT};
 use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::dialog::Digit;
 use crate::limits;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::timers::TimerKey;
 
 /// What a party may do by keys.
@@ -22,6 +23,7 @@ pub(crate) struct May {
     pub(super) hang_up: bool,
     pub(super) transfer: bool,
     pub(super) park: bool,
+    pub(super) record: bool,
 }
 
 /// What a code asks for.
@@ -31,6 +33,7 @@ pub(super) enum Feature {
     Blind,
     Attended,
     Park,
+    Record,
 }
 
 impl May {
@@ -40,6 +43,7 @@ impl May {
             (self.transfer, Feature::Blind, &features.blind),
             (self.transfer, Feature::Attended, &features.attended),
             (self.park, Feature::Park, &features.park),
+            (self.record, Feature::Record, &features.record),
         ];
         let known = all.into_iter().filter(|(may, _, code)| *may && !code.is_empty());
         known.map(|(_, feature, code)| (feature, code.as_str())).collect()
@@ -141,6 +145,7 @@ impl Calls {
                 let party = if by == CALLER { party } else { by };
                 self.decide(cx, below, key, AppEvent::HungUp { party });
             }
+            Feature::Record => self.record_by_keys(cx, key, by),
             _ if !free => {}
             Feature::Blind => self.ask_number(cx, key, by, false),
             Feature::Attended => self.ask_number(cx, key, by, true),
@@ -168,10 +173,11 @@ impl Call {
         dial.map_or(May::default(), |dial| if party == CALLER { dial.may.0 } else { dial.may.1 })
     }
 
-    /// Whether keys of a party mean something to the exchange while two talk.
+    /// Whether keys of a party mean something to the exchange while two talk, or while it hears one who has not
+    /// answered.
     pub(super) fn has_use_of_keys(&self, party: PartyId) -> bool {
         let talks = party == CALLER || self.peer == Some(party);
-        talks && self.may(party) != May::default()
+        talks && self.may(party) != May::default() || party == CALLER && self.may_leave_dial()
     }
 
     fn take_held(&mut self, cx: &mut Cx<'_>, party: PartyId) -> SmallVec<[Digit; 4]> {
@@ -206,13 +212,11 @@ impl Call {
     }
 
     /// Presses what the option `D` of a Dial says when two are connected: the next [`Call::put_media`] does it.
-    pub(super) fn press_for_dial(&mut self, callee: PartyId) {
+    pub(super) fn press_for_dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, callee: PartyId) {
         let dial = self.script.as_mut().and_then(|script| script.dial.as_mut());
         let Some((called, calling)) = dial.map(|dial| std::mem::take(&mut dial.presses)) else { return };
         for (party, keys) in [(callee, called), (CALLER, calling)] {
-            for key in keys.chars() {
-                self.parties[party].press(Digit { key, length: super::tasks::press_length(key) });
-            }
+            self.press_row(cx, below, party, &keys, Duration::ZERO);
         }
     }
 }

@@ -15,11 +15,12 @@ use super::app::{App, AppEvent, Order};
 use super::dial::{self, Asking};
 use super::hunt::Hunt;
 use super::identity::identity_of;
+use super::limit::Limit;
 use super::open::matched;
 use super::script::{Collecting, ended, failed_dial};
 use super::tasks::pressing;
 use super::world::Sight;
-use super::{Below, Call, Calls, causes};
+use super::{Below, Call, Calls, causes, elsewhere};
 use crate::border::{CallState, Foretold, Lsn};
 use crate::cx::{Cx, Journal};
 use crate::event::{EndCause, Side};
@@ -315,6 +316,7 @@ impl Walk<'_> {
                 Target::Trunk { number, trunk } => {
                     dial::through(cx.config, &self.below.registrar, trunk, number)
                 }
+                Target::Uri { uri, name } => elsewhere::target(cx.config, uri, name).into_iter().collect(),
                 Target::Local { .. } => Vec::new(),
             };
             phones.extend(targets.iter().map(|target| target.extension().clone()));
@@ -334,8 +336,9 @@ impl Walk<'_> {
         match fate {
             Fate::Answered => {
                 self.answer(cx);
-                self.thread.set("DIALSTATUS", DialStatus::Answer.as_str());
-                let most = most(wanted).unwrap_or(limits::WAIT);
+                self.thread.connected(cx.steady_ms());
+                let limit = Limit::of_options(&wanted.options, |_| None);
+                let most = limit.map_or(limits::WAIT, |limit| limit.most);
                 self.failed = None;
                 let talk = self.wanted.talk.min(most);
                 self.pass(cx, talk);
@@ -407,15 +410,4 @@ fn length(cx: &Cx<'_>, say: &[Say]) -> Duration {
         Say::Pause(time) => *time,
     };
     say.iter().map(one).sum()
-}
-
-/// How long they may talk.
-fn most(wanted: &Dial) -> Option<Duration> {
-    let number = |text: &str| text.split(':').next().and_then(|first| first.trim().parse().ok());
-    let mut limit = wanted.options.iter().filter_map(|(letter, text)| match letter {
-        'S' => number(text).map(Duration::from_secs),
-        'L' => number(text).map(Duration::from_millis),
-        _ => None,
-    });
-    limit.next_back().filter(|limit| !limit.is_zero())
 }

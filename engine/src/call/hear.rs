@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 use telex_dialplan::task::{Collect, Say, Sound, Until};
 use telex_dialplan::{Moment, Outcome};
 
-use super::app::{AppEvent, CALLER, PartyId};
+use super::app::{CALLER, PartyId};
 use super::script::{Collecting, Doing, Script};
 use super::{Below, Call, Calls};
 use crate::cx::{CallKey, CallTimer, Cx};
@@ -82,7 +82,7 @@ impl Calls {
             Doing::Recording { .. } => self.recorded(cx, key, "TIMEOUT"),
             Doing::SendingAway => script.over(super::send_away::transferred("FAILURE", None)),
             Doing::Parked(_) => return self.stay_over(cx, below, key),
-            Doing::Dialling => return self.decide(cx, below, key, AppEvent::TimeUp),
+            Doing::Dialling => return self.talk_time(cx, below, key),
             Doing::Going | Doing::Acknowledged(_) | Doing::Echo | Doing::Conference | Doing::Paging => {}
         }
         self.advance(cx, below, key);
@@ -286,7 +286,7 @@ impl Call {
         self.parties[CALLER].codec().is_none_or(|codec| codec.encoding().is_some())
     }
 
-    fn spoken_as(&self, say: &[Say]) -> Playing {
+    pub(super) fn spoken_as(&self, say: &[Say]) -> Playing {
         let facts = self.script.as_ref().map(|script| &script.facts);
         let language = facts.and_then(|facts| facts.get("language")).cloned().unwrap_or_default();
         Playing::Prompts { language, pieces: pieces(say).collect(), repeat: false }

@@ -103,7 +103,11 @@ impl Hunt {
                 orders.push(stopped(who));
                 return App::Done;
             }
-            AppEvent::Moved { party } => self.asked.retain(|&p| p != party),
+            AppEvent::Moved { party } => {
+                self.asked.retain(|&p| p != party);
+                // The caller knows that it goes elsewhere: who rings there is told again.
+                self.told = None;
+            }
             AppEvent::Silent { .. } | AppEvent::TimeUp => {}
         }
         App::Hunt(self)

@@ -13,18 +13,22 @@ mod conference;
 mod consult;
 mod deadline;
 mod dial;
+mod dialling;
 mod dictation;
 mod digits;
 mod divert;
+mod elsewhere;
 mod features;
 mod foresee;
 mod foretell;
 mod hear;
 mod hunt;
 mod identity;
+mod limit;
 mod local;
 mod moves;
 mod negotiation;
+mod onward;
 mod open;
 mod orders;
 mod page;
@@ -42,6 +46,7 @@ mod spoken;
 mod standing;
 mod tasks;
 mod text;
+mod touch;
 mod trails;
 mod transfer;
 #[cfg(feature = "serde")]
@@ -80,7 +85,9 @@ use crate::config::Config;
 use crate::cx::{CallKey, CallTimer, Cx, LegKey};
 use crate::dialog::{Digit, Ending, Heard, LegEvent, Sessions, Stack};
 use crate::event::{DigitBy, EndCause, Event, Side};
-use crate::mediactl::{DigitHeard, LegStats, MediaReport, Playing, RecordingSpec, Revision, RoomId, ShardId};
+use crate::mediactl::{
+    DigitHeard, LegStats, MediaReport, Playing, RecordingId, RecordingSpec, Revision, RoomId, ShardId,
+};
 use crate::planted::Fault;
 use crate::registrar::Registrar;
 use crate::sip::Status;
@@ -136,6 +143,8 @@ pub(crate) struct Call {
     /// What is being recorded, and how many recordings there have been.
     recording: Option<RecordingSpec>,
     recordings: u64,
+    /// The one that one of two who talk has begun by keys.
+    touched: Option<RecordingId>,
     /// Of whom it was told that the recording has nothing.
     unheard: Vec<Side>,
     /// Whom its first party sees, which is asked to come and call: the exchange has begun the call itself.
@@ -320,7 +329,9 @@ impl Calls {
                 })
             }
         };
-        if speaks {
+        // Those of other hosts are too many to be remembered.
+        let known = cx.config.phones.contains_key(&call.parties[party].extension);
+        if speaks && known {
             let extension = &call.parties[party].extension;
             self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
         }
@@ -412,6 +423,7 @@ impl Calls {
             MediaReport::Played { number, .. } if call.is_apart(at) => {
                 self.played_apart(cx, below, key, *number);
             }
+            MediaReport::Played { number, .. } if call.is_told(at, *number) => self.told(cx, below, key, at),
             MediaReport::Played { number, .. } if at == CALLER => self.played(cx, below, key, *number),
             MediaReport::Played { .. } if call.waits_aside(at) => self.slot_said(cx, below, key),
             MediaReport::Played { .. } => {}

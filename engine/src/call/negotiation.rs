@@ -291,10 +291,10 @@ impl Call {
             let report = told || keep;
             // Tones are taken out of the sound where something goes in their place.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
-            let playing = match self.is_apart(other) {
+            let playing = self.told_in_talk(party).or_else(|| match self.is_apart(other) {
                 true => cx.config.music.clone().map(Play::music),
                 false => self.music_for(cx, other),
-            };
+            });
             let wish = Wish { accept, playing, silence, report, tones, keep };
             self.parties[party].put(cx, shard, room, wish);
         }

@@ -277,6 +277,7 @@ impl Call {
             conference: None,
             recording: None,
             recordings: 0,
+            touched: None,
             unheard: Vec::new(),
             parties: SmallVec::new(),
             asking,

@@ -36,6 +36,7 @@ impl Calls {
             Order::Connect { party } if call.summons.is_some() => self.summoned(cx, key, party),
             Order::Connect { party } => {
                 call.connect(cx, below, key, party);
+                self.forget_kept_slot(key);
                 self.transferred(cx, below, key);
             }
             Order::Screen { party } => self.screen(cx, below, key, party),
@@ -48,7 +49,13 @@ impl Calls {
                     self.refuse(cx, below, key, status, cause);
                 }
             }
-            Order::End { cause } if call.goes_on_after(&cause) => call.after_talk(cx, below),
+            Order::End { cause } if call.goes_on_after(&cause) => {
+                self.say_farewell(cx, below, key);
+                if let Some(call) = self.all.get_mut(key) {
+                    call.after_talk(cx, below);
+                }
+            }
+            Order::End { cause } if call.goes_onward(&cause) => self.go_onward(cx, below, key, cause),
             Order::End { cause } if call.consulted_in_vain(cx, below, &cause) => {}
             Order::End { cause } => self.end(cx, below, key, cause),
         }
@@ -79,6 +86,7 @@ impl Calls {
         call.end(cx, below, key, cause);
         self.leave(cx, key);
         self.unpark(key);
+        self.forget_kept_slot(key);
     }
 }
 
@@ -127,13 +135,11 @@ impl Call {
             && let Some(dial) = &mut script.dial
         {
             dial.answered = Some(cx.now);
-            // For extension h, whoever hangs up.
-            script.thread.set("DIALSTATUS", "ANSWER");
-            if let Some(most) = dial.most {
-                self.arm(cx, key, most, CallTimer::Script);
-            }
+            script.thread.connected(cx.steady_ms());
+            self.watch_limit(cx, key);
         }
-        self.press_for_dial(party);
+        self.press_for_dial(cx, below, party);
+        self.tell_beginning(cx, party);
         self.hear(cx, party);
         // That is what its INVITE told it; who came from another call has not been told.
         let joined = self.parties[party].joined;

@@ -6,8 +6,9 @@ use telex_dialplan::Outcome;
 use telex_dialplan::task::{Target, Task};
 
 use super::app::{App, AppEvent, CALLER, Order, PartyId, side};
+use super::dialling::Dialling;
 use super::party::Wish;
-use super::script::{Dialling, Doing};
+use super::script::Doing;
 use super::{Below, Call, Calls, dial};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::event::EndCause;
@@ -115,7 +116,9 @@ impl Calls {
                 Target::Phone(extension) => {
                     phones.extend(dial::targets(cx.config, &below.registrar, extension));
                 }
-                Target::Trunk { number, .. } | Target::Local { extension: number, .. } => {
+                Target::Trunk { number, .. }
+                | Target::Local { extension: number, .. }
+                | Target::Uri { uri: number, .. } => {
                     let text = format_smolstr!("Page speaks to phones: {number} is left out");
                     self.all[key].warn(cx, text);
                 }

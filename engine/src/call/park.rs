@@ -14,10 +14,11 @@ use telex_dialplan::scene::Caller;
 use telex_dialplan::task::{Dial, Target, Task};
 
 use super::app::{App, CALLER};
+use super::dialling::Dialling;
 use super::hear::pieces;
 use super::party::{Party, Wish};
 use super::pickup::CONSULTS;
-use super::script::{Dialling, Doing};
+use super::script::Doing;
 use super::tasks::{music, signal};
 use super::{Below, Call, Calls};
 use crate::config::{Config, ParkingLot, USUAL_LOT};
@@ -43,8 +44,8 @@ pub(super) type Slot = (SmolStr, u32);
 pub(super) struct Parked {
     all: BTreeMap<Slot, CallKey>,
     by_call: BTreeMap<CallKey, Slot>,
-    /// The slot of one who parked itself, for whom it brings there now. At rest there is none.
-    kept: Option<Slot>,
+    /// Slots that who parked itself has heard, for those whom they brought there and who are not parked yet.
+    kept: BTreeMap<CallKey, Slot>,
 }
 
 /// A caller's stay in a slot.
@@ -76,7 +77,9 @@ impl Parked {
             let first = self.all.range((lot.clone(), 0)..).next()?;
             return (first.0.0 == lot).then_some(*first.1);
         }
-        self.all.get(&(lot, slot.parse().ok()?)).copied()
+        // Not `+701` and not `0701`.
+        let number: u32 = slot.parse().ok().filter(|number: &u32| number.to_smolstr() == slot)?;
+        self.all.get(&(lot, number)).copied()
     }
 
     /// Where a call is parked.
@@ -96,7 +99,10 @@ impl Parked {
         if self.all.len() >= limits::PARKED {
             return Err(SmolStr::new_static("not parked: there are too many parked calls"));
         }
-        let is_free = |slot: &u32| !self.all.contains_key(&(name.clone(), *slot));
+        let is_free = |slot: &u32| {
+            let slot = (name.clone(), *slot);
+            !self.all.contains_key(&slot) && self.kept.values().all(|kept| *kept != slot)
+        };
         let slot = match wanted {
             Some(wanted) => {
                 let slot = lot.slot(wanted).filter(is_free);
@@ -134,7 +140,9 @@ impl Parked {
             assert!(matches!(call.app, App::Script), "who is parked is alone");
         }
         assert!(found == self.by_call.len() && found == self.all.len(), "a slot is somebody's or free");
-        assert!(self.kept.is_none() && self.all.len() <= limits::PARKED);
+        assert!(self.all.len() <= limits::PARKED);
+        let free = |slot: &Slot| !self.all.contains_key(slot);
+        assert!(self.kept.values().all(free), "a slot is kept for one, and nobody is in it");
     }
 }
 
@@ -148,7 +156,7 @@ impl Calls {
         lot: &SmolStr,
         options: &[(char, SmolStr)],
     ) -> Begun {
-        let kept = self.parked.kept.take();
+        let kept = self.parked.kept.remove(&key);
         let begun = self.enter_slot(cx, key, lot, options, kept);
         let (stay, itself) = match begun {
             Ok(entered) => entered,
@@ -340,19 +348,20 @@ impl Calls {
         Some(slot)
     }
 
-    /// Who parked itself brings another there: that one gets the slot.
-    pub(super) fn keep_slot(&mut self, key: CallKey) {
+    /// Who parked itself in `key` brings another there, the caller of `other`: that one gets the slot, wherever its
+    /// walk leads before it is parked.
+    pub(super) fn keep_slot(&mut self, key: CallKey, other: CallKey) {
         if let Some(slot) = self.unpark(key) {
             if let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) {
                 script.doing = Doing::Waiting;
             }
-            self.parked.kept = Some(slot);
+            self.parked.kept.insert(other, slot);
         }
     }
 
-    /// Nobody came for the slot that was kept.
-    pub(super) fn forget_kept_slot(&mut self) {
-        self.parked.kept = None;
+    /// Nobody comes for the slot that was kept for a call.
+    pub(super) fn forget_kept_slot(&mut self, key: CallKey) {
+        self.parked.kept.remove(&key);
     }
 
     /// Where the media is of who is parked in the slot that a step names; `None` without.

@@ -76,6 +76,8 @@ pub(crate) struct Party {
     pub(crate) private: bool,
     /// Who sent the call on to it, the last first.
     pub(super) diversions: Vec<Diversion>,
+    /// To of its INVITE, a name-addr; empty for what the caller's INVITE says.
+    pub(super) to: SmolStr,
 }
 
 /// The media side of a party.
@@ -181,6 +183,7 @@ impl Party {
             rang: false,
             private: false,
             diversions: Vec::new(),
+            to: SmolStr::default(),
         }
     }
 

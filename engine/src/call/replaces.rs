@@ -1,5 +1,6 @@
 //! INVITE with Replaces (RFC 3891): a phone takes a call that rings elsewhere, or the place of a phone that talks. It
-//! may do so with the calls of its own extension and of its pick-up group.
+//! may take what rings at its own extension and in its pick-up group, and of talks those of its own extension; those of
+//! its group where the site says so.
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -34,8 +35,11 @@ impl Calls {
                 "not a call of this extension or its pick-up group",
             ));
         }
-        if stage == Stage::Up && wanted.early_only {
-            return Err(Refusal::because(Status::BUSY_HERE, "the call was answered already"));
+        if stage == Stage::Up {
+            let theirs = !cx.config.may_take_over(&incoming.caller, &call.parties[at].extension);
+            if wanted.early_only || theirs {
+                return Err(Refusal::because(Status::BUSY_HERE, "the call was answered already"));
+            }
         }
         if (call.transfer.is_some() || call.aside.is_some()) && stage == Stage::Up {
             return Err(Refusal::because(Status::REQUEST_PENDING, "the call is being transferred"));
@@ -110,6 +114,7 @@ impl Calls {
         call.release(cx, below, gone, REPLACED);
         let peer = call.peer.unwrap_or(CALLER);
         call.between = Some((call.parties[CALLER].extension.clone(), call.parties[peer].extension.clone()));
+        call.forget_telling();
         call.put_media(cx);
         call.keep_record(cx);
         let (number, by) = (call.id, call.parties[if at == CALLER { CALLER } else { new }].extension.clone());

@@ -216,14 +216,14 @@ impl Calls {
 
 impl Call {
     /// Who a callee is on its own channel.
-    fn callee(&self, cx: &Cx<'_>, party: PartyId) -> Caller {
+    pub(super) fn callee(&self, cx: &Cx<'_>, party: PartyId) -> Caller {
         let number = self.parties[party].extension.clone();
         let name = cx.config.phones.get(&number).map(|phone| phone.name.clone()).unwrap_or_default();
         Caller { number, name, ..Caller::default() }
     }
 
     /// Whom the channel of a callee is connected with, and what it speaks.
-    fn facts_for_callee(&self) -> BTreeMap<SmolStr, SmolStr> {
+    pub(super) fn facts_for_callee(&self) -> BTreeMap<SmolStr, SmolStr> {
         let Some(script) = &self.script else { return BTreeMap::new() };
         let caller = script.thread.caller();
         let language = script.facts.get("language").map(|language| ("language", language.clone()));

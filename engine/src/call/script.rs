@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, format_smolstr};
-use telex_dialplan::task::{Collect, DialStatus, Routine, Task};
+use telex_dialplan::task::{Collect, DialStatus, Task};
 use telex_dialplan::{Outcome, Thread};
 
-use super::app::{App, PartyId};
+use super::app::App;
 use super::causes;
-use super::features::May;
-use super::identity::Identity;
+use super::dialling::Dialling;
 use super::park::Stay;
 use super::world::Sight;
 use super::{Below, Call, Calls};
@@ -52,6 +51,8 @@ pub(crate) struct Script {
     pub(super) groups: Vec<(SmolStr, SmolStr)>,
     /// Facts that the dialplan has set.
     pub(super) facts: BTreeMap<SmolStr, SmolStr>,
+    /// By whom and why the dialplan has sent the call on, as the caller was told.
+    pub(super) forwarded_by: Option<(SmolStr, SmolStr)>,
     /// Header fields of the INVITE.
     pub(super) headers: Vec<(SmolStr, SmolStr)>,
     /// How much was done at this moment: what is done over and over without a wait is stopped.
@@ -112,52 +113,6 @@ pub(crate) struct Collecting {
     pub(super) saying: bool,
 }
 
-/// A Dial in progress.
-#[derive(Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub(crate) struct Dialling {
-    /// The caller hears that it rings before anybody rings.
-    pub(super) ring: bool,
-    /// The caller hears this class of music until somebody answers.
-    pub(super) music: Option<SmolStr>,
-    /// The walk goes on when the callee has hung up.
-    pub(super) goes_on: bool,
-    /// What the caller may do by keys while they talk, and what the callee may.
-    pub(super) may: (May, May),
-    /// Run for each callee before it is asked.
-    pub(super) before: Option<Routine>,
-    /// Run for the callee that answers, before it is connected.
-    pub(super) on_answer: Option<Routine>,
-    /// Played to it before that.
-    pub(super) announcement: Option<SmolStr>,
-    /// Keys that are pressed into the callee and the caller when they are connected.
-    pub(super) presses: (SmolStr, SmolStr),
-    /// How long they may talk.
-    pub(super) most: Option<crate::time::Duration>,
-    /// When somebody answered.
-    pub(super) answered: Option<Instant>,
-    /// Header fields for the callees.
-    pub(super) headers: Vec<(SmolStr, SmolStr)>,
-    /// More of them for one, that the subroutine has made which was run for it.
-    pub(super) own_headers: BTreeMap<PartyId, Vec<(SmolStr, SmolStr)>>,
-    /// Who calls, as the callees see it; `None` once somebody else does.
-    pub(super) caller: Option<Identity>,
-    /// Nobody is told who talks with whom.
-    pub(super) keeps_identity: bool,
-    /// Callees that send it elsewhere are not obeyed.
-    pub(super) stays: bool,
-    /// Whose phones have sent it elsewhere.
-    pub(super) diverted: Vec<SmolStr>,
-}
-
-impl Dialling {
-    /// What the INVITE of a callee carries beside what is usual.
-    pub(super) fn headers_for(&self, party: PartyId) -> Vec<(SmolStr, SmolStr)> {
-        let own = self.own_headers.get(&party).into_iter().flatten();
-        self.headers.iter().chain(own).cloned().collect()
-    }
-}
-
 impl Script {
     /// The same for a call that goes elsewhere: it stays in its groups, and what it has learnt remains.
     pub(super) fn after(before: &mut Self, plan: u32, thread: Thread) -> Self {
@@ -183,6 +138,7 @@ impl Script {
             dial: None,
             groups: Vec::new(),
             facts: BTreeMap::new(),
+            forwarded_by: None,
             headers,
             busy: (Instant::ZERO, 0),
         }
@@ -273,7 +229,13 @@ impl Calls {
     }
 
     /// Tells the thread an outcome and gets what it wants next.
-    fn walk(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, outcome: Outcome) -> Option<Task> {
+    pub(super) fn walk(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &Below,
+        key: CallKey,
+        outcome: Outcome,
+    ) -> Option<Task> {
         let mut script = self.all.get_mut(key)?.script.take()?;
         let plan = self.plans.get(script.plan);
         let Script { thread, groups, facts, headers, failed, .. } = &mut *script;
@@ -341,13 +303,8 @@ impl Calls {
         if call.script.is_none() {
             return;
         }
-        let mut outcome = Outcome::HungUp { cause };
-        for _ in 0..limits::TASKS_AT_ONCE {
-            if self.walk(cx, below, key, outcome).is_none() {
-                break;
-            }
-            outcome = Outcome::Refused(SmolStr::new_static(GONE));
-        }
+        self.say_farewell(cx, below, key);
+        self.walk_out(cx, below, key, cause);
         let Some(call) = self.all.get_mut(key) else { return };
         call.remember_did();
         let Some(script) = call.script.take() else { return };

@@ -7,11 +7,10 @@ use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
-use super::script::{Dialling, Doing};
+use super::script::Doing;
 use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::dialog::Digit;
 use crate::event::EndCause;
 use crate::limits;
 use crate::mediactl::Playing;
@@ -108,7 +107,7 @@ impl Calls {
                 DONE
             }
             Task::SendDigits { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
-            Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, key, &keys, gap)),
+            Task::SendDigits { keys, gap } => Ok(call.press_keys(cx, below, key, &keys, gap)),
             Task::Conference { name } => self.conference(cx, below, key, &name),
             Task::Transfer(to) => self.send_away(cx, below, key, &to),
             Task::Park { lot, options } => self.park(cx, below, key, &lot, &options),
@@ -228,8 +227,12 @@ impl Calls {
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
         let (targets, busy) = self.whom(cx, below, key, wanted);
         self.turn_away(cx, key, &busy);
+        let call = &self.all[key];
+        let thread = call.script.as_ref().map(|script| &script.thread);
+        let variable = |name: &str| thread.and_then(|thread| thread.variable(name));
+        let dialling =
+            call.dialling(cx, wanted, |name| variable(name).or_else(|| self.values.global_of(name)));
         let call = &mut self.all[key];
-        let dialling = call.dialling(cx, wanted);
         let (ring, music) = (dialling.ring, dialling.music.clone());
         if let Some(script) = &mut call.script {
             script.dial = Some(Box::new(dialling));
@@ -247,6 +250,7 @@ impl Calls {
             let status = dialled;
             return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
         }
+        call.tell_plan_forwards(cx, below);
         if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
             call.hear_sound(cx, Some(Playing::Music(class)));
         } else if call.answered.is_some() {
@@ -294,32 +298,6 @@ impl Calls {
         }
     }
 }
-
-/// Header fields of an INVITE that no dialplan writes, by both names.
-const OURS: [&str; 22] = [
-    "Via",
-    "v",
-    "From",
-    "f",
-    "To",
-    "t",
-    "Call-ID",
-    "i",
-    "CSeq",
-    "Contact",
-    "m",
-    "Max-Forwards",
-    "Route",
-    "Record-Route",
-    "Content-Length",
-    "l",
-    "Content-Type",
-    "c",
-    "Session-Expires",
-    "x",
-    "Authorization",
-    "Proxy-Authorization",
-];
 
 /// Why there is nothing to be heard before the answer.
 pub(super) const NO_OFFER: &str =
@@ -404,67 +382,17 @@ impl Call {
         DONE
     }
 
-    fn press_keys(&mut self, cx: &mut Cx<'_>, key: CallKey, keys: &str, gap: Duration) -> Doing {
-        for key in keys.chars().take(limits::PRESSES) {
-            self.parties[CALLER].press(Digit { key, length: press_length(key) });
-        }
+    fn press_keys(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        keys: &str,
+        gap: Duration,
+    ) -> Doing {
+        self.press_row(cx, below, CALLER, keys, gap);
         self.put_media(cx);
         self.wait(cx, key, pressing(keys, gap))
-    }
-
-    /// What the options of a Dial come to.
-    fn dialling(&self, cx: &mut Cx<'_>, wanted: &Dial) -> Dialling {
-        let mut dialling = Dialling {
-            headers: self.allowed(cx, &wanted.headers),
-            before: wanted.before.clone(),
-            on_answer: wanted.on_answer.clone(),
-            ..Dialling::default()
-        };
-        for (option, text) in &wanted.options {
-            let number: Option<u64> = text.split(':').next().and_then(|first| first.trim().parse().ok());
-            match option {
-                'g' => dialling.goes_on = true,
-                'h' => dialling.may.1.hang_up = true,
-                'H' => dialling.may.0.hang_up = true,
-                't' => dialling.may.1.transfer = true,
-                'T' => dialling.may.0.transfer = true,
-                'k' => dialling.may.1.park = true,
-                'K' => dialling.may.0.park = true,
-                'A' if !text.is_empty() => dialling.announcement = Some(text.clone()),
-                'D' => dialling.presses = super::features::presses(text),
-                'r' | 'R' => dialling.ring = true,
-                'm' => dialling.music = Some(music(text)),
-                'S' => dialling.most = number.map(Duration::from_secs),
-                'L' => dialling.most = number.map(Duration::from_millis),
-                // What they ask for is so anyhow, or shows nowhere.
-                'i' => dialling.stays = true,
-                'I' => dialling.keeps_identity = true,
-                'o' | 'd' | 'c' | 'b' | 'U' => {}
-                other => {
-                    let text = format_smolstr!("Dial: the option {other} has no effect yet");
-                    self.warn(cx, text);
-                }
-            }
-        }
-        dialling.caller = Some(self.presented());
-        dialling.most = dialling.most.filter(|most| !most.is_zero());
-        dialling
-    }
-
-    /// Header fields that a dialplan may add.
-    pub(super) fn allowed(&self, cx: &mut Cx<'_>, headers: &[(SmolStr, SmolStr)]) -> Vec<(SmolStr, SmolStr)> {
-        let mut allowed = Vec::with_capacity(headers.len());
-        for (name, value) in headers {
-            if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-                self.warn(
-                    cx,
-                    format_smolstr!("Dial: the header field {name} is the exchange's own: left out"),
-                );
-            } else {
-                allowed.push((name.clone(), value.clone()));
-            }
-        }
-        allowed
     }
 
     pub(super) fn is_scripted(&self) -> bool {

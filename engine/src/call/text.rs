@@ -9,6 +9,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::Incoming;
 use super::dial::{Target, escaped, host_for_uri, targets};
+use super::identity::{Identity, is_private};
 use crate::border::Flow;
 use crate::cx::{ClientKey, Cx, ServerKey, TextKey};
 use crate::dialog::{AGENT, Stack, routed, without_tag};
@@ -184,18 +185,25 @@ fn write(cx: &mut Cx<'_>, stack: &Stack, incoming: &Incoming<'_>, target: &Targe
     let host = host_for_uri(stack.transport.local_of(&flow));
     let display = text.from().ok().and_then(|from| from.display).filter(|display| !display.is_empty());
     let display = display.map_or_else(SmolStr::default, |display| format_smolstr!("\"{display}\" "));
+    let hidden = is_private(text);
     let hops = text.max_forwards().and_then(Result::ok).unwrap_or(70).saturating_sub(1);
     let mut writer = routed(Method::Message, &target.uri, &target.routes);
     writer.header(HeaderName::MaxForwards, hops);
     let (tag, call_id) = (cx.rng.tag.token::<12>(), cx.rng.tag.token::<22>());
-    let from = escaped(&incoming.caller);
-    writer.header(HeaderName::From, format_args!("{display}<sip:{from}@{host}>;tag={tag}"));
+    let from = match hidden {
+        true => Identity { private: true, ..Identity::default() }.shown(&host),
+        false => format_smolstr!("{display}<sip:{}@{host}>", escaped(&incoming.caller)),
+    };
+    writer.header(HeaderName::From, format_args!("{from};tag={tag}"));
     writer.header(HeaderName::To, text.to().map(|to| without_tag(&to)).unwrap_or_default());
     writer.header(HeaderName::CallId, call_id);
     writer.header(HeaderName::CSeq, "1 MESSAGE");
     writer.header(HeaderName::UserAgent, AGENT);
-    for name in [HeaderName::Date, HeaderName::Subject, HeaderName::ContentEncoding] {
+    for name in [HeaderName::Date, HeaderName::Expires, HeaderName::ContentEncoding] {
         writer.copy(text, name);
+    }
+    if !hidden {
+        writer.copy(text, HeaderName::Subject);
     }
     let kind = text.header(HeaderName::ContentType).unwrap_or("text/plain");
     Draft::new(Method::Message, writer.body(kind, text.body()))

@@ -51,6 +51,11 @@ impl Values {
         }
     }
 
+    /// A variable of the whole exchange.
+    pub(super) fn global_of(&self, name: &str) -> Option<&str> {
+        self.globals.get(name).map(SmolStr::as_str)
+    }
+
     fn set_global(&mut self, name: &str, value: &str) -> bool {
         let short = name.len() <= limits::NAME_OCTETS && value.len() <= limits::VALUE_OCTETS;
         let room = self.globals.len() < limits::GLOBALS || self.globals.contains_key(name);
@@ -109,6 +114,10 @@ impl Sight<'_, '_> {
 impl World for Sight<'_, '_> {
     fn now_ms(&self) -> i64 {
         i64::try_from(self.cx.wall.as_unix_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn steady_ms(&self) -> i64 {
+        self.cx.steady_ms()
     }
 
     fn zone(&self) -> &str {

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::session::{AGENT, Heard, LegEvent, Phase};
-use super::sessions::{Sessions, Stack};
-use crate::cx::{Cx, LegKey, ServerKey};
+use super::sessions::{Sessions, Stack, arm};
+use crate::cx::{Cx, LegKey, LegTimer, ServerKey};
 use crate::limits::{DIGIT_LONGEST, DIGIT_USUAL, PRESSES};
 use crate::sip::{HeaderName, Message, Method, Status, Writer};
 use crate::transaction::Draft;
@@ -17,10 +17,17 @@ const ACCEPT: &str = "application/dtmf-relay, application/dtmf";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Digit {
-    /// `0` to `9`, `*`, `#`, `A` to `D`.
+    /// `0` to `9`, `*`, `#`, `A` to `D`; `w` is a pause.
     pub(crate) key: char,
     /// For how long.
     pub(crate) length: Duration,
+}
+
+impl Digit {
+    /// Whether it is only time that passes.
+    pub(crate) const fn is_pause(self) -> bool {
+        matches!(self.key, 'w' | 'W')
+    }
 }
 
 impl Sessions {
@@ -56,10 +63,15 @@ impl Sessions {
         let Some(session) = self.all.get_mut(leg).filter(|session| session.phase == Phase::Up) else {
             return;
         };
-        if session.telling.is_some() {
-            if session.untold.len() < PRESSES {
+        if session.telling.is_some() || session.pause.is_some() {
+            let alike = session.untold.iter().filter(|one| one.is_pause() == digit.is_pause()).count();
+            if alike < PRESSES {
                 session.untold.push_back(digit);
             }
+            return;
+        }
+        if digit.is_pause() {
+            session.pause = Some(arm(cx, leg, digit.length, LegTimer::Digit));
             return;
         }
         let Some(dialog) = &mut session.dialog else { return };
@@ -94,6 +106,15 @@ impl Sessions {
             self.tell_digit(cx, stack, leg, next);
         }
         None
+    }
+
+    /// A pause between digits is over.
+    pub(super) fn pause_over(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
+        let Some(session) = self.all.get_mut(leg) else { return };
+        session.pause = None;
+        if let Some(next) = session.untold.pop_front() {
+            self.tell_digit(cx, stack, leg, next);
+        }
     }
 
     /// The party does not answer to a digit; those that wait are out of date by now.

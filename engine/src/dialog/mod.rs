@@ -5,7 +5,9 @@
 //! return values, and takes orders from the call above it. It reads no session description.
 
 mod asking;
+mod away;
 mod info;
+mod introduce;
 mod moved;
 mod refer;
 pub(crate) mod screen;
@@ -18,11 +20,12 @@ mod uac;
 mod uas;
 mod within;
 
+pub(crate) use away::{Away, Place};
 pub(crate) use info::Digit;
 pub(crate) use moved::{Elsewhere, Moved};
 pub(crate) use refer::{Referred, Stage};
 pub(crate) use session::{
-    AGENT, ALLOW, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
+    AGENT, ALLOW, EVENTS, Ending, Heard, Invitation, Invited, LegEvent, SUPPORTED, asked, is_optional, is_sdp,
 };
 pub(crate) use sessions::{Sessions, Stack};
 pub(crate) use state::{Dialog, routed, without_tag};

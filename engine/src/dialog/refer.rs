@@ -2,12 +2,15 @@
 
 use smol_str::{SmolStr, format_smolstr};
 
-use super::session::{AGENT, Heard, LegEvent, Phase, Role, Session};
+use super::away::Place;
+use super::session::{AGENT, EVENTS, Heard, LegEvent, Phase, Role, Session};
 use super::sessions::{Sessions, Stack, capabilities};
 use super::state::Dialog;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, Cx, LegKey, ServerKey};
+use crate::limits;
 use crate::sip::{HeaderName, Message, Method, Replaces, Scheme, Status, Tagged, Uri, unescape};
+use crate::time::{Duration, Instant};
 use crate::transaction::Draft;
 
 /// A REFER that waits for the call's decision.
@@ -17,10 +20,10 @@ pub(crate) struct Referred {
     txn: ServerKey,
     /// Its CSeq, the id of the subscription that it makes (RFC 3515 §2.4.6).
     cseq: u32,
-    /// User part of the URI it refers to.
+    /// User part of the URI it refers to; `user@host` of another host.
     pub(crate) to: SmolStr,
-    /// The URI leads to the exchange itself.
-    pub(crate) ours: bool,
+    /// Where the URI leads.
+    pub(crate) place: Place,
     /// The dialog whose other end it refers to, a Replaces value (RFC 3891).
     pub(crate) replaces: Option<SmolStr>,
     /// It wants to be told nothing (RFC 4488).
@@ -33,8 +36,14 @@ pub(crate) struct Referred {
 pub(crate) struct Referral {
     cseq: u32,
     quiet: bool,
+    /// Until then it hears of it.
+    until: Instant,
+    /// What it was told last.
+    told: Status,
     /// What it is to be told next. Who is slow misses what is out of date.
     next: Option<Status>,
+    /// It wants to be told how it is now, and then nothing more.
+    leaving: bool,
     /// The NOTIFY that has no answer yet.
     under_way: Option<ClientKey>,
     /// It has been told the end.
@@ -55,9 +64,12 @@ pub(crate) enum Stage {
 }
 
 impl Session {
-    /// Whether it has a dialog with this Call-ID and remote tag.
+    /// Whether it has a dialog with this Call-ID and remote tag. A tag of 0 stands for none, too (RFC 3891 §6.1).
     fn is_dialog(&self, call_id: &str, theirs: &str) -> bool {
-        let named = |dialog: &Dialog| dialog.call_id == call_id && dialog.has_remote_tag(Some(theirs));
+        let has = |dialog: &Dialog| {
+            dialog.has_remote_tag(Some(theirs)) || theirs == "0" && dialog.remote_tag.is_empty()
+        };
+        let named = |dialog: &Dialog| dialog.call_id == call_id && has(dialog);
         match (&self.dialog, &self.role) {
             (Some(dialog), _) => named(dialog),
             (None, Role::Uac { early, .. }) => early.iter().any(|(dialog, _)| named(dialog)),
@@ -78,7 +90,7 @@ impl Sessions {
         flow: Flow,
     ) -> Option<Heard> {
         let session = self.all.get(leg)?;
-        let referred = session.may_refer().and_then(|()| read(message, txn, stack, flow));
+        let referred = session.may_refer().and_then(|()| read(cx, message, txn, stack, flow));
         match referred {
             Ok(referred) => self.heard(leg, LegEvent::Referred(referred)),
             Err(status) => {
@@ -104,9 +116,66 @@ impl Sessions {
             reply = reply.header(HeaderName::ReferSub, "false");
         }
         stack.respond(cx, txn, &reply);
-        session.referral =
-            Some(Referral { cseq, quiet, next: None, under_way: None, over: false, bye: None });
+        session.referral = Some(Referral {
+            cseq,
+            quiet,
+            until: cx.now + limits::REFERRAL,
+            told: Status::TRYING,
+            next: None,
+            leaving: false,
+            under_way: None,
+            over: false,
+            bye: None,
+        });
         self.tell_referrer(cx, stack, leg, Status::TRYING);
+    }
+
+    /// A SUBSCRIBE inside a session: the party wants to hear longer of its transfer, or no more. It begins nothing
+    /// (RFC 3515 §2.4.4), and other events have dialogs of their own (RFC 6665 §4.5.2).
+    pub(super) fn subscribed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stack: &mut Stack,
+        leg: LegKey,
+        txn: ServerKey,
+        message: &Message,
+    ) -> Option<Heard> {
+        let session = self.all.get_mut(leg)?;
+        let refused = |status, why| session.reply(status).reason(why);
+        let event = match message.event() {
+            Some(Ok(event)) => event,
+            Some(Err(_)) => {
+                stack.respond(cx, txn, &refused(Status::BAD_REQUEST, "Event cannot be read"));
+                return None;
+            }
+            None => {
+                let reply = session.reply(Status::BAD_EVENT).header(HeaderName::AllowEvents, EVENTS);
+                stack.respond(cx, txn, &reply);
+                return None;
+            }
+        };
+        if !event.package.eq_ignore_ascii_case("refer") {
+            stack.respond(cx, txn, &refused(Status::FORBIDDEN, "Dialog sharing is not supported"));
+            return None;
+        }
+        let reply = capabilities(session.reply(Status::OK), &session.contact);
+        let unknown = refused(Status::FORBIDDEN, "Only REFER begins this");
+        let mine = |referral: &&mut Referral| {
+            let id = format_smolstr!("{}", referral.cseq);
+            !referral.quiet && !referral.over && event.id.is_none_or(|wanted| wanted == id)
+        };
+        let Some(referral) = session.referral.as_mut().filter(mine) else {
+            stack.respond(cx, txn, &unknown);
+            return None;
+        };
+        let asked = message.expires().and_then(Result::ok).map(|seconds| Duration::from_secs(seconds.into()));
+        let granted = asked.unwrap_or(limits::REFERRAL).min(limits::REFERRAL);
+        referral.until = cx.now + granted;
+        referral.leaving |= granted.is_zero();
+        referral.next = referral.next.or(Some(referral.told));
+        stack.respond(cx, txn, &reply.header(HeaderName::Expires, granted.as_secs()));
+        self.notify(cx, stack, leg);
+        None
     }
 
     /// The call does not; `why` is for people who read the trace (RFC 3261 §20.43).
@@ -199,8 +268,15 @@ impl Sessions {
             return;
         }
         let Some(status) = referral.next.take() else { return };
+        referral.told = status;
         referral.over = status.is_final();
-        let state = if referral.over { "terminated;reason=noresource" } else { "active;expires=60" };
+        let left = referral.until.since(cx.now).as_secs().max(1);
+        let state = match (referral.over, referral.leaving) {
+            (true, _) => SmolStr::new_static("terminated;reason=noresource"),
+            (false, true) => SmolStr::new_static("terminated;reason=timeout"),
+            (false, false) => format_smolstr!("active;expires={left}"),
+        };
+        referral.quiet |= referral.leaving;
         let hop = dialog.next_hop(cx, &mut stack.transport);
         let mut writer = dialog.request(Method::Notify, None);
         writer.header(HeaderName::Contact, format_args!("<{contact}>"));
@@ -254,7 +330,7 @@ impl Sessions {
 impl Referred {
     /// The same, to an extension of ours.
     pub(crate) fn leading_to(self, to: SmolStr) -> Self {
-        Self { to, ours: true, ..self }
+        Self { to, place: Place::Ours, ..self }
     }
 }
 
@@ -274,7 +350,13 @@ impl Session {
     }
 }
 
-fn read(message: &Message, txn: ServerKey, stack: &Stack, flow: Flow) -> Result<Referred, Status> {
+fn read(
+    cx: &Cx<'_>,
+    message: &Message,
+    txn: ServerKey,
+    stack: &Stack,
+    flow: Flow,
+) -> Result<Referred, Status> {
     let Some(Ok(refer_to)) = message.refer_to() else { return Err(Status::BAD_REQUEST) };
     let uri = &refer_to.uri;
     if uri.scheme() == Scheme::Other {
@@ -285,21 +367,30 @@ fn read(message: &Message, txn: ServerKey, stack: &Stack, flow: Flow) -> Result<
         return Err(Status::BAD_REQUEST);
     }
     let replaces = uri.headers().find(|(name, _)| name.eq_ignore_ascii_case("Replaces"));
+    let place = place(cx, uri, message, stack, flow);
+    let to = match &place {
+        Place::Away(away) => away.who.clone(),
+        Place::Ours | Place::Nowhere(_) => SmolStr::new(uri.user_unescaped()),
+    };
     let sub = message.header(HeaderName::ReferSub).map(|value| Tagged::parse("Refer-Sub", value));
     Ok(Referred {
         txn,
         cseq: message.cseq().map_err(|_| Status::BAD_REQUEST)?.number,
-        to: SmolStr::new(uri.user_unescaped()),
-        ours: is_ours(uri, message, stack, flow),
+        to,
+        place,
         replaces: replaces.map(|(_, value)| SmolStr::new(unescape(value))),
         quiet: matches!(sub, Some(Ok(tagged)) if tagged.token.eq_ignore_ascii_case("false")),
     })
 }
 
-/// Whether a URI names the exchange, by its address or by one of the names that the dialog goes by.
-fn is_ours(uri: &Uri<'_>, message: &Message, stack: &Stack, flow: Flow) -> bool {
+/// Where a URI leads. It names the exchange by its address or realm, or by one of the names that the dialog goes by.
+fn place(cx: &Cx<'_>, uri: &Uri<'_>, message: &Message, stack: &Stack, flow: Flow) -> Place {
     let host = uri.host();
-    let named = [message.from(), message.to()].into_iter().flatten().any(|a| host.same_as(&a.uri.host()));
     let asked = Uri::parse(message.request_uri()).is_ok_and(|asked| host.same_as(&asked.host()));
-    named || asked || host.ip() == Some(stack.transport.local_of(&flow).ip())
+    let realm = uri.host_text().eq_ignore_ascii_case(&cx.config.realm);
+    if asked || realm || host.ip() == Some(stack.transport.local_of(&flow).ip()) {
+        return Place::Ours;
+    }
+    let named = [message.from(), message.to()].into_iter().flatten().any(|a| host.same_as(&a.uri.host()));
+    Place::of(uri, cx.config, named)
 }

@@ -1,7 +1,9 @@
 //! What a user agent server says to requests before anybody considers them (RFC 3261 §8.2, §11.2).
 
+use smol_str::format_smolstr;
+
 use super::session_timer::SessionTimer;
-use super::{ALLOW, SUPPORTED, Stack, asked};
+use super::{ALLOW, EVENTS, SUPPORTED, Stack, asked};
 use crate::cx::{Cx, ServerKey};
 use crate::sip::{HeaderName, Message, Method, Scheme, Status, Uri};
 use crate::transaction::Reply;
@@ -28,6 +30,37 @@ pub(crate) fn unreachable(message: &Message) -> Option<Reply> {
     }
     let aor = message.method() == Method::Register && message.to().is_ok_and(|to| unknown(&to.uri));
     aor.then(|| Reply::new(Status::BAD_REQUEST).reason("To is no SIP URI"))
+}
+
+/// 400 when Replaces stands where it means nothing: in another request than INVITE, or beside Join, which says the
+/// opposite (RFC 3891 §3).
+pub(crate) fn misplaced(message: &Message) -> Option<Reply> {
+    message.header(HeaderName::Replaces)?;
+    let why = match message.method() {
+        Method::Invite if message.header(HeaderName::Join).is_some() => {
+            "Replaces and Join exclude each other"
+        }
+        Method::Invite => return None,
+        _ => "Replaces stands in INVITE only",
+    };
+    Some(Reply::new(Status::BAD_REQUEST).reason(why))
+}
+
+/// Kinds of privacy that we know (RFC 3323 §4.2, RFC 3325 §9.3). That of `history` (RFC 7044) is given by telling none.
+const PRIVACY: [&str; 7] = ["none", "user", "header", "session", "id", "history", "critical"];
+
+/// 500 when the sender insists on a kind of privacy that is not known here (RFC 3323 §5).
+pub(crate) fn exposed(message: &Message) -> Option<Reply> {
+    let words = || {
+        let all = message.values(HeaderName::Privacy).flat_map(|value| value.split(';'));
+        all.map(str::trim).filter(|word| !word.is_empty())
+    };
+    let is = |word: &str, known: &str| word.eq_ignore_ascii_case(known);
+    let unknown = words().find(|word| !PRIVACY.iter().any(|known| is(word, known)))?;
+    let token = unknown.len() <= 32 && unknown.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let unknown = if token { unknown } else { "of another kind" };
+    let why = format_smolstr!("Privacy {unknown} is not supported");
+    words().any(|word| is(word, "critical")).then(|| Reply::new(Status::SERVER_INTERNAL_ERROR).reason(why))
 }
 
 /// Whether a session description may stand in the answer (RFC 3261 §20.1): without Accept it may.
@@ -78,6 +111,7 @@ pub(crate) fn outside(method: Method) -> Reply {
 fn capabilities() -> Reply {
     Reply::new(Status::OK)
         .header(HeaderName::Allow, ALLOW)
+        .header(HeaderName::AllowEvents, EVENTS)
         .header(HeaderName::Accept, "application/sdp")
         .header(HeaderName::AcceptEncoding, "identity")
         .header(HeaderName::AcceptLanguage, "en")

@@ -47,7 +47,10 @@ impl Sessions {
             return false;
         }
         let reply = session.reply(Status::MOVED_TEMPORARILY);
-        stack.respond(cx, *txn, &reply.header(HeaderName::Contact, format_args!("<{uri}>")));
+        let reply = reply.header(HeaderName::Contact, format_args!("<{uri}>"));
+        // Who sends the call elsewhere, and that it does so whatever happens (RFC 5806 §5.1).
+        let by = format_smolstr!("<{}>;reason=unconditional;counter=1", session.contact);
+        stack.respond(cx, *txn, &reply.header(HeaderName::Diversion, by));
         self.remove(cx, stack, leg);
         true
     }

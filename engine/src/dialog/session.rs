@@ -22,7 +22,9 @@ use crate::timers::TimerKey;
 
 /// Methods a request of ours may meet with in an `Allow`.
 pub(crate) const ALLOW: &str =
-    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, REGISTER, SUBSCRIBE, MESSAGE";
+/// Event packages that we tell of (RFC 6665 §4.4.4): what is watched, and what a REFER begins.
+pub(crate) const EVENTS: &str = "dialog, presence, message-summary, refer";
 /// Option tags we understand (RFC 3262, RFC 4028, RFC 3327, RFC 4488).
 pub(crate) const SUPPORTED: &str = "100rel, timer, path, replaces, norefersub";
 /// What we call ourselves.
@@ -155,6 +157,8 @@ pub(crate) struct Ours {
     pub(crate) method: Method,
     /// Its CSeq.
     pub(crate) cseq: u32,
+    /// All that it is for is to tell the peer whom it talks with.
+    pub(crate) introduces: bool,
 }
 
 /// A request of the peer's that waits for the call's decision.
@@ -278,8 +282,12 @@ pub(crate) struct Session {
     pub(crate) theirs: Option<Theirs>,
     /// The peer understands UPDATE (RFC 3311).
     pub(crate) updates: bool,
+    /// It has said which methods it understands (RFC 3261 §20.5).
+    pub(crate) lists_methods: bool,
     /// Whom the peer talks with, as it is told in our answers and refreshes (RFC 3325 §9.1).
     pub(crate) identity: Option<SmolStr>,
+    /// The peer is to be told that as soon as it can be.
+    pub(crate) introduces: bool,
     /// What keeps the session alive.
     pub(crate) timer: Option<SessionTimer>,
     /// Min-SE that a 422 to a refresh asked for (RFC 4028 §7.4).
@@ -299,6 +307,8 @@ pub(crate) struct Session {
     /// The INFO that tells of a digit and has no answer yet, and the digits to be told of after it.
     pub(crate) telling: Option<ClientKey>,
     pub(crate) untold: VecDeque<Digit>,
+    /// Armed timer of a pause between them.
+    pub(crate) pause: Option<TimerKey>,
     /// The transfer that the party has asked for.
     pub(crate) referral: Option<Referral>,
     /// What the party was asked to do in place of this session.

@@ -356,7 +356,14 @@ impl Sessions {
                 return heard;
             }
             LegTimer::Glare => self.refresh(cx, stack, leg),
+            LegTimer::Introduce => {
+                if let Some(session) = self.all.get_mut(leg) {
+                    session.retry_key = None;
+                }
+                self.introduce_now(cx, stack, leg);
+            }
             LegTimer::Progress => self.repeat_progress(cx, stack, leg),
+            LegTimer::Digit => self.pause_over(cx, stack, leg),
         }
         None
     }
@@ -396,7 +403,9 @@ impl Session {
             ours: None,
             theirs: None,
             updates,
+            lists_methods: false,
             identity: None,
+            introduces: false,
             timer: None,
             min_se: None,
             timer_key: None,
@@ -407,6 +416,7 @@ impl Session {
             fork_cseqs: Vec::new(),
             telling: None,
             untold: std::collections::VecDeque::new(),
+            pause: None,
             referral: None,
             sent_away: None,
             placed: None,
@@ -428,7 +438,7 @@ impl Session {
         let reliable = self.reliable.take().map(|r| [r.again, r.give_up]);
         let keys = unacked.into_iter().chain(reliable).flatten();
         let refresh = self.timer_key.take().filter(|_| !cx.planted.is(Fault::TimerLeaked));
-        for key in keys.chain(refresh).chain(self.retry_key.take()) {
+        for key in keys.chain(refresh).chain(self.retry_key.take()).chain(self.pause.take()) {
             cx.timers.cancel(key);
         }
     }

@@ -39,7 +39,9 @@ impl Sessions {
             asked: asked(invite),
         };
         let contact = stack.contact(flow, user);
-        let leg = self.insert(Session::new(call, role, Some(dialog), contact, updates));
+        let mut session = Session::new(call, role, Some(dialog), contact, updates);
+        session.learn(invite);
+        let leg = self.insert(session);
         self.place(cx, stack, leg, None);
         self.owns_server(txn, leg);
         Ok(leg)

@@ -1,7 +1,5 @@
 //! Requests inside a session, theirs and ours: BYE, re-INVITE, UPDATE, refreshes (RFC 3261 §14 and §15, RFC 3311).
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use smol_str::SmolStr;
 
@@ -11,7 +9,7 @@ use super::session::{
 use super::session_timer::SessionTimer;
 use super::sessions::{REASON_LOST, Sessions, Stack, arm, capabilities};
 use super::uac::acknowledge;
-use super::{ALLOW, SUPPORTED};
+use super::{ALLOW, EVENTS, SUPPORTED};
 use crate::border::Flow;
 use crate::cx::{Cx, LegKey, LegTimer, ServerKey};
 use crate::planted::Fault;
@@ -20,7 +18,7 @@ use crate::time::Duration;
 use crate::transaction::{Draft, Reply};
 
 /// When something of ours is still under way, a refresh waits this long.
-const BUSY_GAP: Duration = Duration::from_secs(1);
+pub(super) const BUSY_GAP: Duration = Duration::from_secs(1);
 
 impl Sessions {
     /// A request that belongs to this session.
@@ -50,9 +48,16 @@ impl Sessions {
             Method::Prack => self.pracked(cx, stack, leg, txn, message),
             Method::Info => self.informed(cx, stack, leg, txn, message),
             Method::Refer => self.referred(cx, stack, leg, txn, message, flow),
+            Method::Subscribe => self.subscribed(cx, stack, leg, txn, message),
             Method::Notify if session.sent_away.is_some() => self.progress_told(cx, stack, leg, txn, message),
+            // It tells of something that we did not ask for, or not any more (RFC 6665 §4.1.3).
+            Method::Notify => {
+                stack.respond(cx, txn, &session.reply(Status::NO_SUCH_TRANSACTION));
+                None
+            }
             Method::Options => {
                 let reply = capabilities(session.reply(Status::OK), &session.contact);
+                let reply = reply.header(HeaderName::AllowEvents, EVENTS);
                 stack.respond(cx, txn, &reply.header(HeaderName::Accept, "application/sdp"));
                 None
             }
@@ -152,6 +157,8 @@ impl Sessions {
         let Some(session) = self.all.get_mut(leg) else { return };
         let Some(theirs) = session.theirs.take() else { return };
         session.body = body;
+        // The answer says it.
+        session.introduces &= theirs.method == Method::Prack;
         if theirs.method == Method::Prack {
             let reply = session.reply(Status::OK).session(session.body.clone());
             stack.respond(cx, theirs.txn, &reply);
@@ -240,10 +247,16 @@ impl Sessions {
         if session.phase != Phase::Up || cx.planted.is(Fault::RefreshNotSent) {
             return;
         }
-        if session.ours.is_some() || session.theirs.is_some() || session.unacked.is_some() {
+        if session.is_busy() {
             session.timer_key = Some(arm(cx, leg, BUSY_GAP, LegTimer::Refresh));
             return;
         }
+        self.restate(cx, stack, leg, false);
+    }
+
+    /// Says again what is agreed, by UPDATE or in an INVITE.
+    pub(super) fn restate(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, introduces: bool) {
+        let Some(session) = self.all.get_mut(leg) else { return };
         let Some(dialog) = &mut session.dialog else { return };
         let method = if session.updates { Method::Update } else { Method::Invite };
         let hop = dialog.next_hop(cx, &mut stack.transport);
@@ -262,40 +275,15 @@ impl Sessions {
         if let Some(identity) = &session.identity {
             writer.header(HeaderName::PAssertedIdentity, identity);
         }
+        session.introduces = false;
         writer.header(HeaderName::UserAgent, AGENT);
         let bytes = match method {
             Method::Update => writer.finish(),
             _ => writer.body("application/sdp", &session.body),
         };
         let txn = stack.request(cx, Draft::new(method, bytes), hop);
-        session.ours = Some(Ours { txn, method, cseq });
+        session.ours = Some(Ours { txn, method, cseq, introduces });
         self.owns_client(txn, leg);
-    }
-
-    /// Tells the peer whom it talks with, in what is said to it from now on. At once only when it understands UPDATE:
-    /// others would have to answer an offer for it.
-    pub(crate) fn introduce(
-        &mut self,
-        cx: &mut Cx<'_>,
-        stack: &mut Stack,
-        leg: LegKey,
-        identity: SmolStr,
-        at_once: bool,
-    ) {
-        let Some(session) = self.all.get_mut(leg) else { return };
-        if session.identity.as_ref() == Some(&identity) {
-            return;
-        }
-        session.identity = Some(identity);
-        if at_once && session.updates && session.phase == Phase::Up {
-            self.refresh(cx, stack, leg);
-        }
-    }
-
-    /// Our address where the peer of a dialog reaches us.
-    pub(crate) fn local_of(&self, stack: &Stack, leg: LegKey) -> Option<IpAddr> {
-        let dialog = self.all.get(leg)?.dialog.as_ref()?;
-        Some(stack.transport.local_of(&dialog.flow).ip())
     }
 
     /// A response to our re-INVITE or UPDATE.
@@ -332,6 +320,7 @@ impl Sessions {
             Status::NO_SUCH_TRANSACTION | Status::REQUEST_TIMEOUT => {
                 return self.lost(cx, stack, leg, status);
             }
+            _ if ours.introduces => self.not_introduced(cx, leg, status, ours.method),
             Status::REQUEST_PENDING => {
                 let gap = session.glare_gap(cx);
                 session.arm_retry(cx, leg, gap, LegTimer::Glare);
@@ -402,10 +391,16 @@ impl Session {
         }
     }
 
+    /// Whether something is under way that must be over before the session is changed or refreshed.
+    pub(super) fn is_busy(&self) -> bool {
+        self.ours.is_some() || self.theirs.is_some() || self.unacked.is_some()
+    }
+
     /// Takes in which methods the peer allows, if it says so (RFC 3261 §20.5).
     pub(super) fn learn(&mut self, message: &Message) {
         if message.header(HeaderName::Allow).is_some() {
             self.updates = message.has_token(HeaderName::Allow, "UPDATE");
+            self.lists_methods = true;
         }
     }
 
@@ -436,7 +431,7 @@ impl Session {
     }
 
     /// How long to wait after 491: the owner of the Call-ID longer, so that the two do not meet again (§14.1).
-    fn glare_gap(&self, cx: &mut Cx<'_>) -> Duration {
+    pub(super) fn glare_gap(&self, cx: &mut Cx<'_>) -> Duration {
         let (from, span) = if matches!(self.role, Role::Uac { .. }) { (210, 191) } else { (0, 201) };
         Duration::from_millis(u64::from(from + cx.rng.call.below(span)) * 10)
     }

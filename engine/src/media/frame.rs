@@ -32,11 +32,12 @@ impl Room {
         self.next += due * FRAME_MS;
         let skipped = due.saturating_sub(MEDIA_CATCH_UP);
         if skipped > 0 {
-            self.each(legs, |leg| leg.skip(now, skipped, &scratch.library));
+            self.each(legs, |leg| leg.skip(now, skipped, &scratch.sounds));
             let running = self.recorders.iter_mut().filter(|recorder| recorder.is_running());
             running.for_each(|recorder| recorder.skip(skipped, out));
         }
-        for _ in skipped..due {
+        for frame in skipped..due {
+            scratch.sounds.frame = self.next - (due - frame) * FRAME_MS;
             self.pull(now, legs, scratch, out);
             for recorder in self.recorders.iter_mut().filter(|recorder| recorder.is_running()) {
                 recorder.frame(legs, &self.legs, scratch, out);

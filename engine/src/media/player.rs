@@ -4,6 +4,7 @@ use smol_str::{SmolStr, format_smolstr};
 use telex_audio::tone;
 use telex_audio::tone::sine::Sine;
 
+use super::broadcast::{Broadcast, Sounds};
 use super::converter::Converter;
 use super::ring::FRAME_MS;
 use crate::limits::PIECES;
@@ -53,6 +54,8 @@ struct Listed {
     /// What it gives first is its delay, not the sound.
     converter: Converter,
     delay: usize,
+    /// For what is broadcast, while that is heard in its place.
+    live: Option<Converter>,
     /// Lent to decoding.
     pcm: Vec<i16>,
     /// At the rate of the player, still to be played.
@@ -88,6 +91,14 @@ fn at<'a>(sound: &Playing, place: usize, library: &'a Library) -> Next<'a> {
     }
 }
 
+/// What is broadcast in the place of a sound.
+fn live<'a>(sound: &Playing, sounds: &'a Sounds) -> Option<&'a Broadcast> {
+    match sound {
+        Playing::Music(class) => sounds.broadcast(class),
+        _ => None,
+    }
+}
+
 fn repeats(sound: &Playing) -> bool {
     matches!(sound, Playing::Music(_) | Playing::Prompts { repeat: true, .. })
 }
@@ -103,6 +114,7 @@ impl Listed {
             made: false,
             delay: converter.delay(),
             converter,
+            live: None,
             pcm: Vec::new(),
             line: Vec::new(),
             missing: Vec::new(),
@@ -113,7 +125,15 @@ impl Listed {
     fn at_rate(&mut self, rate: u32) {
         self.converter = Converter::new(CLIP_RATE, rate);
         self.delay = self.converter.delay();
+        self.live = None;
         self.line.clear();
+    }
+
+    /// Appends a frame of what is broadcast. The list waits meanwhile.
+    fn tune_in(&mut self, broadcast: &Broadcast, present: u64, rate: u32, pcm: &mut Vec<i16>) {
+        self.pcm.clear();
+        broadcast.read(present, 2 * OCTETS as usize, &mut self.pcm);
+        self.live.get_or_insert_with(|| Converter::new(CLIP_RATE, rate)).convert(&self.pcm, pcm);
     }
 
     /// Puts another bit on the line; false at the end. The library may be another than before: a piece that is shorter
@@ -233,7 +253,7 @@ impl Player {
     }
 
     /// Appends so many samples, silence behind its end.
-    pub(super) fn fill(&mut self, library: &Library, samples: usize, pcm: &mut Vec<i16>) {
+    pub(super) fn fill(&mut self, sounds: &Sounds, samples: usize, pcm: &mut Vec<i16>) {
         let end = pcm.len() + samples;
         match &mut self.sound {
             Sound::Sine(sine) => pcm.extend((0..samples).map(|_| sine.sample())),
@@ -246,9 +266,14 @@ impl Player {
                 }
             }
             Sound::Listed(list) => {
+                if let Some(broadcast) = live(&self.play.sound, sounds) {
+                    list.tune_in(broadcast, sounds.present(), self.rate, pcm);
+                    return pcm.resize(end, 0);
+                }
+                list.live = None;
                 let mut more = true;
                 while more && list.line.len() < samples {
-                    more = list.read(&self.play.sound, library);
+                    more = list.read(&self.play.sound, &sounds.library);
                 }
                 self.missing.append(&mut list.missing);
                 let ready = samples.min(list.line.len());
@@ -267,16 +292,16 @@ impl Player {
     }
 
     /// Adds the next samples to what is there.
-    pub(super) fn add(&mut self, library: &Library, pcm: &mut [i16]) {
+    pub(super) fn add(&mut self, sounds: &Sounds, pcm: &mut [i16]) {
         let mut frame = std::mem::take(&mut self.frame);
         frame.clear();
-        self.fill(library, pcm.len(), &mut frame);
+        self.fill(sounds, pcm.len(), &mut frame);
         pcm.iter_mut().zip(&frame).for_each(|(sum, &sample)| *sum = sum.saturating_add(sample));
         self.frame = frame;
     }
 
     /// Goes on as if so many frames had been taken, up to [`PASSED_OVER`].
-    pub(super) fn skip(&mut self, library: &Library, frames: u64) {
+    pub(super) fn skip(&mut self, sounds: &Sounds, frames: u64) {
         let samples = (u64::from(self.rate) * FRAME_MS / 1000) as usize;
         if let Sound::Sine(sine) = &mut self.sound {
             // Phases wrap, and so may this.
@@ -285,7 +310,7 @@ impl Player {
         let mut frame = std::mem::take(&mut self.frame);
         for _ in 0..frames.min(PASSED_OVER) {
             frame.clear();
-            self.fill(library, samples, &mut frame);
+            self.fill(sounds, samples, &mut frame);
         }
         self.frame = frame;
     }
@@ -301,8 +326,11 @@ mod tests {
         Clip::of(16_000, &samples.map(|n| wave(n) as i16).collect::<Vec<_>>()).unwrap()
     }
 
-    fn library(clips: &[(&str, Clip)]) -> Library {
-        clips.iter().map(|(name, clip)| (SmolStr::new(name), clip.clone())).collect()
+    fn library(clips: &[(&str, Clip)]) -> Sounds {
+        let library: Library = clips.iter().map(|(name, clip)| (SmolStr::new(name), clip.clone())).collect();
+        let mut sounds = Sounds::default();
+        sounds.library = library.into();
+        sounds
     }
 
     fn prompts(pieces: &str, repeat: bool) -> Playing {
@@ -314,7 +342,7 @@ mod tests {
     /// What is heard in so many frames, what ended, and what was missing.
     fn all(
         sound: Playing,
-        library: &Library,
+        library: &Sounds,
         rate: u32,
         frames: usize,
     ) -> (Vec<i16>, Option<u32>, Vec<SmolStr>) {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::control::Control;
 use super::keys;
 use super::latch::Stream;
@@ -52,6 +54,14 @@ pub enum MediaInput<'a> {
     Seed(Seed),
     /// These are the sounds that can be played by name from now on. What plays goes on where it is.
     Library(Arc<Library>),
+    /// The next of a class of music that comes from outside, as G.722 at 64 kbit/s: who hears that class hears this
+    /// from now on, all the same moment of it, as it comes. Nothing ends it: then the class is its sounds again.
+    Music {
+        /// The class.
+        class: SmolStr,
+        /// What has come.
+        octets: &'a [u8],
+    },
     /// Pieces of a recording have been written.
     Written {
         /// Which recording.
@@ -150,7 +160,8 @@ impl MediaShard {
             MediaInput::Command(command) => self.command(now, command, out),
             MediaInput::Ports(ports) => out.reports.push(MediaReport::Ports { ports }),
             MediaInput::Seed(seed) => self.reseed(seed),
-            MediaInput::Library(library) => self.scratch.library = library,
+            MediaInput::Library(library) => self.scratch.sounds.library = library,
+            MediaInput::Music { class, octets } => self.scratch.sounds.take(now, &class, octets),
             MediaInput::Written { recording, pieces } => self.written(recording, pieces),
         }
     }
@@ -176,16 +187,17 @@ impl MediaShard {
 
     /// The sounds that can be played by name.
     pub fn library(&self) -> &Arc<Library> {
-        &self.scratch.library
+        &self.scratch.sounds.library
     }
 
     /// A machine that was written down and read back knows only how long sounds are. This gives it those of them that
     /// another library has.
     pub fn fill(&mut self, from: &Arc<Library>) {
-        if Arc::ptr_eq(from, &self.scratch.library) || **from == *self.scratch.library {
-            self.scratch.library = Arc::clone(from);
+        let library = &mut self.scratch.sounds.library;
+        if Arc::ptr_eq(from, library) || **from == **library {
+            *library = Arc::clone(from);
         } else {
-            Arc::make_mut(&mut self.scratch.library).fill(from);
+            Arc::make_mut(library).fill(from);
         }
     }
 

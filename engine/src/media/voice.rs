@@ -1,11 +1,10 @@
 //! The sound of a leg: what of its party is decoded, and what is made for its ear.
 
-use std::sync::Arc;
-
 use telex_audio::codec::Encoding;
 use telex_audio::dtmf::Event;
 use telex_audio::mix::Mix;
 
+use super::broadcast::Sounds;
 use super::conference::Place;
 use super::dialer::{Sound, Way};
 use super::ear::Tones;
@@ -16,7 +15,7 @@ use super::out::PacketArena;
 use super::outlet::{Due, Outlet};
 use super::player::Player;
 use super::ring::FRAME_MS;
-use crate::mediactl::{DigitWay, Kind, Library, Payload, Play};
+use crate::mediactl::{DigitWay, Kind, Payload, Play};
 use crate::rtp::Header;
 use crate::time::Instant;
 
@@ -35,7 +34,7 @@ pub(super) enum Hearing {
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Scratch {
-    pub(super) library: Arc<Library>,
+    pub(super) sounds: Sounds,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) pcm: Vec<i16>,
     #[cfg_attr(feature = "serde", serde(skip))]
@@ -237,7 +236,7 @@ impl Leg {
     }
 
     /// Gives up frames, in both directions.
-    pub(super) fn skip(&mut self, now: Instant, frames: u64, library: &Library) {
+    pub(super) fn skip(&mut self, now: Instant, frames: u64, sounds: &Sounds) {
         if let Some(intake) = &mut self.intake {
             intake.skip(now, frames);
         }
@@ -245,7 +244,7 @@ impl Leg {
             let samples = u64::from(outlet.rate()) * FRAME_MS / 1000 * frames;
             self.egress.skip(outlet.units_of(samples));
             if let Some(player) = &mut self.player {
-                player.skip(library, frames);
+                player.skip(sounds, frames);
             }
         }
     }
@@ -273,9 +272,9 @@ impl Leg {
         match (player, heard) {
             (Some(player), Some(heard)) if player.is_over() => {
                 outlet.convert(heard, pcm);
-                player.add(&scratch.library, pcm);
+                player.add(&scratch.sounds, pcm);
             }
-            (Some(player), _) => player.fill(&scratch.library, samples, pcm),
+            (Some(player), _) => player.fill(&scratch.sounds, samples, pcm),
             (None, Some(heard)) => outlet.convert(heard, pcm),
             (None, None) if tones => pcm.resize(samples, 0),
             (None, None) => {

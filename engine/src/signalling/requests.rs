@@ -34,6 +34,9 @@ impl Tables {
         {
             return self.below.stack.refuse(cx, txn, &reply);
         }
+        if let Some(reply) = screen::misplaced(message) {
+            return self.below.stack.refuse(cx, txn, &reply);
+        }
         if method == Method::Subscribe && (!inside || self.subscriptions.knows(message)) {
             return self.subscribe(cx, txn, message, flow, source);
         }
@@ -42,7 +45,7 @@ impl Tables {
             let heard = below.sessions.on_request(cx, &mut below.stack, txn, message, flow);
             return self.heard(cx, heard);
         }
-        if let Some(reply) = screen::unreachable(message) {
+        if let Some(reply) = screen::unreachable(message).or_else(|| screen::exposed(message)) {
             return self.below.stack.refuse(cx, txn, &reply);
         }
         match method {

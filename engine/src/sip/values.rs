@@ -304,7 +304,16 @@ impl<'a> Replaces<'a> {
                 c.seek(c.at() + 1);
             }
             let call_id = c.slice(from, c.at());
-            let params = params::params(c, |_| Ok(()))?;
+            let (mut to, mut from) = (false, false);
+            let params = params::params(c, |param| {
+                let again =
+                    |seen: &mut bool| if std::mem::replace(seen, true) { Err(Why::Repeated) } else { Ok(()) };
+                match param.name {
+                    name if name.eq_ignore_ascii_case("to-tag") => again(&mut to),
+                    name if name.eq_ignore_ascii_case("from-tag") => again(&mut from),
+                    _ => Ok(()),
+                }
+            })?;
             match (params.value("to-tag"), params.value("from-tag")) {
                 _ if call_id.is_empty() => Err(Why::Empty),
                 (Some(to_tag), Some(from_tag)) => {
@@ -460,6 +469,8 @@ mod tests {
         assert!(Replaces::parse("1;to-tag=a;from-tag=b;early-only").unwrap().early_only);
         assert_eq!(why(Replaces::parse("1;to-tag=a")), Some(Why::Parameter));
         assert_eq!(why(Replaces::parse(";to-tag=a;from-tag=b")), Some(Why::Empty));
+        assert_eq!(why(Replaces::parse("1;to-tag=a;from-tag=b;To-Tag=a")), Some(Why::Repeated));
+        assert_eq!(why(Replaces::parse("1;from-tag=a;to-tag=a;from-tag=b")), Some(Why::Repeated));
     }
 
     #[test]

@@ -141,6 +141,11 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_character_of_xml_becomes_a_space() {
+        assert_eq!(escape("A\u{1}\u{fffe}\u{ffff}\u{85}<\u{1f600}"), "A    &lt;\u{1f600}");
+    }
+
+    #[test]
     fn a_mailbox_counts_new_and_heard() {
         let subject = Subject { extension: "101", host: "telex", version: 0 };
         let full = Standing { messages: Messages { new: 3, old: 2 }, ..Standing::default() };

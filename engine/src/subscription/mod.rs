@@ -15,12 +15,12 @@ use smol_str::SmolStr;
 
 use self::body::Subject;
 pub(crate) use self::request::Refusal;
-use self::request::{PACKAGES, Package, Wish};
+use self::request::{Package, Wish};
 pub(crate) use self::standing::{Line, LineState, Messages, Ring, Standing};
 use crate::border::Flow;
 use crate::config::Config;
 use crate::cx::{ClientKey, Cx, ServerKey, SubscriptionKey, SubscriptionTimer, Timer};
-use crate::dialog::{AGENT, Dialog, Stack};
+use crate::dialog::{AGENT, Dialog, EVENTS, Stack};
 use crate::index::Index;
 use crate::limits;
 use crate::rng::Rng;
@@ -230,7 +230,7 @@ impl Subscriptions {
             _ if subscription.watcher != *watcher => Err(Status::FORBIDDEN.into()),
             (Err(status), _) => Err(status.into()),
             (_, Ok(wish)) if (wish.package, &wish.id) != (subscription.package, &subscription.id) => {
-                Err(Status::BAD_EVENT.into())
+                Err(Refusal::SHARED)
             }
             (_, wish) => wish,
         };
@@ -258,7 +258,7 @@ impl Subscriptions {
             .tagged(subscription.dialog.local_tag.clone())
             .header(HeaderName::Expires, expires.as_secs())
             .header(HeaderName::Contact, format_args!("<{}>", subscription.contact))
-            .header(HeaderName::AllowEvents, PACKAGES);
+            .header(HeaderName::AllowEvents, EVENTS);
         stack.respond(cx, txn, &reply);
         if expires.is_zero() {
             return self.end(cx, stack, key, "timeout");

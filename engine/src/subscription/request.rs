@@ -5,13 +5,12 @@ use std::borrow::Cow;
 use smol_str::SmolStr;
 
 use super::standing::Standing;
+use crate::dialog::EVENTS;
 use crate::limits;
 use crate::sip::{HeaderName, Message, Status, Uri};
 use crate::time::Duration;
 use crate::transport::Reply;
 
-/// Names of the packages, for Allow-Events.
-pub(super) const PACKAGES: &str = "dialog, presence, message-summary";
 /// Octets of an Event `id` and of a host name that are kept.
 const NAME_OCTETS: usize = 128;
 /// An expiry from here on is never refused as too brief (RFC 6665 §4.2.1.1).
@@ -82,6 +81,10 @@ impl Wish {
         }
         let bad = |reason| Refusal { status: Status::BAD_REQUEST, reason };
         let event = request.event().ok_or(Status::BAD_EVENT)?.map_err(|_| bad("Event cannot be read"))?;
+        if event.package.eq_ignore_ascii_case("refer") {
+            // RFC 3515 §2.4.4.
+            return Err(Refusal { status: Status::FORBIDDEN, reason: "Only REFER begins this" });
+        }
         let package = Package::from_name(event.package).ok_or(Status::BAD_EVENT)?;
         if !accepts(request, package) {
             return Err(Status::NOT_ACCEPTABLE.into());
@@ -126,12 +129,16 @@ impl From<Status> for Refusal {
 }
 
 impl Refusal {
+    /// It is for something else than this dialog is for (RFC 6665 §4.5.2).
+    pub(super) const SHARED: Self =
+        Self { status: Status::FORBIDDEN, reason: "Dialog sharing is not supported" };
+
     /// The answer, with what would do.
     pub(crate) fn answer(self) -> Reply {
         let reply = Reply::new(self.status);
         let reply = if self.reason.is_empty() { reply } else { reply.reason(self.reason) };
         match self.status {
-            Status::BAD_EVENT => reply.header(HeaderName::AllowEvents, PACKAGES),
+            Status::BAD_EVENT => reply.header(HeaderName::AllowEvents, EVENTS),
             Status::INTERVAL_TOO_BRIEF => {
                 reply.header(HeaderName::MinExpires, limits::SUBSCRIPTION_LEAST.as_secs())
             }
@@ -157,9 +164,10 @@ fn accepts(request: &Message, package: Package) -> bool {
     request.header(HeaderName::Accept).is_none() || request.values(HeaderName::Accept).any(takes)
 }
 
-/// Text as it stands in XML. Control characters have no place there.
+/// Text as it stands in XML. Control characters and those that are none have no place there (XML 1.0 §2.2).
 pub(super) fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(|c: char| c.is_control() || "&<>\"'".contains(c)) {
+    let has_no_place = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    if !text.contains(|c: char| has_no_place(c) || "&<>\"'".contains(c)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -170,7 +178,7 @@ pub(super) fn escape(text: &str) -> Cow<'_, str> {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&apos;"),
-            c if c.is_control() => out.push(' '),
+            c if has_no_place(c) => out.push(' '),
             c => out.push(c),
         }
     }

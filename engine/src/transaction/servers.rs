@@ -25,6 +25,21 @@ use crate::slots::Slots;
 use crate::timers::TimerKey;
 use crate::transport::{Arrival, Path, Reply, Transport};
 
+/// Requests that CANCEL may name without an effect.
+const NOT_CANCELLED: [Method; 11] = [
+    Method::Subscribe,
+    Method::Message,
+    Method::Refer,
+    Method::Register,
+    Method::Options,
+    Method::Bye,
+    Method::Info,
+    Method::Update,
+    Method::Prack,
+    Method::Notify,
+    Method::Publish,
+];
+
 /// Which machine it is.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -196,17 +211,20 @@ impl Servers {
         if invite.is_none() && !self.has_room(cx, transport, &arrival, others) {
             return None;
         }
+        // To another request CANCEL does nothing, but that one is there (§9.2, RFC 6665 §4.6).
+        let found = invite.or_else(|| NOT_CANCELLED.iter().find_map(|&m| self.find(&arrival.message, m)));
         let cancel = self.open(cx, transport, arrival);
-        let Some(invite) = invite else {
+        let Some(found) = found else {
             self.refuse(cx, transport, cancel, &Reply::new(Status::NO_SUCH_TRANSACTION));
             return None;
         };
         let mut reply = Reply::new(Status::OK);
-        // §9.2: the To tag should be that of the response to the INVITE.
-        reply.to_tag = Some(self.tag(cx, invite));
+        // §9.2: the To tag should be that of the response to the request.
+        reply.to_tag = Some(self.tag(cx, found));
         if !cx.planted.is(Fault::CancelNotAnswered) {
             self.respond(cx, transport, cancel, &reply);
         }
+        let invite = invite?;
         self.live.get(invite).filter(|server| server.machine.is_pending())?;
         Some(Up::Cancel { invite })
     }

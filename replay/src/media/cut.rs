@@ -270,6 +270,8 @@ impl Cutter {
                 Told::Ports(_) => part.all,
                 // To a machine without the recording it means nothing.
                 Told::Seed(_) | Told::Library(_) | Told::Written { .. } => true,
+                // All hear the same.
+                Told::Music { .. } | Told::MusicLength { .. } => true,
                 Told::Packet { port, .. } | Told::Headers { port, .. } => self.ports.are_of(*port, part),
             };
             if wanted {

@@ -218,6 +218,9 @@ impl fmt::Display for MediaTally {
         if self.kinds.contains_key(Told::WITHOUT) {
             writeln!(f, "  payloads were not kept: zeros stand for them, received and sent")?;
         }
+        if self.kinds.contains_key(Told::SILENT) {
+            writeln!(f, "  music from outside was not kept: silence stands for it")?;
+        }
         if let [first, more @ ..] = self.hollow.as_slice() {
             write!(f, "  sounds not known here, silence stands for them: {first}")?;
             writeln!(

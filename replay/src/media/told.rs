@@ -4,12 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
+use smol_str::SmolStr;
 use telex_engine::media::MediaInput;
 use telex_engine::mediactl::{Library, MediaCommand, PortId, RecordingId};
 use telex_engine::rng::Seed;
 use telex_engine::rtp::{Header, Kind, Packet, classify};
 
 use super::MediaPolicy;
+
+/// The octet of G.722 that stands for two samples of next to nothing.
+const SILENCE: u8 = 0xfe;
+/// Octets of music that one input can be read back to: a minute.
+const LONGEST: u32 = 480_000;
 
 /// What a media machine was told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +62,21 @@ pub enum Told<'a> {
         /// How many pieces.
         pieces: u32,
     },
+    /// The next of a class of music that comes from outside.
+    Music {
+        /// The class.
+        class: SmolStr,
+        /// G.722 at 64 kbit/s.
+        #[serde(borrow, serialize_with = "octets")]
+        bytes: &'a [u8],
+    },
+    /// The same whose sound was not kept.
+    MusicLength {
+        /// The class.
+        class: SmolStr,
+        /// How many octets came.
+        octets: u32,
+    },
 }
 
 /// As one run of octets instead of a list of numbers.
@@ -65,6 +86,7 @@ pub(super) fn octets<S: Serializer>(octets: &&[u8], to: S) -> Result<S::Ok, S::E
 
 impl<'a> Told<'a> {
     pub(super) const WITHOUT: &'static str = "packets without payload";
+    pub(super) const SILENT: &'static str = "music without sound";
 
     /// What shall be kept of an input.
     pub(crate) fn of(input: &'a MediaInput<'_>, policy: MediaPolicy) -> Self {
@@ -78,9 +100,18 @@ impl<'a> Told<'a> {
             MediaInput::Ports(ports) => Self::Ports(ports.clone()),
             MediaInput::Seed(seed) => Self::Seed(*seed),
             MediaInput::Library(library) => Self::Library(Arc::clone(library)),
+            MediaInput::Music { class, octets } => Self::music(class, octets, policy),
             MediaInput::Written { recording, pieces } => {
                 Self::Written { recording: *recording, pieces: *pieces }
             }
+        }
+    }
+
+    fn music(class: &SmolStr, octets: &'a [u8], policy: MediaPolicy) -> Self {
+        let class = class.clone();
+        match (policy, u32::try_from(octets.len())) {
+            (MediaPolicy::Headers, Ok(octets)) => Self::MusicLength { class, octets },
+            _ => Self::Music { class, bytes: octets },
         }
     }
 
@@ -120,6 +151,14 @@ impl<'a> Told<'a> {
             Self::Ports(ports) => MediaInput::Ports(ports.clone()),
             Self::Seed(seed) => MediaInput::Seed(*seed),
             Self::Library(library) => MediaInput::Library(Arc::clone(library)),
+            Self::Music { class, bytes } => {
+                scratch.extend_from_slice(bytes);
+                MediaInput::Music { class: class.clone(), octets: scratch }
+            }
+            Self::MusicLength { class, octets } => {
+                scratch.resize((*octets).min(LONGEST) as usize, SILENCE);
+                MediaInput::Music { class: class.clone(), octets: scratch }
+            }
             Self::Written { recording, pieces } => {
                 MediaInput::Written { recording: *recording, pieces: *pieces }
             }
@@ -136,6 +175,8 @@ impl<'a> Told<'a> {
             Self::Ports(_) => "ports",
             Self::Seed(_) => "seed",
             Self::Library(_) => "sounds",
+            Self::Music { .. } => "music",
+            Self::MusicLength { .. } => Self::SILENT,
             Self::Written { .. } => "recordings",
         }
     }
@@ -144,6 +185,7 @@ impl<'a> Told<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use telex_audio::codec::g722;
 
     #[test]
     fn without_its_payload_a_packet_is_as_long_and_parses_as_before() {
@@ -173,6 +215,16 @@ mod tests {
             assert_eq!((old.header, old.csrcs, old.extension), (new.header, new.csrcs, new.extension));
             assert_eq!((old.payload, new.payload), (&b"speech"[..], &[0; 6][..]));
         }
+        // Music from outside is silence then.
+        let music = MediaInput::Music { class: "radio".into(), octets: &[0x12; 400] };
+        let (short, mut scratch) = (Told::of(&music, MediaPolicy::Headers), Vec::new());
+        assert_eq!(short, Told::MusicLength { class: "radio".into(), octets: 400 });
+        let MediaInput::Music { octets, .. } = short.input(&mut scratch) else { panic!("{short:?}") };
+        let mut pcm = Vec::new();
+        g722::Decoder::default().decode(octets, &mut pcm);
+        assert!(pcm.len() == 800 && pcm.iter().all(|sample| sample.abs() < 10), "{pcm:?}");
+        let whole = Told::Music { class: "radio".into(), bytes: &[0x12; 400] };
+        assert_eq!(Told::of(&music, MediaPolicy::All), whole);
         // What is no RTP is kept whole, and so is everything with the other policy.
         let mut report = [0x80, 200, 0, 0, 1, 2, 3, 4];
         let input = MediaInput::Packet { port: 5, remote, bytes: &mut report };

@@ -89,6 +89,11 @@ enum Command {
     #[command(subcommand)]
     Dialplan(dialplan::Command),
     Explain(Box<explain::Explain>),
+    /// Read the configuration again, as SIGHUP does, and say what became of it.
+    ///
+    /// It is read and checked whole first; with anything wrong in it nothing changes. Calls go on, each with the
+    /// dialplan that it began with.
+    Reload(Running),
     /// Show sizes of all tables.
     Stats(Running),
     Sim(Box<sim::Sim>),
@@ -144,6 +149,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Cdr(options)) => cdr::main(&options),
         Some(Command::Dialplan(command)) => dialplan::main(&command),
         Some(Command::Explain(options)) => explain::main(&options),
+        Some(Command::Reload(running)) => ask(&running, &Request::Reload),
         Some(Command::Stats(running)) => ask(&running, &Request::Stats),
         Some(Command::Sim(options)) => return sim::main(&options),
         Some(Command::Test(options)) => return test::main(&options),
@@ -243,6 +249,9 @@ fn check(settings: &Settings) {
         "sounds: {}, {own} of them the site's own; on hold: {music}\n",
         settings.engine.sounds.len()
     ));
+    for station in &settings.own.stations {
+        print(&format!("music \"{}\" comes from {}\n", station.class, station.program.display()));
+    }
     settings.told.iter().for_each(|told| tell(told));
 }
 

@@ -17,6 +17,7 @@ pub(super) fn features(reader: &mut Reader, root: &DeTable<'_>) -> Features {
         ("blind_transfer", &mut features.blind),
         ("attended_transfer", &mut features.attended),
         ("park", &mut features.park),
+        ("record", &mut features.record),
     ];
     let mut known: Vec<(&str, SmolStr)> = Vec::new();
     for (name, place) in codes {

@@ -4,6 +4,7 @@ mod conferences;
 mod dialplan;
 mod features;
 mod glob;
+mod hosts;
 mod office;
 mod parking;
 mod phones;
@@ -42,18 +43,22 @@ use office::{Office, Offices};
 use problem::Problem;
 use reader::{At, Reader, Section};
 
+/// Keys of `[sip]`.
+const SIP: &[&str] =
+    &["realm", "digest", "connected_line", "connected_line_invite", "refer_hosts", "t1", "t2", "t4", "timer_c"];
+
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
     ("listen", &["udp", "tcp"]),
     ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode", "silence"]),
     ("store", &["path"]),
     ("control", &["path"]),
-    ("sip", &["realm", "digest", "connected_line", "t1", "t2", "t4", "timer_c"]),
+    ("sip", SIP),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
-    ("call", &["most", "ring", "session", "min_session", "grace"]),
+    ("call", &["most", "ring", "session", "min_session", "grace", "take_over"]),
     ("prompts", &["folder", "speak"]),
-    ("music", &["folder", "hold"]),
-    ("features", &["hangup", "blind_transfer", "attended_transfer", "park"]),
+    ("music", &["folder", "stream", "rate", "classes", "hold"]),
+    ("features", &["hangup", "blind_transfer", "attended_transfer", "park", "record"]),
     ("recordings", &["folder", "format", "trim", "pause", "keep", "most"]),
     ("records", &["keep", "most"]),
     ("record", &["memory", "media", "media_memory"]),
@@ -247,12 +252,15 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         recordings: format,
         conferences: conferences::conferences(reader, root, &phones),
         phones,
+        refer_hosts: sip.map(|s| hosts::refer_hosts(reader, s, &realm)).unwrap_or_default(),
         realm,
         digest,
         media_address,
         media_timeout: media_timeout(reader, media),
         sip: timers(reader, sip),
         connected_line: sip.and_then(|s| reader.flag(s, "connected_line")).unwrap_or(true),
+        connected_line_invite: sip.and_then(|s| reader.flag(s, "connected_line_invite")).unwrap_or(true),
+        take_over: call.is_some_and(|s| reader.flag(s, "take_over") == Some(true)),
         max_calls: max_calls(reader, call),
         ring: ring(reader, call),
         registrar: registrar(reader, root),
@@ -267,7 +275,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         features: features::features(reader, root),
         ..Config::default()
     };
-    engine.parking = parking::parking(reader, root, &engine, own.music.as_deref());
+    engine.parking = parking::parking(reader, root, &engine, &own);
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
     own.speak.extend(speak);
     let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;

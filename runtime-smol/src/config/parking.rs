@@ -1,7 +1,6 @@
 //! The `[[parking]]` entries: where calls wait until somebody takes them up.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use smol_str::SmolStr;
 use telex_engine::config::{Config, ParkingLot, USUAL_LOT, is_plain};
@@ -10,17 +9,18 @@ use toml::de::DeTable;
 
 use super::reader::{At, Reader, Section};
 use super::{HOUR, SECOND, phones, sounds};
+use crate::sounds::Own;
 
-/// The lots by their names. `config` has the phones and the conferences; `tunes` is the site's own music.
+/// The lots by their names. `config` has the phones and the conferences; `own` has the site's own music.
 pub(super) fn parking(
     reader: &mut Reader,
     root: &DeTable<'_>,
     config: &Config,
-    tunes: Option<&Path>,
+    own: &Own,
 ) -> BTreeMap<SmolStr, ParkingLot> {
     let mut lots = BTreeMap::new();
     for entry in reader.list(root, "parking") {
-        let Some((name, lot)) = lot(reader, &entry, config, &lots, tunes) else { continue };
+        let Some((name, lot)) = lot(reader, &entry, config, &lots, own) else { continue };
         lots.insert(name, lot);
     }
     lots
@@ -31,7 +31,7 @@ fn lot(
     entry: &At<Section<'_>>,
     config: &Config,
     lots: &BTreeMap<SmolStr, ParkingLot>,
-    tunes: Option<&Path>,
+    own: &Own,
 ) -> Option<(SmolStr, ParkingLot)> {
     let section = entry.value;
     let usual = ParkingLot::default();
@@ -64,7 +64,7 @@ fn lot(
         music: match reader.text(section, "music") {
             None => usual.music,
             Some(text) => {
-                sounds::class(reader, &text, tunes);
+                sounds::class(reader, &text, own);
                 text.value.into()
             }
         },

@@ -221,6 +221,31 @@ impl Reader {
         texts
     }
 
+    /// Tables under names of the reader's own, in the order of the names; each has these keys.
+    pub(crate) fn named_tables<'a>(
+        &mut self,
+        section: Section<'a>,
+        key: &'static str,
+        keys: &[&'static str],
+    ) -> Vec<(At<&'a str>, Section<'a>)> {
+        let Some(value) = section.table.get(key) else { return Vec::new() };
+        let Some(named) = value.get_ref().as_table() else {
+            self.refuse(section, key, value, "tables with names", "write it as in { name = { … } }");
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (name, table) in named {
+            let Some(table) = table.get_ref().as_table() else {
+                self.refuse(section, key, table, "tables with names", "write it as in { name = { … } }");
+                continue;
+            };
+            self.keys(&format!("{}.{key}.{}", section.name, name.get_ref()), table, keys, &[]);
+            let name = At { value: name.get_ref().as_ref(), span: name.span() };
+            tables.push((name, Section { name: section.name, table }));
+        }
+        tables
+    }
+
     /// Whether what stands there is yes or no.
     pub(crate) fn is_flag(&self, section: Section<'_>, key: &'static str) -> bool {
         section.table.get(key).is_some_and(|value| value.get_ref().as_bool().is_some())

@@ -121,6 +121,15 @@ fn sounds_of_the_site_are_checked_before_they_are_needed() {
         ("[prompts]\nspeak = { \"a b\" = \"hello\" }", "`a b` is no name of a prompt"),
         ("[prompts]\nspeak = { a = \" \" }", "these are no words to speak"),
         ("[prompts]\nspeak = \"hello\"", "texts with names"),
+        ("[music]\nstream = \"sh\"", "must be a list of texts"),
+        ("[music]\nstream = [\"no-such-program\"]", "there is no program `no-such-program`"),
+        ("[music]\nstream = [\"sh\"]\nrate = 11025", "cannot have a rate of 11025"),
+        ("[music.classes.radio]\nrate = 8000", "this class has no stream"),
+        ("[music.classes.radio]\nstream = [\"./radio\"]", "there is no program `./radio`"),
+        ("[music.classes.\"../x\"]\nstream = [\"sh\"]", "cannot be the name of a class"),
+        ("[music.classes.radio]\nprogram = \"sh\"", "unknown key `program` in [music.classes.radio]"),
+        ("[music]\nclasses = { radio = \"sh\" }", "tables with names"),
+        ("[music]\nstream = [\"sh\"]\nclasses = { default = { stream = [\"sh\"] } }", "has a stream already"),
     ] {
         let told = read(text).expect_err(text);
         assert!(told.contains(wrong), "{told}");
@@ -138,6 +147,24 @@ fn sounds_of_the_site_are_checked_before_they_are_needed() {
     let settings = read("[prompts]\nfolder = \"own\"\n[dialplan]\nfile = \"x.conf\"").unwrap();
     let warnings = settings.dialplan.unwrap().warnings;
     assert_eq!(warnings, ["x.conf:2:23: warning: there is no prompt theirs: nothing is heard in its place"]);
+    // A class with a stream has the music of Telex for when nothing comes, or its own files.
+    let text = "[music]\nhold = \"radio\"\nstream = [\"sh\"]\n[music.classes.radio]\n\
+                stream = [\"./own/radio\", \"a b\"]\nrate = 48000";
+    std::fs::write(own.join("radio"), "").unwrap();
+    let settings = read(text).unwrap();
+    let builtin = crate::sounds::builtin();
+    let pieces = |class: &str| settings.engine.sounds.class(class).to_vec();
+    assert_eq!(settings.engine.music.as_deref(), Some("radio"));
+    assert!(
+        pieces("default") == builtin.class("default") && pieces("radio").len() == pieces("default").len()
+    );
+    let [first, second] = &settings.own.stations[..] else { panic!("{:?}", settings.own.stations) };
+    assert_eq!(
+        (first.class.as_str(), first.rate, second.class.as_str(), second.rate),
+        ("default", 16_000, "radio", 48_000)
+    );
+    assert!(first.program.is_absolute() && second.program == folder.path().join("own/radio"));
+    assert_eq!(second.arguments, ["a b"]);
     // The usual folders are used once they are there.
     std::fs::create_dir_all(folder.path().join("music/loud")).unwrap();
     std::fs::create_dir_all(folder.path().join("sounds")).unwrap();
@@ -542,4 +569,55 @@ fn a_phone_has_as_many_calls_as_its_site_says() {
     let wrong = refused("[[phone]]\nextension = \"100\"\npassword = \"secret\"\ncall_waiting = 0\n");
     assert!(wrong.contains("a whole number from 1 to 100"), "{wrong}");
     assert!(!accepted("[sip]\nconnected_line = false\n").engine.connected_line);
+    assert!(!accepted("[sip]\nconnected_line_invite = false\n").engine.connected_line_invite);
+    assert!(accepted("[call]\ntake_over = true\n").engine.take_over && !accepted("").engine.take_over);
+}
+
+#[test]
+fn hosts_that_calls_may_be_sent_to_are_read_or_each_has_its_remedy() {
+    let settings =
+        accepted("[sip]\nrefer_hosts = [\"SBC.example.com\", \"192.0.2.7:5062\", \"[2001:db8::7]\"]\n");
+    let hosts: Vec<String> = settings.engine.refer_hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["sbc.example.com", "192.0.2.7:5062", "[2001:db8::7]"]);
+    assert_snapshot!(refused("[sip]\nrefer_hosts = [\"sip:a@b\", \"::1\",\n\"a\", \"telex\", \"A\", \"*.b\"]\n"), @r#"
+    error: this is no host that calls can be sent to
+     --> telex.toml:2:16
+      |
+    2 | refer_hosts = ["sip:a@b", "::1",
+      |                ^^^^^^^^^ a URI
+      |
+      = help: write the host alone, as in "sbc.example.com" or "192.0.2.7:5062", without sip: and user
+
+    error: this is no host that calls can be sent to
+     --> telex.toml:2:27
+      |
+    2 | refer_hosts = ["sip:a@b", "::1",
+      |                           ^^^^^ no brackets
+      |
+      = help: put an IPv6 address in brackets, as in "[2001:db8::7]" or "[2001:db8::7]:5062"
+
+    error: this is the exchange itself, by its realm
+     --> telex.toml:3:6
+      |
+    3 | "a", "telex", "A", "*.b"]
+      |      ^^^^^^^ not another host
+      |
+      = help: numbers of this exchange need no entry: leave it out
+
+    error: this host is listed twice
+     --> telex.toml:3:15
+      |
+    3 | "a", "telex", "A", "*.b"]
+      |               ^^^ again here
+      |
+      = help: keep one of them
+
+    error: this is no host that calls can be sent to
+     --> telex.toml:3:20
+      |
+    3 | "a", "telex", "A", "*.b"]
+      |                    ^^^^^ not one host
+      |
+      = help: name each host by itself: there are no wildcards and no networks
+    "#);
 }

@@ -12,14 +12,15 @@ use super::{Cut, CutRequest, Reply, Request};
 /// How long the exchange may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a recording may take to be cut.
-const CUTTING: Duration = Duration::from_secs(120);
+/// How long a recording may take to be cut, and a configuration to be read: sounds may have to be spoken first.
+const SLOW: Duration = Duration::from_secs(120);
 
 /// Asks the exchange behind the socket at `path`; gives the text to print, as JSON or for people.
 ///
 /// Errors with what to tell the operator.
 pub(crate) fn ask(path: &Path, request: &Request, json: bool) -> Result<String, String> {
-    let octets = exchange(path, request, PATIENCE).map_err(|e| explain(path, &e))?;
+    let patience = if matches!(request, Request::Reload) { SLOW } else { PATIENCE };
+    let octets = exchange(path, request, patience).map_err(|e| explain(path, &e))?;
     let text = String::from_utf8_lossy(&octets).into_owned();
     match understood(octets.trim_ascii_end())? {
         Reply::Error(error) => Err(error),
@@ -37,7 +38,7 @@ pub(crate) fn is_running(path: &Path) -> bool {
 ///
 /// Errors with what to tell the operator.
 pub(crate) fn cut(path: &Path, request: CutRequest) -> Result<(Cut, Vec<u8>), String> {
-    let octets = exchange(path, &Request::RecordCut(request), CUTTING).map_err(|e| explain(path, &e))?;
+    let octets = exchange(path, &Request::RecordCut(request), SLOW).map_err(|e| explain(path, &e))?;
     let end = octets.iter().position(|&b| b == b'\n').unwrap_or(octets.len());
     let (line, recording) = octets.split_at_checked(end + 1).unwrap_or((&octets, &[]));
     match understood(line)? {

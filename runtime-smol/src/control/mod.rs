@@ -1,4 +1,4 @@
-//! The control socket: one JSON document per line in, one out.
+//! The control socket: on each connection one JSON document in a line, and one in answer.
 //!
 //! `{"do":"calls"}` is answered `{"calls":[…]}`, `{"do":"hangup","call":7}` with `{"hung_up":7}`; what cannot be done is
 //! answered `{"error":"…"}`. Times are whole seconds. The documents are what `--json` prints.
@@ -74,12 +74,25 @@ pub(crate) enum Request {
     Stats,
     /// A recording of what has happened.
     RecordCut(CutRequest),
+    /// Read the configuration again.
+    Reload,
+}
+
+/// Who answers a request.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// The engine.
+    Engine(Control),
+    /// The flight recorder.
+    Recorder(CutRequest),
+    /// The driver, which has the configuration.
+    Driver,
 }
 
 impl Request {
-    /// For the engine, or for the recorder.
-    pub(crate) fn split(self) -> Result<Control, CutRequest> {
-        Ok(match self {
+    /// Whom it is for.
+    pub(crate) fn split(self) -> Asked {
+        Asked::Engine(match self {
             Self::Registrations => Control::Registrations,
             Self::Calls => Control::Calls,
             Self::Hangup { call } => Control::Hangup { call },
@@ -94,7 +107,8 @@ impl Request {
             Self::Recording { call, order } => Control::Record { call, order: order.into() },
             Self::Codecs { from, to } => Control::Codecs { from: from.into(), to: to.into() },
             Self::Stats => Control::Stats,
-            Self::RecordCut(cut) => return Err(cut),
+            Self::RecordCut(cut) => return Asked::Recorder(cut),
+            Self::Reload => return Asked::Driver,
         })
     }
 }
@@ -248,8 +262,23 @@ pub(crate) enum Reply {
     Stats(Stats),
     /// A recording follows.
     Recording(Cut),
+    /// The configuration that was read again is in force.
+    Reloaded(Reloaded),
     /// Why it was not done.
     Error(String),
+}
+
+/// What became of reading the configuration again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reloaded {
+    /// Phones there are now.
+    pub(crate) phones: usize,
+    /// Where SIP is heard now, in words.
+    pub(crate) listening: String,
+    /// The dialplan in words; empty when no file holds one.
+    pub(crate) dialplan: String,
+    /// What is odd in it, and what takes effect at the next start only.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A registration.

@@ -12,7 +12,7 @@ use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use smol::{Async, LocalExecutor, Timer};
 use telex_engine::border::{Control, ControlReply};
 
-use super::{CutRequest, Reply, Request};
+use super::{Asked, CutRequest, Reloaded, Reply, Request};
 use crate::record::Cutting;
 
 /// Octets of the longest request.
@@ -34,6 +34,11 @@ pub(crate) enum Question {
     Cut {
         /// Where it goes, or why there is nothing.
         answer: Sender<Result<Cutting, String>>,
+    },
+    /// Read the configuration again.
+    Reload {
+        /// Where it goes what became of that, or all that is wrong with it, a line each.
+        answer: Sender<Result<Reloaded, Vec<String>>>,
     },
 }
 
@@ -112,8 +117,9 @@ async fn answer<F: Future<Output = ()>>(mut stream: Async<UnixStream>, ask: impl
     let (reply, recording) = match serde_json::from_slice::<Request>(&line) {
         Err(e) => (Reply::Error(format!("this request is not understood: {e}")), Vec::new()),
         Ok(request) => match request.split() {
-            Ok(request) => (engine(request, ask).await, Vec::new()),
-            Err(request) => cut(request, ask).await,
+            Asked::Engine(request) => (engine(request, ask).await, Vec::new()),
+            Asked::Recorder(request) => cut(request, ask).await,
+            Asked::Driver => (reload(ask).await, Vec::new()),
         },
     };
     let mut text = serde_json::to_vec(&reply).unwrap_or_default();
@@ -140,6 +146,19 @@ async fn cut<F: Future<Output = ()>>(request: CutRequest, ask: impl Fn(Question)
         Ok(Ok(cutting)) => smol::unblock(move || request.make(&cutting)).await,
         Ok(Err(error)) => (Reply::Error(error), Vec::new()),
         Err(_) => (stopping(), Vec::new()),
+    }
+}
+
+async fn reload<F: Future<Output = ()>>(ask: impl Fn(Question) -> F) -> Reply {
+    let (answer, answered) = bounded(1);
+    ask(Question::Reload { answer }).await;
+    match answered.recv().await {
+        Ok(Ok(reloaded)) => Reply::Reloaded(reloaded),
+        Ok(Err(problems)) => Reply::Error(format!(
+            "the configuration was not changed; the one before stays in force\n{}",
+            problems.join("\n")
+        )),
+        Err(_) => stopping(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use telex_engine::limits;
 
-use super::{Call, Registration, Reply, Sound, Stats};
+use super::{Call, Registration, Reloaded, Reply, Sound, Stats};
 use crate::log::{Escaped, Talked};
 
 /// A reply as text, ending in a newline.
@@ -38,7 +38,23 @@ pub(super) fn render(reply: &Reply) -> String {
         Reply::Codecs(plan) => plan.to_string(),
         Reply::Stats(stats) => show_stats(stats),
         Reply::Recording(cut) => format!("a recording of {} octets\n", cut.octets),
+        Reply::Reloaded(now) => reloaded(now),
         Reply::Error(error) => format!("{error}\n"),
+    }
+}
+
+fn reloaded(now: &Reloaded) -> String {
+    let lines = [now.dialplan.as_str()].into_iter().chain(now.warnings.iter().map(String::as_str));
+    let lines: String =
+        lines.filter(|line| !line.is_empty()).map(|line| format!("{}\n", Escaped(line))).collect();
+    format!("{}\n{lines}", now.line())
+}
+
+impl Reloaded {
+    /// The heart of it, for the log and for who asked.
+    pub(crate) fn line(&self) -> String {
+        let s = if self.phones == 1 { "" } else { "s" };
+        format!("configuration read again: {} phone{s}, listening on {}", self.phones, self.listening)
     }
 }
 

@@ -27,16 +27,17 @@ use super::listeners::{Listeners, describe};
 use super::resolver::Resolver;
 use super::streams::Streams;
 use super::waiting::Waiting;
-use super::{Arrival, Ending, Options};
+use super::{Arrival, Asker, Ending, Options};
 use crate::clock;
-use crate::config::{self, Refused, Settings};
-use crate::control::Question;
+use crate::config::{self, Loaded, Refused, Settings};
+use crate::control::{Question, Reloaded};
 use crate::desk::Desk;
 use crate::log::{Entry, Heading};
 use crate::media::{Plan, Shard};
 use crate::poll::{Bell, Poller, Ready};
 use crate::record::{Cutting, Tape};
 use crate::recordings::{Name, Recordings};
+use crate::sounds::Broadcasts;
 
 /// Arrivals of one kind taken in at a time.
 const TURN: usize = 64;
@@ -77,6 +78,7 @@ pub(super) struct Parts {
     pub(super) streams: Streams,
     pub(super) resolver: Resolver,
     pub(super) shards: Vec<Shard>,
+    pub(super) broadcasts: Broadcasts,
     pub(super) tape: Tape,
 }
 
@@ -297,9 +299,14 @@ impl Exchange {
                 self.questions.insert(id, answer);
                 self.handle(Input::Control { id, request });
             }
-            Arrival::Signal(Signal::Hup) => self.reread(),
+            Arrival::Asked(Question::Reload { answer }) => self.reread(Some(answer)),
+            Arrival::Signal(Signal::Hup) => self.reread(None),
             Arrival::Signal(_) => self.stop(),
-            Arrival::Reread(result) => self.reload(*result),
+            Arrival::Reread(result, asker) => {
+                let reloaded = self.reload(*result);
+                // Who asked may have gone.
+                let _ = asker.map(|asker| asker.try_send(reloaded));
+            }
         }
     }
 
@@ -408,70 +415,71 @@ impl Exchange {
     }
 
     /// Reads the configuration on a thread that may wait for the disk.
-    fn reread(&mut self) {
+    fn reread(&mut self, asker: Option<Asker>) {
         let mut states = vec![NotifyState::Reloading];
         states.extend(NotifyState::monotonic_usec_now());
         let _ = sd_notify::notify(&states);
         let (path, inbox) = (self.parts.settings.path.clone(), self.parts.inbox.clone());
         let read = async move {
             let result = smol::unblock(move || config::load_whole(&path)).await;
-            let _ = inbox.send(Arrival::Reread(Box::new(result))).await;
+            let _ = inbox.send(Arrival::Reread(Box::new(result), asker)).await;
         };
         self.parts.executor.spawn(read).detach();
     }
 
-    /// Puts a configuration in force whole, or not at all.
-    fn reload(&mut self, result: Result<Settings, Refused>) {
-        let desk = self.parts.desk.clone();
-        let changed = result.map_err(|refused| refused.lines()).and_then(|settings| {
-            self.parts
-                .listeners
-                .become_(&settings.listen, &self.parts.poller)
-                .map(|()| settings)
-                .map_err(|error| vec![error])
-        });
-        match changed {
+    /// Puts a configuration in force whole, or not at all; then with all that is wrong, a line each.
+    fn reload(&mut self, result: Result<Settings, Refused>) -> Result<Reloaded, Vec<String>> {
+        let Parts { listeners, poller, .. } = &mut self.parts;
+        let reloaded = result
+            .map_err(|refused| refused.lines())
+            .and_then(|new| listeners.become_(&new.listen, poller).map(|()| new).map_err(|error| vec![error]))
+            .map(|settings| self.put_in_force(settings));
+        let desk = &self.parts.desk;
+        match &reloaded {
             Err(problems) => {
                 for problem in problems {
-                    desk.note(Severity::Error, problem);
+                    let warns = problem.contains(": warning: ");
+                    desk.note(if warns { Severity::Warning } else { Severity::Error }, problem.clone());
                 }
-                desk.note(
-                    Severity::Error,
-                    "the configuration was not changed; the one before stays in force",
-                );
+                let kept = "the configuration was not changed; the one before stays in force";
+                desk.note(Severity::Error, kept);
             }
-            Ok(settings) => {
-                for what in unchanged(&self.parts.settings, &settings) {
-                    desk.note(
-                        Severity::Warning,
-                        format!("the new {what} takes effect when telex is started again"),
-                    );
+            Ok(now) => {
+                desk.note(Severity::Info, now.line());
+                if !now.dialplan.is_empty() {
+                    desk.note(Severity::Info, now.dialplan.clone());
                 }
-                let listeners: Vec<Listener> = self.parts.listeners.list();
-                let phones = settings.engine.phones.len();
-                let heard = describe(&listeners);
-                desk.note(
-                    Severity::Info,
-                    format!("configuration read again: {phones} phones, listening on {heard}"),
-                );
-                for told in &settings.told {
-                    desk.note(Severity::Warning, told.clone());
-                }
-                super::tell_dialplan(&settings, &desk);
-                let config = Arc::clone(&settings.engine);
-                self.parts.tape.resize(settings.record.memory);
-                let share = Plan::share(settings.record.media, self.parts.shards.len());
-                if settings.record.media != self.parts.settings.record.media {
-                    self.parts.shards.iter().for_each(|shard| shard.record(share));
-                }
-                if settings.engine.sounds != self.parts.settings.engine.sounds {
-                    self.parts.shards.iter().for_each(|shard| shard.sounds(&settings.engine.sounds));
-                }
-                self.parts.settings = settings;
-                self.handle(Input::Config { config, listeners });
+                now.warnings.iter().for_each(|warning| desk.note(Severity::Warning, warning.clone()));
             }
         }
         let _ = sd_notify::notify(&[NotifyState::Ready]);
+        reloaded
+    }
+
+    fn put_in_force(&mut self, mut settings: Settings) -> Reloaded {
+        let listeners: Vec<Listener> = self.parts.listeners.list();
+        let late = leave(&mut self.parts.settings, &mut settings);
+        let late = late.iter().map(|what| format!("the new {what} takes effect when telex is started again"));
+        let odd = settings.dialplan.iter().flat_map(|plan| &plan.warnings);
+        let reloaded = Reloaded {
+            phones: settings.engine.phones.len(),
+            listening: describe(&listeners),
+            dialplan: settings.dialplan.as_ref().map(Loaded::line).unwrap_or_default(),
+            warnings: late.chain(settings.told.iter().chain(odd).cloned()).collect(),
+        };
+        let config = Arc::clone(&settings.engine);
+        self.parts.tape.resize(settings.record.memory);
+        let share = Plan::share(settings.record.media, self.parts.shards.len());
+        if settings.record.media != self.parts.settings.record.media {
+            self.parts.shards.iter().for_each(|shard| shard.record(share));
+        }
+        if settings.engine.sounds != self.parts.settings.engine.sounds {
+            self.parts.shards.iter().for_each(|shard| shard.sounds(&settings.engine.sounds));
+        }
+        self.parts.broadcasts.become_(&settings.own.stations);
+        self.parts.settings = settings;
+        self.handle(Input::Config { config, listeners });
+        reloaded
     }
 
     /// The first order to stop lets calls end; the second does not.
@@ -494,18 +502,24 @@ impl Exchange {
     }
 }
 
-/// What differs between two configurations but cannot be changed while running.
-fn unchanged(old: &Settings, new: &Settings) -> Vec<&'static str> {
+/// What cannot be changed while running stays as it is in `new`, too; names what of that was wanted otherwise.
+fn leave(old: &mut Settings, new: &mut Settings) -> Vec<&'static str> {
+    fn same<T: PartialEq>(old: &mut T, new: &mut T) -> bool {
+        let same = old == new;
+        std::mem::swap(old, new);
+        same
+    }
+    let (ours, theirs) = (&mut old.recordings, &mut new.recordings);
     let checks = [
-        ("[media] ports", old.media_ports != new.media_ports),
-        ("[media] bind", old.media_bind != new.media_bind),
-        ("[store] path", old.store != new.store),
-        ("[control] path", old.control != new.control),
-        ("[recordings] folder", old.recordings.folder != new.recordings.folder),
-        ("[recordings] trim", old.recordings.trim != new.recordings.trim),
-        ("[recordings] keep", old.recordings.keep != new.recordings.keep),
-        ("[recordings] most", old.recordings.most != new.recordings.most),
-        ("[records]", old.records != new.records),
+        ("[media] ports", same(&mut old.media_ports, &mut new.media_ports)),
+        ("[media] bind", same(&mut old.media_bind, &mut new.media_bind)),
+        ("[store] path", same(&mut old.store, &mut new.store)),
+        ("[control] path", same(&mut old.control, &mut new.control)),
+        ("[recordings] folder", same(&mut ours.folder, &mut theirs.folder)),
+        ("[recordings] trim", same(&mut ours.trim, &mut theirs.trim)),
+        ("[recordings] keep", same(&mut ours.keep, &mut theirs.keep)),
+        ("[recordings] most", same(&mut ours.most, &mut theirs.most)),
+        ("[records]", same(&mut old.records, &mut new.records)),
     ];
-    checks.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    checks.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
 }

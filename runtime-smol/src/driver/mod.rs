@@ -25,12 +25,13 @@ use telex_engine::rng::Seed;
 
 use crate::clock::{self, Clock};
 use crate::config::{Refused, Settings};
-use crate::control::{self, Question};
+use crate::control::{self, Question, Reloaded};
 use crate::desk::{Desk, Opening};
-use crate::media;
+use crate::media::{self, Shard};
 use crate::poll::{Bell, Poller, Post};
 use crate::record::Tape;
 use crate::recordings::Recordings;
+use crate::sounds::Broadcasts;
 use exchange::{Exchange, Parts};
 use listeners::Listeners;
 use resolver::Resolver;
@@ -59,9 +60,12 @@ pub(crate) enum Arrival {
     Asked(Question),
     /// The system sends a signal.
     Signal(Signal),
-    /// The configuration was read again.
-    Reread(Box<Result<Settings, Refused>>),
+    /// The configuration was read again, for whoever asks.
+    Reread(Box<Result<Settings, Refused>>, Option<Asker>),
 }
+
+/// Where it goes what became of reading the configuration again, or what is wrong with it.
+type Asker = Sender<Result<Reloaded, Vec<String>>>;
 
 /// What is asked for on the command line.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +132,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     settings.told.iter().for_each(|told| desk.note(Severity::Warning, told.clone()));
     tell_dialplan(&settings, &desk);
     announce(&settings, &listeners, options.clock);
+    let mut broadcasts = Broadcasts::new(shards.iter().map(Shard::ear).collect(), desk.clone());
+    broadcasts.become_(&settings.own.stations);
     let exchange = Exchange::new(Parts {
         tape: Tape::new(settings.record.memory, random()?),
         machine,
@@ -145,6 +151,7 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,
         shards,
+        broadcasts,
     });
     executor.spawn(forward_signals(signals, inbox.clone())).detach();
     let operators = Rc::clone(&executor);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use smol_str::SmolStr;
 use telex_engine::border::Input;
 use telex_engine::event::Severity;
 use telex_engine::media::{MediaInput, MediaIo, MediaOut, MediaShard};
@@ -80,10 +81,31 @@ enum Order {
     Cut { seed: Seed, answer: SyncSender<MediaKept> },
 }
 
+/// The next of a class of music that comes from outside, as [`MediaInput::Music`] has it.
+type Music = (SmolStr, Arc<[u8]>);
+
+/// The way of music from outside to one media thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Ear(Post<Music>);
+
+impl Ear {
+    /// One that leads elsewhere.
+    #[cfg(test)]
+    pub(crate) fn of(post: Post<(SmolStr, Arc<[u8]>)>) -> Self {
+        Self(post)
+    }
+
+    /// Hands a piece over; an empty one ends the music.
+    pub(crate) fn hear(&self, class: &SmolStr, octets: &Arc<[u8]>) {
+        self.0.send((class.clone(), Arc::clone(octets)));
+    }
+}
+
 /// The way to one media thread.
 #[derive(Debug)]
 pub(crate) struct Shard {
     orders: Post<Order>,
+    ear: Ear,
     unheard: bool,
 }
 
@@ -101,6 +123,11 @@ impl Shard {
     /// Follows a change of the configuration.
     pub(crate) fn sounds(&self, sounds: &Arc<Library>) {
         self.orders.send(Order::Sounds(Arc::clone(sounds)));
+    }
+
+    /// The way of music to it. It does not keep the thread alive.
+    pub(crate) fn ear(&self) -> Ear {
+        self.ear.clone()
     }
 
     /// Asks for what was kept: it comes on its own, if anything was. `seed` is used from then on.
@@ -132,9 +159,9 @@ pub(crate) fn start(plan: &Plan) -> io::Result<Vec<Shard>> {
         worker.tell(plan.clock.now(), MediaInput::Library(Arc::clone(&plan.sounds)));
         pairs += worker
             .bind_first(u16::try_from(FIRST_PAIRS.div_ceil(usize::from(plan.shards))).unwrap_or(u16::MAX))?;
-        let name = format!("telex-media-{index}");
+        let (name, ear) = (format!("telex-media-{index}"), Ear(worker.music.0.clone()));
         std::thread::Builder::new().name(name).stack_size(512 << 10).spawn(move || worker.run())?;
-        shards.push(Shard { orders, unheard: false });
+        shards.push(Shard { orders, ear, unheard: false });
     }
     match pairs {
         0 => Err(io::Error::new(io::ErrorKind::AddrInUse, "all of them are in use")),
@@ -163,6 +190,8 @@ struct Worker {
     recordings: Option<Recordings>,
     /// Whose piece was written. Apart from the orders, which end when nobody else can give any.
     written: (Post<RecordingId>, Receiver<RecordingId>),
+    /// Music from outside; apart for the same reason.
+    music: (Post<Music>, Receiver<Music>),
     /// Sockets that other threads gave away to this one. Apart from the orders for the same reason.
     given: (Post<Pair>, Receiver<Pair>),
     /// The same of every thread.
@@ -200,6 +229,7 @@ impl Worker {
             desk: plan.desk.clone(),
             recordings: plan.recordings.clone(),
             written: Post::new(written.clone()),
+            music: Post::new(written.clone()),
             given: Post::new(written),
             others: Vec::new(),
         };
@@ -259,6 +289,9 @@ impl Worker {
         self.bell.hush();
         while let Ok(recording) = self.written.1.try_recv() {
             self.tell(self.clock.now(), MediaInput::Written { recording, pieces: 1 });
+        }
+        while let Ok((class, octets)) = self.music.1.try_recv() {
+            self.tell(self.clock.now(), MediaInput::Music { class, octets: &octets });
         }
         loop {
             let order = self.orders.try_recv();

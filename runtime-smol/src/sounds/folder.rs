@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use smol_str::SmolStr;
@@ -36,8 +36,27 @@ const RAW: &[(&str, Encoding)] = &[
 /// Endings of files of 16-bit samples, least significant octet first, and their rates.
 const SAMPLES: &[(&str, u32)] = &[("sln", 8000), ("sln16", 16_000), ("sln48", 48_000)];
 
-/// What a file was when it was read, and what was read.
-type Known = BTreeMap<PathBuf, (Option<SystemTime>, u64, Clip)>;
+/// A file that was read.
+struct Known {
+    /// What it was then.
+    changed: Option<SystemTime>,
+    octets: u64,
+    clip: Clip,
+    /// It was asked for since the last [`forget`].
+    wanted: bool,
+}
+
+/// The files that were read, by their paths.
+static KNOWN: LazyLock<Mutex<BTreeMap<PathBuf, Known>>> = LazyLock::new(Mutex::default);
+
+fn known() -> MutexGuard<'static, BTreeMap<PathBuf, Known>> {
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Forgets the files that nobody has asked for since the last time: they are gone, or named no longer.
+pub(super) fn forget() {
+    known().retain(|_, file| std::mem::take(&mut file.wanted));
+}
 
 /// Reads every file of sound in a folder; its name is its place in the folder without ending. Of files that differ in
 /// their ending the one that comes first in the alphabet counts. What cannot be read is left out and told.
@@ -117,20 +136,19 @@ fn samples(path: &Path) -> Option<u32> {
 
 /// Reads a file, unless it is the same as when it was read last.
 pub(super) fn clip(path: &Path, told: &mut Vec<String>) -> Result<Clip, String> {
-    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
     let failed = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
     let about = fs::metadata(path).map_err(|e| failed(&e))?;
     let (changed, octets) = (about.modified().ok(), about.len());
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((when, length, clip)) = known().get(path)
-        && (*when, *length) == (changed, octets)
+    if let Some(file) = known().get_mut(path)
+        && (file.changed, file.octets) == (changed, octets)
     {
-        return Ok(clip.clone());
+        file.wanted = true;
+        return Ok(file.clip.clone());
     }
     let (rate, pcm) = decoded(path, told)?;
     let clip = Clip::of(rate, &pcm)
         .ok_or_else(|| failed(&format!("{rate} samples per second are no usual rate")))?;
-    known().insert(path.to_owned(), (changed, octets, clip.clone()));
+    known().insert(path.to_owned(), Known { changed, octets, clip: clip.clone(), wanted: true });
     Ok(clip)
 }
 
@@ -217,5 +235,18 @@ mod tests {
         assert_eq!(read(folder.path(), &mut Vec::new())[0].1.ms(), 200);
         assert_eq!(read(&at("nowhere"), &mut told).len(), 0);
         assert!(told[1].contains("nowhere"), "{told:?}");
+    }
+
+    #[test]
+    fn files_that_are_gone_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.ulaw");
+        fs::write(&file, [0xff; 800]).unwrap();
+        let own = super::super::Own { prompts: Some(folder.path().to_owned()), ..Default::default() };
+        let load = || super::super::load(&own).0.get("a").is_some();
+        assert!(load() && load());
+        fs::remove_file(&file).unwrap();
+        // The first time it is not asked for.
+        assert!(!load() && !known().contains_key(&file));
     }
 }

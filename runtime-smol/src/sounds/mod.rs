@@ -1,5 +1,6 @@
 //! The sounds that can be played by name: those that are part of the program, and the site's own.
 
+mod broadcast;
 mod folder;
 pub(crate) mod pack;
 mod speech;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use smol_str::{SmolStr, format_smolstr};
 use telex_engine::mediactl::{Clip, Library};
 
+pub(crate) use broadcast::{Broadcasts, Station};
 pub(crate) use speech::{REMEDY, Spoken};
 
 /// Seconds of silence that are prompts: `silence/1` to `silence/10`.
@@ -20,6 +22,9 @@ const SILENCES: std::ops::RangeInclusive<u32> = 1..=10;
 /// Spoken prompts and music that are part of the program; prompts/README.md says how they were made.
 static PACK: &[u8] = include_bytes!("../../../prompts/en.pack");
 
+/// The class of music that is part of the program.
+const DEFAULT: &str = "default";
+
 /// The site's own sounds, as its configuration names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Own {
@@ -27,6 +32,8 @@ pub(crate) struct Own {
     pub(crate) prompts: Option<PathBuf>,
     /// The folder of music: a folder in it is a class, what lies in it itself is the class `default`.
     pub(crate) music: Option<PathBuf>,
+    /// Programs that make music.
+    pub(crate) stations: Vec<Station>,
     /// What a speech program is to say.
     pub(crate) speak: Vec<Spoken>,
     /// Where what it said is kept.
@@ -52,30 +59,49 @@ pub(crate) fn builtin() -> Arc<Library> {
     Arc::clone(&BUILTIN)
 }
 
-/// All sounds: the site's own before those of the program, and what could not be had.
+/// All sounds: the site's own before those of the program, and what could not be had. A class that a program makes and
+/// that has no files has those of the usual class, for when nothing comes.
 pub(crate) fn load(own: &Own) -> (Arc<Library>, Vec<String>) {
     let mut told = Vec::new();
+    let library = read(own, &mut told);
+    folder::forget();
+    (library, told)
+}
+
+fn read(own: &Own, told: &mut Vec<String>) -> Arc<Library> {
     if *own == (Own { spoken: own.spoken.clone(), ..Own::default() }) {
-        return (builtin(), told);
+        return builtin();
     }
     let mut clips: Vec<(SmolStr, Clip)> = Vec::new();
     for spoken in &own.speak {
-        let clip = spoken.speak(&own.spoken).and_then(|file| folder::clip(&file, &mut told));
+        let clip = spoken.speak(&own.spoken).and_then(|file| folder::clip(&file, told));
         match clip {
             Ok(clip) => clips.push((SmolStr::new(&spoken.name), clip)),
             Err(why) => told.push(why),
         }
     }
-    clips.extend(own.prompts.iter().flat_map(|folder| folder::read(folder, &mut told)));
-    let music = own.music.iter().flat_map(|folder| folder::read(folder, &mut told));
+    clips.extend(own.prompts.iter().flat_map(|folder| folder::read(folder, told)));
+    let music = own.music.iter().flat_map(|folder| folder::read(folder, told));
     let music: Vec<(SmolStr, Clip)> = music.map(|(name, clip)| (of_class(&name), clip)).collect();
     let classes: BTreeSet<&str> = music.iter().filter_map(|(name, _)| class(name)).collect();
     // A class of the site's own has none of the program's pieces in it.
     let kept = |name: &str| class(name).is_none_or(|class| !classes.contains(class));
     let builtin = builtin();
+    let spare = own.stations.iter().filter(|station| !classes.contains(station.class.as_str()));
+    let spare = spare.filter(|station| builtin.class(&station.class).is_empty());
+    let usual: Vec<&Clip> = match classes.contains(DEFAULT) {
+        true => music.iter().filter(|(name, _)| class(name) == Some(DEFAULT)).map(|(_, clip)| clip).collect(),
+        false => builtin.class(DEFAULT).iter().map(|(_, clip)| clip).collect(),
+    };
+    let spare = spare.flat_map(|station| {
+        let named =
+            |(n, clip): (u32, &&Clip)| (format_smolstr!("music/{}/{n:05}", station.class), (*clip).clone());
+        (1..).zip(&usual).map(named)
+    });
+    let spare: Vec<_> = spare.collect();
     let all = builtin.iter().filter(|(name, _)| kept(name)).map(|(name, clip)| (name.clone(), clip.clone()));
-    let all: Vec<_> = all.chain(clips).collect();
-    (Arc::new(all.into_iter().chain(music).collect()), told)
+    let all: Vec<_> = all.chain(clips).chain(spare).collect();
+    Arc::new(all.into_iter().chain(music).collect())
 }
 
 /// The name of a piece of music by its place in the folder of music.

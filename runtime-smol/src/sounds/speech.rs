@@ -76,7 +76,7 @@ fn language(name: &str) -> &str {
 }
 
 /// Where in the search path a program lies.
-fn found(name: &str) -> Option<PathBuf> {
+pub(super) fn found(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }

@@ -1,6 +1,7 @@
 //! The shard in virtual time: parties are plain sockets here, built and read by hand.
 
 mod abuse;
+mod broadcast;
 mod calls;
 mod conference;
 mod digits;

@@ -55,7 +55,14 @@ fn clips_are_played_to_their_end_and_told_once() {
 }
 
 #[test]
-fn the_other_party_is_heard_below_what_is_played_over_it() {
+fn the_other_party_is_heard_below_what_is_played_over_it_and_not_beside_what_takes_its_place() {
+    for (over, meanwhile) in [(true, 5000.0), (false, 0.0)] {
+        interrupted(over, meanwhile);
+    }
+}
+
+/// Alice sings for bob, who is told something after a second: how loud she is meanwhile.
+fn interrupted(over: bool, meanwhile: f64) {
     let mut w = World::new(1);
     w.library(&[("a", sine(440, 1000))]);
     w.room(RoomMode::Relay);
@@ -65,14 +72,14 @@ fn the_other_party_is_heard_below_what_is_played_over_it() {
     let mut alice = Singer::new(1, PCMU, 600, 5000);
     for n in 0..150 {
         if n == 50 {
-            w.put(2, 2, LegSpec { playing: clips(1, true, &["a"]), ..leg(B, BOB) });
+            w.put(2, 2, LegSpec { playing: clips(1, over, &["a"]), ..leg(B, BOB) });
         }
         w.packet(A, ALICE, &alice.next());
         w.run(Duration::from_millis(20));
     }
     let pcm = heard(&w.media(), B, Encoding::Pcmu);
     let part = |from: usize, hertz| amplitude(&pcm[160 * from..160 * (from + 35)], 8000, hertz);
-    for (from, below, played) in [(5, 5000.0, 0.0), (60, 5000.0, 4000.0), (110, 5000.0, 0.0)] {
+    for (from, below, played) in [(5, 5000.0, 0.0), (60, meanwhile, 4000.0), (110, 5000.0, 0.0)] {
         let (a, b) = (part(from, 600), part(from, 440));
         assert!((a - below).abs() < 300.0 && (b - played).abs() < 300.0, "at {from}: {a} {b}");
     }

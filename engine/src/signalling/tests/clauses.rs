@@ -3,7 +3,7 @@
 use super::*;
 
 /// The start line, and these header fields one a line.
-fn head(message: &Message, names: &[&str]) -> String {
+pub(super) fn head(message: &Message, names: &[&str]) -> String {
     let raw = String::from_utf8_lossy(message.raw()).into_owned();
     let mut text = raw.lines().next().unwrap().to_owned();
     for header in message.headers().filter(|header| names.contains(&header.name)) {
@@ -12,8 +12,7 @@ fn head(message: &Message, names: &[&str]) -> String {
     text
 }
 
-const ALLOWED: &str =
-    "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE";
+const ALLOWED: &str = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, REGISTER, SUBSCRIBE, MESSAGE";
 const SUPPORTS: &str = "Supported: 100rel, timer, path, replaces, norefersub";
 
 #[test]

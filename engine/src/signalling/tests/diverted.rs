@@ -55,7 +55,10 @@ fn who_sends_a_call_elsewhere_is_replaced_and_the_caller_notices_nothing() {
     world.send(BOB, &moved(&bob, "bob", "<sip:carol@10.0.0.9>"));
     let sent = world.sent();
     let starts: Vec<_> = sent.iter().map(|(to, m)| (to.to_string(), m.method().as_str())).collect();
-    assert_eq!(starts, [(BOB.to_owned(), "ACK"), (CAROL.to_owned(), "INVITE")]);
+    let expected = [(BOB, "ACK"), (CAROL, "INVITE"), (ALICE, "INVITE")];
+    assert_eq!(starts, expected.map(|(to, method)| (to.to_owned(), method)));
+    assert_eq!(sent[2].1.status(), Some(crate::sip::Status::FORWARDED), "once");
+    assert_eq!(sent[2].1.header(HeaderName::Require), None);
     let carol = sent[1].1.clone();
     assert_eq!(diversions(&carol), ["<sip:bob@10.0.0.9>;reason=unconditional;counter=1"]);
     assert_eq!(
@@ -76,6 +79,27 @@ fn who_sends_a_call_elsewhere_is_replaced_and_the_caller_notices_nothing() {
     assert_eq!((kept.to.as_str(), kept.talked), ("bob", Duration::from_secs(3)));
     world.pass(Duration::from_secs(80));
     all_quiet(&world);
+}
+
+#[test]
+fn a_caller_is_told_of_each_forward_once_and_of_the_ringing_there() {
+    let plan = "exten => 500,1,Dial(PJSIP/bob,10)\n same => n,Set(CALLERID(rdnis)=bob)\n \
+                same => n,Set(REDIRECTING(reason)=cfnr)\n same => n,Dial(PJSIP/carol,10)\n \
+                same => n,Dial(PJSIP/carol,10)\n";
+    for reliable in ["", "Require: 100rel\n"] {
+        let mut world = three(plan);
+        world.send(ALICE, &invite("500", reliable, OFFER));
+        let bob = asked(&mut world, "bob");
+        world.send(BOB, &respond(&bob, "480 Temporarily Unavailable", "", ""));
+        let told: Vec<_> = world.sent().into_iter().filter(|(to, _)| to.to_string() == ALICE).collect();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].1.status(), Some(crate::sip::Status::FORWARDED));
+        assert_eq!(told[0].1.header(HeaderName::Require).is_some(), !reliable.is_empty());
+        if reliable.is_empty() {
+            world.pass(Duration::from_secs(11));
+            assert!(!world.lines().contains("alice: SIP/2.0 181"), "the same forward still");
+        }
+    }
 }
 
 #[test]
@@ -116,11 +140,12 @@ fn foreign_hosts_unknown_numbers_and_the_option_i_are_not_followed() {
         ("Dial(PJSIP/bob)", "<sip:501@10.0.0.9>", "not followed, 501 is refused there by 486"),
     ];
     for (dial, contact, why) in cases {
+        let status = if why.contains("486") { 486 } else { 480 };
         let mut world = three(&format!("exten => 500,1,{dial}\nexten => 501,1,Busy()\n"));
         world.send(ALICE, &invite("500", "", OFFER));
         let bob = asked(&mut world, "bob");
         world.send(BOB, &moved(&bob, "bob", contact));
-        assert!(world.lines().contains("alice: SIP/2.0 480"), "{contact}");
+        assert!(world.lines().contains(&format!("alice: SIP/2.0 {status}")), "{contact}");
         assert!(warned(&world, why), "{why}: {:?}", world.events);
         world.pass(Duration::from_secs(80));
         all_quiet(&world);

@@ -10,7 +10,7 @@ fn named(name: &str, device: Phone) -> Phone {
 }
 
 /// Alice Arnold, Bob Brown and carol who has no name, and this in the context of phones.
-fn world(text: &str, configure: impl FnOnce(&mut Config)) -> World {
+pub(super) fn world(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut world = planned_with(text, |_| {});
     let mut config = (**world.telex.config_in_force()).clone();
     config.phones.insert("alice".into(), named("Alice Arnold", device("sip:alice@10.0.0.1", ALICE)));
@@ -22,12 +22,12 @@ fn world(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     world
 }
 
-fn field(message: &Message, name: HeaderName) -> String {
+pub(super) fn field(message: &Message, name: HeaderName) -> String {
     let all: Vec<&str> = message.values(name).collect();
     all.join(" | ")
 }
 
-fn from(message: &Message) -> String {
+pub(super) fn from(message: &Message) -> String {
     let from = message.header(HeaderName::From).unwrap();
     from.split(";tag=").next().unwrap().to_owned()
 }
@@ -139,6 +139,98 @@ fn a_caller_that_was_answered_before_is_told_by_an_update_if_it_takes_any() {
             assert!(update.body().is_empty(), "nothing is offered");
         }
     }
+}
+
+const NO_UPDATES: &str = "Allow: INVITE, ACK, BYE, CANCEL\n";
+
+/// Alice, whose phone allows this, is with the exchange and then with bob, who has just answered; gives her 200.
+fn reached(allow: &str, configure: impl FnOnce(&mut Config)) -> (World, Message) {
+    let plan = "exten => 500,1,Answer()\n same => n,Wait(1)\n same => n,Dial(PJSIP/bob)\n";
+    let mut world = world(plan, configure);
+    world.send(ALICE, &invite("500", allow, OFFER));
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    world.pass(Duration::from_secs(1));
+    let asked = world.only("INVITE sip:bob");
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    (world, answered)
+}
+
+/// What we have asked of alice since the last look, each request once however often it was sent.
+fn to_alice(world: &mut World) -> Vec<Message> {
+    let asks = |m: &Message| m.is_request() && m.method().as_str() != "ACK";
+    let sent = world.sent().into_iter().filter(|(to, m)| to.to_string() == ALICE && asks(m));
+    let mut sent: Vec<Message> = sent.map(|(_, m)| m).collect();
+    sent.dedup_by(|a, b| a.raw() == b.raw());
+    sent
+}
+
+/// What alice answers to a request of ours.
+fn by_alice(request: &Message, status: &str, body: &str) -> String {
+    respond(request, status, "", body).replace("sip:bob@10.0.0.2", "sip:alice@10.0.0.1")
+}
+
+#[test]
+fn a_phone_without_update_is_told_by_an_invite_that_changes_nothing_once() {
+    let (mut world, answered) = reached(NO_UPDATES, |_| {});
+    let told = to_alice(&mut world).remove(0);
+    assert_eq!(told.method().as_str(), "INVITE");
+    assert_eq!(field(&told, PAI), "\"Bob Brown\" <sip:bob@10.0.0.9>");
+    assert_eq!(told.body(), answered.body(), "it offers what is agreed");
+    world.send(ALICE, &by_alice(&told, "200 OK", OFFER));
+    assert_eq!(world.lines(), "alice: ACK sip:alice@10.0.0.1 SIP/2.0\n");
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.lines(), "");
+    let (mut world, _) = reached(NO_UPDATES, |config| config.connected_line_invite = false);
+    assert_eq!(to_alice(&mut world).len(), 0);
+    let (mut world, _) = reached("", |_| {});
+    assert_eq!(to_alice(&mut world).len(), 0, "it has not said what it allows");
+}
+
+#[test]
+fn one_that_refuses_to_be_told_is_left_alone_and_one_that_asks_itself_is_told_later() {
+    for (status, again) in [("488 Not Acceptable Here", 0), ("403 Forbidden", 0), ("491 Request Pending", 1)]
+    {
+        let (mut world, answered) = reached(NO_UPDATES, |_| {});
+        let told = to_alice(&mut world).remove(0);
+        world.send(ALICE, &by_alice(&told, status, ""));
+        world.lines();
+        // Who did not make the Call-ID waits two seconds at most (RFC 3261 14.1).
+        world.pass(Duration::from_millis(2000));
+        let asked = to_alice(&mut world);
+        assert_eq!(asked.len(), again, "{status}");
+        if let Some(asked) = asked.first() {
+            assert_eq!(field(asked, PAI), "\"Bob Brown\" <sip:bob@10.0.0.9>");
+            world.send(ALICE, &by_alice(asked, "200 OK", OFFER));
+            world.lines();
+        }
+        world.pass(Duration::from_secs(300));
+        assert_eq!(to_alice(&mut world).len(), 0, "{status}");
+        world.send(ALICE, &inside(&answered, "BYE", 9, ""));
+    }
+}
+
+#[test]
+fn who_is_told_by_an_invite_is_told_after_what_it_has_asked_for_itself() {
+    let plan = "exten => 500,1,Answer()\n same => n,Wait(1)\n same => n,Dial(PJSIP/bob)\n";
+    let mut world = world(plan, |_| {});
+    world.send(ALICE, &invite("500", NO_UPDATES, OFFER));
+    let answered = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+    world.pass(Duration::from_secs(1));
+    let asked = world.only("INVITE sip:bob");
+    let again = OFFER.replace("o=- 1 1", "o=- 1 2").replace("4000", "4002");
+    world.send(ALICE, &inside(&answered, "INVITE", 2, &again));
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    assert_eq!(to_alice(&mut world).len(), 0, "her ACK is still to come");
+    world.send(ALICE, &inside(&answered, "ACK", 2, ""));
+    world.pass(Duration::from_secs(1));
+    let told = to_alice(&mut world);
+    assert_eq!((told.len(), told[0].method().as_str()), (1, "INVITE"));
+    // Hers crosses it.
+    let third = again.replace("o=- 1 2", "o=- 1 3");
+    world.send(ALICE, &inside(&answered, "INVITE", 3, &third));
+    assert!(world.lines().contains("SIP/2.0 491"));
 }
 
 #[test]

@@ -135,6 +135,19 @@ fn who_is_parked_hears_music_until_somebody_takes_it_up() {
 }
 
 #[test]
+fn a_slot_has_one_way_to_be_written() {
+    let plan = "exten => _X.,1,ParkedCall(,${EXTEN:1})\n";
+    let mut talk = talk_in(site(plan, false, lot()));
+    talk.by_bob("REFER", 1, TO_PARK);
+    talk.world.sent();
+    for (n, slot) in ["0701", "+701", "70", "7010"].iter().enumerate() {
+        talk.world.send(CAROL, &by_carol(&invite(&format!("9{slot}"), "", OFFER), n as u32 + 10));
+        talk.world.only("SIP/2.0 404");
+    }
+    carol_dials(&mut talk, "9701", 30);
+}
+
+#[test]
 fn the_slot_is_said_to_who_parks_and_waits() {
     let mut talk = talk_in(site("", true, lot()));
     talk.by_bob("REFER", 1, TO_PARK);
@@ -277,6 +290,21 @@ fn who_parks_by_consultation_hears_the_slot_and_the_other_gets_it() {
     assert_eq!(talk.listed(), [("alice".into(), "carol".into())]);
     talk.by_alice("BYE", 2, "");
     talk.quiet();
+}
+
+#[test]
+fn the_slot_that_was_heard_is_kept_while_the_way_there_takes_time() {
+    let plan = "exten => 715,1,Answer()\n same => n,Wait(1)\n same => n,Park()\n";
+    let mut talk = talk_in(site(plan, true, lot()));
+    let (_, refer) = consult(&mut talk, "715", true);
+    talk.world.pass(Duration::from_secs(1));
+    assert_eq!(parking(&talk.world), [("701".into(), Parking::Parked { by: "".into() })]);
+    talk.by_bob("REFER", 1, &refer);
+    carol_dials(&mut talk, "700", 1);
+    assert_eq!(parking(&talk.world)[1].0, "702", "701 is taken");
+    talk.world.pass(Duration::from_secs(1));
+    assert_eq!(parking(&talk.world)[2], ("701".into(), Parking::Parked { by: "bob".into() }));
+    assert_eq!(talk.listed()[0], ("alice".into(), "701".into()));
 }
 
 #[test]

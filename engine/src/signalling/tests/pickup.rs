@@ -9,7 +9,7 @@ use telex_dialplan::Dialplan;
 const CAROL: &str = "10.0.0.3:5060";
 
 /// Alice, bob and carol; bob and carol are of one group. `*8` and `**` with a number pick up.
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut config = Config::default();
     for (name, address, group) in [("alice", ALICE, ""), ("bob", BOB, "sales"), ("carol", CAROL, "sales")] {
         let (ip, _) = address.split_once(':').unwrap();
@@ -26,7 +26,7 @@ exten => *7,1,Answer()\n same => n,Pickup(bob)\n same => n,Busy()\n{own}"
 }
 
 /// What alice writes, as carol.
-fn carols(text: &str) -> String {
+pub(super) fn carols(text: &str) -> String {
     text.replace("10.0.0.1", "10.0.0.3")
         .replace("Alice", "Carol")
         .replace("alice@", "carol@")
@@ -42,7 +42,7 @@ fn find(sent: &[(SocketAddr, Message)], to: &str, start: &str) -> Message {
 }
 
 /// Alice calls bob, whose phone rings: our INVITE to it.
-fn ringing(world: &mut World) -> Message {
+pub(super) fn ringing(world: &mut World) -> Message {
     world.send(ALICE, &invite("bob", "", OFFER));
     let asked = world.only("INVITE sip:bob");
     world.send(BOB, &respond(&asked, "180 Ringing", "", ""));
@@ -51,12 +51,12 @@ fn ringing(world: &mut World) -> Message {
 }
 
 /// Bob's dialog, as a phone that watches him knows it.
-fn replaces(asked: &Message, more: &str) -> String {
+pub(super) fn replaces(asked: &Message, more: &str) -> String {
     let ours = asked.from().unwrap().tag().unwrap().to_owned();
     format!("Require: replaces\nReplaces: {};to-tag=tb;from-tag={ours}{more}\n", asked.call_id().unwrap())
 }
 
-fn ends(world: &World) -> Vec<(u64, EndCause)> {
+pub(super) fn ends(world: &World) -> Vec<(u64, EndCause)> {
     let ends = world.events.iter().filter_map(|event| match event {
         Event::CallEnded { call, cause, .. } => Some((*call, cause.clone())),
         _ => None,
@@ -206,8 +206,25 @@ fn what_may_not_be_replaced_is_refused_and_goes_on() {
 }
 
 #[test]
+fn a_talk_is_taken_by_its_own_extension_only_unless_the_site_says_so() {
+    let mut world = world();
+    let asked = ringing(&mut world);
+    world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
+    let alice = world.only("SIP/2.0 200");
+    world.send(ALICE, &inside(&alice, "ACK", 1, ""));
+    world.send(CAROL, &carols(&invite("bob", &replaces(&asked, ""), OFFER)));
+    let late = world.only("SIP/2.0 486");
+    assert_eq!(late.header(HeaderName::Warning), Some("399 telex \"the call was answered already\""));
+    assert_eq!(world.rtp("10.0.0.1:4000", 10_000, 1), to(10_002, "10.0.0.2:6000"), "bob has it");
+}
+
+#[test]
 fn a_phone_takes_the_place_of_one_that_talks() {
     let mut world = world();
+    let mut config = (**world.telex.config_in_force()).clone();
+    config.take_over = true;
+    world.input(Input::Config { config: Arc::new(config), listeners: listeners() });
+    world.out.clear();
     let asked = ringing(&mut world);
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let alice = world.only("SIP/2.0 200");

@@ -1,6 +1,7 @@
 //! Calls that follow a dialplan.
 
 mod options;
+mod times;
 
 use super::*;
 use crate::mediactl::{Clip, DigitHeard, LegId, LegSpec, Piece, Playing, RoomMode};
@@ -14,13 +15,13 @@ pub(super) fn planned(text: &str) -> World {
 /// The same with something else configured.
 pub(super) fn planned_with(text: &str, configure: impl FnOnce(&mut Config)) -> World {
     let mut config = Config::default();
-    configure(&mut config);
     config.phones.insert("alice".into(), device("sip:alice@10.0.0.1", ALICE));
     config.phones.insert("bob".into(), device("sip:bob@10.0.0.2", BOB));
+    configure(&mut config);
     let text =
         format!("[internal]\n{text}\n{}", config.own_dialplan().replace("[internal]", "[internal](+)"));
     let clip = Clip::of(16_000, &[0; 320]).unwrap();
-    let names = ["welcome", "press-1", "closed", "bye"];
+    let names = ["welcome", "press-1", "closed", "bye", "vm-youhave"];
     config.sounds = Arc::new(names.iter().map(|name| ((*name).into(), clip.clone())).collect());
     config.dialplan = Some(Dialplan::parse("extensions.conf", &text).unwrap());
     World::with(config)

@@ -55,6 +55,9 @@ fn cause(world: &World) -> Option<u8> {
 fn who_is_answered_is_told_by_refer() {
     let (mut world, answered, refer) = told();
     assert_eq!(refer.header(HeaderName::ReferTo), Some("<sip:bob@10.0.0.9:5060>"));
+    assert_eq!(refer.values(HeaderName::Contact).collect::<Vec<_>>(), ["<sip:500@10.0.0.9:5060>"]);
+    assert_eq!(refer.values(HeaderName::ReferTo).count(), 1);
+    assert_eq!(refer.values(HeaderName::ReferredBy).collect::<Vec<_>>(), ["<sip:500@10.0.0.9:5060>"]);
     world.send(ALICE, &respond(&refer, "202 Accepted", "", ""));
     world.send(ALICE, &notify(&answered, 2, "active;expires=60", "SIP/2.0 100 Trying"));
     assert_eq!(world.lines(), "alice: SIP/2.0 200 OK\n");
@@ -116,6 +119,8 @@ fn who_is_not_answered_is_redirected() {
         assert_eq!((over.disposition(), over.ended.is_some()), (Disposition::NoAnswer, true));
         let moved = world.only("SIP/2.0 302");
         assert_eq!(moved.header(HeaderName::Contact), Some(contact));
+        let by = format!("<sip:{number}@10.0.0.9:5060>;reason=unconditional;counter=1");
+        assert_eq!(moved.header(HeaderName::Diversion), Some(by.as_str()));
         world.pass(Duration::from_secs(80));
         all_quiet(&world);
     }

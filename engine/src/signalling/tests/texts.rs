@@ -113,3 +113,44 @@ fn so_many_texts_are_on_their_way() {
     assert_eq!(world.telex.stats().texts, limits::TEXTS);
     assert_eq!(status(&mut world, &from(senders, 1_000_000)), 503, "of all");
 }
+
+#[test]
+fn what_belongs_to_a_text_is_passed_on_and_nothing_comes_back_but_the_answer() {
+    let mut world = site();
+    let fields = "Subject: Food\nDate: Mon, 23 Nov 2026 11:00:00 GMT\nExpires: 60\nContent-Type";
+    world.send(ALICE, &text("bob", 1, "Lunch?").replace("Content-Type", fields));
+    let asked = asked(&mut world);
+    for (name, value) in [
+        (HeaderName::Subject, "Food"),
+        (HeaderName::Date, "Mon, 23 Nov 2026 11:00:00 GMT"),
+        (HeaderName::Expires, "60"),
+    ] {
+        assert_eq!(asked[0].header(name), Some(value));
+    }
+    world.send(BOB, &respond(&asked[0], "200 OK", "", ANSWER));
+    let answer = world.only("SIP/2.0 200");
+    assert_eq!((answer.header(HeaderName::Contact), answer.body().len()), (None, 0), "RFC 3428 §7");
+}
+
+#[test]
+fn a_text_of_who_hides_has_no_name() {
+    let mut world = site();
+    let fields = "Privacy: id\nSubject: From Alice\nContent-Type";
+    world.send(ALICE, &text("bob", 1, "Lunch?").replace("Content-Type", fields));
+    let asked = asked(&mut world);
+    let from = asked[0].header(HeaderName::From).unwrap();
+    assert!(from.starts_with("\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag="), "{from}");
+    let raw = String::from_utf8_lossy(asked[0].raw()).to_lowercase();
+    assert!(!raw.contains("alice"), "{raw}");
+}
+
+#[test]
+fn a_text_inside_a_call_or_of_a_kind_that_is_required_is_refused() {
+    let mut world = World::new();
+    let (answered, _) = talking(&mut world);
+    world.send(ALICE, &inside(&answered, "MESSAGE", 2, ""));
+    world.only("SIP/2.0 405");
+    let wants =
+        text("bob", 3, "Hello").replace("Max-Forwards", "Require: recipient-list-message\nMax-Forwards");
+    assert_eq!(status(&mut world, &wants), 420);
+}

@@ -5,7 +5,7 @@ use crate::limits;
 use crate::sip::HeaderName;
 
 /// Alice's SUBSCRIBE; `to` is all of To, `cseq` tells it from others.
-fn subscribe(whom: &str, package: &str, cseq: u32, expires: u64, to_tag: &str) -> String {
+pub(super) fn subscribe(whom: &str, package: &str, cseq: u32, expires: u64, to_tag: &str) -> String {
     format!(
         "SUBSCRIBE sip:{whom}@telex SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKs{whom}{cseq}\n\
 Max-Forwards: 70\nFrom: <sip:alice@telex>;tag=fs\nTo: <sip:{whom}@telex>{to_tag}\nCall-ID: s-{whom}\n\
@@ -13,12 +13,12 @@ CSeq: {cseq} SUBSCRIBE\nContact: <sip:alice@10.0.0.1>\nEvent: {package}\nExpires
     )
 }
 
-fn ok(notify: &Message) -> String {
+pub(super) fn ok(notify: &Message) -> String {
     respond(notify, "200 OK", "", "").replace("sip:bob@10.0.0.2", "sip:alice@10.0.0.1")
 }
 
 /// All NOTIFY since the last look, answered 200: Subscription-State and body.
-fn notified(world: &mut World) -> Vec<(String, String)> {
+pub(super) fn notified(world: &mut World) -> Vec<(String, String)> {
     let sent = world.sent();
     let notifies =
         sent.iter().map(|(_, m)| m).filter(|m| m.method() == crate::sip::Method::Notify && m.is_request());
@@ -32,7 +32,7 @@ fn notified(world: &mut World) -> Vec<(String, String)> {
 }
 
 /// What a lamp shows: the states of all dialogs, or the note.
-fn lamp(body: &str) -> String {
+pub(super) fn lamp(body: &str) -> String {
     let states = body.split("<state>").skip(1).filter_map(|rest| rest.split("</state>").next());
     let states = states.collect::<Vec<_>>().join("+");
     let held = if body.contains("pval=\"no\"") { " held" } else { "" };
@@ -226,7 +226,8 @@ fn one_may_ask_once() {
 fn what_is_not_granted() {
     let mut world = site();
     for (text, code) in [
-        (subscribe("bob", "refer", 1, 300, ""), 489),
+        (subscribe("bob", "refer", 1, 300, ""), 403),
+        (subscribe("bob", "conference", 11, 300, ""), 489),
         (subscribe("nobody", "dialog", 2, 300, ""), 404),
         (subscribe("bob", "message-summary", 3, 300, ""), 403),
         (subscribe("bob", "dialog", 4, 5, ""), 423),
@@ -243,7 +244,7 @@ fn what_is_not_granted() {
     }
     world.send(ALICE, &subscribe("bob", "x", 9, 300, ""));
     let refusal = world.only("SIP/2.0 489");
-    assert_eq!(refusal.header(HeaderName::AllowEvents), Some("dialog, presence, message-summary"));
+    assert_eq!(refusal.header(HeaderName::AllowEvents), Some("dialog, presence, message-summary, refer"));
     assert_eq!(world.telex.stats().subscriptions, 0);
     // A stranger.
     world.send(

@@ -245,6 +245,18 @@ fn cancel_of_nothing_is_answered_481() {
 }
 
 #[test]
+fn cancel_of_another_request_is_answered_and_changes_nothing() {
+    let mut world = World::new();
+    let txn = txn_of(world.hear(&phone_request("SUBSCRIBE", "z9hG4bKs")));
+    assert!(world.hear(&phone_request("CANCEL", "z9hG4bKs")).is_none());
+    assert_eq!(world.first_lines(), [(0, "200".into())]);
+    world.respond(txn, &Reply::new(Status::OK));
+    assert_eq!(world.first_lines(), [(0, "200".into())], "it is answered as ever");
+    world.run(32_000);
+    world.assert_empty();
+}
+
+#[test]
 fn a_copy_of_an_invite_by_another_path_is_merged() {
     let mut world = World::new();
     let first = txn_of(world.hear(&invite()));

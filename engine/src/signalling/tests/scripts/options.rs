@@ -1,5 +1,8 @@
 //! What the options of Dial do: subroutines for phones that are dialled, and codes that are pressed in a talk.
 
+mod leaving;
+mod limits;
+
 use super::*;
 use crate::cdr::CallRecord;
 use crate::mediactl::RoomId;
@@ -262,6 +265,30 @@ fn who_asks_there_first_hands_the_other_over_by_hanging_up() {
     world.send(BOB, &from_bob(&asked, "BYE", 1, "", ""));
     world.pass(Duration::from_secs(80));
     all_quiet(&world);
+}
+
+#[test]
+fn who_comes_back_from_a_conference_is_alone_with_the_other_again() {
+    let plan = TALK.replace(
+        "exten => 600,1,Playback(welcome)\n same => n,Wait(60)\n",
+        "exten => 600,1,Set(TIMEOUT(absolute)=5)\n same => n,ConfBridge(77)\n",
+    );
+    let mut world = planned(&plan);
+    let (answered, _) = talk(&mut world);
+    world.press_by(1, "*2600");
+    let conference = world.room_of(1);
+    assert_ne!(world.room_of(2), conference, "bob waits");
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.said(), "");
+    assert_eq!(world.room_of(1), world.room_of(2));
+    assert_ne!(world.room_of(1), conference);
+    assert!(world.leg_of(2).playing.is_none());
+    let dropped = |world: &World| {
+        let gone = |action: &Action| matches!(action, Action::Media { command: MediaCommand::DropRoom { room }, .. } if *room == conference);
+        world.out.iter().any(gone)
+    };
+    assert!(dropped(&world), "nobody is in it");
+    world.hang_up(&answered);
 }
 
 #[test]
