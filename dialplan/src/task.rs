@@ -48,6 +48,18 @@ pub struct Collect {
     pub barge: bool,
     /// While something is played only these keys count; all of them if `None`.
     pub only: Option<SmolStr>,
+    /// Heard after that, until the first key.
+    pub meanwhile: Option<Sound>,
+}
+
+/// What goes on until somebody does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Sound {
+    /// Tones by name, as Playtones has them.
+    Tones(SmolStr),
+    /// A class of music; the usual one if empty.
+    Music(SmolStr),
 }
 
 /// Whom to ring, and how.

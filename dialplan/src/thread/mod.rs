@@ -81,7 +81,12 @@ enum Waiting {
     Plain,
     /// The call is answered then; something else follows if it is queued.
     Answer,
-    Playback,
+    Playback {
+        /// Something of it is not there.
+        failed: bool,
+        /// The call is answered for it.
+        answers: bool,
+    },
     Read {
         variable: SmolStr,
         /// Rounds left.
@@ -306,7 +311,11 @@ impl Thread {
             Move::To(place) => self.channel.place = place,
             Move::Enter(place, args) => {
                 if self.stack.len() == MAX_STACK {
-                    self.complain(world, format_args!("more than {MAX_STACK} subroutines within each other"));
+                    let lines = self.circle(plan);
+                    self.complain(
+                        world,
+                        format_args!("more than {MAX_STACK} subroutines within each other, in {lines}"),
+                    );
                     self.state = State::Ending(Some(FAILURE));
                     return None;
                 }
@@ -455,7 +464,7 @@ impl Thread {
         if plan.falls_through() || self.channel.gone {
             return Move::End(None);
         }
-        flow::wait_for_extension(&self.channel, None)
+        flow::wait_for_extension(&self.channel, None, None)
     }
 
     /// The extension `h`, once, and then nothing.

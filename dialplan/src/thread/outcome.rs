@@ -158,7 +158,7 @@ impl Thread {
     fn failed(&mut self, waiting: &Waiting) {
         let vars = &mut self.channel.vars;
         match waiting {
-            Waiting::Playback => vars.set("PLAYBACKSTATUS", "FAILED"),
+            Waiting::Playback { .. } => vars.set("PLAYBACKSTATUS", "FAILED"),
             Waiting::Read { .. } => vars.set("READSTATUS", "ERROR"),
             Waiting::VoiceMail => vars.set("VMSTATUS", "FAILED"),
             Waiting::Dial { .. } => vars.set("DIALSTATUS", "CHANUNAVAIL"),
@@ -175,9 +175,9 @@ impl Thread {
                 self.channel.answered = true;
                 return self.queued.take().map_or(Move::Next, |(task, waiting)| Move::Task(task, waiting));
             }
-            Waiting::Playback => {
-                self.channel.answered = true;
-                self.channel.vars.set("PLAYBACKSTATUS", "SUCCESS");
+            Waiting::Playback { failed, answers } => {
+                self.channel.answered |= answers;
+                self.channel.vars.set("PLAYBACKSTATUS", if failed { "FAILED" } else { "SUCCESS" });
             }
             Waiting::VoiceMail => {
                 self.channel.vars.set("VMSTATUS", "SUCCESS");

@@ -1,3 +1,5 @@
+mod likeness;
+
 use super::*;
 use crate::explain::{Facts, Supposed, walk};
 use crate::task::{DialStatus, Say, Target};

@@ -1,7 +1,7 @@
 //! What a caller who is alone with the exchange hears, and the keys it presses.
 
 use smol_str::SmolStr;
-use telex_dialplan::task::{Collect, Say, Until};
+use telex_dialplan::task::{Collect, Say, Sound, Until};
 use telex_dialplan::{Moment, Outcome};
 
 use super::app::{CALLER, PartyId};
@@ -127,7 +127,10 @@ impl Calls {
             }
             Next::Wait { .. } => {}
         }
-        call.hear_sound(cx, None);
+        let sound = call.meanwhile(&cx.config.country);
+        if call.script.as_ref().is_some_and(|script| script.sound != sound) {
+            call.hear_sound(cx, sound);
+        }
     }
 }
 
@@ -262,6 +265,16 @@ impl Call {
         }
         self.disarm(cx);
         Ok(Doing::Collecting(Box::new(Collecting { wanted, got: String::new(), saying })))
+    }
+
+    /// What the caller hears until its first key, while its keys are collected.
+    fn meanwhile(&self, country: &str) -> Option<Playing> {
+        let Doing::Collecting(collecting) = &self.script.as_ref()?.doing else { return None };
+        let wanted = collecting.wanted.meanwhile.as_ref().filter(|_| collecting.got.is_empty());
+        match wanted.filter(|_| self.can_be_told())? {
+            Sound::Tones(name) => super::tasks::tones(country, name).ok(),
+            Sound::Music(class) => Some(Playing::Music(super::tasks::music(class))),
+        }
     }
 
     /// An echo is answered with whatever codec the caller has. The end of what cannot be said in it would never come.
