@@ -84,8 +84,8 @@ impl Trail {
         self.entries.push_back(entry);
     }
 
-    /// The last step of the thread's own: what it dials may have taken others since.
-    pub(crate) fn last(&mut self) -> Option<&mut Entry> {
+    /// The last step that was not walked for another channel.
+    pub(crate) fn last_own(&mut self) -> Option<&mut Entry> {
         self.entries.iter_mut().rev().find(|entry| entry.whose.is_empty())
     }
 

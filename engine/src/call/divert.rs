@@ -18,7 +18,6 @@ use super::walks::{Live, Walks};
 use super::{Below, Call, Calls, causes, dial, elsewhere};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::{Elsewhere, Moved, Place};
-use crate::event::EndCause;
 use crate::limits;
 use crate::sip::Status;
 
@@ -287,7 +286,7 @@ impl Script {
         self.thread.redirect(context, number, &by.by, by.reason_of_plan());
         self.dial = None;
         let status = Status::TEMPORARILY_UNAVAILABLE;
-        self.failed = Some((status, EndCause::Refused(status.code())));
+        self.failed = Some((status, causes::refused_by(status)));
     }
 }
 

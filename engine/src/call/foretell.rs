@@ -24,7 +24,7 @@ use super::walks::{Eyes, Facts, Walks, Work};
 use super::{Below, Call, Calls, causes};
 use crate::border::{CallState, Foretold, Lsn};
 use crate::cx::{Cx, Journal};
-use crate::event::{EndCause, Side};
+use crate::event::{EndCause, Rejection, Side};
 use crate::limits;
 use crate::mediactl::{RoomId, ShardId};
 use crate::registrar::Registrar;
@@ -66,7 +66,8 @@ impl Calls {
             over,
         };
         if matched(&cx, &plan, &wanted.from, &wanted.to).is_none() {
-            let (way, cause) = (super::open::no_match(context, &wanted.to), EndCause::Refused(404).q850());
+            let way = super::open::no_match(context, &wanted.to);
+            let cause = causes::refused_by(Status::NOT_FOUND).q850();
             return told(way, format_smolstr!("refused with 404, cause {cause}"), Vec::new(), true);
         }
         let mut call = imagined(&cx, self.next_id, wanted);
@@ -280,8 +281,12 @@ impl Walk<'_> {
         let cause = ended(answered, status, cause);
         let number = cause.q850();
         self.ends = match (&cause, answered) {
-            (EndCause::Refused(302), false) => SmolStr::new_static("the caller calls there itself"),
-            (EndCause::Refused(code), false) => format_smolstr!("refused with {code}, cause {number}"),
+            (EndCause::Refused(Rejection { status: 302, .. }), false) => {
+                SmolStr::new_static("the caller calls there itself")
+            }
+            (EndCause::Refused(refused), false) => {
+                format_smolstr!("refused with {}, cause {number}", refused.status)
+            }
             (EndCause::NoAnswer, false) => format_smolstr!("refused with {}, cause {number}", status.code()),
             (EndCause::HungUp(_), false) => SmolStr::new_static("the caller gives up"),
             (EndCause::HungUp(_), true) => SmolStr::new_static("somebody hangs up"),
@@ -289,11 +294,11 @@ impl Walk<'_> {
             (EndCause::Joined { call }, _) => format_smolstr!("it goes on in call {call}"),
             _ => format_smolstr!("the exchange hangs up, cause {number}"),
         };
+        let mut outcome = causes::outcome_of(&cause);
         (self.call.state, self.call.cause) = (CallState::Ending, Some(cause));
         if let Some(phone) = self.farewell.take() {
             farewell(self, cx, &phone, number);
         }
-        let mut outcome = Outcome::HungUp { cause: number };
         for _ in 0..limits::TASKS_AT_ONCE {
             if self.next(cx, outcome).is_none() {
                 break;
@@ -341,7 +346,7 @@ impl Walk<'_> {
             }
             Task::Busy(Some(time)) | Task::Congestion(Some(time)) => {
                 self.pass(cx, (*time).min(limits::WAIT));
-                Ended(Status::TEMPORARILY_UNAVAILABLE, EndCause::Dialplan(causes::NORMAL))
+                DONE
             }
             Task::Busy(None) | Task::Congestion(None) | Task::Music { time: None, .. } => self.enough(),
             Task::Echo | Task::Milliwatt => {

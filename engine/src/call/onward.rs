@@ -8,7 +8,7 @@ use super::app::{App, CALLER};
 use super::screening::callee;
 use super::script::{GONE, Script};
 use super::walks::{Live, Walks};
-use super::{Below, Call, Calls};
+use super::{Below, Call, Calls, causes};
 use crate::cx::{CallKey, Cx};
 use crate::event::{EndCause, Side};
 use crate::limits;
@@ -70,7 +70,7 @@ impl Calls {
         let Some(Ok(mut thread)) = self.with_thread(cx, below, key, Some(&mut facts), begin) else {
             return self.end(cx, below, key, cause);
         };
-        self.walk_out(cx, below, key, cause.q850());
+        self.walk_out(cx, below, key, causes::outcome_of(&cause));
         let Some(call) = self.all.get_mut(key) else { return };
         call.remember_did();
         let Some(mut before) = call.script.take() else { return };
@@ -99,14 +99,13 @@ impl Calls {
         let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) else { return };
         let wanted = std::mem::take(&mut dial.says_farewell) && dial.answered.is_some();
         let Some(peer) = call.peer.filter(|_| wanted) else { return };
-        let cause = call.cause.as_ref().map_or(super::causes::NORMAL, EndCause::q850);
+        let cause = call.cause.as_ref().map_or(causes::NORMAL, EndCause::q850);
         let phone = call.parties[peer].extension.clone();
         farewell(&mut Live { calls: self, below, key }, cx, &phone, cause);
     }
 
     /// The walk of a caller that is gone: the extension `h`, and nothing after it.
-    pub(super) fn walk_out(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, cause: u8) {
-        let mut outcome = Outcome::HungUp { cause };
+    pub(super) fn walk_out(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, mut outcome: Outcome) {
         for _ in 0..limits::TASKS_AT_ONCE {
             if self.walk(cx, below, key, outcome).is_none() {
                 break;

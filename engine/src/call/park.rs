@@ -23,7 +23,7 @@ use super::tasks::{music, signal};
 use super::{Below, Call, Calls};
 use crate::config::{Config, ParkingLot, USUAL_LOT};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::event::{EndCause, Event, Parking};
+use crate::event::{Event, Parking};
 use crate::limits;
 use crate::mediactl::{Piece, Play, Playing, ShardId};
 use crate::rng::Rng;
@@ -400,7 +400,7 @@ impl Calls {
 impl Script {
     /// Nobody is in the slot that the caller wants to take up.
     pub(super) fn nobody_parked(&mut self, slot: &SmolStr) -> Outcome {
-        self.failed = Some((Status::NOT_FOUND, EndCause::Refused(404)));
+        self.failed = Some((Status::NOT_FOUND, super::causes::refused_by(Status::NOT_FOUND)));
         Outcome::Refused(match slot.as_str() {
             "" => SmolStr::new_static("nobody is parked"),
             slot => format_smolstr!("nobody is parked in {slot}"),

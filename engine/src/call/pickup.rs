@@ -15,6 +15,7 @@ use crate::cx::{CallKey, Cx};
 use crate::event::EndCause;
 use crate::limits;
 use crate::offer::{self, Codec};
+use crate::planted::{Fault, Planted};
 use crate::sip::EscapedUser;
 
 /// Why a call cannot be taken over although it rings.
@@ -59,7 +60,7 @@ impl Calls {
         let caller = &self.all[key].parties[CALLER];
         let (answered, spoken) = (self.all[key].answered.is_some(), caller.has_spoken());
         let picker = caller.extension.clone();
-        let ringing = match self.found_ringing(cx.config, Some(key), &picker, wanted) {
+        let ringing = match self.found_ringing((cx.config, cx.planted), Some(key), &picker, wanted) {
             Ok(ringing) => ringing,
             Err(why) => return Err(Outcome::Refused(why)),
         };
@@ -77,17 +78,18 @@ impl Calls {
     /// none.
     pub(super) fn found_ringing(
         &self,
-        config: &Config,
+        (config, planted): (&Config, Planted),
         own: Option<CallKey>,
         picker: &SmolStr,
         wanted: &[SmolStr],
     ) -> Result<CallKey, SmolStr> {
         let group = config.phones.get(picker).map(|phone| phone.pickup_group.as_str()).unwrap_or_default();
+        let any = planted.is(Fault::AnyGroupPickedUp);
         if wanted.is_empty() && group.is_empty() {
             return Err(format_smolstr!("{picker} is in no pick-up group: say whose call it is to take"));
         }
         let may = |extension: &SmolStr| match wanted.is_empty() {
-            true => config.phones.get(extension).is_some_and(|phone| phone.pickup_group == group),
+            true => config.phones.get(extension).is_some_and(|phone| any || phone.pickup_group == group),
             false => wanted.contains(extension),
         };
         let rings = |other: &CallKey| {
@@ -193,7 +195,7 @@ impl Call {
         let named = |call: &Self, party: &Party| {
             let agreed = call.own_words || call.answered.is_some() || party.joined;
             match (agreed, party.has_spoken()) {
-                (true, _) => party.agreed_codecs(),
+                (true, _) => party.codecs_in_use(config.transcode),
                 (false, true) => party.their_codecs().to_vec(),
                 (false, false) => party.repertoire(config).codecs().to_vec(),
             }

@@ -5,9 +5,9 @@ use telex_dialplan::{Outcome, Thread};
 
 use super::app::{App, CALLER, PartyId};
 use super::script::Doing;
-use super::{Below, Call, Calls};
+use super::{Below, Call, Calls, causes};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::event::EndCause;
+use crate::event::{EndCause, Rejection};
 use crate::limits;
 use crate::sip::Status;
 
@@ -33,9 +33,9 @@ impl Calls {
         call.app = App::Done;
         if let Some(script) = &mut call.script {
             told_to_call(&mut script.thread, to);
-            script.over(Outcome::HungUp { cause: 16 });
         }
-        self.end(cx, below, key, EndCause::Refused(Status::MOVED_TEMPORARILY.code()));
+        let moved = Rejection { status: Status::MOVED_TEMPORARILY.code(), cause: causes::NORMAL };
+        self.end(cx, below, key, EndCause::Refused(moved));
         Err(Outcome::Done)
     }
 

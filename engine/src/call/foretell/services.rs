@@ -7,6 +7,7 @@ use telex_dialplan::explain::Does;
 use telex_dialplan::task::{DialStatus, Target};
 
 use super::super::app::{App, AppEvent};
+use super::super::causes;
 use super::super::dial;
 use super::super::divert::not_followed;
 use super::super::page::{PATIENCE, Page, asked};
@@ -17,7 +18,7 @@ use super::Came::{self, Ended, Outcome as Told};
 use super::dial::place_of;
 use super::{ANY, DONE, ENOUGH, Walk, length};
 use crate::cx::{CallKey, Cx};
-use crate::event::EndCause;
+use crate::event::{EndCause, Rejection};
 use crate::limits;
 use crate::registrar::Reach;
 use crate::sip::Status;
@@ -68,7 +69,7 @@ impl Walk<'_> {
 
     /// The caller takes a call that rings elsewhere.
     pub(super) fn pick_up(&mut self, cx: &Cx<'_>, wanted: &[SmolStr]) -> Came {
-        match self.calls.found_ringing(cx.config, None, &self.call.from, wanted) {
+        match self.calls.found_ringing((cx.config, cx.planted), None, &self.call.from, wanted) {
             Ok(ringing) => self.joins(cx, ringing),
             Err(why) => Told(Outcome::Refused(why)),
         }
@@ -138,7 +139,7 @@ impl Walk<'_> {
     pub(super) fn conference(&mut self, cx: &Cx<'_>, name: &SmolStr) -> Came {
         if let Err(no) = self.calls.conferences.admits(name) {
             if let Some(script) = self.script() {
-                script.failed = Some((no.status(), EndCause::Refused(no.status().code())));
+                script.failed = Some((no.status(), causes::refused_by(no.status())));
             }
             return Told(Outcome::Refused(format_smolstr!("no room: {}", no.what())));
         }
@@ -155,7 +156,8 @@ impl Walk<'_> {
         if let Some(script) = self.script() {
             told_to_call(&mut script.thread, whom(to));
         }
-        Ended(ANY, EndCause::Refused(Status::MOVED_TEMPORARILY.code()))
+        let moved = Rejection { status: Status::MOVED_TEMPORARILY.code(), cause: causes::NORMAL };
+        Ended(ANY, EndCause::Refused(moved))
     }
 
     /// The caller wants to be called back.
