@@ -81,7 +81,7 @@ scenario \"# fine\":\n  100 dials *43\n  expect 100 hears itself\n";
       explain: |
         call 1 from 100 to 101:
           101 matched 101 in context [telex]
-            telex.toml:169 (phone 101)  1. Dial(PJSIP/101)  -> BUSY, cause 17
+            telex.toml:180 (phone 101)  1. Dial(PJSIP/101)  -> BUSY, cause 17
       ...
     ok 2 - \# fine
     # 2 scenarios, 1 failed
@@ -111,7 +111,7 @@ fn junit_has_a_suite_for_each_file() {
     0 s  100 hears ringback
     call 1 from 100 to 101:
       101 matched 101 in context [telex]
-        telex.toml:169 (phone 101)  1. Dial(PJSIP/101)
+        telex.toml:180 (phone 101)  1. Dial(PJSIP/101)
     </failure>
         </testcase>
       </testsuite>
