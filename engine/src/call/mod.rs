@@ -339,6 +339,7 @@ impl Calls {
         self.lines.touch(heard.call);
         if let Some(event) = event {
             call.lost_early(cx, event);
+            self.declines_for_others(cx, below, heard.call, event);
             self.decide(cx, below, heard.call, event);
         } else if confirmed {
             self.acknowledged(cx, below, heard.call);
