@@ -32,6 +32,7 @@ pub struct Plan {
     digits: &'static str,
     sound: Option<Sound>,
     watches: String,
+    registers: bool,
 }
 
 impl Plan {
@@ -47,7 +48,15 @@ impl Plan {
             digits: "rtpevent",
             sound: None,
             watches: String::new(),
+            registers: true,
         }
+    }
+
+    /// It belongs to no exchange: whoever knows its address may call it. `server` is of no use then.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.registers = false;
+        self
     }
 
     /// It rings until [`Baresip::command`] says `accept` or `hangup`.
@@ -114,12 +123,15 @@ impl Plan {
         ground.write(
             &format!("{name}/accounts"),
             format!(
-                "<sip:{user}@telex.test>;auth_user={user};auth_pass={PASSWORD};\
-                 outbound=\"sip:{server};transport={scheme}\";regint=600;answermode={answer};audio_codecs={codecs};dtmfmode={digits}\n",
+                "<sip:{user}@telex.test>;auth_user={user};auth_pass={PASSWORD};{home};answermode={answer};\
+                 audio_codecs={codecs};dtmfmode={digits}\n",
+                home = match self.registers {
+                    true => format!("outbound=\"sip:{};transport={scheme}\";regint=600", self.server),
+                    false => "regint=0".to_owned(),
+                },
                 codecs = self.codecs,
                 digits = self.digits,
                 user = self.user,
-                server = self.server,
                 answer = if self.answers { "auto" } else { "manual" },
             ),
         );
@@ -132,8 +144,10 @@ impl Plan {
         });
         let stream = stream.unwrap_or_else(|| panic!("{name} does not listen on {control}"));
         stream.set_nonblocking(true).unwrap_or_else(|e| panic!("{name}: {e}"));
-        program.expect_from(0, "its registration", PATIENCE, |output| output.contains("200 OK"));
-        Baresip { program, name, dir, stream, buffer: Vec::new(), events: Vec::new(), next: 0 }
+        if self.registers {
+            program.expect_from(0, "its registration", PATIENCE, |output| output.contains("200 OK"));
+        }
+        Baresip { program, name, dir, port, stream, buffer: Vec::new(), events: Vec::new(), next: 0 }
     }
 
     fn modules(&self) -> &'static str {
@@ -208,6 +222,7 @@ pub struct Baresip {
     program: Program,
     name: String,
     dir: PathBuf,
+    port: u16,
     stream: TcpStream,
     buffer: Vec<u8>,
     events: Vec<Value>,
@@ -282,6 +297,11 @@ impl Baresip {
             }
             self.buffer.drain(..=end);
         }
+    }
+
+    /// Where it takes calls.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
     /// What it has heard so far: all its recordings of the far side in the order in which they were begun. A call has

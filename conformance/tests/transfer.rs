@@ -1,6 +1,7 @@
 //! Baresip and Linphone hand calls over, each in the ways that it can: who is left together hears one another, and the
 //! one who went is told that it is done.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -75,6 +76,29 @@ fn baresip_hands_over_blindly() {
     bob.expect("CALL_CLOSED");
     bob.stop();
     together(alice, carol, exchange);
+}
+
+/// Dave is at another host, and the site lets calls go there: his phone is asked by its address, and has not registered.
+#[test]
+fn baresip_hands_over_to_another_host_that_the_site_allows() {
+    if !peers::installed(&["baresip"]) {
+        return;
+    }
+    let ground = Ground::new("transfer-away");
+    let server = SocketAddr::from((ground.address(), 5060));
+    let dave = Phone::new("dave", server, Udp, CAROL).alone().start(&ground);
+    let hosts = format!("[sip]\nrefer_hosts = [\"{}\"]\n", dave.address());
+    let exchange = Plan::new(&ground).at(server).with(&hosts).phone("alice").phone("bob").start(&ground);
+    let mut bob = baresip(&ground, &exchange, "bob", BOB);
+    let mut alice = baresip(&ground, &exchange, "alice", ALICE);
+    alice.command("dial sip:bob@telex.test");
+    alice.expect("CALL_ESTABLISHED");
+    bob.expect("CALL_ESTABLISHED");
+    hears(&alice, BOB);
+    bob.command(&format!("transfer sip:dave@{}", dave.address()));
+    bob.expect("CALL_CLOSED");
+    bob.stop();
+    together(alice, dave, exchange);
 }
 
 /// Alice calls linphone, which has answered her and hears her.

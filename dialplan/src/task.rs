@@ -48,6 +48,18 @@ pub struct Collect {
     pub barge: bool,
     /// While something is played only these keys count; all of them if `None`.
     pub only: Option<SmolStr>,
+    /// Heard after that, until the first key.
+    pub meanwhile: Option<Sound>,
+}
+
+/// What goes on until somebody does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Sound {
+    /// Tones by name, as Playtones has them.
+    Tones(SmolStr),
+    /// A class of music; the usual one if empty.
+    Music(SmolStr),
 }
 
 /// Whom to ring, and how.
@@ -112,6 +124,14 @@ pub enum Target {
         number: SmolStr,
         /// The trunk's name.
         trunk: SmolStr,
+    },
+    /// Somebody at another host, as if the phone or trunk were there: `PJSIP/carrier/sip:0123@192.0.2.7:5060`. It is
+    /// asked there, and not by way of that one; its codecs and what else is configured of it count.
+    Uri {
+        /// What is asked, with `sip:`; whatever stands before the last `@` is the user.
+        uri: SmolStr,
+        /// The phone or trunk; empty for nobody's.
+        name: SmolStr,
     },
     /// An extension of the dialplan, run for a caller of its own: `Local/101@internal`.
     Local {
@@ -333,6 +353,13 @@ pub enum Outcome {
     HungUp {
         /// The cause by Q.850.
         cause: u8,
+    },
+    /// The call is over, and it was not the caller who ended it: what follows is the extension `h`.
+    Ended {
+        /// The cause by Q.850; 0 where it is that of the last Dial, or an ordinary end.
+        cause: u8,
+        /// What ended it, in words; empty when there is nothing to say. What the plan wanted is not told again.
+        why: SmolStr,
     },
     /// The exchange cannot do that: why. The walk goes on, with a warning.
     Refused(SmolStr),

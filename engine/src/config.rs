@@ -1,5 +1,7 @@
 //! The validated configuration: what a value here says is possible. Text is read at the edge.
 
+mod hosts;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +14,8 @@ use telex_audio::codec::Encoding;
 use telex_dialplan::Dialplan;
 
 use crate::mediactl::{Library, RecordingFormat};
+
+pub use self::hosts::{NotAHost, ReferHost};
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +72,8 @@ pub struct Config {
     pub music: Option<SmolStr>,
     /// What parties of a talk press where their Dial allows it.
     pub features: Features,
+    /// Hosts beside the exchange to which a party may send a call on, by REFER or 302. Nobody else's are dialled so.
+    pub refer_hosts: Vec<ReferHost>,
 }
 
 /// Codes that a party of a talk presses, where the options of its Dial allow it. An empty one is never pressed.
@@ -133,6 +139,7 @@ impl Default for Config {
             take_over: false,
             music: None,
             features: Features::default(),
+            refer_hosts: Vec::new(),
         }
     }
 }

@@ -67,6 +67,10 @@ pub const LINES_SHOWN: usize = 8;
 pub const TEXTS: usize = 10_000;
 /// Those of one extension; one more is answered 503.
 pub const TEXTS_OF_ONE: usize = 100;
+/// Octets of the user part of a URI at another host; a call is not sent on to a longer one.
+pub const AWAY_USER: usize = 128;
+/// Octets of the whole of it.
+pub const AWAY_URI: usize = 512;
 /// How long a caller that was told to call somebody else may take to tell what came of it.
 pub const SENT_AWAY: Duration = Duration::from_secs(30);
 /// Slots of one parking lot; those beyond do not exist.

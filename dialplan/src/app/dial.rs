@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use super::{Args, seconds};
 use crate::scene::Scene;
@@ -19,11 +19,31 @@ pub(crate) struct NoTarget {
     pub(crate) elsewhere: bool,
 }
 
+/// How a URI begins.
+pub(crate) const SCHEME: &str = "sip:";
+
+/// What stands behind the scheme, when the text begins with that.
+fn behind<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+/// A target whose fixed text has no `sip:` is no URI, whatever the values are: a caller who dials one gets nowhere.
+pub(crate) fn not_a_uri(text: SmolStr) -> SmolStr {
+    let Some((technology, rest)) = text.split_once('/') else { return text };
+    let Some((name, mut number)) = rest.split_once('/') else { return text };
+    while let Some(rest) = behind(number, SCHEME) {
+        number = rest;
+    }
+    format_smolstr!("{technology}/{name}/{number}")
+}
+
 /// `PJSIP/101`, `SIP/0123@carrier`, `PJSIP/carrier/sip:0123@host`, `Local/101@internal/n`.
 pub(crate) fn target(text: &str) -> Result<Target, NoTarget> {
     let wrong = || NoTarget {
         message: format!(
-            "`{text}` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK or Local/101@CONTEXT"
+            "`{text}` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK, PJSIP/TRUNK/sip:NUMBER@HOST or \
+             Local/101@CONTEXT"
         ),
         elsewhere: false,
     };
@@ -43,7 +63,15 @@ pub(crate) fn target(text: &str) -> Result<Target, NoTarget> {
         return Ok(Target::Local { extension: extension.into(), context: context.into() });
     }
     if let Some((trunk, number)) = rest.split_once('/') {
-        let number = number.trim_start_matches("sips:").trim_start_matches("sip:");
+        if behind(number, "sips:").is_some() {
+            let message = format!("`{text}` is no target: sips: is not spoken, write sip:");
+            return Err(NoTarget { message, elsewhere: false });
+        }
+        if let Some(host) = behind(number, SCHEME) {
+            let whole = !host.is_empty() && !host.ends_with('@') && !trunk.is_empty();
+            let uri = Target::Uri { uri: number.into(), name: trunk.into() };
+            return if whole { Ok(uri) } else { Err(wrong()) };
+        }
         let number = number.split(['@', ';']).next().unwrap_or(number);
         return Ok(Target::Trunk { number: number.into(), trunk: trunk.into() });
     }
@@ -113,18 +141,28 @@ mod tests {
     #[test]
     fn targets_are_phones_trunks_and_extensions() {
         let trunk = |number: &str, trunk: &str| Target::Trunk { number: number.into(), trunk: trunk.into() };
+        let uri = |uri: &str| Target::Uri { uri: uri.into(), name: "carrier".into() };
         for (text, expected) in [
             ("PJSIP/101", Target::Phone("101".into())),
             ("sip/101", Target::Phone("101".into())),
             ("SIP/0123@carrier", trunk("0123", "carrier")),
             ("SIP/carrier/0123", trunk("0123", "carrier")),
-            ("PJSIP/carrier/sip:0123@host:5060", trunk("0123", "carrier")),
+            ("PJSIP/carrier/0123@host", trunk("0123", "carrier")),
+            ("PJSIP/carrier/sip:0123@host:5060", uri("sip:0123@host:5060")),
+            ("sip/carrier/SIP:[::1]", uri("SIP:[::1]")),
             ("Local/101@internal/n", Target::Local { extension: "101".into(), context: "internal".into() }),
         ] {
             assert_eq!(target(text), Ok(expected), "{text}");
         }
         for (text, elsewhere) in
             [("", false), ("101", false), ("PJSIP/", false), ("/1", false), ("DAHDI/1", true)]
+                .into_iter()
+                .chain([
+                    ("PJSIP/carrier/sip:", false),
+                    ("PJSIP/carrier/sip:0123@", false),
+                    ("PJSIP//sip:0123@host", false),
+                    ("PJSIP/carrier/sips:0123@host", false),
+                ])
         {
             assert_eq!(target(text).map_err(|no| no.elsewhere), Err(elsewhere), "{text}");
         }

@@ -1,3 +1,5 @@
+mod likeness;
+
 use super::*;
 use crate::explain::{Facts, Supposed, walk};
 use crate::task::{DialStatus, Say, Target};
@@ -292,7 +294,7 @@ fn one_value_may_be_a_list_of_targets_that_the_site_wrote() {
         ([phone("4")].as_slice(), Some(std::time::Duration::from_secs(5)))
     );
     assert_eq!(dial.options, [('m', "jazz".into())]);
-    assert_eq!(thread.variable("ANSWEREDTIME"), Some("9"));
+    assert_eq!(thread.variable("ANSWEREDTIME"), Some(""), "that was the Dial before");
 }
 
 #[test]
@@ -321,7 +323,7 @@ fn a_menu_takes_keys_and_sends_the_lost_where_it_says() {
     s 3 Background(menu&press-1) -> no keys
     s 4 WaitExten(4) -> no keys
     t 1 Hangup(NO_ANSWER)
-    h 1 NoOp( )
+    h 1 NoOp(19 )
     h 2 Playback(x) !the caller is gone: nothing is played
     ");
     let mut thread = Thread::new("t", "s", caller());
@@ -593,6 +595,46 @@ fn who_is_gone_gets_h_even_when_the_time_is_up() {
 }
 
 #[test]
+fn why_a_call_ended_is_known_in_h_and_said_where_the_plan_did_not_want_it() {
+    let ended = |cause, why: &str| Outcome::Ended { cause, why: why.into() };
+    for (step, outcome, told, cause) in [
+        ("Hangup(17)", ended(17, "refused with 486"), "", "17"),
+        ("Hangup()", ended(0, ""), "", "16"),
+        ("Wait(9)", Outcome::HungUp { cause: 16 }, "the caller hung up, cause 16", "16"),
+        ("Dial(PJSIP/1)", ended(16, "the callee hung up"), "the callee hung up, cause 16", "16"),
+    ] {
+        let plan = steps(&format!("{step}\nexten => h,1,NoOp(<${{HANGUPCAUSE}}>)"));
+        let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+        assert!(thread.next(&plan, &mut world).is_some());
+        thread.resume(outcome);
+        assert_eq!(thread.next(&plan, &mut world), None);
+        let way: Vec<_> = thread.trail().entries().map(|entry| (&*entry.outcome, &*entry.args)).collect();
+        let args = step.split(['(', ')']).nth(1).unwrap_or_default();
+        assert_eq!(way, [(told, args), ("", &*format!("<{cause}>"))]);
+    }
+}
+
+#[test]
+fn what_comes_of_a_step_is_said_there_and_not_at_what_was_walked_for_others() {
+    let plan = plan(
+        "[t]\nexten => s,1,Dial(PJSIP/1,9)\n same => n,NoOp(on)\n\
+         [u]\nexten => s,1,NoOp(asked)\n same => n,Return()\n",
+    );
+    let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Dial(_))));
+    let mut callee = Thread::new("u", "s", caller());
+    while callee.next(&plan, &mut world).is_some() {
+        callee.resume(Outcome::Done);
+    }
+    thread.tell_of(&callee, "1");
+    let (status, answered) = (DialStatus::Busy, std::time::Duration::ZERO);
+    thread.resume(Outcome::Dialled { status, cause: 17, answered });
+    thread.next(&plan, &mut world);
+    let way = thread.trail().told(&plan).to_string();
+    assert!(way.contains("Dial(PJSIP/1,9)  -> BUSY, cause 17\n"), "{way}");
+}
+
+#[test]
 fn what_the_exchange_says_of_a_task_counts() {
     let plan = steps("Playback(x)\nRead(PIN,enter,4,,2)\nHangup()");
     let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
@@ -698,4 +740,52 @@ fn a_dial_may_send_its_caller_elsewhere() {
         thread.resume(Outcome::Goto(place.iter().copied().map(SmolStr::new).collect()));
         assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(cause) }));
     }
+}
+
+#[test]
+fn who_is_sent_past_the_plan_has_no_steps_but_h() {
+    let plan = plan(
+        "[t]\nexten => _c.,1,NoOp(never)\n same => n,NoOp(nor this)\nexten => h,1,NoOp(${DIALSTATUS})\n",
+    );
+    let mut world = world();
+    let dialled = |status, cause| Outcome::Dialled { status, cause, answered: std::time::Duration::ZERO };
+    for (outcome, told) in [
+        (dialled(DialStatus::Busy, 17), "BUSY, cause 17"),
+        (dialled(DialStatus::Answer, 16), "ANSWER, cause 16"),
+        (Outcome::HungUp { cause: 16 }, "the caller hung up, cause 16"),
+    ] {
+        let mut thread = Thread::sent("t", "carol@sbc", caller(), "sent to sip:carol@sbc by 101");
+        assert_eq!(thread.next(&plan, &mut world), None, "it waits");
+        let gone = matches!(outcome, Outcome::HungUp { .. });
+        thread.resume(outcome);
+        if !gone {
+            assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: None }));
+            thread.resume(Outcome::HungUp { cause: 0 });
+        }
+        assert_eq!(thread.next(&plan, &mut world), None);
+        assert!(thread.is_over());
+        let way = thread.trail().told(&plan).to_string();
+        let first = format!("  sent to sip:carol@sbc by 101; {told}\nh matched h in context [t]\n");
+        assert!(way.starts_with(&first) && !way.contains("never") && !way.contains("nor this"), "{way}");
+    }
+}
+
+#[test]
+fn a_uri_is_dialled_where_the_site_has_written_one_and_never_because_a_caller_did() {
+    let dialled = |step: &str, number: &str| {
+        let plan = plan(&format!("[t]\nexten => _.,1,Set(TRUNK=PJSIP/gw)\n same => n,Dial({step})\n"));
+        let mut thread = Thread::new("t", number, caller());
+        match thread.next(&plan, &mut world()) {
+            Some(Task::Dial(dial)) => dial.targets,
+            other => panic!("{step} {number}: {other:?}"),
+        }
+    };
+    let uri = |uri: &str| Target::Uri { uri: uri.into(), name: "gw".into() };
+    let evil = "1@evil.example;x";
+    assert_eq!(dialled("PJSIP/gw/sip:${EXTEN}@192.0.2.7", evil), [uri("sip:1@evil.example;x@192.0.2.7")]);
+    let trunk = |number: &str, trunk: &str| Target::Trunk { number: number.into(), trunk: trunk.into() };
+    assert_eq!(dialled("PJSIP/gw/${EXTEN}", "sip:1@evil"), [trunk("1", "gw")]);
+    assert_eq!(dialled("PJSIP/${EXTEN}", "gw/SIP:sip:1@evil"), [trunk("1", "gw")]);
+    assert_eq!(dialled("${TRUNK}/${EXTEN}", "sip:1@evil"), [trunk("1", "gw")]);
+    assert_eq!(dialled("PJSIP/${EXTEN}@gw", "sip:1@evil"), [trunk("sip:1@evil", "gw")]);
 }

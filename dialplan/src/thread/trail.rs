@@ -26,7 +26,7 @@ pub struct Entry {
     pub pattern: SmolStr,
     /// Where the step stands in the text.
     pub span: Span,
-    /// The application.
+    /// The application; empty where it was no step that led on.
     pub app: SmolStr,
     /// Its arguments with the values put in.
     pub args: SmolStr,
@@ -47,6 +47,9 @@ pub struct Trail {
 impl Entry {
     /// The step for people to read: a line, and one for each note.
     pub fn told(&self, plan: &Dialplan) -> String {
+        if self.app.is_empty() {
+            return format!("  {}\n", one_line(&self.outcome));
+        }
         let (file, line) = (plan.file(self.span), self.span.line);
         let step = format!("  {file}:{line}  {}. {}({})", self.place.priority, self.app, self.args);
         let mut text = one_line(&step);
@@ -74,8 +77,9 @@ impl Trail {
         self.entries.push_back(entry);
     }
 
-    pub(crate) fn last(&mut self) -> Option<&mut Entry> {
-        self.entries.back_mut()
+    /// The last step that was not walked for another channel.
+    pub(crate) fn last_own(&mut self) -> Option<&mut Entry> {
+        self.entries.iter_mut().rev().find(|entry| entry.whose.is_empty())
     }
 
     /// No step was done yet.
@@ -112,7 +116,7 @@ impl fmt::Display for Told<'_> {
         let mut at: Option<(&SmolStr, &SmolStr, &SmolStr, &SmolStr)> = None;
         for entry in self.trail.entries() {
             let here = (&entry.context, &entry.pattern, &entry.place.extension, &entry.whose);
-            if at.replace(here) != Some(here) {
+            if at.replace(here) != Some(here) && !entry.pattern.is_empty() {
                 let (context, pattern, extension, whose) = here;
                 let extension = one_line(extension);
                 if !whose.is_empty() {

@@ -8,7 +8,7 @@ use super::party::Party;
 use super::transfer::TRANSFERRED;
 use super::{Below, Call, Calls};
 use crate::cx::{CallKey, Cx, LegKey};
-use crate::dialog::{Referred, Stage};
+use crate::dialog::{Place, Referred, Stage};
 use crate::event::EndCause;
 use crate::limits;
 use crate::sip::{Replaces, Status};
@@ -26,7 +26,13 @@ impl Calls {
     ) -> Result<(), Status> {
         let replaces = Replaces::parse(replaces).map_err(|_| Status::BAD_REQUEST)?;
         let named = below.sessions.replaced(&replaces).filter(|(.., stage)| *stage != Stage::Over);
-        let (other, their, _) = named.ok_or(Status::DECLINE)?;
+        let Some((other, their, _)) = named else {
+            // It may be one of a host that the site allows, which is asked by that name.
+            return match referred.place {
+                Place::Away(_) => self.blind(cx, below, key, (by, leg), referred),
+                Place::Ours | Place::Nowhere(_) => Err(Status::DECLINE),
+            };
+        };
         let (here, there) = (self.all.get(key), self.all.get(other));
         let (Some(here), Some(there)) = (here, there.filter(|_| other != key)) else {
             return Err(Status::DECLINE);

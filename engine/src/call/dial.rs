@@ -70,9 +70,11 @@ pub(super) type Routes = SmallVec<[SmolStr; 1]>;
 /// A contact to ask.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// The extension it belongs to.
+    /// The extension it belongs to; `user@host` of nobody here.
     extension: SmolStr,
     pub(super) uri: SmolStr,
+    /// To of its INVITE, a name-addr; empty for what the caller's INVITE says.
+    pub(super) to: SmolStr,
     pub(super) reach: Reach,
     pub(super) routes: Routes,
     /// What its INVITE carries beside that of the others.
@@ -83,8 +85,14 @@ pub(super) struct Target {
 
 impl Target {
     /// A contact of this extension, with nothing special to it.
-    fn new(extension: &SmolStr, uri: SmolStr, reach: Reach, routes: Routes) -> Self {
-        Self { extension: extension.clone(), uri, reach, routes, headers: Vec::new(), diversions: Vec::new() }
+    pub(super) fn new(extension: &SmolStr, uri: SmolStr, reach: Reach, routes: Routes) -> Self {
+        let (to, headers, diversions) = (SmolStr::default(), Vec::new(), Vec::new());
+        Self { extension: extension.clone(), uri, to, reach, routes, headers, diversions }
+    }
+
+    /// Who is asked, for people.
+    pub(super) fn told(&self) -> SmolStr {
+        if self.to.is_empty() { format_smolstr!("PJSIP/{}", self.extension) } else { self.uri.clone() }
     }
 
     /// The extension it belongs to.
@@ -193,6 +201,7 @@ impl Calls {
         let party = Party::new(target.uri.clone(), self.ports.leg(key), (shard, port), address, session);
         let mut party = party.configured(cx.config, &target.extension);
         party.alone = alone;
+        party.to.clone_from(&target.to);
         party.asked = cx.wall;
         self.lines.insert(key, &target.extension);
         let call = &mut self.all[key];
@@ -271,6 +280,28 @@ impl Calls {
             return false;
         }
         self.ask(cx, below, key, party, Some(flow), routes).is_ok()
+    }
+
+    /// A phone that declines does so for its extension: what else rings of that is let go. The numbers that are called
+    /// through one trunk have nothing to do with each other.
+    pub(super) fn declines_for_others(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        event: AppEvent,
+    ) {
+        let AppEvent::Refused { party, status: Some(status) } = event else { return };
+        let Some(call) = self.all.get(key).filter(|_| status.code() >= 600) else { return };
+        let whose = &call.parties[party].extension;
+        if cx.config.phones.get(whose).is_none_or(|phone| phone.trusted) {
+            return;
+        }
+        let same = |&at: &PartyId| at != party && call.parties[at].extension == *whose && call.app.asks(at);
+        let others: Vec<PartyId> = (CALLER + 1..call.parties.len()).filter(same).collect();
+        for party in others {
+            self.apply(cx, below, key, AppEvent::Declined { party });
+        }
     }
 
     /// A host name was looked up.
@@ -353,6 +384,8 @@ impl Call {
         offer: bytes::Bytes,
     ) -> Invitation {
         let Asking { to, hops, .. } = &self.asking;
+        let own = &self.parties[party].to;
+        let to = if own.is_empty() { to } else { own };
         let dial = self.script.as_ref().and_then(|script| script.dial.as_ref());
         let who = self.shown_as();
         let mut headers = dial.map(|dial| dial.headers_for(party)).unwrap_or_default();

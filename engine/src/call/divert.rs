@@ -13,12 +13,31 @@ use super::app::{App, AppEvent, CALLER, PartyId};
 use super::identity::Diversion;
 use super::open::matched;
 use super::script::Doing;
-use super::{Below, Call, Calls, causes};
+use super::{Below, Call, Calls, causes, dial, elsewhere};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::dialog::{Elsewhere, Moved};
-use crate::event::EndCause;
+use crate::dialog::{Elsewhere, Moved, Place};
 use crate::limits;
 use crate::sip::Status;
+
+/// Why a callee is not followed that sends a call elsewhere.
+struct No {
+    /// In words.
+    why: SmolStr,
+    /// How that place refuses, where it was looked for somebody there.
+    status: Option<Status>,
+}
+
+impl From<SmolStr> for No {
+    fn from(why: SmolStr) -> Self {
+        Self { why, status: None }
+    }
+}
+
+impl From<&'static str> for No {
+    fn from(why: &'static str) -> Self {
+        SmolStr::new_static(why).into()
+    }
+}
 
 /// Where a number leads.
 enum Leads {
@@ -31,7 +50,8 @@ enum Leads {
 }
 
 impl Calls {
-    /// A callee sends us elsewhere. True when that is followed; otherwise it has refused.
+    /// A callee sends us elsewhere. True when that is followed, or has come to a refusal of its own; otherwise the
+    /// callee has refused.
     pub(super) fn moved(
         &mut self,
         cx: &mut Cx<'_>,
@@ -40,7 +60,7 @@ impl Calls {
         party: PartyId,
         moved: &Moved,
     ) -> bool {
-        let Err(why) = self.follow(cx, below, key, party, moved) else { return true };
+        let Err(No { why, status }) = self.follow(cx, below, key, party, moved) else { return true };
         let Some(call) = self.all.get_mut(key) else { return false };
         let callee = &call.parties[party].extension;
         let to = moved.to.first().map(|place| place.uri.as_str()).unwrap_or_default();
@@ -49,7 +69,12 @@ impl Calls {
             script.thread.remark(text.clone());
         }
         call.warn(cx, text);
-        false
+        if let Some(status) = status {
+            let event = AppEvent::Refused { party, status: Some(status) };
+            call.lost_early(cx, event);
+            self.decide(cx, below, key, event);
+        }
+        status.is_some()
     }
 
     fn follow(
@@ -59,8 +84,8 @@ impl Calls {
         key: CallKey,
         party: PartyId,
         moved: &Moved,
-    ) -> Result<(), SmolStr> {
-        let no = |why: &'static str| Err(SmolStr::new_static(why));
+    ) -> Result<(), No> {
+        let no = |why: &'static str| Err(why.into());
         let call = self.all.get_mut(key).ok_or_else(SmolStr::default)?;
         let alone = match &call.app {
             App::Hunt(hunt) if hunt.asks(party) => hunt.asks_only(party),
@@ -79,17 +104,27 @@ impl Calls {
         if !dial.diverted.contains(&callee) {
             dial.diverted.push(callee.clone());
         }
-        let Some(place) = moved.to.iter().find(|place| place.ours) else {
-            return no("that is another host's");
-        };
+        let place = moved.to.iter().find(|place| !matches!(place.place, Place::Nowhere(_)));
+        let Some(place) = place.or(moved.to.first()) else { return no("it names nowhere to go") };
         let usual = if rang { "unknown" } else { "unconditional" };
         let reason = if moved.reason.is_empty() { SmolStr::new_static(usual) } else { moved.reason.clone() };
         let by = Diversion { by: callee.clone(), reason };
+        match &place.place {
+            Place::Nowhere(why) => return no(why),
+            Place::Away(away) => {
+                let dial = elsewhere::dial(away, None);
+                return self.ask_instead(cx, below, key, party, &dial, by, alone);
+            }
+            Place::Ours if !cx.config.phones.contains_key(&callee) => {
+                return no("only phones of this exchange send calls to its numbers");
+            }
+            Place::Ours => {}
+        }
         match self.leads(cx, below, key, &callee, place, &by)? {
             Leads::Dial(dial) => self.ask_instead(cx, below, key, party, &dial, by, alone),
             Leads::Refused(status) => {
-                let text = format_smolstr!("{} is refused there by {}", place.number, status.code());
-                Err(text)
+                let why = format_smolstr!("{} is refused there by {}", place.number, status.code());
+                Err(No { why, status: Some(status) })
             }
             Leads::Service if alone => {
                 self.send_there(cx, below, key, party, place, &by);
@@ -138,25 +173,26 @@ impl Calls {
         instead: &Dial,
         by: Diversion,
         alone: bool,
-    ) -> Result<(), SmolStr> {
+    ) -> Result<(), No> {
         let (mut targets, busy) = self.whom(cx, below, key, instead);
         let call = &mut self.all[key];
         let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) else {
-            return Err(SmolStr::default());
+            return Err(SmolStr::default().into());
         };
         let before = targets.len();
         targets.retain(|target| !dial.diverted.contains(target.extension()));
         if targets.is_empty() {
-            return Err(SmolStr::new_static(match (before, busy.is_empty()) {
-                (1.., _) => "it goes round in a circle",
-                (_, false) => "everybody there is busy",
-                (_, true) => "nobody is registered there",
-            }));
+            let (why, status) = match (before, busy.is_empty()) {
+                (1.., _) => ("it goes round in a circle", None),
+                (_, false) => ("everybody there is busy", Some(Status::BUSY_HERE)),
+                (_, true) => ("nobody is registered there", None),
+            };
+            return Err(No { why: SmolStr::new_static(why), status });
         }
         let mut diversions = vec![by];
         diversions.extend(call.parties[party].diversions.iter().cloned());
         if call.parties.len() + targets.len() > limits::LEGS_PER_CALL {
-            return Err(SmolStr::new_static("the call has too many parties"));
+            return Err("the call has too many parties".into());
         }
         let headers = call.allowed(cx, &instead.headers);
         for target in &mut targets {
@@ -165,12 +201,12 @@ impl Calls {
         }
         let (added, failed) = self.ask_all(cx, below, key, &targets);
         if added.is_empty() {
-            return Err(SmolStr::new_static("there are no RTP ports for it"));
+            return Err("there are no RTP ports for it".into());
         }
         let call = &mut self.all[key];
         call.tell_forwarded(cx, below);
-        let whom: Vec<&str> = targets.iter().map(|target| target.extension().as_str()).collect();
-        let text = format_smolstr!("{} sends its calls on: PJSIP/{}", diversions[0].by, whom.join("&PJSIP/"));
+        let whom: Vec<SmolStr> = targets.iter().map(dial::Target::told).collect();
+        let text = format_smolstr!("{} sends its calls on: {}", diversions[0].by, whom.join("&"));
         if let Some(script) = &mut call.script {
             script.thread.remark(text);
         }
@@ -216,7 +252,7 @@ impl Calls {
             script.dial = None;
             script.play(None);
             let status = Status::TEMPORARILY_UNAVAILABLE;
-            script.failed = Some((status, EndCause::Refused(status.code())));
+            script.failed = Some((status, causes::refused_by(status)));
             (script.doing, script.outcome) = (Doing::Going, Some(Outcome::Done));
         }
         call.put_media(cx);

@@ -217,7 +217,8 @@ impl Call {
     /// Who a party is.
     fn identity(&self, config: &Config, party: PartyId) -> Identity {
         let Some(party) = self.parties.get(party) else { return Identity::default() };
-        Identity { private: party.private, ..identity_of(config, &party.extension) }
+        let who = identity_of(config, &party.extension);
+        Identity { number: party.number(), private: party.private, ..who }
     }
 
     /// Who calls, as callees are to see it.

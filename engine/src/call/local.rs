@@ -6,7 +6,7 @@ use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Dial, Target, Task};
 use telex_dialplan::{Dialplan, Outcome, Thread, World};
 
-use super::{Below, Calls, dial};
+use super::{Below, Calls, dial, elsewhere};
 use crate::cx::{CallKey, Cx};
 use crate::limits;
 
@@ -34,6 +34,13 @@ impl Calls {
                 }
                 Target::Phone(extension) => dial::targets(cx.config, &below.registrar, extension),
                 Target::Trunk { number, trunk } => dial::through(cx.config, &below.registrar, trunk, number),
+                Target::Uri { uri, name } => match elsewhere::target(cx.config, uri, name) {
+                    Ok(target) => vec![target],
+                    Err(why) => {
+                        self.all[key].warn(cx, format_smolstr!("{uri} is left out: {why}"));
+                        continue;
+                    }
+                },
                 Target::Local { extension, context } => {
                     walks += 1;
                     match self.walk_local(cx, below, key, (context, extension), (depth, walks)) {

@@ -17,6 +17,7 @@ mod dialling;
 mod dictation;
 mod digits;
 mod divert;
+mod elsewhere;
 mod features;
 mod foresee;
 mod foretell;
@@ -329,8 +330,7 @@ impl Calls {
             }
         };
         if speaks {
-            let extension = &call.parties[party].extension;
-            self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
+            self.spoken.hear_party(cx, &call.parties[party], offers);
         }
         if event.is_some_and(|event| self.asks_otherwise(cx, below, heard.call, event)) {
             return;
@@ -339,6 +339,7 @@ impl Calls {
         self.lines.touch(heard.call);
         if let Some(event) = event {
             call.lost_early(cx, event);
+            self.declines_for_others(cx, below, heard.call, event);
             self.decide(cx, below, heard.call, event);
         } else if confirmed {
             self.acknowledged(cx, below, heard.call);

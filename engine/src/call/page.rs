@@ -66,7 +66,10 @@ impl Page {
             AppEvent::Cancelled => EndCause::Cancelled,
             AppEvent::TimeUp => EndCause::TimeUp,
             AppEvent::Stop(who) => who.cause(),
-            AppEvent::Refused { party, .. } | AppEvent::HungUp { party } | AppEvent::Lost { party } => {
+            AppEvent::Refused { party, .. }
+            | AppEvent::Declined { party }
+            | AppEvent::HungUp { party }
+            | AppEvent::Lost { party } => {
                 self.asked.retain(|&asked| asked != party);
                 self.joined.retain(|&joined| joined != party);
                 orders.push(Order::Release { party, reason: TOO_LONG });
@@ -116,7 +119,9 @@ impl Calls {
                 Target::Phone(extension) => {
                     phones.extend(dial::targets(cx.config, &below.registrar, extension));
                 }
-                Target::Trunk { number, .. } | Target::Local { extension: number, .. } => {
+                Target::Trunk { number, .. }
+                | Target::Local { extension: number, .. }
+                | Target::Uri { uri: number, .. } => {
                     let text = format_smolstr!("Page speaks to phones: {number} is left out");
                     self.all[key].warn(cx, text);
                 }

@@ -23,7 +23,7 @@ use super::tasks::{music, signal};
 use super::{Below, Call, Calls};
 use crate::config::{Config, ParkingLot, USUAL_LOT};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::event::{EndCause, Event, Parking};
+use crate::event::{Event, Parking};
 use crate::limits;
 use crate::mediactl::{Piece, Play, Playing, ShardId};
 use crate::rng::Rng;
@@ -77,7 +77,9 @@ impl Parked {
             let first = self.all.range((lot.clone(), 0)..).next()?;
             return (first.0.0 == lot).then_some(*first.1);
         }
-        self.all.get(&(lot, slot.parse().ok()?)).copied()
+        // Not `+701` and not `0701`.
+        let number: u32 = slot.parse().ok().filter(|number: &u32| number.to_smolstr() == slot)?;
+        self.all.get(&(lot, number)).copied()
     }
 
     /// Where a call is parked.
@@ -287,7 +289,7 @@ impl Calls {
     ) -> Begun {
         let Some(other) = self.parked.find(lot, slot) else {
             if let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) {
-                script.failed = Some((Status::NOT_FOUND, EndCause::Refused(404)));
+                script.failed = Some((Status::NOT_FOUND, super::causes::refused_by(Status::NOT_FOUND)));
             }
             return Err(Outcome::Refused(match slot.as_str() {
                 "" => SmolStr::new_static("nobody is parked"),

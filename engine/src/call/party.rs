@@ -76,6 +76,8 @@ pub(crate) struct Party {
     pub(crate) private: bool,
     /// Who sent the call on to it, the last first.
     pub(super) diversions: Vec<Diversion>,
+    /// To of its INVITE, a name-addr; empty for what the caller's INVITE says.
+    pub(super) to: SmolStr,
 }
 
 /// The media side of a party.
@@ -181,6 +183,7 @@ impl Party {
             rang: false,
             private: false,
             diversions: Vec::new(),
+            to: SmolStr::default(),
         }
     }
 
@@ -313,6 +316,16 @@ impl Party {
         let theirs = self.their_codecs();
         let both = |codec: &&Codec| theirs.iter().any(|their| their.name.eq_ignore_ascii_case(&codec.name));
         self.our_codecs().iter().filter(both).cloned().collect()
+    }
+
+    /// What it may be expected to send: all that was agreed with it, where one codec is turned into another; otherwise only
+    /// the speech that it sends now, which nobody asks it to change when it comes to talk with somebody else.
+    pub(crate) fn codecs_in_use(&self, transcode: bool) -> Vec<Codec> {
+        let mut codecs = self.agreed_codecs();
+        if let Some(now) = self.codec().filter(|_| !transcode) {
+            codecs.retain(|codec| !codec.is_speech() || codec.name.eq_ignore_ascii_case(&now.name));
+        }
+        codecs
     }
 
     /// Packet times the party asks for.

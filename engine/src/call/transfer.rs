@@ -2,20 +2,23 @@
 //! dialplan that the first one dials by. Who transfers waits aside until that is through, and has the call back if it
 //! comes to nothing.
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::Thread;
 use telex_dialplan::scene::Caller;
+use telex_dialplan::task::{Dial, Task};
 
 use super::app::{App, CALLER, PartyId, side};
 use super::identity::PROHIBITED;
 use super::party::Wish;
 use super::script::{Doing, Script};
-use super::{Below, Call, Calls};
+use super::{Below, Call, Calls, elsewhere};
 use crate::border::Action;
+use crate::config::Config;
 use crate::cx::{CallKey, Cx, LegKey};
-use crate::dialog::{LegEvent, Referred};
+use crate::dialog::{LegEvent, Place, Referred};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
+use crate::planted::Fault;
 use crate::sip::Status;
 
 /// Reason of the BYE to who has transferred (RFC 3326).
@@ -87,7 +90,17 @@ impl Calls {
         by: PartyId,
         referred: &Referred,
     ) -> Result<(), Status> {
-        if referred.ours { self.may_send(cx, key, by, &referred.to) } else { Err(Status::FORBIDDEN) }
+        let call = self.all.get(key).ok_or(Status::DECLINE)?;
+        match &referred.place {
+            Place::Nowhere(_) if !cx.planted.is(Fault::ForeignTransfer) => Err(Status::FORBIDDEN),
+            // Who is not of this exchange has no dialplan to dial by.
+            Place::Ours if !cx.config.phones.contains_key(&call.parties[by].extension) => {
+                Err(Status::FORBIDDEN)
+            }
+            Place::Ours | Place::Nowhere(_) => self.may_send(cx, key, by, &referred.to),
+            Place::Away(_) if call.transfer.is_some() => Err(Status::REQUEST_PENDING),
+            Place::Away(_) => call.other_than(by).map(|_| ()).ok_or(Status::DECLINE),
+        }
     }
 
     /// Sends the other party of a talk elsewhere. Without a REFER whoever calls lets the script go on and settles.
@@ -120,23 +133,27 @@ impl Calls {
         if swapped {
             call.parties.swap(CALLER, peer);
         }
-        let named = cx.config.phones.get(&call.parties[CALLER].extension).map(|phone| phone.name.clone());
-        let caller = Caller {
-            number: call.parties[CALLER].extension.clone(),
-            name: if swapped { named.unwrap_or_default() } else { call.name.clone() },
-            dnid: to.clone(),
-            rdnis: transferor.clone(),
-            pres: if call.parties[CALLER].private { PROHIBITED } else { "" }.into(),
-            ..Caller::default()
+        let caller = call.caller_sent_by(cx.config, &transferor, to);
+        let context = cx.config.context_of(&transferor);
+        let away = referral.and_then(|(_, referred)| away(referred));
+        let thread = match &away {
+            Some((_, way)) => Thread::sent(context, to, caller, format_smolstr!("{transferor} {way}")),
+            None => Thread::new(context, to, caller),
         };
-        let thread = Thread::new(cx.config.context_of(&transferor), to, caller);
-        call.script = Some(Box::new(Script::after(&mut before, number, thread)));
+        let mut script = Script::after(&mut before, number, thread);
+        if away.is_some() {
+            script.outcome = None;
+        }
+        call.script = Some(Box::new(script));
         call.app = App::Script;
         let aside = peer.max(by);
         let transfer =
             Transfer { by: aside, swapped, to: to.clone(), room, before, failed: None, consults: false };
         call.transfer = Some(Box::new(transfer));
         self.tell_transfer(cx, key, by, to, None);
+        if let Some((dial, _)) = away {
+            self.begin(cx, below, key, Task::Dial(dial));
+        }
         if referral.is_some() {
             self.go_on(cx, below, key);
             self.settle(cx, key);
@@ -203,7 +220,9 @@ impl Calls {
             (call.shard, call.room) = self.ports.room(Some(call.shard));
             (call.room_put, call.recording) = (false, None);
         }
-        call.put_media(cx);
+        if !cx.planted.is(Fault::TransferNotTakenBack) {
+            call.put_media(cx);
+        }
         call.drop_waiting_room(cx, room);
         let id = call.id;
         // Not before: with the last member its room goes, and who is in it.
@@ -251,6 +270,22 @@ impl Calls {
 }
 
 impl Call {
+    /// Who calls from now on, because a party has sent it to a number.
+    fn caller_sent_by(&self, config: &Config, transferor: &SmolStr, to: &SmolStr) -> Caller {
+        let party = &self.parties[CALLER];
+        // The name that came with the call is of who made it, and not of who has its place now.
+        let own = party.extension == self.from && self.summons.is_none();
+        let named = || config.phones.get(&party.extension).map(|phone| phone.name.clone());
+        Caller {
+            number: party.number(),
+            name: if own { self.name.clone() } else { named().unwrap_or_default() },
+            dnid: to.clone(),
+            rdnis: transferor.clone(),
+            pres: if party.private { PROHIBITED } else { "" }.into(),
+            ..Caller::default()
+        }
+    }
+
     /// Whom a party talks with, if it may hand that one over.
     pub(super) fn other_than(&self, by: PartyId) -> Option<PartyId> {
         let peer = self.peer?;
@@ -286,7 +321,7 @@ impl Call {
 
     /// Takes down the room in which nobody waits any more.
     pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
-        if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {
+        if !cx.planted.is(Fault::MediaLegNotDropped) {
             cx.out.push(Action::Media { shard, command: MediaCommand::DropRoom { room } });
         }
     }
@@ -299,9 +334,18 @@ impl Call {
     }
 }
 
+/// How a party is asked to whom a REFER sends at another host, and how that is told.
+fn away(referred: &Referred) -> Option<(Dial, SmolStr)> {
+    let Place::Away(away) = &referred.place else { return None };
+    let replaces = referred.replaces.as_deref();
+    let place = if replaces.is_some() { "into a call at" } else { "to" };
+    Some((elsewhere::dial(away, replaces), format_smolstr!("sends it {place} {}", away.uri)))
+}
+
 /// Why a REFER is refused, in words.
 fn refusal(referred: &Referred, status: Status) -> &'static str {
     match (status, referred.replaces.is_some()) {
+        (Status::FORBIDDEN, false) if let Place::Nowhere(why) = referred.place => why,
         (Status::FORBIDDEN, true) => "the call that is to be joined is not one of this phone",
         (Status::FORBIDDEN, false) => "calls are transferred to numbers of this exchange only",
         (Status::NOT_FOUND, _) => "there is no such number",

@@ -5,6 +5,7 @@
 //! return values, and takes orders from the call above it. It reads no session description.
 
 mod asking;
+mod away;
 mod info;
 mod introduce;
 mod moved;
@@ -19,6 +20,7 @@ mod uac;
 mod uas;
 mod within;
 
+pub(crate) use away::{Away, Place};
 pub(crate) use info::Digit;
 pub(crate) use moved::{Elsewhere, Moved};
 pub(crate) use refer::{Referred, Stage};

@@ -2,8 +2,10 @@
 
 use smol_str::SmolStr;
 
+use super::away::Place;
 use super::sessions::Stack;
 use crate::border::Flow;
+use crate::config::Config;
 use crate::limits;
 use crate::sip::{HeaderName, Message, Scheme, Status};
 
@@ -19,17 +21,17 @@ pub(crate) struct Moved {
 /// One place to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Elsewhere {
-    /// The number.
+    /// The number; the user at another host.
     pub(crate) number: SmolStr,
     /// The whole of it, for people.
     pub(crate) uri: SmolStr,
-    /// It leads to the exchange itself.
-    pub(crate) ours: bool,
+    /// Where it leads.
+    pub(crate) place: Place,
 }
 
 /// What a redirection says; `None` when it names nowhere to go, or means something else by that: a proxy (305) or
 /// another service (380).
-pub(super) fn read(message: &Message, stack: &Stack, flow: Flow, realm: &str) -> Option<Box<Moved>> {
+pub(super) fn read(message: &Message, stack: &Stack, flow: Flow, config: &Config) -> Option<Box<Moved>> {
     if !matches!(message.status().map(Status::code), Some(300..=302)) {
         return None;
     }
@@ -42,13 +44,15 @@ pub(super) fn read(message: &Message, stack: &Stack, flow: Flow, realm: &str) ->
             continue;
         }
         let host = uri.host();
-        let ends = [message.from(), message.to()].into_iter().flatten();
-        let named = ends.into_iter().any(|end| host.same_as(&end.uri.host()))
+        // From is what we said ourselves.
+        let ours = uri.scheme() == Scheme::Tel
             || host.ip() == Some(stack.transport.local_of(&flow).ip())
-            || uri.host_text().eq_ignore_ascii_case(realm);
-        let ours = uri.scheme() == Scheme::Tel || named;
+            || uri.host_text().eq_ignore_ascii_case(&config.realm)
+            || message.from().is_ok_and(|from| host.same_as(&from.uri.host()));
+        let named = || message.to().is_ok_and(|to| host.same_as(&to.uri.host()));
+        let place = if ours { Place::Ours } else { Place::of(uri, config, named()) };
         let text = SmolStr::new(uri.without_headers());
-        to.push((contact.q().unwrap_or(1000), Elsewhere { number, uri: text, ours }));
+        to.push((contact.q().unwrap_or(1000), Elsewhere { number, uri: text, place }));
     }
     to.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
     let to: Vec<Elsewhere> = to.into_iter().map(|(_, place)| place).collect();

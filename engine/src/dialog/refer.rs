@@ -2,12 +2,14 @@
 
 use smol_str::{SmolStr, format_smolstr};
 
+use super::away::Place;
 use super::session::{AGENT, EVENTS, Heard, LegEvent, Phase, Role, Session};
 use super::sessions::{Sessions, Stack, capabilities};
 use super::state::Dialog;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, Cx, LegKey, ServerKey};
 use crate::limits;
+use crate::planted::Fault;
 use crate::sip::{HeaderName, Message, Method, Replaces, Scheme, Status, Tagged, Uri, unescape};
 use crate::time::{Duration, Instant};
 use crate::transaction::Draft;
@@ -19,10 +21,10 @@ pub(crate) struct Referred {
     txn: ServerKey,
     /// Its CSeq, the id of the subscription that it makes (RFC 3515 §2.4.6).
     cseq: u32,
-    /// User part of the URI it refers to.
+    /// User part of the URI it refers to; `user@host` of another host.
     pub(crate) to: SmolStr,
-    /// The URI leads to the exchange itself.
-    pub(crate) ours: bool,
+    /// Where the URI leads.
+    pub(crate) place: Place,
     /// The dialog whose other end it refers to, a Replaces value (RFC 3891).
     pub(crate) replaces: Option<SmolStr>,
     /// It wants to be told nothing (RFC 4488).
@@ -89,7 +91,7 @@ impl Sessions {
         flow: Flow,
     ) -> Option<Heard> {
         let session = self.all.get(leg)?;
-        let referred = session.may_refer().and_then(|()| read(message, txn, stack, flow));
+        let referred = session.may_refer().and_then(|()| read(cx, message, txn, stack, flow));
         match referred {
             Ok(referred) => self.heard(leg, LegEvent::Referred(referred)),
             Err(status) => {
@@ -126,7 +128,8 @@ impl Sessions {
             over: false,
             bye: None,
         });
-        self.tell_referrer(cx, stack, leg, Status::TRYING);
+        let status = if cx.planted.is(Fault::TransferToldTooSoon) { Status::OK } else { Status::TRYING };
+        self.tell_referrer(cx, stack, leg, status);
     }
 
     /// A SUBSCRIBE inside a session: the party wants to hear longer of its transfer, or no more. It begins nothing
@@ -196,7 +199,7 @@ impl Sessions {
         let Some(referral) = self.all.get_mut(leg).and_then(|session| session.referral.as_mut()) else {
             return;
         };
-        if referral.quiet {
+        if referral.quiet || cx.planted.is(Fault::TransferNotTold) {
             if status.is_final() {
                 self.referral_over(cx, stack, leg);
             }
@@ -214,16 +217,19 @@ impl Sessions {
         stack: &mut Stack,
         leg: LegKey,
         status: Status,
-        reason: &'static str,
+        reason: &str,
     ) {
         let Some(session) = self.all.get_mut(leg) else { return };
-        if session.phase != Phase::Up || session.unacked.is_some() || session.referral.is_none() {
+        if session.phase != Phase::Up || session.referral.is_none() {
             return self.hang_up(cx, stack, leg, reason);
         }
         session.phase = Phase::Ending;
-        session.disarm(cx);
+        // A 2xx to a re-INVITE of the party's is still repeated until its ACK comes.
+        if session.unacked.is_none() {
+            session.disarm(cx);
+        }
         if let Some(referral) = &mut session.referral {
-            referral.bye = Some(SmolStr::new_static(reason));
+            referral.bye = Some(reason.into());
         }
         self.tell_referrer(cx, stack, leg, status);
     }
@@ -321,6 +327,10 @@ impl Sessions {
     fn referral_over(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
         let Some(session) = self.all.get_mut(leg) else { return };
         if let Some(reason) = session.referral.take().and_then(|referral| referral.bye) {
+            if session.unacked.is_some() {
+                session.bye_after_ack = Some(reason);
+                return;
+            }
             self.bye(cx, stack, leg, &reason);
         }
     }
@@ -329,7 +339,7 @@ impl Sessions {
 impl Referred {
     /// The same, to an extension of ours.
     pub(crate) fn leading_to(self, to: SmolStr) -> Self {
-        Self { to, ours: true, ..self }
+        Self { to, place: Place::Ours, ..self }
     }
 }
 
@@ -349,7 +359,13 @@ impl Session {
     }
 }
 
-fn read(message: &Message, txn: ServerKey, stack: &Stack, flow: Flow) -> Result<Referred, Status> {
+fn read(
+    cx: &Cx<'_>,
+    message: &Message,
+    txn: ServerKey,
+    stack: &Stack,
+    flow: Flow,
+) -> Result<Referred, Status> {
     let Some(Ok(refer_to)) = message.refer_to() else { return Err(Status::BAD_REQUEST) };
     let uri = &refer_to.uri;
     if uri.scheme() == Scheme::Other {
@@ -360,21 +376,33 @@ fn read(message: &Message, txn: ServerKey, stack: &Stack, flow: Flow) -> Result<
         return Err(Status::BAD_REQUEST);
     }
     let replaces = uri.headers().find(|(name, _)| name.eq_ignore_ascii_case("Replaces"));
+    let place = place(cx, uri, message, stack, flow);
+    let to = match &place {
+        Place::Away(away) => away.who.clone(),
+        Place::Nowhere(_) if !uri.host_text().is_empty() => {
+            format_smolstr!("{}@{}", uri.user(), uri.host_text())
+        }
+        Place::Ours | Place::Nowhere(_) => SmolStr::new(uri.user_unescaped()),
+    };
     let sub = message.header(HeaderName::ReferSub).map(|value| Tagged::parse("Refer-Sub", value));
     Ok(Referred {
         txn,
         cseq: message.cseq().map_err(|_| Status::BAD_REQUEST)?.number,
-        to: SmolStr::new(uri.user_unescaped()),
-        ours: is_ours(uri, message, stack, flow),
+        to,
+        place,
         replaces: replaces.map(|(_, value)| SmolStr::new(unescape(value))),
         quiet: matches!(sub, Some(Ok(tagged)) if tagged.token.eq_ignore_ascii_case("false")),
     })
 }
 
-/// Whether a URI names the exchange, by its address or by one of the names that the dialog goes by.
-fn is_ours(uri: &Uri<'_>, message: &Message, stack: &Stack, flow: Flow) -> bool {
+/// Where a URI leads. It names the exchange by its address or realm, or by one of the names that the dialog goes by.
+fn place(cx: &Cx<'_>, uri: &Uri<'_>, message: &Message, stack: &Stack, flow: Flow) -> Place {
     let host = uri.host();
-    let named = [message.from(), message.to()].into_iter().flatten().any(|a| host.same_as(&a.uri.host()));
     let asked = Uri::parse(message.request_uri()).is_ok_and(|asked| host.same_as(&asked.host()));
-    named || asked || host.ip() == Some(stack.transport.local_of(&flow).ip())
+    let realm = uri.host_text().eq_ignore_ascii_case(&cx.config.realm);
+    if asked || realm || host.ip() == Some(stack.transport.local_of(&flow).ip()) {
+        return Place::Ours;
+    }
+    let named = [message.from(), message.to()].into_iter().flatten().any(|a| host.same_as(&a.uri.host()));
+    Place::of(uri, cx.config, named)
 }

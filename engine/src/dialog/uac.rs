@@ -64,7 +64,7 @@ impl Sessions {
         }
         let session = self.all.get(leg)?;
         let heard = if session.phase == Phase::Inviting {
-            let moved = moved::read(message, stack, flow, &cx.config.realm);
+            let moved = moved::read(message, stack, flow, cx.config);
             self.heard(leg, LegEvent::Refused { status: Some(status), moved })
         } else {
             None

@@ -3,6 +3,8 @@
 mod conferences;
 mod dialplan;
 mod features;
+mod glob;
+mod hosts;
 mod office;
 mod parking;
 mod phones;
@@ -41,13 +43,26 @@ use office::{Office, Offices};
 use problem::Problem;
 use reader::{At, Reader, Section};
 
+/// Keys of `[sip]`.
+const SIP: &[&str] = &[
+    "realm",
+    "digest",
+    "connected_line",
+    "connected_line_invite",
+    "refer_hosts",
+    "t1",
+    "t2",
+    "t4",
+    "timer_c",
+];
+
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
     ("listen", &["udp", "tcp"]),
     ("media", &["ports", "address", "bind", "timeout", "codecs", "transcode", "silence"]),
     ("store", &["path"]),
     ("control", &["path"]),
-    ("sip", &["realm", "digest", "connected_line", "connected_line_invite", "t1", "t2", "t4", "timer_c"]),
+    ("sip", SIP),
     ("registrar", &["min_expires", "max_expires", "default_expires", "contacts", "nonce"]),
     ("call", &["most", "ring", "session", "min_session", "grace", "take_over"]),
     ("prompts", &["folder", "speak"]),
@@ -246,6 +261,7 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         recordings: format,
         conferences: conferences::conferences(reader, root, &phones),
         phones,
+        refer_hosts: sip.map(|s| hosts::refer_hosts(reader, s, &realm)).unwrap_or_default(),
         realm,
         digest,
         media_address,

@@ -572,3 +572,52 @@ fn a_phone_has_as_many_calls_as_its_site_says() {
     assert!(!accepted("[sip]\nconnected_line_invite = false\n").engine.connected_line_invite);
     assert!(accepted("[call]\ntake_over = true\n").engine.take_over && !accepted("").engine.take_over);
 }
+
+#[test]
+fn hosts_that_calls_may_be_sent_to_are_read_or_each_has_its_remedy() {
+    let settings =
+        accepted("[sip]\nrefer_hosts = [\"SBC.example.com\", \"192.0.2.7:5062\", \"[2001:db8::7]\"]\n");
+    let hosts: Vec<String> = settings.engine.refer_hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["sbc.example.com", "192.0.2.7:5062", "[2001:db8::7]"]);
+    assert_snapshot!(refused("[sip]\nrefer_hosts = [\"sip:a@b\", \"::1\",\n\"a\", \"telex\", \"A\", \"*.b\"]\n"), @r#"
+    error: this is no host that calls can be sent to
+     --> telex.toml:2:16
+      |
+    2 | refer_hosts = ["sip:a@b", "::1",
+      |                ^^^^^^^^^ a URI
+      |
+      = help: write the host alone, as in "sbc.example.com" or "192.0.2.7:5062", without sip: and user
+
+    error: this is no host that calls can be sent to
+     --> telex.toml:2:27
+      |
+    2 | refer_hosts = ["sip:a@b", "::1",
+      |                           ^^^^^ no brackets
+      |
+      = help: put an IPv6 address in brackets, as in "[2001:db8::7]" or "[2001:db8::7]:5062"
+
+    error: this is the exchange itself, by its realm
+     --> telex.toml:3:6
+      |
+    3 | "a", "telex", "A", "*.b"]
+      |      ^^^^^^^ not another host
+      |
+      = help: numbers of this exchange need no entry: leave it out
+
+    error: this host is listed twice
+     --> telex.toml:3:15
+      |
+    3 | "a", "telex", "A", "*.b"]
+      |               ^^^ again here
+      |
+      = help: keep one of them
+
+    error: this is no host that calls can be sent to
+     --> telex.toml:3:20
+      |
+    3 | "a", "telex", "A", "*.b"]
+      |                    ^^^^^ not one host
+      |
+      = help: name each host by itself: there are no wildcards and no networks
+    "#);
+}

@@ -140,11 +140,12 @@ fn foreign_hosts_unknown_numbers_and_the_option_i_are_not_followed() {
         ("Dial(PJSIP/bob)", "<sip:501@10.0.0.9>", "not followed, 501 is refused there by 486"),
     ];
     for (dial, contact, why) in cases {
+        let status = if why.contains("486") { 486 } else { 480 };
         let mut world = three(&format!("exten => 500,1,{dial}\nexten => 501,1,Busy()\n"));
         world.send(ALICE, &invite("500", "", OFFER));
         let bob = asked(&mut world, "bob");
         world.send(BOB, &moved(&bob, "bob", contact));
-        assert!(world.lines().contains("alice: SIP/2.0 480"), "{contact}");
+        assert!(world.lines().contains(&format!("alice: SIP/2.0 {status}")), "{contact}");
         assert!(warned(&world, why), "{why}: {:?}", world.events);
         world.pass(Duration::from_secs(80));
         all_quiet(&world);

@@ -135,6 +135,19 @@ fn who_is_parked_hears_music_until_somebody_takes_it_up() {
 }
 
 #[test]
+fn a_slot_has_one_way_to_be_written() {
+    let plan = "exten => _9.,1,ParkedCall(,${EXTEN:1})\n";
+    let mut talk = talk_in(site(plan, false, lot()));
+    talk.by_bob("REFER", 1, TO_PARK);
+    talk.world.sent();
+    for (n, slot) in ["0701", "+701", "70", "7010"].iter().enumerate() {
+        talk.world.send(CAROL, &by_carol(&invite(&format!("9{slot}"), "", OFFER), n as u32 + 10));
+        talk.world.only("SIP/2.0 404");
+    }
+    carol_dials(&mut talk, "9701", 30);
+}
+
+#[test]
 fn the_slot_is_said_to_who_parks_and_waits() {
     let mut talk = talk_in(site("", true, lot()));
     talk.by_bob("REFER", 1, TO_PARK);

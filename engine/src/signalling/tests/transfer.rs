@@ -546,7 +546,7 @@ fn a_dialog_of_nobody_or_of_another_is_replaced_by_nobody() {
     assert_eq!(refused.header(HeaderName::Warning), Some(why));
     talk.by_bob("REFER", 3, "Refer-To: <sip:carol@example.com>\n");
     let refused = talk.world.only("SIP/2.0 403");
-    let why = "399 telex \"calls are transferred to numbers of this exchange only\"";
+    let why = "399 telex \"that is another host's, and [sip] refer_hosts names none\"";
     assert_eq!(refused.header(HeaderName::Warning), Some(why));
     // The dialog is bob's, and alice has nothing to say about it.
     talk.by_alice("REFER", 2, &refer);

@@ -12,6 +12,7 @@ mod read;
 mod report;
 mod run;
 mod script;
+mod site;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -30,9 +31,9 @@ use super::{CONFIG, Failure, print};
 use crate::config::{self, sample};
 use coverage::Walked;
 use report::Result as Told;
-use script::{Named, Scenario};
+use script::{Act, Habit, Named, Scenario, What};
+use site::Site;
 use words::Wrong;
-use world::Site;
 
 /// The longest file of scenarios, in octets.
 const LONGEST_FILE: u64 = 4 << 20;
@@ -153,8 +154,10 @@ impl Sites {
                     .or_else(|| Some(CONFIG.into()).filter(|path: &PathBuf| path.exists())),
             };
             let site = self.site(path)?;
+            let place = &self.all[site];
             let phones = scenario.steps.iter().flat_map(|step| step.phones());
-            wrong.extend(phones.filter_map(|phone| unknown(phone, &self.all[site])));
+            wrong.extend(phones.filter_map(|phone| unknown(phone, place)));
+            wrong.extend(scenario.steps.iter().filter_map(|step| no_trunk(&step.what, place)));
             found.push((site, scenario));
         }
         if wrong.is_empty() { Ok(found) } else { Err(refused(file, &wrong)) }
@@ -182,6 +185,33 @@ fn unknown(phone: &Named, site: &Site) -> Option<Wrong> {
         let message = format!("{} has no phone {}{meant}", site.name, phone.name);
         Wrong { line: phone.line, column: phone.column, message }
     })
+}
+
+/// What is wrong with a line about a trunk, or one that takes a trunk for a phone that registers.
+fn no_trunk(what: &What, site: &Site) -> Option<Wrong> {
+    let trunk = |name: &Named| site.trunks().any(|trunk| trunk == name.name);
+    let (named, message) = match what {
+        What::Trunk(named, up) if !trunk(named) => {
+            let Named { name, .. } = named;
+            let word = if *up { "reachable" } else { "unreachable" };
+            let message = match site.phones().any(|known| known == name) {
+                true => format!("{name} is no trunk, since it has no fixed contact: write {name} is {word}"),
+                false => {
+                    let meant = hint(name, site.trunks());
+                    let none = site.trunks().next().is_none();
+                    let why = ": a trunk is a [[phone]] with contact = \"sip:...\"";
+                    format!("{} has no trunk {name}{}", site.name, if none { why } else { &meant })
+                }
+            };
+            (named, message)
+        }
+        What::Act(named, Act::Is(Habit::Registered | Habit::Unregistered)) if trunk(named) => {
+            let Named { name, .. } = named;
+            (named, format!("{name} never registers, it has a fixed contact: write trunk {name} down or up"))
+        }
+        _ => return None,
+    };
+    Some(Wrong { line: named.line, column: named.column, message })
 }
 
 fn refused(file: &Path, wrong: &[Wrong]) -> Failure {

@@ -97,9 +97,8 @@ pub(super) enum State {
 }
 
 impl Phone {
-    /// The phone of an extension, the how manieth of the site, with the codecs it is kept to.
-    pub(super) fn new(name: &SmolStr, number: u32, codecs: Option<&[Encoding]>) -> Self {
-        let address = address(number);
+    /// The phone of an extension, the how manieth of the site and where, with the codecs it is kept to.
+    pub(super) fn new(name: &SmolStr, number: u32, address: SocketAddr, codecs: Option<&[Encoding]>) -> Self {
         let config = AgentConfig::new(name, &EXCHANGE.ip().to_string(), PASSWORD);
         let listener = Listener { id: ListenerId(0), transport: Transport::Udp, local: address };
         let seed = Seed::from_number(u64::from(number) + 1000);
@@ -315,26 +314,21 @@ pub(super) fn told(status: Status) -> String {
     format!("{} {}", status.code(), status.reason())
 }
 
-/// How manieth the phone at an address is.
-pub(super) fn number_at(address: SocketAddr) -> Option<u32> {
-    match address.ip() {
-        IpAddr::V4(ip) => ip.to_bits().checked_sub(FIRST_ADDRESS),
-        IpAddr::V6(_) => None,
-    }
-}
-
-/// Where the how manieth phone of a site is.
-fn address(number: u32) -> SocketAddr {
+/// Where the how manieth phone of a site is, unless it has a place of its own.
+pub(super) fn usual_address(number: u32) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::from_bits(FIRST_ADDRESS + number), 5060))
 }
 
 /// The contact that a phone registers.
-pub(super) fn contact(name: &str, number: u32) -> (SmolStr, SocketAddr) {
-    let address = address(number);
-    (format!("sip:{}@{address}", EscapedUser(name)).into(), address)
+pub(super) fn contact(name: &str, address: SocketAddr) -> SmolStr {
+    format!("sip:{}@{address}", EscapedUser(name)).into()
 }
 
+/// What is dialled: a number of the exchange, or a whole URI.
 fn uri(number: &str) -> String {
+    if number.starts_with("sip:") {
+        return number.to_owned();
+    }
     format!("sip:{}@{}", EscapedUser(number), EXCHANGE.ip())
 }
 

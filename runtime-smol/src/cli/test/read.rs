@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_TOLD: usize = 50;
 
 /// What a line may begin with.
-const FIRST: &str = "scenario, config, at, advance, wait, expect, or a phone and what it does";
+const FIRST: &str = "scenario, config, at, advance, wait, expect, trunk, or a phone and what it does";
 /// What may follow a phone.
 const VERBS: &str = "dials, answers, refuses, hangs up, presses, holds, resumes, transfers, joins or is";
 
@@ -133,10 +133,9 @@ fn step(words: &mut Words) -> Result<What, Wrong> {
     }
     let first = words.any(FIRST)?;
     if first.text == "trunk" {
-        let message = "this exchange has no trunks yet: what Dial(PJSIP/NUMBER@NAME) reaches is the phone \
-                       NAME, so write NAME is unreachable"
-            .to_owned();
-        return Err(words.at(&first, message));
+        let name = words.any("the name of a trunk")?;
+        let up = words.one_of(&[("up", true), ("down", false)])?;
+        return Ok(What::Trunk(named(words, &name), up));
     }
     if !known_verb(words) {
         let meant =

@@ -12,7 +12,8 @@ use super::coverage::Walked;
 use super::media::Heard;
 use super::phone::{Line, Phone, State};
 use super::script::{Act, Expectation, Habit, Recorded, Scenario, Sound, Step, What};
-use super::world::{Site, World};
+use super::site::Site;
+use super::world::World;
 
 /// What somebody does is waited for as long as for what is expected.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -103,6 +104,11 @@ impl Run<'_> {
                 Ok(())
             }
             What::Act(phone, act) => self.act(&phone.name, act),
+            What::Trunk(trunk, up) => {
+                self.world.note(format!("trunk {} is {}", trunk.name, if *up { "up" } else { "down" }));
+                self.become_(&trunk.name, if *up { Habit::Reachable } else { Habit::Unreachable });
+                Ok(())
+            }
             What::Expect(expectation, patience) => self.expect(expectation, *patience),
             What::Never(expectation, time) => {
                 let came =

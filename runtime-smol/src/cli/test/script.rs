@@ -47,6 +47,8 @@ pub(super) struct Step {
 pub(super) enum What {
     /// Somebody does something.
     Act(Named, Act),
+    /// A phone with a fixed contact answers from now on, or does not.
+    Trunk(Named, bool),
     /// Time passes.
     Wait(Duration),
     /// Time passes until the clock on the wall shows this.
@@ -177,7 +179,8 @@ impl Step {
         match &self.what {
             What::Act(phone, _) => vec![phone],
             What::Expect(expectation, _) | What::Never(expectation, _) => expectation.phones().collect(),
-            What::Wait(_) | What::Advance(_) => Vec::new(),
+            // What is no trunk is told otherwise.
+            What::Trunk(..) | What::Wait(_) | What::Advance(_) => Vec::new(),
         }
     }
 }

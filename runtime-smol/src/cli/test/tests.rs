@@ -41,7 +41,12 @@ fn wrong(text: &str) -> String {
 fn the_examples_go_as_they_say_each_time() {
     let options = Test {
         coverage: true,
-        ..options(&["first-start.tests", "office/office.tests", "front-desk/front-desk.tests"])
+        ..options(&[
+            "first-start.tests",
+            "office/office.tests",
+            "trunk/trunk.tests",
+            "front-desk/front-desk.tests",
+        ])
     };
     let (told, fine) = played(&options).unwrap();
     assert!(fine, "{told}");
@@ -210,7 +215,7 @@ scenario \"a\":
   advance to soon
   at 11:02
   wait 400d
-  trunk carrier down
+  trunk carrier sideways
   expect log \"never closed
 scenario \"a\"
 ";
@@ -220,8 +225,8 @@ scenario \"a\"
       scenario?
     x.tests:4:7: `dails` is unknown here: expected dials, answers, refuses, hangs up, presses,
       holds, resumes, transfers, joins or is: did you mean dials?
-    x.tests:5:3: `expct` is unknown: expected scenario, config, at, advance, wait, expect, or
-      a phone and what it does: did you mean expect?
+    x.tests:5:3: `expct` is unknown: expected scenario, config, at, advance, wait, expect,
+      trunk, or a phone and what it does: did you mean expect?
     x.tests:6:14: `ring` is unknown here: expected rings, hears, talks, is or does: did you
       mean rings?
     x.tests:7:27: `5` is no time: write 5s, 500ms, 2m or 1h, at most 366d
@@ -243,8 +248,7 @@ scenario \"a\"
     x.tests:17:12: the line ends too early: expected a number
     x.tests:18:14: `soon` is no time: write "Sun 11:02", "2026-12-24 18:00" or 11:02
     x.tests:20:8: `400d` is no time: write 5s, 500ms, 2m or 1h, at most 366d
-    x.tests:21:3: this exchange has no trunks yet: what Dial(PJSIP/NUMBER@NAME) reaches is the
-      phone NAME, so write NAME is unreachable
+    x.tests:21:17: `sideways` is unknown here: expected up or down
     x.tests:22:14: this quote never closes
     x.tests:23:10: line 3 has a scenario of this name already
     "##);
@@ -267,6 +271,33 @@ fn a_phone_that_is_not_there_is_told_before_anything_is_played() {
     x.tests:3:3: the configuration of a first start has no phone 110: did you mean 100?
     x.tests:4:25: the configuration of a first start has no phone 9
     "##);
+}
+
+#[test]
+fn a_trunk_that_is_none_is_told_before_anything_is_played() {
+    let folder = std::env::temp_dir().join(format!("telex-test-trunks-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/trunk/trunk.toml");
+    let mut told = String::new();
+    for (config, lines) in [
+        (
+            site.to_str().unwrap(),
+            "trunk carier down\n  trunk 100 down\n  carrier is unregistered\n  trunk spare up",
+        ),
+        ("default", "trunk carrier down"),
+    ] {
+        let file = folder.join("x.tests");
+        std::fs::write(&file, format!("config {config}\nscenario a\n  {lines}\n")).unwrap();
+        told += &played(&of(file)).unwrap_err().0.replace(config, "trunk.toml");
+        told += "\n";
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_snapshot!(told.replace(&format!("{}/", folder.display()), ""), @r#"
+    x.tests:3:9: trunk.toml has no trunk carier: did you mean carrier?
+    x.tests:4:9: 100 is no trunk, since it has no fixed contact: write 100 is unreachable
+    x.tests:5:3: carrier never registers, it has a fixed contact: write trunk carrier down or up
+    x.tests:3:9: the configuration of a first start has no trunk carrier: a trunk is a [[phone]] with contact = "sip:..."
+    "#);
 }
 
 #[test]

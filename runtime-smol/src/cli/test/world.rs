@@ -7,100 +7,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smol_str::SmolStr;
-use telex_dialplan::Dialplan;
 use telex_engine::Signalling;
 use telex_engine::border::{
-    Action, Actions, Boot, Control, ControlId, ControlReply, Explanation, Flow, Input, Interface, Listener,
-    ListenerId, Record, ResolveError, StoredBinding, StreamEvent, Transport,
+    Action, Actions, Control, ControlId, ControlReply, Explanation, Flow, Input, ListenerId, Record,
+    ResolveError, StreamEvent,
 };
 use telex_engine::cdr::CallRecord;
-use telex_engine::config::{Config, Credentials};
 use telex_engine::event::{Event, Severity};
 use telex_engine::mediactl::ShardId;
 use telex_engine::rng::Seed;
 use telex_engine::time::{Instant, WallTime};
 
-use super::clock::Clock;
 use super::coverage::Walked;
 use super::media::{Heard, Media};
-use super::phone::{EXCHANGE, LONG, PASSWORD, Phone, State, contact, number_at};
-use crate::config::Settings;
+use super::phone::{EXCHANGE, Phone, State};
+use super::site::Site;
 
 /// What may happen at one moment: more is a loop.
 const MOST_AT_ONCE: u32 = 200_000;
-
-/// A configuration as scenarios use it.
-#[derive(Debug)]
-pub(super) struct Site {
-    /// As it is called in what is told.
-    pub(super) name: String,
-    /// What becomes of calls.
-    pub(super) plan: Dialplan,
-    /// Its clock.
-    pub(super) clock: Clock,
-    engine: Arc<Config>,
-    /// Extensions of its phones, in order.
-    phones: Vec<SmolStr>,
-}
-
-impl Site {
-    /// The site that a configuration describes. Every phone registers there, with a password that is known here, and
-    /// nobody has to send media.
-    pub(super) fn of(name: &str, settings: &Settings) -> Self {
-        let mut engine = (*settings.engine).clone();
-        let plan = settings.plan();
-        engine.dialplan = Some(plan.clone());
-        engine.media_timeout = None;
-        engine.registrar.max_expires = LONG;
-        for (extension, phone) in &mut engine.phones {
-            phone.credentials = Some(Credentials::from_password(extension, &engine.realm, PASSWORD));
-            phone.contact = None;
-        }
-        Self {
-            name: name.to_owned(),
-            plan,
-            clock: Clock::of(&engine.zone),
-            phones: engine.phones.keys().cloned().collect(),
-            engine: Arc::new(engine),
-        }
-    }
-
-    /// Extensions of its phones.
-    pub(super) fn phones(&self) -> impl Iterator<Item = &str> {
-        self.phones.iter().map(SmolStr::as_str)
-    }
-
-    fn boot(&self, wall: WallTime) -> Boot {
-        let expires = WallTime::from_unix_millis(
-            wall.as_unix_millis() + u64::try_from(LONG.as_millis()).unwrap_or(u64::MAX / 2),
-        );
-        let bindings = self.phones.iter().zip(0..).map(|(name, number)| {
-            let (contact, source) = contact(name, number);
-            StoredBinding {
-                aor: name.clone(),
-                contact,
-                transport: Transport::Udp,
-                source,
-                local: EXCHANGE,
-                expires,
-                call_id: name.clone(),
-                cseq: 1,
-                q: 1000,
-                path: SmolStr::default(),
-                user_agent: SmolStr::default(),
-                instance: SmolStr::default(),
-            }
-        });
-        Boot {
-            wall,
-            listeners: vec![Listener { id: ListenerId(0), transport: Transport::Udp, local: EXCHANGE }],
-            interfaces: vec![Interface { address: EXCHANGE.ip(), prefix: 24 }],
-            shards: 1,
-            bindings: bindings.collect(),
-            ..Boot::default()
-        }
-    }
-}
 
 /// An exchange that runs.
 #[derive(Debug)]
@@ -169,11 +93,8 @@ impl<'a> World<'a> {
     /// A phone; those that nothing was heard of yet are made now.
     fn phone_mut(&mut self, name: &str) -> Option<&mut Phone> {
         if !self.phones.contains_key(name) {
-            let number = self.site.phones.binary_search_by(|known| known.as_str().cmp(name)).ok()?;
-            let name = self.site.phones.get(number)?;
-            let codecs = self.site.engine.phones.get(name).and_then(|phone| phone.codecs.as_deref());
-            let phone = Phone::new(name, u32::try_from(number).ok()?, codecs);
-            self.phones.insert(name.clone(), phone);
+            let phone = self.site.phone(name)?;
+            self.phones.insert(phone.name.clone(), phone);
         }
         self.phones.get_mut(name)
     }
@@ -269,8 +190,7 @@ impl<'a> World<'a> {
         if to == EXCHANGE {
             return self.tell(input);
         }
-        let name = number_at(to).and_then(|number| self.site.phones.get(number as usize)).cloned();
-        if let Some(name) = name
+        if let Some(name) = self.site.phone_at(to).cloned()
             && self.phone_mut(&name).is_some_and(|phone| !phone.unreachable)
         {
             self.phone_input(&name, input);
@@ -311,8 +231,10 @@ impl<'a> World<'a> {
                 Action::Connect { stream, .. } => {
                     self.inbox.push_back(Input::Stream { stream, event: StreamEvent::Closed });
                 }
-                Action::Resolve { query, .. } => {
-                    self.inbox.push_back(Input::Resolved { query, answer: Err(ResolveError::NotFound) });
+                Action::Resolve { query, host } => {
+                    let found = self.site.host(&host).map(|address| vec![address]);
+                    let answer = found.ok_or(ResolveError::NotFound);
+                    self.inbox.push_back(Input::Resolved { query, answer });
                 }
                 Action::Media { command, .. } => self.media.command(self.now, command),
                 Action::Store { lsn, record } => {

@@ -176,6 +176,8 @@ impl Answering {
         steps.push(format!("(away){}", chosen(UNREGISTERED, &self.unregistered)));
         steps.push("Hangup()".to_owned());
         steps.push(format!("(busy){}", chosen(BUSY, &self.busy)));
+        // Who declines is not busy, and the caller is told so.
+        steps.push("ExecIf($[\"${HANGUPCAUSE}\" = \"21\"]?Hangup())".to_owned());
         steps.push("Busy(20)".to_owned());
         extension(phone, steps)
     }
