@@ -44,8 +44,17 @@ use problem::Problem;
 use reader::{At, Reader, Section};
 
 /// Keys of `[sip]`.
-const SIP: &[&str] =
-    &["realm", "digest", "connected_line", "connected_line_invite", "refer_hosts", "t1", "t2", "t4", "timer_c"];
+const SIP: &[&str] = &[
+    "realm",
+    "digest",
+    "connected_line",
+    "connected_line_invite",
+    "refer_hosts",
+    "t1",
+    "t2",
+    "t4",
+    "timer_c",
+];
 
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
@@ -203,7 +212,7 @@ pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
     engine.sounds = sounds;
     // The site's own prompts are known only now.
     if let (Some(loaded), Some(plan)) = (&mut settings.dialplan, &engine.dialplan) {
-        loaded.warnings = dialplan::warnings(plan, engine);
+        loaded.warnings = dialplan::warnings(plan, engine, Some(&settings.own));
     }
     settings.told = told;
     Ok(settings)
