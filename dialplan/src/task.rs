@@ -354,6 +354,13 @@ pub enum Outcome {
         /// The cause by Q.850.
         cause: u8,
     },
+    /// The call is over, and it was not the caller who ended it: what follows is the extension `h`.
+    Ended {
+        /// The cause by Q.850; 0 where it is that of the last Dial, or an ordinary end.
+        cause: u8,
+        /// What ended it, in words; empty when there is nothing to say. What the plan wanted is not told again.
+        why: SmolStr,
+    },
     /// The exchange cannot do that: why. The walk goes on, with a warning.
     Refused(SmolStr),
 }

@@ -61,7 +61,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(script) = &mut call.script else { return };
         match &mut script.doing {
-            Doing::Waiting => script.over(Outcome::Done),
+            Doing::Waiting | Doing::Listening => script.over(Outcome::Done),
             Doing::Music => {
                 script.over(Outcome::Done);
                 call.hear_sound(cx, None);
@@ -69,10 +69,6 @@ impl Calls {
             Doing::Collecting(collecting) => {
                 let keys = SmolStr::new(&collecting.got);
                 script.over(Outcome::Keys { keys, timeout: true });
-            }
-            Doing::Listening => {
-                let cause = crate::event::EndCause::Dialplan(super::causes::NORMAL);
-                self.finish(cx, below, key, crate::sip::Status::TEMPORARILY_UNAVAILABLE, cause);
             }
             // Nobody was there to be answered.
             Doing::Playing { .. } => {
