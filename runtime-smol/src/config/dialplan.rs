@@ -132,7 +132,9 @@ pub(super) fn warnings(plan: &Dialplan, config: &Config, own: Option<&Own>) -> V
     let lacking = plan.lacking(&Stock { config, own });
     // What is configured was checked when it was read.
     let lacking = lacking.iter().filter(|problem| problem.file != OWN);
-    plan.warnings().iter().chain(&missing).chain(lacking).map(ToString::to_string).collect()
+    let mut all: Vec<_> = plan.warnings().iter().chain(&missing).chain(lacking).collect();
+    all.sort_by_key(|problem| (problem.span.file, problem.span.line));
+    all.into_iter().map(ToString::to_string).collect()
 }
 
 /// What a configuration has.
@@ -286,7 +288,26 @@ mod tests {
             \x20same => n,Park(nolot)\n same => n,NoOp(${QUEUESTATUS} ${HINT})\n same => n,MixMonitor(x.wav,b)\n\
             exten => 101,hint,PJSIP/999\nexten => 102,hint,Foo\n";
         let loaded = site("lacking", "", plan).unwrap().dialplan.unwrap();
-        assert_snapshot!(loaded.warnings.join("\n"), @"");
+        assert_snapshot!(loaded.warnings.join("\n"), @r"
+        extensions.conf:2:21: warning: the subroutine of the option U: no context is called nosub
+        extensions.conf:2:21: warning: the subroutine of the option b: no context is called nosub
+        extensions.conf:2:21: warning: there is no prompt nosuch: nothing is heard in its place
+        extensions.conf:2:21: warning: there is no phone 111, so it never rings: did you mean 101?
+        extensions.conf:3:38: warning: `abc` is no number of seconds: it rings as long as usual
+        extensions.conf:3:42: warning: `y` is no number: the option S of Dial has no effect
+        extensions.conf:3:17: warning: there is no trunk or phone nocarrier, so no call goes there
+        extensions.conf:3:17: warning: there is no tone notone: nothing is heard
+        extensions.conf:4:27: warning: the option A of Page has no effect yet
+        extensions.conf:4:17: warning: there is no prompt nosuch: nothing is heard in its place
+        extensions.conf:5:24: warning: there is no prompt nosuch: nothing is heard in its place
+        extensions.conf:6:18: warning: queues are not possible yet: this step is left out
+        extensions.conf:7:23: warning: profiles and menus of ConfBridge have no effect yet
+        extensions.conf:8:17: warning: there is no parking lot nolot, so nobody is parked there
+        extensions.conf:9:19: warning: QUEUESTATUS is never set by this exchange: it is empty
+        extensions.conf:10:29: warning: the option b of MixMonitor has no effect yet
+        extensions.conf:11:19: warning: the hint names the phone 999, which is not there
+        extensions.conf:12:19: warning: the hint names Foo, of which this exchange knows nothing: expected PJSIP/101 or park:701
+        ");
     }
 
     #[test]
