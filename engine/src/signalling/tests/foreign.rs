@@ -96,7 +96,7 @@ fn a_transfer_to_a_host_that_is_allowed_goes_there_and_is_told_like_any_other() 
     From: "Alice" <sip:alice@10.0.0.9>
     To: <sip:dave@192.0.2.7>
     Contact: <sip:alice@10.0.0.9:5060>
-    Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE
+    Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, REGISTER, SUBSCRIBE, MESSAGE
     Supported: 100rel, timer, path, replaces, norefersub
     Session-Expires: 1800
     Min-SE: 90
@@ -300,7 +300,7 @@ fn a_302_to_a_host_that_is_allowed_is_followed() {
     From: "Alice" <sip:alice@10.0.0.9>
     To: <sip:dave@192.0.2.7>
     Contact: <sip:alice@10.0.0.9:5060>
-    Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE
+    Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, REGISTER, SUBSCRIBE, MESSAGE
     Supported: 100rel, timer, path, replaces, norefersub
     Session-Expires: 1800
     Min-SE: 90
@@ -397,7 +397,7 @@ fn a_step_of_the_dialplan_names_somebody_at_another_host() {
     From: "Alice" <sip:alice@10.0.0.9>
     To: <sip:123%40evil.example;transport=tcp@192.0.2.7>
     Contact: <sip:alice@10.0.0.9:5060>
-    Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, REGISTER, SUBSCRIBE, MESSAGE
+    Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, REGISTER, SUBSCRIBE, MESSAGE
     Supported: 100rel, timer, path, replaces, norefersub
     Session-Expires: 1800
     Min-SE: 90
