@@ -237,3 +237,61 @@ fn who_hung_up_is_told() {
     let told = way(&mut world, 1);
     assert!(told.contains("Transfer(bob)  -> told to call bob\n"), "{told}");
 }
+
+/// The requests that were refused since the last look, as the log has them.
+fn logged(world: &mut World) -> Vec<String> {
+    let told = std::mem::take(&mut world.events).into_iter().filter_map(|event| match event {
+        Event::Refused { method, from, to, status, why, .. } => {
+            Some(format!("{method} {from} {to} {status} {why}"))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn what_is_refused_at_the_door_is_told_to_people_but_not_without_end() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("999", "", OFFER));
+    assert_eq!(
+        logged(&mut world),
+        ["INVITE alice 999 404 no extension of context [internal] matches 999, explain 1"]
+    );
+    let again = |text: String, n: usize| {
+        text.replace("bKa1", &format!("bKd{n}")).replace("Call-ID: c1", &format!("Call-ID: d{n}"))
+    };
+    let video = OFFER.replace("m=audio 4000 RTP/AVP 8 0 101", "m=video 4000 RTP/AVP 99");
+    world.send(ALICE, &again(invite("bob", "", &video), 1));
+    world.send(ALICE, &again(invite("bob", "", &OFFER.replace("m=audio 4000", "m=audio x")), 2));
+    let text = again(invite("999", "", ""), 3).replace("INVITE", "MESSAGE");
+    world.send(ALICE, &text);
+    let watch = again(invite("999", "Event: dialog\nExpires: 600\n", ""), 4).replace("INVITE", "SUBSCRIBE");
+    world.send(ALICE, &watch);
+    world.send(ALICE, &again(invite("bob", "Require: telepathy\n", OFFER), 5));
+    let told = logged(&mut world);
+    let starts = [
+        "INVITE alice bob 488 ",
+        "INVITE alice bob 400 ",
+        "MESSAGE alice 999 404 Not Found",
+        "SUBSCRIBE alice 999 404 Not Found",
+        "INVITE alice bob 420 Bad Extension",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:#?}");
+    assert!(told.iter().zip(starts).all(|(told, start)| told.starts_with(start)), "{told:#?}");
+    // A phone that does not stop is told of now and then.
+    for n in 0..300 {
+        world.send(ALICE, &again(invite("999", "", OFFER), 100 + n));
+    }
+    assert!(logged(&mut world).len() <= 10);
+    world.pass(Duration::from_secs(1));
+    world.send(ALICE, &again(invite("999", "", OFFER), 500));
+    assert_eq!(logged(&mut world).len(), 1);
+}
+
+#[test]
+fn a_challenge_is_nothing_to_tell() {
+    let mut world = World::new();
+    world.send("10.0.0.66:5060", &invite("bob", "", OFFER));
+    world.only("SIP/2.0 401");
+    assert_eq!(logged(&mut world), Vec::<String>::new());
+}
