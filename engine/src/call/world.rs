@@ -102,6 +102,8 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) facts: &'a mut BTreeMap<SmolStr, SmolStr>,
     pub(super) headers: &'a [(SmolStr, SmolStr)],
     pub(super) parked: &'a Parked,
+    /// For a call that is only foretold, and so is not among the calls: the phones that ring for it.
+    pub(super) foretold: Option<&'a [SmolStr]>,
 }
 
 impl Sight<'_, '_> {
@@ -248,10 +250,9 @@ impl World for Sight<'_, '_> {
         }
         let extension = name.split_once('/').map_or(name, |(_, extension)| extension);
         let Some(phone) = self.cx.config.phones.get(extension) else { return DeviceState::Unknown };
-        // A call that is only foretold has a caller all the same.
-        let lives = self.call.parties.is_empty() && self.call.cause.is_none();
-        let foretold = lives && self.call.from == extension;
-        let (mut rings, mut talks, mut holds) = (false, foretold, false);
+        let foretold = self.foretold.filter(|_| self.call.cause.is_none());
+        let mut rings = foretold.is_some_and(|ringing| ringing.iter().any(|phone| phone == extension));
+        let (mut talks, mut holds) = (foretold.is_some() && self.call.from == extension, false);
         let name = SmolStr::new(extension);
         let calls = self.lines.of(&name).filter_map(|key| self.calls.get(key));
         for call in calls.filter(|call| call.cause.is_none()) {

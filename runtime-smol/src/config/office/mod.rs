@@ -5,6 +5,7 @@ mod codes;
 mod groups;
 mod hours;
 mod menus;
+mod origins;
 mod phones;
 mod rounds;
 mod steps;
@@ -30,6 +31,7 @@ use menus::Menu;
 use phones::Answering;
 
 pub(super) use codes::KEYS as CODE_KEYS;
+pub(super) use origins::Origins;
 
 /// What is configured beside phones and conferences, and becomes dialplan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,11 +155,6 @@ impl Plan<'_> {
 }
 
 impl Office {
-    /// Whether it says nothing that phones and conferences do not.
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Whether a number means something already.
     fn takes(&self, number: &str) -> bool {
         let is_this = |other: &SmolStr| other == number;
@@ -278,9 +275,8 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Where calls are led that exists nowhere.
-pub(super) fn check(reader: &mut Reader, leads: &[Destination], plan: Option<&Dialplan>, config: &Config) {
-    let own = || super::dialplan::alone(&config.own_dialplan()).unwrap_or_default();
-    let plan = &plan.cloned().unwrap_or_else(own);
+pub(super) fn check(reader: &mut Reader, leads: &[Destination], plan: Option<&Dialplan>) {
+    let plan = &plan.cloned().unwrap_or_default();
     for Destination { number, context, near } in leads {
         let asked = Asked { context, extension: &number.value, caller: "", now: Moment::new(0, "UTC") };
         let first = telex_dialplan::At::Priority(1);
