@@ -101,7 +101,9 @@ impl Calls {
         }
         let Ok(uri) = Uri::parse(incoming.invite.request_uri()) else { return };
         let contact = format_smolstr!("{}", incoming.source);
-        let caller = LegRecord { contact, asked: cx.wall, ..LegRecord::default() };
+        let extension = incoming.caller.clone();
+        let caller =
+            LegRecord { extension, contact, asked: cx.wall, ended: Some(cx.wall), ..LegRecord::default() };
         let (from, to) = (incoming.caller.as_str(), uri.user_unescaped());
         self.keep_refusal(cx, caller, [from, &shown_name(incoming.invite), &to], status);
     }

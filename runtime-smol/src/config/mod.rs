@@ -43,8 +43,17 @@ use problem::Problem;
 use reader::{At, Reader, Section};
 
 /// Keys of `[sip]`.
-const SIP: &[&str] =
-    &["realm", "digest", "connected_line", "connected_line_invite", "refer_hosts", "t1", "t2", "t4", "timer_c"];
+const SIP: &[&str] = &[
+    "realm",
+    "digest",
+    "connected_line",
+    "connected_line_invite",
+    "refer_hosts",
+    "t1",
+    "t2",
+    "t4",
+    "timer_c",
+];
 
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
