@@ -178,8 +178,10 @@ impl Supposed {
     /// What comes of a task.
     pub fn outcome(&mut self, task: &Task) -> Outcome {
         match task {
-            Task::Hangup { .. }
-            | Task::Echo
+            Task::Hangup { cause } => {
+                Outcome::Ended { cause: cause.unwrap_or_default(), why: SmolStr::default() }
+            }
+            Task::Echo
             | Task::Milliwatt
             | Task::Conference { .. }
             | Task::Park { .. }
@@ -195,7 +197,8 @@ impl Supposed {
                     DialStatus::Answer => (16, Duration::from_secs(60)),
                     DialStatus::Busy => (17, Duration::ZERO),
                     DialStatus::NoAnswer => (19, Duration::ZERO),
-                    DialStatus::Congestion => (34, Duration::ZERO),
+                    // As RFC 3398 says of a 503.
+                    DialStatus::Congestion => (41, Duration::ZERO),
                     DialStatus::ChanUnavail => (20, Duration::ZERO),
                     DialStatus::Cancel => (16, Duration::ZERO),
                 };

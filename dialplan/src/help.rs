@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::app::{self, Application};
+use crate::elsewhere;
 use crate::expr;
 use crate::function::{self, Function};
 use crate::names::hint;
@@ -26,6 +27,10 @@ pub fn about(name: &str) -> Result<String, String> {
         app::REFUSED.iter().chain(function::REFUSED).find(|(known, _)| known.eq_ignore_ascii_case(name));
     if let Some((name, why)) = refused {
         return Ok(format!("{name} is refused: {why}\n"));
+    }
+    let mut elsewhere = elsewhere::APPLICATIONS.iter().chain(elsewhere::FUNCTIONS);
+    if let Some(name) = elsewhere.find(|known| known.eq_ignore_ascii_case(name)) {
+        return Err(elsewhere::told(name));
     }
     let names = app::all().iter().map(|app| app.name);
     let names = names.chain(function::all().into_iter().map(|function| function.name));

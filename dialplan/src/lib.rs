@@ -8,6 +8,7 @@
 pub mod app;
 pub mod considered;
 mod directory;
+mod elsewhere;
 pub mod explain;
 mod expr;
 pub mod find;

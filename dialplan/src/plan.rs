@@ -56,6 +56,8 @@ pub struct Context {
     pub includes: Vec<Include>,
     /// After these digits the dial tone goes on (`ignorepat`).
     pub ignored: Vec<Pattern>,
+    /// Not all of its lines could be read.
+    pub(crate) partial: bool,
     pub(crate) exact: Tree,
     pub(crate) patterns: Tree,
 }
@@ -73,6 +75,8 @@ pub struct Extension {
     pub hint: Option<Hint>,
     /// Where it is first mentioned.
     pub span: Span,
+    /// Not all of its lines could be read.
+    pub(crate) partial: bool,
 }
 
 /// One priority of an extension.

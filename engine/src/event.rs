@@ -40,8 +40,8 @@ pub enum EndCause {
     HungUp(Side),
     /// The caller gave up before the answer.
     Cancelled,
-    /// The call was refused with this status.
-    Refused(u16),
+    /// The call was refused.
+    Refused(Rejection),
     /// Nobody answered in time.
     NoAnswer,
     /// A side stopped answering: a request of ours, the ACK, or the session timer ran out.
@@ -61,6 +61,16 @@ pub enum EndCause {
         /// The number of that call.
         call: u64,
     },
+}
+
+/// How a call is refused: what SIP says of it, and what the telephone network does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Rejection {
+    /// The status that the caller gets: 300 to 699.
+    pub status: u16,
+    /// The cause by ITU-T Q.850. It is what was said, and need not be the one that RFC 3398 has for the status.
+    pub cause: u8,
 }
 
 /// What becomes of a parked call.

@@ -79,6 +79,18 @@ pub enum Fault {
     RecordCountsFromCallee,
     /// A call stays in its groups when it is over.
     GroupNotLeft,
+    /// Who hands a call over is not told how that ended (RFC 3515 §2.4.4).
+    TransferNotTold,
+    /// Who hands a call over is told that it is through as soon as somebody is asked.
+    TransferToldTooSoon,
+    /// A transfer that comes to nothing leaves the two apart.
+    TransferNotTakenBack,
+    /// Of two calls that are brought together only one side is heard.
+    JoinedOneWay,
+    /// Anybody picks up calls of any group.
+    AnyGroupPickedUp,
+    /// A REFER may lead to any host.
+    ForeignTransfer,
     /// A media leg is not dropped.
     MediaLegNotDropped,
     /// Silence does not end a call.

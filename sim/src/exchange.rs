@@ -23,7 +23,7 @@ use telex_engine::{Action, Actions, Boot, Input, Signalling};
 
 use crate::luck::{Kind, below, luck};
 use crate::oracle::{Cause, Verdict, broken, host};
-use crate::plan::{BrokenTimer, ENTRY, Plan, walks};
+use crate::plan::{BrokenTimer, ENTRY, PICKUP, Plan, walks};
 use crate::run::panic_text;
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
@@ -198,11 +198,12 @@ impl Exchange {
 /// Names of streams that the exchange opens in one life: even numbers, fewer than these.
 const STREAMS_PER_LIFE: u64 = 1 << 40;
 
-/// A phone of the configuration.
-pub(crate) fn credentials(realm: &str, extension: &str, secret: &str) -> Phone {
-    let text = format!("{extension}:{realm}:{secret}");
+/// A phone of the configuration, with this password.
+pub(crate) fn configured(plan: &Plan, extension: &str, secret: &str) -> Phone {
+    let text = format!("{extension}:{}:{secret}", plan.exchange.realm);
     let credentials = Credentials { ha1_md5: Md5::digest(text.as_bytes()).into(), ha1_sha256: None };
-    Phone { credentials: Some(credentials), ..Phone::default() }
+    let pickup_group = SmolStr::new(plan.group_of(extension));
+    Phone { credentials: Some(credentials), pickup_group, ..Phone::default() }
 }
 
 /// What the exchange of a plan is told. A broken timer is wrong here and nowhere else.
@@ -232,7 +233,7 @@ pub(crate) fn config(plan: &Plan) -> Config {
         ..Config::default()
     };
     for phone in &plan.phones {
-        let known = credentials(&config.realm, &phone.extension, &phone.secret());
+        let known = configured(plan, &phone.extension, &phone.secret());
         config.phones.insert(SmolStr::new(&phone.extension), known);
     }
     let lot = ParkingLot { extension: PARK.into(), slots: SLOTS, time: PARKED, ..ParkingLot::default() };
@@ -244,11 +245,14 @@ pub(crate) fn config(plan: &Plan) -> Config {
     config
 }
 
-/// Whether two calls may come together in a slot: the caller of one waits there, that of the other takes it up.
-pub(crate) fn meet(plan: &Plan, one: usize, other: usize) -> bool {
-    let dial = |call: usize| plan.calls.get(call).map_or("", |call| call.dial.as_str());
-    let slot = |call| dial(call).parse().is_ok_and(|number| (SLOTS.0..=SLOTS.1).contains(&number));
-    dial(one) == PARK && slot(other) || slot(one) && dial(other) == PARK
+/// Whether who dials this takes up who is in a slot.
+pub(crate) fn is_slot(number: &str) -> bool {
+    number.parse().is_ok_and(|number| (SLOTS.0..=SLOTS.1).contains(&number))
+}
+
+/// The slot in the name of somebody who comes back from it.
+pub(crate) fn slot_in(name: &str) -> Option<&str> {
+    name.split_once(": ").map(|(slot, _)| slot).filter(|slot| is_slot(slot))
 }
 
 /// What is configured, and at [`MENU`] a menu: the keys 1, 2, ... lead to the phones.
@@ -257,6 +261,8 @@ fn dialplan(plan: &Plan, config: &Config) -> Result<Dialplan, Problems> {
     if plan.dialplan.iter().any(|context| context.name == ENTRY) {
         menu.insert_str(1, &format!("exten => _6XXX,1,Goto({ENTRY},${{EXTEN:3}},1)\n"));
     }
+    let pickup = format!("exten => {PICKUP},1,Pickup()\n same => n,Hangup()\n");
+    menu.insert_str(1, &format!("{pickup}exten => _{PICKUP}X!,1,Pickup(${{EXTEN:2}})\n same => n,Hangup()\n"));
     let mut text = config.own_dialplan().replacen("\n\n", &menu, 1);
     text.push_str(
         "\n[menu]\nexten => s,1,Answer()\n same => n,Set(TIMEOUT(digit)=1)\n same => n,Set(tries=0)\n\

@@ -19,6 +19,7 @@
 
 mod attacker;
 mod checker;
+mod correlate;
 mod digest;
 mod draw;
 mod exchange;

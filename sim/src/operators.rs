@@ -7,7 +7,7 @@ use telex_engine::Input;
 use telex_engine::border::{CallInfo, Control, ControlId, ControlReply, Stats};
 use telex_engine::time::{Duration, Instant};
 
-use crate::exchange::{credentials, listeners};
+use crate::exchange::{configured, listeners};
 use crate::oracle::{Verdict, broken};
 use crate::plan::{Act, Restart};
 use crate::world::{Event, World};
@@ -115,7 +115,6 @@ impl World<'_> {
     /// A new configuration is loaded; the sockets stay.
     fn change(&mut self, change: &Act) -> Verdict {
         let mut config = (*self.config).clone();
-        let realm = config.realm.clone();
         match change {
             Act::Remove(extension) => {
                 config.phones.remove(extension.as_str());
@@ -123,15 +122,14 @@ impl World<'_> {
             }
             Act::Restore(extension) => {
                 if let Some(phone) = self.plan.phones.iter().find(|p| p.extension == *extension) {
-                    config
-                        .phones
-                        .insert(SmolStr::new(extension), credentials(&realm, extension, &phone.secret()));
+                    let phone_again = configured(self.plan, extension, &phone.secret());
+                    config.phones.insert(SmolStr::new(extension), phone_again);
                     self.secrets.insert(extension.clone(), phone.secret());
                 }
             }
             Act::Password(extension, told) if config.phones.contains_key(extension.as_str()) => {
                 let secret = format!("changed-{extension}");
-                config.phones.insert(SmolStr::new(extension), credentials(&realm, extension, &secret));
+                config.phones.insert(SmolStr::new(extension), configured(self.plan, extension, &secret));
                 self.secrets.insert(extension.clone(), secret.clone());
                 let owners = self.phones.iter_mut().filter(|p| *told && p.plan.extension == *extension);
                 owners.for_each(|phone| phone.plan.password.clone_from(&secret));

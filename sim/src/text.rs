@@ -314,6 +314,7 @@ fn phrase(code: u16) -> &'static str {
         100 => "Trying",
         180 => "Ringing",
         200 => "OK",
+        302 => "Moved Temporarily",
         404 => "Not Found",
         405 => "Method Not Allowed",
         420 => "Bad Extension",

@@ -5,18 +5,16 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use telex_engine::border::{Flow, Input, Transport};
-use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
 use crate::attacker;
 use crate::digest::Digest;
-use crate::exchange::chooses;
 use crate::expect;
 use crate::ladder::Row;
 use crate::nat::sites::Place;
 use crate::net::{Channel, Fate, LinkId, Why};
 use crate::oracle::{Broken, Cause, Entry, Exit, Verdict, broken, dialogs, grammar, media, rtp};
-use crate::phone::{Leg, SIP_PORT, Stimulus};
+use crate::phone::{SIP_PORT, Stimulus};
 use crate::text::Msg;
 use crate::world::{EXCHANGE, EXCHANGE_SIP, Event, World};
 
@@ -62,6 +60,7 @@ impl World<'_> {
         {
             self.answers.entry(*call).or_insert_with(|| msg.call_id().to_owned());
         }
+        self.note_sending(msg);
         self.border.enter(&Entry { now: self.now, msg, source, sound });
     }
 
@@ -159,56 +158,8 @@ impl World<'_> {
     fn judge(&mut self, phone: usize, exit: &Exit<'_>) -> Verdict {
         self.correlate(phone, exit.msg, exit.cause)?;
         let named = |b: Broken| Broken { call: self.book.get(exit.msg.call_id()).copied(), ..b };
-        dialogs::nobody_else_hangs_up(exit, self.plan, &self.book).map_err(named)?;
+        dialogs::nobody_else_hangs_up(exit, self.ties(), &self.book).map_err(named)?;
         self.border.exit(exit).map_err(named)
-    }
-
-    /// `no_stranger_invited`: finds the call that an INVITE of the exchange belongs to. Its caller's name tells it
-    /// from all others, however long the INVITE had to wait.
-    fn correlate(&mut self, phone: usize, msg: &Msg, cause: Cause<'_>) -> Verdict {
-        let opens = msg.is_request() && msg.method() == "INVITE" && msg.tag("to").is_none();
-        if !opens || self.book.contains_key(msg.call_id()) {
-            return Ok(());
-        }
-        let plan = self.plan;
-        let meant = |call: &usize| {
-            let planned = &plan.calls[*call];
-            planned.at <= self.now
-                && (planned.dial == plan.phones[phone].extension || chooses(&planned.dial))
-                && plan.phones[planned.caller].extension == msg.user("from")
-                && plan.shown_name(*call) == msg.display("from")
-        };
-        let caused = |call: usize| match cause {
-            Cause::Messages(causes) => {
-                causes.iter().any(|cause| self.book.get(cause.call_id()) == Some(&call))
-            }
-            _ => false,
-        };
-        // A caller that lost power could not say so.
-        let calling = |call: usize| {
-            let legs = &self.phones[plan.calls[call].caller].legs;
-            let still = |l: &&Leg| l.ended.is_none() || l.cut_short;
-            legs.iter().filter(|l| l.call == call && l.side == Side::Caller).any(|l| still(&l))
-        };
-        // What comes out of a menu may come when the word that its caller is gone is still on its way.
-        let chosen = |call: usize| chooses(&plan.calls[call].dial);
-        let may = |call: &usize| caused(*call) || calling(*call) || chosen(*call);
-        let call = (0..plan.calls.len()).find(meant).filter(may);
-        match call {
-            Some(call) if self.stopping.is_some_and(|stopping| plan.calls[call].at > stopping.since) => {
-                let reason = format!("call {call} is begun while the exchange stops");
-                Err(broken("stops_in_time", self.now, reason))
-            }
-            Some(call) => {
-                self.book.insert(msg.call_id().to_owned(), call);
-                Ok(())
-            }
-            None => {
-                let (name, user) = (msg.display("from"), msg.user("from"));
-                let reason = format!("INVITE from `{name}` {user} to phone {phone}");
-                Err(broken("no_stranger_invited", self.now, reason))
-            }
-        }
     }
 
     /// Writes a message down for the ladder.
@@ -325,8 +276,8 @@ impl World<'_> {
             return Ok(());
         }
         rtp::payload_type(self.now, &self.phones[phone], port, bytes)?;
-        let quiet = |since| !self.network.is_clogged(phone, since, self.now);
-        media::heard(self.now, self.plan, &self.phones, &self.phones[phone], port, bytes, &quiet)
+        let quiet = |phone, since| !self.network.is_clogged(phone, since, self.now);
+        media::heard(self.now, self.ties(), &self.phones[phone], port, bytes, &quiet)
     }
 }
 

@@ -26,9 +26,10 @@ use crate::oracle::border::Border;
 use crate::oracle::bounds::Bounds;
 use crate::oracle::host::Wakes;
 use crate::oracle::records::Records;
-use crate::oracle::{Verdict, dialogs, digits, leftovers, media, rtp, tones};
+use crate::oracle::ties::Ties;
+use crate::oracle::{Verdict, dialogs, digits, handed, leftovers, media, rtp, tones};
 use crate::phone::{Book, Effect, Leg, Phone, SIP_PORT, Scene, Stimulus};
-use crate::plan::{Plan, Restart};
+use crate::plan::{CallPlan, Plan, Restart};
 use crate::streams::Streams;
 use crate::waits::{Trigger, Waits};
 use crate::watch::Watch;
@@ -168,6 +169,12 @@ pub(crate) struct World<'a> {
     pub(crate) replies: Vec<(ControlId, ControlReply)>,
     pub(crate) stopping: Option<Stopping>,
     pub(crate) book: Book,
+    /// Which of the book are of those to whom a call was handed over, or sent on.
+    pub(crate) brought: BTreeSet<String>,
+    /// Who asked for another phone: when, in which call, and for which extension.
+    pub(crate) sendings: Vec<(Instant, usize, String)>,
+    /// Whether calls may come together.
+    joins: bool,
     /// The Call-ID of the answer to each call that reached the exchange first: that phone was connected.
     pub(crate) answers: BTreeMap<usize, String>,
     pub(crate) sent_before: BTreeSet<u64>,
@@ -223,6 +230,9 @@ impl<'a> World<'a> {
             replies: Vec::new(),
             stopping: None,
             book: Book::new(),
+            brought: BTreeSet::new(),
+            sendings: Vec::new(),
+            joins: plan.joins(),
             answers: BTreeMap::new(),
             sent_before: BTreeSet::new(),
             rows: Vec::new(),
@@ -315,6 +325,7 @@ impl<'a> World<'a> {
 
     fn happen(&mut self, event: Event) -> Verdict {
         match event {
+            Event::Phone(phone, Stimulus::Dial(call)) => self.stimulate(phone, self.dialled(call)),
             Event::Phone(phone, stimulus) => self.stimulate(phone, stimulus),
             Event::Datagram { remote, bytes } => self.datagram_in(remote, bytes),
             Event::MediaIn { remote, port, bytes } => self.media_in(remote, port, &bytes),
@@ -352,6 +363,15 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Somebody makes a call of the plan: to replace a dialog, if that is planned and there is one.
+    fn dialled(&self, call: usize) -> Stimulus {
+        let CallPlan { takes, dial, .. } = &self.plan.calls[call];
+        let at = self.phones.iter().filter(|phone| phone.plan.extension == *dial);
+        let mut legs = at.flat_map(|phone| &phone.legs).filter(|leg| *takes == Some(leg.call));
+        let dialog = legs.find_map(Leg::dialog);
+        dialog.map_or(Stimulus::Dial(call), |dialog| Stimulus::Take(call, dialog))
+    }
+
     /// Does what no oracle has to say anything about.
     fn quietly(&mut self, act: impl FnOnce(&mut Self)) -> Verdict {
         act(self);
@@ -365,13 +385,18 @@ impl<'a> World<'a> {
         }
         let left_alone = |phone: &Phone, leg: &Leg| self.left_alone(phone, leg);
         dialogs::settled(self.now, &self.phones, &left_alone)?;
-        dialogs::ends_agree(self.now, self.plan, &self.phones, &left_alone)?;
+        dialogs::ends_agree(self.now, self.ties(), &left_alone)?;
+        handed::talks_are_mutual(self.now, self.ties(), &left_alone)?;
         media::flows_at_rest(self.now, &self.talks(), &left_alone)?;
         self.everybody(&Stimulus::HangUp)
     }
 
+    pub(crate) fn ties(&self) -> Ties<'_> {
+        Ties { plan: self.plan, phones: &self.phones, any: self.joins }
+    }
+
     fn talks(&self) -> media::Talks<'_> {
-        media::Talks { plan: self.plan, phones: &self.phones, answers: &self.answers }
+        media::Talks { plan: self.plan, phones: &self.phones, answers: &self.answers, joins: self.joins }
     }
 
     /// Whether the exchange has ended a phone's call and the phone cannot know: it will find out by itself, at a time
@@ -405,9 +430,10 @@ impl<'a> World<'a> {
         }
         self.border.end(self.now)?;
         dialogs::nobody_rings_in_vain(self.now, self.plan, &self.phones)?;
-        digits::digits_arrive_once(self.now, self.plan, &self.phones)?;
-        self.records.agree(self.now, self.plan, &self.phones)?;
+        digits::digits_arrive_once(self.now, self.ties())?;
+        self.records.agree(self.now, self.ties())?;
         media::everybody_was_heard(self.now, &self.talks(), &self.network)?;
+        handed::transfers_come_true(self.now, self.ties(), &self.network)?;
         tones::heard_as_spoken(self.now, &self.talks(), &self.network)
     }
 
@@ -416,7 +442,7 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn stimulate(&mut self, phone: usize, stimulus: Stimulus) -> Verdict {
-        let scene = Scene { now: self.now, plan: self.plan, book: &self.book };
+        let scene = Scene { now: self.now, plan: self.plan, book: &self.book, brought: &self.brought };
         self.phones[phone].on(&scene, stimulus);
         let mut effects = std::mem::take(&mut self.effects);
         effects.append(&mut self.phones[phone].out);

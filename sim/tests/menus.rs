@@ -1,9 +1,13 @@
 //! Callers in a menu who press what they like and hang up when they like.
 
+mod common;
+
 use telex_engine::event::Side;
 use telex_engine::time::Duration;
 use telex_sim::plan::{Digit, Plan};
-use telex_sim::{Settings, draw, run};
+use telex_sim::{Settings, draw};
+
+use common::hold;
 
 /// A plan in which every other call goes to the menu, and its caller presses keys.
 fn plan(seed: u64, settings: &Settings) -> Plan {
@@ -23,21 +27,9 @@ fn plan(seed: u64, settings: &Settings) -> Plan {
     plan
 }
 
-fn hold(seeds: std::ops::Range<u64>, settings: &Settings) -> u64 {
-    let mut answered = 0;
-    for seed in seeds {
-        let outcome = run(&plan(seed, settings));
-        if let Some(failure) = outcome.broken {
-            panic!("seed {seed}: {}\n{}", failure.broken, failure.ladder);
-        }
-        answered += outcome.answered;
-    }
-    answered
-}
-
 #[test]
 fn callers_walk_a_menu_on_a_good_network() {
-    let answered = hold(20..36, &Settings { calls: 12, loss: Some(0), ..Settings::default() });
+    let answered = hold(20..36, |seed| plan(seed, &Settings { calls: 12, loss: Some(0), ..Settings::default() }));
     assert!(answered > 40, "{answered} calls were answered");
 }
 
@@ -50,5 +42,5 @@ fn callers_walk_a_menu_on_a_bad_network() {
         reorder: Some(100_000),
         ..Settings::default()
     };
-    hold(1000..1012, &settings);
+    hold(1000..1012, |seed| plan(seed, &settings));
 }

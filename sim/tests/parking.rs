@@ -1,9 +1,13 @@
 //! Callers who are parked, taken up, given back, and who hang up at any moment of it.
 
+mod common;
+
 use telex_engine::event::Side;
 use telex_engine::time::Duration;
 use telex_sim::plan::Plan;
-use telex_sim::{Settings, draw, run};
+use telex_sim::{Settings, draw};
+
+use common::hold;
 
 /// A plan in which two calls of three go to the car park: to be parked, or to take up who is in one of its slots.
 fn plan(seed: u64, settings: &Settings) -> Plan {
@@ -24,21 +28,9 @@ fn plan(seed: u64, settings: &Settings) -> Plan {
     plan
 }
 
-fn hold(seeds: std::ops::Range<u64>, settings: &Settings) -> u64 {
-    let mut answered = 0;
-    for seed in seeds {
-        let outcome = run(&plan(seed, settings));
-        if let Some(failure) = outcome.broken {
-            panic!("seed {seed}: {}\n{}", failure.broken, failure.ladder);
-        }
-        answered += outcome.answered;
-    }
-    answered
-}
-
 #[test]
 fn callers_are_parked_on_a_good_network() {
-    let answered = hold(20..36, &Settings { calls: 24, loss: Some(0), ..Settings::default() });
+    let answered = hold(20..36, |seed| plan(seed, &Settings { calls: 24, loss: Some(0), ..Settings::default() }));
     assert!(answered > 100, "{answered} calls were answered");
 }
 
@@ -51,5 +43,5 @@ fn callers_are_parked_on_a_bad_network() {
         reorder: Some(100_000),
         ..Settings::default()
     };
-    hold(1000..1012, &settings);
+    hold(1000..1012, |seed| plan(seed, &settings));
 }

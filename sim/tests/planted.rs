@@ -190,6 +190,31 @@ extensions = [
 ]
 "#;
 
+/// Calls that are handed over, alone and with another, to who answers, to who does not, and to somebody elsewhere; and
+/// one that rings in a group, where somebody of another group would like to have it.
+const HANDED: Scene = r#"
+calm = "70s"
+empty = "190s"
+end = "310s"
+phones = [
+  { extension = "100", group = "one" },
+  { extension = "101", group = "one" },
+  { extension = "102", group = "two" },
+  { extension = "103" },
+  { extension = "104" },
+  { extension = "105" },
+]
+calls = [
+  { at = "9s", caller = 0, dial = "101", reactions = ["answers 1s", "answers 500ms"], talk = "100000s", by = "callee", transfers = [{ by = "caller", after = "2s", to = "102" }] },
+  { at = "10s", caller = 4, dial = "103", reactions = ["answers 1s", "refuses 486 800ms"], talk = "20s", transfers = [{ by = "callee", after = "2s", to = "105" }] },
+  { at = "35s", caller = 4, dial = "103", reactions = ["answers 1s"], talk = "100000s" },
+  { at = "38s", caller = 3, dial = "105", reactions = ["answers 1s"], talk = "10s", transfers = [{ by = "caller", after = "2s", with = 2 }] },
+  { at = "12s", caller = 5, dial = "100", reactions = ["answers 8s"], talk = "5s" },
+  { at = "14s", caller = 2, dial = "*8", talk = "5s" },
+  { at = "55s", caller = 2, dial = "100", reactions = ["answers 500ms"], talk = "5s", transfers = [{ by = "callee", after = "1s", to = "sip:104@192.0.2.9" }] },
+]
+"#;
+
 /// Found by the engine's own `check()`.
 const CHECK: &str = "no_panic";
 
@@ -226,6 +251,12 @@ const CASES: &[Case] = &[
     (Fault::RecordCountsRinging, QUIET, &["calls_are_recorded"]),
     (Fault::RecordCountsFromCallee, WALKED, &["calls_are_recorded"]),
     (Fault::GroupNotLeft, WALKED, &[CHECK]),
+    (Fault::TransferNotTold, HANDED, &["referral_told_once"]),
+    (Fault::TransferToldTooSoon, HANDED, &["transfers_come_true"]),
+    (Fault::TransferNotTakenBack, HANDED, &["transfers_come_true"]),
+    (Fault::JoinedOneWay, HANDED, &["talks_are_mutual", "media_both_ways"]),
+    (Fault::AnyGroupPickedUp, HANDED, &["nobody_hears_a_stranger"]),
+    (Fault::ForeignTransfer, HANDED, &["calls_stay_here"]),
     (Fault::MediaLegNotDropped, QUIET, &["no_error_event"]),
     (Fault::SilenceIgnored, GONE, &["ends_agree"]),
     (Fault::ExpiryIgnored, GONE, &["registrar_as_modelled"]),
@@ -308,7 +339,7 @@ fn every_planted_fault_is_found() {
 
 #[test]
 fn without_a_fault_the_same_worlds_hold() {
-    for scene in [LOSSY, QUIET, ODD, GONE, LONG, ATTACKED, QUIET_LOSSY, CODED, WALKED] {
+    for scene in [LOSSY, QUIET, ODD, GONE, LONG, ATTACKED, QUIET_LOSSY, CODED, WALKED, HANDED] {
         for seed in 0..6 {
             let failure = run(&plan(scene, seed)).broken;
             assert!(failure.is_none(), "seed {seed} of {scene}\n{}", failure.unwrap_or_default_text());

@@ -1,10 +1,14 @@
 //! Runs of the whole world: seeds hold, repeat themselves, and a broken timer is noticed.
 
+mod common;
+
 use std::time::Duration;
 
 use telex_engine::config::{Config, Phone, SipTimers};
 use telex_sim::plan::BrokenTimer;
 use telex_sim::{Settings, Site, draw, run, run_with_ladder};
+
+use common::hold;
 
 /// The settings that the project promises to hold under.
 fn rough(calls: usize) -> Settings {
@@ -17,36 +21,27 @@ fn rough(calls: usize) -> Settings {
     }
 }
 
-fn hold(seeds: std::ops::Range<u64>, settings: &Settings) {
-    for seed in seeds {
-        let outcome = run(&draw(seed, settings));
-        if let Some(failure) = outcome.broken {
-            panic!("seed {seed}: {}\n{}", failure.broken, failure.ladder);
-        }
-    }
-}
-
 #[test]
 fn seeds_hold_on_a_good_network() {
-    hold(0..10, &Settings { calls: 10, loss: Some(0), ..Settings::default() });
+    hold(0..10, |seed| draw(seed, &Settings { calls: 10, loss: Some(0), ..Settings::default() }));
 }
 
 #[test]
 fn seeds_hold_on_a_bad_network() {
-    hold(100..125, &rough(10));
+    hold(100..125, |seed| draw(seed, &rough(10)));
 }
 
 /// In these, several calls of one caller to one number begin together, and INVITEs wait or are sent again.
 #[test]
 fn calls_that_look_alike_are_told_apart() {
     for seed in [313, 1100, 1764] {
-        hold(seed..seed + 1, &Settings::default());
+        hold(seed..seed + 1, |seed| draw(seed, &Settings::default()));
     }
 }
 
 #[test]
 fn many_calls_at_once_hold() {
-    hold(7..8, &rough(100));
+    hold(7..8, |seed| draw(seed, &rough(100)));
 }
 
 #[test]
@@ -113,5 +108,5 @@ fn a_site_with_slow_timers_holds() {
     assert_eq!(site.as_ref().map(|s| s.extensions.len()), Some(3));
     let settings = Settings { site, storms: false, ..rough(10) };
     assert_eq!(draw(1, &settings).exchange.t1, Duration::from_secs(1));
-    hold(200..206, &settings);
+    hold(200..206, |seed| draw(seed, &settings));
 }

@@ -1,20 +1,11 @@
 //! Random dialplans, random keys and hang-ups at every step: nobody is stuck, records agree with the phones, and all
 //! comes to rest.
 
-use telex_sim::{Plan, Settings, draw, run};
+mod common;
 
-fn hold(seeds: std::ops::Range<u64>, settings: &Settings) -> u64 {
-    let mut answered = 0;
-    for seed in seeds {
-        let plan = draw(seed, settings);
-        let outcome = run(&plan);
-        if let Some(failure) = outcome.broken {
-            panic!("seed {seed}: {}\n{}\n{}", failure.broken, plan.to_toml(), failure.ladder);
-        }
-        answered += outcome.answered;
-    }
-    answered
-}
+use telex_sim::{Plan, Settings, draw};
+
+use common::hold;
 
 fn walking() -> Settings {
     let (with, without) = (vec!["dialplan".to_owned()], vec!["transcode".to_owned()]);
@@ -24,13 +15,13 @@ fn walking() -> Settings {
 #[test]
 fn callers_walk_random_dialplans_on_a_good_network() {
     let settings = Settings { loss: Some(0), storms: false, ..walking() };
-    let answered = hold(100..160, &settings);
+    let answered = hold(100..160, |seed| draw(seed, &settings));
     assert!(answered > 100, "{answered} calls were answered");
 }
 
 #[test]
 fn callers_walk_random_dialplans_in_a_storm() {
-    hold(2000..2030, &walking());
+    hold(2000..2030, |seed| draw(seed, &walking()));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
+use crate::elsewhere;
 use crate::function::Function;
 use crate::names::hint;
 use crate::number::Number;
@@ -21,7 +22,7 @@ use crate::when::When;
 
 pub use self::prepare::{Remark, prepare};
 pub use self::say::{alpha, clock, digits, number, phonetic};
-pub(crate) use self::sound::prompts;
+pub(crate) use self::sound::{lacks_prompt, prompts};
 
 /// How long WaitExten and Background wait for the next key, unless `TIMEOUT(digit)` was set.
 pub const DIGIT: Duration = Duration::from_secs(5);
@@ -159,6 +160,15 @@ pub(crate) const REFUSED: &[(&str, &str)] = &[
     ("MeetMe", "use ConfBridge(name)"),
     ("Monitor", "use MixMonitor(file)"),
     ("StopMonitor", "use StopMixMonitor()"),
+    ("StopMusicOnHold", "MusicOnHold(class,seconds) ends by itself, and with the call"),
+    ("WaitMusicOnHold", "use MusicOnHold(,seconds)"),
+    ("NoCDR", "every call has its record here"),
+    ("ResetCDR", "every call has its record here"),
+    ("ForkCDR", "every call has its record here"),
+    ("Originate", "a dialplan begins no other call: let a program work through the control interface"),
+    ("ChanSpy", "nobody listens to the calls of others"),
+    ("ExtenSpy", "nobody listens to the calls of others"),
+    ("DISA", "use Read(PIN,...), GotoIf and WaitExten"),
 ];
 
 /// Every application, in the order of the alphabet.
@@ -173,6 +183,9 @@ pub(crate) fn named(name: &str) -> Result<&'static Application, String> {
     }
     if let Some((name, why)) = REFUSED.iter().find(|(refused, _)| refused.eq_ignore_ascii_case(name)) {
         return Err(format!("{name} is refused: {why}"));
+    }
+    if let Some(name) = elsewhere::APPLICATIONS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        return Err(elsewhere::told(name));
     }
     Err(format!("no application is named {name}{}", hint(name, all().iter().map(|app| app.name))))
 }
@@ -200,6 +213,13 @@ pub(crate) struct List {
     /// The argument that has `&` in it, divided.
     pub(crate) items: Vec<Template>,
     pub(crate) options: Vec<Letters>,
+}
+
+impl List {
+    /// Whether an option letter is written out.
+    fn has(&self, letter: char) -> bool {
+        self.options.iter().any(|option| matches!(option, Letters::One(one, _) if *one == letter))
+    }
 }
 
 /// Option letters.
@@ -253,6 +273,12 @@ pub struct Named<'a> {
 }
 
 impl Prepared {
+    /// What stands where a step could not be understood, so that the rest of the plan can be looked at.
+    pub(crate) fn nothing() -> Option<Self> {
+        let app = named("NoOp").ok()?;
+        Some(Self { app, body: Body::List(List::default()) })
+    }
+
     /// The application's name as the table has it.
     pub const fn name(&self) -> &'static str {
         self.app.name
@@ -273,6 +299,8 @@ impl Prepared {
     /// Prompts that the step plays and that are written out.
     pub fn prompts(&self) -> Vec<&str> {
         match &self.body {
+            // The one of Read may be the name of a tone.
+            Body::List(list) if self.app.name == "Read" && list.has('i') => Vec::new(),
             Body::List(list) if self.app.kinds.contains(&Kind::Prompts) => {
                 let names = list.items.iter().filter_map(Template::constant).map(str::trim);
                 names.filter(|name| !name.is_empty() && sound::silence(name).is_none()).collect()

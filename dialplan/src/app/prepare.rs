@@ -74,7 +74,20 @@ impl Load<'_> {
         }
     }
 
+    /// How much makes the step useless.
+    fn errors(&self) -> usize {
+        self.remarks.iter().filter(|remark| !remark.warning).count()
+    }
+
+    /// Tells what the parser went over.
+    fn went_over(&mut self, parser: &mut Parser<'_>) {
+        for fault in std::mem::take(&mut parser.faults) {
+            self.error(fault);
+        }
+    }
+
     fn body(&mut self, app: &'static Application, text: &str) -> Option<Body> {
+        let before = self.errors();
         let mut parser = Parser::new(text);
         let body = match app.shape {
             Shape::List => self.list(app, &mut parser),
@@ -95,10 +108,11 @@ impl Load<'_> {
             true => Err(Fault::new(0, format!("{} needs more: {}", app.name, app.syntax))),
             false => Ok(body),
         });
+        self.went_over(&mut parser);
         match body {
             Ok(body) => {
                 self.look_at_numbers(&body);
-                Some(body)
+                (self.errors() == before).then_some(body)
             }
             Err(fault) => {
                 self.error(fault);
@@ -132,7 +146,7 @@ impl Load<'_> {
                 self.technologies(&list.items, begin);
             }
             if let Some(text) = arg.constant().filter(|text| !text.is_empty()) {
-                self.constant(app, *kind, text, begin)?;
+                self.constant(app, *kind, text, begin);
             }
             list.args.push(arg);
             if !parser.eat(",") {
@@ -150,25 +164,24 @@ impl Load<'_> {
         Ok(Body::List(list))
     }
 
-    fn constant(&mut self, app: &Application, kind: Kind, text: &str, at: usize) -> Result<(), Fault> {
-        let wrong = |what: &str| Err(Fault::new(at, format!("`{text}` is not {what}: {}", app.syntax)));
+    fn constant(&mut self, app: &Application, kind: Kind, text: &str, at: usize) {
+        let mut wrong =
+            |what: &str| self.error(Fault::new(at, format!("`{text}` is not {what}: {}", app.syntax)));
         match kind {
             Kind::Seconds if seconds(text).is_none() => wrong("a number of seconds"),
             Kind::Count if text.parse::<u64>().is_err() => wrong("a whole number"),
             Kind::Cause if sound::cause(text).is_none() => {
                 let near = crate::names::hint(text, sound::CAUSES.iter().map(|(name, _)| *name));
-                Err(Fault::new(at, format!("`{text}` is no cause of Q.850{near}")))
+                self.error(Fault::new(at, format!("`{text}` is no cause of Q.850{near}")));
             }
             Kind::Names if app.name == "Dial" || app.name == "Page" => {
                 for item in text.split('&').filter(|item| !item.trim().is_empty()) {
-                    dial::target(item).map(|_| ()).or_else(|no| match no.elsewhere {
-                        true => Ok(()),
-                        false => Err(Fault::new(at, no.message)),
-                    })?;
+                    if let Some(no) = dial::target(item).err().filter(|no| !no.elsewhere) {
+                        self.error(Fault::new(at, no.message));
+                    }
                 }
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
         }
     }
 
@@ -236,11 +249,12 @@ impl Load<'_> {
             ));
             return None;
         }
-        let mut parser = Parser::new(text);
+        let (before, mut parser) = (self.errors(), Parser::new(text));
         let condition = match app.shape {
             Shape::Step => Ok(Condition::Always),
             shape => condition(&mut parser, shape == Shape::StepIfTime),
         };
+        self.went_over(&mut parser);
         let condition = match condition {
             Ok(condition) => condition,
             Err(fault) => {
@@ -249,16 +263,22 @@ impl Load<'_> {
             }
         };
         let stop: &'static [u8] = if app.shape == Shape::StepIf { b":" } else { b"" };
-        let yes = self.inner(app, &mut parser, stop)?;
-        let no = if parser.eat(":") { Some(Box::new(self.inner(app, &mut parser, b"")?)) } else { None };
-        Some(Body::Step { condition, yes: Box::new(yes), no })
+        let yes = self.inner(app, &mut parser, stop);
+        let no = if parser.eat(":") { self.inner(app, &mut parser, b"").map(Box::new) } else { None };
+        if self.errors() > before {
+            return None;
+        }
+        Some(Body::Step { condition, yes: Box::new(yes?), no })
     }
 
     /// `App(args)` up to the stop.
     fn inner(&mut self, app: &Application, parser: &mut Parser<'_>, stop: &'static [u8]) -> Option<Prepared> {
         parser.spaces();
         let (begin, text) = (parser.at(), parser.rest());
-        if let Err(fault) = parser.run(Style::kept(stop)) {
+        let run = parser.run(Style::kept(stop));
+        // The step within finds them again.
+        parser.faults.clear();
+        if let Err(fault) = run {
             self.error(fault);
             return None;
         }
@@ -321,12 +341,21 @@ fn assign(parser: &mut Parser<'_>, one_of_many: bool) -> Result<Assign, Fault> {
         let Some(name) = name.constant() else {
             return Err(Parser::fault_at(begin, "the name of a function must be written out"));
         };
-        let function = function::named(name).map_err(|message| Parser::fault_at(begin, message))?;
-        if function.write.is_none() {
-            let message = format!("{} cannot be set, only read: ${{{}}}", function.name, function.syntax);
-            return Err(Parser::fault_at(begin, message));
+        match function::named(name) {
+            Ok(function) => {
+                if function.write.is_none() {
+                    let (name, syntax) = (function.name, function.syntax);
+                    let message = format!("{name} cannot be set, only read: ${{{syntax}}}");
+                    parser.faults.push(Parser::fault_at(begin, message));
+                }
+                Target::Call(function, parser.arguments(function, begin)?)
+            }
+            Err(message) => {
+                parser.faults.push(Parser::fault_at(begin, message));
+                parser.skip_arguments(name, begin)?;
+                Target::Variable(Template::default())
+            }
         }
-        Target::Call(function, parser.arguments(function, begin)?)
     } else {
         Target::Variable(name)
     };

@@ -158,10 +158,7 @@ fn set_caller(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
     match arg(args, 0).to_ascii_lowercase().as_str() {
         "num" | "number" | "ani" | "ani-num" => caller.number = value.into(),
         "name" => caller.name = value.into(),
-        "all" => match value.split_once('<') {
-            Some(_) => (caller.name, caller.number) = both(value),
-            None => caller.number = value.trim().into(),
-        },
+        "all" => (caller.name, caller.number) = both(value),
         "pres" | "num-pres" | "name-pres" if PRESENTATIONS.contains(&value) => caller.pres = value.into(),
         "pres" | "num-pres" | "name-pres" => {
             return Err(format_smolstr!("`{value}` is none of {}", PRESENTATIONS.join(", ")));
@@ -201,10 +198,25 @@ const REASONS: &[&str] = &[
     "unknown",
 ];
 
-/// Name and number of `"Name" <number>`.
+/// Name and number of `"Name" <number>`; without a number in `<>` it is a number if it looks like one, else a name.
 fn both(value: &str) -> (SmolStr, SmolStr) {
-    let (name, number) = value.split_once('<').unwrap_or(("", value));
-    (name.trim().trim_matches('"').into(), number.trim().trim_end_matches('>').into())
+    let located = value.rsplit_once('<').and_then(|(name, rest)| Some((name, rest.rsplit_once('>')?.0)));
+    let (name, number) = match located {
+        Some((name, number)) => (name, phone_number(number).unwrap_or_else(|| number.trim().into())),
+        None => match phone_number(value) {
+            Some(number) => return (SmolStr::default(), number),
+            None => (value, SmolStr::default()),
+        },
+    };
+    let quoted = name.split_once('"').and_then(|(_, rest)| rest.split_once('"'));
+    (quoted.map_or(name.trim(), |(name, _)| name).into(), number)
+}
+
+/// A number without what people write between its digits.
+fn phone_number(text: &str) -> Option<SmolStr> {
+    let number: SmolStr = text.trim_end_matches('.').chars().filter(|c| !" ()-.\t".contains(*c)).collect();
+    let whole = number.chars().all(|c| c.is_ascii_digit() || "*#+".contains(c));
+    (whole && !number.is_empty()).then_some(number)
 }
 
 fn redirected(caller: &mut crate::scene::Caller, by: &str) -> Done {

@@ -58,6 +58,8 @@ struct Body {
     /// With the priority of each.
     labels: BTreeMap<SmolStr, u32>,
     hint: Option<Hint>,
+    /// Not all of its lines could be read.
+    partial: bool,
 }
 
 /// A context that is being built.
@@ -68,6 +70,8 @@ struct Draft {
     extensions: BTreeMap<Key, Body>,
     includes: Vec<Include>,
     ignored: Vec<Pattern>,
+    /// Not all of its lines could be read.
+    partial: bool,
 }
 
 /// What the line before was for.
@@ -164,7 +168,17 @@ impl Build<'_> {
             let line = &self.lines[*line as usize];
             if let Err(fault) = self.line(number, line, &mut before) {
                 self.report.fault(fault, |at| line.span(at));
+                self.lose(number, line, &before);
             }
+        }
+    }
+
+    /// A line could not be read: what it would have been is not missed.
+    fn lose(&mut self, number: usize, line: &Line, before: &Before) {
+        let step = statement(line).is_ok_and(|(word, _)| matches!(word.text, "exten" | "same"));
+        match self.body(number, line.span(0), before).filter(|_| step) {
+            Some(body) => body.partial = true,
+            None => self.drafts[number].partial = true,
         }
     }
 
@@ -267,8 +281,12 @@ impl Build<'_> {
             return Err(turn.fault(format!("the highest priority is {}", limits::PRIORITY)));
         }
         before.priority = Some(count);
-        let action = entry::action(action)?;
-        let Some(prepared) = self.prepared(line, &action) else { return Ok(()) };
+        let action = entry::action(action).unwrap_or_else(|fault| {
+            self.report.fault(fault, |at| line.span(at));
+            entry::Action { app: Piece { text: "", ..action }, args: Piece { text: "", ..action } }
+        });
+        let known = if action.app.text.is_empty() { None } else { self.prepared(line, &action) };
+        let Some(prepared) = known.or_else(Prepared::nothing) else { return Ok(()) };
         let step = Step {
             priority: count,
             label: priority.label,
@@ -418,6 +436,7 @@ impl Draft {
             steps: body.steps.into_values().collect(),
             hint: body.hint,
             span: body.span,
+            partial: body.partial,
         });
         let mut context = Context {
             name: self.name,
@@ -425,6 +444,7 @@ impl Draft {
             extensions: extensions.collect(),
             includes: self.includes,
             ignored: self.ignored,
+            partial: self.partial,
             ..Context::default()
         };
         context.index();

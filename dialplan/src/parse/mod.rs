@@ -19,19 +19,24 @@ use crate::source::{Problems, Span};
 
 /// Where the texts come from that a plan includes.
 pub trait Sources {
-    /// The text of a file by the name that stands in `#include`.
-    fn read(&self, name: &str) -> Option<String>;
+    /// The octets of a file by the name that stands in `#include`.
+    ///
+    /// # Errors
+    /// Why they cannot be read, in a few words.
+    fn read(&self, name: &str) -> Result<Vec<u8>, String>;
 
-    /// The names that fit one with `*`, `?` or `[...]`, sorted. None unless somebody knows of folders.
-    fn list(&self, _pattern: &str) -> Vec<String> {
-        Vec::new()
-    }
+    /// The names of files that fit one with `*`, `?`, `[...]` or `{...}`, sorted.
+    fn list(&self, pattern: &str) -> Vec<String>;
 }
 
 /// Nothing can be included.
 impl Sources for () {
-    fn read(&self, _name: &str) -> Option<String> {
-        None
+    fn read(&self, _name: &str) -> Result<Vec<u8>, String> {
+        Err("there is no such file".into())
+    }
+
+    fn list(&self, _pattern: &str) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -44,20 +49,18 @@ impl Dialplan {
         Self::read(name, text, &())
     }
 
-    /// Reads a plan and the files it includes.
+    /// Reads a plan and the files it includes: UTF-8, and ISO 8859-1 where it is not.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn read(name: &str, text: &str, sources: &dyn Sources) -> Result<Self, Problems> {
+    pub fn read(name: &str, text: impl AsRef<[u8]>, sources: &dyn Sources) -> Result<Self, Problems> {
         let mut reader = lines::Reader::new(sources);
-        reader.text(name, text, Span { file: 0, line: 1, column: 1 });
+        reader.text(name, text.as_ref(), Span { file: 0, line: 1, column: 1 });
         let (lines, texts, lists, mut report) = (reader.lines, reader.texts, reader.lists, reader.report);
         let sections = sections::gather(&lines, &mut report);
         let parts = build::parts(&lines, &sections, &mut report);
         let mut plan = Self(Parts { sources: texts, lists, ..parts }.into());
-        if !report.failed {
-            check::plan(&plan, &mut report);
-        }
+        check::plan(&plan, &mut report);
         let failed = report.failed;
         let problems = report.finish();
         if failed {
@@ -85,8 +88,9 @@ mod written {
     }
 
     impl Sources for Texts {
-        fn read(&self, name: &str) -> Option<String> {
-            self.texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
+        fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+            let text = self.texts.iter().find(|(known, _)| known == name);
+            text.map(|(_, text)| text.clone().into()).ok_or_else(|| "it was not written down".into())
         }
 
         fn list(&self, pattern: &str) -> Vec<String> {
@@ -126,12 +130,14 @@ mod tests {
     struct Files(BTreeMap<&'static str, &'static str>);
 
     impl Sources for Files {
-        fn read(&self, name: &str) -> Option<String> {
-            self.0.get(name).map(|text| (*text).to_owned())
+        fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+            self.0.get(name).map(|text| (*text).into()).ok_or_else(|| "there is no such file".into())
         }
 
-        fn list(&self, _pattern: &str) -> Vec<String> {
-            self.0.keys().map(|name| (*name).to_owned()).collect()
+        fn list(&self, pattern: &str) -> Vec<String> {
+            let names =
+                self.0.keys().filter(|name| pattern.starts_with('*') || name.starts_with(&pattern[..1]));
+            names.map(|name| (*name).to_owned()).collect()
         }
     }
 
@@ -240,9 +246,26 @@ mod tests {
         assert_eq!(steps(&plan, "a", "1"), "1 NoOp(one); 2 NoOp(main)");
         assert_eq!(plan.file(plan.context("a").expect("is there").extensions[0].span), "one");
         assert_eq!(read("loop").unwrap_err().to_string(), "loop2:1:11: loop includes itself");
-        assert_eq!(problems("#include \"x.conf\"\n"), "x:1:11: no file x.conf can be read");
+        assert_eq!(problems("#include \"x.conf\"\n"), "x:1:11: x.conf cannot be read: there is no such file");
         let all = Dialplan::read("y", "[b]\n#include *.conf\n", &files);
         assert!(all.unwrap_err().to_string().contains("includes itself"));
+        let none = Dialplan::read("y", "[b]\n#include \"x*\"\n#tryinclude {x,y}.conf\n", &files);
+        let none = Problems(none.expect("it can be used").warnings().to_vec()).to_string();
+        assert_eq!(none, "y:2:11: warning: no file fits x*: nothing is included");
+    }
+
+    #[test]
+    fn octets_that_are_not_utf8_are_latin1() {
+        let text = b"; K\xfcche\r\n[k\xfc] ;-- \xff\n \xfe --;\nexten => 1,1,NoOp(\xfc\xe4) ; \xdf\nexten => 2,1,NoOp(\xc3\xbc)\n";
+        let plan = Dialplan::read("x", text, &()).expect("it is right");
+        assert_eq!(steps(&plan, "k\u{fc}", "1"), "1 NoOp(\u{fc}\u{e4})");
+        assert_eq!(steps(&plan, "k\u{fc}", "2"), "1 NoOp(\u{fc})");
+        insta::assert_snapshot!(Problems(plan.warnings().to_vec()), @r"
+        x:2:3: warning: the octet 0xFC is not UTF-8: taken for `ü` as in ISO 8859-1; save the file as UTF-8
+        x:4:19: warning: the octet 0xFC is not UTF-8: taken for `ü` as in ISO 8859-1; save the file as UTF-8
+        ");
+        let text = b"[a]\nexten => 1,1,NoOp(\x93x\x94) ; \x93\n";
+        insta::assert_snapshot!(Dialplan::read("x", text, &()).unwrap_err(), @"x:2:19: the octet 0x93 is neither UTF-8 nor ISO 8859-1: save the file as UTF-8");
     }
 
     #[cfg(feature = "serde")]

@@ -16,6 +16,8 @@ pub(super) struct Report {
     /// Problems that are only counted.
     more: [usize; 2],
     pub(super) failed: bool,
+    /// There may be contexts that could not be read.
+    pub(super) lost: bool,
 }
 
 impl Report {

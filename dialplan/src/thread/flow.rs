@@ -8,7 +8,7 @@ use crate::app::{RESPONSE, Run, Target, dial, prompts, seconds};
 use crate::directory::Directory;
 use crate::find::At;
 use crate::scene::{Channel, MAX_SHOWN, Place, Scene, answered, condition};
-use crate::task::{Collect, Say, Task, Until};
+use crate::task::{Collect, Say, Sound, Task, Until};
 use crate::template::{Template, cut};
 use crate::when::When;
 use crate::world::{DeviceState, Loudness};
@@ -37,7 +37,7 @@ pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, sho
         Run::Task(make) => {
             let args = evaluate(step, scene, shown);
             return match make(scene, &args) {
-                Ok(task) => asked(task, &args, scene),
+                Ok(task) => asked(step.name(), task, &args, scene),
                 Err(why) => {
                     scene.note(format_args!("{why}"));
                     Move::Next
@@ -89,7 +89,12 @@ fn plain(flow: Flow, args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> M
         Flow::Directory => directory(args, scene, queue),
         Flow::WaitExten => {
             let time = args.time(0, scene);
-            wait_for_extension(scene.channel, time)
+            let heard = args.options.iter().find_map(|(letter, text)| match letter {
+                'm' => Some(Sound::Music(text.clone())),
+                'd' => Some(Sound::Tones(SmolStr::new_static("dial"))),
+                _ => None,
+            });
+            wait_for_extension(scene.channel, time, heard)
         }
         Flow::Return => Move::Back(args.text(0).into()),
         Flow::While if condition(args.text(0)) => Move::Next,
@@ -229,14 +234,13 @@ fn written(step: &Prepared, args: &Args) -> SmolStr {
 }
 
 /// A task, and what its outcome will mean.
-fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
+fn asked(app: &str, task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
     let waiting = match &task {
         Task::Hangup { cause } => return Move::End(*cause),
-        Task::Play { say, answer, .. } if say.is_empty() && (!answer || answered(scene)) => {
-            scene.channel.vars.set("PLAYBACKSTATUS", "FAILED");
-            return Move::Next;
+        Task::Play { say, answer, .. } if app == "Playback" => {
+            return playback(task.clone(), say.is_empty(), *answer, args, scene);
         }
-        Task::Play { answer: true, .. } => Waiting::Playback,
+        Task::Play { say, .. } if say.is_empty() => return Move::Next,
         Task::Answer(_) => Waiting::Answer,
         Task::Dial(dial) if dial.targets.is_empty() => {
             scene.set("DIALSTATUS", "CHANUNAVAIL");
@@ -250,6 +254,21 @@ fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
         _ => Waiting::Plain,
     };
     Move::Task(task, waiting)
+}
+
+/// A Playback with how it will have gone: a prompt that is not there fails it, but not the others.
+fn playback(task: Task, silent: bool, answers: bool, args: &Args, scene: &mut Scene<'_>) -> Move {
+    let failed = app::lacks_prompt(scene, args);
+    let waiting = Waiting::Playback { failed, answers };
+    match silent {
+        false => Move::Task(task, waiting),
+        // Who hears nothing is answered all the same.
+        true if answers && !answered(scene) => Move::Task(Task::Answer(std::time::Duration::ZERO), waiting),
+        true => {
+            scene.set("PLAYBACKSTATUS", if failed { "FAILED" } else { "SUCCESS" });
+            Move::Next
+        }
+    }
 }
 
 /// The task, or first an answer.
@@ -280,6 +299,7 @@ fn background(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
         until: Until::Extension,
         barge: !args.has('p'),
         only,
+        meanwhile: None,
     });
     after_answer(task, Waiting::Extension { context, timed: false }, args.has('n'), scene, queue)
 }
@@ -291,7 +311,11 @@ fn directory(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
 }
 
 /// Waits for an extension of the place's context.
-pub(super) fn wait_for_extension(channel: &Channel, time: Option<std::time::Duration>) -> Move {
+pub(super) fn wait_for_extension(
+    channel: &Channel,
+    time: Option<std::time::Duration>,
+    meanwhile: Option<Sound>,
+) -> Move {
     let collect = Collect {
         say: Vec::new(),
         first: time.or(channel.response).unwrap_or(RESPONSE),
@@ -299,6 +323,7 @@ pub(super) fn wait_for_extension(channel: &Channel, time: Option<std::time::Dura
         until: Until::Extension,
         barge: true,
         only: None,
+        meanwhile,
     };
     let context = channel.place.context.clone();
     Move::Task(Task::Collect(collect), Waiting::Extension { context, timed: true })
@@ -314,7 +339,8 @@ fn read(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
     let time = seconds(args.text(5)).filter(|time| !time.is_zero());
     let marked = args.options.iter().find(|(letter, _)| *letter == 't');
     let terminators = marked.map_or(SmolStr::new_static("#"), |(_, keys)| keys.clone());
-    let say: Vec<Say> = prompts(scene, &args.items);
+    let tone = args.has('i').then(|| Sound::Tones(args.items.join("&").into()));
+    let say: Vec<Say> = if tone.is_some() { Vec::new() } else { prompts(scene, &args.items) };
     let collect = Collect {
         say,
         first: time.or(scene.channel.response).unwrap_or(RESPONSE),
@@ -322,6 +348,7 @@ fn read(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
         until: Until::Count { max: number(2, 0).min(MAX_KEYS) as u8, terminators },
         barge: true,
         only: None,
+        meanwhile: tone,
     };
     let rounds = number(4, 1).clamp(1, MAX_ROUNDS);
     let waiting = Waiting::Read { variable, rounds, collect: Box::new(collect.clone()) };

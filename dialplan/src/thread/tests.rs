@@ -1,3 +1,5 @@
+mod likeness;
+
 use super::*;
 use crate::explain::{Facts, Supposed, walk};
 use crate::task::{DialStatus, Say, Target};
@@ -292,7 +294,7 @@ fn one_value_may_be_a_list_of_targets_that_the_site_wrote() {
         ([phone("4")].as_slice(), Some(std::time::Duration::from_secs(5)))
     );
     assert_eq!(dial.options, [('m', "jazz".into())]);
-    assert_eq!(thread.variable("ANSWEREDTIME"), Some("9"));
+    assert_eq!(thread.variable("ANSWEREDTIME"), Some(""), "that was the Dial before");
 }
 
 #[test]
@@ -321,7 +323,7 @@ fn a_menu_takes_keys_and_sends_the_lost_where_it_says() {
     s 3 Background(menu&press-1) -> no keys
     s 4 WaitExten(4) -> no keys
     t 1 Hangup(NO_ANSWER)
-    h 1 NoOp( )
+    h 1 NoOp(19 )
     h 2 Playback(x) !the caller is gone: nothing is played
     ");
     let mut thread = Thread::new("t", "s", caller());
@@ -590,6 +592,46 @@ fn who_is_gone_gets_h_even_when_the_time_is_up() {
     thread.resume(Outcome::HungUp { cause: 16 });
     assert_eq!(thread.next(&plan, &mut world), None);
     assert_eq!(thread.trail().entries().last().map(|entry| entry.place.extension.as_str()), Some("h"));
+}
+
+#[test]
+fn why_a_call_ended_is_known_in_h_and_said_where_the_plan_did_not_want_it() {
+    let ended = |cause, why: &str| Outcome::Ended { cause, why: why.into() };
+    for (step, outcome, told, cause) in [
+        ("Hangup(17)", ended(17, "refused with 486"), "", "17"),
+        ("Hangup()", ended(0, ""), "", "16"),
+        ("Wait(9)", Outcome::HungUp { cause: 16 }, "the caller hung up, cause 16", "16"),
+        ("Dial(PJSIP/1)", ended(16, "the callee hung up"), "the callee hung up, cause 16", "16"),
+    ] {
+        let plan = steps(&format!("{step}\nexten => h,1,NoOp(<${{HANGUPCAUSE}}>)"));
+        let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+        assert!(thread.next(&plan, &mut world).is_some());
+        thread.resume(outcome);
+        assert_eq!(thread.next(&plan, &mut world), None);
+        let way: Vec<_> = thread.trail().entries().map(|entry| (&*entry.outcome, &*entry.args)).collect();
+        let args = step.split(['(', ')']).nth(1).unwrap_or_default();
+        assert_eq!(way, [(told, args), ("", &*format!("<{cause}>"))]);
+    }
+}
+
+#[test]
+fn what_comes_of_a_step_is_said_there_and_not_at_what_was_walked_for_others() {
+    let plan = plan(
+        "[t]\nexten => s,1,Dial(PJSIP/1,9)\n same => n,NoOp(on)\n\
+         [u]\nexten => s,1,NoOp(asked)\n same => n,Return()\n",
+    );
+    let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Dial(_))));
+    let mut callee = Thread::new("u", "s", caller());
+    while callee.next(&plan, &mut world).is_some() {
+        callee.resume(Outcome::Done);
+    }
+    thread.tell_of(&callee, "1");
+    let (status, answered) = (DialStatus::Busy, std::time::Duration::ZERO);
+    thread.resume(Outcome::Dialled { status, cause: 17, answered });
+    thread.next(&plan, &mut world);
+    let way = thread.trail().told(&plan).to_string();
+    assert!(way.contains("Dial(PJSIP/1,9)  -> BUSY, cause 17\n"), "{way}");
 }
 
 #[test]

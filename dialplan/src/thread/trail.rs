@@ -77,8 +77,9 @@ impl Trail {
         self.entries.push_back(entry);
     }
 
-    pub(crate) fn last(&mut self) -> Option<&mut Entry> {
-        self.entries.back_mut()
+    /// The last step that was not walked for another channel.
+    pub(crate) fn last_own(&mut self) -> Option<&mut Entry> {
+        self.entries.iter_mut().rev().find(|entry| entry.whose.is_empty())
     }
 
     /// No step was done yet.

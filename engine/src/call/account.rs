@@ -183,7 +183,7 @@ impl Calls {
             ended: Some(cx.wall),
             duration: Duration::ZERO,
             talked: Duration::ZERO,
-            cause: Some(EndCause::Refused(status.code())),
+            cause: Some(super::causes::refused_by(status)),
             legs: vec![caller],
         };
         cx.store(Record::Call(Box::new(record)));

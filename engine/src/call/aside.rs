@@ -324,6 +324,7 @@ impl Call {
             until: telex_dialplan::task::Until::Extension,
             barge: true,
             only: None,
+            meanwhile: None,
         };
         if let Some(aside) = &mut self.aside {
             let collecting = Collecting { wanted, got: String::new(), saying: false };

@@ -19,7 +19,7 @@ use super::{Below, Call, Calls};
 use crate::border::CallState;
 use crate::config::Config;
 use crate::cx::{CallKey, Cx, Timer};
-use crate::event::EndCause;
+use crate::event::{EndCause, Rejection};
 use crate::limits;
 use crate::time::{Duration, Instant};
 
@@ -71,7 +71,9 @@ impl CallBacks {
             return;
         }
         match cause {
-            EndCause::Refused(486 | 600) => self.busy.insert(from.clone(), to.clone()),
+            EndCause::Refused(Rejection { status: 486 | 600, .. }) => {
+                self.busy.insert(from.clone(), to.clone())
+            }
             _ if self.busy.get(from) == Some(to) => self.busy.remove(from),
             _ => None,
         };

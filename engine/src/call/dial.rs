@@ -282,6 +282,28 @@ impl Calls {
         self.ask(cx, below, key, party, Some(flow), routes).is_ok()
     }
 
+    /// A phone that declines does so for its extension: what else rings of that is let go. The numbers that are called
+    /// through one trunk have nothing to do with each other.
+    pub(super) fn declines_for_others(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        event: AppEvent,
+    ) {
+        let AppEvent::Refused { party, status: Some(status) } = event else { return };
+        let Some(call) = self.all.get(key).filter(|_| status.code() >= 600) else { return };
+        let whose = &call.parties[party].extension;
+        if cx.config.phones.get(whose).is_none_or(|phone| phone.trusted) {
+            return;
+        }
+        let same = |&at: &PartyId| at != party && call.parties[at].extension == *whose && call.app.asks(at);
+        let others: Vec<PartyId> = (CALLER + 1..call.parties.len()).filter(same).collect();
+        for party in others {
+            self.apply(cx, below, key, AppEvent::Declined { party });
+        }
+    }
+
     /// A host name was looked up.
     pub(crate) fn resolved(
         &mut self,

@@ -16,7 +16,6 @@ use super::script::Doing;
 use super::{Below, Call, Calls, causes, dial, elsewhere};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::{Elsewhere, Moved, Place};
-use crate::event::EndCause;
 use crate::limits;
 use crate::sip::Status;
 
@@ -253,7 +252,7 @@ impl Calls {
             script.dial = None;
             script.play(None);
             let status = Status::TEMPORARILY_UNAVAILABLE;
-            script.failed = Some((status, EndCause::Refused(status.code())));
+            script.failed = Some((status, causes::refused_by(status)));
             (script.doing, script.outcome) = (Doing::Going, Some(Outcome::Done));
         }
         call.put_media(cx);

@@ -62,7 +62,8 @@ impl Calls {
             over,
         };
         if matched(&cx, &plan, &wanted.from, &wanted.to).is_none() {
-            let (way, cause) = (super::open::no_match(context, &wanted.to), EndCause::Refused(404).q850());
+            let way = super::open::no_match(context, &wanted.to);
+            let cause = causes::refused_by(Status::NOT_FOUND).q850();
             return told(way, format_smolstr!("refused with 404, cause {cause}"), Vec::new(), true);
         }
         let call = imagined(&cx, self.next_id, wanted);
@@ -187,14 +188,16 @@ impl Walk<'_> {
         let cause = ended(answered, status, cause);
         let number = cause.q850();
         self.ends = match (&cause, answered) {
-            (EndCause::Refused(code), false) => format_smolstr!("refused with {code}, cause {number}"),
+            (EndCause::Refused(refused), false) => {
+                format_smolstr!("refused with {}, cause {number}", refused.status)
+            }
             (EndCause::NoAnswer, false) => format_smolstr!("refused with {}, cause {number}", status.code()),
             (EndCause::HungUp(_), false) => SmolStr::new_static("the caller gives up"),
             (EndCause::HungUp(_), true) => SmolStr::new_static("somebody hangs up"),
             _ => format_smolstr!("the exchange hangs up, cause {number}"),
         };
+        let mut outcome = causes::outcome_of(&cause);
         (self.call.state, self.call.cause) = (CallState::Ending, Some(cause));
-        let mut outcome = Outcome::HungUp { cause: number };
         for _ in 0..limits::TASKS_AT_ONCE {
             if self.next(cx, outcome).is_none() {
                 break;
@@ -236,7 +239,7 @@ impl Walk<'_> {
             }
             Task::Busy(Some(time)) | Task::Congestion(Some(time)) => {
                 self.pass(cx, (*time).min(limits::WAIT));
-                Ended(Status::TEMPORARILY_UNAVAILABLE, EndCause::Dialplan(causes::NORMAL))
+                DONE
             }
             Task::Busy(None) | Task::Congestion(None) | Task::Music { time: None, .. } => ENOUGH,
             Task::Echo | Task::Milliwatt | Task::Conference { .. } => {
@@ -323,12 +326,11 @@ impl Walk<'_> {
         }
         phones.truncate(limits::LEGS_PER_CALL - 1);
         if phones.is_empty() {
-            let status = busy.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
-            self.failed = Some((status, EndCause::Refused(status.code())));
             let (status, cause) = match busy {
                 Some(_) => (DialStatus::Busy, causes::BUSY),
                 None => (DialStatus::ChanUnavail, causes::ABSENT),
             };
+            self.failed = Some((causes::status_of(cause), causes::refused_with(cause)));
             return Told(Outcome::Dialled { status, cause, answered: Duration::ZERO });
         }
         let fate = self.fate(&phones, busy);

@@ -329,11 +329,8 @@ impl Calls {
                 })
             }
         };
-        // Those of other hosts are too many to be remembered.
-        let known = cx.config.phones.contains_key(&call.parties[party].extension);
-        if speaks && known {
-            let extension = &call.parties[party].extension;
-            self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
+        if speaks {
+            self.spoken.hear_party(cx, &call.parties[party], offers);
         }
         if event.is_some_and(|event| self.asks_otherwise(cx, below, heard.call, event)) {
             return;
@@ -342,6 +339,7 @@ impl Calls {
         self.lines.touch(heard.call);
         if let Some(event) = event {
             call.lost_early(cx, event);
+            self.declines_for_others(cx, below, heard.call, event);
             self.decide(cx, below, heard.call, event);
         } else if confirmed {
             self.acknowledged(cx, below, heard.call);

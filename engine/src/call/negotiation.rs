@@ -1,5 +1,7 @@
 //! Offers and answers of a call's parties, and the media that follows from them.
 
+use smol_str::SmolStr;
+
 use super::app::{AppEvent, CALLER, PartyId, side};
 use super::party::Wish;
 use super::script::Doing;
@@ -205,7 +207,11 @@ impl Call {
         let (caller, party) = (&self.parties[CALLER], &self.parties[callee]);
         let (codecs, ptime) = if caller.has_spoken() {
             // What was agreed with it, if anything was.
-            let named = if self.own_words { caller.agreed_codecs() } else { caller.their_codecs().to_vec() };
+            let named = match (self.answered, self.own_words) {
+                (Some(_), _) => caller.codecs_in_use(cx.config.transcode),
+                (None, true) => caller.agreed_codecs(),
+                (None, false) => caller.their_codecs().to_vec(),
+            };
             (party.offer_for(cx.config, &named, known), caller.ptime())
         } else {
             (party.repertoire(cx.config).codecs().to_vec(), Ptime::default())
@@ -256,7 +262,18 @@ impl Call {
     /// What a party hears while the other one holds the call. Who never wanted to hear anything holds nothing.
     fn music_for(&self, cx: &Cx<'_>, other: PartyId) -> Option<Play> {
         let held = self.answered.is_some() && self.parties[other].has_put_on_hold;
-        cx.config.music.clone().filter(|_| held).map(Play::music)
+        self.hold_music(cx).filter(|_| held).map(Play::music)
+    }
+
+    /// The class of music that who waits hears: the dialplan's, or the usual one.
+    pub(super) fn hold_music(&self, cx: &Cx<'_>) -> Option<SmolStr> {
+        self.own_music().or_else(|| cx.config.music.clone())
+    }
+
+    /// The class of music that the dialplan has set.
+    pub(super) fn own_music(&self) -> Option<SmolStr> {
+        let class = self.script.as_ref()?.facts.get("musicclass")?;
+        (!class.is_empty()).then(|| class.clone())
     }
 
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
@@ -286,13 +303,16 @@ impl Call {
                 let events = accept.iter_mut().filter(|accepted| accepted.kind == Kind::Events);
                 events.for_each(|accepted| accepted.forward = None);
             }
+            if cx.planted.is(Fault::JoinedOneWay) && party == peer && self.between.is_some() {
+                accept.iter_mut().for_each(|accepted| accepted.forward = None);
+            }
             let told = self.parties[other].digits == DigitsBy::Info;
             let keep = self.has_use_of_keys(party);
             let report = told || keep;
             // Tones are taken out of the sound where something goes in their place.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
             let playing = self.told_in_talk(party).or_else(|| match self.is_apart(other) {
-                true => cx.config.music.clone().map(Play::music),
+                true => self.hold_music(cx).map(Play::music),
                 false => self.music_for(cx, other),
             });
             let wish = Wish { accept, playing, silence, report, tones, keep };

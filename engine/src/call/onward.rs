@@ -6,7 +6,7 @@ use telex_dialplan::{Dialplan, Moment, Outcome, Thread, World};
 
 use super::app::{App, CALLER};
 use super::script::{GONE, Script};
-use super::{Below, Call, Calls};
+use super::{Below, Call, Calls, causes};
 use crate::cx::{CallKey, Cx};
 use crate::event::{EndCause, Side};
 use crate::limits;
@@ -68,7 +68,7 @@ impl Calls {
         let Some(Ok(mut thread)) = self.for_callee(cx, below, key, &mut facts, begin) else {
             return self.end(cx, below, key, cause);
         };
-        self.walk_out(cx, below, key, cause.q850());
+        self.walk_out(cx, below, key, causes::outcome_of(&cause));
         let Some(call) = self.all.get_mut(key) else { return };
         call.remember_did();
         let Some(mut before) = call.script.take() else { return };
@@ -97,7 +97,7 @@ impl Calls {
         let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) else { return };
         let wanted = std::mem::take(&mut dial.says_farewell) && dial.answered.is_some();
         let Some(peer) = call.peer.filter(|_| wanted) else { return };
-        let cause = call.cause.as_ref().map_or(super::causes::NORMAL, EndCause::q850);
+        let cause = call.cause.as_ref().map_or(causes::NORMAL, EndCause::q850);
         let (mut facts, callee) = (call.facts_for_callee(), call.callee(cx, peer));
         let run = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
             let whose = callee.number.clone();
@@ -114,8 +114,7 @@ impl Calls {
     }
 
     /// The walk of a caller that is gone: the extension `h`, and nothing after it.
-    pub(super) fn walk_out(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, cause: u8) {
-        let mut outcome = Outcome::HungUp { cause };
+    pub(super) fn walk_out(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, mut outcome: Outcome) {
         for _ in 0..limits::TASKS_AT_ONCE {
             if self.walk(cx, below, key, outcome).is_none() {
                 break;

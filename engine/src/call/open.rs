@@ -173,7 +173,10 @@ impl Calls {
         let text = no_match(context, dialled);
         let record = crate::cdr::unique(cx.wall, id);
         self.trails.keep(Explanation { call: id, record, from, to, text });
-        Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
+        Refusal {
+            explain: Some(reason(&super::causes::refused_by(Status::NOT_FOUND), id)),
+            ..Status::NOT_FOUND.into()
+        }
     }
 
     /// The call with its caller, and nothing asked yet.

@@ -66,7 +66,10 @@ impl Page {
             AppEvent::Cancelled => EndCause::Cancelled,
             AppEvent::TimeUp => EndCause::TimeUp,
             AppEvent::Stop(who) => who.cause(),
-            AppEvent::Refused { party, .. } | AppEvent::HungUp { party } | AppEvent::Lost { party } => {
+            AppEvent::Refused { party, .. }
+            | AppEvent::Declined { party }
+            | AppEvent::HungUp { party }
+            | AppEvent::Lost { party } => {
                 self.asked.retain(|&asked| asked != party);
                 self.joined.retain(|&joined| joined != party);
                 orders.push(Order::Release { party, reason: TOO_LONG });

@@ -23,7 +23,7 @@ use super::tasks::{music, signal};
 use super::{Below, Call, Calls};
 use crate::config::{Config, ParkingLot, USUAL_LOT};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::event::{EndCause, Event, Parking};
+use crate::event::{Event, Parking};
 use crate::limits;
 use crate::mediactl::{Piece, Play, Playing, ShardId};
 use crate::rng::Rng;
@@ -289,7 +289,7 @@ impl Calls {
     ) -> Begun {
         let Some(other) = self.parked.find(lot, slot) else {
             if let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) {
-                script.failed = Some((Status::NOT_FOUND, EndCause::Refused(404)));
+                script.failed = Some((Status::NOT_FOUND, super::causes::refused_by(Status::NOT_FOUND)));
             }
             return Err(Outcome::Refused(match slot.as_str() {
                 "" => SmolStr::new_static("nobody is parked"),

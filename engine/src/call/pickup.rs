@@ -15,6 +15,7 @@ use crate::cx::{CallKey, Cx};
 use crate::event::EndCause;
 use crate::limits;
 use crate::offer::{self, Codec};
+use crate::planted::{Fault, Planted};
 use crate::sip::EscapedUser;
 
 /// Why a call cannot be taken over although it rings.
@@ -53,7 +54,7 @@ impl Calls {
         }
         let caller = &self.all[key].parties[CALLER];
         let (answered, spoken) = (self.all[key].answered.is_some(), caller.has_spoken());
-        let ringing = match self.found_ringing(cx.config, key, wanted) {
+        let ringing = match self.found_ringing((cx.config, cx.planted), key, wanted) {
             Ok(ringing) => ringing,
             Err(why) => return Err(Outcome::Refused(why)),
         };
@@ -68,14 +69,20 @@ impl Calls {
     }
 
     /// The oldest call that rings where the caller of `key` may pick it up; `Err` with why there is none.
-    fn found_ringing(&self, config: &Config, key: CallKey, wanted: &[SmolStr]) -> Result<CallKey, SmolStr> {
+    fn found_ringing(
+        &self,
+        (config, planted): (&Config, Planted),
+        key: CallKey,
+        wanted: &[SmolStr],
+    ) -> Result<CallKey, SmolStr> {
         let picker = &self.all[key].parties[CALLER].extension;
         let group = config.phones.get(picker).map(|phone| phone.pickup_group.as_str()).unwrap_or_default();
+        let any = planted.is(Fault::AnyGroupPickedUp);
         if wanted.is_empty() && group.is_empty() {
             return Err(format_smolstr!("{picker} is in no pick-up group: say whose call it is to take"));
         }
         let may = |extension: &SmolStr| match wanted.is_empty() {
-            true => config.phones.get(extension).is_some_and(|phone| phone.pickup_group == group),
+            true => config.phones.get(extension).is_some_and(|phone| any || phone.pickup_group == group),
             false => wanted.contains(extension),
         };
         let rings = |other: &CallKey| {
@@ -181,7 +188,7 @@ impl Call {
         let named = |call: &Self, party: &Party| {
             let agreed = call.own_words || call.answered.is_some() || party.joined;
             match (agreed, party.has_spoken()) {
-                (true, _) => party.agreed_codecs(),
+                (true, _) => party.codecs_in_use(config.transcode),
                 (false, true) => party.their_codecs().to_vec(),
                 (false, false) => party.repertoire(config).codecs().to_vec(),
             }

@@ -10,9 +10,9 @@ use super::pickup::NotTaken;
 use super::{Below, Calls};
 use crate::cx::{CallKey, Cx};
 use crate::dialog::Stage;
-use crate::event::EndCause;
 use crate::limits;
 use crate::offer;
+use crate::planted::Fault;
 use crate::sip::{Replaces, Status, Uri};
 
 /// Tells a phone whose place another has taken that its call is not lost (RFC 3326).
@@ -29,7 +29,8 @@ impl Calls {
     ) -> Result<(), Refusal> {
         let (there, at, stage) = self.wanted(below, wanted)?;
         let call = &self.all[there];
-        if !cx.config.may_pick_up(&incoming.caller, &call.parties[at].extension) {
+        let any = cx.planted.is(Fault::AnyGroupPickedUp);
+        if !any && !cx.config.may_pick_up(&incoming.caller, &call.parties[at].extension) {
             return Err(Refusal::because(
                 Status::FORBIDDEN,
                 "not a call of this extension or its pick-up group",
@@ -62,7 +63,7 @@ impl Calls {
         };
         if taken.is_err() {
             let status = Status::NOT_ACCEPTABLE_HERE;
-            self.refuse(cx, below, key, status, EndCause::Refused(status.code()));
+            self.refuse(cx, below, key, status, super::causes::refused_by(status));
         }
         self.settle(cx, key);
         Ok(())

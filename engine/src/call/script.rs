@@ -17,7 +17,7 @@ use super::world::Sight;
 use super::{Below, Call, Calls};
 use crate::border::Explanation;
 use crate::cx::{CallKey, Cx};
-use crate::event::{EndCause, Event};
+use crate::event::{EndCause, Event, Rejection};
 use crate::limits;
 use crate::mediactl::Playing;
 use crate::sip::Status;
@@ -282,7 +282,7 @@ impl Calls {
         call.app = App::Done;
         let cause = ended(answered, status, cause);
         if let Some(script) = &mut call.script {
-            script.over(Outcome::HungUp { cause: causes::NORMAL });
+            script.over(causes::outcome_of(&cause));
         }
         if call.can_be_taken_back()
             && let Some(transfer) = &mut call.transfer
@@ -299,12 +299,12 @@ impl Calls {
     /// The call has ended: the extension `h`, and then its walk is kept for those who ask.
     fn conclude(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
-        let Some(cause) = call.cause.as_ref().map(EndCause::q850) else { return };
+        let Some(outcome) = call.cause.as_ref().map(causes::outcome_of) else { return };
         if call.script.is_none() {
             return;
         }
         self.say_farewell(cx, below, key);
-        self.walk_out(cx, below, key, cause);
+        self.walk_out(cx, below, key, outcome);
         let Some(call) = self.all.get_mut(key) else { return };
         call.remember_did();
         let Some(script) = call.script.take() else { return };
@@ -328,7 +328,9 @@ pub(super) const GONE: &str = "the caller has hung up";
 /// Why a call ends that its dialplan ends so: a caller that was not answered is refused.
 pub(super) fn ended(answered: bool, status: Status, cause: EndCause) -> EndCause {
     match cause {
-        EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
+        EndCause::Dialplan(cause) if !answered => {
+            EndCause::Refused(Rejection { status: status.code(), cause })
+        }
         // How a Dial before failed is not how a call ends that was answered.
         EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
         cause => cause,
@@ -341,8 +343,7 @@ pub(super) fn failed_dial(status: Status, cause: &EndCause) -> Outcome {
         EndCause::NoAnswer => DialStatus::NoAnswer,
         _ => causes::dial_status(status),
     };
-    let cause = causes::cause_of(status);
-    Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO }
+    Outcome::Dialled { status: dial_status, cause: cause.q850(), answered: crate::time::Duration::ZERO }
 }
 
 impl Call {
@@ -403,12 +404,13 @@ impl Call {
     }
 
     /// For what a caller is told of a refusal: what it was, and how to ask why (RFC 3326, RFC 6432).
-    pub(super) fn reason(&self, status: Status) -> SmolStr {
-        reason(causes::cause_of(status), self.id)
+    pub(super) fn reason(&self, cause: &EndCause) -> SmolStr {
+        reason(cause, self.id)
     }
 }
 
 /// A Reason header field that leads to the explanation of a call.
-pub(super) fn reason(cause: u8, call: u64) -> SmolStr {
-    format_smolstr!("Q.850;cause={cause};text=\"{}, explain {call}\"", causes::words(cause))
+pub(super) fn reason(cause: &EndCause, call: u64) -> SmolStr {
+    let (cause, words) = causes::reason_of(cause);
+    format_smolstr!("Q.850;cause={cause};text=\"{words}, explain {call}\"")
 }

@@ -5,9 +5,9 @@ use telex_dialplan::Outcome;
 
 use super::app::{App, CALLER, PartyId};
 use super::script::Doing;
-use super::{Below, Call, Calls};
+use super::{Below, Call, Calls, causes};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::event::EndCause;
+use crate::event::{EndCause, Rejection};
 use crate::limits;
 use crate::sip::Status;
 
@@ -36,9 +36,9 @@ impl Calls {
         if let Some(script) = &mut call.script {
             script.thread.set("TRANSFERSTATUS", "SUCCESS");
             script.thread.remark(format_smolstr!("told to call {to}"));
-            script.over(Outcome::HungUp { cause: 16 });
         }
-        self.end(cx, below, key, EndCause::Refused(Status::MOVED_TEMPORARILY.code()));
+        let moved = Rejection { status: Status::MOVED_TEMPORARILY.code(), cause: causes::NORMAL };
+        self.end(cx, below, key, EndCause::Refused(moved));
         Err(Outcome::Done)
     }
 

@@ -7,7 +7,7 @@ use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
-use super::script::Doing;
+use super::script::{Doing, Script};
 use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::cx::{CallKey, CallTimer, Cx};
@@ -35,7 +35,7 @@ impl Calls {
         let Some(script) = call.script.as_mut() else { return };
         match begun {
             Ok(doing) => {
-                let serves = doing.serves();
+                let serves = doing.serves() || matches!(doing, Doing::Waiting) && entertains(cx, script);
                 let endless = match &doing {
                     Doing::Playing { .. } | Doing::Music => true,
                     Doing::Collecting(collecting) => collecting.saying,
@@ -91,7 +91,8 @@ impl Calls {
             }
             Task::Music { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
             Task::Music { class, time } => {
-                call.hear_sound(cx, Some(Playing::Music(music(&class))));
+                let class = call.own_music().filter(|_| class.is_empty()).unwrap_or_else(|| music(&class));
+                call.hear_sound(cx, Some(Playing::Music(class)));
                 call.disarm(cx);
                 if let Some(time) = time {
                     call.wait(cx, key, time);
@@ -136,7 +137,7 @@ impl Calls {
             Ok(()) => Ok(call.wait(cx, key, then)),
             Err(_) => {
                 let status = Status::NOT_ACCEPTABLE_HERE;
-                self.finish(cx, below, key, status, EndCause::Refused(status.code()));
+                self.finish(cx, below, key, status, causes::refused_by(status));
                 DONE
             }
         }
@@ -239,12 +240,12 @@ impl Calls {
             script.doing = Doing::Dialling;
         }
         if targets.is_empty() {
-            let (status, dialled, cause) = match busy.is_empty() {
-                true => (Status::TEMPORARILY_UNAVAILABLE, DialStatus::ChanUnavail, causes::ABSENT),
-                false => (Status::BUSY_HERE, DialStatus::Busy, causes::BUSY),
+            let (dialled, cause) = match busy.is_empty() {
+                true => (DialStatus::ChanUnavail, causes::ABSENT),
+                false => (DialStatus::Busy, causes::BUSY),
             };
             if let Some(script) = &mut call.script {
-                script.failed = Some((status, EndCause::Refused(status.code())));
+                script.failed = Some((causes::status_of(cause), causes::refused_with(cause)));
                 script.dial = None;
             }
             let status = dialled;
@@ -274,7 +275,7 @@ impl Calls {
             below.stack.transport.no_room(cx, no.what());
             let call = &mut self.all[key];
             if let Some(script) = &mut call.script {
-                script.failed = Some((no.status(), EndCause::Refused(no.status().code())));
+                script.failed = Some((no.status(), causes::refused_by(no.status())));
             }
             return Err(Outcome::Refused(format_smolstr!("no room: {}", no.what())));
         }
@@ -314,6 +315,13 @@ pub(super) fn music(class: &str) -> SmolStr {
 pub(super) fn signal(country: &str, signal: Signal) -> Playing {
     let plan = Plan::of(country).unwrap_or(&Plan::all()[0]);
     Playing::Tones(plan.cadence(signal))
+}
+
+/// Whether a caller hears something for its own sake while it waits: no ringing, and nothing that says that there is no
+/// way.
+fn entertains(cx: &Cx<'_>, script: &Script) -> bool {
+    let told = [Signal::Ringback, Signal::Busy, Signal::Congestion];
+    script.sound.as_ref().is_some_and(|sound| !told.iter().any(|told| signal(&cx.config.country, *told) == *sound))
 }
 
 /// The tones of this name, or those that it is a list of.

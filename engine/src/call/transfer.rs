@@ -18,6 +18,7 @@ use crate::cx::{CallKey, Cx, LegKey};
 use crate::dialog::{LegEvent, Place, Referred};
 use crate::event::Event;
 use crate::mediactl::{MediaCommand, RoomId, RoomMode, RoomSpec, ShardId};
+use crate::planted::Fault;
 use crate::sip::Status;
 
 /// Reason of the BYE to who has transferred (RFC 3326).
@@ -91,12 +92,12 @@ impl Calls {
     ) -> Result<(), Status> {
         let call = self.all.get(key).ok_or(Status::DECLINE)?;
         match &referred.place {
-            Place::Nowhere(_) => Err(Status::FORBIDDEN),
+            Place::Nowhere(_) if !cx.planted.is(Fault::ForeignTransfer) => Err(Status::FORBIDDEN),
             // Who is not of this exchange has no dialplan to dial by.
             Place::Ours if !cx.config.phones.contains_key(&call.parties[by].extension) => {
                 Err(Status::FORBIDDEN)
             }
-            Place::Ours => self.may_send(cx, key, by, &referred.to),
+            Place::Ours | Place::Nowhere(_) => self.may_send(cx, key, by, &referred.to),
             Place::Away(_) if call.transfer.is_some() => Err(Status::REQUEST_PENDING),
             Place::Away(_) => call.other_than(by).map(|_| ()).ok_or(Status::DECLINE),
         }
@@ -219,7 +220,9 @@ impl Calls {
             (call.shard, call.room) = self.ports.room(Some(call.shard));
             (call.room_put, call.recording) = (false, None);
         }
-        call.put_media(cx);
+        if !cx.planted.is(Fault::TransferNotTakenBack) {
+            call.put_media(cx);
+        }
         call.drop_waiting_room(cx, room);
         let id = call.id;
         // Not before: with the last member its room goes, and who is in it.
@@ -318,7 +321,7 @@ impl Call {
 
     /// Takes down the room in which nobody waits any more.
     pub(super) fn drop_waiting_room(&self, cx: &mut Cx<'_>, (shard, room): (ShardId, RoomId)) {
-        if !cx.planted.is(crate::planted::Fault::MediaLegNotDropped) {
+        if !cx.planted.is(Fault::MediaLegNotDropped) {
             cx.out.push(Action::Media { shard, command: MediaCommand::DropRoom { room } });
         }
     }

@@ -9,6 +9,7 @@ use super::state::Dialog;
 use crate::border::Flow;
 use crate::cx::{CallKey, ClientKey, Cx, LegKey, ServerKey};
 use crate::limits;
+use crate::planted::Fault;
 use crate::sip::{HeaderName, Message, Method, Replaces, Scheme, Status, Tagged, Uri, unescape};
 use crate::time::{Duration, Instant};
 use crate::transaction::Draft;
@@ -127,7 +128,8 @@ impl Sessions {
             over: false,
             bye: None,
         });
-        self.tell_referrer(cx, stack, leg, Status::TRYING);
+        let status = if cx.planted.is(Fault::TransferToldTooSoon) { Status::OK } else { Status::TRYING };
+        self.tell_referrer(cx, stack, leg, status);
     }
 
     /// A SUBSCRIBE inside a session: the party wants to hear longer of its transfer, or no more. It begins nothing
@@ -197,7 +199,7 @@ impl Sessions {
         let Some(referral) = self.all.get_mut(leg).and_then(|session| session.referral.as_mut()) else {
             return;
         };
-        if referral.quiet {
+        if referral.quiet || cx.planted.is(Fault::TransferNotTold) {
             if status.is_final() {
                 self.referral_over(cx, stack, leg);
             }
@@ -215,16 +217,19 @@ impl Sessions {
         stack: &mut Stack,
         leg: LegKey,
         status: Status,
-        reason: &'static str,
+        reason: &str,
     ) {
         let Some(session) = self.all.get_mut(leg) else { return };
-        if session.phase != Phase::Up || session.unacked.is_some() || session.referral.is_none() {
+        if session.phase != Phase::Up || session.referral.is_none() {
             return self.hang_up(cx, stack, leg, reason);
         }
         session.phase = Phase::Ending;
-        session.disarm(cx);
+        // A 2xx to a re-INVITE of the party's is still repeated until its ACK comes.
+        if session.unacked.is_none() {
+            session.disarm(cx);
+        }
         if let Some(referral) = &mut session.referral {
-            referral.bye = Some(SmolStr::new_static(reason));
+            referral.bye = Some(reason.into());
         }
         self.tell_referrer(cx, stack, leg, status);
     }
@@ -322,6 +327,10 @@ impl Sessions {
     fn referral_over(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
         let Some(session) = self.all.get_mut(leg) else { return };
         if let Some(reason) = session.referral.take().and_then(|referral| referral.bye) {
+            if session.unacked.is_some() {
+                session.bye_after_ack = Some(reason);
+                return;
+            }
             self.bye(cx, stack, leg, &reason);
         }
     }
@@ -370,6 +379,9 @@ fn read(
     let place = place(cx, uri, message, stack, flow);
     let to = match &place {
         Place::Away(away) => away.who.clone(),
+        Place::Nowhere(_) if !uri.host_text().is_empty() => {
+            format_smolstr!("{}@{}", uri.user(), uri.host_text())
+        }
         Place::Ours | Place::Nowhere(_) => SmolStr::new(uri.user_unescaped()),
     };
     let sub = message.header(HeaderName::ReferSub).map(|value| Tagged::parse("Refer-Sub", value));

@@ -15,6 +15,7 @@ mod parking;
 mod pickup;
 mod records;
 mod referred;
+mod refusals;
 mod rules;
 mod scripts;
 mod sent_away;

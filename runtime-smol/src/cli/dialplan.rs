@@ -128,8 +128,7 @@ fn read(file: &Path) -> Result<Dialplan, Failure> {
     if file.extension().is_some_and(|extension| extension == "toml") {
         return Ok(config::load(file)?.plan());
     }
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let text = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let name = file.display().to_string();
     Dialplan::read(&name, &text, &Folder::new(folder)).map_err(|problems| {

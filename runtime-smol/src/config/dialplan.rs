@@ -54,11 +54,15 @@ impl<'a> Folder<'a> {
 }
 
 impl Sources for Folder<'_> {
-    fn read(&self, name: &str) -> Option<String> {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
         match self.own {
-            Some((own, text)) if name == own => Some(text.to_owned()),
-            _ => std::fs::read_to_string(self.path.join(name)).ok(),
+            Some((own, text)) if name == own => Ok(text.into()),
+            _ => std::fs::read(self.path.join(name)).map_err(|error| error.to_string()),
         }
+    }
+
+    fn list(&self, pattern: &str) -> Vec<String> {
+        super::glob::list(self.path, pattern)
     }
 }
 
@@ -76,7 +80,7 @@ pub(super) fn dialplan(
         return Read::Nothing;
     }
     let path = folder.join(file.value);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(error) => {
             let title = format!("the dialplan {} cannot be read: {error}", path.display());
@@ -98,7 +102,7 @@ pub(super) fn alone(own: &str) -> Result<Dialplan, Vec<String>> {
     Dialplan::parse(OWN, own).map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
 }
 
-fn read(name: &str, text: &str, folder: &Path, config: &Config, own: &str) -> Read {
+fn read(name: &str, text: &[u8], folder: &Path, config: &Config, own: &str) -> Read {
     let alone = match Dialplan::read(name, text, &Folder { path: folder, own: Some((OWN, "")) }) {
         Ok(plan) => plan,
         Err(problems) => return Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
@@ -108,7 +112,7 @@ fn read(name: &str, text: &str, folder: &Path, config: &Config, own: &str) -> Re
         own = own.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
     }
     // The file comes first: the places of what is wrong are in it.
-    let all = format!("{}\n#include \"{OWN}\"\n", text.trim_end_matches('\n'));
+    let all = [text.trim_ascii_end(), format!("\n#include \"{OWN}\"\n").as_bytes()].concat();
     let folder = Folder { path: folder, own: Some((OWN, &own)) };
     match Dialplan::read(name, &all, &folder) {
         Ok(plan) => {
@@ -216,6 +220,17 @@ mod tests {
         extensions.conf:3:16: this parenthesis never closes: expected `)` (a `;` begins a comment: write `\;` for the sign itself)
         ");
         assert_eq!(wrong.lines().join("\n"), wrong.render(false));
+    }
+
+    #[test]
+    fn files_are_included_by_a_pattern() {
+        let plan =
+            "[internal]\n#include \"mo*.conf\"\n#include \"none/*.conf\"\n#tryinclude \"none/*.conf\"\n";
+        let loaded = site("glob", "", plan).unwrap().dialplan.unwrap();
+        assert_eq!(loaded.counts, "2 contexts, 1 extension");
+        assert_snapshot!(loaded.warnings.join("\n"), @"extensions.conf:3:11: warning: no file fits none/*.conf: nothing is included");
+        let refused = site("absent", "", "[internal]\n#include \"absent.conf\"\n").unwrap_err();
+        assert_snapshot!(refused.render(false), @"extensions.conf:2:11: absent.conf cannot be read: No such file or directory (os error 2)");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod conferences;
 mod dialplan;
 mod features;
+mod glob;
 mod hosts;
 mod office;
 mod parking;

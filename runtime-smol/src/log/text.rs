@@ -192,7 +192,7 @@ impl fmt::Display for Cause<'_> {
         match self.0 {
             EndCause::HungUp(side) => write!(f, "{} hung up", Party(*side)),
             EndCause::Cancelled => f.write_str("the caller gave up"),
-            EndCause::Refused(status) => write!(f, "refused with {status}"),
+            EndCause::Refused(refused) => write!(f, "refused with {}", refused.status),
             EndCause::NoAnswer => f.write_str("nobody answered"),
             EndCause::Lost(side) => write!(f, "{} stopped responding", Party(*side)),
             EndCause::Silent(side) => write!(f, "no media from {}", Party(*side)),
@@ -223,6 +223,7 @@ impl fmt::Display for Talked {
 mod tests {
     use super::*;
     use telex_engine::border::Transport;
+    use telex_engine::event::Rejection;
 
     fn lines(events: &[Event]) -> String {
         let mut out = String::new();
@@ -294,7 +295,7 @@ mod tests {
                 callee: Box::new(LegStats { received: 610, sent: 610, ..LegStats::default() }),
             },
             end(EndCause::Cancelled, None),
-            end(EndCause::Refused(486), None),
+            end(EndCause::Refused(Rejection { status: 486, cause: 17 }), None),
             end(EndCause::NoAnswer, None),
             end(EndCause::Lost(Side::Caller), Some(Duration::from_millis(7_430))),
             end(EndCause::Silent(Side::Callee), Some(Duration::from_secs(3_723))),

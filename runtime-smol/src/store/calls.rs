@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use serde::Serialize;
 use telex_engine::cdr::{CallRecord, LegRecord};
-use telex_engine::event::{EndCause, Side};
+use telex_engine::event::{EndCause, Rejection, Side};
 use telex_engine::time::WallTime;
 
 use super::StoreError;
@@ -194,10 +194,10 @@ fn ended_by(record: &CallRecord) -> &'static str {
     match cause {
         EndCause::HungUp(Side::Caller) | EndCause::Cancelled => "caller",
         EndCause::HungUp(Side::Callee) => "callee",
-        EndCause::Refused(status) => {
+        EndCause::Refused(Rejection { status, cause }) => {
             let said = |leg: &LegRecord| match leg.refused {
                 // What a callee finds wrong with us is told as its absence or our error.
-                Some(refused) => refused == *status || matches!(status, 480 | 500),
+                Some(refused) => refused == *status || matches!((status, cause), (480, 18) | (500, _)),
                 None => false,
             };
             if record.legs.iter().skip(1).any(said) { "callee" } else { "exchange" }
@@ -537,13 +537,15 @@ mod tests {
 
     #[test]
     fn who_refused_a_call_is_told() {
-        let refused = |by: Option<u16>, status| {
+        let refused_so = |by: Option<u16>, status, cause| {
             let mut call = over(record(1, "101"));
-            (call.answered, call.cause) = (None, Some(EndCause::Refused(status)));
+            (call.answered, call.cause) = (None, Some(EndCause::Refused(Rejection { status, cause })));
             call.legs[1].refused = by;
             ended_by(&call)
         };
+        let refused = |by, status| refused_so(by, status, 18);
         assert_eq!(refused(Some(486), 486), "callee");
+        assert_eq!(refused_so(Some(486), 480, 20), "exchange", "the dialplan has rung nobody after that");
         assert_eq!(refused(Some(503), 500), "callee");
         assert_eq!(refused(None, 404), "exchange");
         assert_eq!(refused(None, 480), "exchange");

@@ -57,6 +57,8 @@ pub(super) fn call(
         hold: hold.filter(|_| swarm.on("hold")),
         digits: Vec::new(),
         late_offer: d.percent(5) && swarm.on("late-offer"),
+        transfers: Vec::new(),
+        takes: None,
     }
 }
 

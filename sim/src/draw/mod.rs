@@ -3,6 +3,7 @@
 mod calls;
 mod characters;
 mod codecs;
+mod features;
 mod hazards;
 mod host;
 mod nat;
@@ -131,6 +132,7 @@ pub fn draw(seed: u64, settings: &Settings) -> Plan {
     host::add(&mut plan, swarm);
     operators::add(&mut plan, swarm);
     walk::add(&mut plan, swarm);
+    features::add(&mut plan, swarm);
     plan
 }
 

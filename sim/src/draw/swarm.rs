@@ -55,6 +55,10 @@ pub const FEATURES: &[(&str, u32, &str)] = &[
     ("hangup", 25, "operators who end calls"),
     ("reload", 30, "configurations that are loaded"),
     ("dialplan", 20, "dialplans of random steps, and callers who press random keys in them"),
+    ("transfer", 25, "calls that are handed over by REFER, alone or with another (RFC 3515, RFC 3891)"),
+    ("divert", 20, "phones that send calls elsewhere by 302"),
+    ("park", 20, "callers who park, and others who come for them"),
+    ("pickup", 25, "calls that others pick up, by code or by an INVITE with Replaces, and who may not"),
     ("drain", 15, "a stop that lets calls end"),
 ];
 

@@ -9,7 +9,7 @@ use telex_engine::time::{Duration, Instant};
 
 use super::requests::Requests;
 use super::{Cause, Entry, Exit, Verdict, broken};
-use crate::plan::Plan;
+use crate::plan::{Plan, walks};
 use crate::text::{Msg, Start, Transaction, elements};
 
 /// How long a nonce is good.
@@ -38,6 +38,8 @@ struct Account {
 #[derive(Debug)]
 pub(crate) struct Access {
     secrets: BTreeMap<String, String>,
+    /// Whose calls lead into a dialplan that asks others when somebody is gone.
+    walkers: BTreeSet<String>,
     /// Nonces that the exchange gave out, and when.
     nonces: BTreeMap<String, Instant>,
     proofs: BTreeMap<Transaction, Proof>,
@@ -51,8 +53,10 @@ pub(crate) struct Access {
 impl Access {
     pub(crate) fn new(plan: &Plan) -> Self {
         let secret = |phone: &crate::plan::PhonePlan| (phone.extension.clone(), phone.secret());
+        let walk = plan.calls.iter().filter(|call| walks(&call.dial));
         Self {
             secrets: plan.phones.iter().map(secret).collect(),
+            walkers: walk.map(|call| plan.phones[call.caller].extension.clone()).collect(),
             nonces: BTreeMap::new(),
             proofs: BTreeMap::new(),
             used: BTreeSet::new(),
@@ -146,9 +150,13 @@ impl Access {
         if causes.iter().any(|cause| by(cause) == Some(msg.user("from"))) {
             return Ok(());
         }
+        // A party hands its call over: the other is put through.
+        if causes.iter().any(|cause| cause.is_request() && cause.method() == "REFER") {
+            return Ok(());
+        }
         // A dialplan goes on when the one whom its caller talked with is gone.
         let goes_on = causes.iter().all(|cause| !cause.is_request() || cause.method() == "BYE");
-        if goes_on && self.proofs.values().any(|proof| proof.user == msg.user("from")) {
+        if goes_on && self.walkers.contains(msg.user("from")) {
             return Ok(());
         }
         let reason = format!("{} from {}, who did not ask for it", msg.summary(), msg.user("from"));

@@ -9,6 +9,7 @@ use super::answers::Answers;
 use super::mirror;
 use super::offers::Offers;
 use super::patience::Patience;
+use super::referrals::Referrals;
 use super::registrar::Model;
 use super::requests::Requests;
 use super::retransmissions::Retransmissions;
@@ -32,6 +33,7 @@ pub(crate) struct Border {
     registrar: Model,
     strangers: Strangers,
     patience: Patience,
+    referrals: Referrals,
     /// Nothing can be asked of the exchange.
     blind: bool,
 }
@@ -49,6 +51,7 @@ impl Border {
             registrar: Model::new(plan.host.late),
             strangers: Strangers::default(),
             patience: Patience::new(plan),
+            referrals: Referrals::new(plan),
             blind: expect::anything_goes(plan),
         }
     }
@@ -65,6 +68,7 @@ impl Border {
         if entry.sound {
             self.patience.enter(entry, first, &self.requests);
         }
+        self.referrals.enter(entry);
         self.requests.answered(entry);
     }
 
@@ -72,6 +76,7 @@ impl Border {
     pub(crate) fn enter_from_stranger(&mut self, entry: &Entry<'_>) {
         let first = self.requests.enter(entry);
         self.access.enter(entry);
+        self.strangers.enter(entry);
         self.within.enter(entry, first, &self.requests);
     }
 
@@ -114,6 +119,7 @@ impl Border {
         self.acks.exit(exit);
         self.within.exit(exit, &self.requests)?;
         self.patience.exit(exit);
+        self.referrals.exit(exit, &self.requests)?;
         self.offers.exit(exit, &self.requests)?;
         self.access.exit(exit, &self.requests)?;
         self.registrar.exit(exit, &self.requests)?;
@@ -127,6 +133,7 @@ impl Border {
         self.retransmissions.waits(exit);
         self.acks.exit(exit);
         self.within.exit(exit, &self.requests)?;
+        self.referrals.exit(exit, &self.requests)?;
         self.requests.left(exit);
         self.patience.exit(exit);
         Ok(())
@@ -143,6 +150,7 @@ impl Border {
         self.retransmissions.at(now)?;
         self.acks.at(now)?;
         self.within.at(now)?;
+        self.referrals.at(now)?;
         self.patience.at(now)
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use super::ties::Ties;
 use super::{Broken, Cause, Exit, Verdict, broken};
-use crate::exchange::meet;
 use crate::expect;
 use crate::phone::{Book, Leg, Phone, State};
 use crate::plan::{Plan, walks};
@@ -29,7 +29,8 @@ pub(crate) fn settled(now: Instant, phones: &[Phone], left_alone: LeftAlone<'_>)
 
 /// `ends_agree`: a caller that is up has exactly one called phone that is up, and the other way about. A
 /// service of the exchange has no called phone.
-pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone], left_alone: LeftAlone<'_>) -> Verdict {
+pub(crate) fn ends_agree(now: Instant, ties: Ties<'_>, left_alone: LeftAlone<'_>) -> Verdict {
+    let Ties { plan, phones, .. } = ties;
     let mut up = vec![(0, 0); plan.calls.len()];
     let mut alone = BTreeSet::new();
     for (phone, leg) in every_leg(phones).filter(|(_, leg)| leg.state == State::Up) {
@@ -42,6 +43,10 @@ pub(crate) fn ends_agree(now: Instant, plan: &Plan, phones: &[Phone], left_alone
         }
     }
     for (call, sides) in up.iter().enumerate() {
+        // Where parties have changed, who hears whom tells more.
+        if ties.changes(call) {
+            continue;
+        }
         let service = plan.calls[call].dial.starts_with('*');
         // A dialplan may keep its caller for ever, with a callee or without.
         if walks(&plan.calls[call].dial) && *sides == (1, 0) {
@@ -97,6 +102,8 @@ pub(crate) fn nobody_rings_in_vain(now: Instant, plan: &Plan, phones: &[Phone]) 
             Side::Caller => other.ended,
             Side::Callee => other.confirmed,
         });
+        // Who is asked because of a transfer is asked when the call has been answered long ago.
+        let over = over.map(|over| over.max(leg.began));
         if let Some(over) = over.min().filter(|over| leg.ended.is_none_or(|ended| *over + RINGS_ON < ended)) {
             let reason =
                 format!("phone {} rings until {:?}, the call was over at {over}", phone.index, leg.ended);
@@ -107,12 +114,12 @@ pub(crate) fn nobody_rings_in_vain(now: Instant, plan: &Plan, phones: &[Phone]) 
 }
 
 /// `nobody_else_hangs_up`: while a message is handled, a BYE leaves only in the call that it belongs to.
-pub(crate) fn nobody_else_hangs_up(exit: &Exit<'_>, plan: &Plan, book: &Book) -> Verdict {
+pub(crate) fn nobody_else_hangs_up(exit: &Exit<'_>, ties: Ties<'_>, book: &Book) -> Verdict {
     let Cause::Messages(causes) = exit.cause else { return Ok(()) };
     let call = book.get(exit.msg.call_id());
     let ends = exit.msg.is_request() && exit.msg.method() == "BYE";
     let concerns = |cause: Option<&usize>| {
-        cause == call || cause.zip(call).is_some_and(|(cause, call)| meet(plan, *cause, *call))
+        cause == call || cause.zip(call).is_some_and(|(cause, call)| ties.together(*cause, *call))
     };
     if !ends || causes.iter().any(|cause| concerns(book.get(cause.call_id()))) {
         return Ok(());

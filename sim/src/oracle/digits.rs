@@ -3,23 +3,27 @@
 use telex_engine::event::Side;
 use telex_engine::time::Instant;
 
+use super::ties::Ties;
 use super::{Broken, Verdict, broken};
 use crate::exchange::chooses;
 use crate::expect;
-use crate::phone::{Leg, Phone, Pressed};
-use crate::plan::{Plan, walks};
+use crate::phone::{Leg, Pressed};
+use crate::plan::walks;
 
 /// `digits_arrive_once`: what a party heard is what the other pressed, each key once and in order. When nothing was
 /// lost on the way nothing is missing either, and every packet is as it was sent (RFC 4733 §2.5).
-pub(crate) fn digits_arrive_once(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+pub(crate) fn digits_arrive_once(now: Instant, ties: Ties<'_>) -> Verdict {
+    let Ties { plan, phones, .. } = ties;
     for leg in phones.iter().flat_map(|phone| &phone.legs).filter(|leg| !leg.digits.is_empty()) {
         // A dialplan may press keys into its caller's ear.
         if walks(&plan.calls[leg.call].dial) && leg.side == Side::Caller {
             continue;
         }
         let echo = plan.calls[leg.call].dial == "*43";
-        let from = |other: &&Leg| {
-            other.call == leg.call && if echo { other.id == leg.id } else { other.side != leg.side }
+        let from = |other: &&Leg| match other.call == leg.call {
+            true if echo => other.id == leg.id,
+            true => other.side != leg.side || other.id != leg.id && ties.is_handed_over(leg.call),
+            false => ties.together(other.call, leg.call),
         };
         let mut others = phones.iter().flat_map(|phone| &phone.legs).filter(from);
         if !others.any(|other| is_subsequence(&leg.digits, &other.pressed)) {
@@ -28,7 +32,7 @@ pub(crate) fn digits_arrive_once(now: Instant, plan: &Plan, phones: &[Phone]) ->
             return Err(Broken { call: Some(leg.call), ..broken("digits_arrive_once", now, reason) });
         }
     }
-    if expect::loses_nothing(plan) { nothing_is_missing(now, plan, phones) } else { Ok(()) }
+    if expect::loses_nothing(plan) { nothing_is_missing(now, ties) } else { Ok(()) }
 }
 
 fn is_subsequence(heard: &[Pressed], pressed: &[Pressed]) -> bool {
@@ -36,10 +40,11 @@ fn is_subsequence(heard: &[Pressed], pressed: &[Pressed]) -> bool {
     heard.iter().all(|key| pressed.any(|other| other.event == key.event))
 }
 
-fn nothing_is_missing(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
+fn nothing_is_missing(now: Instant, ties: Ties<'_>) -> Verdict {
+    let Ties { plan, phones, .. } = ties;
     let all = || phones.iter().flat_map(|phone| &phone.legs);
     // The keys of a menu are for the exchange.
-    let told = |leg: &&Leg| !chooses(&plan.calls[leg.call].dial);
+    let told = |leg: &&Leg| !chooses(&plan.calls[leg.call].dial) && !ties.changes(leg.call);
     for leg in all().filter(|leg| leg.side == Side::Caller && !leg.ever_held && !leg.cut_short).filter(told) {
         let callees = all().filter(|other| {
             other.call == leg.call && other.side == Side::Callee && other.confirmed.is_some()
@@ -49,10 +54,8 @@ fn nothing_is_missing(now: Instant, plan: &Plan, phones: &[Phone]) -> Verdict {
             continue;
         }
         for (from, to) in [(leg, callee), (callee, leg)] {
-            // One that takes no events hears tones; those of one that sends none are found only where sound is looked
-            // into.
-            let events = |leg: &Leg| phones[leg.id.phone()].plan.events.is_some();
-            if !events(to) || !events(from) && !plan.exchange.transcode {
+            // One that takes no events hears tones.
+            if phones[to.id.phone()].plan.events.is_none() {
                 continue;
             }
             // A key that is down when the call ends is cut off, and so is one on the way.

@@ -6,10 +6,10 @@ use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
 use super::dialogs::LeftAlone;
+use super::ties::Ties;
 use super::{Broken, Verdict, broken, tones};
-use crate::exchange::meet;
 use crate::net::Network;
-use crate::phone::{Leg, Phone, State};
+use crate::phone::{Handover, Leg, Phone, State};
 use crate::plan::Plan;
 use crate::voice::{Heard, LegId, hear};
 
@@ -24,23 +24,23 @@ const AFTER_BYE: Duration = Duration::from_secs(40);
 /// nothing that was sent since then had to wait on its way.
 pub(crate) fn heard(
     now: Instant,
-    plan: &Plan,
-    phones: &[Phone],
+    ties: Ties<'_>,
     hearer: &Phone,
     port: u16,
     bytes: &[u8],
-    quiet: &dyn Fn(Instant) -> bool,
+    quiet: &dyn Fn(usize, Instant) -> bool,
 ) -> Verdict {
     let Some(leg) = hearer.leg_of_port(port & !1) else { return Ok(()) };
     let what = hear(bytes);
     if let Heard::Voice(voice) = what {
-        nobody_hears_a_stranger(now, plan, phones, leg, voice)?;
+        nobody_hears_a_stranger(now, ties, leg, voice)?;
+        nobody_stays_behind(now, ties, leg, voice, quiet)?;
     }
     if leg.voice.is_some() {
-        tones::right_voice(now, phones, leg)?;
+        tones::right_voice(now, ties.phones, leg)?;
     }
     let sound = matches!(what, Heard::Voice(_) | Heard::Generated);
-    let held = leg.state == State::Up && leg.holding.is_some_and(|since| since + GRACE < now && quiet(since));
+    let held = leg.state == State::Up && leg.holding.is_some_and(|since| since + GRACE < now && quiet(hearer.index, since));
     if sound && held {
         let reason = format!("phone {} holds call {} and is sent media", hearer.index, leg.call);
         return Err(Broken { call: Some(leg.call), ..broken("held_party_is_silent", now, reason) });
@@ -48,18 +48,51 @@ pub(crate) fn heard(
     Ok(())
 }
 
-fn nobody_hears_a_stranger(now: Instant, plan: &Plan, phones: &[Phone], leg: &Leg, voice: LegId) -> Verdict {
-    let speaker = phones.get(voice.phone()).and_then(|p| p.legs.get(voice.ordinal()));
-    let echo = plan.calls[leg.call].dial == "*43" && voice == leg.id;
+fn nobody_hears_a_stranger(now: Instant, ties: Ties<'_>, leg: &Leg, voice: LegId) -> Verdict {
+    let speaker = ties.phones.get(voice.phone()).and_then(|p| p.legs.get(voice.ordinal()));
     let peer = speaker.is_some_and(|s| s.call == leg.call && s.side != leg.side);
-    let parked = speaker.is_some_and(|s| meet(plan, s.call, leg.call));
-    if echo || peer || parked {
+    let itself = || {
+        // Who is handed over to the echo hears itself as if it had dialled it.
+        let cluster = ties.cluster(leg.call);
+        voice == leg.id && ties.is_served(&cluster, |number| number == "*43")
+    };
+    let joined = |s: &Leg| match s.call == leg.call {
+        true => s.id != leg.id && ties.is_handed_over(leg.call),
+        false => ties.together(s.call, leg.call),
+    };
+    if peer || speaker.is_some_and(joined) || itself() {
         return Ok(());
     }
     let who = speaker
         .map_or_else(|| "nobody".to_owned(), |s| format!("phone {} of call {}", voice.phone(), s.call));
     let reason = format!("phone {} in call {} hears {who}", leg.id.phone(), leg.call);
     Err(Broken { call: Some(leg.call), ..broken("nobody_hears_a_stranger", now, reason) })
+}
+
+/// `transfers_come_true`, at each packet: who was told that somebody else has its call hears nobody there and is not
+/// heard.
+fn nobody_stays_behind(
+    now: Instant,
+    ties: Ties<'_>,
+    leg: &Leg,
+    voice: LegId,
+    quiet: &dyn Fn(usize, Instant) -> bool,
+) -> Verdict {
+    let speaker = ties.phones.get(voice.phone()).and_then(|p| p.legs.get(voice.ordinal()));
+    for gone in [Some(leg), speaker].into_iter().flatten() {
+        let Some(since) = gone.handovers.iter().find_map(Handover::done) else { continue };
+        let at_once = [leg.id, voice].iter().all(|id| quiet(id.phone(), since));
+        if since + GRACE < now && at_once {
+            let (phone, other) = (leg.id.phone(), voice.phone());
+            let reason = format!(
+                "phone {phone} in call {} hears phone {other}: phone {} has handed that call over at {since}",
+                leg.call,
+                gone.id.phone(),
+            );
+            return Err(Broken { call: Some(gone.call), ..broken("transfers_come_true", now, reason) });
+        }
+    }
+    Ok(())
 }
 
 /// `media_ports_closed`: a packet leaves the exchange for a phone's port.
@@ -78,6 +111,9 @@ pub(crate) fn port_is_open(now: Instant, plan: &Plan, phone: &Phone, port: u16) 
 pub(crate) fn flows_at_rest(now: Instant, talks: &Talks<'_>, left_alone: LeftAlone<'_>) -> Verdict {
     let Talks { plan, phones, .. } = *talks;
     for (caller, callee) in talks.pairs() {
+        if talks.ties().changes(caller.call) {
+            continue;
+        }
         let services = callee.is_none() && plan.calls[caller.call].dial.starts_with('*');
         let both = [Some(caller), callee].into_iter().flatten();
         let quiet = both.clone().any(|l| l.state != State::Up || l.has_hold());
@@ -112,6 +148,9 @@ pub(crate) fn everybody_was_heard(now: Instant, talks: &Talks<'_>, network: &Net
     let soon = SOON * (1 + losses.max(u32::from(plan.faults.loss > 0)));
     for (caller, callee) in talks.pairs() {
         let Some(callee) = callee.filter(|_| !plan.calls[caller.call].late_offer) else { continue };
+        if talks.ties().changes(caller.call) {
+            continue;
+        }
         let (Some(one), Some(two)) = (caller.answered, callee.answered) else { continue };
         let (from, until) = (one.max(two), caller.ended.unwrap_or(now).min(callee.ended.unwrap_or(now)));
         let reachable = |leg: &Leg| network.reachable_between(leg.id.phone(), from, until);
@@ -145,9 +184,15 @@ pub(crate) struct Talks<'a> {
     pub(crate) phones: &'a [Phone],
     /// The Call-ID of the answer to each call that reached the exchange first.
     pub(crate) answers: &'a BTreeMap<usize, String>,
+    /// Whether calls may come together.
+    pub(crate) joins: bool,
 }
 
 impl<'a> Talks<'a> {
+    pub(crate) fn ties(&self) -> Ties<'a> {
+        Ties { plan: self.plan, phones: self.phones, any: self.joins }
+    }
+
     /// Every call's answered caller with the called phone it was connected to, if any. Of several that answered it is
     /// the one that the exchange heard first.
     pub(super) fn pairs(&self) -> Vec<(&'a Leg, Option<&'a Leg>)> {

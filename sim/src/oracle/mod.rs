@@ -10,6 +10,7 @@ pub(crate) mod bounds;
 pub(crate) mod dialogs;
 pub(crate) mod digits;
 pub(crate) mod grammar;
+pub(crate) mod handed;
 pub(crate) mod host;
 pub(crate) mod leftovers;
 pub(crate) mod media;
@@ -17,11 +18,13 @@ pub(crate) mod mirror;
 pub(crate) mod offers;
 pub(crate) mod patience;
 pub(crate) mod records;
+pub(crate) mod referrals;
 pub(crate) mod registrar;
 pub(crate) mod requests;
 pub(crate) mod retransmissions;
 pub(crate) mod rtp;
 pub(crate) mod strangers;
+pub(crate) mod ties;
 pub(crate) mod tones;
 pub(crate) mod within;
 
@@ -147,6 +150,16 @@ pub const ORACLES: &[(&str, &str)] = &[
     ("nobody_hears_a_stranger", "a voice in the wrong call is the worst fault a telephone exchange can have"),
     ("held_party_is_silent", "a party that asked only to send is sent nothing (RFC 3264 §5.1)"),
     ("media_both_ways", "an answered call without sound in both directions is no call"),
+    (
+        "referral_told_once",
+        "who hands a call over waits until it is told, once, what came of that (RFC 3515 §2.4.4)",
+    ),
+    ("calls_stay_here", "a call that is handed over to another host is one that somebody pays for (RFC 5589 §9)"),
+    ("transfers_come_true", "what a phone is told of a transfer is what the people then hear"),
+    (
+        "talks_are_mutual",
+        "whoever was handed over, parked, picked up or replaced talks with one other, who talks with it",
+    ),
     (
         "sound_as_loud_as_spoken",
         "a voice that is coded anew and comes out softer is not understood, and a louder one hurts",

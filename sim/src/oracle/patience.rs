@@ -29,7 +29,8 @@ pub(crate) struct Patience {
 impl Patience {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            ring: plan.exchange.ring,
+            // Who is asked in place of one that sends its calls on rings as long.
+            ring: plan.exchange.ring * (1 + plan.diversions()),
             pending: BTreeMap::new(),
             refreshes: BTreeMap::new(),
             over: BTreeSet::new(),

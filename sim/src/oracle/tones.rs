@@ -17,6 +17,8 @@ const KEY: Duration = Duration::from_millis(900);
 const SETTLED: Duration = Duration::from_millis(600);
 /// What is said is heard within this: two links of 100 ms, and a wait for packets that come late.
 const ON_THE_WAY: Duration = Duration::from_millis(800);
+/// The wait for packets that came late in a lump is over after this.
+const AFTER_CLOG: Duration = Duration::from_secs(20);
 /// Frames of a spurt that need not be clear: it begins and ends within a frame.
 const EDGES: usize = 2;
 /// A packet that is lost or late costs so many frames: itself, what is faded or stretched around it, and late ones make
@@ -57,6 +59,12 @@ pub(crate) fn heard_as_spoken(now: Instant, talks: &Talks<'_>, network: &Network
     for (caller, callee) in talks.pairs() {
         let Some(callee) = callee.filter(|callee| steady(talks.plan, caller, callee)) else { continue };
         for (speaker, hearer) in [(caller, callee), (callee, caller)] {
+            // Sound in which keys are looked for, for one that gets them as events, may lose what sounds like the
+            // beginning of one.
+            let events = |leg: &Leg| talks.plan.phones[leg.id.phone()].events.is_some();
+            if !events(speaker) && events(hearer) {
+                continue;
+            }
             let Some(voice) = &speaker.voice else { continue };
             let judged = voice.spurts.iter().filter(|spurt| fair(now, network, speaker, hearer, spurt));
             let (mut spoken, mut heard, mut right) = (0, 0, 0);
@@ -89,16 +97,7 @@ pub(crate) fn heard_as_spoken(now: Instant, talks: &Talks<'_>, network: &Network
 /// Whether nothing but packets that are lost or late may change what the sides of a call hear.
 fn steady(plan: &Plan, caller: &Leg, callee: &Leg) -> bool {
     let changes = |leg: &Leg| leg.ever_held || leg.cut_short || expect::may_lose_touch(plan, leg.id.phone());
-    // What a clogged link holds back is heard later than anybody looks for it.
-    let clogged = |leg: &Leg| plan.faults.clogs.iter().any(|clog| clog.phone == leg.id.phone());
-    let spoilt = |leg: &Leg| changes(leg) || clogged(leg);
-    // Sound in which keys are looked for may lose what sounds like the beginning of one.
-    let events = |leg: &Leg| plan.phones[leg.id.phone()].events.is_some();
-    events(caller) == events(callee)
-        && plan.host.late.is_zero()
-        && !plan.calls[caller.call].late_offer
-        && !spoilt(caller)
-        && !spoilt(callee)
+    plan.host.late.is_zero() && !plan.calls[caller.call].late_offer && !changes(caller) && !changes(callee)
 }
 
 /// Whether both sides were up and in touch from before a spurt until it was heard, and nobody pressed a key.
@@ -107,7 +106,10 @@ fn fair(now: Instant, network: &Network, speaker: &Leg, hearer: &Leg, spurt: &Sp
     let from = up.into_iter().flatten().max().unwrap_or(now) + SETTLED;
     let until = speaker.ended.unwrap_or(now).min(hearer.ended.unwrap_or(now));
     let end = spurt.end() + ON_THE_WAY;
-    let reachable = |leg: &Leg| network.reachable_between(leg.id.phone(), spurt.from - SETTLED, end);
+    // What a clogged link has held back makes the wait for packets longer for a while.
+    let clogged = |leg: &Leg| network.is_clogged(leg.id.phone(), spurt.from - AFTER_CLOG, end);
+    let reachable =
+        |leg: &Leg| network.reachable_between(leg.id.phone(), spurt.from - SETTLED, end) && !clogged(leg);
     let mut keys = [speaker, hearer].into_iter().flat_map(|leg| leg.pressed.iter().chain(&leg.digits));
     spurt.from >= from
         && end <= until

@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(70);
 const RINGS: Duration = Duration::from_secs(60);
 
 impl Phone {
-    /// Makes a call of the plan.
-    pub(super) fn dial(&mut self, scene: &Scene<'_>, call: usize) {
+    /// Makes a call of the plan, to replace a dialog if one is given.
+    pub(super) fn dial(&mut self, scene: &Scene<'_>, call: usize, replaces: Option<String>) {
         let plan = &scene.plan.calls[call];
         let domain = self.domain();
         let uri = format!("sip:{}@{domain}", plan.dial);
@@ -37,7 +37,8 @@ impl Phone {
             target: uri,
         };
         let leg = self.open_leg(scene, opening);
-        self.legs[leg].offerless = plan.late_offer;
+        self.legs[leg].offerless = plan.late_offer && replaces.is_none();
+        self.legs[leg].replaces = replaces;
         let forgotten = expect::may_lose_touch(scene.plan, self.index).then_some(PATIENCE);
         if let Some(after) = plan.cancel.or(forgotten) {
             self.arm_leg(leg, LegTimer::Cancel, scene.now + after);
@@ -54,6 +55,9 @@ impl Phone {
         }
         if self.plan.session_timers {
             build = build.header("Supported", "timer");
+        }
+        if let Some(dialog) = &self.legs[leg].replaces {
+            build = build.header("Replaces", dialog);
         }
         if let Some((name, value)) = authorization {
             build = build.header(name, &value);
@@ -275,9 +279,10 @@ impl Phone {
         leg.routes = msg.all("record-route").map(str::to_owned).collect();
         leg.remote = Remote::read(&msg.body);
         leg.offerless = msg.body.is_empty();
+        leg.brought = scene.brought.contains(msg.call_id());
         self.alert(scene, n, server, msg);
-        match self.reaction(scene, call) {
-            Reaction::Answer(after) | Reaction::Refuse(after, _) => {
+        match self.reaction(scene, n) {
+            Reaction::Answer(after) | Reaction::Refuse(after, _) | Reaction::Divert(after, _) => {
                 self.arm_leg(n, LegTimer::React, scene.now + after);
             }
             // Nobody hears it; after a while the phone gives up by itself.
@@ -285,12 +290,15 @@ impl Phone {
         }
     }
 
-    /// What the plan has this phone do about a call.
-    fn reaction(&self, scene: &Scene<'_>, call: usize) -> Reaction {
+    /// What the plan has this phone do about a call. To whom it was handed over or sent on is the next after those that
+    /// were dialled.
+    fn reaction(&self, scene: &Scene<'_>, leg: usize) -> Reaction {
+        let leg = &self.legs[leg];
         let earlier = &scene.plan.phones[..self.index];
         let place = earlier.iter().filter(|p| p.extension == self.plan.extension).count();
-        let reactions = &scene.plan.calls[call].reactions;
-        reactions.get(place % reactions.len().max(1)).copied().unwrap_or(Reaction::Ignore)
+        let place = place + usize::from(leg.brought);
+        let reactions = &scene.plan.calls[leg.call].reactions;
+        reactions.get(place % reactions.len().max(1)).cloned().unwrap_or(Reaction::Ignore)
     }
 
     /// The phone has rung long enough.
@@ -298,9 +306,10 @@ impl Phone {
         if self.legs[leg].state != State::Ringing {
             return;
         }
-        match self.reaction(scene, self.legs[leg].call) {
+        match self.reaction(scene, leg) {
             Reaction::Answer(_) => self.answer(scene, leg),
             Reaction::Refuse(_, code) => self.refuse(scene, leg, code),
+            Reaction::Divert(_, to) => self.divert(scene, leg, &to),
             Reaction::Ignore => self.refuse(scene, leg, 480),
         }
     }

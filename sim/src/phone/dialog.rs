@@ -22,6 +22,7 @@ impl Phone {
             Purpose::Invite(leg) => self.invited(scene, leg, answer),
             Purpose::Reinvite(leg) => self.reinvited(scene, leg, answer),
             Purpose::Bye(leg) => self.said_bye(scene, leg, answer),
+            Purpose::Refer(leg, cseq) => self.referral_answered(scene, leg, cseq, answer),
             // The INVITE's own transaction says what became of it.
             Purpose::Cancel(_) | Purpose::Ignored => {}
         }
@@ -240,6 +241,7 @@ impl Phone {
                 self.respond(scene, server, 200, &[], "");
             }
             "PRACK" => self.pracked(scene, server, leg, msg),
+            "NOTIFY" => self.notified(scene, server, leg, msg),
             _ => {
                 self.respond(scene, server, 405, &[("Allow", self.allow().to_owned())], "");
             }

@@ -54,6 +54,8 @@ impl Phone {
         self.legs[n].keys += 1;
         let event = KEYS.chars().position(|key| key == digit.key).and_then(|at| u8::try_from(at).ok());
         if let Some(event) = event
+            // Who has not named them sends none (RFC 3264 §6.1).
+            && self.plan.events.is_some()
             && self.legs[n].event_number().is_some()
             && self.legs[n].state == State::Up
         {

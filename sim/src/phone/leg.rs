@@ -8,6 +8,7 @@ use telex_engine::time::{Duration, Instant};
 
 use super::digits::{Press, Pressed};
 use super::ear::{Ear, FRAME, Voice};
+use super::refer::Handover;
 use super::reliable::Reliable;
 use super::sdp::{Remote, Way};
 use super::{FIRST_RTP_PORT, Phone, Scene, Timer};
@@ -62,9 +63,11 @@ pub(crate) enum LegTimer {
     Key,
     /// The key that is pressed goes on.
     Tone,
+    /// Hand the call over.
+    Transfer,
 }
 
-const TIMERS: usize = 13;
+const TIMERS: usize = 14;
 
 /// A 2xx that waits for its ACK.
 #[derive(Clone, Debug)]
@@ -131,6 +134,14 @@ pub(crate) struct Leg {
     pub(super) pressing: Option<Press>,
     /// How many keys were pressed.
     pub(super) keys: usize,
+    /// The dialog that its INVITE is to replace.
+    pub(super) replaces: Option<String>,
+    /// The called phone is not the one that was dialled: the call was handed over, or sent on.
+    pub(crate) brought: bool,
+    /// How many transfers were begun.
+    pub(super) referred: usize,
+    /// The REFERs that were sent.
+    pub(crate) handovers: Vec<Handover>,
     pub(super) due: [Option<Instant>; TIMERS],
     pub(super) speaker: Speaker,
     /// Its voice, when it is coded anew on its way.
@@ -202,6 +213,12 @@ impl Leg {
     /// Whether the phone should hear something and has not for so long.
     pub(crate) fn is_deaf(&self, now: Instant, since: Duration) -> bool {
         self.agreed.receives() && self.heard_since() + since < now
+    }
+
+    /// The dialog as others name it (RFC 3891 §3): Call-ID, the phone's tag, the exchange's.
+    pub(crate) fn dialog(&self) -> Option<String> {
+        let known = !self.remote_tag.is_empty() && !self.is_over();
+        known.then(|| format!("{};to-tag={};from-tag={}", self.call_id, self.local_tag, self.remote_tag))
     }
 
     /// Whether the owner holds, or wants to.
@@ -288,6 +305,10 @@ impl Phone {
             glared: false,
             pressing: None,
             keys: 0,
+            replaces: None,
+            brought: false,
+            referred: 0,
+            handovers: Vec::new(),
             due: [None; TIMERS],
             speaker,
             voice,
@@ -356,6 +377,7 @@ impl Phone {
             LegTimer::Odd => self.send_oddities(scene, leg),
             LegTimer::Key => self.press(scene, leg),
             LegTimer::Tone => self.sound_key(scene, leg),
+            LegTimer::Transfer => self.hand_over(scene, leg),
         }
     }
 
@@ -377,6 +399,7 @@ impl Phone {
         }
         self.arm_leg(leg, LegTimer::Voice, now + FRAME);
         self.arm_digits(scene, leg);
+        self.arm_transfers(scene, leg);
         self.arm_oddities(scene, leg);
     }
 

@@ -9,6 +9,7 @@ mod dress;
 mod ear;
 mod habits;
 mod leg;
+mod refer;
 mod register;
 mod reliable;
 mod sdp;
@@ -16,7 +17,7 @@ mod stream;
 mod transaction;
 mod waits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -26,6 +27,7 @@ use telex_engine::time::Instant;
 pub(crate) use digits::Pressed;
 pub(crate) use ear::{Clear, Ear, Spurt, Voice};
 pub(crate) use leg::{Leg, LegTimer, State};
+pub(crate) use refer::{Handover, fragment};
 pub(crate) use transaction::LIFE;
 pub(crate) use waits::Awaited;
 
@@ -54,6 +56,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) plan: &'a Plan,
     /// Which call is which.
     pub(crate) book: &'a Book,
+    /// The Call-IDs by which those are asked to whom a call was handed over, or sent on.
+    pub(crate) brought: &'a BTreeSet<String>,
 }
 
 /// What happens to a phone.
@@ -63,6 +67,8 @@ pub(crate) enum Stimulus {
     Start,
     /// Its owner makes this call of the plan.
     Dial(usize),
+    /// Its owner makes this call to replace a dialog, by the value of its Replaces (RFC 3891).
+    Take(usize, String),
     /// A datagram arrives at the SIP port.
     Datagram(Bytes),
     /// The stream it asked for is open.
@@ -188,7 +194,8 @@ impl Phone {
                 }
                 self.switch_on(scene);
             }
-            Stimulus::Dial(call) => self.dial(scene, call),
+            Stimulus::Dial(call) => self.dial(scene, call, None),
+            Stimulus::Take(call, dialog) => self.dial(scene, call, Some(dialog)),
             Stimulus::Datagram(bytes) => self.message(scene, &bytes, None),
             Stimulus::Opened(stream) => self.stream_opened(scene, stream),
             Stimulus::Accepted(stream) => self.stream_accepted(stream),

@@ -31,6 +31,8 @@ pub(crate) enum Purpose {
     Bye(usize),
     /// Takes back this leg's INVITE.
     Cancel(usize),
+    /// Hands this leg's call over, with this CSeq.
+    Refer(usize, u32),
     /// Nothing that its answer would change.
     Ignored,
 }

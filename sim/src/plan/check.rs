@@ -108,6 +108,9 @@ fn phone(plan: &Plan, n: usize, phone: &PhonePlan) -> Result<(), Wrong> {
     })?;
     let fast = [phone.keep_alive, phone.refresh].into_iter().flatten().any(|every| every < SHORTEST_PERIOD);
     wrong_if(fast, &at("keep_alive"), || format!("phone {n} repeats itself more often than every 100ms"))?;
+    wrong_if(!phone.group.bytes().all(|b| b.is_ascii_alphanumeric()), &at("group"), || {
+        format!("the pick-up group of phone {n} has something else than letters and digits")
+    })?;
     before_end(plan, &at("registers"), phone.registers)
 }
 
@@ -118,7 +121,27 @@ fn call(plan: &Plan, n: usize) -> Result<(), Wrong> {
     wrong_if(!is_number(&call.dial), &at("dial"), || {
         format!("call {n} dials `{}`; write up to 32 letters, digits and +*#._-", call.dial)
     })?;
+    for (m, transfer) in call.transfers.iter().enumerate() {
+        let at = |key| [at("transfers")[0], at("transfers")[1], at("transfers")[2], Step::At(m), Step::Key(key)];
+        is_call(plan, &at("with"), transfer.with)?;
+        wrong_if(transfer.with.is_none() && !is_place(&transfer.to), &at("to"), || {
+            format!("call {n} is handed over to `{}`; write a number or a SIP URI", transfer.to)
+        })?;
+    }
+    is_call(plan, &at("takes"), call.takes)?;
     before_end(plan, &at("at"), call.at)
+}
+
+/// Whether the plan has this call, if any is named.
+fn is_call(plan: &Plan, path: &[Step], call: Option<usize>) -> Result<(), Wrong> {
+    let calls = plan.calls.len();
+    wrong_if(call.is_some_and(|call| call >= calls), path, || format!("there are {calls} calls"))
+}
+
+/// Whether a call can be sent there: a number, or a whole SIP URI.
+pub(crate) fn is_place(text: &str) -> bool {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"+*#._-@:".contains(&b);
+    is_number(text) || text.starts_with("sip:") && text.len() < 64 && text.bytes().all(fine)
 }
 
 fn faults(plan: &Plan) -> Result<(), Wrong> {

@@ -6,6 +6,7 @@
 
 pub mod characters;
 mod check;
+mod features;
 mod host;
 mod nat;
 mod text;
@@ -27,6 +28,8 @@ use crate::exchange::chooses;
 pub use characters::{ATTACKS, Attack, AttackKind, Digit, HABITS, Habit, Outage};
 pub(crate) use check::is_number;
 pub use check::{MOST_CALLS, MOST_PHONES};
+pub(crate) use features::PICKUP;
+pub use features::Transfer;
 pub use host::{Act, HostPlan, OperatorAct, Restart, StorePlan, WallStep, Window};
 pub use nat::{Alg, Nat, Sameness};
 pub use text::{LONGEST_TEXT, PlanError};
@@ -128,6 +131,9 @@ pub struct PhonePlan {
     /// When it loses power.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outages: Vec<Outage>,
+    /// Its pick-up group; none when empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
     /// The place in the plan that its luck comes from, when it is not its own: phones before it were taken out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub luck: Option<u32>,
@@ -165,15 +171,23 @@ pub struct CallPlan {
     pub digits: Vec<Digit>,
     /// The caller sends no offer (RFC 3261 §13.2.1): the answer carries it and the ACK answers.
     pub late_offer: bool,
+    /// Who hands the call over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<Transfer>,
+    /// The INVITE is to replace what the dialled extension has in this call of the plan (RFC 3891).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub takes: Option<usize>,
 }
 
 /// What a called phone does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reaction {
     /// Rings and answers.
     Answer(Duration),
     /// Rings and refuses with this status.
     Refuse(Duration, u16),
+    /// Rings and sends the call to this number, or to a whole SIP URI, by 302.
+    Divert(Duration, String),
     /// Rings for ever.
     Ignore,
 }
@@ -467,6 +481,7 @@ impl Default for PhonePlan {
             events: None,
             habits: Vec::new(),
             outages: Vec::new(),
+            group: String::new(),
             luck: None,
         }
     }
@@ -485,6 +500,8 @@ impl Default for CallPlan {
             hold: None,
             digits: Vec::new(),
             late_offer: false,
+            transfers: Vec::new(),
+            takes: None,
         }
     }
 }
@@ -551,6 +568,7 @@ impl fmt::Display for CallPlan {
             match reaction {
                 Reaction::Answer(after) => write!(f, " | answers after {after:?}")?,
                 Reaction::Refuse(after, status) => write!(f, " | refuses {status} after {after:?}")?,
+                Reaction::Divert(after, to) => write!(f, " | sends to {to} after {after:?}")?,
                 Reaction::Ignore => f.write_str(" | rings")?,
             }
         }

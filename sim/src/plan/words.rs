@@ -7,6 +7,7 @@ use telex_engine::border::Transport;
 use telex_engine::event::Side;
 use telex_engine::time::{Duration, Instant};
 
+use super::check::is_place;
 use super::{BrokenTimer, ExactKind, Reaction, Way};
 
 /// No time in a plan is longer: eleven days, so that sums of times stay far from any limit.
@@ -290,6 +291,7 @@ impl Word for Reaction {
         match self {
             Self::Answer(after) => format!("answers {}", after.write()),
             Self::Refuse(after, status) => format!("refuses {status} {}", after.write()),
+            Self::Divert(after, to) => format!("sends {to} {}", after.write()),
             Self::Ignore => "rings".to_owned(),
         }
     }
@@ -299,12 +301,15 @@ impl Word for Reaction {
         match words[..] {
             ["rings"] => Ok(Self::Ignore),
             ["answers", after] => Duration::read(after).map(Self::Answer),
+            ["sends", to, after] if is_place(to) => {
+                Duration::read(after).map(|after| Self::Divert(after, to.to_owned()))
+            }
             ["refuses", status, after] => {
                 let status = status.parse().ok().filter(|status| (400..700).contains(status));
                 let status = status.ok_or_else(|| format!("`{text}` does not refuse with 400 to 699"))?;
                 Duration::read(after).map(|after| Self::Refuse(after, status))
             }
-            _ => Err(format!("`{text}` is no reaction; write `answers 2s`, `refuses 486 1s` or `rings`")),
+            _ => Err(format!("`{text}` is no reaction; write `answers 2s`, `refuses 486 1s`, `sends 102 1s` or `rings`")),
         }
     }
 }

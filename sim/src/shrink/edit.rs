@@ -16,8 +16,13 @@ pub(super) type Path = Vec<Step>;
 
 /// Lists whose entries are named by their place: the list, the key that holds such a place, wherever it
 /// stands, and what goes with an entry that was named.
-pub(super) const NAMED: &[(&str, &str, Then)] =
-    &[("phones", "caller", Then::Entry), ("phones", "phone", Then::Entry), ("nats", "nat", Then::Key)];
+pub(super) const NAMED: &[(&str, &str, Then)] = &[
+    ("phones", "caller", Then::Entry),
+    ("phones", "phone", Then::Entry),
+    ("nats", "nat", Then::Key),
+    ("calls", "with", Then::Entry),
+    ("calls", "takes", Then::Entry),
+];
 
 /// What goes when the entry goes that a key names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +68,7 @@ fn walk(table: &Table, path: &mut Path, visit: &mut dyn FnMut(&Path, &Value)) {
     }
 }
 
-/// As deep as a plan is: three levels.
+/// As deep as a plan is: four levels.
 fn walk_value(value: &Value, path: &mut Path, visit: &mut dyn FnMut(&Path, &Value)) {
     visit(path, value);
     match value {

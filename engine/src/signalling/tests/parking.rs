@@ -136,7 +136,7 @@ fn who_is_parked_hears_music_until_somebody_takes_it_up() {
 
 #[test]
 fn a_slot_has_one_way_to_be_written() {
-    let plan = "exten => _X.,1,ParkedCall(,${EXTEN:1})\n";
+    let plan = "exten => _9.,1,ParkedCall(,${EXTEN:1})\n";
     let mut talk = talk_in(site(plan, false, lot()));
     talk.by_bob("REFER", 1, TO_PARK);
     talk.world.sent();

@@ -99,6 +99,26 @@ exten => 1,1,Dial(PJSIP/bob)\n",
 }
 
 #[test]
+fn who_is_waited_for_hears_a_tone_or_music_until_its_first_key() {
+    let mut world = planned(
+        "exten => 500,1,Answer()\n same => n,Read(X,dial,2,i,1,9)\n same => n,WaitExten(5,m(jazz))\n\
+exten => 12,1,Dial(PJSIP/bob)\n",
+    );
+    world.answered("500");
+    let playing = |world: &World| world.leg().playing.as_ref().map(|play| play.sound.clone());
+    assert!(matches!(playing(&world), Some(Playing::Tones(_))), "{:?}", playing(&world));
+    world.press("7");
+    assert_eq!(playing(&world), None);
+    world.press("8");
+    assert_eq!(playing(&world), Some(Playing::Music("jazz".into())));
+    world.press("1");
+    assert_eq!(playing(&world), None);
+    world.out.clear();
+    world.press("2");
+    world.only("INVITE sip:bob@10.0.0.2");
+}
+
+#[test]
 fn what_cannot_be_done_goes_on_and_what_goes_round_is_ended() {
     let mut world = planned("exten => 500,1,Ringing()\n same => n,Goto(1)\n");
     world.send(ALICE, &invite("500", "", OFFER));
