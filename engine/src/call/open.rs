@@ -172,11 +172,9 @@ impl Calls {
         let context = cx.config.context_of(&from);
         let text = no_match(context, dialled);
         let record = crate::cdr::unique(cx.wall, id);
+        let explain = Some(reason(&super::causes::refused_by(Status::NOT_FOUND), &record));
         self.trails.keep(Explanation { call: id, record, from, to, text });
-        Refusal {
-            explain: Some(reason(&super::causes::refused_by(Status::NOT_FOUND), id)),
-            ..Status::NOT_FOUND.into()
-        }
+        Refusal { explain, ..Status::NOT_FOUND.into() }
     }
 
     /// The call with its caller, and nothing asked yet.

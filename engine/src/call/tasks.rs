@@ -321,7 +321,10 @@ pub(super) fn signal(country: &str, signal: Signal) -> Playing {
 /// way.
 fn entertains(cx: &Cx<'_>, script: &Script) -> bool {
     let told = [Signal::Ringback, Signal::Busy, Signal::Congestion];
-    script.sound.as_ref().is_some_and(|sound| !told.iter().any(|told| signal(&cx.config.country, *told) == *sound))
+    script
+        .sound
+        .as_ref()
+        .is_some_and(|sound| !told.iter().any(|told| signal(&cx.config.country, *told) == *sound))
 }
 
 /// The tones of this name, or those that it is a list of.
