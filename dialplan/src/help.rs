@@ -124,6 +124,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIMESTAMP", "date and time: 20261122-203000"),
     ("CALLERID, CALLERIDNUM", "the same as CALLERID(num)"),
     ("CALLERIDNAME, DNID, RDNIS", "the same as CALLERID(name), (dnid), (rdnis)"),
+    ("HINT", "the devices of the extension's hint, as Dial takes them"),
     ("ARG1, ARG2, ..., ARGC", "arguments of the subroutine, and how many"),
     ("GOSUB_RETVAL", "what Return gave"),
     ("INVALID_EXTEN", "what led to extension i"),

@@ -101,6 +101,8 @@ struct Build<'a> {
     general: Vec<Setting>,
     extensions: usize,
     steps: usize,
+    /// Variables read that only the plan can set, and where.
+    unset: Vec<(Span, &'static str, String)>,
 }
 
 /// Builds a plan out of its sections.
@@ -114,6 +116,7 @@ pub(super) fn parts(lines: &[Line], sections: &[Section<'_>], report: &mut Repor
         general: Vec::new(),
         extensions: 0,
         steps: 0,
+        unset: Vec::new(),
     };
     for section in sections.iter().filter(|section| !section.template) {
         match section.name {
@@ -122,6 +125,7 @@ pub(super) fn parts(lines: &[Line], sections: &[Section<'_>], report: &mut Repor
             _ => build.context(section),
         }
     }
+    build.tell_unset();
     build.finish()
 }
 
@@ -330,14 +334,35 @@ impl Build<'_> {
     fn prepared(&mut self, line: &Line, action: &entry::Action<'_>) -> Option<Prepared> {
         let mut remarks = Vec::new();
         let prepared = prepare(action.app.text, action.args.text, &mut remarks);
-        for Remark { in_name, fault, warning } in remarks {
+        for Remark { in_name, fault, warning, unset } in remarks {
             let span = line.span(fault.at + if in_name { action.app.at } else { action.args.at });
             match warning {
+                true if unset.is_some() => {
+                    let room = self.unset.len() < limits::PROBLEMS;
+                    self.unset.extend(unset.filter(|_| room).map(|name| (span, name, fault.message)));
+                }
                 true => self.report.warning(span, fault.message),
                 false => self.report.error(span, fault.message),
             }
         }
         prepared
+    }
+
+    /// Tells of variables that neither the exchange nor the plan sets.
+    fn tell_unset(&mut self) {
+        let unset = std::mem::take(&mut self.unset);
+        let mut names: Vec<&str> = unset.iter().map(|(_, name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| {
+            let extensions = self.drafts.iter().flat_map(|draft| draft.extensions.values());
+            let mut steps = extensions.flat_map(|body| body.steps.values());
+            let global = self.globals.iter().any(|setting| setting.name == *name);
+            !global && !steps.any(|step| step.prepared.sets(name))
+        });
+        for (span, _, message) in unset.into_iter().filter(|(_, name, _)| names.contains(name)) {
+            self.report.warning(span, message);
+        }
     }
 
     fn hint(

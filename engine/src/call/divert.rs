@@ -3,7 +3,8 @@
 //!
 //! The dialplan says whom that means. Where it comes to a Dial, those are asked together with whoever rings yet, and
 //! the Dial that is going on keeps its options and what follows it. Where it does something else, the caller is sent
-//! there if nobody else rings.
+//! there if nobody else rings. Who is at another host is asked like anybody whom a Dial names, if the site allows that
+//! host; somebody there who diverts reaches such hosts, and no number here.
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Dial, Task};
@@ -108,7 +109,7 @@ impl Calls {
         let Some(place) = place.or(moved.to.first()) else { return no("it names nowhere to go") };
         let usual = if rang { "unknown" } else { "unconditional" };
         let reason = if moved.reason.is_empty() { SmolStr::new_static(usual) } else { moved.reason.clone() };
-        let by = Diversion { by: callee.clone(), reason };
+        let by = Diversion { by: call.parties[party].number(), reason };
         match &place.place {
             Place::Nowhere(why) => return no(why),
             Place::Away(away) => {

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use smol_str::SmolStr;
-use telex_audio::tone::Plan;
+use telex_audio::tone::{Cadence, Plan};
+use telex_dialplan::lacking::{Site, Thing};
 use telex_dialplan::{Dialplan, Sources};
-use telex_engine::config::{Config, INTERNAL};
+use telex_engine::config::{Config, INTERNAL, TONES};
 use toml::de::DeTable;
 
 use super::reader::{At, Reader};
+use crate::sounds::Own;
 
 /// What the parts of the dialplan are called that no file holds.
 const OWN: &str = "telex.toml";
@@ -116,17 +118,60 @@ fn read(name: &str, text: &[u8], folder: &Path, config: &Config, own: &str) -> R
     let folder = Folder { path: folder, own: Some((OWN, &own)) };
     match Dialplan::read(name, &all, &folder) {
         Ok(plan) => {
-            let loaded = Loaded { counts: alone.counts().to_string(), warnings: warnings(&plan, config) };
+            let loaded =
+                Loaded { counts: alone.counts().to_string(), warnings: warnings(&plan, config, None) };
             Read::Plan(plan, loaded)
         }
         Err(problems) => Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
     }
 }
 
-/// What is odd in a plan, and prompts that it plays by name and that nobody has, a line each.
-pub(super) fn warnings(plan: &Dialplan, config: &Config) -> Vec<String> {
+/// What is odd in a plan, and what it names that nobody has, a line each.
+pub(super) fn warnings(plan: &Dialplan, config: &Config, own: Option<&Own>) -> Vec<String> {
     let missing = plan.missing_prompts(&|name| config.has_prompt(name));
-    plan.warnings().iter().chain(&missing).map(ToString::to_string).collect()
+    let lacking = plan.lacking(&Stock { config, own });
+    // What is configured was checked when it was read.
+    let lacking = lacking.iter().filter(|problem| problem.file != OWN);
+    plan.warnings().iter().chain(&missing).chain(lacking).map(ToString::to_string).collect()
+}
+
+/// What a configuration has.
+struct Stock<'a> {
+    config: &'a Config,
+    /// Its music, if it is known by now.
+    own: Option<&'a Own>,
+}
+
+impl Site for Stock<'_> {
+    fn has(&self, thing: Thing, name: &str) -> bool {
+        match thing {
+            Thing::Phone | Thing::Trunk => self.config.phones.contains_key(name),
+            Thing::Music => self.own.is_none_or(|own| super::sounds::is_class(name, own)),
+            Thing::Lot => self.config.parking.contains_key(name),
+            Thing::Slot => {
+                let slot = name.parse().ok();
+                self.config.parking.values().any(|lot| slot.is_some_and(|slot| lot.all().contains(&slot)))
+            }
+            Thing::Tone => {
+                let known = TONES.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+                known || name.parse::<Cadence>().is_ok()
+            }
+            Thing::Context => true,
+        }
+    }
+
+    fn names(&self, thing: Thing) -> Vec<&str> {
+        match thing {
+            Thing::Phone | Thing::Trunk => self.config.phones.keys().map(SmolStr::as_str).collect(),
+            Thing::Lot => self.config.parking.keys().map(SmolStr::as_str).collect(),
+            Thing::Tone => TONES.iter().map(|(name, _)| *name).collect(),
+            Thing::Music => {
+                let stations = self.own.into_iter().flat_map(|own| &own.stations);
+                stations.map(|station| station.class.as_str()).chain(["default"]).collect()
+            }
+            Thing::Slot | Thing::Context => Vec::new(),
+        }
+    }
 }
 
 /// Contexts that phones are in and that are not there.
@@ -231,6 +276,17 @@ mod tests {
         assert_snapshot!(loaded.warnings.join("\n"), @"extensions.conf:3:11: warning: no file fits none/*.conf: nothing is included");
         let refused = site("absent", "", "[internal]\n#include \"absent.conf\"\n").unwrap_err();
         assert_snapshot!(refused.render(false), @"extensions.conf:2:11: absent.conf cannot be read: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn what_a_plan_names_and_the_site_has_not_is_told() {
+        let plan = "[internal]\nexten => 200,1,Dial(PJSIP/111&PJSIP/101,20,A(nosuch)m(noclass)U(nosub)b(nosub^s^1))\n\
+            \x20same => n,Dial(PJSIP/0123@nocarrier,abc,S(y)r(notone))\n same => n,Page(PJSIP/101,A(nosuch))\n\
+            \x20same => n,SayUnixTime(,,'nosuch' R)\n same => n,Queue(x)\n same => n,ConfBridge(1,profile)\n\
+            \x20same => n,Park(nolot)\n same => n,NoOp(${QUEUESTATUS} ${HINT})\n same => n,MixMonitor(x.wav,b)\n\
+            exten => 101,hint,PJSIP/999\nexten => 102,hint,Foo\n";
+        let loaded = site("lacking", "", plan).unwrap().dialplan.unwrap();
+        assert_snapshot!(loaded.warnings.join("\n"), @"");
     }
 
     #[test]

@@ -212,7 +212,7 @@ pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
     engine.sounds = sounds;
     // The site's own prompts are known only now.
     if let (Some(loaded), Some(plan)) = (&mut settings.dialplan, &engine.dialplan) {
-        loaded.warnings = dialplan::warnings(plan, engine);
+        loaded.warnings = dialplan::warnings(plan, engine, Some(&settings.own));
     }
     settings.told = told;
     Ok(settings)
