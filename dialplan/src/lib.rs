@@ -14,6 +14,7 @@ mod expr;
 pub mod find;
 pub mod function;
 pub mod help;
+pub mod lacking;
 pub mod limits;
 pub mod names;
 mod number;

@@ -166,10 +166,18 @@ impl<'a> Scene<'a> {
             "CALLERIDNAME" => caller.name.clone(),
             "DNID" => caller.dnid.clone(),
             "RDNIS" => caller.rdnis.clone(),
+            "HINT" => self.hint()?,
             "DATETIME" => self.clock("%d%m%Y-%H:%M:%S"),
             "TIMESTAMP" => self.clock("%Y%m%d-%H%M%S"),
             _ => return None,
         })
+    }
+
+    /// The devices of the extension's hint, as Dial takes them.
+    fn hint(&self) -> Option<SmolStr> {
+        let Place { context, extension, .. } = &self.channel.place;
+        let asked = Asked { context, extension, caller: &self.channel.caller.number, now: self.now() };
+        Some(self.plan.hint(asked)?.devices(extension).join("&").into())
     }
 
     fn clock(&self, format: &str) -> SmolStr {

@@ -125,6 +125,14 @@ impl Template {
         self.parts.iter().any(|part| matches!(part, Part::Text(text) if has(text)))
     }
 
+    /// The fixed text that it ends with.
+    pub(crate) fn end(&self) -> &str {
+        match self.parts.last() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
     /// Divides it where the sign stands in its fixed text.
     pub(crate) fn split(&self, sign: char) -> Vec<Self> {
         let mut all = vec![Self::default()];
@@ -323,11 +331,39 @@ pub(crate) struct Parser<'t> {
     pub(crate) in_call: bool,
     /// What is wrong so far and keeps nobody from reading on.
     pub(crate) faults: Vec<Fault>,
+    /// Variables read that a plan may expect the exchange to set, and where.
+    pub(crate) unset: Vec<(usize, &'static str)>,
 }
+
+/// Variables that Asterisk sets and this exchange does not.
+const UNSET: &[&str] = &[
+    "ATTENDEDTRANSFER",
+    "BLINDTRANSFER",
+    "BRIDGEPEER",
+    "BRIDGEPVTCALLID",
+    "DIALEDPEERNAME",
+    "DIALEDPEERNUMBER",
+    "HINTNAME",
+    "MEMBERINTERFACE",
+    "MEMBERNAME",
+    "MIXMONITOR_FILENAME",
+    "PICKUPRESULT",
+    "QEHOLDTIME",
+    "QUEUEHOLDTIME",
+    "QUEUEPOSITION",
+    "QUEUESTATUS",
+    "SIPCALLID",
+    "SIPDOMAIN",
+    "SIPTRANSFER",
+    "SIPUSERAGENT",
+    "SYSTEMSTATUS",
+    "TRANSFERERNAME",
+    "TRANSFER_CONTEXT",
+];
 
 impl<'t> Parser<'t> {
     pub(crate) const fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0, in_call: false, faults: Vec::new() }
+        Self { text, at: 0, depth: 0, in_call: false, faults: Vec::new(), unset: Vec::new() }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -505,6 +541,9 @@ impl<'t> Parser<'t> {
         } else {
             None
         };
+        if let Some(unset) = name.constant().and_then(|name| UNSET.iter().find(|known| **known == name)) {
+            self.unset.push((named, unset));
+        }
         let slice = self.slice()?;
         if !self.eat("}") {
             return Err(Self::fault_at(begin, "a `}` is missing that closes this `${`"));

@@ -10,12 +10,26 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
+use telex_audio::tone::Signal;
 
 use telex_dialplan::Dialplan;
 
 use crate::mediactl::{Library, RecordingFormat};
 
 pub use self::hosts::{NotAHost, ReferHost};
+
+/// Tones that a dialplan plays by name.
+pub const TONES: [(&str, Signal); 9] = [
+    ("dial", Signal::Dial),
+    ("ring", Signal::Ringback),
+    ("ringing", Signal::Ringback),
+    ("ringback", Signal::Ringback),
+    ("busy", Signal::Busy),
+    ("congestion", Signal::Congestion),
+    ("reorder", Signal::Congestion),
+    ("info", Signal::Information),
+    ("callwaiting", Signal::Waiting),
+];
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod prepare;
 pub(crate) mod say;
 mod sound;
 mod table;
+mod things;
 
 use std::time::Duration;
 
@@ -215,13 +216,6 @@ pub(crate) struct List {
     pub(crate) options: Vec<Letters>,
 }
 
-impl List {
-    /// Whether an option letter is written out.
-    fn has(&self, letter: char) -> bool {
-        self.options.iter().any(|option| matches!(option, Letters::One(one, _) if *one == letter))
-    }
-}
-
 /// Option letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Letters {
@@ -291,23 +285,6 @@ impl Prepared {
             Body::Step { yes, no, .. } => {
                 let no = no.as_ref().map(|no| no.destinations()).unwrap_or_default();
                 yes.destinations().into_iter().chain(no).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Prompts that the step plays and that are written out.
-    pub fn prompts(&self) -> Vec<&str> {
-        match &self.body {
-            // The one of Read may be the name of a tone.
-            Body::List(list) if self.app.name == "Read" && list.has('i') => Vec::new(),
-            Body::List(list) if self.app.kinds.contains(&Kind::Prompts) => {
-                let names = list.items.iter().filter_map(Template::constant).map(str::trim);
-                names.filter(|name| !name.is_empty() && sound::silence(name).is_none()).collect()
-            }
-            Body::Step { yes, no, .. } => {
-                let no = no.as_ref().map(|no| no.prompts()).unwrap_or_default();
-                yes.prompts().into_iter().chain(no).collect()
             }
             _ => Vec::new(),
         }

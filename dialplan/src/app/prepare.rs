@@ -21,6 +21,20 @@ const WITHOUT_EFFECT: [(char, &str); 3] = [
     ('P', "let U(context) ask who was called"),
 ];
 
+/// Options whose argument is a number.
+const NUMBERS: [(&str, &str); 7] = [
+    ("Dial", "SL"),
+    ("Directory", "flbap"),
+    ("MixMonitor", "BvVW"),
+    ("Page", "S"),
+    ("Park", "t"),
+    ("VoiceMail", "g"),
+    ("VoiceMailMain", "ga"),
+];
+
+/// Options that are known and not followed yet.
+const NOT_YET: [(&str, &str); 2] = [("MixMonitor", "abBrtvVW"), ("Page", "Anr")];
+
 /// Something to say about a step when a plan is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
@@ -30,6 +44,8 @@ pub struct Remark {
     pub fault: Fault,
     /// The step can be used all the same.
     pub warning: bool,
+    /// It is that this variable is read, which the exchange does not set: nothing is wrong where the plan does.
+    pub unset: Option<&'static str>,
 }
 
 /// Understands a step: the name of its application and the text between the parentheses. `None` with at least one
@@ -50,7 +66,7 @@ struct Load<'r> {
 impl Load<'_> {
     fn error(&mut self, fault: Fault) {
         let fault = Fault::new(self.base + fault.at, fault.message);
-        self.remarks.push(Remark { in_name: false, fault, warning: false });
+        self.remarks.push(Remark { in_name: false, fault, warning: false, unset: None });
     }
 
     fn warn(&mut self, at: usize, message: String) {
@@ -58,6 +74,7 @@ impl Load<'_> {
             in_name: false,
             fault: Fault::new(self.base + at, message),
             warning: true,
+            unset: None,
         });
     }
 
@@ -68,7 +85,8 @@ impl Load<'_> {
                 // A step within another has its name among the arguments.
                 let in_name = self.depth == 0;
                 let at = if in_name { 0 } else { self.base.saturating_sub(name.len() + 1) };
-                self.remarks.push(Remark { in_name, fault: Fault::new(at, message), warning: false });
+                let fault = Fault::new(at, message);
+                self.remarks.push(Remark { in_name, fault, warning: false, unset: None });
                 None
             }
         }
@@ -83,6 +101,11 @@ impl Load<'_> {
     fn went_over(&mut self, parser: &mut Parser<'_>) {
         for fault in std::mem::take(&mut parser.faults) {
             self.error(fault);
+        }
+        for (at, name) in std::mem::take(&mut parser.unset) {
+            let fault =
+                Fault::new(self.base + at, format!("{name} is never set by this exchange: it is empty"));
+            self.remarks.push(Remark { in_name: false, fault, warning: true, unset: Some(name) });
         }
     }
 
@@ -147,12 +170,14 @@ impl Load<'_> {
             }
             if let Some(text) = arg.constant().filter(|text| !text.is_empty()) {
                 self.constant(app, *kind, text, begin);
+                self.timeout(app, place, text, begin);
             }
             list.args.push(arg);
             if !parser.eat(",") {
                 break;
             }
         }
+        self.not_yet(app, &list);
         if app.name == "MixMonitor" && list.args.get(2).is_some_and(|command| *command != Template::default())
         {
             self.warn(0, "no command is run after a recording".to_owned());
@@ -182,6 +207,42 @@ impl Load<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The second argument of a Dial, which is text since `^` may stand in it.
+    fn timeout(&mut self, app: &Application, place: usize, text: &str, at: usize) {
+        let first = text.split('^').next().unwrap_or_default().trim();
+        if app.name == "Dial" && place == 1 && !first.is_empty() && seconds(first).is_none() {
+            self.warn(at, format!("`{first}` is no number of seconds: it rings as long as usual"));
+        }
+    }
+
+    /// What is known and does nothing yet.
+    fn not_yet(&mut self, app: &Application, list: &List) {
+        let why = match app.name {
+            "Queue" => "queues are not possible yet: this step is left out",
+            "VoiceMail" | "VoiceMailMain" => "voicemail is not possible yet: this step is left out",
+            "ConfBridge" if list.args.iter().skip(1).any(|arg| *arg != Template::default()) => {
+                "profiles and menus of ConfBridge have no effect yet"
+            }
+            _ => return,
+        };
+        self.warn(0, why.to_owned());
+    }
+
+    /// What stands in parentheses after a letter must be a number, or numbers.
+    fn option_number(&mut self, app: &Application, letter: char, arg: &Template, at: usize) {
+        let letters = NUMBERS.iter().find(|(name, _)| *name == app.name).map_or("", |(_, letters)| letters);
+        let Some(text) = arg.constant().filter(|text| !text.is_empty() && letters.contains(letter)) else {
+            return;
+        };
+        let mut parts = text.split(':').filter(|part| !part.trim().is_empty());
+        if let Some(part) = parts.find(|part| crate::number::Number::parse(part.trim()).is_none()) {
+            self.warn(
+                at,
+                format!("`{part}` is no number: the option {letter} of {} has no effect", app.name),
+            );
         }
     }
 
@@ -231,10 +292,13 @@ impl Load<'_> {
                 && app.name == "Dial"
             {
                 self.warn(at, format!("the option {letter} of Dial has no effect here: {why}"));
+            } else if NOT_YET.iter().any(|(name, letters)| *name == app.name && letters.contains(letter)) {
+                self.warn(at, format!("the option {letter} of {} has no effect yet", app.name));
             } else if !app.options.iter().any(|(known, _)| *known == letter) {
                 let known: String = app.options.iter().map(|(letter, _)| *letter).collect();
                 self.warn(at, format!("{} has no option {letter}: it knows {known}", app.name));
             }
+            self.option_number(app, letter, &arg, at);
             list.options.push(Letters::One(letter, arg));
         }
         Ok(())
@@ -278,6 +342,7 @@ impl Load<'_> {
         let run = parser.run(Style::kept(stop));
         // The step within finds them again.
         parser.faults.clear();
+        parser.unset.clear();
         if let Err(fault) = run {
             self.error(fault);
             return None;

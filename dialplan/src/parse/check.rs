@@ -118,6 +118,35 @@ impl Check<'_> {
                 None => {}
             }
         }
+        self.dialled(extension, step, report);
+    }
+
+    /// Subroutines and contexts that a Dial names.
+    fn dialled(&self, extension: &Extension, step: &Step, report: &mut Report) {
+        for (letter, parts) in step.prepared.routines() {
+            let target = match parts.as_slice() {
+                [priority] => Named { context: None, extension: None, priority },
+                [number, priority] => Named { context: None, extension: Some(number), priority },
+                [context, number, priority] => {
+                    Named { context: Some(context), extension: Some(number), priority }
+                }
+                _ => continue,
+            };
+            let astray = self.target(extension, &target, report);
+            match astray.filter(|_| !report.failed || !self.may_be_lost(extension, &target, report)) {
+                Some(Astray::Surely(message) | Astray::Perhaps(message)) => {
+                    report
+                        .warning(step.args_span, format!("the subroutine of the option {letter}: {message}"));
+                }
+                None => {}
+            }
+        }
+        for context in step.prepared.local_contexts() {
+            if self.plan.context(&context).is_none() && !report.lost {
+                let near = self.near_context(&context, report);
+                report.warning(step.args_span, format!("no context is called {context}{near}"));
+            }
+        }
     }
 
     /// Why a target cannot be reached.
@@ -240,8 +269,8 @@ mod tests {
         x:10:25: no function is named A1
         x:10:32: no function is named B2
         x:10:40: no function is named A3
-        x:11:17: `Foo` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK or Local/101@CONTEXT
-        x:11:17: `Bar` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK or Local/101@CONTEXT
+        x:11:17: `Foo` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK, PJSIP/TRUNK/sip:NUMBER@HOST or Local/101@CONTEXT
+        x:11:17: `Bar` is no target: expected PJSIP/101, PJSIP/NUMBER@TRUNK, PJSIP/TRUNK/sip:NUMBER@HOST or Local/101@CONTEXT
         x:11:31: no function is named A4
         x:12:23: no function is named A5
         x:12:30: warning: this is for nobody: Wait(seconds)
@@ -254,6 +283,50 @@ mod tests {
         insta::assert_snapshot!(problems, @r"
         x:2:10: `1 7` has blanks in it: expected an extension
         x:6:1: this context's name never ends: expected `]`
+        ");
+    }
+
+    #[test]
+    fn what_cannot_work_is_told() {
+        let text = "[a]\nexten => 1,1,Dial(PJSIP/1,abc,L(x:1)S(y)U(nosub^1)b(nosub^s^1))\n same => n,Dial(PJSIP/1,20^,U(sub)b(1))\n\
+            same => n,Dial(Local/1@nowhere,9,b(sub^s^nolabel(${X}))U(${S}))\n same => n,Queue(x)\n same => n,VoiceMail(1)\n\
+            same => n,Page(PJSIP/1,A(x)d)\n same => n,MixMonitor(x.wav,r(a)b)\n same => n,ConfBridge(1,,,menu)\n\
+            same => n,Park(,t(soon))\n same => n,NoOp(${DIALEDPEERNUMBER} ${QUEUESTATUS})\n same => n,Set(QUEUESTATUS=x)\n\
+            same => n,ExecIf($[${X}]?Dial(PJSIP/1,9,U(none)):NoOp(${SIPDOMAIN}))\n[sub]\nexten => s,1,Return()\n";
+        insta::assert_snapshot!(warnings(text), @r"
+        x:2:19: warning: the subroutine of the option U: no context is called nosub
+        x:2:19: warning: the subroutine of the option b: no context is called nosub
+        x:2:27: warning: `abc` is no number of seconds: it rings as long as usual
+        x:2:31: warning: `x` is no number: the option L of Dial has no effect
+        x:2:37: warning: `y` is no number: the option S of Dial has no effect
+        x:4:16: warning: the subroutine of the option b: extension s in [sub] has no label nolabel
+        x:4:16: warning: no context is called nowhere
+        x:5:18: warning: queues are not possible yet: this step is left out
+        x:6:22: warning: voicemail is not possible yet: this step is left out
+        x:7:24: warning: the option A of Page has no effect yet
+        x:8:29: warning: the option r of MixMonitor has no effect yet
+        x:8:33: warning: the option b of MixMonitor has no effect yet
+        x:9:23: warning: profiles and menus of ConfBridge have no effect yet
+        x:10:17: warning: `soon` is no number: the option t of Park has no effect
+        x:11:19: warning: DIALEDPEERNUMBER is never set by this exchange: it is empty
+        x:13:18: warning: the subroutine of the option U: no context is called none
+        x:13:57: warning: SIPDOMAIN is never set by this exchange: it is empty
+        ");
+    }
+
+    #[test]
+    fn what_is_there_twice_is_named_and_a_pattern_has_its_mark() {
+        let text = "[t](!)\nexten => 1,1(go),NoOp()\nexten => 1,hint,PJSIP/1\n[a](t)\n[b](t)\nexten => 1/77,1,NoOp()\n\
+            exten => 1/77,1,NoOp()\n[b](+)\nexten => 1,1,Hangup()\nexten => 1,hint,PJSIP/2\n\
+            exten => X.,1,NoOp()\nexten => 1XX,1,NoOp()\nexten => [2-5]0,1,NoOp()\nexten => fax.,1,NoOp()\nexten => NX,1,NoOp()\nexten => N,1,NoOp()\n";
+        insta::assert_snapshot!(warnings(text), @r"
+        x:7:15: warning: priority 1 of 1/77 in [b] is taken since line 6: this line has no effect
+        x:9:12: warning: priority 1 of 1 in [b] is taken since line 2: this line has no effect
+        x:10:17: warning: the hint of 1 in [b] is taken since line 3: this line has no effect
+        x:11:10: warning: X. is a name, letter by letter: write _X. for a pattern
+        x:12:10: warning: 1XX is a name, letter by letter: write _1XX for a pattern
+        x:13:10: warning: [2-5]0 is a name, letter by letter: write _[2-5]0 for a pattern
+        x:15:10: warning: NX is a name, letter by letter: write _NX for a pattern
         ");
     }
 

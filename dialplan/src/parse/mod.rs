@@ -315,8 +315,8 @@ mod tests {
         x:19:10: `1 2` has blanks in it: expected an extension
         x:20:10: B is no plain value of [globals] above
         x:21:1: expected exten =>, same =>, include => or a [context]
-        x:23:12: warning: priority 1 of this extension is taken since line 22: this line has no effect
-        x:25:12: the label x of this extension is taken since line 24
+        x:23:12: warning: priority 1 of 9 in [a] is taken since line 22: this line has no effect
+        x:25:12: the label x of 9 in [a] is taken since line 24
         x:26:11: this set never ends: expected `]`
         x:27:10: a pattern of nothing: expected digits, X, Z, N, [set], . or ! after `_`
         ");

@@ -490,8 +490,12 @@ fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) 
         Ok(place) if call => Move::Enter(place, args),
         Ok(place) => Move::To(place),
         Err(missing) => {
-            scene.note(format_args!("there is no {place} in the plan"));
-            astray(missing, scene)
+            let step = astray(missing, scene);
+            // An extension that is not there is told of where `i` is looked for.
+            if matches!(step, Move::End(_)) {
+                scene.note(format_args!("there is no {place} in the plan"));
+            }
+            step
         }
     }
 }

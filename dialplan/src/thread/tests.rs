@@ -378,7 +378,7 @@ fn what_cannot_be_done_is_noted_and_the_walk_goes_on() {
     s 2 SayNumber(Alice) !`Alice` is no whole number
     s 3 Set(R=) !CHANNEL: nothing is known of none
     s 4 StackPop()
-    s 5 Goto(nowhere,s,1) !there is no nowhere,s,1 in the plan !no extension s in context [nowhere]
+    s 5 Goto(nowhere,s,1) !no extension s in context [nowhere]
     ");
     let plan = steps("Return()\nexten => h,1,Goto(x,1)\nexten => x,1,NoOp(once)");
     insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"

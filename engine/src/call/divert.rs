@@ -3,7 +3,8 @@
 //!
 //! The dialplan says whom that means. Where it comes to a Dial, those are asked together with whoever rings yet, and
 //! the Dial that is going on keeps its options and what follows it. Where it does something else, the caller is sent
-//! there if nobody else rings.
+//! there if nobody else rings. Who is at another host is asked like anybody whom a Dial names, if the site allows that
+//! host; somebody there who diverts reaches such hosts, and no number here.
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Dial, Task};
@@ -103,8 +104,8 @@ impl Calls {
         let Some(place) = place.or(moved.to.first()) else { return no("it names nowhere to go") };
         let usual = if rang { "unknown" } else { "unconditional" };
         let reason = if moved.reason.is_empty() { SmolStr::new_static(usual) } else { moved.reason.clone() };
-        let by = Diversion { by: callee.clone(), reason };
-        match leads(&mut Live { calls: self, below, key }, cx, place, &by)? {
+        let by = Diversion { by: call.parties[party].number(), reason };
+        match leads(&mut Live { calls: self, below, key }, cx, place, &callee, &by)? {
             Leads::Dial(dial) => self.ask_instead(cx, below, key, party, &dial, by, alone),
             Leads::Service if alone => {
                 self.send_there(cx, below, key, party, place, &by);
@@ -225,22 +226,23 @@ pub(super) fn leads(
     walks: &mut dyn Walks,
     cx: &mut Cx<'_>,
     place: &Elsewhere,
+    callee: &SmolStr,
     by: &Diversion,
 ) -> Result<Leads, No> {
     match &place.place {
         Place::Nowhere(why) => return Err((*why).into()),
         Place::Away(away) => return Ok(Leads::Dial(elsewhere::dial(away, None))),
-        Place::Ours if !cx.config.phones.contains_key(&by.by) => {
+        Place::Ours if !cx.config.phones.contains_key(callee) => {
             return Err("only phones of this exchange send calls to its numbers".into());
         }
         Place::Ours => {}
     }
     let number = &place.number;
-    let context = cx.config.context_of(&by.by);
+    let context = cx.config.context_of(callee);
     let mut facts = walks.script().map(|script| script.facts.clone()).unwrap_or_default();
     let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
     let now = Moment::new(ms, &cx.config.zone);
-    let asked = Asked { context, extension: number, caller: &by.by, now };
+    let asked = Asked { context, extension: number, caller: callee, now };
     let mut leads = Err(No::from(SmolStr::default()));
     walks.look(cx, Some(&mut facts), &mut |thread, plan, world| {
         if plan.find(asked, At::Priority(1)).is_none() {
@@ -253,7 +255,7 @@ pub(super) fn leads(
             let why = format_smolstr!("{number} is refused there by {}", status.code());
             No { why, status: Some(status) }
         });
-        thread.tell_of(&branch, &format_smolstr!("calls that {} sends on", by.by));
+        thread.tell_of(&branch, &format_smolstr!("calls that {callee} sends on"));
     });
     leads
 }

@@ -497,6 +497,9 @@ impl Calls {
     fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
         self.lines.touch(key);
         let Some(call) = self.all.get_mut(key) else { return };
+        for party in &mut call.parties {
+            party.note_whether_gone(cx.wall);
+        }
         for at in call.idle() {
             call.give_back(&mut self.ports, at, cx.planted);
         }

@@ -76,7 +76,7 @@ impl Calls {
         let Some(mut before) = call.script.take() else { return };
         before.thread.remark(format_smolstr!("the caller has hung up: {whose} goes on"));
         thread.follow(&before.thread);
-        let plan = before.plan;
+        let (plan, to) = (before.plan, thread.place().extension.clone());
         let mut script = Script::after(&mut before, plan, thread);
         script.facts.retain(|name, _| !name.starts_with("connected/"));
         call.disarm(cx);
@@ -87,6 +87,8 @@ impl Calls {
         call.parties.swap(CALLER, peer);
         (call.peer, call.app) = (None, App::Script);
         call.script = Some(Box::new(script));
+        // Those who look at calls see who is there.
+        call.between = Some((whose, to));
         call.put_media(cx);
         call.close(cx, aside);
         call.keep_record(cx);

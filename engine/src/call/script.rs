@@ -395,12 +395,12 @@ impl Call {
 
     /// For what a caller is told of a refusal: what it was, and how to ask why (RFC 3326, RFC 6432).
     pub(super) fn reason(&self, cause: &EndCause) -> SmolStr {
-        reason(cause, self.id)
+        reason(cause, &crate::cdr::unique(self.since, self.id))
     }
 }
 
-/// A Reason header field that leads to the explanation of a call.
-pub(super) fn reason(cause: &EndCause, call: u64) -> SmolStr {
+/// A Reason header field that leads to the explanation of a call, by the name of its record.
+pub(super) fn reason(cause: &EndCause, call: &str) -> SmolStr {
     let (cause, words) = causes::reason_of(cause);
     format_smolstr!("Q.850;cause={cause};text=\"{words}, explain {call}\"")
 }

@@ -12,6 +12,7 @@ use super::script::{Doing, Script};
 use super::walks::Live;
 use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
+use crate::config::TONES;
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::event::EndCause;
 use crate::limits;
@@ -336,17 +337,8 @@ fn entertains(cx: &Cx<'_>, script: &Script) -> bool {
 
 /// The tones of this name, or those that it is a list of.
 pub(super) fn tones(country: &str, name: &str) -> Result<Playing, Outcome> {
-    let known = match name.to_ascii_lowercase().as_str() {
-        "dial" => Some(Signal::Dial),
-        "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
-        "busy" => Some(Signal::Busy),
-        "congestion" | "reorder" => Some(Signal::Congestion),
-        "info" => Some(Signal::Information),
-        "callwaiting" => Some(Signal::Waiting),
-        _ => None,
-    };
-    match known {
-        Some(known) => Ok(signal(country, known)),
+    match TONES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        Some((_, known)) => Ok(signal(country, *known)),
         None => match name.parse::<Cadence>() {
             Ok(cadence) => Ok(Playing::Tones(cadence)),
             Err(bad) => Err(Outcome::Refused(format_smolstr!("{bad}"))),

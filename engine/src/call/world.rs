@@ -1,6 +1,7 @@
 //! The exchange as a dialplan sees it from one of its calls.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use telex_dialplan::explain::{Facts, globals};
@@ -113,6 +114,22 @@ impl Sight<'_, '_> {
     }
 }
 
+/// Fields of a record that the exchange keeps itself.
+const FIELDS: [&str; 12] = [
+    "src",
+    "dst",
+    "clid",
+    "channel",
+    "dcontext",
+    "start",
+    "answer",
+    "duration",
+    "billsec",
+    "disposition",
+    "uniqueid",
+    "linkedid",
+];
+
 impl World for Sight<'_, '_> {
     fn now_ms(&self) -> i64 {
         i64::try_from(self.cx.wall.as_unix_millis()).unwrap_or(i64::MAX)
@@ -166,14 +183,22 @@ impl World for Sight<'_, '_> {
                 CallState::Ringing => "Ringing".into(),
                 CallState::Ending => "Down".into(),
             },
-            "peerip" | "recvip" | "pjsip,remote_addr" => caller?.contact.clone(),
+            "pjsip,remote_addr" => caller?.contact.clone(),
+            "peerip" | "recvip" => {
+                let contact = &caller?.contact;
+                contact.parse::<SocketAddr>().map_or_else(|_| contact.clone(), |at| at.ip().to_smolstr())
+            }
             "context" => self.cx.config.context_of(from).into(),
             "language" => "en".into(),
+            "musicclass" => self.cx.config.music.clone().unwrap_or_default(),
             "tonezone" => self.cx.config.country.clone(),
             "audioreadformat" | "audiowriteformat" | "audionativeformat" => {
                 caller?.codec().map(|codec| codec.name).unwrap_or_default()
             }
             "cdr/src" | "cdr/accountcode" => from.clone(),
+            "cdr/clid" => format_smolstr!("\"{}\" <{from}>", self.call.name),
+            "cdr/channel" => format_smolstr!("PJSIP/{from}-{id:08x}"),
+            "cdr/dcontext" => self.cx.config.context_of(from).into(),
             "cdr/dst" => to.clone(),
             "cdr/start" => wall(*started),
             "cdr/answer" => answered.map(wall).unwrap_or_default(),
@@ -192,9 +217,12 @@ impl World for Sight<'_, '_> {
     }
 
     fn set_fact(&mut self, name: &str, value: &str) -> bool {
-        let free =
-            matches!(name, "language" | "musicclass" | "accountcode" | "cdr/userfield" | "cdr/accountcode")
-                || name.starts_with("connected/");
+        let free = match name.strip_prefix("cdr/") {
+            Some(field) => !FIELDS.contains(&field),
+            None => {
+                matches!(name, "language" | "musicclass" | "accountcode") || name.starts_with("connected/")
+            }
+        };
         let room = self.facts.len() < limits::FACTS || self.facts.contains_key(name);
         let may = free && room && name.len() <= limits::NAME_OCTETS && value.len() <= limits::VALUE_OCTETS;
         if may {

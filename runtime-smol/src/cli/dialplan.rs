@@ -36,7 +36,7 @@ pub(super) enum Command {
     },
     /// Say what becomes of a number: what fits and what does not, and each step with its values.
     Explain(Explain),
-    /// Say what an application or a function does; without a name, which there are.
+    /// Say what an application or a function does, or a variable has in it; without a name, which there are.
     Help {
         /// The name.
         name: Option<String>,
@@ -153,13 +153,16 @@ fn names(plan: &Dialplan) -> String {
 }
 
 fn index() -> String {
+    let (apps, functions) = (telex_dialplan::app::all(), telex_dialplan::function::all());
+    let names = apps.iter().map(|app| app.name).chain(functions.iter().map(|function| function.name));
+    let wide = names.map(str::len).max().unwrap_or_default() + 2;
     let mut text = "Applications:\n".to_owned();
-    for app in telex_dialplan::app::all() {
-        let _ = writeln!(text, "  {:<18}{}", app.name, app.meaning);
+    for app in apps {
+        let _ = writeln!(text, "  {:<wide$}{}", app.name, app.meaning);
     }
     text += "Functions:\n";
-    for function in telex_dialplan::function::all() {
-        let _ = writeln!(text, "  {:<18}{}", function.name, function.meaning);
+    for function in functions {
+        let _ = writeln!(text, "  {:<wide$}{}", function.name, function.meaning);
     }
     text + "telex dialplan help NAME tells more of each.\n"
 }
@@ -309,6 +312,15 @@ exten = s,3,Goto(internal,${CALLERID})
           _1XX  [internal]  dialplan.conf:5  does not fit: character 1 is 2, not 1
         No extension fits 2000 in context [internal]: the call is refused
         ");
+    }
+
+    #[test]
+    fn the_index_keeps_its_columns() {
+        let text = index();
+        for line in text.lines().filter(|line| line.starts_with("  ")) {
+            let (name, meaning) = line.split_at(25);
+            assert!(name.ends_with("  ") && !meaning.starts_with(' '), "{line}");
+        }
     }
 
     #[test]

@@ -211,7 +211,7 @@ pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
     engine.sounds = sounds;
     // The site's own prompts are known only now.
     if let (Some(loaded), Some(plan)) = (&mut settings.dialplan, &engine.dialplan) {
-        loaded.warnings = dialplan::warnings(plan, engine);
+        loaded.warnings = dialplan::warnings(plan, &loaded.made, engine, Some(&settings.own));
     }
     settings.told = told;
     Ok(settings)
@@ -332,7 +332,7 @@ fn plan(
 ) -> Result<(Option<Dialplan>, Option<Loaded>), Vec<String>> {
     let text = office.dialplan(engine);
     let place = |context: &_, extension: &_| origins.place(office, engine, context, extension);
-    let own = dialplan::Own { name: origins.file(), text: &text, place: &place };
+    let own = dialplan::Made { name: origins.file(), text: &text, place: &place };
     match dialplan::dialplan(reader, root, folder, engine, &own) {
         dialplan::Read::Nothing => Ok((Some(dialplan::alone(&own)?), None)),
         dialplan::Read::Plan(plan, loaded) => Ok((Some(plan), Some(loaded))),

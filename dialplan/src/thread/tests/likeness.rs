@@ -141,3 +141,11 @@ fn subroutines_that_call_each_other_for_ever_are_named() {
         ]
     );
 }
+
+#[test]
+fn the_devices_of_a_hint_can_be_rung() {
+    let plan = plan("[t]\nexten => _1XX,hint,PJSIP/${EXTEN}&PJSIP/7,Name\nexten => _1XX,1,Dial(${HINT},5)\n");
+    let mut thread = Thread::new("t", "150", caller());
+    let Some(Task::Dial(dial)) = thread.next(&plan, &mut world()) else { panic!("no Dial") };
+    assert_eq!(dial.targets, [Target::Phone("150".into()), Target::Phone("7".into())]);
+}

@@ -246,7 +246,7 @@ impl Walk<'_> {
         let dial = self.script().and_then(|script| script.dial.as_mut());
         send_on(dial.ok_or_else(SmolStr::default)?, &callee)?;
         let by = Diversion { by: callee.clone(), reason: SmolStr::new_static("unconditional") };
-        let instead = match leads(self, cx, place, &by)? {
+        let instead = match leads(self, cx, place, &callee, &by)? {
             Leads::Dial(dial) => dial,
             Leads::Service if alone => {
                 let context = cx.config.context_of(&callee);

@@ -226,7 +226,7 @@ fn a_phone_without_call_waiting_is_busy_in_its_call_and_does_not_ring() {
     };
     world.send(ALICE, &again(invite("bob", "", OFFER)));
     let refused = world.only("SIP/2.0 486");
-    assert_eq!(refused.header(HeaderName::Reason).unwrap(), "Q.850;cause=17;text=\"Busy, explain 2\"");
+    assert_eq!(reason_of(&refused), "Q.850;cause=17;text=\"Busy, explain 2\"");
     world.send(ALICE, &again(invite("500", "", OFFER)).replace("c2", "c3").replace("bKa2", "bKa3"));
     let carol = asked(&mut world, "carol");
     world.send(CAROL, &respond(&carol, "404 Not Found", "", ""));

@@ -256,6 +256,14 @@ scenario \"a\"
         wrong("# nothing\n"),
         "x.tests:1:1: there is no scenario in it: begin one with scenario \"NAME\":"
     );
+    assert_eq!(
+        wrong("scenario \"a\": 100 dials 101\nscenario b\n"),
+        "x.tests:1:13: the line of a scenario ends with its name and a colon; its steps stand in the lines below"
+    );
+    assert_eq!(
+        wrong("scenario \"a\" :\n  100 dials 101\nscenario b:\n"),
+        "x.tests:3:1: nothing happens in this scenario: its steps stand in the lines below"
+    );
 }
 
 #[test]

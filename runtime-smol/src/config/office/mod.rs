@@ -54,6 +54,9 @@ pub(super) struct Offices {
     pub(super) speak: Vec<Spoken>,
 }
 
+/// The context of a call that ends, wherever `hangup` is what it is led to.
+const END: &str = "telex-hangup";
+
 /// Where calls are led: an extension of a context.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
@@ -69,6 +72,11 @@ impl Place {
 
     fn menu(name: &str) -> Self {
         Self { context: format_smolstr!("telex-menu-{name}"), extension: "s".into() }
+    }
+
+    /// Where a call ends.
+    fn end() -> Self {
+        Self { context: END.into(), extension: "s".into() }
     }
 
     /// The menu that it is.
@@ -138,6 +146,7 @@ pub(super) fn office(reader: &mut Reader, root: &DeTable<'_>, config: &Config, o
     }
     plan.parked(root);
     plan.rounds(root);
+    plan.forwards(root);
     plan.read
 }
 
@@ -259,6 +268,9 @@ impl Plan<'_> {
             let remedy = "use 1 to 64 digits, letters or any of * # + - . as one would dial it";
             self.reader.wrong(&text.span, "this is no number that can be dialled", "not usable", remedy);
             return None;
+        }
+        if text.value == "hangup" && !self.config.phones.contains_key(text.value) {
+            return Some(Place::end());
         }
         let numbers = self.config.phones.keys().map(SmolStr::as_str).filter(|name| is_word(name));
         let near = nearest(text.value, self.names.keys().map(SmolStr::as_str).chain(numbers));
