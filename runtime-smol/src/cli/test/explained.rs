@@ -6,7 +6,8 @@ use insta::assert_snapshot;
 use telex_dialplan::explain::{Does, Supposition};
 use telex_dialplan::task::DialStatus;
 
-use super::world::{Site, World};
+use super::site::Site;
+use super::world::World;
 use crate::config;
 use crate::control::{Reply, table};
 
