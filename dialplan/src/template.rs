@@ -9,6 +9,7 @@ use crate::expr::Expr;
 use crate::function::{self, Ask, Form, Function};
 use crate::scene::Scene;
 use crate::source::Fault;
+use crate::vars::is_secret;
 
 /// How deep values may stand within each other.
 pub const MAX_DEPTH: u32 = 16;
@@ -82,6 +83,30 @@ impl Template {
                 all.finish()
             }
         }
+    }
+
+    /// The same, and the text with expressions as they are written, with their values put in.
+    pub(crate) fn eval_told(&self, scene: &mut Scene<'_>) -> (SmolStr, SmolStr) {
+        let (mut all, mut told) = (String::new(), String::new());
+        for part in &self.parts {
+            let (value, shown) = match part {
+                Part::Expression(expr) => {
+                    scene.secret = false;
+                    let (value, shown) = expr.eval_told(scene);
+                    // What a secret is compared with would tell it, too.
+                    let shown = if scene.secret { "****" } else { shown.as_str() };
+                    (value.into_text(), format!("$[{shown}]"))
+                }
+                part => {
+                    let value = part.eval(scene);
+                    let shown = String::from(value.as_str());
+                    (value, shown)
+                }
+            };
+            all += cut(&value, MAX_VALUE - all.len());
+            told += cut(&shown, MAX_VALUE - told.len());
+        }
+        (all.into(), told.into())
     }
 
     /// The fixed text that it begins with.
@@ -179,6 +204,7 @@ impl Part {
             Self::Text(text) => text.clone(),
             Self::Variable { name, slice } => {
                 let name = name.eval(scene);
+                scene.secret |= is_secret(&name);
                 let value = scene.variable(&name).unwrap_or_default();
                 scene.spend(value.len());
                 sliced(value, slice.as_deref(), scene)

@@ -44,6 +44,14 @@ impl Ord for Key {
     }
 }
 
+/// As written.
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.pattern)?;
+        self.caller.as_ref().map_or(Ok(()), |caller| write!(f, "/{caller}"))
+    }
+}
+
 impl PartialOrd for Key {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
@@ -201,6 +209,11 @@ impl Build<'_> {
                     let message = format!("what stands behind . or ! in {pattern} is never looked at");
                     self.report.warning(line.span(name.at), message);
                 }
+                if looks_like_pattern(pattern.as_str()) {
+                    let message =
+                        format!("{pattern} is a name, letter by letter: write _{pattern} for a pattern");
+                    self.report.warning(line.span(name.at), message);
+                }
                 before.key = Some(Key { pattern, caller });
                 let rest =
                     rest.ok_or_else(|| name.fault(format!("expected {},priority,application", name.text)))?;
@@ -305,24 +318,29 @@ impl Build<'_> {
             return Err(turn.fault(format!("more than {} priorities", limits::STEPS)));
         }
         let Some(body) = self.body(number, line.span(at), before) else { return Ok(()) };
-        if let Some(first) = body.steps.get(&count) {
-            let first = first.span.line;
-            let message = format!(
-                "priority {count} of this extension is taken since line {first}: this line has no effect"
-            );
+        if let Some(first) = body.steps.get(&count).map(|step| step.span) {
+            let taken = self.taken(number, before, first, step.span);
+            let message = format!("priority {count} of {taken}: this line has no effect");
             self.report.warning(line.span(turn.at), message);
             return Ok(());
         }
         if let Some(label) = &step.label
             && let Some(first) = body.labels.insert(label.clone(), count)
         {
-            let first = body.steps.get(&first).map_or(0, |step| step.span.line);
-            return Err(
-                turn.fault(format!("the label {label} of this extension is taken since line {first}"))
-            );
+            let first = body.steps.get(&first).map_or(Span::default(), |step| step.span);
+            let taken = self.taken(number, before, first, step.span);
+            return Err(turn.fault(format!("the label {label} of {taken}")));
         }
         body.steps.insert(count, step);
         Ok(())
+    }
+
+    /// `100 in [internal] is taken since line 7`: of which extension something is there already.
+    fn taken(&self, number: usize, before: &Before, first: Span, now: Span) -> String {
+        let name = before.key.as_ref().map(Key::to_string).unwrap_or_default();
+        let context = &self.drafts[number].name;
+        let file = if first.file == now.file { "line ".to_owned() } else { self.report.name(first) + ":" };
+        format!("{name} in [{context}] is taken since {file}{}", first.line)
     }
 
     /// The priority that has a label, in the extension of a line.
@@ -378,9 +396,9 @@ impl Build<'_> {
         }
         let hint = Hint { text: device.text.into(), span: line.span(device.at) };
         let Some(body) = self.body(number, line.span(at), before) else { return Ok(()) };
-        if let Some(first) = &body.hint {
-            let message =
-                format!("this extension has a hint since line {}: this line has no effect", first.span.line);
+        if let Some(first) = body.hint.as_ref().map(|hint| hint.span) {
+            let taken = self.taken(number, before, first, hint.span);
+            let message = format!("the hint of {taken}: this line has no effect");
             self.report.warning(line.span(device.at), message);
         } else {
             body.hint = Some(hint);
@@ -475,6 +493,13 @@ impl Draft {
         context.index();
         context
     }
+}
+
+/// Whether somebody forgot the `_` of a pattern: `X.`, `1XX`, `[2-5]0`.
+fn looks_like_pattern(name: &str) -> bool {
+    let digits = |sign: char| sign.is_ascii_digit() || "XZN[]-.!*#+".contains(sign);
+    let wild = name.contains(['X', 'Z', 'N', '[']) || name.ends_with(['.', '!']);
+    wild && name.chars().count() > 1 && name.chars().all(digits)
 }
 
 /// `word => value` or `word = value`.

@@ -315,6 +315,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_twice_is_named_and_a_pattern_has_its_mark() {
+        let text = "[t](!)\nexten => 1,1(go),NoOp()\nexten => 1,hint,PJSIP/1\n[a](t)\n[b](t)\nexten => 1/77,1,NoOp()\n\
+            exten => 1/77,1,NoOp()\n[b](+)\nexten => 1,1,Hangup()\nexten => 1,hint,PJSIP/2\n\
+            exten => X.,1,NoOp()\nexten => 1XX,1,NoOp()\nexten => [2-5]0,1,NoOp()\nexten => fax.,1,NoOp()\nexten => NX,1,NoOp()\nexten => N,1,NoOp()\n";
+        insta::assert_snapshot!(warnings(text), @r"
+        x:7:15: warning: priority 1 of 1/77 in [b] is taken since line 6: this line has no effect
+        x:9:12: warning: priority 1 of 1 in [b] is taken since line 2: this line has no effect
+        x:10:17: warning: the hint of 1 in [b] is taken since line 3: this line has no effect
+        x:11:10: warning: X. is a name, letter by letter: write _X. for a pattern
+        x:12:10: warning: 1XX is a name, letter by letter: write _1XX for a pattern
+        x:13:10: warning: [2-5]0 is a name, letter by letter: write _[2-5]0 for a pattern
+        x:15:10: warning: NX is a name, letter by letter: write _NX for a pattern
+        ");
+    }
+
+    #[test]
     fn a_longer_walk_may_go_on_in_a_wider_pattern() {
         assert_eq!(
             warnings("[a]\nexten => 1,1,GotoIf($[${A}]?+2)\n same => n,Goto(n)\n same => n,Goto(-1)\n"),

@@ -26,6 +26,11 @@ impl Report {
         self.files.push(name.into());
     }
 
+    /// The name of the file that a place is in.
+    pub(super) fn name(&self, span: Span) -> String {
+        self.files.get(usize::from(span.file)).map(SmolStr::to_string).unwrap_or_default()
+    }
+
     /// The plan cannot be used.
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
         self.failed = true;

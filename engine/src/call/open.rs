@@ -106,7 +106,9 @@ impl Calls {
         }
         let Ok(uri) = Uri::parse(incoming.invite.request_uri()) else { return };
         let contact = format_smolstr!("{}", incoming.source);
-        let caller = LegRecord { contact, asked: cx.wall, ..LegRecord::default() };
+        let extension = incoming.caller.clone();
+        let caller =
+            LegRecord { extension, contact, asked: cx.wall, ended: Some(cx.wall), ..LegRecord::default() };
         let (from, to) = (incoming.caller.as_str(), uri.user_unescaped());
         self.keep_refusal(cx, caller, [from, &shown_name(incoming.invite), &to], status);
     }
@@ -176,12 +178,9 @@ impl Calls {
         let text = no_match(context, dialled);
         let why = format_smolstr!("{}, explain {id}", text.trim_end());
         let record = crate::cdr::unique(cx.wall, id);
+        let explain = Some(reason(&super::causes::refused_by(Status::NOT_FOUND), &record));
         self.trails.keep(Explanation { call: id, record, from, to, text });
-        Refusal {
-            why,
-            explain: Some(reason(&super::causes::refused_by(Status::NOT_FOUND), id)),
-            ..Status::NOT_FOUND.into()
-        }
+        Refusal { why, explain, ..Status::NOT_FOUND.into() }
     }
 
     /// The call with its caller, and nothing asked yet.

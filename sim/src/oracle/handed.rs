@@ -9,6 +9,7 @@ use super::dialogs::LeftAlone;
 use super::ties::{Ties, stays};
 use super::{Broken, Verdict, broken};
 use crate::exchange::chooses;
+use crate::expect;
 use crate::net::Network;
 use crate::phone::{Leg, State};
 use crate::voice::LegId;
@@ -35,13 +36,17 @@ pub(crate) fn talks_are_mutual(now: Instant, ties: Ties<'_>, left_alone: LeftAlo
         };
         let voices = voices_in(leg, now);
         match voices[..] {
-            [] if leg.generated.is_some_and(|(_, at)| at + SOON >= now) && ties.is_served(&cluster, stays) => {}
+            [] if leg.generated.is_some_and(|(_, at)| at + SOON >= now)
+                && ties.is_served(&cluster, stays) => {}
             [] => return wrong("media_both_ways", "hears nobody".to_owned()),
-            [one] if one == leg.id && ties.is_served(&cluster, |number| number == "*43" || chooses(number)) => {}
+            [one]
+                if one == leg.id && ties.is_served(&cluster, |number| number == "*43" || chooses(number)) => {
+            }
             [one] => {
                 let Some(other) = ties.legs().find(|other| other.id == one) else { continue };
                 if other.state != State::Up || voices_in(other, now) != [leg.id] || one == leg.id {
-                    let what = format!("hears phone {} of call {}, which does not hear it", one.phone(), other.call);
+                    let what =
+                        format!("hears phone {} of call {}, which does not hear it", one.phone(), other.call);
                     return wrong("talks_are_mutual", what);
                 }
             }
@@ -104,6 +109,10 @@ fn left<'a>(ties: Ties<'a>, by: &'a Leg) -> Option<(&'a Leg, &'a Leg, Instant)> 
     let peer = only(others().filter(|leg| leg.call == by.call && up_before(leg)))?;
     // Who is asked answers: an answer that was late, or whose ACK was lost, counts for nobody.
     let connected = |leg: &Leg| leg.answered.max(leg.confirmed.filter(|_| leg.side == Side::Callee));
+    // Of a dialog that is not known there is nothing to go back to.
+    if handover.replied.is_some_and(|(_, status)| status == 481) || expect::forgets(ties.plan, by.began) {
+        return None;
+    }
     if let Some(failed) = handover.failed() {
         return Some((peer, by, failed));
     }

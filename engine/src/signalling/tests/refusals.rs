@@ -100,7 +100,7 @@ fn refused(world: &mut World, number: &str) -> (String, String, (Disposition, u8
     let over = records_ended(world).unwrap();
     let refusal = world.only("SIP/2.0 4");
     let line = String::from_utf8_lossy(refusal.raw()).lines().next().unwrap().to_owned();
-    let reason = refusal.header(HeaderName::Reason).unwrap_or_default().to_owned();
+    let reason = reason_of(&refusal);
     let text = way(world, over.id);
     let known = text.split("NoOp(<").nth(1).and_then(|rest| rest.split('>').next()).unwrap_or_default();
     (line, reason, (over.disposition(), over.cause.unwrap().q850()), known.to_owned())
@@ -143,7 +143,7 @@ fn the_cause_that_the_dialplan_says_is_the_one_that_everybody_is_told() {
         let refusal = refusal.unwrap().1;
         assert_eq!(refusal.status().map(crate::sip::Status::code), Some(status));
         let reason = format!("Q.850;cause={cause};text=\"{words}, explain 1\"");
-        assert_eq!(refusal.header(HeaderName::Reason), Some(reason.as_str()));
+        assert_eq!(reason_of(&refusal), reason);
         assert_eq!((over.cause.as_ref().unwrap().q850(), over.disposition()), (cause, became), "{cause}");
         let way = way(&mut world, 1);
         assert!(way.contains(&format!("1. NoOp(<{cause}>)\n")), "{way}");
