@@ -270,6 +270,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_in_both_files_is_told_at_once() {
+        let toml = "[media]\ntranscode = 7\n[control]\nfle = \"x\"\n";
+        let wrong = site("both", toml, "[internal]\nexten => 1,1,Playbak(x)\n").unwrap_err().lines();
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        assert_eq!(wrong[2], "extensions.conf:2:14: no application is named Playbak: did you mean Playback?");
+    }
+
+    #[test]
     fn files_are_included_by_a_pattern() {
         let plan =
             "[internal]\n#include \"mo*.conf\"\n#include \"none/*.conf\"\n#tryinclude \"none/*.conf\"\n";

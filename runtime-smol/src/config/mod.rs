@@ -220,16 +220,17 @@ pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
 
 /// Checks the text of a configuration file that lies, or would lie, at `path`.
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
-    let refused = |problems| Refused::Wrong { path: path.to_owned(), text: text.to_owned(), problems };
+    let refused =
+        |problems, plan| Refused::Wrong { path: path.to_owned(), text: text.to_owned(), problems, plan };
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(refused(errors.iter().map(syntax).collect()));
+        return Err(refused(errors.iter().map(syntax).collect(), Vec::new()));
     }
     let mut reader = Reader::default();
     let settings = build(&mut reader, path, root.get_ref());
     match reader.finish() {
         none if none.is_empty() => settings.map_err(Refused::Dialplan),
-        problems => Err(refused(problems)),
+        problems => Err(refused(problems, settings.err().unwrap_or_default())),
     }
 }
 
@@ -287,11 +288,18 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
     engine.parking = parking::parking(reader, root, &engine, &own);
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
     own.speak.extend(speak);
-    let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;
-    dialplan::check_contexts(reader, &contexts, plan.as_ref());
-    office::check(reader, &leads, plan.as_ref(), &engine);
+    let planned = plan(reader, root, folder, &engine, &office);
+    if let Ok((plan, _)) = &planned {
+        dialplan::check_contexts(reader, &contexts, plan.as_ref());
+        office::check(reader, &leads, plan.as_ref(), &engine);
+    }
+    // What is wrong with it hides nothing that is wrong below.
+    let (wrong, (plan, loaded)) = match planned {
+        Ok(planned) => (None, planned),
+        Err(lines) => (Some(lines), (None, None)),
+    };
     engine.dialplan = plan;
-    Ok(Settings {
+    let settings = Settings {
         path: path.to_owned(),
         media_bind: bind.unwrap_or_else(|| common_address(&listen)),
         listen,
@@ -309,7 +317,8 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
         told: Vec::new(),
         dialplan: loaded,
         engine: Arc::new(engine),
-    })
+    };
+    wrong.map_or(Ok(settings), Err)
 }
 
 /// How long phones ring.
