@@ -9,6 +9,7 @@ use crate::expr::Expr;
 use crate::function::{self, Ask, Form, Function};
 use crate::scene::Scene;
 use crate::source::Fault;
+use crate::vars::is_secret;
 
 /// How deep values may stand within each other.
 pub const MAX_DEPTH: u32 = 16;
@@ -82,6 +83,30 @@ impl Template {
                 all.finish()
             }
         }
+    }
+
+    /// The same, and the text with expressions as they are written, with their values put in.
+    pub(crate) fn eval_told(&self, scene: &mut Scene<'_>) -> (SmolStr, SmolStr) {
+        let (mut all, mut told) = (String::new(), String::new());
+        for part in &self.parts {
+            let (value, shown) = match part {
+                Part::Expression(expr) => {
+                    scene.secret = false;
+                    let (value, shown) = expr.eval_told(scene);
+                    // What a secret is compared with would tell it, too.
+                    let shown = if scene.secret { "****" } else { shown.as_str() };
+                    (value.into_text(), format!("$[{shown}]"))
+                }
+                part => {
+                    let value = part.eval(scene);
+                    let shown = String::from(value.as_str());
+                    (value, shown)
+                }
+            };
+            all += cut(&value, MAX_VALUE - all.len());
+            told += cut(&shown, MAX_VALUE - told.len());
+        }
+        (all.into(), told.into())
     }
 
     /// The fixed text that it begins with.
@@ -179,6 +204,7 @@ impl Part {
             Self::Text(text) => text.clone(),
             Self::Variable { name, slice } => {
                 let name = name.eval(scene);
+                scene.secret |= is_secret(&name);
                 let value = scene.variable(&name).unwrap_or_default();
                 scene.spend(value.len());
                 sliced(value, slice.as_deref(), scene)
@@ -305,6 +331,8 @@ pub(crate) struct Parser<'t> {
     pub(crate) in_call: bool,
     /// What is wrong so far and keeps nobody from reading on.
     pub(crate) faults: Vec<Fault>,
+    /// What is odd, and where.
+    pub(crate) odd: Vec<Fault>,
     /// Variables read that a plan may expect the exchange to set, and where.
     pub(crate) unset: Vec<(usize, &'static str)>,
 }
@@ -337,7 +365,7 @@ const UNSET: &[&str] = &[
 
 impl<'t> Parser<'t> {
     pub(crate) const fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0, in_call: false, faults: Vec::new(), unset: Vec::new() }
+        Self { text, at: 0, depth: 0, in_call: false, faults: Vec::new(), odd: Vec::new(), unset: Vec::new() }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -504,7 +532,10 @@ impl<'t> Parser<'t> {
                         let message = format!("{name} can only be set: Set({syntax}=...)");
                         self.faults.push(Self::fault_at(named, message));
                     }
-                    Some((function, self.arguments(function, begin)?))
+                    let args = self.arguments(function, begin)?;
+                    let odd = function::odd(function, args.first().and_then(Template::constant), false);
+                    self.odd.extend(odd.map(|message| Self::fault_at(named, message)));
+                    Some((function, args))
                 }
                 Err(message) => {
                     self.faults.push(Self::fault_at(named, message));

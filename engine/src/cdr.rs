@@ -39,12 +39,16 @@ impl Disposition {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LegRecord {
+    /// The extension that it is a phone of; empty where it is none of this exchange.
+    pub extension: SmolStr,
     /// Its contact URI; of the caller, the address it called from.
     pub contact: SmolStr,
     /// When it was asked; of the caller, when it called.
     pub asked: WallTime,
     /// When it was connected.
     pub answered: Option<WallTime>,
+    /// When it was gone: it hung up, was let go, or refused; `None` while it is there.
+    pub ended: Option<WallTime>,
     /// Its final response, when it refused.
     pub refused: Option<u16>,
     /// The codec in use; empty without.

@@ -223,6 +223,20 @@ impl Config {
         text
     }
 
+    /// The entry by which an extension of [`CONFIGURED`] comes to be, and its key: `phone` and its extension, `conference`
+    /// and its number, `parking` and its name.
+    pub fn entry_of(&self, extension: &str) -> Option<(&'static str, SmolStr)> {
+        if let Some((phone, _)) = self.phones.get_key_value(extension) {
+            return Some(("phone", phone.clone()));
+        }
+        if let Some((number, _)) = self.conferences.get_key_value(extension) {
+            return Some(("conference", number.clone()));
+        }
+        let parks = |lot: &ParkingLot| lot.extension == extension || lot.slot(extension).is_some();
+        let lot = self.parking.iter().find(|(_, lot)| parks(lot));
+        lot.map(|(name, _)| ("parking", name.clone()))
+    }
+
     /// Whether an extension is a slot in which calls are parked.
     pub fn is_slot(&self, extension: &str) -> bool {
         self.parking.values().any(|lot| lot.slot(extension).is_some())

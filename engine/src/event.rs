@@ -311,6 +311,22 @@ pub enum Event {
         /// What it says. It may come from a caller.
         text: SmolStr,
     },
+    /// A request that would have begun something was refused. Told of the first few and of a sample then; never of
+    /// challenges.
+    Refused {
+        /// Its method.
+        method: SmolStr,
+        /// Who sent it: the extension, or what it calls itself where it has not proved one.
+        from: SmolStr,
+        /// For whom: the number.
+        to: SmolStr,
+        /// Where it came from.
+        source: SocketAddr,
+        /// The response.
+        status: u16,
+        /// Why, in words.
+        why: SmolStr,
+    },
     /// A message could not be understood.
     Malformed {
         /// Where it came from.
@@ -388,6 +404,7 @@ impl Event {
             | Self::Parking { .. }
             | Self::RecordingStarted { .. }
             | Self::Matched { .. }
+            | Self::Refused { .. }
             | Self::CallEnded { .. } => Severity::Info,
             Self::AuthenticationFailed { .. }
             | Self::GuessingSlowed { .. }

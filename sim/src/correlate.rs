@@ -71,7 +71,11 @@ impl World<'_> {
         // What comes out of a menu may come when the word that its caller is gone is still on its way.
         let chosen = |call: usize| {
             let caller = &self.phones[plan.calls[call].caller];
-            let mut ends = caller.legs.iter().filter(|l| l.call == call && l.side == Side::Caller).filter_map(|l| l.ended);
+            let mut ends = caller
+                .legs
+                .iter()
+                .filter(|l| l.call == call && l.side == Side::Caller)
+                .filter_map(|l| l.ended);
             let lost = || expect::may_lose_touch(plan, caller.index) || caller.has_lost_a_stream();
             chooses(&plan.calls[call].dial) && ends.any(|at| lost() || at + SAYING_BYE > self.now)
         };
@@ -119,7 +123,8 @@ impl World<'_> {
             let of = |leg: &Leg| ties.extension(leg) == msg.user("from") && ties.together(call, leg.call);
             ties.legs().any(of)
         };
-        let sendings = self.sendings.iter().rev().filter(|(at, call, to)| to == extension && when(*at, *call));
+        let sendings =
+            self.sendings.iter().rev().filter(|(at, call, to)| to == extension && when(*at, *call));
         sendings.map(|(_, call, _)| *call).find(|call| party(*call))
     }
 

@@ -262,7 +262,10 @@ fn dialplan(plan: &Plan, config: &Config) -> Result<Dialplan, Problems> {
         menu.insert_str(1, &format!("exten => _6XXX,1,Goto({ENTRY},${{EXTEN:3}},1)\n"));
     }
     let pickup = format!("exten => {PICKUP},1,Pickup()\n same => n,Hangup()\n");
-    menu.insert_str(1, &format!("{pickup}exten => _{PICKUP}X!,1,Pickup(${{EXTEN:2}})\n same => n,Hangup()\n"));
+    menu.insert_str(
+        1,
+        &format!("{pickup}exten => _{PICKUP}X!,1,Pickup(${{EXTEN:2}})\n same => n,Hangup()\n"),
+    );
     let mut text = config.own_dialplan().replacen("\n\n", &menu, 1);
     text.push_str(
         "\n[menu]\nexten => s,1,Answer()\n same => n,Set(TIMEOUT(digit)=1)\n same => n,Set(tries=0)\n\

@@ -23,19 +23,19 @@ fn calm(features: &[&str]) -> Settings {
 #[test]
 fn each_alone_on_a_good_network() {
     for feature in FEATURES {
-        let answered = hold(0..20, |seed| draw(seed, &calm(&[feature])));
-        assert!(answered > 60, "{feature}: {answered} calls were answered");
+        let answered = hold(0..8, |seed| draw(seed, &calm(&[feature])));
+        assert!(answered > 20, "{feature}: {answered} calls were answered");
     }
 }
 
 #[test]
 fn all_together_on_a_good_network() {
-    hold(100..130, |seed| draw(seed, &calm(&FEATURES)));
+    hold(100..116, |seed| draw(seed, &calm(&FEATURES)));
 }
 
 #[test]
 fn all_together_in_a_storm() {
-    hold(1000..1030, |seed| draw(seed, &with(&FEATURES)));
+    hold(1000..1016, |seed| draw(seed, &with(&FEATURES)));
 }
 
 /// To look for more: `TELEX_SEEDS=5000..6000 cargo test -p telex-sim --test handed`.
@@ -65,7 +65,14 @@ fn what_is_planned_can_be_read_again() {
         let plan = draw(seed, &with(&FEATURES));
         assert_eq!(Plan::parse(&plan.to_toml()).expect("it can be read again"), plan);
     }
-    let plan = draw(1, &with(&FEATURES)).to_toml();
-    let wrong = plan.replacen("to = \"", "to = \"sip: ", 1);
-    assert!(wrong != plan && Plan::parse(&wrong).is_err());
+    let plan = |to: &str| {
+        let transfers = format!("transfers = [{{ by = \"caller\", after = \"1s\", to = \"{to}\" }}]");
+        let phones = "phones = [{ extension = \"100\" }, { extension = \"101\" }]";
+        let times = "seed = 1\ncalm = \"40s\"\nempty = \"160s\"\nend = \"280s\"";
+        let call = format!("calls = [{{ at = \"9s\", caller = 0, dial = \"101\", {transfers} }}]");
+        Plan::parse(&format!("{times}\n{phones}\n{call}"))
+    };
+    assert!(plan("102").is_ok() && plan("sip:102@192.0.2.1").is_ok());
+    let wrong = plan("no number").expect_err("it cannot be dialled").to_string();
+    assert!(wrong.contains("write a number or a SIP URI"), "{wrong}");
 }

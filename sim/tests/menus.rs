@@ -29,7 +29,8 @@ fn plan(seed: u64, settings: &Settings) -> Plan {
 
 #[test]
 fn callers_walk_a_menu_on_a_good_network() {
-    let answered = hold(20..36, |seed| plan(seed, &Settings { calls: 12, loss: Some(0), ..Settings::default() }));
+    let answered =
+        hold(20..36, |seed| plan(seed, &Settings { calls: 12, loss: Some(0), ..Settings::default() }));
     assert!(answered > 40, "{answered} calls were answered");
 }
 

@@ -30,7 +30,8 @@ fn plan(seed: u64, settings: &Settings) -> Plan {
 
 #[test]
 fn callers_are_parked_on_a_good_network() {
-    let answered = hold(20..36, |seed| plan(seed, &Settings { calls: 24, loss: Some(0), ..Settings::default() }));
+    let answered =
+        hold(20..36, |seed| plan(seed, &Settings { calls: 24, loss: Some(0), ..Settings::default() }));
     assert!(answered > 100, "{answered} calls were answered");
 }
 

@@ -36,10 +36,13 @@ fn plans_still_do_what_they_were_made_for() {
     for (name, part, count) in [
         ("bye-after-cut-stream", "--200 OK (BYE) 1", 1),
         ("challenge-same-tag", "401 Unauthorized (INVITE) 1", 2),
+        ("told-in-a-reinvite", "NOTIFY 3", 1),
+        ("transfer-to-a-tone", "NOTIFY", 2),
+        ("transfer-keeps-its-codec", "488 Not Acceptable", 1),
     ] {
         let (_, plan) = read(&folder().join(format!("{name}.toml")));
         let (outcome, ladder) = run_with_ladder(&plan, 0);
-        assert_eq!(outcome.answered, 1, "{name}");
+        assert!(outcome.answered >= 1, "{name}");
         assert!(ladder.matches(part).count() >= count, "{name}: {ladder}");
     }
 }

@@ -15,6 +15,28 @@ const MAX_HEADERS: usize = 32;
 /// Groups of one channel.
 const MAX_GROUPS: usize = 16;
 
+/// Facts of a channel that a plan may set.
+pub(super) const FREE: [&str; 3] = ["accountcode", "language", "musicclass"];
+/// Facts of a channel that an exchange knows.
+pub(super) const FACTS: [&str; 16] = [
+    "accountcode",
+    "audionativeformat",
+    "audioreadformat",
+    "audiowriteformat",
+    "channeltype",
+    "context",
+    "language",
+    "linkedid",
+    "musicclass",
+    "name",
+    "peerip",
+    "pjsip",
+    "recvip",
+    "state",
+    "tonezone",
+    "uniqueid",
+];
+
 const WHO: &[&str] = &[
     "num",
     "number",
@@ -52,18 +74,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .reads(|scene, args| Ok(scene.world.fact(&format!("connected/{}", short(arg(args, 0)))).unwrap_or_default()))
         .writes(set_connected),
     Function::new("CHANNEL", "CHANNEL(what)", "A fact of the channel.")
-        .takes(1, 2, "name, uniqueid, state, language, codec, peerip, musicclass, ...; the exchange says which may be set.")
+        .takes(1, 2, "name, uniqueid, state, context, language, musicclass, tonezone, peerip, audioreadformat, ...; language and musicclass may be set.")
         .reads(|scene, args| {
             let name = args.iter().map(|arg| arg.to_lowercase_smolstr()).collect::<Vec<_>>().join(",");
             scene.world.fact(&name).ok_or_else(|| format_smolstr!("nothing is known of {name}"))
         })
         .writes(|scene, args, value| set_fact(scene, &arg(args, 0).to_lowercase_smolstr(), value)),
     Function::new("CDR", "CDR(field)", "A field of the call's record; own fields may be set.")
-        .takes(1, 2, "src, dst, start, answer, duration, billsec, disposition, uniqueid, userfield, accountcode, ...")
-        .reads(|scene, args| {
-            let name = format!("cdr/{}", arg(args, 0).to_ascii_lowercase());
-            Ok(scene.world.fact(&name).unwrap_or_default())
-        })
+        .takes(1, 2, "clid, src, dst, dcontext, channel, start, answer, duration, billsec, disposition, uniqueid, userfield, accountcode, or a name of one's own; u: times as seconds since 1970.")
+        .reads(record)
         .writes(|scene, args, value| set_fact(scene, &format!("cdr/{}", arg(args, 0).to_ascii_lowercase()), value)),
     Function::new("CDR_PROP", "CDR_PROP(what)", "Taken without effect: every call has its record here.")
         .about("disable: in Asterisk, no record of this call; party_a: in Asterisk, the call is listed as this channel's.")
@@ -254,8 +273,23 @@ fn set_connected(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
     }
 }
 
+fn record(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
+    let name = arg(args, 0).to_ascii_lowercase();
+    let value = scene.world.fact(&format!("cdr/{name}")).unwrap_or_default();
+    if value.is_empty() || !matches!(name.as_str(), "start" | "answer") || arg(args, 1).contains('u') {
+        return Ok(value);
+    }
+    super::time::format(scene, &[value, SmolStr::default(), SmolStr::new_static("%Y-%m-%d %H:%M:%S")])
+}
+
 fn set_fact(scene: &mut Scene<'_>, name: &str, value: &str) -> Done {
-    if scene.world.set_fact(name, value) { Ok(()) } else { Err(format_smolstr!("`{name}` cannot be set")) }
+    if scene.world.set_fact(name, value) {
+        return Ok(());
+    }
+    Err(match name.strip_prefix("cdr/") {
+        Some(field) => format_smolstr!("CDR({field}) cannot be set"),
+        None => format_smolstr!("CHANNEL({name}) cannot be set"),
+    })
 }
 
 fn header(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {

@@ -28,7 +28,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .reads(parse),
 ];
 
-fn format(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
+pub(super) fn format(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
     let micros = match arg(args, 0).trim() {
         "" => scene.now().ms.saturating_mul(1_000),
         text => {

@@ -77,7 +77,7 @@ impl Dialplan {
 mod written {
     //! A plan is written down as its texts, and read again.
 
-    use super::{Dialplan, Sources};
+    use super::{Arc, Dialplan, Sources};
 
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Texts {
@@ -85,6 +85,8 @@ mod written {
         texts: Vec<(String, String)>,
         /// What `#include` with a pattern found.
         lists: Vec<(String, Vec<String>)>,
+        /// File, line, and what is said of it.
+        places: Vec<(u16, u32, String)>,
     }
 
     impl Sources for Texts {
@@ -105,7 +107,9 @@ mod written {
     impl serde::Serialize for Dialplan {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let texts = self.sources().map(|(name, text)| (name.to_owned(), text.to_owned()));
-            Texts { texts: texts.collect(), lists: self.0.lists.clone() }.serialize(serializer)
+            let places = self.0.places.iter().map(|((file, line), place)| (*file, *line, place.to_string()));
+            let (lists, places) = (self.0.lists.clone(), places.collect());
+            Texts { texts: texts.collect(), lists, places }.serialize(serializer)
         }
     }
 
@@ -113,7 +117,12 @@ mod written {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let texts = Texts::deserialize(deserializer)?;
             let Some((name, text)) = texts.texts.first() else { return Ok(Self::default()) };
-            Self::read(name, text, &texts).map_err(serde::de::Error::custom)
+            let mut plan = Self::read(name, text, &texts).map_err(serde::de::Error::custom)?;
+            if let Some(parts) = Arc::get_mut(&mut plan.0) {
+                let places = texts.places.into_iter();
+                parts.places = places.map(|(file, line, place)| ((file, line), place.into())).collect();
+            }
+            Ok(plan)
         }
     }
 }

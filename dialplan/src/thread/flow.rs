@@ -52,26 +52,50 @@ pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, sho
         }
         Body::Jump { condition, yes, no } => {
             let holds = holds(condition, scene, shown);
+            if *condition != Condition::Always {
+                let other = no.as_ref().map(|no| format_smolstr!(":{}", as_written(no))).unwrap_or_default();
+                let yes = yes.as_ref().map(as_written).unwrap_or_default();
+                shown.args = format_smolstr!("{}?{yes}{other}", shown.args);
+            }
             let chosen = if holds { yes } else { no };
-            chosen.as_ref().map_or(Move::Next, |place| jump(place, flow == Flow::Gosub, scene, shown))
+            match chosen {
+                Some(place) => jump(place, flow == Flow::Gosub, scene, shown),
+                None => {
+                    shown.outcome = format_smolstr!("{}, goes on", shown.outcome);
+                    Move::Next
+                }
+            }
         }
         Body::Step { condition, yes, no } => {
             let holds = holds(condition, scene, shown);
             if flow == Flow::TryExec {
                 scene.set("TRYSTATUS", "SUCCESS");
             }
+            let before = match shown.args.as_str() {
+                "" => SmolStr::default(),
+                told if holds => format_smolstr!("{told}?"),
+                told => format_smolstr!("{told}?{}(…)", yes.name()),
+            };
             let chosen = if holds { Some(yes) } else { no.as_ref() };
-            let Some(chosen) = chosen else { return Move::Next };
-            let (before, mut inner) = (shown.args.clone(), Shown::default());
+            let Some(chosen) = chosen else {
+                (shown.args, shown.outcome) = (before, format_smolstr!("{}, goes on", shown.outcome));
+                return Move::Next;
+            };
+            let mut inner = Shown::default();
             let step = run(chosen, scene, queue, &mut inner);
-            let mark = if before.is_empty() { "" } else { "?" };
+            let mark = if holds { "" } else { ":" };
             shown.args = format_smolstr!("{before}{mark}{}({})", inner.app, inner.args);
-            if !inner.outcome.is_empty() {
-                shown.outcome = inner.outcome;
-            }
+            shown.outcome = match (shown.outcome.as_str(), inner.outcome.as_str()) {
+                ("", _) => inner.outcome,
+                (_, "") => std::mem::take(&mut shown.outcome),
+                (outer, inner) => format_smolstr!("{outer}; {inner}"),
+            };
             step
         }
-        Body::List(_) => {
+        Body::List(list) => {
+            if flow == Flow::While {
+                return enter_loop(list, scene, shown);
+            }
             let args = evaluate(step, scene, shown);
             if flow == Flow::StackPop {
                 return Move::Pop;
@@ -97,8 +121,7 @@ fn plain(flow: Flow, args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> M
             wait_for_extension(scene.channel, time, heard)
         }
         Flow::Return => Move::Back(args.text(0).into()),
-        Flow::While if condition(args.text(0)) => Move::Next,
-        Flow::While | Flow::ExitWhile => match loop_end(scene) {
+        Flow::ExitWhile => match loop_end(scene) {
             Some(end) => Move::To(at(scene, end.saturating_add(1))),
             None => lost(scene, "EndWhile"),
         },
@@ -382,31 +405,67 @@ fn assign(all: &[Assign], scene: &mut Scene<'_>, shown: &mut Shown) {
     shown.args = text.finish();
 }
 
-/// Whether a condition holds; what it came to is shown.
+/// Whether a condition holds; it is shown with its values, and what it came to.
 fn holds(question: &Condition, scene: &mut Scene<'_>, shown: &mut Shown) -> bool {
-    let (text, holds) = match question {
+    match question {
         Condition::Always => return true,
         Condition::Text(text) => {
-            let text = text.eval(scene);
-            let holds = condition(&text);
-            (text, holds)
+            let (value, told) = text.eval_told(scene);
+            let holds = condition(&value);
+            (shown.args, shown.outcome) = (told, truth(holds));
+            return holds;
         }
-        Condition::Time(when) => (when.as_str().into(), when.holds(scene.now())),
+        Condition::Time(when) => (shown.args, shown.outcome) = (when.as_str().into(), time_of(when, scene)),
         Condition::Made(text) => {
-            let text = text.eval(scene);
-            let holds = match When::parse(&text) {
-                Ok(when) => when.holds(scene.now()),
+            shown.args = text.eval(scene);
+            shown.outcome = match When::parse(&shown.args) {
+                Ok(when) => time_of(&when, scene),
                 Err(fault) => {
                     scene.note(format_args!("{}", fault.message));
-                    false
+                    truth(false)
                 }
             };
-            (text, holds)
         }
-    };
-    shown.outcome = SmolStr::new_static(if holds { "it holds" } else { "it does not hold" });
-    shown.args = text;
-    holds
+    }
+    shown.outcome.starts_with(TRUE)
+}
+
+const TRUE: &str = "true";
+
+fn truth(holds: bool) -> SmolStr {
+    SmolStr::new_static(if holds { TRUE } else { "false" })
+}
+
+/// Whether it is such a time, by which clock, and if not why.
+fn time_of(when: &When, scene: &Scene<'_>) -> SmolStr {
+    let now = scene.now();
+    let clock = when.clock(now);
+    match when.missed(now) {
+        None => format_smolstr!("{TRUE}, it is {clock}"),
+        Some(field) => format_smolstr!("false, {clock} is another {field}"),
+    }
+}
+
+/// Into a loop, or past it.
+fn enter_loop(list: &List, scene: &mut Scene<'_>, shown: &mut Shown) -> Move {
+    let (value, told) = list.args.first().map(|text| text.eval_told(scene)).unwrap_or_default();
+    let holds = condition(&value);
+    (shown.args, shown.outcome) = (told, truth(holds));
+    if holds {
+        return Move::Next;
+    }
+    shown.outcome = SmolStr::new_static("false, the loop is over");
+    match loop_end(scene) {
+        Some(end) => Move::To(at(scene, end.saturating_add(1))),
+        None => lost(scene, "EndWhile"),
+    }
+}
+
+/// A destination as it is written; what is made of values is left out.
+fn as_written(to: &Destination) -> SmolStr {
+    let parts = to.parts.iter().map(|part| part.constant().unwrap_or("…")).collect::<Vec<_>>();
+    let args = if to.args.is_empty() { "" } else { "(…)" };
+    format_smolstr!("{}{args}", parts.join(","))
 }
 
 fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) -> Move {
@@ -425,7 +484,7 @@ fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) 
             if args.is_empty() { SmolStr::default() } else { format_smolstr!("({})", args.join(",")) };
         shown.args = format_smolstr!("{place}{inner}");
     } else {
-        shown.outcome = format_smolstr!("{}: {place}", shown.outcome);
+        shown.outcome = format_smolstr!("{}, to {place}", shown.outcome);
     }
     match found(context, extension, &priority, scene) {
         Ok(place) if call => Move::Enter(place, args),

@@ -423,7 +423,7 @@ impl Thread {
             whose: SmolStr::default(),
             place,
             context: found.context.name.clone(),
-            pattern: SmolStr::new(found.extension.pattern.as_str()),
+            pattern: format_smolstr!("{}", found.extension),
             span: found.step.span,
             app: SmolStr::new_static(shown.app),
             args: short(args),
@@ -508,8 +508,9 @@ impl Thread {
         let mut spans: Vec<Span> = self.trail.entries().map(|entry| entry.span).collect();
         spans.sort_unstable();
         spans.dedup_by_key(|span| (span.file, span.line));
-        let lines = spans.iter().take(20).map(|span| format!("{}:{}", plan.file(*span), span.line));
-        lines.collect::<Vec<_>>().join(", ").into()
+        let mut places: Vec<SmolStr> = spans.iter().take(20).map(|span| plan.place(*span)).collect();
+        places.dedup();
+        places.join(", ").into()
     }
 }
 

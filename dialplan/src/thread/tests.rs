@@ -347,23 +347,23 @@ fn subroutines_loops_and_choices_go_where_they_should() {
     );
     insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
     s 1 Set(N=0)
-    s 2 While(1)
+    s 2 While($[0 < 4]) -> true
     s 3 Set(N=1)
-    s 4 ExecIf(0) -> it does not hold
-    s 5 ExecIf(0?NoOp(round 1)) -> it does not hold
+    s 4 ExecIf($[1 = 2]?ContinueWhile(…)) -> false, goes on
+    s 5 ExecIf($[1 = 3]?ExitWhile(…):NoOp(round 1)) -> false
     s 6 EndWhile()
-    s 2 While(1)
+    s 2 While($[1 < 4]) -> true
     s 3 Set(N=2)
-    s 4 ExecIf(1?ContinueWhile()) -> it holds
-    s 2 While(1)
+    s 4 ExecIf($[2 = 2]?ContinueWhile()) -> true
+    s 2 While($[2 < 4]) -> true
     s 3 Set(N=3)
-    s 4 ExecIf(0) -> it does not hold
-    s 5 ExecIf(1?ExitWhile()) -> it holds
+    s 4 ExecIf($[3 = 2]?ContinueWhile(…)) -> false, goes on
+    s 5 ExecIf($[3 = 3]?ExitWhile()) -> true
     s 7 Gosub(t,s,sub(a,3))
     s 13 Set(LOCAL(N)=39)
     s 14 Return(41)
-    s 8 GotoIf(1) -> it holds: t,s,done
-    s 10 GotoIfTime(*,mon-sat,*,*) -> it does not hold: t,s,closed
+    s 8 GotoIf($[41 > 1]?done) -> true, to t,s,done
+    s 10 GotoIfTime(*,mon-sat,*,*?open:closed) -> false on Sun 2026-11-22 20:30 Europe/Berlin (the day of the week is another), to t,s,closed
     s 12 Hangup(17)
     ");
 }
@@ -740,6 +740,26 @@ fn a_dial_may_send_its_caller_elsewhere() {
         thread.resume(Outcome::Goto(place.iter().copied().map(SmolStr::new).collect()));
         assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(cause) }));
     }
+}
+
+#[test]
+fn conditions_are_told_with_their_values_and_without_secrets() {
+    let plan = plan(
+        "[t]\nexten => s,1,Set(A=x)\nsame => n,Set(N=2)\nsame => n,Set(PIN=4711)\n\
+         same => n,GotoIf($[(\"${A}\" = \"y\" | ${N} * (1 + 2) > 9) & !${B}]?no)\n\
+         same => n,GotoIf($[${N} ? ${A} :: ${B}]?on)\nsame => n,Hangup()\n\
+         same => n(on),ExecIf($[\"${PIN}\" = \"0815\"]?Hangup(21))\n\
+         same => n,GotoIf(${N}?${A},1:no)\nsame => n(no),Hangup()\n",
+    );
+    insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r#"
+    s 1 Set(A=x)
+    s 2 Set(N=2)
+    s 3 Set(PIN=****)
+    s 4 GotoIf($[("x" = "y" | 2 * (1 + 2) > 9) & !""]?no) -> false, goes on
+    s 5 GotoIf($[2 ? x :: …]?on) -> true, to t,s,on
+    s 7 ExecIf($[****]?Hangup(…)) -> false, goes on
+    s 8 GotoIf(2?…,1:no) -> true, to t,x,1 !no extension x in context [t]
+    "#);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
 use super::identity::{Diversion, Identity};
 use super::party::Party;
+use super::screening::before_asking;
+use super::walks::Live;
 use super::{Below, Call, Calls};
 use crate::border::{Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
@@ -186,7 +188,9 @@ impl Calls {
         party: PartyId,
         routine: &Routine,
     ) -> bool {
-        let Some(headers) = self.before_asking(cx, below, key, party, routine) else { return false };
+        let phone = self.all[key].parties[party].extension.clone();
+        let mut live = Live { calls: self, below, key };
+        let Some(headers) = before_asking(&mut live, cx, &phone, routine) else { return false };
         let headers = self.all[key].allowed(cx, &headers);
         self.all[key].add_headers(party, &headers);
         true
@@ -338,12 +342,15 @@ impl Call {
         expires.map_or(Duration::MAX, |at| at.since(now))
     }
 
-    /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
+    /// Forgets callees of an earlier hunt to ask so many, when there would be too many and none of them is there any
+    /// more. Whom media has not let go of yet, who talked a moment ago, stays for that.
     pub(super) fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
         let full = self.parties.len() + for_more > limits::LEGS_PER_CALL;
-        if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {
-            self.parties.truncate(CALLER + 1);
+        let left = || self.parties.iter().skip(CALLER + 1).all(|party| party.leg.is_none());
+        if full && self.waiting.is_empty() && left() {
+            let mut at = 0..;
+            self.parties.retain(|party| at.next() == Some(CALLER) || !gone(party));
             self.peer = None;
             // Who handed the call over and is gone must not be taken for a callee that gets its place.
             if let Some(transfer) = &mut self.transfer {

@@ -5,7 +5,9 @@ use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::{Dialplan, Moment, Outcome, Thread, World};
 
 use super::app::{App, CALLER};
+use super::screening::callee;
 use super::script::{GONE, Script};
+use super::walks::{Live, Walks};
 use super::{Below, Call, Calls, causes};
 use crate::cx::{CallKey, Cx};
 use crate::event::{EndCause, Side};
@@ -58,14 +60,14 @@ impl Calls {
         let (Some(peer), Some(place)) = (call.peer, dial.and_then(|dial| dial.onward.clone())) else {
             return;
         };
-        let (mut facts, callee) = (call.facts_for_callee(), call.callee(cx, peer));
-        let whose = callee.number.clone();
+        let whose = call.parties[peer].extension.clone();
+        let (mut facts, callee) = (call.facts_for_callee(), callee(cx, &whose));
         let begin = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
             thread.onward(&place, callee, plan, world).inspect_err(|why| {
                 thread.remark(format_smolstr!("F: {why}"));
             })
         };
-        let Some(Ok(mut thread)) = self.for_callee(cx, below, key, &mut facts, begin) else {
+        let Some(Ok(mut thread)) = self.with_thread(cx, below, key, Some(&mut facts), begin) else {
             return self.end(cx, below, key, cause);
         };
         self.walk_out(cx, below, key, causes::outcome_of(&cause));
@@ -74,7 +76,7 @@ impl Calls {
         let Some(mut before) = call.script.take() else { return };
         before.thread.remark(format_smolstr!("the caller has hung up: {whose} goes on"));
         thread.follow(&before.thread);
-        let plan = before.plan;
+        let (plan, to) = (before.plan, thread.place().extension.clone());
         let mut script = Script::after(&mut before, plan, thread);
         script.facts.retain(|name, _| !name.starts_with("connected/"));
         call.disarm(cx);
@@ -85,6 +87,8 @@ impl Calls {
         call.parties.swap(CALLER, peer);
         (call.peer, call.app) = (None, App::Script);
         call.script = Some(Box::new(script));
+        // Those who look at calls see who is there.
+        call.between = Some((whose, to));
         call.put_media(cx);
         call.close(cx, aside);
         call.keep_record(cx);
@@ -98,19 +102,8 @@ impl Calls {
         let wanted = std::mem::take(&mut dial.says_farewell) && dial.answered.is_some();
         let Some(peer) = call.peer.filter(|_| wanted) else { return };
         let cause = call.cause.as_ref().map_or(causes::NORMAL, EndCause::q850);
-        let (mut facts, callee) = (call.facts_for_callee(), call.callee(cx, peer));
-        let run = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
-            let whose = callee.number.clone();
-            let mut farewell = thread.farewell(callee, cause);
-            for _ in 0..limits::TASKS_AT_ONCE {
-                if farewell.next(plan, world).is_none() {
-                    break;
-                }
-                farewell.resume(Outcome::Refused(SmolStr::new_static(GONE)));
-            }
-            thread.tell_of(&farewell, &whose);
-        };
-        self.for_callee(cx, below, key, &mut facts, run);
+        let phone = call.parties[peer].extension.clone();
+        farewell(&mut Live { calls: self, below, key }, cx, &phone, cause);
     }
 
     /// The walk of a caller that is gone: the extension `h`, and nothing after it.
@@ -122,6 +115,22 @@ impl Calls {
             outcome = Outcome::Refused(SmolStr::new_static(GONE));
         }
     }
+}
+
+/// A callee that is gone does what the extension `h` says.
+pub(super) fn farewell(walks: &mut dyn Walks, cx: &mut Cx<'_>, phone: &SmolStr, cause: u8) {
+    let Some(mut facts) = walks.call().map(Call::facts_for_callee) else { return };
+    let callee = callee(cx, phone);
+    walks.look(cx, Some(&mut facts), &mut |thread, plan, world| {
+        let mut farewell = thread.farewell(callee.clone(), cause);
+        for _ in 0..limits::TASKS_AT_ONCE {
+            if farewell.next(plan, world).is_none() {
+                break;
+            }
+            farewell.resume(Outcome::Refused(SmolStr::new_static(GONE)));
+        }
+        thread.tell_of(&farewell, phone);
+    });
 }
 
 impl Call {

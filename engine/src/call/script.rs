@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Collect, DialStatus, Task};
-use telex_dialplan::{Outcome, Thread};
+use telex_dialplan::{Dialplan, Outcome, Thread, World};
 
 use super::app::App;
 use super::causes;
 use super::dialling::Dialling;
 use super::park::Stay;
-use super::world::Sight;
 use super::{Below, Call, Calls};
 use crate::border::Explanation;
 use crate::cx::{CallKey, Cx};
@@ -220,6 +219,13 @@ impl Calls {
         Some((name, got, call.timer.is_some()))
     }
 
+    /// The media leg of the caller of a call.
+    #[cfg(test)]
+    pub(crate) fn leg_of(&self, id: u64) -> Option<crate::mediactl::LegId> {
+        let call = self.all.get(*self.by_id.get(&id)?)?;
+        call.parties.first().map(|caller| caller.media.id)
+    }
+
     /// Tells one collecting of keys of a call from the next.
     #[cfg(test)]
     pub(crate) fn collects(&self, id: u64) -> Option<String> {
@@ -236,27 +242,11 @@ impl Calls {
         key: CallKey,
         outcome: Outcome,
     ) -> Option<Task> {
-        let mut script = self.all.get_mut(key)?.script.take()?;
-        let plan = self.plans.get(script.plan);
-        let Script { thread, groups, facts, headers, failed, .. } = &mut *script;
-        let call = self.all.get(key)?;
-        let mut sight = Sight {
-            cx,
-            registrar: &below.registrar,
-            values: &mut self.values,
-            calls: &self.all,
-            lines: &self.lines,
-            call,
-            groups,
-            facts,
-            headers,
-            parked: &self.parked,
-            failed: failed.as_ref().map(|(_, cause)| cause),
+        let walk = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
+            thread.resume(outcome);
+            thread.next(plan, world)
         };
-        thread.resume(outcome);
-        let task = thread.next(&plan, &mut sight);
-        self.all.get_mut(key)?.script = Some(script);
-        task
+        self.with_thread(cx, below, key, None, walk)?
     }
 
     /// The dialplan has nothing more for a call that is still there.
@@ -405,12 +395,12 @@ impl Call {
 
     /// For what a caller is told of a refusal: what it was, and how to ask why (RFC 3326, RFC 6432).
     pub(super) fn reason(&self, cause: &EndCause) -> SmolStr {
-        reason(cause, self.id)
+        reason(cause, &crate::cdr::unique(self.since, self.id))
     }
 }
 
-/// A Reason header field that leads to the explanation of a call.
-pub(super) fn reason(cause: &EndCause, call: u64) -> SmolStr {
+/// A Reason header field that leads to the explanation of a call, by the name of its record.
+pub(super) fn reason(cause: &EndCause, call: &str) -> SmolStr {
     let (cause, words) = causes::reason_of(cause);
     format_smolstr!("Q.850;cause={cause};text=\"{words}, explain {call}\"")
 }

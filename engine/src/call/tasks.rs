@@ -7,7 +7,9 @@ use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
+use super::local::whom;
 use super::script::{Doing, Script};
+use super::walks::Live;
 use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
 use crate::config::TONES;
@@ -227,7 +229,7 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let (targets, busy) = self.whom(cx, below, key, wanted);
+        let (targets, busy) = whom(&mut Live { calls: self, below, key }, cx, wanted);
         self.turn_away(cx, key, &busy);
         let call = &self.all[key];
         let thread = call.script.as_ref().map(|script| &script.thread);
@@ -241,16 +243,11 @@ impl Calls {
             script.doing = Doing::Dialling;
         }
         if targets.is_empty() {
-            let (dialled, cause) = match busy.is_empty() {
-                true => (DialStatus::ChanUnavail, causes::ABSENT),
-                false => (DialStatus::Busy, causes::BUSY),
-            };
+            let (failed, outcome) = nobody(&busy);
             if let Some(script) = &mut call.script {
-                script.failed = Some((causes::status_of(cause), causes::refused_with(cause)));
-                script.dial = None;
+                (script.failed, script.dial) = (Some(failed), None);
             }
-            let status = dialled;
-            return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
+            return Err(outcome);
         }
         call.tell_plan_forwards(cx, below);
         if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
@@ -301,6 +298,16 @@ impl Calls {
     }
 }
 
+/// How a Dial ends that rings nobody: these are in as many calls as they may be, and the others are not there.
+pub(super) fn nobody(busy: &[SmolStr]) -> ((Status, EndCause), Outcome) {
+    let (status, cause) = match busy {
+        [] => (DialStatus::ChanUnavail, causes::ABSENT),
+        _ => (DialStatus::Busy, causes::BUSY),
+    };
+    let failed = (causes::status_of(cause), causes::refused_with(cause));
+    (failed, Outcome::Dialled { status, cause, answered: Duration::ZERO })
+}
+
 /// Why there is nothing to be heard before the answer.
 pub(super) const NO_OFFER: &str =
     "the caller made no offer, so it hears nothing before the answer: answer first";
@@ -322,7 +329,10 @@ pub(super) fn signal(country: &str, signal: Signal) -> Playing {
 /// way.
 fn entertains(cx: &Cx<'_>, script: &Script) -> bool {
     let told = [Signal::Ringback, Signal::Busy, Signal::Congestion];
-    script.sound.as_ref().is_some_and(|sound| !told.iter().any(|told| signal(&cx.config.country, *told) == *sound))
+    script
+        .sound
+        .as_ref()
+        .is_some_and(|sound| !told.iter().any(|told| signal(&cx.config.country, *told) == *sound))
 }
 
 /// The tones of this name, or those that it is a list of.

@@ -66,6 +66,15 @@ fn device(uri: &str, address: &str) -> Phone {
     Phone { contact: Some(contact), ..Phone::default() }
 }
 
+/// Why something was refused; of the name of the call the number alone, without the second it began.
+fn reason_of(message: &Message) -> String {
+    let reason = message.header(crate::sip::HeaderName::Reason).unwrap_or_default();
+    let Some((words, call)) = reason.split_once("explain ") else { return reason.to_owned() };
+    let (second, number) = call.split_once('.').unwrap();
+    assert!(second.starts_with("1700000") && second.len() == 10, "{reason}");
+    format!("{words}explain {number}")
+}
+
 fn listeners() -> Vec<Listener> {
     let local: SocketAddr = US.parse().unwrap();
     vec![

@@ -5,15 +5,21 @@ use std::path::Path;
 use smol_str::SmolStr;
 use telex_audio::tone::{Cadence, Plan};
 use telex_dialplan::lacking::{Site, Thing};
-use telex_dialplan::{Dialplan, Sources};
+use telex_dialplan::{Context, Dialplan, Extension, Sources};
 use telex_engine::config::{Config, INTERNAL, TONES};
 use toml::de::DeTable;
 
 use super::reader::{At, Reader};
 use crate::sounds::Own;
 
-/// What the parts of the dialplan are called that no file holds.
-const OWN: &str = "telex.toml";
+/// The part of the dialplan that no file holds, since it is made of the configuration.
+pub(super) struct Made<'a> {
+    /// The name of the configuration.
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+    /// What is said of its extensions.
+    pub(super) place: &'a dyn Fn(&Context, &Extension) -> SmolStr,
+}
 
 /// A dialplan that was read from a file, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub(crate) struct Loaded {
     pub(crate) counts: String,
     /// What is odd in it, a line each.
     pub(crate) warnings: Vec<String>,
+    /// The name of what was made of the configuration, for which nothing is warned of.
+    pub(super) made: String,
 }
 
 impl Loaded {
@@ -45,7 +53,7 @@ pub(super) enum Read {
 pub(crate) struct Folder<'a> {
     path: &'a Path,
     /// A text that no file holds, with its name.
-    own: Option<(&'static str, &'a str)>,
+    own: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Folder<'a> {
@@ -74,7 +82,7 @@ pub(super) fn dialplan(
     root: &DeTable<'_>,
     folder: &Path,
     config: &Config,
-    own: &str,
+    own: &Made<'_>,
 ) -> Read {
     let Some(section) = reader.section(root, "dialplan") else { return Read::Nothing };
     let Some(file) = reader.text(section, "file") else { return Read::Nothing };
@@ -100,38 +108,42 @@ pub(super) fn dialplan(
 }
 
 /// What is configured is all there is.
-pub(super) fn alone(own: &str) -> Result<Dialplan, Vec<String>> {
-    Dialplan::parse(OWN, own).map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+pub(super) fn alone(own: &Made<'_>) -> Result<Dialplan, Vec<String>> {
+    let plan = Dialplan::parse(own.name, own.text);
+    let plan = plan.map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    Ok(plan.with_places(own.name, own.place))
 }
 
-fn read(name: &str, text: &[u8], folder: &Path, config: &Config, own: &str) -> Read {
-    let alone = match Dialplan::read(name, text, &Folder { path: folder, own: Some((OWN, "")) }) {
-        Ok(plan) => plan,
-        Err(problems) => return Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
-    };
-    let mut own = own.to_owned();
-    if alone.context(INTERNAL).is_some() {
-        own = own.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
+fn read(name: &str, text: &[u8], folder: &Path, config: &Config, own: &Made<'_>) -> Read {
+    let alone = Dialplan::read(name, text, &Folder { path: folder, own: Some((own.name, "")) });
+    let mut made = own.text.to_owned();
+    if alone.as_ref().is_ok_and(|plan| plan.context(INTERNAL).is_some()) {
+        made = made.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
     }
     // The file comes first: the places of what is wrong are in it.
-    let all = [text.trim_ascii_end(), format!("\n#include \"{OWN}\"\n").as_bytes()].concat();
-    let folder = Folder { path: folder, own: Some((OWN, &own)) };
-    match Dialplan::read(name, &all, &folder) {
-        Ok(plan) => {
-            let loaded =
-                Loaded { counts: alone.counts().to_string(), warnings: warnings(&plan, config, None) };
+    let all = [text.trim_ascii_end(), format!("\n#include \"{}\"\n", own.name).as_bytes()].concat();
+    let folder = Folder { path: folder, own: Some((own.name, &made)) };
+    // What is wrong with the file is told as of both: it may name what is configured.
+    match (Dialplan::read(name, &all, &folder), alone) {
+        (Ok(plan), Ok(alone)) => {
+            let plan = plan.with_places(own.name, own.place);
+            let warnings = warnings(&plan, own.name, config, None);
+            let loaded = Loaded { counts: alone.counts().to_string(), warnings, made: own.name.to_owned() };
             Read::Plan(plan, loaded)
         }
-        Err(problems) => Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
+        (Err(problems), _) | (_, Err(problems)) => {
+            Read::Wrong(problems.0.iter().map(ToString::to_string).collect())
+        }
     }
 }
 
-/// What is odd in a plan, and what it names that nobody has, a line each.
-pub(super) fn warnings(plan: &Dialplan, config: &Config, own: Option<&Own>) -> Vec<String> {
+/// What is odd in a plan, and what it names that nobody has, a line each; `made` is the name of what was made of the
+/// configuration.
+pub(super) fn warnings(plan: &Dialplan, made: &str, config: &Config, own: Option<&Own>) -> Vec<String> {
     let missing = plan.missing_prompts(&|name| config.has_prompt(name));
     let lacking = plan.lacking(&Stock { config, own });
     // What is configured was checked when it was read.
-    let lacking = lacking.iter().filter(|problem| problem.file != OWN);
+    let lacking = lacking.iter().filter(|problem| problem.file != made);
     let mut all: Vec<_> = plan.warnings().iter().chain(&missing).chain(lacking).collect();
     all.sort_by_key(|problem| (problem.span.file, problem.span.line));
     all.into_iter().map(ToString::to_string).collect()

@@ -178,10 +178,11 @@ fn pickups(plan: &mut Plan) {
         let extension = plan.phones[n].extension.clone();
         // Phones of one extension are of one group.
         let first = plan.phones.iter().find(|phone| phone.extension == extension);
-        plan.phones[n].group = match first.filter(|_| plan.phones[..n].iter().any(|p| p.extension == extension)) {
-            Some(first) => first.group.clone(),
-            None => d.pick(&GROUPS).to_owned(),
-        };
+        plan.phones[n].group =
+            match first.filter(|_| plan.phones[..n].iter().any(|p| p.extension == extension)) {
+                Some(first) => first.group.clone(),
+                None => d.pick(&GROUPS).to_owned(),
+            };
     }
     for n in 1..plan.calls.len() {
         let mut d = Draw::new(plan.seed, "pickup", n as u64);

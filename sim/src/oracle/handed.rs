@@ -35,13 +35,17 @@ pub(crate) fn talks_are_mutual(now: Instant, ties: Ties<'_>, left_alone: LeftAlo
         };
         let voices = voices_in(leg, now);
         match voices[..] {
-            [] if leg.generated.is_some_and(|(_, at)| at + SOON >= now) && ties.is_served(&cluster, stays) => {}
+            [] if leg.generated.is_some_and(|(_, at)| at + SOON >= now)
+                && ties.is_served(&cluster, stays) => {}
             [] => return wrong("media_both_ways", "hears nobody".to_owned()),
-            [one] if one == leg.id && ties.is_served(&cluster, |number| number == "*43" || chooses(number)) => {}
+            [one]
+                if one == leg.id && ties.is_served(&cluster, |number| number == "*43" || chooses(number)) => {
+            }
             [one] => {
                 let Some(other) = ties.legs().find(|other| other.id == one) else { continue };
                 if other.state != State::Up || voices_in(other, now) != [leg.id] || one == leg.id {
-                    let what = format!("hears phone {} of call {}, which does not hear it", one.phone(), other.call);
+                    let what =
+                        format!("hears phone {} of call {}, which does not hear it", one.phone(), other.call);
                     return wrong("talks_are_mutual", what);
                 }
             }

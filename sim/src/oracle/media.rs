@@ -40,7 +40,8 @@ pub(crate) fn heard(
         tones::right_voice(now, ties.phones, leg)?;
     }
     let sound = matches!(what, Heard::Voice(_) | Heard::Generated);
-    let held = leg.state == State::Up && leg.holding.is_some_and(|since| since + GRACE < now && quiet(hearer.index, since));
+    let held = leg.state == State::Up
+        && leg.holding.is_some_and(|since| since + GRACE < now && quiet(hearer.index, since));
     if sound && held {
         let reason = format!("phone {} holds call {} and is sent media", hearer.index, leg.call);
         return Err(Broken { call: Some(leg.call), ..broken("held_party_is_silent", now, reason) });

@@ -154,7 +154,10 @@ pub const ORACLES: &[(&str, &str)] = &[
         "referral_told_once",
         "who hands a call over waits until it is told, once, what came of that (RFC 3515 §2.4.4)",
     ),
-    ("calls_stay_here", "a call that is handed over to another host is one that somebody pays for (RFC 5589 §9)"),
+    (
+        "calls_stay_here",
+        "a call that is handed over to another host is one that somebody pays for (RFC 5589 §9)",
+    ),
     ("transfers_come_true", "what a phone is told of a transfer is what the people then hear"),
     (
         "talks_are_mutual",

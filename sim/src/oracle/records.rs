@@ -84,7 +84,11 @@ impl Records {
         let acks = !phones[planned.caller].habits.contains(&Habit::NeverAcks);
         let prompt = acks && !has(Habit::Overlooks);
         let fits = |talked: Duration| talked.abs_diff(record.talked) <= late;
-        if prompt && expect::loses_nothing(plan) && !fits(talked) && !ends(ties, leg).any(|at| fits(at.since(from))) {
+        if prompt
+            && expect::loses_nothing(plan)
+            && !fits(talked)
+            && !ends(ties, leg).any(|at| fits(at.since(from)))
+        {
             let (kept, dialled) = (record.talked, &record.to);
             return wrong(format!("the caller of {dialled} talked for {talked:?}, its record says {kept:?}"));
         }

@@ -42,7 +42,9 @@ impl<'a> Ties<'a> {
 
     /// Whether somebody in this call waits in a slot, or has.
     pub(crate) fn parks(&self, call: usize) -> bool {
-        self.dial(call) == PARK || self.sent_to(call, |to| to == PARK) || self.is_sent_on(call, |to| to == PARK)
+        self.dial(call) == PARK
+            || self.sent_to(call, |to| to == PARK)
+            || self.is_sent_on(call, |to| to == PARK)
     }
 
     /// Whether it leads to who is in a slot.
@@ -63,7 +65,9 @@ impl<'a> Ties<'a> {
         // Who is asked need not have heard of it.
         let rings = |may: &dyn Fn(&str) -> bool| {
             let any = chooses(self.dial(other)) && self.plan.phones.iter().any(|phone| may(&phone.extension));
-            any || may(self.dial(other)) || self.sent_to(other, may) || self.is_sent_on(other, may)
+            any || may(self.dial(other))
+                || self.sent_to(other, may)
+                || self.is_sent_on(other, may)
                 || self.of(other).any(|leg| leg.side == Side::Callee && may(self.extension(leg)))
         };
         if picking.takes == Some(other) && self.plan.may_take(picker, &picking.dial) && at(&picking.dial) {
@@ -123,7 +127,11 @@ impl<'a> Ties<'a> {
     }
 
     fn may_change(&self, call: usize) -> bool {
-        self.is_handed_over(call) || self.is_sent_on(call, stays) || self.parks(call) || self.takes_up(call) || self.cluster(call).len() > 1
+        self.is_handed_over(call)
+            || self.is_sent_on(call, stays)
+            || self.parks(call)
+            || self.takes_up(call)
+            || self.cluster(call).len() > 1
     }
 
     /// Whether the exchange itself may have somebody of these calls on the line.

@@ -62,7 +62,8 @@ impl Phone {
         let branch = self.branch();
         self.legs[n].cseq += 1;
         let contact = self.contact();
-        let build = self.in_dialog(n, "REFER", &branch).header("Contact", &contact).header("Refer-To", &refer_to);
+        let build =
+            self.in_dialog(n, "REFER", &branch).header("Contact", &contact).header("Refer-To", &refer_to);
         let (cseq, bytes) = (self.legs[n].cseq, build.body(""));
         let at = scene.now;
         self.legs[n].handovers.push(Handover { at, cseq, planned, replied: None, told: None });

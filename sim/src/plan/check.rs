@@ -122,7 +122,8 @@ fn call(plan: &Plan, n: usize) -> Result<(), Wrong> {
         format!("call {n} dials `{}`; write up to 32 letters, digits and +*#._-", call.dial)
     })?;
     for (m, transfer) in call.transfers.iter().enumerate() {
-        let at = |key| [at("transfers")[0], at("transfers")[1], at("transfers")[2], Step::At(m), Step::Key(key)];
+        let at =
+            |key| [at("transfers")[0], at("transfers")[1], at("transfers")[2], Step::At(m), Step::Key(key)];
         is_call(plan, &at("with"), transfer.with)?;
         wrong_if(transfer.with.is_none() && !is_place(&transfer.to), &at("to"), || {
             format!("call {n} is handed over to `{}`; write a number or a SIP URI", transfer.to)

@@ -53,7 +53,11 @@ impl Plan {
     pub(crate) fn joins(&self) -> bool {
         let joins = |call: &CallPlan| {
             let sent_on = || call.diverted_to().any(|to| parks(to) || to.starts_with('*'));
-            !call.transfers.is_empty() || call.takes.is_some() || call.picks() || parks(&call.dial) || sent_on()
+            !call.transfers.is_empty()
+                || call.takes.is_some()
+                || call.picks()
+                || parks(&call.dial)
+                || sent_on()
         };
         self.calls.iter().any(joins)
     }

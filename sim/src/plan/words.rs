@@ -309,7 +309,9 @@ impl Word for Reaction {
                 let status = status.ok_or_else(|| format!("`{text}` does not refuse with 400 to 699"))?;
                 Duration::read(after).map(|after| Self::Refuse(after, status))
             }
-            _ => Err(format!("`{text}` is no reaction; write `answers 2s`, `refuses 486 1s`, `sends 102 1s` or `rings`")),
+            _ => Err(format!(
+                "`{text}` is no reaction; write `answers 2s`, `refuses 486 1s`, `sends 102 1s` or `rings`"
+            )),
         }
     }
 }

@@ -100,7 +100,7 @@ fn refused(world: &mut World, number: &str) -> (String, String, (Disposition, u8
     let over = records_ended(world).unwrap();
     let refusal = world.only("SIP/2.0 4");
     let line = String::from_utf8_lossy(refusal.raw()).lines().next().unwrap().to_owned();
-    let reason = refusal.header(HeaderName::Reason).unwrap_or_default().to_owned();
+    let reason = reason_of(&refusal);
     let text = way(world, over.id);
     let known = text.split("NoOp(<").nth(1).and_then(|rest| rest.split('>').next()).unwrap_or_default();
     (line, reason, (over.disposition(), over.cause.unwrap().q850()), known.to_owned())
@@ -143,7 +143,7 @@ fn the_cause_that_the_dialplan_says_is_the_one_that_everybody_is_told() {
         let refusal = refusal.unwrap().1;
         assert_eq!(refusal.status().map(crate::sip::Status::code), Some(status));
         let reason = format!("Q.850;cause={cause};text=\"{words}, explain 1\"");
-        assert_eq!(refusal.header(HeaderName::Reason), Some(reason.as_str()));
+        assert_eq!(reason_of(&refusal), reason);
         assert_eq!((over.cause.as_ref().unwrap().q850(), over.disposition()), (cause, became), "{cause}");
         let way = way(&mut world, 1);
         assert!(way.contains(&format!("1. NoOp(<{cause}>)\n")), "{way}");
@@ -236,4 +236,62 @@ fn who_hung_up_is_told() {
     world.send(ALICE, &invite("500", "", OFFER));
     let told = way(&mut world, 1);
     assert!(told.contains("Transfer(bob)  -> told to call bob\n"), "{told}");
+}
+
+/// The requests that were refused since the last look, as the log has them.
+fn logged(world: &mut World) -> Vec<String> {
+    let told = std::mem::take(&mut world.events).into_iter().filter_map(|event| match event {
+        Event::Refused { method, from, to, status, why, .. } => {
+            Some(format!("{method} {from} {to} {status} {why}"))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn what_is_refused_at_the_door_is_told_to_people_but_not_without_end() {
+    let mut world = World::new();
+    world.send(ALICE, &invite("999", "", OFFER));
+    assert_eq!(
+        logged(&mut world),
+        ["INVITE alice 999 404 no extension of context [internal] matches 999, explain 1"]
+    );
+    let again = |text: String, n: usize| {
+        text.replace("bKa1", &format!("bKd{n}")).replace("Call-ID: c1", &format!("Call-ID: d{n}"))
+    };
+    let video = OFFER.replace("m=audio 4000 RTP/AVP 8 0 101", "m=video 4000 RTP/AVP 99");
+    world.send(ALICE, &again(invite("bob", "", &video), 1));
+    world.send(ALICE, &again(invite("bob", "", &OFFER.replace("m=audio 4000", "m=audio x")), 2));
+    let text = again(invite("999", "", ""), 3).replace("INVITE", "MESSAGE");
+    world.send(ALICE, &text);
+    let watch = again(invite("999", "Event: dialog\nExpires: 600\n", ""), 4).replace("INVITE", "SUBSCRIBE");
+    world.send(ALICE, &watch);
+    world.send(ALICE, &again(invite("bob", "Require: telepathy\n", OFFER), 5));
+    let told = logged(&mut world);
+    let starts = [
+        "INVITE alice bob 488 ",
+        "INVITE alice bob 400 ",
+        "MESSAGE alice 999 404 Not Found",
+        "SUBSCRIBE alice 999 404 Not Found",
+        "INVITE alice bob 420 Bad Extension",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:#?}");
+    assert!(told.iter().zip(starts).all(|(told, start)| told.starts_with(start)), "{told:#?}");
+    // A phone that does not stop is told of now and then.
+    for n in 0..300 {
+        world.send(ALICE, &again(invite("999", "", OFFER), 100 + n));
+    }
+    assert!(logged(&mut world).len() <= 10);
+    world.pass(Duration::from_secs(1));
+    world.send(ALICE, &again(invite("999", "", OFFER), 500));
+    assert_eq!(logged(&mut world).len(), 1);
+}
+
+#[test]
+fn a_challenge_is_nothing_to_tell() {
+    let mut world = World::new();
+    world.send("10.0.0.66:5060", &invite("bob", "", OFFER));
+    world.only("SIP/2.0 401");
+    assert_eq!(logged(&mut world), Vec::<String>::new());
 }
