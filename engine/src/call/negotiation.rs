@@ -116,7 +116,7 @@ impl Call {
         if offer::speech(offered).is_none() {
             return Err(OfferError::NoAudio);
         }
-        let chosen = match self.peer {
+        let mut chosen = match self.peer {
             _ if self.conference.is_some() => offer::choose(offered, repertoire.codecs()),
             _ if self.is_echo() => offer::first_of(offered),
             None if self.is_scripted() || self.own_words => offer::choose(offered, repertoire.codecs()),
@@ -130,6 +130,15 @@ impl Call {
                 }
             }
         };
+        let alone = self.peer.is_none() && self.conference.is_none() && !self.is_echo();
+        if alone && self.answered.is_some() && !cx.config.transcode {
+            // Whoever it is going to talk with was asked for what it speaks now.
+            let now = self.parties[id].codec().map(|now| now.name);
+            let same =
+                |codec: &offer::Codec| now.as_ref().is_some_and(|now| codec.name.eq_ignore_ascii_case(now));
+            let one = chosen.iter().find(|codec| same(codec)).or(offer::speech(&chosen)).cloned();
+            chosen.retain(|codec| !codec.is_speech() || one.as_ref().is_some_and(|one| one.same_as(codec)));
+        }
         if chosen.is_empty() { Err(OfferError::NoCommonCodec) } else { Ok(chosen) }
     }
 

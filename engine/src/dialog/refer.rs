@@ -268,8 +268,10 @@ impl Sessions {
 
     fn notify(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey) {
         let Some(session) = self.all.get_mut(leg) else { return };
+        let over = session.phase == Phase::Ending;
         let Session { referral: Some(referral), dialog: Some(dialog), contact, .. } = session else { return };
-        if referral.under_way.is_some() {
+        // After a BYE nobody is told any more.
+        if referral.under_way.is_some() || over && referral.bye.is_none() {
             return;
         }
         let Some(status) = referral.next.take() else { return };

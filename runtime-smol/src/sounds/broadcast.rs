@@ -81,7 +81,8 @@ impl Broadcasts {
         Self { ears, desk, thread: None }
     }
 
-    /// These are broadcast from now on. What was broadcast before goes on undisturbed. The thread begins with the first.
+    /// These are broadcast from now on. What was broadcast before goes on undisturbed. The thread begins with the
+    /// first.
     pub(crate) fn become_(&mut self, stations: &[Station]) {
         if self.thread.is_none() && !stations.is_empty() {
             let (way, orders) = channel();

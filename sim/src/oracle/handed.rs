@@ -9,6 +9,7 @@ use super::dialogs::LeftAlone;
 use super::ties::{Ties, stays};
 use super::{Broken, Verdict, broken};
 use crate::exchange::chooses;
+use crate::expect;
 use crate::net::Network;
 use crate::phone::{Leg, State};
 use crate::voice::LegId;
@@ -108,6 +109,10 @@ fn left<'a>(ties: Ties<'a>, by: &'a Leg) -> Option<(&'a Leg, &'a Leg, Instant)> 
     let peer = only(others().filter(|leg| leg.call == by.call && up_before(leg)))?;
     // Who is asked answers: an answer that was late, or whose ACK was lost, counts for nobody.
     let connected = |leg: &Leg| leg.answered.max(leg.confirmed.filter(|_| leg.side == Side::Callee));
+    // Of a dialog that is not known there is nothing to go back to.
+    if handover.replied.is_some_and(|(_, status)| status == 481) || expect::forgets(ties.plan, by.began) {
+        return None;
+    }
     if let Some(failed) = handover.failed() {
         return Some((peer, by, failed));
     }

@@ -16,7 +16,9 @@ use crate::world::EXCHANGE;
 struct Referral {
     /// When it must have been told the end.
     due: Instant,
-    /// The exchange has told the end.
+    /// When the last NOTIFY left.
+    told: Option<Instant>,
+    /// The exchange has told the end, or the phone wants to hear no more.
     over: bool,
 }
 
@@ -29,6 +31,8 @@ pub(crate) struct Referrals {
     all: BTreeMap<Key, Referral>,
     /// The longest that it takes until one is over.
     longest: Duration,
+    /// How long an answer to a NOTIFY is waited for.
+    life: Duration,
 }
 
 /// Between a REFER and what follows.
@@ -41,13 +45,18 @@ impl Referrals {
         let ring = plan.exchange.ring * (1 + plan.diversions());
         // A NOTIFY that nobody answers holds up the next.
         let longest = ring + SERVICES + LIFE * 2 + plan.exchange.slow() + SLACK;
-        Self { all: BTreeMap::new(), longest }
+        Self { all: BTreeMap::new(), longest, life: plan.exchange.t1 * 64 }
     }
 
     /// A message arrives.
     pub(crate) fn enter(&mut self, entry: &Entry<'_>) {
         if entry.msg.is_request() && entry.msg.method() == "BYE" {
             self.ended(entry.msg, "to", "from");
+        }
+        // Who refuses a NOTIFY wants no more of them (RFC 6665 §4.2.2).
+        if entry.msg.code().is_some_and(|code| code >= 300) && entry.msg.method() == "NOTIFY" {
+            let of = self.all.iter_mut().filter(|(key, _)| key.0 == entry.msg.call_id());
+            of.for_each(|(_, referral)| referral.over = true);
         }
     }
 
@@ -70,20 +79,22 @@ impl Referrals {
                 }
                 let (call_id, ours, theirs) = names(msg, "to", "from");
                 let cseq = msg.cseq().map_or(0, |(number, _)| number);
-                let referral = Referral { due: exit.now + self.longest, over: false };
+                let referral = Referral { due: exit.now + self.longest, told: None, over: false };
                 self.all.entry((call_id, ours, theirs, cseq)).or_insert(referral);
                 Ok(())
             }
             // One that was not answered may be repeated when the dialog is over.
             (None, "NOTIFY") if requests.has_sent(msg.branch(), "NOTIFY") => Ok(()),
             (None, "NOTIFY") if msg.get("event").is_some_and(|event| event.starts_with("refer")) => {
-                self.tells(msg).map_err(|why| broken("referral_told_once", exit.now, why))
+                self.tells(exit.now, msg).map_err(|why| broken("referral_told_once", exit.now, why))
             }
             (None, "BYE") => {
                 // Who has handed its call over is told so before it is sent away.
                 let (call_id, ours, theirs) = names(msg, "from", "to");
                 let of = |key: &Key| (&key.0, &key.1, &key.2) == (&call_id, &ours, &theirs);
-                let untold = self.all.iter().any(|(key, referral)| of(key) && !referral.over);
+                // Nobody waits for a phone that is gone.
+                let heard = |referral: &Referral| referral.told.is_none_or(|at| at + self.life > exit.now);
+                let untold = self.all.iter().any(|(key, r)| of(key) && !r.over && heard(r));
                 if untold && msg.get("reason").is_some_and(|reason| reason.contains("Transferred")) {
                     let reason = format!("{} to who was not told how its transfer ended", msg.summary());
                     return Err(broken("referral_told_once", exit.now, reason));
@@ -95,7 +106,7 @@ impl Referrals {
         }
     }
 
-    fn tells(&mut self, msg: &Msg) -> Result<(), String> {
+    fn tells(&mut self, now: Instant, msg: &Msg) -> Result<(), String> {
         let (call_id, ours, theirs) = names(msg, "from", "to");
         let event = msg.get("event").unwrap_or_default();
         let Some(id) = parameter(event, "id").and_then(|id| id.parse::<u32>().ok()) else {
@@ -107,6 +118,7 @@ impl Referrals {
         if referral.over {
             return Err(format!("{} is about the REFER {id}, which is over", msg.summary()));
         }
+        referral.told = Some(now);
         let state = msg.get("subscription-state").unwrap_or_default();
         referral.over = state.starts_with("terminated");
         match fragment(&msg.body) {

@@ -6,7 +6,8 @@ use insta::assert_snapshot;
 use telex_dialplan::explain::{Does, Supposition};
 use telex_dialplan::task::DialStatus;
 
-use super::world::{Site, World};
+use super::site::Site;
+use super::world::World;
 use crate::config;
 use crate::control::{Reply, table};
 
@@ -39,12 +40,12 @@ fn on_a_sunday_the_office_is_closed() {
       telex.toml:63 (hours 200)    1. GotoIf($["" = "yes"]?telex-menu-night,s,1)  -> false, goes on
                                    2. GotoIf($["2026-01-11" = "2026-04-03"]?telex-menu-night,s,1)  -> false, goes on
                                    3. GotoIf($["2026-01-11" = "2026-04-06"]?telex-menu-night,s,1)  -> false, goes on
-                                   4. GotoIfTime(*,*,1,jan?telex-menu-night,s,1)  -> false on Sun 2026-01-11 11:02 Europe/Berlin (the day of the month is another), goes on
-                                   5. GotoIfTime(*,*,1,may?telex-menu-night,s,1)  -> false on Sun 2026-01-11 11:02 Europe/Berlin (the month is another), goes on
-                                   6. GotoIfTime(*,*,3,oct?telex-menu-night,s,1)  -> false on Sun 2026-01-11 11:02 Europe/Berlin (the month is another), goes on
-                                   7. GotoIfTime(*,*,24-26,dec?telex-menu-night,s,1)  -> false on Sun 2026-01-11 11:02 Europe/Berlin (the month is another), goes on
-                                   8. GotoIfTime(8:00-11:59&13:00-16:59,mon-thu,*,*?telex-menu-main,s,1)  -> false on Sun 2026-01-11 11:02 Europe/Berlin (the day of the week is another), goes on
-                                   9. GotoIfTime(8:00-13:59,fri,*,*?telex-menu-main,s,1)  -> false on Sun 2026-01-11 11:02 Europe/Berlin (the day of the week is another), goes on
+                                   4. GotoIfTime(*,*,1,jan?telex-menu-night,s,1)  -> false, Sun 2026-01-11 11:02 Europe/Berlin is another day of the month, goes on
+                                   5. GotoIfTime(*,*,1,may?telex-menu-night,s,1)  -> false, Sun 2026-01-11 11:02 Europe/Berlin is another month, goes on
+                                   6. GotoIfTime(*,*,3,oct?telex-menu-night,s,1)  -> false, Sun 2026-01-11 11:02 Europe/Berlin is another month, goes on
+                                   7. GotoIfTime(*,*,24-26,dec?telex-menu-night,s,1)  -> false, Sun 2026-01-11 11:02 Europe/Berlin is another month, goes on
+                                   8. GotoIfTime(8:00-11:59&13:00-16:59,mon-thu,*,*?telex-menu-main,s,1)  -> false, Sun 2026-01-11 11:02 Europe/Berlin is another day of the week, goes on
+                                   9. GotoIfTime(8:00-13:59,fri,*,*?telex-menu-main,s,1)  -> false, Sun 2026-01-11 11:02 Europe/Berlin is another day of the week, goes on
                                   10. Goto(telex-menu-night,s,1)
     s matched s in context [telex-menu-night]
       telex.toml:88 (menu night)   1. Answer()
@@ -90,17 +91,17 @@ fn a_menu_leads_to_a_group_where_one_is_busy_and_one_sends_its_calls_on() {
                                   9. Set(LEFT=1)
                                  10. GotoIf($[1 > 0]?next)  -> true, to internal,600,next
                                   6. Set(MEMBER=103)
-                                  7. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Dial(PJSIP/103,15))  -> true; 103 sends its calls on: PJSIP/104; NOANSWER, cause 18
-    for sent on by 103: 104 matched 104 in context [telex]
+                                  7. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Dial(PJSIP/103,15))  -> true; 103 sends its calls on: PJSIP/104; NOANSWER, cause 19
+    for calls that 103 sends on: 104 matched 104 in context [telex]
       telex.toml:31 (phone 104)   1. Set(DB(last-caller/104)=105)
                                   2. Set(DB(last-number/105)=500)
                                   3. Gosub(telex-forward,chosen,1(104,internal,forward,off))
-    for sent on by 103: chosen matched chosen in context [telex-forward]
+    for calls that 103 sends on: chosen matched chosen in context [telex-forward]
       telex.toml (built in)       1. Set(FORWARD_TO=)
                                   2. ExecIf($["" = ""]?Set(FORWARD_TO=off))  -> true
                                   3. GosubIf($["off" != "off"]?s,1(…))  -> false, goes on
                                   4. Return()
-    for sent on by 103: 104 matched 104 in context [telex]
+    for calls that 103 sends on: 104 matched 104 in context [telex]
       telex.toml:31 (phone 104)   4. GotoIf($["" = "on"]?busy)  -> false, goes on
                                   5. Dial(PJSIP/104)
     600 matched 600 in context [telex]
@@ -119,7 +120,7 @@ fn a_menu_leads_to_a_group_where_one_is_busy_and_one_sends_its_calls_on() {
                                   4. Return()
     101 matched 101 in context [telex]
       telex.toml:13 (phone 101)   4. GotoIf($["" = "on"]?busy)  -> false, goes on
-                                  5. Dial(PJSIP/101,20)  -> NOANSWER, cause 18
+                                  5. Dial(PJSIP/101,20)  -> NOANSWER, cause 19
                                   6. GotoIf($["NOANSWER" = "BUSY"]?busy)  -> false, goes on
                                   7. GotoIf($["NOANSWER" = "NOANSWER"]?late)  -> true, to internal,101,late
                                  10. Gosub(telex-forward,chosen,1(101,internal,forward-no-answer,102))
@@ -157,9 +158,10 @@ fn a_menu_leads_to_a_group_where_one_is_busy_and_one_sends_its_calls_on() {
                                   3. GosubIf($["off" != "off"]?s,1(…))  -> false, goes on
                                   4. Return()
     102 matched 102 in context [telex]
-      telex.toml:19 (phone 102)  15. Busy(20)  -> the caller hung up, cause 16
-    It rings 102, then 103, then 104, then 101, then 102; the exchange hangs up, cause 16.
-    If 104 rings and nobody answers, 101 rings and nobody answers (--phone, --dial and --keys suppose otherwise).
+      telex.toml:19 (phone 102)  15. ExecIf($["17" = "21"]?Hangup(…))  -> false, goes on
+                                 16. Busy(20)
+    It rings 102, then 103, then 104, then 101, then 102; the exchange hangs up, cause 17.
+    Supposed: 104 rings and nobody answers; 101 rings and nobody answers (--phone, --dial and --keys say otherwise).
     "#);
 }
 
@@ -187,7 +189,7 @@ fn a_phone_that_does_not_answer_is_forwarded() {
                                   4. Return()
     101 matched 101 in context [telex]
       telex.toml:13 (phone 101)   4. GotoIf($["" = "on"]?busy)  -> false, goes on
-                                  5. Dial(PJSIP/101,20)  -> NOANSWER, cause 18
+                                  5. Dial(PJSIP/101,20)  -> NOANSWER, cause 19
                                   6. GotoIf($["NOANSWER" = "BUSY"]?busy)  -> false, goes on
                                   7. GotoIf($["NOANSWER" = "NOANSWER"]?late)  -> true, to internal,101,late
                                  10. Gosub(telex-forward,chosen,1(101,internal,forward-no-answer,102))
@@ -216,9 +218,9 @@ fn a_phone_that_does_not_answer_is_forwarded() {
                                   4. Return()
     102 matched 102 in context [telex]
       telex.toml:19 (phone 102)   4. GotoIf($["" = "on"]?busy)  -> false, goes on
-                                  5. Dial(PJSIP/102)  -> the caller hung up, cause 16
+                                  5. Dial(PJSIP/102)  -> the callee hung up, cause 16
     It rings 101, then 102; somebody hangs up.
-    If 101 rings and nobody answers (--phone, --dial and --keys suppose otherwise).
+    Supposed: 101 rings and nobody answers (--phone, --dial and --keys say otherwise).
     "#);
 }
 
@@ -236,9 +238,9 @@ fn who_is_parked_goes_back() {
       _*90X!  [telex]  telex.toml:42 (codes)            does not fit: character 1 is 7, not *
       and 51 other numbers of [telex]
     700 matched 700 in context [telex]
-      telex.toml:98 (parking default)  1. Park()  -> in slot 701; slot 701, its time is up: back to 101; NOANSWER, cause 18
+      telex.toml:98 (parking default)  1. Park()  -> in slot 701; slot 701, its time is up: back to 101; NOANSWER, cause 19
     It rings 101; the exchange hangs up, cause 16.
-    If nobody takes the caller up from slot 701, 101 rings and nobody answers (--phone, --dial and --keys suppose otherwise).
+    Supposed: nobody takes the caller up from slot 701; 101 rings and nobody answers (--phone, --dial and --keys say otherwise).
     ");
 }
 
@@ -258,7 +260,7 @@ fn nothing_is_picked_up_and_nobody_has_a_number() {
     *8 matched *8 in context [telex]
       telex.toml:42 (codes)  1. Pickup()
         warning: 105 is in no pick-up group: say whose call it is to take
-    It rings nobody; refused with 480, cause 18.
+    It rings nobody; refused with 480, cause 16.
     ");
     assert_snapshot!(explained("1234", "Mon 11:02", &[], &[]), @r"
     On Mon 2026-01-05 11:02 Europe/Berlin, looked for in context [internal]:

@@ -26,7 +26,16 @@ fn scenarios(name: &str, text: &str, options: impl FnOnce(PathBuf) -> Test) -> (
     std::fs::write(&file, format!("config default\n{text}")).unwrap();
     let (told, fine) = played(&options(file)).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    (told.replace(&format!("{}/", folder.display()), ""), fine)
+    (without_lines(&told.replace(&format!("{}/", folder.display()), "")), fine)
+}
+
+/// Without the lines of the configuration of a first start, which change with its comments.
+fn without_lines(told: &str) -> String {
+    let mut parts = told.split("telex.toml:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + "telex.toml:N" + part.trim_start_matches(|digit: char| digit.is_ascii_digit())
+    })
 }
 
 fn of(file: PathBuf) -> Test {
@@ -81,7 +90,7 @@ scenario \"# fine\":\n  100 dials *43\n  expect 100 hears itself\n";
       explain: |
         call 1 from 100 to 101:
           101 matched 101 in context [telex]
-            telex.toml:169 (phone 101)  1. Dial(PJSIP/101)  -> BUSY, cause 17
+            telex.toml:N (phone 101)  1. Dial(PJSIP/101)  -> BUSY, cause 17
       ...
     ok 2 - \# fine
     # 2 scenarios, 1 failed
@@ -111,7 +120,7 @@ fn junit_has_a_suite_for_each_file() {
     0 s  100 hears ringback
     call 1 from 100 to 101:
       101 matched 101 in context [telex]
-        telex.toml:169 (phone 101)  1. Dial(PJSIP/101)
+        telex.toml:N (phone 101)  1. Dial(PJSIP/101)
     </failure>
         </testcase>
       </testsuite>

@@ -294,8 +294,12 @@ impl Office {
 
     /// Whether the phone that a variable names is left alone.
     pub(super) fn rests_now(&self, variable: &str) -> String {
-        let quiet = self.phones.iter().filter(|(_, phone)| phone.do_not_disturb).map(|(name, _)| name);
-        format!("!({})", self.takes_calls_of(variable, quiet))
+        let mut quiet =
+            self.phones.iter().filter(|(_, phone)| phone.do_not_disturb).map(|(name, _)| name).peekable();
+        match quiet.peek() {
+            Some(_) => format!("!{}", self.takes_calls_of(variable, quiet)),
+            None => format!("\"${{DB({DISTURB}/{variable})}}\" = \"on\""),
+        }
     }
 
     /// Whether a phone does not want to be disturbed until it says otherwise.

@@ -149,7 +149,7 @@ fn forwarding_and_rest_become_steps() {
 
 #[test]
 fn a_circle_of_forwards_ends() {
-    let circle = FORWARDED.replace("do_not_disturb = true", "forward = { always = \"101\" }");
+    let circle = FORWARDED.replace("do_not_disturb = true", "forward = { busy = \"101\" }");
     let mut world = at("2026-11-23T10:00");
     assert_snapshot!(done(&plan(&circle), &mut world, "100", "101", DialStatus::Busy), @"Hangup { cause: Some(25) }");
     assert_snapshot!(format!("{:?}", world.log), @r#"[(Warning, "forwarded in a circle: 101")]"#);
