@@ -223,8 +223,8 @@ impl Config {
         text
     }
 
-    /// The entry by which an extension of [`CONFIGURED`] comes to be, and its key: `phone` and its extension, `conference`
-    /// and its number, `parking` and its name.
+    /// The entry by which an extension of [`CONFIGURED`] comes to be, and its key: `phone` and its extension,
+    /// `conference` and its number, `parking` and its name.
     pub fn entry_of(&self, extension: &str) -> Option<(&'static str, SmolStr)> {
         if let Some((phone, _)) = self.phones.get_key_value(extension) {
             return Some(("phone", phone.clone()));

@@ -67,30 +67,10 @@ pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, sho
             }
         }
         Body::Step { condition, yes, no } => {
-            let holds = holds(condition, scene, shown);
             if flow == Flow::TryExec {
                 scene.set("TRYSTATUS", "SUCCESS");
             }
-            let before = match shown.args.as_str() {
-                "" => SmolStr::default(),
-                told if holds => format_smolstr!("{told}?"),
-                told => format_smolstr!("{told}?{}(…)", yes.name()),
-            };
-            let chosen = if holds { Some(yes) } else { no.as_ref() };
-            let Some(chosen) = chosen else {
-                (shown.args, shown.outcome) = (before, format_smolstr!("{}, goes on", shown.outcome));
-                return Move::Next;
-            };
-            let mut inner = Shown::default();
-            let step = run(chosen, scene, queue, &mut inner);
-            let mark = if holds { "" } else { ":" };
-            shown.args = format_smolstr!("{before}{mark}{}({})", inner.app, inner.args);
-            shown.outcome = match (shown.outcome.as_str(), inner.outcome.as_str()) {
-                ("", _) => inner.outcome,
-                (_, "") => std::mem::take(&mut shown.outcome),
-                (outer, inner) => format_smolstr!("{outer}; {inner}"),
-            };
-            step
+            within((condition, yes, no.as_deref()), scene, queue, shown)
         }
         Body::List(list) => {
             if flow == Flow::While {
@@ -103,6 +83,36 @@ pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, sho
             plain(flow, &args, scene, queue)
         }
     }
+}
+
+/// A step in whose arguments another stands, or two of which one is done.
+fn within(
+    (condition, yes, no): (&Condition, &Prepared, Option<&Prepared>),
+    scene: &mut Scene<'_>,
+    queue: &mut Queue,
+    shown: &mut Shown,
+) -> Move {
+    let holds = holds(condition, scene, shown);
+    let before = match shown.args.as_str() {
+        "" => SmolStr::default(),
+        told if holds => format_smolstr!("{told}?"),
+        told => format_smolstr!("{told}?{}(…)", yes.name()),
+    };
+    let chosen = if holds { Some(yes) } else { no };
+    let Some(chosen) = chosen else {
+        (shown.args, shown.outcome) = (before, format_smolstr!("{}, goes on", shown.outcome));
+        return Move::Next;
+    };
+    let mut inner = Shown::default();
+    let step = run(chosen, scene, queue, &mut inner);
+    let mark = if holds { "" } else { ":" };
+    shown.args = format_smolstr!("{before}{mark}{}({})", inner.app, inner.args);
+    shown.outcome = match (shown.outcome.as_str(), inner.outcome.as_str()) {
+        ("", _) => inner.outcome,
+        (_, "") => std::mem::take(&mut shown.outcome),
+        (outer, inner) => format_smolstr!("{outer}; {inner}"),
+    };
+    step
 }
 
 /// Flows whose arguments are a list.

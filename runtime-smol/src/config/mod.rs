@@ -299,12 +299,9 @@ fn build(
         media_bind: bind.unwrap_or_else(|| common_address(&listen)),
         listen,
         media_ports,
-        store: file(reader, root, "store").map_or(folder.join("telex.db"), |f| beside(folder, &f)),
-        control: file(reader, root, "control")
-            .map_or_else(|| path.with_extension("sock"), |f| beside(folder, &f)),
-        grace: call
-            .and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR))
-            .map_or(Duration::from_secs(10), |t| t.value),
+        store: file(reader, root, "store", folder).unwrap_or_else(|| folder.join("telex.db")),
+        control: file(reader, root, "control", folder).unwrap_or_else(|| path.with_extension("sock")),
+        grace: grace(reader, call),
         recordings: Recordings { folder: folder.join(recordings.folder), ..recordings },
         records: records::records(reader, root),
         record: record::record(reader, root),
@@ -315,6 +312,12 @@ fn build(
     };
     // What is wrong with the dialplan hides nothing else.
     if wrong.is_empty() { Ok(settings) } else { Err(wrong) }
+}
+
+/// How long calls may go on after the order to stop.
+fn grace(reader: &mut Reader, call: Option<Section<'_>>) -> Duration {
+    let grace = call.and_then(|s| reader.time(s, "grace", Duration::ZERO, HOUR));
+    grace.map_or(Duration::from_secs(10), |t| t.value)
 }
 
 /// How long phones ring.
@@ -358,13 +361,13 @@ fn beside(folder: &Path, file: &str) -> PathBuf {
     if file == NO_STORE { PathBuf::from(file) } else { folder.join(file) }
 }
 
-fn file(reader: &mut Reader, root: &DeTable<'_>, section: &'static str) -> Option<String> {
+fn file(reader: &mut Reader, root: &DeTable<'_>, section: &'static str, folder: &Path) -> Option<PathBuf> {
     let section = reader.section(root, section)?;
     let path = reader.text(section, "path")?;
     if path.value.is_empty() {
         reader.wrong(&path.span, "`path` is empty", "no file", "name a file, or leave the key out");
     }
-    Some(path.value.to_owned())
+    Some(beside(folder, path.value))
 }
 
 fn listen(reader: &mut Reader, root: &DeTable<'_>) -> Vec<Listen> {

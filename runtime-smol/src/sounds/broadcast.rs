@@ -453,7 +453,10 @@ mod tests {
         panic!("it did not come to that");
     }
 
-    fn ear() -> (Ear, Receiver<(SmolStr, Arc<[u8]>)>) {
+    /// What an ear has heard: of which class, and the octets.
+    type Heard = (SmolStr, Arc<[u8]>);
+
+    fn ear() -> (Ear, Receiver<Heard>) {
         let (post, heard) = Post::new(Bell::of(&Poller::new().unwrap()));
         (Ear::of(post), heard)
     }
