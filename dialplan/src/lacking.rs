@@ -78,6 +78,9 @@ impl Dialplan {
         let pattern = extension.pattern.as_str().starts_with('_') && hinted.text.contains("${");
         let devices = if pattern { Vec::new() } else { hinted.devices(extension.pattern.as_str()) };
         for device in devices.iter().filter(|device| !device.contains("${")) {
+            if all.len() > limits::PROBLEMS {
+                return;
+            }
             let known = device.split_once('/').filter(|(technology, _)| {
                 ["pjsip", "sip"].iter().any(|known| technology.eq_ignore_ascii_case(known))
             });

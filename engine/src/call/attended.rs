@@ -120,6 +120,7 @@ impl Calls {
         call.between = Some((caller, to.clone()));
         call.forget_who_calls();
         call.forget_telling();
+        call.forget_keys(cx);
         call.put_media(cx);
         call.keep_record(cx);
         self.tell_transfer(cx, key, by, &to, Some(Status::OK));

@@ -129,6 +129,8 @@ impl Calls {
         call.drop_media(cx, CALLER);
         call.parties.swap(CALLER, waits);
         call.forget_who_calls();
+        call.forget_telling();
+        call.forget_keys(cx);
         call.put_media(cx);
         call.drop_waiting_room(cx, transfer.room);
         call.between = Some((call.parties[CALLER].extension.clone(), transfer.to.clone()));

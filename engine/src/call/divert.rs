@@ -156,6 +156,9 @@ impl Calls {
             // Who is asked now has the time that it always has.
             let patience = instead.timeout.unwrap_or(cx.config.ring).min(limits::RING);
             let expires = call.asking_ends(cx.now);
+            if let App::Hunt(hunt) = &mut call.app {
+                hunt.runs_out(expires < patience);
+            }
             call.arm(cx, key, patience.min(expires), CallTimer::NoAnswer);
         }
         self.apply(cx, below, key, AppEvent::Moved { party });

@@ -57,6 +57,11 @@ impl Hunt {
         self.asked.extend(callees);
     }
 
+    /// From now on this says whether the INVITE itself runs out before the exchange loses patience.
+    pub(super) fn runs_out(&mut self, expires: bool) {
+        self.expires = expires;
+    }
+
     /// Whether nobody but this callee may still answer.
     pub(super) fn asks_only(&self, party: PartyId) -> bool {
         self.asked == [party]

@@ -303,6 +303,8 @@ impl Call {
         }
         let Some(peer) = self.peer else { return self.put_alone(cx, silence) };
         for (party, other) in [(CALLER, peer), (peer, CALLER)] {
+            // Asked of who is apart, too: it forgets what it was being told.
+            let told_time = self.told_in_talk(party);
             if self.is_apart(party) {
                 continue;
             }
@@ -320,7 +322,7 @@ impl Call {
             let report = told || keep;
             // Tones are taken out of the sound where something goes in their place.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
-            let playing = self.told_in_talk(party).or_else(|| match self.is_apart(other) {
+            let playing = told_time.or_else(|| match self.is_apart(other) {
                 true => self.hold_music(cx).map(Play::music),
                 false => self.music_for(cx, other),
             });

@@ -116,6 +116,7 @@ impl Calls {
         let peer = call.peer.unwrap_or(CALLER);
         call.between = Some((call.parties[CALLER].extension.clone(), call.parties[peer].extension.clone()));
         call.forget_telling();
+        call.forget_keys(cx);
         call.put_media(cx);
         call.keep_record(cx);
         let (number, by) = (call.id, call.parties[if at == CALLER { CALLER } else { new }].extension.clone());

@@ -190,7 +190,9 @@ impl Calls {
             let Some(call) = self.all.get_mut(key) else { return };
             call.watch_deadline(cx, key);
             if call.transfer.as_ref().is_some_and(|transfer| transfer.failed.is_some()) {
-                return self.take_back(cx, below, key);
+                self.take_back(cx, below, key);
+                // Once more: the time that the call may last is that of the walk before.
+                continue;
             }
             let Some(script) = &mut call.script else { return };
             let Some(outcome) = script.outcome.take() else { return };

@@ -91,6 +91,10 @@ impl Calls {
         referred: &Referred,
     ) -> Result<(), Status> {
         let call = self.all.get(key).ok_or(Status::DECLINE)?;
+        // Who dials by keys where the other one is to go is alone in a room that would be taken down under it.
+        if call.aside.as_ref().is_some_and(|aside| aside.party != by) {
+            return Err(Status::REQUEST_PENDING);
+        }
         match &referred.place {
             Place::Nowhere(_) if !cx.planted.is(Fault::ForeignTransfer) => Err(Status::FORBIDDEN),
             // Who is not of this exchange has no dialplan to dial by.

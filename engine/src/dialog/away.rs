@@ -39,7 +39,7 @@ const LEFT_OUT: [&str; 4] = ["maddr", "ttl", "method", "lr"];
 impl Place {
     /// Where a URI leads whose host is not the exchange by its address or realm. `named` is that one of the two who
     /// talk is called so, by a name of the exchange that it need not know.
-    pub(super) fn of(uri: &Uri<'_>, config: &Config, named: bool) -> Self {
+    pub(crate) fn of(uri: &Uri<'_>, config: &Config, named: bool) -> Self {
         let allowed = |uri: &Uri<'_>| {
             let (name, address) = (uri.host_text(), uri.host().ip());
             config.refer_hosts.iter().any(|host| host.is(name, address, uri.port()))

@@ -29,7 +29,7 @@ use super::streams::Streams;
 use super::waiting::Waiting;
 use super::{Arrival, Asker, Ending, Options};
 use crate::clock;
-use crate::config::{self, Loaded, Refused, Settings};
+use crate::config::{self, Loaded, Settings};
 use crate::control::{Question, Reloaded};
 use crate::desk::Desk;
 use crate::log::{Entry, Heading};
@@ -59,6 +59,9 @@ const STEP: Duration = Duration::from_secs(1);
 const OVERTIME: Duration = Duration::from_secs(5);
 /// How long the last octets may take to leave.
 const FLUSH: Duration = Duration::from_millis(500);
+
+/// Why a configuration is not put in force that took longer to read.
+const OVERTAKEN: &str = "a configuration that was read later is in force already";
 
 /// What the loop works with.
 pub(super) struct Parts {
@@ -96,6 +99,8 @@ pub(super) struct Exchange {
     load: (Duration, Instant),
     questions: BTreeMap<ControlId, Sender<(ControlReply, u64)>>,
     next_question: u64,
+    /// How often the configuration was read again, and which of these readings is in force.
+    reads: (u64, u64),
     /// When the wall clock was told, and what it said.
     wall: (Instant, WallTime),
     /// When the loop ends even if the engine has not.
@@ -117,6 +122,7 @@ impl Exchange {
             load: (Duration::ZERO, Instant::ZERO),
             questions: BTreeMap::new(),
             next_question: 1,
+            reads: (0, 0),
             // The engine was told the time at zero; it is told again at once, so that both agree.
             wall: (Instant::ZERO, WallTime::default()),
             give_up: None,
@@ -302,8 +308,11 @@ impl Exchange {
             Arrival::Asked(Question::Reload { answer }) => self.reread(Some(answer)),
             Arrival::Signal(Signal::Hup) => self.reread(None),
             Arrival::Signal(_) => self.stop(),
-            Arrival::Reread(result, asker) => {
-                let reloaded = self.reload(*result);
+            Arrival::Reread(number, result, asker) => {
+                let late = number < self.reads.1;
+                let read = result.map_err(|refused| refused.lines());
+                let reloaded = self.reload(if late { Err(vec![OVERTAKEN.to_owned()]) } else { read });
+                self.reads.1 = if reloaded.is_ok() { number } else { self.reads.1 };
                 // Who asked may have gone.
                 let _ = asker.map(|asker| asker.try_send(reloaded));
             }
@@ -419,19 +428,20 @@ impl Exchange {
         let mut states = vec![NotifyState::Reloading];
         states.extend(NotifyState::monotonic_usec_now());
         let _ = sd_notify::notify(&states);
+        self.reads.0 += 1;
+        let number = self.reads.0;
         let (path, inbox) = (self.parts.settings.path.clone(), self.parts.inbox.clone());
         let read = async move {
             let result = smol::unblock(move || config::load_whole(&path)).await;
-            let _ = inbox.send(Arrival::Reread(Box::new(result), asker)).await;
+            let _ = inbox.send(Arrival::Reread(number, Box::new(result), asker)).await;
         };
         self.parts.executor.spawn(read).detach();
     }
 
     /// Puts a configuration in force whole, or not at all; then with all that is wrong, a line each.
-    fn reload(&mut self, result: Result<Settings, Refused>) -> Result<Reloaded, Vec<String>> {
+    fn reload(&mut self, result: Result<Settings, Vec<String>>) -> Result<Reloaded, Vec<String>> {
         let Parts { listeners, poller, .. } = &mut self.parts;
         let reloaded = result
-            .map_err(|refused| refused.lines())
             .and_then(|new| listeners.become_(&new.listen, poller).map(|()| new).map_err(|error| vec![error]))
             .map(|settings| self.put_in_force(settings));
         let desk = &self.parts.desk;

@@ -60,8 +60,8 @@ pub(crate) enum Arrival {
     Asked(Question),
     /// The system sends a signal.
     Signal(Signal),
-    /// The configuration was read again, for whoever asks.
-    Reread(Box<Result<Settings, Refused>>, Option<Asker>),
+    /// The configuration was read again, for whoever asks; its number among such readings.
+    Reread(u64, Box<Result<Settings, Refused>>, Option<Asker>),
 }
 
 /// Where it goes what became of reading the configuration again, or what is wrong with it.

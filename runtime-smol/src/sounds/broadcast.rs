@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use smol_str::SmolStr;
 use telex_audio::codec::g722;
 use telex_audio::resample::Resampler;
@@ -239,8 +239,11 @@ impl OnAir {
         let (Some(music), Some(words)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(ErrorKind::BrokenPipe.into());
         };
-        rustix::io::ioctl_fionbio(&music, true)?;
-        rustix::io::ioctl_fionbio(&words, true)?;
+        let quiet = rustix::io::ioctl_fionbio(&music, true);
+        if let Err(error) = quiet.and_then(|()| rustix::io::ioctl_fionbio(&words, true)) {
+            end(&mut child);
+            return Err(error.into());
+        }
         self.line.clear();
         self.octets.clear();
         self.pcm.clear();
@@ -277,7 +280,7 @@ impl OnAir {
     fn read(&mut self, now: Instant) -> Result<bool, String> {
         let Some(running) = &mut self.running else { return Ok(false) };
         let rate = u64::from(self.station.rate);
-        let due = u64::try_from(self.credit.as_micros()).unwrap_or(0) * rate / 1_000_000 * 2;
+        let due = u64::try_from(self.credit.as_nanos()).unwrap_or(0) * rate / 1_000_000_000 * 2;
         let kept = self.octets.len();
         self.octets.resize(kept + usize::try_from(due).unwrap_or(0), 0);
         let mut end = kept;
@@ -293,7 +296,9 @@ impl OnAir {
         };
         self.octets.truncate(end);
         let samples = (end - kept) as u64 / 2;
-        self.credit = self.credit.saturating_sub(Duration::from_micros(samples * 1_000_000 / rate));
+        // Rounded up: who reads a little too fast is far ahead after days.
+        let read = Duration::from_nanos((samples * 1_000_000_000).div_ceil(rate));
+        self.credit = self.credit.saturating_sub(read);
         if end > kept {
             running.heard = now;
             return Ok(true);
@@ -382,21 +387,26 @@ impl OnAir {
     /// when it seems so.
     fn stop(&mut self, patient: bool) -> Option<ExitStatus> {
         let mut running = self.running.take()?;
-        let mut ended = running.child.try_wait().ok().flatten();
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let pid = WaitId::Pid(Pid::from_child(&running.child));
+        let has_ended = || matches!(waitid(pid.clone(), look), Ok(Some(_)));
+        let mut ended = has_ended();
         // Its pipes close a moment before it is gone.
         for _ in 0..if patient { 10 } else { 0 } {
-            if ended.is_none() {
+            if !ended {
                 std::thread::sleep(Duration::from_millis(2));
-                ended = running.child.try_wait().ok().flatten();
+                ended = has_ended();
             }
         }
-        // As long as nobody has waited for it nobody else has its number.
-        if ended.is_none() {
-            let _ = kill_process_group(Pid::from_child(&running.child), Signal::KILL);
-            let _ = running.child.wait();
-        }
-        ended
+        end(&mut running.child).filter(|_| ended)
     }
+}
+
+/// Ends a program, if it has not ended, and whatever it has started: as long as nobody has waited for it nobody else
+/// has its number.
+fn end(child: &mut Child) -> Option<ExitStatus> {
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    child.wait().ok()
 }
 
 impl Drop for OnAir {

@@ -23,12 +23,13 @@ use super::super::waiting::full;
 use super::super::walks::{Facts, Walks};
 use super::Came::{self, Ended, Endless, Outcome as Told};
 use super::{ANY, Walk, collected, length};
+use crate::config::Config;
 use crate::cx::Cx;
 use crate::dialog::{Elsewhere, Place};
 use crate::event::{EndCause, Side};
 use crate::limits;
 use crate::registrar::Reach;
-use crate::sip::Status;
+use crate::sip::{Status, Uri};
 use crate::time::Duration;
 
 /// A Dial in progress.
@@ -53,9 +54,19 @@ enum Said {
 }
 
 /// Where a phone sends its calls: a number of the exchange, or somebody at another host.
-pub(super) fn place_of(to: &SmolStr) -> Elsewhere {
-    let place = if to.contains('@') { Place::Nowhere("that is another host's") } else { Place::Ours };
-    Elsewhere { number: to.clone(), uri: to.clone(), place }
+pub(super) fn place_of(config: &Config, to: &SmolStr) -> Elsewhere {
+    let ours = Elsewhere { number: to.clone(), uri: to.clone(), place: Place::Ours };
+    if !to.contains('@') {
+        return ours;
+    }
+    let text = if to.contains(':') { to.clone() } else { format_smolstr!("sip:{to}") };
+    let Ok(uri) = Uri::parse(&text) else {
+        return Elsewhere { place: Place::Nowhere("that is no URI"), ..ours };
+    };
+    if uri.host_text().eq_ignore_ascii_case(&config.realm) {
+        return Elsewhere { number: SmolStr::new(uri.user_unescaped()), ..ours };
+    }
+    Elsewhere { place: Place::of(&uri, config, false), ..ours }
 }
 
 impl Walk<'_> {
@@ -142,9 +153,6 @@ impl Walk<'_> {
                     }
                 },
             };
-            if let AppEvent::Refused { party, .. } | AppEvent::Moved { party } = event {
-                self.silent(hunted, party);
-            }
             let mut orders = Vec::new();
             hunted.app = std::mem::replace(&mut hunted.app, App::Done).on(event, &mut orders);
             for order in orders {
@@ -209,6 +217,9 @@ impl Walk<'_> {
                 }
             });
         }
+        if matches!(status, DialStatus::Busy | DialStatus::Congestion | DialStatus::ChanUnavail) {
+            self.silent(hunted, party);
+        }
         match status {
             DialStatus::Answer => Said::Event(AppEvent::Answered { party }),
             DialStatus::Busy => refused(Some(Status::BUSY_HERE)),
@@ -221,7 +232,7 @@ impl Walk<'_> {
     /// A phone sends its calls elsewhere.
     fn moves(&mut self, cx: &mut Cx<'_>, hunted: &mut Hunted, party: PartyId, to: &SmolStr) -> Said {
         let phone = hunted.phones[party - 1].clone();
-        let place = place_of(to);
+        let place = place_of(cx.config, to);
         self.silent(hunted, party);
         match self.follow(cx, hunted, party, &place) {
             Ok(said) => said,

@@ -102,7 +102,7 @@ impl Walk<'_> {
         for (at, target) in phones.iter().enumerate() {
             let (phone, party) = (target.extension().clone(), at + 1);
             let reached = target.reach != Reach::Unreachable;
-            let event = if reached { self.paged(&phone, party) } else { Some(refused(party, None)) };
+            let event = if reached { self.paged(cx, &phone, party) } else { Some(refused(party, None)) };
             if reached {
                 self.rings.push(phone);
             }
@@ -122,14 +122,14 @@ impl Walk<'_> {
     }
 
     /// What a phone does that is to hear the caller.
-    fn paged(&mut self, phone: &SmolStr, party: usize) -> Option<AppEvent> {
+    fn paged(&mut self, cx: &Cx<'_>, phone: &SmolStr, party: usize) -> Option<AppEvent> {
         match self.wanted.does(phone).0.clone() {
             Does::Ends(DialStatus::Answer) | Does::Presses(_) => Some(AppEvent::Answered { party }),
             Does::Ends(DialStatus::NoAnswer | DialStatus::Cancel) => None,
             Does::Ends(_) => Some(refused(party, Some(Status::BUSY_HERE))),
             Does::Moves(to) => {
                 let why = SmolStr::new_static("nobody is rung any more");
-                self.remark(not_followed(phone, Some(&place_of(&to)), &why));
+                self.remark(not_followed(phone, Some(&place_of(cx.config, &to)), &why));
                 Some(refused(party, Some(Status::MOVED_TEMPORARILY)))
             }
         }

@@ -10,7 +10,8 @@ use crate::config::reader::{At, Reader, Section, duration};
 
 /// Where a call goes on that is forwarded. `s`: whose it was, the context with that one's rights, the number. `chosen`:
 /// whose it is, the context, the family of lasting values in which a code puts the number, and that of `telex.toml`;
-/// it comes back where there is none, or `off`.
+/// it comes back where there is none, or `off`. A fifth argument is the context of that of `telex.toml`, where it is
+/// another.
 pub(super) const FORWARD: &str = "\n[telex-forward]\n\
 exten => s,1,Set(FORWARDS=$[0${FORWARDS} + 1])\n \
 same => n,GotoIf($[${FORWARDS} > 10]?round)\n \
@@ -25,7 +26,8 @@ same => n(round),Log(WARNING,forwarded in a circle: ${ARG1})\n \
 same => n,Hangup(25)\n";
 pub(super) const CHOSEN: &str = "exten => chosen,1,Set(FORWARD_TO=${DB(${ARG3}/${ARG1})})\n \
 same => n,ExecIf($[\"${FORWARD_TO}\" = \"\"]?Set(FORWARD_TO=${ARG4}))\n \
-same => n,GosubIf($[\"${FORWARD_TO}\" != \"off\"]?s,1(${ARG1},${ARG2},${FORWARD_TO}))\n \
+same => n,GosubIf($[\"${FORWARD_TO}\" != \"off\"]?s,1(${ARG1},\
+${IF($[\"${ARG5}\" != \"\" & \"${FORWARD_TO}\" = \"${ARG4}\"]?${ARG5}:${ARG2})},${FORWARD_TO}))\n \
 same => n,Return()\n";
 
 /// Seconds that a phone rings before somebody else gets the call, where nothing is said.
@@ -176,18 +178,21 @@ impl Answering {
     /// calls leave behind.
     fn by_codes(&self, phone: &str, context: &str, remember: (bool, bool)) -> String {
         let chosen = |family: &str, to: &Option<Place>| {
-            let (context, to) = match to {
-                Some(to) => (to.context.as_str(), to.extension.as_str()),
-                None => (context, "off"),
+            let (to, place) = match to {
+                Some(to) if to.context.as_str() != context => {
+                    (to.extension.as_str(), format!(",{}", to.context))
+                }
+                Some(to) => (to.extension.as_str(), String::new()),
+                None => ("off", String::new()),
             };
-            format!("Gosub(telex-forward,chosen,1({phone},{context},{family},{to}))")
+            format!("Gosub(telex-forward,chosen,1({phone},{context},{family},{to}{place}))")
         };
         let mut steps = Vec::new();
         let (last_caller, last_number) = remember;
         steps.extend(last_caller.then(|| has_called(phone)));
         steps.extend(last_number.then(has_dialled));
         steps.push(chosen(ALWAYS, &self.always));
-        let (is, what) = if self.do_not_disturb { ("!=", "off") } else { ("=", "on") };
+        let (is, is_not, what) = if self.do_not_disturb { ("!=", "=", "off") } else { ("=", "!=", "on") };
         steps.push(format!("GotoIf($[\"${{DB({DISTURB}/{phone})}}\" {is} \"{what}\"]?busy)"));
         steps.push(self.dial(phone, true));
         for (status, label) in [("BUSY", "busy"), ("NOANSWER", "late"), ("CHANUNAVAIL", "away")] {
@@ -199,8 +204,9 @@ impl Answering {
         steps.push(format!("(away){}", chosen(UNREGISTERED, &self.unregistered)));
         steps.push("Hangup()".to_owned());
         steps.push(format!("(busy){}", chosen(BUSY, &self.busy)));
-        // Who declines is not busy, and the caller is told so.
-        steps.push("ExecIf($[\"${HANGUPCAUSE}\" = \"21\"]?Hangup())".to_owned());
+        // Who declines is not busy, and the caller is told so. Who rests was not asked.
+        let asked = format!("\"${{DB({DISTURB}/{phone})}}\" {is_not} \"{what}\"");
+        steps.push(format!("ExecIf($[\"${{HANGUPCAUSE}}\" = \"21\" & {asked}]?Hangup())"));
         steps.push("Busy(20)".to_owned());
         extension(phone, steps)
     }

@@ -22,7 +22,7 @@ pub(super) fn week(text: &str) -> Option<String> {
 pub(super) fn year(text: &str) -> Option<Vec<String>> {
     let Some((first, last)) = text.split_once(" to ") else {
         let (month, days) = text.trim().split_once(' ')?;
-        for day in days.split([',', '-']) {
+        for day in days.split([',', '-']).filter(|_| days.trim() != "*") {
             day_of_year(&format!("{month} {}", day.trim()))?;
         }
         return Some(vec![understood(format!("*,*,{},{month}", days.replace(',', "&")))?]);
