@@ -161,7 +161,7 @@ fn a_menu_leads_to_a_group_where_one_is_busy_and_one_sends_its_calls_on() {
                                   3. GosubIf($["off" != "off"]?s,1(…))  -> false, goes on
                                   4. Return()
     102 matched 102 in context [telex]
-      telex.toml:19 (phone 102)  15. ExecIf($["17" = "21"]?Hangup(…))  -> false, goes on
+      telex.toml:19 (phone 102)  15. ExecIf($["17" = "21" & "" != "on"]?Hangup(…))  -> false, goes on
                                  16. Busy(20)
     It rings 102, then 103, then 104, then 101, then 102; the exchange hangs up, cause 17.
     Supposed: 104 rings and nobody answers; 101 rings and nobody answers (--phone, --dial and --keys say otherwise).
