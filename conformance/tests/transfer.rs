@@ -95,9 +95,6 @@ fn baresip_hands_over_to_another_host_that_the_site_allows() {
     alice.expect("CALL_ESTABLISHED");
     bob.expect("CALL_ESTABLISHED");
     hears(&alice, BOB);
-    // Nobody gets to a host that is not listed.
-    bob.command("transfer sip:dave@127.0.0.1:9");
-    bob.expect("CALL_TRANSFER_FAILED");
     bob.command(&format!("transfer sip:dave@{}", dave.address()));
     bob.expect("CALL_CLOSED");
     bob.stop();

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use crate::find::{Asked, At, Seen};
 use crate::pattern::{Pattern, Position, caller_fits, octets};
 use crate::plan::{Context, Dialplan, Extension, Include};
+use crate::source::Span;
 use crate::when::Moment;
 
 /// Something that was looked at for a number, in the order in which it was.
@@ -161,23 +162,48 @@ fn differs<'a>(pattern: &Pattern, number: &str) -> ControlFlow<Verdict<'a>> {
     }
 }
 
+impl Considered<'_> {
+    /// As it is written: `_1XX`, `include night,*,sun,*,*`.
+    pub fn name(&self) -> String {
+        match &self.what {
+            Looked::Extension(extension, _) => extension.to_string(),
+            Looked::Include(include, _) => {
+                let when = include.when.as_ref().map(|when| format!(",{}", when.as_str()));
+                format!("include {}{}", include.context, when.unwrap_or_default())
+            }
+        }
+    }
+
+    /// What came of it, in words.
+    pub fn verdict(&self) -> String {
+        match &self.what {
+            Looked::Extension(_, verdict) => verdict.to_string(),
+            Looked::Include(_, Shut::Time(field)) => format!("not now: the {field} is another"),
+            Looked::Include(_, Shut::Unknown) => "there is no such context".to_owned(),
+            Looked::Include(_, Shut::Seen) => "looked into before".to_owned(),
+        }
+    }
+
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        match &self.what {
+            Looked::Extension(extension, _) => extension.span,
+            Looked::Include(include, _) => include.span,
+        }
+    }
+
+    /// Whether it is a number that is written out and another one.
+    pub(crate) fn is_other_number(&self) -> bool {
+        let Looked::Extension(extension, verdict) = &self.what else { return false };
+        let other = matches!(verdict, Verdict::Differs { .. } | Verdict::Short { .. } | Verdict::Long { .. });
+        other && !extension.pattern.is_pattern()
+    }
+}
+
 /// One line, without its place: `_1XX: does not fit: character 1 is 2, not 1`.
 impl std::fmt::Display for Considered<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.what {
-            Looked::Extension(extension, verdict) => write!(f, "{extension}: {verdict}"),
-            Looked::Include(include, shut) => {
-                write!(f, "include {}", include.context)?;
-                if let Some(when) = &include.when {
-                    write!(f, ",{}", when.as_str())?;
-                }
-                match shut {
-                    Shut::Time(field) => write!(f, ": not now: the {field} is another"),
-                    Shut::Unknown => f.write_str(": there is no such context"),
-                    Shut::Seen => f.write_str(": looked into before"),
-                }
-            }
-        }
+        write!(f, "{}: {}", self.name(), self.verdict())
     }
 }
 

@@ -109,6 +109,7 @@ impl Directory {
             until: Until::Count { max, terminators: SmolStr::new_static("#") },
             barge: true,
             only: None,
+            meanwhile: None,
         }
     }
 

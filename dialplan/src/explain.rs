@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use smol_str::{SmolStr, ToSmolStr};
 
-use crate::considered::Looked;
+use crate::considered::Considered;
 use crate::find::{Asked, At};
 use crate::plan::Dialplan;
-use crate::scene::Place;
 use crate::task::{DialStatus, Outcome, Task};
 use crate::thread::Thread;
-use crate::when::Moment;
 use crate::world::{DeviceState, Loudness, World};
 
 /// Tasks of a walk that is only supposed.
@@ -178,8 +176,10 @@ impl Supposed {
     /// What comes of a task.
     pub fn outcome(&mut self, task: &Task) -> Outcome {
         match task {
-            Task::Hangup { .. }
-            | Task::Echo
+            Task::Hangup { cause } => {
+                Outcome::Ended { cause: cause.unwrap_or_default(), why: SmolStr::default() }
+            }
+            Task::Echo
             | Task::Milliwatt
             | Task::Conference { .. }
             | Task::Park { .. }
@@ -195,7 +195,8 @@ impl Supposed {
                     DialStatus::Answer => (16, Duration::from_secs(60)),
                     DialStatus::Busy => (17, Duration::ZERO),
                     DialStatus::NoAnswer => (19, Duration::ZERO),
-                    DialStatus::Congestion => (34, Duration::ZERO),
+                    // As RFC 3398 says of a 503.
+                    DialStatus::Congestion => (41, Duration::ZERO),
                     DialStatus::ChanUnavail => (20, Duration::ZERO),
                     DialStatus::Cancel => (16, Duration::ZERO),
                 };
@@ -204,6 +205,18 @@ impl Supposed {
             _ => Outcome::Done,
         }
     }
+}
+
+/// What a phone does that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Does {
+    /// A Dial to it alone ends so; one that it answers, when it hangs up.
+    Ends(DialStatus),
+    /// It answers, and presses these keys each time it is asked for some before it is connected.
+    Presses(SmolStr),
+    /// It sends its calls to this number (302).
+    Moves(SmolStr),
 }
 
 /// A call that nobody makes, for the exchange to follow through the plan in force.
@@ -217,7 +230,7 @@ pub struct Supposition {
     /// When, in milliseconds since 1970; `None` is now.
     pub at_ms: Option<i64>,
     /// What phones do that are asked: by extension, and what all others do by the empty name.
-    pub dial: Vec<(SmolStr, DialStatus)>,
+    pub phones: Vec<(SmolStr, Does)>,
     /// How long they talk when one answers.
     pub talk: Duration,
     /// What the caller presses each time keys are collected; then nothing.
@@ -227,14 +240,17 @@ pub struct Supposition {
 impl Supposition {
     /// Now; nobody answers, and nothing is pressed.
     pub fn call(from: &str, to: &str) -> Self {
-        let (dial, keys, talk) = (Vec::new(), Vec::new(), Duration::from_secs(60));
-        Self { from: from.into(), to: to.into(), at_ms: None, dial, talk, keys }
+        let (phones, keys, talk) = (Vec::new(), Vec::new(), Duration::from_secs(60));
+        Self { from: from.into(), to: to.into(), at_ms: None, phones, talk, keys }
     }
 
-    /// What a phone does that is asked.
-    pub fn dial_of(&self, phone: &str) -> DialStatus {
-        let of = |name: &str| self.dial.iter().rev().find(|(known, _)| known == name).map(|(_, does)| *does);
-        of(phone).or_else(|| of("")).unwrap_or(DialStatus::NoAnswer)
+    /// What a phone does that is asked, and whether that was said of this one.
+    pub fn does(&self, phone: &str) -> (&Does, bool) {
+        let of = |name: &str| self.phones.iter().rev().find(|(known, _)| known == name).map(|(_, does)| does);
+        match of(phone) {
+            Some(does) => (does, true),
+            None => (of("").unwrap_or(&Does::Ends(DialStatus::NoAnswer)), false),
+        }
     }
 }
 
@@ -254,59 +270,60 @@ pub fn walk(
     false
 }
 
-/// Extensions that are told of for one number.
+/// Lines that are told of for one number.
 const MAX_CONSIDERED: usize = 200;
+/// Numbers of one context that do not fit and are told of one by one.
+const MAX_NUMBERS: usize = 3;
 
-/// The whole way of a thread for people to read: for each number it came to, everything that was looked at and why it
-/// did or did not fit, then the steps with their values. `caller` is the number it began with, `now` when.
-pub fn report(thread: &Thread, plan: &Dialplan, caller: &str, now: Moment<'_>) -> String {
-    let mut text = String::new();
-    let mut at: Option<(SmolStr, SmolStr)> = None;
-    if thread.trail().entries().len() == 0 {
-        considered(&mut text, plan, thread.place(), caller, now);
-        if thread.is_over() {
-            text += "  nothing fits: refused as a number that is not there\n";
-        }
-    }
-    for entry in thread.trail().entries() {
-        let here = (entry.place.context.clone(), entry.place.extension.clone());
-        if at.as_ref() != Some(&here) {
-            considered(&mut text, plan, &entry.place, caller, now);
-            at = Some(here);
-        }
-        text += &entry.told(plan);
-    }
-    text
-}
-
-fn considered(text: &mut String, plan: &Dialplan, place: &Place, caller: &str, now: Moment<'_>) {
-    let Place { context, extension, priority } = place;
-    let _ = writeln!(text, "{extension} in context [{context}]");
-    *text += &looked_at(plan, Asked { context, extension, caller, now }, At::Priority(*priority));
-}
-
-/// Everything that is looked at for a number, a line each: where it stands, and why it does or does not fit.
+/// Everything that is looked at for a number, a line each: what it is, its context, where it stands, and why it does or
+/// does not fit. Numbers that are written out and do not fit are counted where there are many.
 pub fn looked_at(plan: &Dialplan, asked: Asked<'_>, at: At<'_>) -> String {
-    let mut text = String::new();
     let all = plan.consider(asked, at);
-    for one in all.iter().take(MAX_CONSIDERED) {
-        let span = match one.what {
-            Looked::Extension(extension, _) => extension.span,
-            Looked::Include(include, _) => include.span,
-        };
-        let (file, line) = (plan.file(span), span.line);
-        let _ = writeln!(text, "  {file}:{line}  [{}] {one}", one.context.name);
-    }
-    match all.len() {
-        0 => {
-            let _ = writeln!(text, "  there is nothing to look at");
+    let mut rows = Vec::new();
+    let mut text = String::new();
+    for of_context in all.chunk_by(|a, b| std::ptr::eq(a.context, b.context)) {
+        let context = &of_context[0].context.name;
+        let plain = of_context.iter().filter(|one| one.is_other_number()).count();
+        let counted = plain > MAX_NUMBERS;
+        rows.extend(of_context.iter().filter(|one| !counted || !one.is_other_number()).map(Row::One));
+        if counted {
+            rows.push(Row::Numbers(plain, context));
         }
+    }
+    let (names, contexts, places) =
+        rows.iter().take(MAX_CONSIDERED).fold((0, 0, 0), |widest, row| match row {
+            Row::One(one) => {
+                let (name, place) = (one.name().chars().count(), plan.place(one.span()).chars().count());
+                let context = one.context.name.chars().count() + 2;
+                (widest.0.max(name.min(24)), widest.1.max(context.min(24)), widest.2.max(place.min(40)))
+            }
+            Row::Numbers(..) => widest,
+        });
+    for row in rows.iter().take(MAX_CONSIDERED) {
+        let _ = match row {
+            Row::One(one) => {
+                let (context, place) = (format!("[{}]", one.context.name), plan.place(one.span()));
+                let name = one.name();
+                writeln!(text, "  {name:<names$}  {context:<contexts$}  {place:<places$}  {}", one.verdict())
+            }
+            Row::Numbers(count, context) => writeln!(text, "  and {count} other numbers of [{context}]"),
+        };
+    }
+    match rows.len() {
+        0 => text += "  there is nothing to look at\n",
         count if count > MAX_CONSIDERED => {
             let _ = writeln!(text, "  and {} more", count - MAX_CONSIDERED);
         }
         _ => {}
     }
     text
+}
+
+/// A line of what was looked at.
+enum Row<'a, 'b> {
+    One(&'b Considered<'a>),
+    /// So many numbers of a context that do not fit.
+    Numbers(usize, &'a str),
 }
 
 /// The variables of `[globals]`, each with the values of those before it, and of what the exchange has already.
@@ -329,6 +346,7 @@ pub fn globals(plan: &Dialplan, world: &mut dyn World) {
 mod tests {
     use super::*;
     use crate::scene::Caller;
+    use crate::when::Moment;
 
     const PLAN: &str = "[globals]\nRING=20\nPHONES=PJSIP/${RING}1\n\
         [internal]\nexten => 100,1,Answer()\nexten => _1XX,1,Dial(PJSIP/${EXTEN},${RING})\nsame => n,Goto(${DIALSTATUS},1)\n\
@@ -344,7 +362,9 @@ mod tests {
         let mut supposed = Supposed { dial, ..Supposed::default() };
         assert!(walk(&mut thread, &plan, &mut world, &mut |task| supposed.outcome(task)));
         assert_eq!(world.globals.get("PHONES").map(SmolStr::as_str), Some("PJSIP/201"));
-        report(&thread, &plan, "100", Moment::new(world.now_ms, "Europe/Berlin"))
+        let now = Moment::new(world.now_ms, "Europe/Berlin");
+        let asked = Asked { context: "internal", extension, caller: "100", now };
+        format!("{}{}", looked_at(&plan, asked, At::Priority(1)), thread.trail().told(&plan))
     }
 
     #[test]
@@ -367,28 +387,46 @@ mod tests {
     #[test]
     fn the_way_of_a_call_is_told_from_its_first_number_to_its_end() {
         insta::assert_snapshot!(told("150", DialStatus::NoAnswer), @r"
-        150 in context [internal]
-          office.conf:5  [internal] 100: does not fit: character 2 is 5, not 0
-          office.conf:8  [internal] BUSY: does not fit: character 1 is 1, not B
-          office.conf:6  [internal] _1XX: fits and comes first
-          office.conf:11  [rest] _[A-Z].: does not fit: character 1 is 1, not one of A-Z
-          office.conf:6  1. Dial(PJSIP/150,20)  -> NOANSWER, cause 19
-          office.conf:7  2. Goto(internal,NOANSWER,1)
-        NOANSWER in context [internal]
-          office.conf:5  [internal] 100: does not fit: character 1 is N, not 1
-          office.conf:8  [internal] BUSY: does not fit: character 1 is N, not B
-          office.conf:6  [internal] _1XX: does not fit: character 1 is N, not 1
-          office.conf:11  [rest] _[A-Z].: fits and comes first
+          100      [internal]  office.conf:5   does not fit: character 2 is 5, not 0
+          BUSY     [internal]  office.conf:8   does not fit: character 1 is 1, not B
+          _1XX     [internal]  office.conf:6   fits and comes first
+          _[A-Z].  [rest]      office.conf:11  does not fit: character 1 is 1, not one of A-Z
+        150 matched _1XX in context [internal]
+          office.conf:6   1. Dial(PJSIP/150,20)  -> NOANSWER, cause 19
+          office.conf:7   2. Goto(internal,NOANSWER,1)
+        NOANSWER matched _[A-Z]. in context [rest]
           office.conf:11  1. Playback(vm-intro&nothing)
             warning: no prompt is named nothing
         ");
         insta::assert_snapshot!(told("99", DialStatus::Busy), @r"
-        99 in context [internal]
-          office.conf:5  [internal] 100: does not fit: character 1 is 9, not 1
-          office.conf:8  [internal] BUSY: does not fit: character 1 is 9, not B
-          office.conf:6  [internal] _1XX: does not fit: character 1 is 9, not 1
-          office.conf:11  [rest] _[A-Z].: does not fit: character 1 is 9, not one of A-Z
-          nothing fits: refused as a number that is not there
+        100      [internal]  office.conf:5   does not fit: character 1 is 9, not 1
+        BUSY     [internal]  office.conf:8   does not fit: character 1 is 9, not B
+        _1XX     [internal]  office.conf:6   does not fit: character 1 is 9, not 1
+        _[A-Z].  [rest]      office.conf:11  does not fit: character 1 is 9, not one of A-Z
+        ");
+    }
+    #[test]
+    fn numbers_that_are_not_meant_are_counted_and_what_no_file_holds_has_its_place() {
+        let numbers: String = (100..150).map(|number| format!("exten => {number},1,Answer()\n")).collect();
+        let text = format!(
+            "[internal]\n{numbers}exten => _2XX,1,Answer()\ninclude => rest\n[rest]\nexten => 7,1,Wait(1)\n same => n,Answer()\n"
+        );
+        let plan = Dialplan::parse("telex.toml", &text).expect("it is right");
+        let plan = plan
+            .with_places("telex.toml", &|_, extension| format!("telex.toml:9 (phone {extension})").into());
+        let asked = Asked { context: "internal", extension: "7", caller: "", now: Moment::new(0, "UTC") };
+        insta::assert_snapshot!(looked_at(&plan, asked, At::Priority(1)), @r"
+        _2XX  [internal]  telex.toml:9 (phone _2XX)  does not fit: character 1 is 7, not 2
+        and 50 other numbers of [internal]
+        7     [rest]      telex.toml:9 (phone 7)     fits and comes first
+        ");
+        let mut thread = Thread::new("internal", "7", Caller::default());
+        let mut supposed = Supposed::default();
+        assert!(walk(&mut thread, &plan, &mut Facts::at(0, "UTC"), &mut |task| supposed.outcome(task)));
+        insta::assert_snapshot!(thread.trail().told(&plan), @r"
+        7 matched 7 in context [rest]
+          telex.toml:9 (phone 7)  1. Wait(1)
+                                  2. Answer()
         ");
     }
 }

@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr};
 
 use crate::number::Number;
-use crate::scene::Scene;
+use crate::scene::{MAX_SHOWN, Scene};
 use crate::source::Fault;
 use crate::template::{Parser, Style, Template};
 
@@ -236,31 +236,93 @@ impl Expr {
 
     /// What it comes to.
     pub(crate) fn eval(&self, scene: &mut Scene<'_>) -> Value {
+        self.tell(scene, &mut Tape(None))
+    }
+
+    /// The same, and the expression with its values put in.
+    pub(crate) fn eval_told(&self, scene: &mut Scene<'_>) -> (Value, String) {
+        let mut tape = Tape(Some(String::new()));
+        let value = self.tell(scene, &mut tape);
+        (value, tape.0.unwrap_or_default())
+    }
+
+    fn tell(&self, scene: &mut Scene<'_>, tape: &mut Tape) -> Value {
         match self {
-            Self::Plain(text) => Value::Text { text: text.eval(scene), quoted: false },
-            Self::Quoted(text) => Value::Text { text: text.eval(scene), quoted: true },
-            Self::Negative(value) => match value.eval(scene).number() {
-                Some(number) => Value::Number(number.neg()),
-                None => Value::Number(Number::ZERO),
-            },
-            Self::Not(value) => Value::truth(!value.eval(scene).is_true()),
+            Self::Plain(text) => {
+                let text = text.eval(scene);
+                tape.push(if text.is_empty() { "\"\"" } else { &text });
+                Value::Text { text, quoted: false }
+            }
+            Self::Quoted(text) => {
+                let text = text.eval(scene);
+                ["\"", &text, "\""].into_iter().for_each(|piece| tape.push(piece));
+                Value::Text { text, quoted: true }
+            }
+            Self::Negative(value) => {
+                tape.push("-");
+                let number = value.within(scene, tape, usize::MAX).number();
+                Value::Number(number.map_or(Number::ZERO, Number::neg))
+            }
+            Self::Not(value) => {
+                tape.push("!");
+                Value::truth(!value.within(scene, tape, usize::MAX).is_true())
+            }
             Self::Choice(of) => {
                 let [question, yes, no] = &**of;
-                if question.eval(scene).is_true() { yes.eval(scene) } else { no.eval(scene) }
+                let chosen = question.within(scene, tape, 0).is_true();
+                tape.push(if chosen { " ? " } else { " ? … :: " });
+                let value = if chosen { yes } else { no }.tell(scene, tape);
+                tape.push(if chosen { " :: …" } else { "" });
+                value
             }
             Self::Chain(first, rest) => {
-                let mut value = first.eval(scene);
+                let row = rest.first().map_or(0, |(operator, _)| operator.row());
+                let mut value = first.within(scene, tape, row);
                 for (operator, next) in rest {
-                    let next = next.eval(scene);
+                    [" ", operator.written(), " "].into_iter().for_each(|piece| tape.push(piece));
+                    let next = next.within(scene, tape, row);
                     value = operator.apply(value, &next, scene);
                 }
                 value
             }
             Self::Call(name, args) => {
-                let numbers: Vec<Number> =
-                    args.iter().map(|arg| arg.eval(scene).number().unwrap_or(Number::ZERO)).collect();
+                tape.push(name.written());
+                let mut numbers = Vec::with_capacity(args.len());
+                for (at, arg) in args.iter().enumerate() {
+                    tape.push(if at == 0 { "(" } else { "," });
+                    numbers.push(arg.tell(scene, tape).number().unwrap_or(Number::ZERO));
+                }
+                tape.push(")");
                 Value::or_zero(name.apply(&numbers), scene)
             }
+        }
+    }
+
+    /// The same as a part of an operator of this row: in parentheses where it binds no stronger.
+    fn within(&self, scene: &mut Scene<'_>, tape: &mut Tape, row: usize) -> Value {
+        let loose = match self {
+            Self::Choice(_) => true,
+            Self::Chain(_, rest) => rest.first().is_some_and(|(operator, _)| operator.row() <= row),
+            _ => false,
+        };
+        tape.push(if loose { "(" } else { "" });
+        let value = self.tell(scene, tape);
+        tape.push(if loose { ")" } else { "" });
+        value
+    }
+}
+
+/// An expression with its values, while it is worked out for somebody who wants to see it.
+struct Tape(Option<String>);
+
+impl Tape {
+    /// No piece is told in part: what is to be hidden in it would not be found.
+    fn push(&mut self, piece: &str) {
+        let Some(text) = &mut self.0 else { return };
+        if text.len() + piece.len() <= MAX_SHOWN {
+            *text += piece;
+        } else if !text.ends_with('…') {
+            text.push('…');
         }
     }
 }
@@ -284,6 +346,17 @@ fn named(name: &str) -> Result<(Name, usize), String> {
 }
 
 impl Operator {
+    /// The row that it is in.
+    fn row(self) -> usize {
+        ROWS.iter().position(|row| row.iter().any(|(_, operator)| *operator == self)).unwrap_or(0)
+    }
+
+    /// Its shortest writing.
+    fn written(self) -> &'static str {
+        let all = ROWS.iter().copied().flatten();
+        all.rev().find(|(_, operator)| *operator == self).map_or("", |(written, _)| written)
+    }
+
     fn apply(self, left: Value, right: &Value, scene: &mut Scene<'_>) -> Value {
         let order = |left: &Value| match (left.plain_number(), right.plain_number()) {
             (Some(left), Some(right)) => left.order(right),
@@ -356,6 +429,10 @@ fn matched(text: &str, pattern: &str, start: bool, scene: &mut Scene<'_>) -> Val
 }
 
 impl Name {
+    fn written(self) -> &'static str {
+        NAMES.iter().find(|(_, name, _)| *name == self).map_or("", |(written, ..)| written)
+    }
+
     fn apply(self, numbers: &[Number]) -> Option<Number> {
         let first = *numbers.first()?;
         match self {

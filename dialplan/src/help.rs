@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use crate::app::{self, Application};
+use crate::elsewhere;
 use crate::expr;
 use crate::function::{self, Function};
 use crate::names::hint;
 
-/// What is known of a name, in any case; `Err` says what name may have been meant.
+/// What is known of a name of an application, a function or a variable, in any case; `Err` says what name may have been meant.
 pub fn about(name: &str) -> Result<String, String> {
     let name = name.trim().trim_end_matches("()");
     let mut text = String::new();
@@ -19,6 +20,11 @@ pub fn about(name: &str) -> Result<String, String> {
     {
         text += &one_function(function);
     }
+    for (names, meaning) in VARIABLES {
+        if names.split(", ").any(|known| known.eq_ignore_ascii_case(name)) {
+            let _ = writeln!(text, "${{{}}}\n  {meaning}", names.replace(", ", "}, ${"));
+        }
+    }
     if !text.is_empty() {
         return Ok(text);
     }
@@ -27,9 +33,14 @@ pub fn about(name: &str) -> Result<String, String> {
     if let Some((name, why)) = refused {
         return Ok(format!("{name} is refused: {why}\n"));
     }
+    let mut elsewhere = elsewhere::APPLICATIONS.iter().chain(elsewhere::FUNCTIONS);
+    if let Some(name) = elsewhere.find(|known| known.eq_ignore_ascii_case(name)) {
+        return Err(elsewhere::told(name));
+    }
     let names = app::all().iter().map(|app| app.name);
     let names = names.chain(function::all().into_iter().map(|function| function.name));
-    Err(format!("no application or function is named {name}{}", hint(name, names)))
+    let variables = VARIABLES.iter().flat_map(|(names, _)| names.split(", "));
+    Err(format!("no application, function or variable is named {name}{}", hint(name, names.chain(variables))))
 }
 
 fn application(app: &Application) -> String {
@@ -119,6 +130,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("TIMESTAMP", "date and time: 20261122-203000"),
     ("CALLERID, CALLERIDNUM", "the same as CALLERID(num)"),
     ("CALLERIDNAME, DNID, RDNIS", "the same as CALLERID(name), (dnid), (rdnis)"),
+    ("HINT", "the devices of the extension's hint, as Dial takes them"),
     ("ARG1, ARG2, ..., ARGC", "arguments of the subroutine, and how many"),
     ("GOSUB_RETVAL", "what Return gave"),
     ("INVALID_EXTEN", "what led to extension i"),
@@ -181,8 +193,13 @@ mod tests {
         ");
         assert_eq!(
             about("Playbak"),
-            Err("no application or function is named Playbak: did you mean Playback?".into())
+            Err("no application, function or variable is named Playbak: did you mean Playback?".into())
         );
+        insta::assert_snapshot!(about("dialstatus").expect("known"), @r"
+        ${DIALSTATUS}
+          ANSWER, BUSY, NOANSWER, CONGESTION, CHANUNAVAIL or CANCEL
+        ");
+        assert!(about("AVAILSTATUS").is_ok_and(|text| text.starts_with("${AVAILCHAN}, ${AVAILSTATUS}\n")));
         assert!(about("system").is_ok_and(|text| text.contains("refused")));
     }
 }

@@ -8,11 +8,13 @@
 pub mod app;
 pub mod considered;
 mod directory;
+mod elsewhere;
 pub mod explain;
 mod expr;
 pub mod find;
 pub mod function;
 pub mod help;
+pub mod lacking;
 pub mod limits;
 pub mod names;
 mod number;

@@ -4,18 +4,20 @@
 const LONGEST: usize = 64;
 
 /// The name of `known` that is nearest to `word`, if one is near enough to be meant: one slip in three letters.
-/// Upper and lower case are the same; of equals the first is taken.
+/// Upper and lower case are the same; of equals one that begins with the word is taken, else the first.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     if length == 0 || length > LONGEST {
         return None;
     }
     let most = (length / 3).max(1);
-    let mut best: Option<(usize, &str)> = None;
+    let begins = |name: &str| name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    let mut best: Option<((usize, bool), &str)> = None;
     for name in known {
         let away = distance(word, name);
-        if away <= most && away < name.chars().count() && best.is_none_or(|(least, _)| away < least) {
-            best = Some((away, name));
+        let rank = (away, !begins(name));
+        if away <= most && away < name.chars().count() && best.is_none_or(|(least, _)| rank < least) {
+            best = Some((rank, name));
         }
     }
     best.map(|(_, name)| name)
@@ -62,6 +64,7 @@ mod tests {
         assert_eq!(nearest("Hnagup", KNOWN), Some("Hangup"));
         assert_eq!(nearest("Dail", KNOWN), Some("Dial"));
         assert_eq!(nearest("Sat", KNOWN), Some("Set"));
+        assert_eq!(nearest("nam", ["num", "number", "name"]), Some("name"));
         assert_eq!(nearest("xyz", KNOWN), None);
         assert_eq!(nearest("", KNOWN), None);
         assert_eq!(nearest(&"x".repeat(1000), KNOWN), None);

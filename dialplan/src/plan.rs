@@ -1,8 +1,9 @@
 //! A dialplan as it was loaded: it never changes, and a clone costs a counter.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::app::Prepared;
 use crate::find::At;
@@ -30,6 +31,8 @@ pub(crate) struct Parts {
     pub(crate) globals: Vec<Setting>,
     pub(crate) general: Vec<Setting>,
     pub(crate) warnings: Vec<Problem>,
+    /// Of text that no file holds: what is said of its lines, by file and line.
+    pub(crate) places: BTreeMap<(u16, u32), SmolStr>,
 }
 
 /// A line `name = value` of `[general]` or `[globals]`.
@@ -56,6 +59,8 @@ pub struct Context {
     pub includes: Vec<Include>,
     /// After these digits the dial tone goes on (`ignorepat`).
     pub ignored: Vec<Pattern>,
+    /// Not all of its lines could be read.
+    pub(crate) partial: bool,
     pub(crate) exact: Tree,
     pub(crate) patterns: Tree,
 }
@@ -73,6 +78,8 @@ pub struct Extension {
     pub hint: Option<Hint>,
     /// Where it is first mentioned.
     pub span: Span,
+    /// Not all of its lines could be read.
+    pub(crate) partial: bool,
 }
 
 /// One priority of an extension.
@@ -190,6 +197,40 @@ impl Dialplan {
         self.0.sources.get(usize::from(span.file)).map_or("", |(name, _)| name)
     }
 
+    /// A place for people: `extensions.conf:14`; in text that no file holds what [`Dialplan::with_places`] says of it.
+    pub fn place(&self, span: Span) -> SmolStr {
+        let Parts { places, .. } = &*self.0;
+        if let Some(place) = places.get(&(span.file, span.line)) {
+            return place.clone();
+        }
+        let file = self.file(span);
+        let named = places.range((span.file, 0)..=(span.file, u32::MAX)).next().is_some();
+        if named { file.into() } else { format_smolstr!("{file}:{}", span.line) }
+    }
+
+    /// The same plan, where one of its texts is held by no file: what is said of the lines of each extension, in place of
+    /// their numbers. Only for a plan that nobody else has.
+    #[must_use]
+    pub fn with_places(mut self, text: &str, place: &dyn Fn(&Context, &Extension) -> SmolStr) -> Self {
+        let Some(file) = self.0.sources.iter().position(|(name, _)| name == text) else { return self };
+        let file = file as u16;
+        let mut places = BTreeMap::new();
+        for context in &self.0.contexts {
+            for extension in &context.extensions {
+                let spans = extension.steps.iter().map(|step| step.span).chain([extension.span]);
+                let mut lines = spans.filter(|span| span.file == file).map(|span| span.line).peekable();
+                if lines.peek().is_some() {
+                    let place = place(context, extension);
+                    places.extend(lines.map(|line| ((file, line), place.clone())));
+                }
+            }
+        }
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.places = places;
+        }
+        self
+    }
+
     /// The texts it was made of, with their names; the first one reads the others.
     pub fn sources(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.sources.iter().map(|(name, text)| (name.as_str(), &**text))
@@ -219,9 +260,15 @@ impl Dialplan {
         let steps = self.0.contexts.iter().flat_map(|context| &context.extensions).flat_map(|one| &one.steps);
         let missing = steps.flat_map(|step| {
             let names = step.prepared.prompts().into_iter().filter(|name| !has(name));
-            names.map(|name| Problem {
-                file: self.file(step.span).into(),
-                span: step.args_span,
+            let known = self.0.places.contains_key(&(step.span.file, step.span.line));
+            // A line that nobody has written helps nobody.
+            let (file, line) = match known {
+                true => (self.place(step.span), 0),
+                false => (self.file(step.span).into(), step.args_span.line),
+            };
+            names.map(move |name| Problem {
+                file: file.clone(),
+                span: Span { line, ..step.args_span },
                 message: format!("there is no prompt {name}: nothing is heard in its place"),
                 warning: true,
             })
@@ -277,11 +324,12 @@ impl std::fmt::Display for Extension {
     }
 }
 
-/// Plans are equal when they were made of the same texts.
+/// Plans are equal when they were made of the same texts, and the same is said of their places.
 impl PartialEq for Dialplan {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
-            || (&self.0.sources, &self.0.lists) == (&other.0.sources, &other.0.lists)
+            || (&self.0.sources, &self.0.lists, &self.0.places)
+                == (&other.0.sources, &other.0.lists, &other.0.places)
     }
 }
 

@@ -103,6 +103,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) channel: &'a mut Channel,
     pub(crate) world: &'a mut dyn World,
     pub(crate) notes: Vec<SmolStr>,
+    /// A secret was read.
+    pub(crate) secret: bool,
 }
 
 /// Names that the exchange sets. Those of [`Scene::old`] a plan may set for itself.
@@ -110,7 +112,7 @@ const FIXED: &[&str] = &["EXTEN", "CONTEXT", "PRIORITY", "CHANNEL", "UNIQUEID", 
 
 impl<'a> Scene<'a> {
     pub(crate) fn new(plan: &'a Dialplan, channel: &'a mut Channel, world: &'a mut dyn World) -> Self {
-        Self { plan, channel, world, notes: Vec::new() }
+        Self { plan, channel, world, notes: Vec::new(), secret: false }
     }
 
     /// Something that could not be done as written; the walk goes on.
@@ -164,10 +166,18 @@ impl<'a> Scene<'a> {
             "CALLERIDNAME" => caller.name.clone(),
             "DNID" => caller.dnid.clone(),
             "RDNIS" => caller.rdnis.clone(),
+            "HINT" => self.hint()?,
             "DATETIME" => self.clock("%d%m%Y-%H:%M:%S"),
             "TIMESTAMP" => self.clock("%Y%m%d-%H%M%S"),
             _ => return None,
         })
+    }
+
+    /// The devices of the extension's hint, as Dial takes them.
+    fn hint(&self) -> Option<SmolStr> {
+        let Place { context, extension, .. } = &self.channel.place;
+        let asked = Asked { context, extension, caller: &self.channel.caller.number, now: self.now() };
+        Some(self.plan.hint(asked)?.devices(extension).join("&").into())
     }
 
     fn clock(&self, format: &str) -> SmolStr {

@@ -17,7 +17,7 @@ pub struct Span {
 /// Something wrong in a dialplan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Name of the file.
+    /// Name of the file; the whole place where the line is 0.
     pub file: SmolStr,
     /// Where.
     pub span: Span,
@@ -30,7 +30,10 @@ pub struct Problem {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.warning { "warning: " } else { "" };
-        write!(f, "{}:{}:{}: {kind}{}", self.file, self.span.line, self.span.column, self.message)
+        match self.span {
+            Span { line: 0, .. } => write!(f, "{}: {kind}{}", self.file, self.message),
+            Span { line, column, .. } => write!(f, "{}:{line}:{column}: {kind}{}", self.file, self.message),
+        }
     }
 }
 

@@ -48,6 +48,18 @@ pub struct Collect {
     pub barge: bool,
     /// While something is played only these keys count; all of them if `None`.
     pub only: Option<SmolStr>,
+    /// Heard after that, until the first key.
+    pub meanwhile: Option<Sound>,
+}
+
+/// What goes on until somebody does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Sound {
+    /// Tones by name, as Playtones has them.
+    Tones(SmolStr),
+    /// A class of music; the usual one if empty.
+    Music(SmolStr),
 }
 
 /// Whom to ring, and how.
@@ -341,6 +353,13 @@ pub enum Outcome {
     HungUp {
         /// The cause by Q.850.
         cause: u8,
+    },
+    /// The call is over, and it was not the caller who ended it: what follows is the extension `h`.
+    Ended {
+        /// The cause by Q.850; 0 where it is that of the last Dial, or an ordinary end.
+        cause: u8,
+        /// What ended it, in words; empty when there is nothing to say. What the plan wanted is not told again.
+        why: SmolStr,
     },
     /// The exchange cannot do that: why. The walk goes on, with a warning.
     Refused(SmolStr),

@@ -9,6 +9,7 @@ use crate::expr::Expr;
 use crate::function::{self, Ask, Form, Function};
 use crate::scene::Scene;
 use crate::source::Fault;
+use crate::vars::is_secret;
 
 /// How deep values may stand within each other.
 pub const MAX_DEPTH: u32 = 16;
@@ -44,7 +45,12 @@ pub(crate) struct Slice {
 impl Template {
     /// Parses a whole text.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        Parser::new(text).whole()
+        let mut parser = Parser::new(text);
+        let whole = parser.run(Style::RAW);
+        match parser.faults.into_iter().next() {
+            Some(first) => Err(first),
+            None => whole,
+        }
     }
 
     /// A text that is nothing but itself.
@@ -79,6 +85,30 @@ impl Template {
         }
     }
 
+    /// The same, and the text with expressions as they are written, with their values put in.
+    pub(crate) fn eval_told(&self, scene: &mut Scene<'_>) -> (SmolStr, SmolStr) {
+        let (mut all, mut told) = (String::new(), String::new());
+        for part in &self.parts {
+            let (value, shown) = match part {
+                Part::Expression(expr) => {
+                    scene.secret = false;
+                    let (value, shown) = expr.eval_told(scene);
+                    // What a secret is compared with would tell it, too.
+                    let shown = if scene.secret { "****" } else { shown.as_str() };
+                    (value.into_text(), format!("$[{shown}]"))
+                }
+                part => {
+                    let value = part.eval(scene);
+                    let shown = String::from(value.as_str());
+                    (value, shown)
+                }
+            };
+            all += cut(&value, MAX_VALUE - all.len());
+            told += cut(&shown, MAX_VALUE - told.len());
+        }
+        (all.into(), told.into())
+    }
+
     /// The fixed text that it begins with.
     pub(crate) fn start(&self) -> &str {
         match self.parts.first() {
@@ -93,6 +123,14 @@ impl Template {
             text.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what.as_bytes()))
         };
         self.parts.iter().any(|part| matches!(part, Part::Text(text) if has(text)))
+    }
+
+    /// The fixed text that it ends with.
+    pub(crate) fn end(&self) -> &str {
+        match self.parts.last() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
     }
 
     /// Divides it where the sign stands in its fixed text.
@@ -115,6 +153,23 @@ impl Template {
     fn with(mut self, part: Part) -> Self {
         self.parts.push(part);
         self
+    }
+
+    /// Takes off the quotes around the whole of it.
+    fn unquote(&mut self) {
+        let starts = matches!(self.parts.first(), Some(Part::Text(text)) if text.starts_with('"'));
+        let ends = matches!(self.parts.last(), Some(Part::Text(text)) if text.ends_with('"'));
+        let one_sign = matches!(self.parts.as_slice(), [Part::Text(text)] if text.len() < 2);
+        if !starts || !ends || one_sign {
+            return;
+        }
+        if let Some(Part::Text(text)) = self.parts.first_mut() {
+            *text = text[1..].into();
+        }
+        if let Some(Part::Text(text)) = self.parts.last_mut() {
+            *text = text[..text.len() - 1].into();
+        }
+        self.parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
     }
 
     /// Without spaces at both ends.
@@ -149,6 +204,7 @@ impl Part {
             Self::Text(text) => text.clone(),
             Self::Variable { name, slice } => {
                 let name = name.eval(scene);
+                scene.secret |= is_secret(&name);
                 let value = scene.variable(&name).unwrap_or_default();
                 scene.spend(value.len());
                 sliced(value, slice.as_deref(), scene)
@@ -225,7 +281,7 @@ pub(crate) fn substring(value: &str, offset: i64, length: Option<i64>) -> SmolSt
 pub(crate) struct Style {
     /// Any of these ends it, outside of parentheses and quotes.
     pub(crate) stop: &'static [u8],
-    /// Parentheses protect what is in them.
+    /// Parentheses and brackets protect what is in them.
     pub(crate) nest: bool,
     /// Quotes protect what is in them.
     pub(crate) quote: bool,
@@ -273,11 +329,41 @@ pub(crate) struct Parser<'t> {
     depth: u32,
     /// Within the arguments of a function of an expression, where a comma is no text.
     pub(crate) in_call: bool,
+    /// What is wrong so far and keeps nobody from reading on.
+    pub(crate) faults: Vec<Fault>,
+    /// Variables read that a plan may expect the exchange to set, and where.
+    pub(crate) unset: Vec<(usize, &'static str)>,
 }
+
+/// Variables that Asterisk sets and this exchange does not.
+const UNSET: &[&str] = &[
+    "ATTENDEDTRANSFER",
+    "BLINDTRANSFER",
+    "BRIDGEPEER",
+    "BRIDGEPVTCALLID",
+    "DIALEDPEERNAME",
+    "DIALEDPEERNUMBER",
+    "HINTNAME",
+    "MEMBERINTERFACE",
+    "MEMBERNAME",
+    "MIXMONITOR_FILENAME",
+    "PICKUPRESULT",
+    "QEHOLDTIME",
+    "QUEUEHOLDTIME",
+    "QUEUEPOSITION",
+    "QUEUESTATUS",
+    "SIPCALLID",
+    "SIPDOMAIN",
+    "SIPTRANSFER",
+    "SIPUSERAGENT",
+    "SYSTEMSTATUS",
+    "TRANSFERERNAME",
+    "TRANSFER_CONTEXT",
+];
 
 impl<'t> Parser<'t> {
     pub(crate) const fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0, in_call: false }
+        Self { text, at: 0, depth: 0, in_call: false, faults: Vec::new(), unset: Vec::new() }
     }
 
     pub(crate) fn peek(&self) -> Option<u8> {
@@ -338,16 +424,14 @@ impl<'t> Parser<'t> {
         result
     }
 
-    fn whole(&mut self) -> Result<Template, Fault> {
-        self.run(Style::RAW)
-    }
-
     /// Text up to one of the stops, which is not taken, or to the end.
     pub(crate) fn run(&mut self, style: Style) -> Result<Template, Fault> {
         let (mut template, mut text, mut open, mut quoted) =
             (Template::default(), String::new(), 0_u32, false);
+        let mut brackets = 0_u32;
         while let Some(byte) = self.peek() {
-            if open == 0 && !quoted && style.stop.contains(&byte) {
+            let ends = style.stop.contains(&byte) && (brackets == 0 || byte == b')');
+            if ends && open == 0 && !quoted {
                 break;
             }
             if let Some(part) = self.value()? {
@@ -369,6 +453,9 @@ impl<'t> Parser<'t> {
                 }
                 '(' if style.nest && !quoted => open += 1,
                 ')' if style.nest && !quoted => open = open.saturating_sub(1),
+                // Brackets keep a comma too, where they are closed.
+                '[' if style.nest && !quoted && self.rest().contains(']') => brackets += 1,
+                ']' if style.nest && !quoted => brackets = brackets.saturating_sub(1),
                 _ => {}
             }
             text.push(c);
@@ -436,15 +523,27 @@ impl<'t> Parser<'t> {
             let Some(name) = name.constant() else {
                 return Err(Self::fault_at(named, "the name of a function must be written out"));
             };
-            let function = function::named(name).map_err(|message| Self::fault_at(named, message))?;
-            if matches!(function.ask, Ask::Never) {
-                let message = format!("{} can only be set: Set({}=...)", function.name, function.syntax);
-                return Err(Self::fault_at(named, message));
+            match function::named(name) {
+                Ok(function) => {
+                    if matches!(function.ask, Ask::Never) {
+                        let (name, syntax) = (function.name, function.syntax);
+                        let message = format!("{name} can only be set: Set({syntax}=...)");
+                        self.faults.push(Self::fault_at(named, message));
+                    }
+                    Some((function, self.arguments(function, begin)?))
+                }
+                Err(message) => {
+                    self.faults.push(Self::fault_at(named, message));
+                    self.skip_arguments(name, begin)?;
+                    None
+                }
             }
-            Some((function, self.arguments(function, begin)?))
         } else {
             None
         };
+        if let Some(unset) = name.constant().and_then(|name| UNSET.iter().find(|known| **known == name)) {
+            self.unset.push((named, unset));
+        }
         let slice = self.slice()?;
         if !self.eat("}") {
             return Err(Self::fault_at(begin, "a `}` is missing that closes this `${`"));
@@ -475,6 +574,16 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// Goes over the arguments of a function that is not known.
+    pub(crate) fn skip_arguments(&mut self, name: &str, begin: usize) -> Result<(), Fault> {
+        self.eat("(");
+        self.run(Style::kept(b")"))?;
+        match self.eat(")") {
+            true => Ok(()),
+            false => Err(Self::fault_at(begin, format!("a `)` is missing after the arguments of {name}"))),
+        }
+    }
+
     /// A function's arguments, from its `(` to its `)`.
     pub(crate) fn arguments(
         &mut self,
@@ -498,13 +607,19 @@ impl<'t> Parser<'t> {
                     break;
                 }
             },
+            // As in the field: IF leaves the quotes of its second text, IFTIME takes those around either.
             Form::Choice => {
+                let time = function.name == "IFTIME";
                 args.push(self.run(Style::kept(b"?)"))?.trimmed());
                 if self.eat("?") {
-                    args.push(self.run(Style::kept(b":)"))?.trimmed());
+                    let style = if time { Style::kept(b":)") } else { Style::argument(b":)") };
+                    args.push(self.run(style)?.trimmed());
                 }
                 if self.eat(":") {
                     args.push(self.run(Style::kept(b")"))?.trimmed());
+                }
+                if time {
+                    args.iter_mut().skip(1).for_each(Template::unquote);
                 }
             }
         }
@@ -516,10 +631,14 @@ impl<'t> Parser<'t> {
         }
         let count = if args.len() == 1 && args[0].constant() == Some("") { 0 } else { args.len() };
         if count < function.least {
-            return Err(Self::fault_at(at, format!("{} needs more: {}", function.name, function.syntax)));
+            self.faults
+                .push(Self::fault_at(at, format!("{} needs more: {}", function.name, function.syntax)));
+            return Ok(args);
         }
         let constants: Vec<Option<&str>> = args.iter().map(Template::constant).collect();
-        function::check(function, &constants).map_err(|message| Self::fault_at(at, message))?;
+        if let Err(message) = function::check(function, &constants) {
+            self.faults.push(Self::fault_at(at, message));
+        }
         Ok(args)
     }
 }

@@ -62,6 +62,17 @@ const MONTHS: [&str; 12] = [
 ];
 const MINUTES: u32 = 24 * 60;
 
+fn shown(local: DateTime, zone: &str) -> String {
+    format!("{} {zone}", local.strftime("%a %Y-%m-%d %H:%M"))
+}
+
+/// `Sun 2026-11-22 11:02 Europe/Berlin`.
+impl std::fmt::Display for Moment<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&shown(self.local(), self.zone))
+    }
+}
+
 /// A condition on the time.
 #[derive(Clone)]
 pub struct When {
@@ -112,6 +123,14 @@ impl When {
     /// As written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// A moment by its clock, for people: `Sun 2026-11-22 11:02 Europe/Berlin`.
+    pub(crate) fn clock(&self, now: Moment<'_>) -> String {
+        match &self.zone {
+            Some(zone) => shown(now.local_in(zone), zone.iana_name().unwrap_or("another zone")),
+            None => now.to_string(),
+        }
     }
 
     /// Whether a moment is in it, by the clock of its own zone if it names one, or of the moment's.

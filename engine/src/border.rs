@@ -590,6 +590,8 @@ pub struct Explanation {
 pub struct Foretold {
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
+    /// The same by the clock of the site: `Sun 2026-11-22 11:02 Europe/Berlin`.
+    pub when: SmolStr,
     /// The context that it begins in.
     pub context: SmolStr,
     /// What is looked at for the number, and why it does or does not fit: lines of text.
@@ -600,6 +602,8 @@ pub struct Foretold {
     pub ends: SmolStr,
     /// Whom it rings, in order; a phone as often as it has contacts.
     pub rings: Vec<SmolStr>,
+    /// What people do that nobody has said they would, in words.
+    pub supposed: Vec<SmolStr>,
     /// Whether it was followed to its end.
     pub over: bool,
 }

@@ -2,7 +2,7 @@
 
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::event::EndCause;
+use crate::event::{EndCause, Rejection};
 use crate::mediactl::LegStats;
 use crate::time::{Duration, WallTime};
 
@@ -39,12 +39,16 @@ impl Disposition {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LegRecord {
+    /// The extension that it is a phone of; empty where it is none of this exchange.
+    pub extension: SmolStr,
     /// Its contact URI; of the caller, the address it called from.
     pub contact: SmolStr,
     /// When it was asked; of the caller, when it called.
     pub asked: WallTime,
     /// When it was connected.
     pub answered: Option<WallTime>,
+    /// When it was gone: it hung up, was let go, or refused; `None` while it is there.
+    pub ended: Option<WallTime>,
     /// Its final response, when it refused.
     pub refused: Option<u16>,
     /// The codec in use; empty without.
@@ -101,10 +105,12 @@ pub(crate) fn disposition(answered: bool, cause: Option<&EndCause>) -> Dispositi
     match cause {
         _ if answered => Disposition::Answered,
         None => Disposition::Open,
-        Some(EndCause::Refused(486 | 600 | 603)) => Disposition::Busy,
-        Some(EndCause::NoAnswer | EndCause::Cancelled | EndCause::Refused(300..=399 | 408 | 480 | 487)) => {
-            Disposition::NoAnswer
+        Some(EndCause::Refused(Rejection { status: 600 | 603, .. } | Rejection { cause: 17, .. })) => {
+            Disposition::Busy
         }
+        Some(EndCause::NoAnswer | EndCause::Cancelled) => Disposition::NoAnswer,
+        // An ordinary end, and nobody who answered. Who is not registered has not been rung.
+        Some(EndCause::Refused(Rejection { cause: 16 | 18 | 19, .. })) => Disposition::NoAnswer,
         Some(_) => Disposition::Failed,
     }
 }
@@ -115,7 +121,7 @@ pub(crate) fn unique(started: WallTime, id: u64) -> SmolStr {
 }
 
 impl EndCause {
-    /// The cause by ITU-T Q.850; statuses by RFC 3398 §8.2.6.1.
+    /// The cause by ITU-T Q.850: of all that is told of this end, the only source.
     pub const fn q850(&self) -> u8 {
         match self {
             Self::HungUp(_) | Self::Cancelled | Self::Operator | Self::TimeUp | Self::Joined { .. } => 16,
@@ -123,23 +129,7 @@ impl EndCause {
             Self::NoAnswer => 19,
             Self::Lost(_) | Self::Silent(_) => 102,
             Self::Stopping => 38,
-            Self::Refused(status) => match status {
-                401..=403 | 407 | 603 => 21,
-                404 | 485 | 604 => 1,
-                405 | 501 => 63,
-                406 | 415 | 488 | 606 => 65,
-                408 | 504 => 102,
-                410 => 22,
-                413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => 127,
-                480 => 18,
-                481 | 500 | 503 => 41,
-                482 | 483 => 25,
-                484 => 28,
-                486 | 600 => 17,
-                487 => 16,
-                502 => 38,
-                _ => 31,
-            },
+            Self::Refused(rejection) => rejection.cause,
         }
     }
 }
@@ -169,9 +159,13 @@ mod tests {
     fn what_became_of_a_call_follows_from_why_it_ended() {
         let of = |cause| record(cause, false).disposition();
         assert_eq!(of(None), Disposition::Open);
-        assert_eq!(of(Some(EndCause::Refused(486))), Disposition::Busy);
+        let refused = |status, cause| of(Some(EndCause::Refused(Rejection { status, cause })));
+        assert_eq!((refused(486, 17), refused(603, 21)), (Disposition::Busy, Disposition::Busy));
+        assert_eq!((refused(480, 18), refused(480, 19)), (Disposition::NoAnswer, Disposition::NoAnswer));
+        assert_eq!((refused(480, 20), refused(480, 25)), (Disposition::Failed, Disposition::Failed));
+        assert_eq!((refused(480, 16), refused(302, 16)), (Disposition::NoAnswer, Disposition::NoAnswer));
         assert_eq!(of(Some(EndCause::Cancelled)), Disposition::NoAnswer);
-        assert_eq!(of(Some(EndCause::Refused(404))), Disposition::Failed);
+        assert_eq!(refused(404, 1), Disposition::Failed);
         assert_eq!(record(Some(EndCause::Stopping), true).disposition(), Disposition::Answered);
         assert_eq!(record(None, false).unique(), "1700000000.7");
     }

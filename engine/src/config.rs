@@ -10,12 +10,26 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 use telex_audio::codec::Encoding;
+use telex_audio::tone::Signal;
 
 use telex_dialplan::Dialplan;
 
 use crate::mediactl::{Library, RecordingFormat};
 
 pub use self::hosts::{NotAHost, ReferHost};
+
+/// Tones that a dialplan plays by name.
+pub const TONES: [(&str, Signal); 9] = [
+    ("dial", Signal::Dial),
+    ("ring", Signal::Ringback),
+    ("ringing", Signal::Ringback),
+    ("ringback", Signal::Ringback),
+    ("busy", Signal::Busy),
+    ("congestion", Signal::Congestion),
+    ("reorder", Signal::Congestion),
+    ("info", Signal::Information),
+    ("callwaiting", Signal::Waiting),
+];
 
 /// Everything a site decides. Replaced whole; a call keeps the values it started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +221,20 @@ impl Config {
             lot.write(name, &mut text);
         }
         text
+    }
+
+    /// The entry by which an extension of [`CONFIGURED`] comes to be, and its key: `phone` and its extension, `conference`
+    /// and its number, `parking` and its name.
+    pub fn entry_of(&self, extension: &str) -> Option<(&'static str, SmolStr)> {
+        if let Some((phone, _)) = self.phones.get_key_value(extension) {
+            return Some(("phone", phone.clone()));
+        }
+        if let Some((number, _)) = self.conferences.get_key_value(extension) {
+            return Some(("conference", number.clone()));
+        }
+        let parks = |lot: &ParkingLot| lot.extension == extension || lot.slot(extension).is_some();
+        let lot = self.parking.iter().find(|(_, lot)| parks(lot));
+        lot.map(|(name, _)| ("parking", name.clone()))
     }
 
     /// Whether an extension is a slot in which calls are parked.

@@ -40,8 +40,8 @@ pub enum EndCause {
     HungUp(Side),
     /// The caller gave up before the answer.
     Cancelled,
-    /// The call was refused with this status.
-    Refused(u16),
+    /// The call was refused.
+    Refused(Rejection),
     /// Nobody answered in time.
     NoAnswer,
     /// A side stopped answering: a request of ours, the ACK, or the session timer ran out.
@@ -61,6 +61,16 @@ pub enum EndCause {
         /// The number of that call.
         call: u64,
     },
+}
+
+/// How a call is refused: what SIP says of it, and what the telephone network does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Rejection {
+    /// The status that the caller gets: 300 to 699.
+    pub status: u16,
+    /// The cause by ITU-T Q.850. It is what was said, and need not be the one that RFC 3398 has for the status.
+    pub cause: u8,
 }
 
 /// What becomes of a parked call.
@@ -301,6 +311,22 @@ pub enum Event {
         /// What it says. It may come from a caller.
         text: SmolStr,
     },
+    /// A request that would have begun something was refused. Told of the first few and of a sample then; never of
+    /// challenges.
+    Refused {
+        /// Its method.
+        method: SmolStr,
+        /// Who sent it: the extension, or what it calls itself where it has not proved one.
+        from: SmolStr,
+        /// For whom: the number.
+        to: SmolStr,
+        /// Where it came from.
+        source: SocketAddr,
+        /// The response.
+        status: u16,
+        /// Why, in words.
+        why: SmolStr,
+    },
     /// A message could not be understood.
     Malformed {
         /// Where it came from.
@@ -378,6 +404,7 @@ impl Event {
             | Self::Parking { .. }
             | Self::RecordingStarted { .. }
             | Self::Matched { .. }
+            | Self::Refused { .. }
             | Self::CallEnded { .. } => Severity::Info,
             Self::AuthenticationFailed { .. }
             | Self::GuessingSlowed { .. }

@@ -47,6 +47,7 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 ",
     calls::WITH_DID,
+    calls::WITH_EXTENSIONS,
 ];
 
 /// Call records that are deleted in one transaction.

@@ -6,11 +6,13 @@ mod prepare;
 pub(crate) mod say;
 mod sound;
 mod table;
+mod things;
 
 use std::time::Duration;
 
 use smol_str::SmolStr;
 
+use crate::elsewhere;
 use crate::function::Function;
 use crate::names::hint;
 use crate::number::Number;
@@ -21,7 +23,7 @@ use crate::when::When;
 
 pub use self::prepare::{Remark, prepare};
 pub use self::say::{alpha, clock, digits, number, phonetic};
-pub(crate) use self::sound::prompts;
+pub(crate) use self::sound::{lacks_prompt, prompts};
 
 /// How long WaitExten and Background wait for the next key, unless `TIMEOUT(digit)` was set.
 pub const DIGIT: Duration = Duration::from_secs(5);
@@ -159,6 +161,15 @@ pub(crate) const REFUSED: &[(&str, &str)] = &[
     ("MeetMe", "use ConfBridge(name)"),
     ("Monitor", "use MixMonitor(file)"),
     ("StopMonitor", "use StopMixMonitor()"),
+    ("StopMusicOnHold", "MusicOnHold(class,seconds) ends by itself, and with the call"),
+    ("WaitMusicOnHold", "use MusicOnHold(,seconds)"),
+    ("NoCDR", "every call has its record here"),
+    ("ResetCDR", "every call has its record here"),
+    ("ForkCDR", "every call has its record here"),
+    ("Originate", "a dialplan begins no other call: let a program work through the control interface"),
+    ("ChanSpy", "nobody listens to the calls of others"),
+    ("ExtenSpy", "nobody listens to the calls of others"),
+    ("DISA", "use Read(PIN,...), GotoIf and WaitExten"),
 ];
 
 /// Every application, in the order of the alphabet.
@@ -173,6 +184,9 @@ pub(crate) fn named(name: &str) -> Result<&'static Application, String> {
     }
     if let Some((name, why)) = REFUSED.iter().find(|(refused, _)| refused.eq_ignore_ascii_case(name)) {
         return Err(format!("{name} is refused: {why}"));
+    }
+    if let Some(name) = elsewhere::APPLICATIONS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        return Err(elsewhere::told(name));
     }
     Err(format!("no application is named {name}{}", hint(name, all().iter().map(|app| app.name))))
 }
@@ -253,6 +267,12 @@ pub struct Named<'a> {
 }
 
 impl Prepared {
+    /// What stands where a step could not be understood, so that the rest of the plan can be looked at.
+    pub(crate) fn nothing() -> Option<Self> {
+        let app = named("NoOp").ok()?;
+        Some(Self { app, body: Body::List(List::default()) })
+    }
+
     /// The application's name as the table has it.
     pub const fn name(&self) -> &'static str {
         self.app.name
@@ -265,21 +285,6 @@ impl Prepared {
             Body::Step { yes, no, .. } => {
                 let no = no.as_ref().map(|no| no.destinations()).unwrap_or_default();
                 yes.destinations().into_iter().chain(no).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Prompts that the step plays and that are written out.
-    pub fn prompts(&self) -> Vec<&str> {
-        match &self.body {
-            Body::List(list) if self.app.kinds.contains(&Kind::Prompts) => {
-                let names = list.items.iter().filter_map(Template::constant).map(str::trim);
-                names.filter(|name| !name.is_empty() && sound::silence(name).is_none()).collect()
-            }
-            Body::Step { yes, no, .. } => {
-                let no = no.as_ref().map(|no| no.prompts()).unwrap_or_default();
-                yes.prompts().into_iter().chain(no).collect()
             }
             _ => Vec::new(),
         }

@@ -21,6 +21,20 @@ const WITHOUT_EFFECT: [(char, &str); 3] = [
     ('P', "let U(context) ask who was called"),
 ];
 
+/// Options whose argument is a number.
+const NUMBERS: [(&str, &str); 7] = [
+    ("Dial", "SL"),
+    ("Directory", "flbap"),
+    ("MixMonitor", "BvVW"),
+    ("Page", "S"),
+    ("Park", "t"),
+    ("VoiceMail", "g"),
+    ("VoiceMailMain", "ga"),
+];
+
+/// Options that are known and not followed yet.
+const NOT_YET: [(&str, &str); 2] = [("MixMonitor", "abBrtvVW"), ("Page", "Anr")];
+
 /// Something to say about a step when a plan is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
@@ -30,6 +44,8 @@ pub struct Remark {
     pub fault: Fault,
     /// The step can be used all the same.
     pub warning: bool,
+    /// It is that this variable is read, which the exchange does not set: nothing is wrong where the plan does.
+    pub unset: Option<&'static str>,
 }
 
 /// Understands a step: the name of its application and the text between the parentheses. `None` with at least one
@@ -50,7 +66,7 @@ struct Load<'r> {
 impl Load<'_> {
     fn error(&mut self, fault: Fault) {
         let fault = Fault::new(self.base + fault.at, fault.message);
-        self.remarks.push(Remark { in_name: false, fault, warning: false });
+        self.remarks.push(Remark { in_name: false, fault, warning: false, unset: None });
     }
 
     fn warn(&mut self, at: usize, message: String) {
@@ -58,6 +74,7 @@ impl Load<'_> {
             in_name: false,
             fault: Fault::new(self.base + at, message),
             warning: true,
+            unset: None,
         });
     }
 
@@ -68,13 +85,32 @@ impl Load<'_> {
                 // A step within another has its name among the arguments.
                 let in_name = self.depth == 0;
                 let at = if in_name { 0 } else { self.base.saturating_sub(name.len() + 1) };
-                self.remarks.push(Remark { in_name, fault: Fault::new(at, message), warning: false });
+                let fault = Fault::new(at, message);
+                self.remarks.push(Remark { in_name, fault, warning: false, unset: None });
                 None
             }
         }
     }
 
+    /// How much makes the step useless.
+    fn errors(&self) -> usize {
+        self.remarks.iter().filter(|remark| !remark.warning).count()
+    }
+
+    /// Tells what the parser went over.
+    fn went_over(&mut self, parser: &mut Parser<'_>) {
+        for fault in std::mem::take(&mut parser.faults) {
+            self.error(fault);
+        }
+        for (at, name) in std::mem::take(&mut parser.unset) {
+            let fault =
+                Fault::new(self.base + at, format!("{name} is never set by this exchange: it is empty"));
+            self.remarks.push(Remark { in_name: false, fault, warning: true, unset: Some(name) });
+        }
+    }
+
     fn body(&mut self, app: &'static Application, text: &str) -> Option<Body> {
+        let before = self.errors();
         let mut parser = Parser::new(text);
         let body = match app.shape {
             Shape::List => self.list(app, &mut parser),
@@ -95,10 +131,11 @@ impl Load<'_> {
             true => Err(Fault::new(0, format!("{} needs more: {}", app.name, app.syntax))),
             false => Ok(body),
         });
+        self.went_over(&mut parser);
         match body {
             Ok(body) => {
                 self.look_at_numbers(&body);
-                Some(body)
+                (self.errors() == before).then_some(body)
             }
             Err(fault) => {
                 self.error(fault);
@@ -132,13 +169,15 @@ impl Load<'_> {
                 self.technologies(&list.items, begin);
             }
             if let Some(text) = arg.constant().filter(|text| !text.is_empty()) {
-                self.constant(app, *kind, text, begin)?;
+                self.constant(app, *kind, text, begin);
+                self.timeout(app, place, text, begin);
             }
             list.args.push(arg);
             if !parser.eat(",") {
                 break;
             }
         }
+        self.not_yet(app, &list);
         if app.name == "MixMonitor" && list.args.get(2).is_some_and(|command| *command != Template::default())
         {
             self.warn(0, "no command is run after a recording".to_owned());
@@ -150,25 +189,60 @@ impl Load<'_> {
         Ok(Body::List(list))
     }
 
-    fn constant(&mut self, app: &Application, kind: Kind, text: &str, at: usize) -> Result<(), Fault> {
-        let wrong = |what: &str| Err(Fault::new(at, format!("`{text}` is not {what}: {}", app.syntax)));
+    fn constant(&mut self, app: &Application, kind: Kind, text: &str, at: usize) {
+        let mut wrong =
+            |what: &str| self.error(Fault::new(at, format!("`{text}` is not {what}: {}", app.syntax)));
         match kind {
             Kind::Seconds if seconds(text).is_none() => wrong("a number of seconds"),
             Kind::Count if text.parse::<u64>().is_err() => wrong("a whole number"),
             Kind::Cause if sound::cause(text).is_none() => {
                 let near = crate::names::hint(text, sound::CAUSES.iter().map(|(name, _)| *name));
-                Err(Fault::new(at, format!("`{text}` is no cause of Q.850{near}")))
+                self.error(Fault::new(at, format!("`{text}` is no cause of Q.850{near}")));
             }
             Kind::Names if app.name == "Dial" || app.name == "Page" => {
                 for item in text.split('&').filter(|item| !item.trim().is_empty()) {
-                    dial::target(item).map(|_| ()).or_else(|no| match no.elsewhere {
-                        true => Ok(()),
-                        false => Err(Fault::new(at, no.message)),
-                    })?;
+                    if let Some(no) = dial::target(item).err().filter(|no| !no.elsewhere) {
+                        self.error(Fault::new(at, no.message));
+                    }
                 }
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
+        }
+    }
+
+    /// The second argument of a Dial, which is text since `^` may stand in it.
+    fn timeout(&mut self, app: &Application, place: usize, text: &str, at: usize) {
+        let first = text.split('^').next().unwrap_or_default().trim();
+        if app.name == "Dial" && place == 1 && !first.is_empty() && seconds(first).is_none() {
+            self.warn(at, format!("`{first}` is no number of seconds: it rings as long as usual"));
+        }
+    }
+
+    /// What is known and does nothing yet.
+    fn not_yet(&mut self, app: &Application, list: &List) {
+        let why = match app.name {
+            "Queue" => "queues are not possible yet: this step is left out",
+            "VoiceMail" | "VoiceMailMain" => "voicemail is not possible yet: this step is left out",
+            "ConfBridge" if list.args.iter().skip(1).any(|arg| *arg != Template::default()) => {
+                "profiles and menus of ConfBridge have no effect yet"
+            }
+            _ => return,
+        };
+        self.warn(0, why.to_owned());
+    }
+
+    /// What stands in parentheses after a letter must be a number, or numbers.
+    fn option_number(&mut self, app: &Application, letter: char, arg: &Template, at: usize) {
+        let letters = NUMBERS.iter().find(|(name, _)| *name == app.name).map_or("", |(_, letters)| letters);
+        let Some(text) = arg.constant().filter(|text| !text.is_empty() && letters.contains(letter)) else {
+            return;
+        };
+        let mut parts = text.split(':').filter(|part| !part.trim().is_empty());
+        if let Some(part) = parts.find(|part| crate::number::Number::parse(part.trim()).is_none()) {
+            self.warn(
+                at,
+                format!("`{part}` is no number: the option {letter} of {} has no effect", app.name),
+            );
         }
     }
 
@@ -218,10 +292,13 @@ impl Load<'_> {
                 && app.name == "Dial"
             {
                 self.warn(at, format!("the option {letter} of Dial has no effect here: {why}"));
+            } else if NOT_YET.iter().any(|(name, letters)| *name == app.name && letters.contains(letter)) {
+                self.warn(at, format!("the option {letter} of {} has no effect yet", app.name));
             } else if !app.options.iter().any(|(known, _)| *known == letter) {
                 let known: String = app.options.iter().map(|(letter, _)| *letter).collect();
                 self.warn(at, format!("{} has no option {letter}: it knows {known}", app.name));
             }
+            self.option_number(app, letter, &arg, at);
             list.options.push(Letters::One(letter, arg));
         }
         Ok(())
@@ -236,11 +313,12 @@ impl Load<'_> {
             ));
             return None;
         }
-        let mut parser = Parser::new(text);
+        let (before, mut parser) = (self.errors(), Parser::new(text));
         let condition = match app.shape {
             Shape::Step => Ok(Condition::Always),
             shape => condition(&mut parser, shape == Shape::StepIfTime),
         };
+        self.went_over(&mut parser);
         let condition = match condition {
             Ok(condition) => condition,
             Err(fault) => {
@@ -249,16 +327,23 @@ impl Load<'_> {
             }
         };
         let stop: &'static [u8] = if app.shape == Shape::StepIf { b":" } else { b"" };
-        let yes = self.inner(app, &mut parser, stop)?;
-        let no = if parser.eat(":") { Some(Box::new(self.inner(app, &mut parser, b"")?)) } else { None };
-        Some(Body::Step { condition, yes: Box::new(yes), no })
+        let yes = self.inner(app, &mut parser, stop);
+        let no = if parser.eat(":") { self.inner(app, &mut parser, b"").map(Box::new) } else { None };
+        if self.errors() > before {
+            return None;
+        }
+        Some(Body::Step { condition, yes: Box::new(yes?), no })
     }
 
     /// `App(args)` up to the stop.
     fn inner(&mut self, app: &Application, parser: &mut Parser<'_>, stop: &'static [u8]) -> Option<Prepared> {
         parser.spaces();
         let (begin, text) = (parser.at(), parser.rest());
-        if let Err(fault) = parser.run(Style::kept(stop)) {
+        let run = parser.run(Style::kept(stop));
+        // The step within finds them again.
+        parser.faults.clear();
+        parser.unset.clear();
+        if let Err(fault) = run {
             self.error(fault);
             return None;
         }
@@ -321,12 +406,21 @@ fn assign(parser: &mut Parser<'_>, one_of_many: bool) -> Result<Assign, Fault> {
         let Some(name) = name.constant() else {
             return Err(Parser::fault_at(begin, "the name of a function must be written out"));
         };
-        let function = function::named(name).map_err(|message| Parser::fault_at(begin, message))?;
-        if function.write.is_none() {
-            let message = format!("{} cannot be set, only read: ${{{}}}", function.name, function.syntax);
-            return Err(Parser::fault_at(begin, message));
+        match function::named(name) {
+            Ok(function) => {
+                if function.write.is_none() {
+                    let (name, syntax) = (function.name, function.syntax);
+                    let message = format!("{name} cannot be set, only read: ${{{syntax}}}");
+                    parser.faults.push(Parser::fault_at(begin, message));
+                }
+                Target::Call(function, parser.arguments(function, begin)?)
+            }
+            Err(message) => {
+                parser.faults.push(Parser::fault_at(begin, message));
+                parser.skip_arguments(name, begin)?;
+                Target::Variable(Template::default())
+            }
         }
-        Target::Call(function, parser.arguments(function, begin)?)
     } else {
         Target::Variable(name)
     };

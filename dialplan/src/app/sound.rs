@@ -39,6 +39,23 @@ pub(crate) fn prompts(scene: &mut Scene<'_>, names: &[SmolStr]) -> Vec<Say> {
     said
 }
 
+/// Whether a Playback, unless it is skipped, names what nobody has, or nothing.
+pub(crate) fn lacks_prompt(scene: &Scene<'_>, args: &Args) -> bool {
+    let mut names = args.items.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).peekable();
+    let nothing = names.peek().is_none();
+    !skips(scene, args)
+        && (nothing || names.any(|name| silence(name).is_none() && !scene.world.has_prompt(name)))
+}
+
+/// A Playback has an option, which is a word: skip, noanswer.
+fn has_word(args: &Args, word: &str) -> bool {
+    args.text(1).split([',', '&', '|', ' ']).any(|option| option.trim() == word)
+}
+
+fn skips(scene: &Scene<'_>, args: &Args) -> bool {
+    has_word(args, "skip") && !answered(scene)
+}
+
 /// `silence/3`: a pause of so many seconds.
 pub(crate) fn silence(name: &str) -> Option<Duration> {
     let seconds = name.strip_prefix("silence/")?.parse::<u8>().ok()?;
@@ -124,13 +141,11 @@ pub(super) fn wait(scene: &mut Scene<'_>, args: &Args) -> Made {
 }
 
 pub(super) fn playback(scene: &mut Scene<'_>, args: &Args) -> Made {
-    // Options of this one are words: skip, noanswer.
-    let option = |word: &str| args.text(1).split([',', '&', '|', ' ']).any(|option| option.trim() == word);
-    if option("skip") && !answered(scene) {
+    if skips(scene, args) {
         return Ok(Task::Play { say: Vec::new(), escape: SmolStr::default(), answer: false });
     }
     let say = prompts(scene, &args.items);
-    let quiet = option("noanswer") || args.text(1) == "n";
+    let quiet = has_word(args, "noanswer") || args.text(1) == "n";
     Ok(Task::Play { say, escape: SmolStr::default(), answer: !quiet })
 }
 

@@ -100,9 +100,14 @@ const BACKGROUND: &[(char, &str)] = &[
 const READ: &[(char, &str)] = &[
     ('s', "ends at once if the call is not answered yet"),
     ('n', "read without answering"),
-    ('i', "the file is the name of a tone"),
+    ('i', "the prompt is the name of a tone, heard until the first key: dial, busy, ..."),
     ('t', "the terminator: t(#)"),
     ('e', "an empty answer is marked by the terminator"),
+];
+
+const WAIT: &[(char, &str)] = &[
+    ('d', "the caller hears the dial tone until the first key"),
+    ('m', "the caller hears music until the first key: m(class)"),
 ];
 
 const RECORD: &[(char, &str)] = &[
@@ -258,7 +263,7 @@ pub(super) const APPLICATIONS: &[Application] = &[
     task("VoiceMail", "VoiceMail(mailbox[@context][&...][,options])", "Lets the caller leave a message; VMSTATUS says how it ended.", &[Names, Options], sound::voice_mail).options(VOICEMAIL).least(1),
     task("VoiceMailMain", "VoiceMailMain([mailbox[@context]][,options])", "Plays the messages of a mailbox.", &[Text, Options], sound::messages).options(MESSAGES),
     task("Wait", "Wait(seconds)", "Does nothing for so long.", &[Seconds], sound::wait).least(1),
-    flow("WaitExten", "WaitExten([seconds][,options])", "Waits for the caller to dial an extension of the context; then t.", Shape::List, Flow::WaitExten).takes(&[Seconds, Text]),
+    flow("WaitExten", "WaitExten([seconds][,options])", "Waits for the caller to dial an extension of the context; then t.", Shape::List, Flow::WaitExten).takes(&[Seconds, Options]).options(WAIT),
     task("WaitUntil", "WaitUntil(epoch)", "Does nothing until a time in seconds since 1970.", &[Text], sound::wait_until).least(1),
     flow("While", "While(condition)", "Begins a loop that EndWhile ends; behind that it goes on when the condition does not hold.", Shape::Whole, Flow::While).least(1),
 ];

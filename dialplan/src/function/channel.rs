@@ -52,18 +52,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .reads(|scene, args| Ok(scene.world.fact(&format!("connected/{}", short(arg(args, 0)))).unwrap_or_default()))
         .writes(set_connected),
     Function::new("CHANNEL", "CHANNEL(what)", "A fact of the channel.")
-        .takes(1, 2, "name, uniqueid, state, language, codec, peerip, musicclass, ...; the exchange says which may be set.")
+        .takes(1, 2, "name, uniqueid, state, context, language, musicclass, tonezone, peerip, audioreadformat, ...; language and musicclass may be set.")
         .reads(|scene, args| {
             let name = args.iter().map(|arg| arg.to_lowercase_smolstr()).collect::<Vec<_>>().join(",");
             scene.world.fact(&name).ok_or_else(|| format_smolstr!("nothing is known of {name}"))
         })
         .writes(|scene, args, value| set_fact(scene, &arg(args, 0).to_lowercase_smolstr(), value)),
     Function::new("CDR", "CDR(field)", "A field of the call's record; own fields may be set.")
-        .takes(1, 2, "src, dst, start, answer, duration, billsec, disposition, uniqueid, userfield, accountcode, ...")
-        .reads(|scene, args| {
-            let name = format!("cdr/{}", arg(args, 0).to_ascii_lowercase());
-            Ok(scene.world.fact(&name).unwrap_or_default())
-        })
+        .takes(1, 2, "clid, src, dst, dcontext, channel, start, answer, duration, billsec, disposition, uniqueid, userfield, accountcode, or a name of one's own; u: times as seconds since 1970.")
+        .reads(record)
         .writes(|scene, args, value| set_fact(scene, &format!("cdr/{}", arg(args, 0).to_ascii_lowercase()), value)),
     Function::new("CDR_PROP", "CDR_PROP(what)", "Taken without effect: every call has its record here.")
         .about("disable: in Asterisk, no record of this call; party_a: in Asterisk, the call is listed as this channel's.")
@@ -158,10 +155,7 @@ fn set_caller(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
     match arg(args, 0).to_ascii_lowercase().as_str() {
         "num" | "number" | "ani" | "ani-num" => caller.number = value.into(),
         "name" => caller.name = value.into(),
-        "all" => match value.split_once('<') {
-            Some(_) => (caller.name, caller.number) = both(value),
-            None => caller.number = value.trim().into(),
-        },
+        "all" => (caller.name, caller.number) = both(value),
         "pres" | "num-pres" | "name-pres" if PRESENTATIONS.contains(&value) => caller.pres = value.into(),
         "pres" | "num-pres" | "name-pres" => {
             return Err(format_smolstr!("`{value}` is none of {}", PRESENTATIONS.join(", ")));
@@ -201,10 +195,25 @@ const REASONS: &[&str] = &[
     "unknown",
 ];
 
-/// Name and number of `"Name" <number>`.
+/// Name and number of `"Name" <number>`; without a number in `<>` it is a number if it looks like one, else a name.
 fn both(value: &str) -> (SmolStr, SmolStr) {
-    let (name, number) = value.split_once('<').unwrap_or(("", value));
-    (name.trim().trim_matches('"').into(), number.trim().trim_end_matches('>').into())
+    let located = value.rsplit_once('<').and_then(|(name, rest)| Some((name, rest.rsplit_once('>')?.0)));
+    let (name, number) = match located {
+        Some((name, number)) => (name, phone_number(number).unwrap_or_else(|| number.trim().into())),
+        None => match phone_number(value) {
+            Some(number) => return (SmolStr::default(), number),
+            None => (value, SmolStr::default()),
+        },
+    };
+    let quoted = name.split_once('"').and_then(|(_, rest)| rest.split_once('"'));
+    (quoted.map_or(name.trim(), |(name, _)| name).into(), number)
+}
+
+/// A number without what people write between its digits.
+fn phone_number(text: &str) -> Option<SmolStr> {
+    let number: SmolStr = text.trim_end_matches('.').chars().filter(|c| !" ()-.\t".contains(*c)).collect();
+    let whole = number.chars().all(|c| c.is_ascii_digit() || "*#+".contains(c));
+    (whole && !number.is_empty()).then_some(number)
 }
 
 fn redirected(caller: &mut crate::scene::Caller, by: &str) -> Done {
@@ -242,8 +251,23 @@ fn set_connected(scene: &mut Scene<'_>, args: &[SmolStr], value: &str) -> Done {
     }
 }
 
+fn record(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {
+    let name = arg(args, 0).to_ascii_lowercase();
+    let value = scene.world.fact(&format!("cdr/{name}")).unwrap_or_default();
+    if value.is_empty() || !matches!(name.as_str(), "start" | "answer") || arg(args, 1).contains('u') {
+        return Ok(value);
+    }
+    super::time::format(scene, &[value, SmolStr::default(), SmolStr::new_static("%Y-%m-%d %H:%M:%S")])
+}
+
 fn set_fact(scene: &mut Scene<'_>, name: &str, value: &str) -> Done {
-    if scene.world.set_fact(name, value) { Ok(()) } else { Err(format_smolstr!("`{name}` cannot be set")) }
+    if scene.world.set_fact(name, value) {
+        return Ok(());
+    }
+    Err(match name.strip_prefix("cdr/") {
+        Some(field) => format_smolstr!("CDR({field}) cannot be set"),
+        None => format_smolstr!("CHANNEL({name}) cannot be set"),
+    })
 }
 
 fn header(scene: &mut Scene<'_>, args: &[SmolStr]) -> Answer {

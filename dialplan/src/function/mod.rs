@@ -11,7 +11,8 @@ pub(crate) use self::channel::set_header;
 use regex_lite::{Regex, RegexBuilder};
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::names::hint;
+use crate::elsewhere;
+use crate::names::{hint, nearest};
 use crate::scene::Scene;
 
 /// A value, or why there is none.
@@ -167,6 +168,9 @@ pub(crate) fn named(name: &str) -> Result<&'static Function, String> {
     if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Err(format!("{name} is refused: {why}"));
     }
+    if let Some(name) = elsewhere::FUNCTIONS.iter().find(|known| **known == name) {
+        return Err(elsewhere::told(name));
+    }
     Err(format!("no function is named {name}{}", hint(name, all().map(|function| function.name))))
 }
 
@@ -175,9 +179,9 @@ pub(crate) fn check(function: &Function, args: &[Option<&str>]) -> Result<(), St
     let Some(Some(first)) = args.first().copied() else { return Ok(()) };
     let small = first.to_ascii_lowercase();
     if !function.first.is_empty() && !function.first.iter().any(|known| *known == small) {
-        let near = hint(first, function.first.iter().copied());
-        let known = function.first.join(", ");
-        return Err(format!("{}({first}) is not known{near}; it knows {known}", function.name));
+        let near = nearest(first, function.first.iter().copied());
+        let near = near.map_or_else(|| ":".to_owned(), |near| format!(": did you mean {near}? There are"));
+        return Err(format!("{}({first}) is not known{near} {}", function.name, function.first.join(", ")));
     }
     match function.name {
         "REGEX" => text::regex_parts(first).and_then(|(pattern, _)| regex(pattern)).map(|_| ()),

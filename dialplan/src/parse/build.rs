@@ -44,6 +44,14 @@ impl Ord for Key {
     }
 }
 
+/// As written.
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.pattern)?;
+        self.caller.as_ref().map_or(Ok(()), |caller| write!(f, "/{caller}"))
+    }
+}
+
 impl PartialOrd for Key {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
@@ -58,6 +66,8 @@ struct Body {
     /// With the priority of each.
     labels: BTreeMap<SmolStr, u32>,
     hint: Option<Hint>,
+    /// Not all of its lines could be read.
+    partial: bool,
 }
 
 /// A context that is being built.
@@ -68,6 +78,8 @@ struct Draft {
     extensions: BTreeMap<Key, Body>,
     includes: Vec<Include>,
     ignored: Vec<Pattern>,
+    /// Not all of its lines could be read.
+    partial: bool,
 }
 
 /// What the line before was for.
@@ -97,6 +109,8 @@ struct Build<'a> {
     general: Vec<Setting>,
     extensions: usize,
     steps: usize,
+    /// Variables read that only the plan can set, and where.
+    unset: Vec<(Span, &'static str, String)>,
 }
 
 /// Builds a plan out of its sections.
@@ -110,6 +124,7 @@ pub(super) fn parts(lines: &[Line], sections: &[Section<'_>], report: &mut Repor
         general: Vec::new(),
         extensions: 0,
         steps: 0,
+        unset: Vec::new(),
     };
     for section in sections.iter().filter(|section| !section.template) {
         match section.name {
@@ -118,6 +133,7 @@ pub(super) fn parts(lines: &[Line], sections: &[Section<'_>], report: &mut Repor
             _ => build.context(section),
         }
     }
+    build.tell_unset();
     build.finish()
 }
 
@@ -164,7 +180,17 @@ impl Build<'_> {
             let line = &self.lines[*line as usize];
             if let Err(fault) = self.line(number, line, &mut before) {
                 self.report.fault(fault, |at| line.span(at));
+                self.lose(number, line, &before);
             }
+        }
+    }
+
+    /// A line could not be read: what it would have been is not missed.
+    fn lose(&mut self, number: usize, line: &Line, before: &Before) {
+        let step = statement(line).is_ok_and(|(word, _)| matches!(word.text, "exten" | "same"));
+        match self.body(number, line.span(0), before).filter(|_| step) {
+            Some(body) => body.partial = true,
+            None => self.drafts[number].partial = true,
         }
     }
 
@@ -181,6 +207,11 @@ impl Build<'_> {
                 };
                 if pattern.tail {
                     let message = format!("what stands behind . or ! in {pattern} is never looked at");
+                    self.report.warning(line.span(name.at), message);
+                }
+                if looks_like_pattern(pattern.as_str()) {
+                    let message =
+                        format!("{pattern} is a name, letter by letter: write _{pattern} for a pattern");
                     self.report.warning(line.span(name.at), message);
                 }
                 before.key = Some(Key { pattern, caller });
@@ -267,8 +298,12 @@ impl Build<'_> {
             return Err(turn.fault(format!("the highest priority is {}", limits::PRIORITY)));
         }
         before.priority = Some(count);
-        let action = entry::action(action)?;
-        let Some(prepared) = self.prepared(line, &action) else { return Ok(()) };
+        let action = entry::action(action).unwrap_or_else(|fault| {
+            self.report.fault(fault, |at| line.span(at));
+            entry::Action { app: Piece { text: "", ..action }, args: Piece { text: "", ..action } }
+        });
+        let known = if action.app.text.is_empty() { None } else { self.prepared(line, &action) };
+        let Some(prepared) = known.or_else(Prepared::nothing) else { return Ok(()) };
         let step = Step {
             priority: count,
             label: priority.label,
@@ -283,24 +318,29 @@ impl Build<'_> {
             return Err(turn.fault(format!("more than {} priorities", limits::STEPS)));
         }
         let Some(body) = self.body(number, line.span(at), before) else { return Ok(()) };
-        if let Some(first) = body.steps.get(&count) {
-            let first = first.span.line;
-            let message = format!(
-                "priority {count} of this extension is taken since line {first}: this line has no effect"
-            );
+        if let Some(first) = body.steps.get(&count).map(|step| step.span) {
+            let taken = self.taken(number, before, first, step.span);
+            let message = format!("priority {count} of {taken}: this line has no effect");
             self.report.warning(line.span(turn.at), message);
             return Ok(());
         }
         if let Some(label) = &step.label
             && let Some(first) = body.labels.insert(label.clone(), count)
         {
-            let first = body.steps.get(&first).map_or(0, |step| step.span.line);
-            return Err(
-                turn.fault(format!("the label {label} of this extension is taken since line {first}"))
-            );
+            let first = body.steps.get(&first).map_or(Span::default(), |step| step.span);
+            let taken = self.taken(number, before, first, step.span);
+            return Err(turn.fault(format!("the label {label} of {taken}")));
         }
         body.steps.insert(count, step);
         Ok(())
+    }
+
+    /// `100 in [internal] is taken since line 7`: of which extension something is there already.
+    fn taken(&self, number: usize, before: &Before, first: Span, now: Span) -> String {
+        let name = before.key.as_ref().map(Key::to_string).unwrap_or_default();
+        let context = &self.drafts[number].name;
+        let file = if first.file == now.file { "line ".to_owned() } else { self.report.name(first) + ":" };
+        format!("{name} in [{context}] is taken since {file}{}", first.line)
     }
 
     /// The priority that has a label, in the extension of a line.
@@ -312,14 +352,35 @@ impl Build<'_> {
     fn prepared(&mut self, line: &Line, action: &entry::Action<'_>) -> Option<Prepared> {
         let mut remarks = Vec::new();
         let prepared = prepare(action.app.text, action.args.text, &mut remarks);
-        for Remark { in_name, fault, warning } in remarks {
+        for Remark { in_name, fault, warning, unset } in remarks {
             let span = line.span(fault.at + if in_name { action.app.at } else { action.args.at });
             match warning {
+                true if unset.is_some() => {
+                    let room = self.unset.len() < limits::PROBLEMS;
+                    self.unset.extend(unset.filter(|_| room).map(|name| (span, name, fault.message)));
+                }
                 true => self.report.warning(span, fault.message),
                 false => self.report.error(span, fault.message),
             }
         }
         prepared
+    }
+
+    /// Tells of variables that neither the exchange nor the plan sets.
+    fn tell_unset(&mut self) {
+        let unset = std::mem::take(&mut self.unset);
+        let mut names: Vec<&str> = unset.iter().map(|(_, name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| {
+            let extensions = self.drafts.iter().flat_map(|draft| draft.extensions.values());
+            let mut steps = extensions.flat_map(|body| body.steps.values());
+            let global = self.globals.iter().any(|setting| setting.name == *name);
+            !global && !steps.any(|step| step.prepared.sets(name))
+        });
+        for (span, _, message) in unset.into_iter().filter(|(_, name, _)| names.contains(name)) {
+            self.report.warning(span, message);
+        }
     }
 
     fn hint(
@@ -335,9 +396,9 @@ impl Build<'_> {
         }
         let hint = Hint { text: device.text.into(), span: line.span(device.at) };
         let Some(body) = self.body(number, line.span(at), before) else { return Ok(()) };
-        if let Some(first) = &body.hint {
-            let message =
-                format!("this extension has a hint since line {}: this line has no effect", first.span.line);
+        if let Some(first) = body.hint.as_ref().map(|hint| hint.span) {
+            let taken = self.taken(number, before, first, hint.span);
+            let message = format!("the hint of {taken}: this line has no effect");
             self.report.warning(line.span(device.at), message);
         } else {
             body.hint = Some(hint);
@@ -418,6 +479,7 @@ impl Draft {
             steps: body.steps.into_values().collect(),
             hint: body.hint,
             span: body.span,
+            partial: body.partial,
         });
         let mut context = Context {
             name: self.name,
@@ -425,11 +487,19 @@ impl Draft {
             extensions: extensions.collect(),
             includes: self.includes,
             ignored: self.ignored,
+            partial: self.partial,
             ..Context::default()
         };
         context.index();
         context
     }
+}
+
+/// Whether somebody forgot the `_` of a pattern: `X.`, `1XX`, `[2-5]0`.
+fn looks_like_pattern(name: &str) -> bool {
+    let digits = |sign: char| sign.is_ascii_digit() || "XZN[]-.!*#+".contains(sign);
+    let wild = name.contains(['X', 'Z', 'N', '[']) || name.ends_with(['.', '!']);
+    wild && name.chars().count() > 1 && name.chars().all(digits)
 }
 
 /// `word => value` or `word = value`.

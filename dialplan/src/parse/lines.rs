@@ -1,5 +1,6 @@
 //! Texts become lines without comments, with those of included files in their place.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -56,18 +57,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a text and what it includes: as deep as [`limits::FILE_DEPTH`].
-    pub(super) fn text(&mut self, name: &str, text: &str, from: Span) {
-        self.octets = self.octets.saturating_add(text.len());
+    pub(super) fn text(&mut self, name: &str, octets: &[u8], from: Span) {
+        self.octets = self.octets.saturating_add(octets.len());
         if self.octets > limits::TEXT {
             return self.report.error(from, format!("more than {} octets of text in all", limits::TEXT));
         }
+        let (text, foreign) = decoded(octets);
+        let mut foreign = foreign.into_iter().peekable();
         let file = self.texts.len() as u16;
-        self.texts.push((name.into(), text.into()));
+        self.texts.push((name.into(), (&*text).into()));
         self.report.file(name);
         self.open.push(name.into());
         let mut depth = 0;
         let mut opened = Span::default();
-        for (index, raw) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
+        for (index, raw) in text.lines().enumerate() {
             let mut line = Line { file, number: index as u32 + 1, text: String::new(), gaps: Vec::new() };
             if raw.len() > limits::LINE {
                 self.report.error(line.span(0), format!("a line of more than {} octets", limits::LINE));
@@ -75,6 +78,13 @@ impl<'a> Reader<'a> {
             }
             let was = depth;
             strip(raw, &mut depth, &mut line);
+            let mut told = false;
+            while let Some(place) = foreign.next_if(|place| place.line <= index) {
+                if place.line == index && !told && !is_comment(raw, place.at, was) {
+                    self.foreign(raw, &place, &line);
+                    told = true;
+                }
+            }
             if was == 0 && depth > 0 {
                 opened = line.span(raw.find(";--").unwrap_or(0));
             }
@@ -94,6 +104,26 @@ impl<'a> Reader<'a> {
             self.report.error(opened, "this comment never ends: expected `--;`");
         }
         self.open.pop();
+    }
+
+    /// An octet that is not UTF-8 and not in a comment.
+    fn foreign(&mut self, raw: &str, place: &Foreign, line: &Line) {
+        let column = raw.get(..place.at).unwrap_or(raw).chars().count() as u32 + 1;
+        let (span, octet) = (Span { column, ..line.span(0) }, place.octet);
+        match octet {
+            // Codes of control characters in ISO 8859-1: the file is in something else.
+            0x80..=0x9f => self.report.error(
+                span,
+                format!("the octet 0x{octet:X} is neither UTF-8 nor ISO 8859-1: save the file as UTF-8"),
+            ),
+            _ => self.report.warning(
+                span,
+                format!(
+                    "the octet 0x{octet:X} is not UTF-8: taken for `{}` as in ISO 8859-1; save the file as UTF-8",
+                    char::from(octet)
+                ),
+            ),
+        }
     }
 
     /// A line that begins with `#`.
@@ -120,8 +150,11 @@ impl<'a> Reader<'a> {
     }
 
     fn include(&mut self, name: &str, span: Span, must: bool) {
-        if name.contains(['*', '?', '[']) {
+        if name.contains(['*', '?', '[', '{']) {
             let names = self.sources.list(name);
+            if names.is_empty() && must {
+                self.report.warning(span, format!("no file fits {name}: nothing is included"));
+            }
             if self.lists.len() < limits::FILES {
                 self.lists.push((name.to_owned(), names.clone()));
             }
@@ -144,17 +177,60 @@ impl<'a> Reader<'a> {
         if self.texts.len() >= limits::FILES {
             return self.report.error(span, format!("more than {} files", limits::FILES));
         }
-        let known = self.texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.to_string());
-        match known.or_else(|| self.sources.read(name)) {
-            Some(text) => self.text(name, &text, span),
-            None if must => self.report.error(span, format!("no file {name} can be read")),
-            None => {}
+        let known = self.texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
+        let read = match &known {
+            Some(text) => return self.text(name, text.as_bytes(), span),
+            None => self.sources.read(name),
+        };
+        match read {
+            Ok(octets) => self.text(name, &octets, span),
+            Err(why) if must => {
+                self.report.error(span, format!("{name} cannot be read: {why}"));
+                self.report.lost = true;
+            }
+            Err(_) => {}
         }
     }
 }
 
-/// Copies a line without its comments. `depth` is how many `;--` are open.
-fn strip(raw: &str, depth: &mut usize, line: &mut Line) {
+/// Whether a place of a line is in a comment. `depth` is how many `;--` are open where the line begins.
+fn is_comment(raw: &str, at: usize, mut depth: usize) -> bool {
+    let mut before = Line { file: 0, number: 0, text: String::new(), gaps: Vec::new() };
+    strip(raw.get(..at).unwrap_or(raw), &mut depth, &mut before) || depth > 0
+}
+
+/// An octet that is not UTF-8.
+struct Foreign {
+    /// Index of its line.
+    line: usize,
+    /// Octets of that line before it, once it is decoded.
+    at: usize,
+    octet: u8,
+}
+
+/// Octets as text: what is not UTF-8 is taken for ISO 8859-1, octet by octet, and told of.
+fn decoded(octets: &[u8]) -> (Cow<'_, str>, Vec<Foreign>) {
+    let octets = octets.strip_prefix("\u{feff}".as_bytes()).unwrap_or(octets);
+    if let Ok(text) = std::str::from_utf8(octets) {
+        return (text.into(), Vec::new());
+    }
+    let (mut text, mut foreign) = (String::with_capacity(octets.len()), Vec::new());
+    let (mut line, mut begin) = (0, 0);
+    for chunk in octets.utf8_chunks() {
+        for (at, _) in chunk.valid().match_indices('\n') {
+            (line, begin) = (line + 1, text.len() + at + 1);
+        }
+        text.push_str(chunk.valid());
+        for octet in chunk.invalid() {
+            foreign.push(Foreign { line, at: text.len() - begin, octet: *octet });
+            text.push(char::from(*octet));
+        }
+    }
+    (text.into(), foreign)
+}
+
+/// Copies a line without its comments; true when one goes on to its end. `depth` is how many `;--` are open.
+fn strip(raw: &str, depth: &mut usize, line: &mut Line) -> bool {
     let mut rest = raw;
     while let Some(sign) = rest.chars().next() {
         let mut length = sign.len_utf8();
@@ -170,7 +246,7 @@ fn strip(raw: &str, depth: &mut usize, line: &mut Line) {
             line.text.push(';');
             length = 2;
         } else if sign == ';' {
-            return;
+            return true;
         } else {
             line.text.push(sign);
         }
@@ -181,6 +257,7 @@ fn strip(raw: &str, depth: &mut usize, line: &mut Line) {
         }
         rest = &rest[length..];
     }
+    false
 }
 
 /// Whether a block comment begins here; a ruler of dashes is none.

@@ -19,19 +19,24 @@ use crate::source::{Problems, Span};
 
 /// Where the texts come from that a plan includes.
 pub trait Sources {
-    /// The text of a file by the name that stands in `#include`.
-    fn read(&self, name: &str) -> Option<String>;
+    /// The octets of a file by the name that stands in `#include`.
+    ///
+    /// # Errors
+    /// Why they cannot be read, in a few words.
+    fn read(&self, name: &str) -> Result<Vec<u8>, String>;
 
-    /// The names that fit one with `*`, `?` or `[...]`, sorted. None unless somebody knows of folders.
-    fn list(&self, _pattern: &str) -> Vec<String> {
-        Vec::new()
-    }
+    /// The names of files that fit one with `*`, `?`, `[...]` or `{...}`, sorted.
+    fn list(&self, pattern: &str) -> Vec<String>;
 }
 
 /// Nothing can be included.
 impl Sources for () {
-    fn read(&self, _name: &str) -> Option<String> {
-        None
+    fn read(&self, _name: &str) -> Result<Vec<u8>, String> {
+        Err("there is no such file".into())
+    }
+
+    fn list(&self, _pattern: &str) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -44,20 +49,18 @@ impl Dialplan {
         Self::read(name, text, &())
     }
 
-    /// Reads a plan and the files it includes.
+    /// Reads a plan and the files it includes: UTF-8, and ISO 8859-1 where it is not.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn read(name: &str, text: &str, sources: &dyn Sources) -> Result<Self, Problems> {
+    pub fn read(name: &str, text: impl AsRef<[u8]>, sources: &dyn Sources) -> Result<Self, Problems> {
         let mut reader = lines::Reader::new(sources);
-        reader.text(name, text, Span { file: 0, line: 1, column: 1 });
+        reader.text(name, text.as_ref(), Span { file: 0, line: 1, column: 1 });
         let (lines, texts, lists, mut report) = (reader.lines, reader.texts, reader.lists, reader.report);
         let sections = sections::gather(&lines, &mut report);
         let parts = build::parts(&lines, &sections, &mut report);
         let mut plan = Self(Parts { sources: texts, lists, ..parts }.into());
-        if !report.failed {
-            check::plan(&plan, &mut report);
-        }
+        check::plan(&plan, &mut report);
         let failed = report.failed;
         let problems = report.finish();
         if failed {
@@ -74,7 +77,7 @@ impl Dialplan {
 mod written {
     //! A plan is written down as its texts, and read again.
 
-    use super::{Dialplan, Sources};
+    use super::{Arc, Dialplan, Sources};
 
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Texts {
@@ -82,11 +85,14 @@ mod written {
         texts: Vec<(String, String)>,
         /// What `#include` with a pattern found.
         lists: Vec<(String, Vec<String>)>,
+        /// File, line, and what is said of it.
+        places: Vec<(u16, u32, String)>,
     }
 
     impl Sources for Texts {
-        fn read(&self, name: &str) -> Option<String> {
-            self.texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
+        fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+            let text = self.texts.iter().find(|(known, _)| known == name);
+            text.map(|(_, text)| text.clone().into()).ok_or_else(|| "it was not written down".into())
         }
 
         fn list(&self, pattern: &str) -> Vec<String> {
@@ -101,7 +107,9 @@ mod written {
     impl serde::Serialize for Dialplan {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let texts = self.sources().map(|(name, text)| (name.to_owned(), text.to_owned()));
-            Texts { texts: texts.collect(), lists: self.0.lists.clone() }.serialize(serializer)
+            let places = self.0.places.iter().map(|((file, line), place)| (*file, *line, place.to_string()));
+            let (lists, places) = (self.0.lists.clone(), places.collect());
+            Texts { texts: texts.collect(), lists, places }.serialize(serializer)
         }
     }
 
@@ -109,7 +117,12 @@ mod written {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let texts = Texts::deserialize(deserializer)?;
             let Some((name, text)) = texts.texts.first() else { return Ok(Self::default()) };
-            Self::read(name, text, &texts).map_err(serde::de::Error::custom)
+            let mut plan = Self::read(name, text, &texts).map_err(serde::de::Error::custom)?;
+            if let Some(parts) = Arc::get_mut(&mut plan.0) {
+                let places = texts.places.into_iter();
+                parts.places = places.map(|(file, line, place)| ((file, line), place.into())).collect();
+            }
+            Ok(plan)
         }
     }
 }
@@ -126,12 +139,14 @@ mod tests {
     struct Files(BTreeMap<&'static str, &'static str>);
 
     impl Sources for Files {
-        fn read(&self, name: &str) -> Option<String> {
-            self.0.get(name).map(|text| (*text).to_owned())
+        fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+            self.0.get(name).map(|text| (*text).into()).ok_or_else(|| "there is no such file".into())
         }
 
-        fn list(&self, _pattern: &str) -> Vec<String> {
-            self.0.keys().map(|name| (*name).to_owned()).collect()
+        fn list(&self, pattern: &str) -> Vec<String> {
+            let names =
+                self.0.keys().filter(|name| pattern.starts_with('*') || name.starts_with(&pattern[..1]));
+            names.map(|name| (*name).to_owned()).collect()
         }
     }
 
@@ -240,9 +255,26 @@ mod tests {
         assert_eq!(steps(&plan, "a", "1"), "1 NoOp(one); 2 NoOp(main)");
         assert_eq!(plan.file(plan.context("a").expect("is there").extensions[0].span), "one");
         assert_eq!(read("loop").unwrap_err().to_string(), "loop2:1:11: loop includes itself");
-        assert_eq!(problems("#include \"x.conf\"\n"), "x:1:11: no file x.conf can be read");
+        assert_eq!(problems("#include \"x.conf\"\n"), "x:1:11: x.conf cannot be read: there is no such file");
         let all = Dialplan::read("y", "[b]\n#include *.conf\n", &files);
         assert!(all.unwrap_err().to_string().contains("includes itself"));
+        let none = Dialplan::read("y", "[b]\n#include \"x*\"\n#tryinclude {x,y}.conf\n", &files);
+        let none = Problems(none.expect("it can be used").warnings().to_vec()).to_string();
+        assert_eq!(none, "y:2:11: warning: no file fits x*: nothing is included");
+    }
+
+    #[test]
+    fn octets_that_are_not_utf8_are_latin1() {
+        let text = b"; K\xfcche\r\n[k\xfc] ;-- \xff\n \xfe --;\nexten => 1,1,NoOp(\xfc\xe4) ; \xdf\nexten => 2,1,NoOp(\xc3\xbc)\n";
+        let plan = Dialplan::read("x", text, &()).expect("it is right");
+        assert_eq!(steps(&plan, "k\u{fc}", "1"), "1 NoOp(\u{fc}\u{e4})");
+        assert_eq!(steps(&plan, "k\u{fc}", "2"), "1 NoOp(\u{fc})");
+        insta::assert_snapshot!(Problems(plan.warnings().to_vec()), @r"
+        x:2:3: warning: the octet 0xFC is not UTF-8: taken for `ü` as in ISO 8859-1; save the file as UTF-8
+        x:4:19: warning: the octet 0xFC is not UTF-8: taken for `ü` as in ISO 8859-1; save the file as UTF-8
+        ");
+        let text = b"[a]\nexten => 1,1,NoOp(\x93x\x94) ; \x93\n";
+        insta::assert_snapshot!(Dialplan::read("x", text, &()).unwrap_err(), @"x:2:19: the octet 0x93 is neither UTF-8 nor ISO 8859-1: save the file as UTF-8");
     }
 
     #[cfg(feature = "serde")]
@@ -283,8 +315,8 @@ mod tests {
         x:19:10: `1 2` has blanks in it: expected an extension
         x:20:10: B is no plain value of [globals] above
         x:21:1: expected exten =>, same =>, include => or a [context]
-        x:23:12: warning: priority 1 of this extension is taken since line 22: this line has no effect
-        x:25:12: the label x of this extension is taken since line 24
+        x:23:12: warning: priority 1 of 9 in [a] is taken since line 22: this line has no effect
+        x:25:12: the label x of 9 in [a] is taken since line 24
         x:26:11: this set never ends: expected `]`
         x:27:10: a pattern of nothing: expected digits, X, Z, N, [set], . or ! after `_`
         ");

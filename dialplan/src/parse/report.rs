@@ -16,12 +16,19 @@ pub(super) struct Report {
     /// Problems that are only counted.
     more: [usize; 2],
     pub(super) failed: bool,
+    /// There may be contexts that could not be read.
+    pub(super) lost: bool,
 }
 
 impl Report {
     /// The next file begins.
     pub(super) fn file(&mut self, name: &str) {
         self.files.push(name.into());
+    }
+
+    /// The name of the file that a place is in.
+    pub(super) fn name(&self, span: Span) -> String {
+        self.files.get(usize::from(span.file)).map(SmolStr::to_string).unwrap_or_default()
     }
 
     /// The plan cannot be used.

@@ -56,7 +56,7 @@ pub(super) fn gather<'a>(lines: &'a [Line], report: &mut Report) -> Vec<Section<
             Err(fault) => {
                 report.fault(fault, |at| line.span(at));
                 // Its lines are not to blame.
-                lost = true;
+                (lost, report.lost) = (true, true);
                 None
             }
             Ok((name, options)) => open(line, name, &options, &mut sections, &mut known, &mut copied, report),

@@ -8,7 +8,7 @@ use crate::app::{RESPONSE, Run, Target, dial, prompts, seconds};
 use crate::directory::Directory;
 use crate::find::At;
 use crate::scene::{Channel, MAX_SHOWN, Place, Scene, answered, condition};
-use crate::task::{Collect, Say, Task, Until};
+use crate::task::{Collect, Say, Sound, Task, Until};
 use crate::template::{Template, cut};
 use crate::when::When;
 use crate::world::{DeviceState, Loudness};
@@ -37,7 +37,7 @@ pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, sho
         Run::Task(make) => {
             let args = evaluate(step, scene, shown);
             return match make(scene, &args) {
-                Ok(task) => asked(task, &args, scene),
+                Ok(task) => asked(step.name(), task, &args, scene),
                 Err(why) => {
                     scene.note(format_args!("{why}"));
                     Move::Next
@@ -52,26 +52,50 @@ pub(super) fn run(step: &Prepared, scene: &mut Scene<'_>, queue: &mut Queue, sho
         }
         Body::Jump { condition, yes, no } => {
             let holds = holds(condition, scene, shown);
+            if *condition != Condition::Always {
+                let other = no.as_ref().map(|no| format_smolstr!(":{}", as_written(no))).unwrap_or_default();
+                let yes = yes.as_ref().map(as_written).unwrap_or_default();
+                shown.args = format_smolstr!("{}?{yes}{other}", shown.args);
+            }
             let chosen = if holds { yes } else { no };
-            chosen.as_ref().map_or(Move::Next, |place| jump(place, flow == Flow::Gosub, scene, shown))
+            match chosen {
+                Some(place) => jump(place, flow == Flow::Gosub, scene, shown),
+                None => {
+                    shown.outcome = format_smolstr!("{}, goes on", shown.outcome);
+                    Move::Next
+                }
+            }
         }
         Body::Step { condition, yes, no } => {
             let holds = holds(condition, scene, shown);
             if flow == Flow::TryExec {
                 scene.set("TRYSTATUS", "SUCCESS");
             }
+            let before = match shown.args.as_str() {
+                "" => SmolStr::default(),
+                told if holds => format_smolstr!("{told}?"),
+                told => format_smolstr!("{told}?{}(…)", yes.name()),
+            };
             let chosen = if holds { Some(yes) } else { no.as_ref() };
-            let Some(chosen) = chosen else { return Move::Next };
-            let (before, mut inner) = (shown.args.clone(), Shown::default());
+            let Some(chosen) = chosen else {
+                (shown.args, shown.outcome) = (before, format_smolstr!("{}, goes on", shown.outcome));
+                return Move::Next;
+            };
+            let mut inner = Shown::default();
             let step = run(chosen, scene, queue, &mut inner);
-            let mark = if before.is_empty() { "" } else { "?" };
+            let mark = if holds { "" } else { ":" };
             shown.args = format_smolstr!("{before}{mark}{}({})", inner.app, inner.args);
-            if !inner.outcome.is_empty() {
-                shown.outcome = inner.outcome;
-            }
+            shown.outcome = match (shown.outcome.as_str(), inner.outcome.as_str()) {
+                ("", _) => inner.outcome,
+                (_, "") => std::mem::take(&mut shown.outcome),
+                (outer, inner) => format_smolstr!("{outer}; {inner}"),
+            };
             step
         }
-        Body::List(_) => {
+        Body::List(list) => {
+            if flow == Flow::While {
+                return enter_loop(list, scene, shown);
+            }
             let args = evaluate(step, scene, shown);
             if flow == Flow::StackPop {
                 return Move::Pop;
@@ -89,11 +113,15 @@ fn plain(flow: Flow, args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> M
         Flow::Directory => directory(args, scene, queue),
         Flow::WaitExten => {
             let time = args.time(0, scene);
-            wait_for_extension(scene.channel, time)
+            let heard = args.options.iter().find_map(|(letter, text)| match letter {
+                'm' => Some(Sound::Music(text.clone())),
+                'd' => Some(Sound::Tones(SmolStr::new_static("dial"))),
+                _ => None,
+            });
+            wait_for_extension(scene.channel, time, heard)
         }
         Flow::Return => Move::Back(args.text(0).into()),
-        Flow::While if condition(args.text(0)) => Move::Next,
-        Flow::While | Flow::ExitWhile => match loop_end(scene) {
+        Flow::ExitWhile => match loop_end(scene) {
             Some(end) => Move::To(at(scene, end.saturating_add(1))),
             None => lost(scene, "EndWhile"),
         },
@@ -229,14 +257,13 @@ fn written(step: &Prepared, args: &Args) -> SmolStr {
 }
 
 /// A task, and what its outcome will mean.
-fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
+fn asked(app: &str, task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
     let waiting = match &task {
         Task::Hangup { cause } => return Move::End(*cause),
-        Task::Play { say, answer, .. } if say.is_empty() && (!answer || answered(scene)) => {
-            scene.channel.vars.set("PLAYBACKSTATUS", "FAILED");
-            return Move::Next;
+        Task::Play { say, answer, .. } if app == "Playback" => {
+            return playback(task.clone(), say.is_empty(), *answer, args, scene);
         }
-        Task::Play { answer: true, .. } => Waiting::Playback,
+        Task::Play { say, .. } if say.is_empty() => return Move::Next,
         Task::Answer(_) => Waiting::Answer,
         Task::Dial(dial) if dial.targets.is_empty() => {
             scene.set("DIALSTATUS", "CHANUNAVAIL");
@@ -250,6 +277,21 @@ fn asked(task: Task, args: &Args, scene: &mut Scene<'_>) -> Move {
         _ => Waiting::Plain,
     };
     Move::Task(task, waiting)
+}
+
+/// A Playback with how it will have gone: a prompt that is not there fails it, but not the others.
+fn playback(task: Task, silent: bool, answers: bool, args: &Args, scene: &mut Scene<'_>) -> Move {
+    let failed = app::lacks_prompt(scene, args);
+    let waiting = Waiting::Playback { failed, answers };
+    match silent {
+        false => Move::Task(task, waiting),
+        // Who hears nothing is answered all the same.
+        true if answers && !answered(scene) => Move::Task(Task::Answer(std::time::Duration::ZERO), waiting),
+        true => {
+            scene.set("PLAYBACKSTATUS", if failed { "FAILED" } else { "SUCCESS" });
+            Move::Next
+        }
+    }
 }
 
 /// The task, or first an answer.
@@ -280,6 +322,7 @@ fn background(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
         until: Until::Extension,
         barge: !args.has('p'),
         only,
+        meanwhile: None,
     });
     after_answer(task, Waiting::Extension { context, timed: false }, args.has('n'), scene, queue)
 }
@@ -291,7 +334,11 @@ fn directory(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
 }
 
 /// Waits for an extension of the place's context.
-pub(super) fn wait_for_extension(channel: &Channel, time: Option<std::time::Duration>) -> Move {
+pub(super) fn wait_for_extension(
+    channel: &Channel,
+    time: Option<std::time::Duration>,
+    meanwhile: Option<Sound>,
+) -> Move {
     let collect = Collect {
         say: Vec::new(),
         first: time.or(channel.response).unwrap_or(RESPONSE),
@@ -299,6 +346,7 @@ pub(super) fn wait_for_extension(channel: &Channel, time: Option<std::time::Dura
         until: Until::Extension,
         barge: true,
         only: None,
+        meanwhile,
     };
     let context = channel.place.context.clone();
     Move::Task(Task::Collect(collect), Waiting::Extension { context, timed: true })
@@ -314,7 +362,8 @@ fn read(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
     let time = seconds(args.text(5)).filter(|time| !time.is_zero());
     let marked = args.options.iter().find(|(letter, _)| *letter == 't');
     let terminators = marked.map_or(SmolStr::new_static("#"), |(_, keys)| keys.clone());
-    let say: Vec<Say> = prompts(scene, &args.items);
+    let tone = args.has('i').then(|| Sound::Tones(args.items.join("&").into()));
+    let say: Vec<Say> = if tone.is_some() { Vec::new() } else { prompts(scene, &args.items) };
     let collect = Collect {
         say,
         first: time.or(scene.channel.response).unwrap_or(RESPONSE),
@@ -322,6 +371,7 @@ fn read(args: &Args, scene: &mut Scene<'_>, queue: &mut Queue) -> Move {
         until: Until::Count { max: number(2, 0).min(MAX_KEYS) as u8, terminators },
         barge: true,
         only: None,
+        meanwhile: tone,
     };
     let rounds = number(4, 1).clamp(1, MAX_ROUNDS);
     let waiting = Waiting::Read { variable, rounds, collect: Box::new(collect.clone()) };
@@ -355,31 +405,67 @@ fn assign(all: &[Assign], scene: &mut Scene<'_>, shown: &mut Shown) {
     shown.args = text.finish();
 }
 
-/// Whether a condition holds; what it came to is shown.
+/// Whether a condition holds; it is shown with its values, and what it came to.
 fn holds(question: &Condition, scene: &mut Scene<'_>, shown: &mut Shown) -> bool {
-    let (text, holds) = match question {
+    match question {
         Condition::Always => return true,
         Condition::Text(text) => {
-            let text = text.eval(scene);
-            let holds = condition(&text);
-            (text, holds)
+            let (value, told) = text.eval_told(scene);
+            let holds = condition(&value);
+            (shown.args, shown.outcome) = (told, truth(holds));
+            return holds;
         }
-        Condition::Time(when) => (when.as_str().into(), when.holds(scene.now())),
+        Condition::Time(when) => (shown.args, shown.outcome) = (when.as_str().into(), time_of(when, scene)),
         Condition::Made(text) => {
-            let text = text.eval(scene);
-            let holds = match When::parse(&text) {
-                Ok(when) => when.holds(scene.now()),
+            shown.args = text.eval(scene);
+            shown.outcome = match When::parse(&shown.args) {
+                Ok(when) => time_of(&when, scene),
                 Err(fault) => {
                     scene.note(format_args!("{}", fault.message));
-                    false
+                    truth(false)
                 }
             };
-            (text, holds)
         }
-    };
-    shown.outcome = SmolStr::new_static(if holds { "it holds" } else { "it does not hold" });
-    shown.args = text;
-    holds
+    }
+    shown.outcome.starts_with(TRUE)
+}
+
+const TRUE: &str = "true";
+
+fn truth(holds: bool) -> SmolStr {
+    SmolStr::new_static(if holds { TRUE } else { "false" })
+}
+
+/// Whether it is such a time, by which clock, and if not why.
+fn time_of(when: &When, scene: &Scene<'_>) -> SmolStr {
+    let now = scene.now();
+    let clock = when.clock(now);
+    match when.missed(now) {
+        None => format_smolstr!("{TRUE}, it is {clock}"),
+        Some(field) => format_smolstr!("false, {clock} is another {field}"),
+    }
+}
+
+/// Into a loop, or past it.
+fn enter_loop(list: &List, scene: &mut Scene<'_>, shown: &mut Shown) -> Move {
+    let (value, told) = list.args.first().map(|text| text.eval_told(scene)).unwrap_or_default();
+    let holds = condition(&value);
+    (shown.args, shown.outcome) = (told, truth(holds));
+    if holds {
+        return Move::Next;
+    }
+    shown.outcome = SmolStr::new_static("false, the loop is over");
+    match loop_end(scene) {
+        Some(end) => Move::To(at(scene, end.saturating_add(1))),
+        None => lost(scene, "EndWhile"),
+    }
+}
+
+/// A destination as it is written; what is made of values is left out.
+fn as_written(to: &Destination) -> SmolStr {
+    let parts = to.parts.iter().map(|part| part.constant().unwrap_or("…")).collect::<Vec<_>>();
+    let args = if to.args.is_empty() { "" } else { "(…)" };
+    format_smolstr!("{}{args}", parts.join(","))
 }
 
 fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) -> Move {
@@ -398,14 +484,18 @@ fn jump(to: &Destination, call: bool, scene: &mut Scene<'_>, shown: &mut Shown) 
             if args.is_empty() { SmolStr::default() } else { format_smolstr!("({})", args.join(",")) };
         shown.args = format_smolstr!("{place}{inner}");
     } else {
-        shown.outcome = format_smolstr!("{}: {place}", shown.outcome);
+        shown.outcome = format_smolstr!("{}, to {place}", shown.outcome);
     }
     match found(context, extension, &priority, scene) {
         Ok(place) if call => Move::Enter(place, args),
         Ok(place) => Move::To(place),
         Err(missing) => {
-            scene.note(format_args!("there is no {place} in the plan"));
-            astray(missing, scene)
+            let step = astray(missing, scene);
+            // An extension that is not there is told of where `i` is looked for.
+            if matches!(step, Move::End(_)) {
+                scene.note(format_args!("there is no {place} in the plan"));
+            }
+            step
         }
     }
 }

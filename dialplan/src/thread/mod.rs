@@ -81,7 +81,12 @@ enum Waiting {
     Plain,
     /// The call is answered then; something else follows if it is queued.
     Answer,
-    Playback,
+    Playback {
+        /// Something of it is not there.
+        failed: bool,
+        /// The call is answered for it.
+        answers: bool,
+    },
     Read {
         variable: SmolStr,
         /// Rounds left.
@@ -236,8 +241,16 @@ impl Thread {
             (State::Over, _) => State::Over,
             (state @ (State::Walking | State::Ended), _) if self.channel.gone => state,
             (State::Waiting(waiting), outcome) => State::Done(waiting, outcome),
-            (State::Ended, _) => State::Done(Waiting::Last(0), Outcome::HungUp { cause: 0 }),
-            (_, outcome @ Outcome::HungUp { .. }) => State::Done(Waiting::Plain, outcome),
+            (State::Ended, outcome) => {
+                let cause = match outcome {
+                    Outcome::HungUp { cause } | Outcome::Ended { cause, .. } => cause,
+                    _ => 0,
+                };
+                State::Done(Waiting::Plain, Outcome::Ended { cause, why: SmolStr::default() })
+            }
+            (_, outcome @ (Outcome::HungUp { .. } | Outcome::Ended { .. })) => {
+                State::Done(Waiting::Plain, outcome)
+            }
             (state, _) => state,
         };
     }
@@ -298,7 +311,11 @@ impl Thread {
             Move::To(place) => self.channel.place = place,
             Move::Enter(place, args) => {
                 if self.stack.len() == MAX_STACK {
-                    self.complain(world, format_args!("more than {MAX_STACK} subroutines within each other"));
+                    let lines = self.circle(plan);
+                    self.complain(
+                        world,
+                        format_args!("more than {MAX_STACK} subroutines within each other, in {lines}"),
+                    );
                     self.state = State::Ending(Some(FAILURE));
                     return None;
                 }
@@ -406,7 +423,7 @@ impl Thread {
             whose: SmolStr::default(),
             place,
             context: found.context.name.clone(),
-            pattern: SmolStr::new(found.extension.pattern.as_str()),
+            pattern: format_smolstr!("{}", found.extension),
             span: found.step.span,
             app: SmolStr::new_static(shown.app),
             args: short(args),
@@ -447,7 +464,7 @@ impl Thread {
         if plan.falls_through() || self.channel.gone {
             return Move::End(None);
         }
-        flow::wait_for_extension(&self.channel, None)
+        flow::wait_for_extension(&self.channel, None, None)
     }
 
     /// The extension `h`, once, and then nothing.
@@ -464,10 +481,10 @@ impl Thread {
         }
     }
 
-    /// Says what came of the last step.
+    /// Says what came of the last step. What was walked for others on the way has outcomes of its own.
     fn told(&mut self, outcome: SmolStr) {
         let outcome = self.channel.vars.hidden(outcome);
-        if let Some(entry) = self.trail.last() {
+        if let Some(entry) = self.trail.last_own() {
             entry.outcome = short(match entry.outcome.as_str() {
                 "" => outcome,
                 before => format_smolstr!("{before}; {outcome}"),
@@ -481,7 +498,7 @@ impl Thread {
         if self.channel.may_warn() {
             world.log(Loudness::Warning, &text);
         }
-        if let Some(entry) = self.trail.last().filter(|entry| entry.notes.len() < MAX_NOTES) {
+        if let Some(entry) = self.trail.last_own().filter(|entry| entry.notes.len() < MAX_NOTES) {
             entry.notes.push(text);
         }
     }
@@ -491,8 +508,9 @@ impl Thread {
         let mut spans: Vec<Span> = self.trail.entries().map(|entry| entry.span).collect();
         spans.sort_unstable();
         spans.dedup_by_key(|span| (span.file, span.line));
-        let lines = spans.iter().take(20).map(|span| format!("{}:{}", plan.file(*span), span.line));
-        lines.collect::<Vec<_>>().join(", ").into()
+        let mut places: Vec<SmolStr> = spans.iter().take(20).map(|span| plan.place(*span)).collect();
+        places.dedup();
+        places.join(", ").into()
     }
 }
 

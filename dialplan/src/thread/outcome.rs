@@ -62,14 +62,8 @@ impl Thread {
     ) -> Move {
         self.dial_over(world);
         match outcome {
-            Outcome::HungUp { cause } => {
-                if cause > 0 {
-                    self.channel.vars.set("HANGUPCAUSE", &cause.to_string());
-                    self.told(format_smolstr!("the caller hung up, cause {cause}"));
-                }
-                self.channel.gone = true;
-                Move::End(None)
-            }
+            Outcome::HungUp { cause } => self.gone(cause, "the caller hung up"),
+            Outcome::Ended { cause, why } => self.gone(cause, &why),
             Outcome::Refused(why) => {
                 self.complain(world, format_args!("{why}"));
                 self.failed(&waiting);
@@ -98,7 +92,6 @@ impl Thread {
             }
             Outcome::Left { context, extension } => {
                 self.told(format_smolstr!("left by the key {extension}"));
-                self.channel.vars.set("DIALSTATUS", DialStatus::Cancel.as_str());
                 self.go(context, extension, plan, world)
             }
             Outcome::Goto(place) => self.directed(&waiting, &place, plan, world),
@@ -123,6 +116,21 @@ impl Thread {
                 }
             }
         }
+    }
+
+    /// The call is over. Without a cause it is that of the last Dial, or an ordinary end.
+    fn gone(&mut self, cause: u8, why: &str) -> Move {
+        let vars = &mut self.channel.vars;
+        if cause > 0 {
+            vars.set("HANGUPCAUSE", &cause.to_string());
+        } else if vars.get("HANGUPCAUSE").is_none() {
+            vars.set("HANGUPCAUSE", "16");
+        }
+        if !why.is_empty() {
+            self.told(format_smolstr!("{why}, cause {cause}"));
+        }
+        self.channel.gone = true;
+        Move::End(None)
     }
 
     /// Where the exchange sends it.
@@ -150,7 +158,7 @@ impl Thread {
     fn failed(&mut self, waiting: &Waiting) {
         let vars = &mut self.channel.vars;
         match waiting {
-            Waiting::Playback => vars.set("PLAYBACKSTATUS", "FAILED"),
+            Waiting::Playback { .. } => vars.set("PLAYBACKSTATUS", "FAILED"),
             Waiting::Read { .. } => vars.set("READSTATUS", "ERROR"),
             Waiting::VoiceMail => vars.set("VMSTATUS", "FAILED"),
             Waiting::Dial { .. } => vars.set("DIALSTATUS", "CHANUNAVAIL"),
@@ -167,9 +175,9 @@ impl Thread {
                 self.channel.answered = true;
                 return self.queued.take().map_or(Move::Next, |(task, waiting)| Move::Task(task, waiting));
             }
-            Waiting::Playback => {
-                self.channel.answered = true;
-                self.channel.vars.set("PLAYBACKSTATUS", "SUCCESS");
+            Waiting::Playback { failed, answers } => {
+                self.channel.answered |= answers;
+                self.channel.vars.set("PLAYBACKSTATUS", if failed { "FAILED" } else { "SUCCESS" });
             }
             Waiting::VoiceMail => {
                 self.channel.vars.set("VMSTATUS", "SUCCESS");

@@ -151,3 +151,58 @@ impl Thread {
         Move::Stay
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::Facts;
+    use crate::task::Task;
+
+    const PLAN: &str = "[t]\nexten => s,1,Set(__SITE=north)\nsame => n,Set(OWN=1)\nsame => n,Dial(PJSIP/1,5,dF)\n\
+        same => n(after),Hangup(${IF($[\"${SITE}${OWN}\" = \"north\"]?21:17)})\n\
+        exten => 2,1,Hangup(${IF($[\"${DIALSTATUS}\" = \"CANCEL\"]?34:1)})\n\
+        exten => h,1,Log(NOTICE,${CALLERID(num)} with ${SITE})\n[out]\nexten => 3,1,Hangup(18)\n";
+
+    fn dialling() -> (Dialplan, Facts, Thread) {
+        let plan = Dialplan::parse("x", PLAN).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut world = Facts::at(1_795_375_800_000, "Europe/Berlin");
+        let mut thread = Thread::new("t", "s", Caller { number: "100".into(), ..Caller::default() });
+        assert!(matches!(thread.next(&plan, &mut world), Some(Task::Dial(_))));
+        (plan, world, thread)
+    }
+
+    fn callee() -> Caller {
+        Caller { number: "101".into(), ..Caller::default() }
+    }
+
+    #[test]
+    fn who_was_dialled_goes_on_with_what_it_inherits() {
+        let (plan, mut world, thread) = dialling();
+        for place in ["n", "after"] {
+            let mut onward =
+                thread.onward(&[place.into()], callee(), &plan, &mut world).expect("it is there");
+            assert_eq!(onward.next(&plan, &mut world), Some(Task::Hangup { cause: Some(21) }), "{place}");
+        }
+        let none = thread.onward(&["none".into()], callee(), &plan, &mut world);
+        assert_eq!(none.err().as_deref(), Some("there is no such step of t,s in the plan"));
+        let mut farewell = thread.farewell(callee(), 16);
+        assert_eq!(farewell.next(&plan, &mut world), None);
+        let mut told = thread.clone();
+        told.tell_of(&farewell, "101");
+        let text = told.trail().told(&plan).to_string();
+        assert!(text.contains("Log(NOTICE,101 with north)"), "{text}");
+    }
+
+    #[test]
+    fn a_key_leads_out_of_a_dial_where_it_is_an_extension() {
+        let (plan, mut world, mut thread) = dialling();
+        let now = Moment::new(world.now_ms(), "Europe/Berlin");
+        assert_eq!(thread.way_out('3', &plan, now), None);
+        let (context, extension) = thread.way_out('2', &plan, now).expect("it is there");
+        thread.set("EXITCONTEXT", "out");
+        assert_eq!(thread.way_out('2', &plan, now), None);
+        assert_eq!(thread.way_out('3', &plan, now), Some(("out".into(), "3".into())));
+        thread.resume(Outcome::Left { context, extension });
+        assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(34) }));
+    }
+}

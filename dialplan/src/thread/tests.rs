@@ -1,3 +1,5 @@
+mod likeness;
+
 use super::*;
 use crate::explain::{Facts, Supposed, walk};
 use crate::task::{DialStatus, Say, Target};
@@ -292,7 +294,7 @@ fn one_value_may_be_a_list_of_targets_that_the_site_wrote() {
         ([phone("4")].as_slice(), Some(std::time::Duration::from_secs(5)))
     );
     assert_eq!(dial.options, [('m', "jazz".into())]);
-    assert_eq!(thread.variable("ANSWEREDTIME"), Some("9"));
+    assert_eq!(thread.variable("ANSWEREDTIME"), Some(""), "that was the Dial before");
 }
 
 #[test]
@@ -321,7 +323,7 @@ fn a_menu_takes_keys_and_sends_the_lost_where_it_says() {
     s 3 Background(menu&press-1) -> no keys
     s 4 WaitExten(4) -> no keys
     t 1 Hangup(NO_ANSWER)
-    h 1 NoOp( )
+    h 1 NoOp(19 )
     h 2 Playback(x) !the caller is gone: nothing is played
     ");
     let mut thread = Thread::new("t", "s", caller());
@@ -345,23 +347,23 @@ fn subroutines_loops_and_choices_go_where_they_should() {
     );
     insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
     s 1 Set(N=0)
-    s 2 While(1)
+    s 2 While($[0 < 4]) -> true
     s 3 Set(N=1)
-    s 4 ExecIf(0) -> it does not hold
-    s 5 ExecIf(0?NoOp(round 1)) -> it does not hold
+    s 4 ExecIf($[1 = 2]?ContinueWhile(…)) -> false, goes on
+    s 5 ExecIf($[1 = 3]?ExitWhile(…):NoOp(round 1)) -> false
     s 6 EndWhile()
-    s 2 While(1)
+    s 2 While($[1 < 4]) -> true
     s 3 Set(N=2)
-    s 4 ExecIf(1?ContinueWhile()) -> it holds
-    s 2 While(1)
+    s 4 ExecIf($[2 = 2]?ContinueWhile()) -> true
+    s 2 While($[2 < 4]) -> true
     s 3 Set(N=3)
-    s 4 ExecIf(0) -> it does not hold
-    s 5 ExecIf(1?ExitWhile()) -> it holds
+    s 4 ExecIf($[3 = 2]?ContinueWhile(…)) -> false, goes on
+    s 5 ExecIf($[3 = 3]?ExitWhile()) -> true
     s 7 Gosub(t,s,sub(a,3))
     s 13 Set(LOCAL(N)=39)
     s 14 Return(41)
-    s 8 GotoIf(1) -> it holds: t,s,done
-    s 10 GotoIfTime(*,mon-sat,*,*) -> it does not hold: t,s,closed
+    s 8 GotoIf($[41 > 1]?done) -> true, to t,s,done
+    s 10 GotoIfTime(*,mon-sat,*,*?open:closed) -> false on Sun 2026-11-22 20:30 Europe/Berlin (the day of the week is another), to t,s,closed
     s 12 Hangup(17)
     ");
 }
@@ -376,7 +378,7 @@ fn what_cannot_be_done_is_noted_and_the_walk_goes_on() {
     s 2 SayNumber(Alice) !`Alice` is no whole number
     s 3 Set(R=) !CHANNEL: nothing is known of none
     s 4 StackPop()
-    s 5 Goto(nowhere,s,1) !there is no nowhere,s,1 in the plan !no extension s in context [nowhere]
+    s 5 Goto(nowhere,s,1) !no extension s in context [nowhere]
     ");
     let plan = steps("Return()\nexten => h,1,Goto(x,1)\nexten => x,1,NoOp(once)");
     insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r"
@@ -593,6 +595,46 @@ fn who_is_gone_gets_h_even_when_the_time_is_up() {
 }
 
 #[test]
+fn why_a_call_ended_is_known_in_h_and_said_where_the_plan_did_not_want_it() {
+    let ended = |cause, why: &str| Outcome::Ended { cause, why: why.into() };
+    for (step, outcome, told, cause) in [
+        ("Hangup(17)", ended(17, "refused with 486"), "", "17"),
+        ("Hangup()", ended(0, ""), "", "16"),
+        ("Wait(9)", Outcome::HungUp { cause: 16 }, "the caller hung up, cause 16", "16"),
+        ("Dial(PJSIP/1)", ended(16, "the callee hung up"), "the callee hung up, cause 16", "16"),
+    ] {
+        let plan = steps(&format!("{step}\nexten => h,1,NoOp(<${{HANGUPCAUSE}}>)"));
+        let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+        assert!(thread.next(&plan, &mut world).is_some());
+        thread.resume(outcome);
+        assert_eq!(thread.next(&plan, &mut world), None);
+        let way: Vec<_> = thread.trail().entries().map(|entry| (&*entry.outcome, &*entry.args)).collect();
+        let args = step.split(['(', ')']).nth(1).unwrap_or_default();
+        assert_eq!(way, [(told, args), ("", &*format!("<{cause}>"))]);
+    }
+}
+
+#[test]
+fn what_comes_of_a_step_is_said_there_and_not_at_what_was_walked_for_others() {
+    let plan = plan(
+        "[t]\nexten => s,1,Dial(PJSIP/1,9)\n same => n,NoOp(on)\n\
+         [u]\nexten => s,1,NoOp(asked)\n same => n,Return()\n",
+    );
+    let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
+    assert!(matches!(thread.next(&plan, &mut world), Some(Task::Dial(_))));
+    let mut callee = Thread::new("u", "s", caller());
+    while callee.next(&plan, &mut world).is_some() {
+        callee.resume(Outcome::Done);
+    }
+    thread.tell_of(&callee, "1");
+    let (status, answered) = (DialStatus::Busy, std::time::Duration::ZERO);
+    thread.resume(Outcome::Dialled { status, cause: 17, answered });
+    thread.next(&plan, &mut world);
+    let way = thread.trail().told(&plan).to_string();
+    assert!(way.contains("Dial(PJSIP/1,9)  -> BUSY, cause 17\n"), "{way}");
+}
+
+#[test]
 fn what_the_exchange_says_of_a_task_counts() {
     let plan = steps("Playback(x)\nRead(PIN,enter,4,,2)\nHangup()");
     let (mut world, mut thread) = (world(), Thread::new("t", "s", caller()));
@@ -698,6 +740,26 @@ fn a_dial_may_send_its_caller_elsewhere() {
         thread.resume(Outcome::Goto(place.iter().copied().map(SmolStr::new).collect()));
         assert_eq!(thread.next(&plan, &mut world), Some(Task::Hangup { cause: Some(cause) }));
     }
+}
+
+#[test]
+fn conditions_are_told_with_their_values_and_without_secrets() {
+    let plan = plan(
+        "[t]\nexten => s,1,Set(A=x)\nsame => n,Set(N=2)\nsame => n,Set(PIN=4711)\n\
+         same => n,GotoIf($[(\"${A}\" = \"y\" | ${N} * (1 + 2) > 9) & !${B}]?no)\n\
+         same => n,GotoIf($[${N} ? ${A} :: ${B}]?on)\nsame => n,Hangup()\n\
+         same => n(on),ExecIf($[\"${PIN}\" = \"0815\"]?Hangup(21))\n\
+         same => n,GotoIf(${N}?${A},1:no)\nsame => n(no),Hangup()\n",
+    );
+    insta::assert_snapshot!(story(&plan, "s", Supposed::default()), @r#"
+    s 1 Set(A=x)
+    s 2 Set(N=2)
+    s 3 Set(PIN=****)
+    s 4 GotoIf($[("x" = "y" | 2 * (1 + 2) > 9) & !""]?no) -> false, goes on
+    s 5 GotoIf($[2 ? x :: …]?on) -> true, to t,s,on
+    s 7 ExecIf($[****]?Hangup(…)) -> false, goes on
+    s 8 GotoIf(2?…,1:no) -> true, to t,x,1 !there is no t,x,1 in the plan !no extension x in context [t]
+    "#);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct Entry {
     pub place: Place,
     /// The context that the extension is in; an included one may be another than the place's.
     pub context: SmolStr,
-    /// The extension as written: `_1XX`.
+    /// The extension as written, with the callers it is for: `_1XX`, `101/5.`.
     pub pattern: SmolStr,
     /// Where the step stands in the text.
     pub span: Span,
@@ -45,13 +45,13 @@ pub struct Trail {
 }
 
 impl Entry {
-    /// The step for people to read: a line, and one for each note.
-    pub fn told(&self, plan: &Dialplan) -> String {
+    /// The step for people to read: a line, and one for each note. `place` is where it stands, in a column so wide.
+    fn told(&self, place: &str, (place_width, number_width): (usize, usize)) -> String {
         if self.app.is_empty() {
             return format!("  {}\n", one_line(&self.outcome));
         }
-        let (file, line) = (plan.file(self.span), self.span.line);
-        let step = format!("  {file}:{line}  {}. {}({})", self.place.priority, self.app, self.args);
+        let number = self.place.priority;
+        let step = format!("  {place:<place_width$}  {number:>number_width$}. {}({})", self.app, self.args);
         let mut text = one_line(&step);
         if !self.outcome.is_empty() {
             text = text + "  -> " + &one_line(&self.outcome);
@@ -61,6 +61,13 @@ impl Entry {
         }
         text + "\n"
     }
+}
+
+/// The widest column of places.
+const MAX_PLACE: usize = 40;
+
+fn digits(number: u32) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
 /// What a caller sent may have control characters in it: they would rule the terminal, or make lines of their own.
@@ -77,8 +84,9 @@ impl Trail {
         self.entries.push_back(entry);
     }
 
-    pub(crate) fn last(&mut self) -> Option<&mut Entry> {
-        self.entries.back_mut()
+    /// The last step that was not walked for another channel.
+    pub(crate) fn last_own(&mut self) -> Option<&mut Entry> {
+        self.entries.iter_mut().rev().find(|entry| entry.whose.is_empty())
     }
 
     /// No step was done yet.
@@ -112,8 +120,14 @@ impl fmt::Display for Told<'_> {
         if self.trail.forgotten > 0 {
             writeln!(f, "({} steps before are forgotten)", self.trail.forgotten)?;
         }
+        let places: Vec<SmolStr> = self.trail.entries().map(|entry| self.plan.place(entry.span)).collect();
+        let widths = (
+            places.iter().map(|place| place.chars().count()).max().unwrap_or(0).min(MAX_PLACE),
+            self.trail.entries().map(|entry| digits(entry.place.priority)).max().unwrap_or(0),
+        );
         let mut at: Option<(&SmolStr, &SmolStr, &SmolStr, &SmolStr)> = None;
-        for entry in self.trail.entries() {
+        let mut before = "";
+        for (entry, place) in self.trail.entries().zip(&places) {
             let here = (&entry.context, &entry.pattern, &entry.place.extension, &entry.whose);
             if at.replace(here) != Some(here) && !entry.pattern.is_empty() {
                 let (context, pattern, extension, whose) = here;
@@ -122,8 +136,12 @@ impl fmt::Display for Told<'_> {
                     write!(f, "for {}: ", one_line(whose))?;
                 }
                 writeln!(f, "{extension} matched {pattern} in context [{context}]")?;
+                before = "";
             }
-            write!(f, "{}", entry.told(self.plan))?;
+            // What is said once is not said again of the next step.
+            let place = if place == before { "" } else { place.as_str() };
+            write!(f, "{}", entry.told(place, widths))?;
+            before = if place.is_empty() { before } else { place };
         }
         Ok(())
     }

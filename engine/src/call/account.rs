@@ -56,7 +56,7 @@ impl Call {
             duration: cx.now.since(self.started),
             talked,
             cause: self.cause.clone(),
-            legs: parties.map(Party::record).collect(),
+            legs: parties.map(|party| party.record(over.then_some(cx.wall))).collect(),
         }
     }
 
@@ -86,9 +86,9 @@ impl Call {
         self.end_origin(cx, at);
         let party = &mut self.parties[at];
         let Some(origin) = party.origin.take() else { return };
-        let leg = party.record();
         let Origin { mut record, joined, over } = *origin;
         let (until, wall) = over.unwrap_or((cx.now, cx.wall));
+        let leg = LegRecord { ended: Some(wall), ..party.record(None) };
         record.ended = Some(wall);
         record.duration += until.since(joined);
         record.talked += until.since(joined);
@@ -166,7 +166,7 @@ impl Calls {
         // One phone that dials what is not there, over and over, does not fill the disk.
         let (kept, told) = self.refusals.count(cx.now, &from);
         if told {
-            let what = format_smolstr!("records of calls of {from} that lead nowhere, for this hour");
+            let what = format_smolstr!("no more records this hour of calls of {from} that lead nowhere");
             cx.report(Event::Overload { what });
         }
         if !kept {
@@ -183,7 +183,7 @@ impl Calls {
             ended: Some(cx.wall),
             duration: Duration::ZERO,
             talked: Duration::ZERO,
-            cause: Some(EndCause::Refused(status.code())),
+            cause: Some(super::causes::refused_by(status)),
             legs: vec![caller],
         };
         cx.store(Record::Call(Box::new(record)));
@@ -191,11 +191,20 @@ impl Calls {
 }
 
 impl Party {
-    fn record(&self) -> LegRecord {
+    /// Remembers when its session ended; who is looked up or asked again has none for a while.
+    pub(super) fn note_whether_gone(&mut self, now: WallTime) {
+        let gone = self.leg.is_none() && self.asked != WallTime::default();
+        self.left = gone.then(|| self.left.unwrap_or(now));
+    }
+
+    /// Its part of the record of a call, which is over at `end` if it is.
+    fn record(&self, end: Option<WallTime>) -> LegRecord {
         LegRecord {
+            extension: self.extension.clone(),
             contact: self.contact.clone(),
             asked: self.asked,
             answered: self.answered,
+            ended: self.left.or(end),
             refused: self.refused.map(Status::code),
             codec: self.codec().map(|codec| codec.name).unwrap_or_default(),
             stats: self.media.stats,

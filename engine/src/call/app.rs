@@ -40,6 +40,11 @@ pub(crate) enum AppEvent {
         /// Who.
         party: PartyId,
     },
+    /// Another contact of the same extension declines: this one is not asked any more.
+    Declined {
+        /// Who.
+        party: PartyId,
+    },
     /// The caller gave up before the answer.
     Cancelled,
     /// A party ended its session.
@@ -185,6 +190,7 @@ impl App {
                     | AppEvent::Answered { .. }
                     | AppEvent::Refused { .. }
                     | AppEvent::Moved { .. }
+                    | AppEvent::Declined { .. }
                     | AppEvent::NoAnswer => return app,
                 };
                 orders.push(Order::End { cause });

@@ -24,6 +24,9 @@ use crate::timers::TimerKey;
 /// What is played to it is counted from here, so that its end is not that of what its call plays to it.
 const FIRST_SOUND: u32 = 1 << 31;
 
+/// Why a subroutine of a callee does not do something.
+pub(super) const NOT_ASIDE: &str = "a phone that was dialled cannot do that in a subroutine";
+
 /// A party that is alone with the exchange.
 #[derive(Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -280,6 +283,20 @@ impl Calls {
     }
 }
 
+#[cfg(test)]
+impl Calls {
+    /// What a callee does that is alone with the exchange, the keys it has pressed, its leg, and what tells one moment of
+    /// it from the next.
+    pub(crate) fn doing_apart(&self, id: u64) -> Option<(String, String, crate::mediactl::LegId, String)> {
+        let call = self.all.get(*self.by_id.get(&id)?)?;
+        let aside = call.aside.as_ref()?;
+        let doing = format!("{:?}", aside.doing).chars().take_while(|c| c.is_alphanumeric()).collect();
+        let got = if let Doing::Collecting(collecting) = &aside.doing { &collecting.got } else { "" };
+        let leg = call.parties[aside.party].media.id;
+        Some((doing, got.to_owned(), leg, format!("{leg:?} {:?}", aside.errand)))
+    }
+}
+
 impl Call {
     /// Whether a party is alone with the exchange.
     pub(super) fn is_apart(&self, party: PartyId) -> bool {
@@ -324,6 +341,7 @@ impl Call {
             until: telex_dialplan::task::Until::Extension,
             barge: true,
             only: None,
+            meanwhile: None,
         };
         if let Some(aside) = &mut self.aside {
             let collecting = Collecting { wanted, got: String::new(), saying: false };
@@ -388,7 +406,7 @@ impl Call {
                 self.hear_apart(cx, Some(Playing::Music(tasks::music(&class))));
                 Ok(Doing::Music)
             }
-            _ => Err(Outcome::Refused("a phone that was dialled cannot do that in a subroutine".into())),
+            _ => Err(Outcome::Refused(NOT_ASIDE.into())),
         }
     }
 

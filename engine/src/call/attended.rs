@@ -24,11 +24,13 @@ impl Calls {
         referred: &Referred,
         replaces: &SmolStr,
     ) -> Result<(), Status> {
+        let whole = replaces;
         let replaces = Replaces::parse(replaces).map_err(|_| Status::BAD_REQUEST)?;
         let named = below.sessions.replaced(&replaces).filter(|(.., stage)| *stage != Stage::Over);
         let Some((other, their, _)) = named else {
             // It may be one of a host that the site allows, which is asked by that name.
             return match referred.place {
+                Place::Away(_) if whole.len() > limits::AWAY_URI => Err(Status::BAD_REQUEST),
                 Place::Away(_) => self.blind(cx, below, key, (by, leg), referred),
                 Place::Ours | Place::Nowhere(_) => Err(Status::DECLINE),
             };

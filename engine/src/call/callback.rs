@@ -19,7 +19,7 @@ use super::{Below, Call, Calls};
 use crate::border::CallState;
 use crate::config::Config;
 use crate::cx::{CallKey, Cx, Timer};
-use crate::event::EndCause;
+use crate::event::{EndCause, Rejection};
 use crate::limits;
 use crate::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ const RING: Duration = Duration::from_secs(30);
 type Begun = Result<Doing, Outcome>;
 
 /// Calls that phones want to be called back for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct CallBacks {
     /// What each phone dialled last and found busy.
@@ -42,7 +42,7 @@ pub(super) struct CallBacks {
 }
 
 /// A call that is wanted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Wanted {
     /// Of whose timer it is.
@@ -71,7 +71,9 @@ impl CallBacks {
             return;
         }
         match cause {
-            EndCause::Refused(486 | 600) => self.busy.insert(from.clone(), to.clone()),
+            EndCause::Refused(Rejection { status: 486 | 600, .. }) => {
+                self.busy.insert(from.clone(), to.clone())
+            }
             _ if self.busy.get(from) == Some(to) => self.busy.remove(from),
             _ => None,
         };
@@ -95,42 +97,63 @@ impl CallBacks {
     }
 }
 
-impl Calls {
-    /// The caller wants to be called back when a phone is free: this one, or the one that it found busy last.
-    pub(super) fn request_call_back(&mut self, cx: &mut Cx<'_>, key: CallKey, of: &SmolStr) -> Begun {
-        let caller = &self.all[key].parties[CALLER];
-        let (from, private) = (caller.extension.clone(), caller.private);
-        let of = if of.is_empty() { self.callbacks.busy.get(&from).cloned() } else { Some(of.clone()) };
+impl CallBacks {
+    /// `from`, that may hide itself, wants to be called back when a phone is free: this one, or the one that it found
+    /// busy last.
+    pub(super) fn request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        thread: &mut Thread,
+        (from, private): (&SmolStr, bool),
+        of: &SmolStr,
+    ) -> Outcome {
+        let of = if of.is_empty() { self.busy.get(from).cloned() } else { Some(of.clone()) };
         let phone = |extension: &SmolStr| cx.config.phones.contains_key(extension);
         let done = match of {
-            Some(of) if phone(&from) && phone(&of) && of != from => {
-                self.callbacks.want(cx, &from, &of, private).map(|()| of)
+            Some(of) if phone(from) && phone(&of) && of != *from => {
+                self.want(cx, from, &of, private).map(|()| of)
             }
             Some(_) => Err("NOT_GENERIC"),
             None => Err("NO_CORE_INSTANCE"),
         };
-        let script = self.all[key].script.as_mut();
-        if let (Some(script), Ok(of)) = (script, &done) {
-            script.thread.remark(format_smolstr!("{from} is called back when {of} is free"));
+        if let Ok(of) = &done {
+            thread.remark(format_smolstr!("{from} is called back when {of} is free"));
         }
         let (result, reason) = match done {
             Ok(_) => ("SUCCESS", ""),
             Err(why) => ("FAIL", why),
         };
-        let set = |name: &'static str, value: &'static str| (SmolStr::from(name), SmolStr::from(value));
-        Err(Outcome::Set(vec![set("CC_REQUEST_RESULT", result), set("CC_REQUEST_REASON", reason)]))
+        set([("CC_REQUEST_RESULT", result), ("CC_REQUEST_REASON", reason)])
+    }
+
+    /// `from` does not want to be called back any more.
+    pub(super) fn cancel(&mut self, from: &SmolStr) -> Outcome {
+        self.busy.remove(from);
+        let (result, reason) = match self.wanted.remove(from) {
+            Some(_) => ("SUCCESS", ""),
+            None => ("FAIL", "NO_CORE_INSTANCE"),
+        };
+        set([("CC_CANCEL_RESULT", result), ("CC_CANCEL_REASON", reason)])
+    }
+}
+
+fn set(values: [(&'static str, &'static str); 2]) -> Outcome {
+    let one = |(name, value)| (SmolStr::new_static(name), SmolStr::new_static(value));
+    Outcome::Set(values.map(one).to_vec())
+}
+
+impl Calls {
+    /// The caller wants to be called back when a phone is free: this one, or the one that it found busy last.
+    pub(super) fn request_call_back(&mut self, cx: &mut Cx<'_>, key: CallKey, of: &SmolStr) -> Begun {
+        let caller = &self.all[key].parties[CALLER];
+        let (from, private) = (caller.extension.clone(), caller.private);
+        let Some(script) = &mut self.all[key].script else { return Err(Outcome::Done) };
+        Err(self.callbacks.request(cx, &mut script.thread, (&from, private), of))
     }
 
     /// The caller does not want to be called back any more.
     pub(super) fn cancel_call_back(&mut self, key: CallKey) -> Begun {
-        let from = &self.all[key].parties[CALLER].extension;
-        self.callbacks.busy.remove(from);
-        let (result, reason) = match self.callbacks.wanted.remove(from) {
-            Some(_) => ("SUCCESS", ""),
-            None => ("FAIL", "NO_CORE_INSTANCE"),
-        };
-        let set = |name: &'static str, value: &'static str| (SmolStr::from(name), SmolStr::from(value));
-        Err(Outcome::Set(vec![set("CC_CANCEL_RESULT", result), set("CC_CANCEL_REASON", reason)]))
+        Err(self.callbacks.cancel(&self.all[key].parties[CALLER].extension))
     }
 
     /// Looks whether a call can be made that is wanted.

@@ -174,13 +174,13 @@ impl Call {
     pub(super) fn put_waiting(&mut self, cx: &mut Cx<'_>, party: PartyId) {
         let Some(transfer) = &self.transfer else { return };
         let ((shard, room), consults) = (transfer.room, transfer.consults);
+        let playing = self.hold_music(cx).map(Play::music);
         let waits = &mut self.parties[party];
         if !consults {
             return waits.put(cx, shard, room, Wish::default());
         }
         let mut accept = waits.relay_to(waits);
         accept.iter_mut().for_each(|accepted| accepted.forward = None);
-        let playing = cx.config.music.clone().map(Play::music);
         waits.put(cx, shard, room, Wish { accept, playing, ..Wish::default() });
     }
 }

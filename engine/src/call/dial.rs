@@ -10,6 +10,8 @@ use super::app::{App, AppEvent, CALLER, PartyId};
 use super::hunt::Hunt;
 use super::identity::{Diversion, Identity};
 use super::party::Party;
+use super::screening::before_asking;
+use super::walks::Live;
 use super::{Below, Call, Calls};
 use crate::border::{Flow, QueryId, ResolveError, Transport};
 use crate::config::{Config, FixedContact};
@@ -186,7 +188,9 @@ impl Calls {
         party: PartyId,
         routine: &Routine,
     ) -> bool {
-        let Some(headers) = self.before_asking(cx, below, key, party, routine) else { return false };
+        let phone = self.all[key].parties[party].extension.clone();
+        let mut live = Live { calls: self, below, key };
+        let Some(headers) = before_asking(&mut live, cx, &phone, routine) else { return false };
         let headers = self.all[key].allowed(cx, &headers);
         self.all[key].add_headers(party, &headers);
         true
@@ -282,6 +286,28 @@ impl Calls {
         self.ask(cx, below, key, party, Some(flow), routes).is_ok()
     }
 
+    /// A phone that declines does so for its extension: what else rings of that is let go. The numbers that are called
+    /// through one trunk have nothing to do with each other.
+    pub(super) fn declines_for_others(
+        &mut self,
+        cx: &mut Cx<'_>,
+        below: &mut Below,
+        key: CallKey,
+        event: AppEvent,
+    ) {
+        let AppEvent::Refused { party, status: Some(status) } = event else { return };
+        let Some(call) = self.all.get(key).filter(|_| status.code() >= 600) else { return };
+        let whose = &call.parties[party].extension;
+        if cx.config.phones.get(whose).is_none_or(|phone| phone.trusted) {
+            return;
+        }
+        let same = |&at: &PartyId| at != party && call.parties[at].extension == *whose && call.app.asks(at);
+        let others: Vec<PartyId> = (CALLER + 1..call.parties.len()).filter(same).collect();
+        for party in others {
+            self.apply(cx, below, key, AppEvent::Declined { party });
+        }
+    }
+
     /// A host name was looked up.
     pub(crate) fn resolved(
         &mut self,
@@ -316,12 +342,15 @@ impl Call {
         expires.map_or(Duration::MAX, |at| at.since(now))
     }
 
-    /// Forgets callees of an earlier hunt to ask so many, when there would be too many and nothing of any is left.
+    /// Forgets callees of an earlier hunt to ask so many, when there would be too many and none of them is there any
+    /// more. Whom media has not let go of yet, who talked a moment ago, stays for that.
     pub(super) fn make_room(&mut self, for_more: usize) {
         let gone = |party: &Party| party.leg.is_none() && !party.media.put && !party.media.held;
         let full = self.parties.len() + for_more > limits::LEGS_PER_CALL;
-        if full && self.waiting.is_empty() && self.parties.iter().skip(CALLER + 1).all(gone) {
-            self.parties.truncate(CALLER + 1);
+        let left = || self.parties.iter().skip(CALLER + 1).all(|party| party.leg.is_none());
+        if full && self.waiting.is_empty() && left() {
+            let mut at = 0..;
+            self.parties.retain(|party| at.next() == Some(CALLER) || !gone(party));
             self.peer = None;
             // Who handed the call over and is gone must not be taken for a callee that gets its place.
             if let Some(transfer) = &mut self.transfer {

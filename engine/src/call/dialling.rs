@@ -79,7 +79,7 @@ impl Dialling {
             'F' if text.is_empty() => self.onward = Some(vec![SmolStr::new_static("n")]),
             'F' => self.onward = Some(text.split('^').map(|part| part.trim().into()).collect()),
             'r' | 'R' => self.ring = true,
-            'm' => self.music = Some(music(text)),
+            'm' => self.music = Some(text.clone()),
             'i' => self.stays = true,
             'I' => self.keeps_identity = true,
             // What they ask for is so anyhow, shows nowhere, or is done already.
@@ -165,6 +165,9 @@ impl Call {
                 let text = format_smolstr!("Dial: the option {option} has no effect here");
                 self.warn(cx, text);
             }
+        }
+        if dialling.music.as_ref().is_some_and(|class| class.is_empty()) {
+            dialling.music = Some(self.own_music().unwrap_or_else(|| music("")));
         }
         dialling
     }

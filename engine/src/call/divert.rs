@@ -3,29 +3,31 @@
 //!
 //! The dialplan says whom that means. Where it comes to a Dial, those are asked together with whoever rings yet, and
 //! the Dial that is going on keeps its options and what follows it. Where it does something else, the caller is sent
-//! there if nobody else rings.
+//! there if nobody else rings. Who is at another host is asked like anybody whom a Dial names, if the site allows that
+//! host; somebody there who diverts reaches such hosts, and no number here.
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Dial, Task};
-use telex_dialplan::{Dialplan, Outcome, Thread, World};
+use telex_dialplan::{Asked, At, Dialplan, Moment, Outcome, Thread, World};
 
 use super::app::{App, AppEvent, CALLER, PartyId};
+use super::dialling::Dialling;
 use super::identity::Diversion;
-use super::open::matched;
-use super::script::Doing;
+use super::local::whom;
+use super::script::{Doing, Script};
+use super::walks::{Live, Walks};
 use super::{Below, Call, Calls, causes, dial, elsewhere};
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::dialog::{Elsewhere, Moved, Place};
-use crate::event::EndCause;
 use crate::limits;
 use crate::sip::Status;
 
 /// Why a callee is not followed that sends a call elsewhere.
-struct No {
+pub(super) struct No {
     /// In words.
-    why: SmolStr,
+    pub(super) why: SmolStr,
     /// How that place refuses, where it was looked for somebody there.
-    status: Option<Status>,
+    pub(super) status: Option<Status>,
 }
 
 impl From<SmolStr> for No {
@@ -41,11 +43,9 @@ impl From<&'static str> for No {
 }
 
 /// Where a number leads.
-enum Leads {
+pub(super) enum Leads {
     /// To others that ring.
     Dial(Dial),
-    /// Nowhere.
-    Refused(Status),
     /// To the exchange itself.
     Service,
 }
@@ -64,8 +64,11 @@ impl Calls {
         let Err(No { why, status }) = self.follow(cx, below, key, party, moved) else { return true };
         let Some(call) = self.all.get_mut(key) else { return false };
         let callee = &call.parties[party].extension;
-        let to = moved.to.first().map(|place| place.uri.as_str()).unwrap_or_default();
-        let text = format_smolstr!("{callee} sends its calls to {to}: not followed, {why}");
+        let text = not_followed(
+            callee,
+            moved.to.iter().find(|to| to.place == Place::Ours).or(moved.to.first()),
+            &why,
+        );
         if let Some(script) = &mut call.script {
             script.thread.remark(text.clone());
         }
@@ -96,71 +99,20 @@ impl Calls {
         let rang = call.parties[party].rang;
         let dial = call.script.as_mut().and_then(|script| script.dial.as_mut());
         let Some(dial) = dial else { return no("no Dial goes on") };
-        if dial.stays {
-            return no("its Dial has the option i");
-        }
-        if dial.diverted.len() >= limits::DIVERSIONS {
-            return no("the call has been sent elsewhere too often");
-        }
-        if !dial.diverted.contains(&callee) {
-            dial.diverted.push(callee.clone());
-        }
+        send_on(dial, &callee)?;
         let place = moved.to.iter().find(|place| !matches!(place.place, Place::Nowhere(_)));
         let Some(place) = place.or(moved.to.first()) else { return no("it names nowhere to go") };
         let usual = if rang { "unknown" } else { "unconditional" };
         let reason = if moved.reason.is_empty() { SmolStr::new_static(usual) } else { moved.reason.clone() };
-        let by = Diversion { by: callee.clone(), reason };
-        match &place.place {
-            Place::Nowhere(why) => return no(why),
-            Place::Away(away) => {
-                let dial = elsewhere::dial(away, None);
-                return self.ask_instead(cx, below, key, party, &dial, by, alone);
-            }
-            Place::Ours if !cx.config.phones.contains_key(&callee) => {
-                return no("only phones of this exchange send calls to its numbers");
-            }
-            Place::Ours => {}
-        }
-        match self.leads(cx, below, key, &callee, place, &by)? {
+        let by = Diversion { by: call.parties[party].number(), reason };
+        match leads(&mut Live { calls: self, below, key }, cx, place, &callee, &by)? {
             Leads::Dial(dial) => self.ask_instead(cx, below, key, party, &dial, by, alone),
-            Leads::Refused(status) => {
-                let why = format_smolstr!("{} is refused there by {}", place.number, status.code());
-                Err(No { why, status: Some(status) })
-            }
             Leads::Service if alone => {
                 self.send_there(cx, below, key, party, place, &by);
                 Ok(())
             }
             Leads::Service => no("others ring, and nobody is rung there"),
         }
-    }
-
-    /// Walks to where a number leads, by the dialplan of who sends us there.
-    fn leads(
-        &mut self,
-        cx: &mut Cx<'_>,
-        below: &Below,
-        key: CallKey,
-        callee: &SmolStr,
-        place: &Elsewhere,
-        by: &Diversion,
-    ) -> Result<Leads, SmolStr> {
-        let Some(call) = self.all.get(key) else { return Err(SmolStr::default()) };
-        let script = call.script.as_ref();
-        let plan = script.map(|script| self.plans.get(script.plan)).unwrap_or_default();
-        let context = cx.config.context_of(callee);
-        if matched(cx, &plan, callee, &place.number).is_none() {
-            return Err(format_smolstr!("context [{context}] has no such number"));
-        }
-        let mut facts = script.map(|script| script.facts.clone()).unwrap_or_default();
-        let walk = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
-            let mut branch = thread.branch(context, &place.number);
-            branch.redirect(context, &place.number, &by.by, by.reason_of_plan());
-            let leads = first(&mut branch, plan, world);
-            thread.tell_of(&branch, &format_smolstr!("sent on by {callee}"));
-            leads
-        };
-        self.for_callee(cx, below, key, &mut facts, walk).ok_or_else(SmolStr::default)
     }
 
     /// Asks those whom the number means, beside whoever rings yet.
@@ -175,21 +127,8 @@ impl Calls {
         by: Diversion,
         alone: bool,
     ) -> Result<(), No> {
-        let (mut targets, busy) = self.whom(cx, below, key, instead);
+        let mut targets = instead_of(&mut Live { calls: self, below, key }, cx, instead)?;
         let call = &mut self.all[key];
-        let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) else {
-            return Err(SmolStr::default().into());
-        };
-        let before = targets.len();
-        targets.retain(|target| !dial.diverted.contains(target.extension()));
-        if targets.is_empty() {
-            let (why, status) = match (before, busy.is_empty()) {
-                (1.., _) => ("it goes round in a circle", None),
-                (_, false) => ("everybody there is busy", Some(Status::BUSY_HERE)),
-                (_, true) => ("nobody is registered there", None),
-            };
-            return Err(No { why: SmolStr::new_static(why), status });
-        }
         let mut diversions = vec![by];
         diversions.extend(call.parties[party].diversions.iter().cloned());
         if call.parties.len() + targets.len() > limits::LEGS_PER_CALL {
@@ -206,10 +145,8 @@ impl Calls {
         }
         let call = &mut self.all[key];
         call.tell_forwarded(cx, below);
-        let whom: Vec<SmolStr> = targets.iter().map(dial::Target::told).collect();
-        let text = format_smolstr!("{} sends its calls on: {}", diversions[0].by, whom.join("&"));
         if let Some(script) = &mut call.script {
-            script.thread.remark(text);
+            script.thread.remark(sent_on(&diversions[0].by, &targets));
         }
         call.lost_early(cx, AppEvent::Refused { party, status: None });
         if let App::Hunt(hunt) = &mut call.app {
@@ -248,17 +185,110 @@ impl Calls {
         call.app = App::Script;
         let context = cx.config.context_of(&by.by);
         if let Some(script) = &mut call.script {
-            script.thread.remark(format_smolstr!("{} sends its calls to {}", by.by, place.number));
-            script.thread.redirect(context, &place.number, &by.by, by.reason_of_plan());
-            script.dial = None;
+            script.send_to(context, &place.number, by);
             script.play(None);
-            let status = Status::TEMPORARILY_UNAVAILABLE;
-            script.failed = Some((status, EndCause::Refused(status.code())));
             (script.doing, script.outcome) = (Doing::Going, Some(Outcome::Done));
         }
         call.put_media(cx);
         self.go_on(cx, below, key);
         self.settle(cx, key);
+    }
+}
+
+/// What becomes of a redirection that is not obeyed.
+pub(super) fn not_followed(callee: &SmolStr, place: Option<&Elsewhere>, why: &SmolStr) -> SmolStr {
+    let to = place.map_or("", |place| if place.place == Place::Ours { &place.number } else { &place.uri });
+    format_smolstr!("{callee} sends its calls to {to}: not followed, {why}")
+}
+
+/// Who is asked in place of another.
+pub(super) fn sent_on(by: &SmolStr, targets: &[dial::Target]) -> SmolStr {
+    let whom: Vec<SmolStr> = targets.iter().map(dial::Target::told).collect();
+    format_smolstr!("{by} sends its calls on: {}", whom.join("&"))
+}
+
+/// Whether a callee of this Dial may send the call elsewhere; it has then.
+pub(super) fn send_on(dial: &mut Dialling, callee: &SmolStr) -> Result<(), SmolStr> {
+    if dial.stays {
+        return Err(SmolStr::new_static("its Dial has the option i"));
+    }
+    if dial.diverted.len() >= limits::DIVERSIONS {
+        return Err(SmolStr::new_static("the call has been sent elsewhere too often"));
+    }
+    if !dial.diverted.contains(callee) {
+        dial.diverted.push(callee.clone());
+    }
+    Ok(())
+}
+
+/// Where the place leads to which a callee sends us: to another host, or by the dialplan of that callee.
+pub(super) fn leads(
+    walks: &mut dyn Walks,
+    cx: &mut Cx<'_>,
+    place: &Elsewhere,
+    callee: &SmolStr,
+    by: &Diversion,
+) -> Result<Leads, No> {
+    match &place.place {
+        Place::Nowhere(why) => return Err((*why).into()),
+        Place::Away(away) => return Ok(Leads::Dial(elsewhere::dial(away, None))),
+        Place::Ours if !cx.config.phones.contains_key(callee) => {
+            return Err("only phones of this exchange send calls to its numbers".into());
+        }
+        Place::Ours => {}
+    }
+    let number = &place.number;
+    let context = cx.config.context_of(callee);
+    let mut facts = walks.script().map(|script| script.facts.clone()).unwrap_or_default();
+    let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
+    let now = Moment::new(ms, &cx.config.zone);
+    let asked = Asked { context, extension: number, caller: callee, now };
+    let mut leads = Err(No::from(SmolStr::default()));
+    walks.look(cx, Some(&mut facts), &mut |thread, plan, world| {
+        if plan.find(asked, At::Priority(1)).is_none() {
+            leads = Err(format_smolstr!("context [{context}] has no such number").into());
+            return;
+        }
+        let mut branch = thread.branch(context, number);
+        branch.redirect(context, number, &by.by, by.reason_of_plan());
+        leads = first(&mut branch, plan, world).map_err(|status| {
+            let why = format_smolstr!("{number} is refused there by {}", status.code());
+            No { why, status: Some(status) }
+        });
+        thread.tell_of(&branch, &format_smolstr!("calls that {callee} sends on"));
+    });
+    leads
+}
+
+/// Whom a Dial means to which a callee sends the call: nobody who has sent it on itself.
+pub(super) fn instead_of(
+    walks: &mut dyn Walks,
+    cx: &mut Cx<'_>,
+    instead: &Dial,
+) -> Result<Vec<dial::Target>, No> {
+    let (mut targets, busy) = whom(walks, cx, instead);
+    let dial = walks.script().and_then(|script| script.dial.as_ref()).ok_or_else(SmolStr::default)?;
+    let before = targets.len();
+    targets.retain(|target| !dial.diverted.contains(target.extension()));
+    if !targets.is_empty() {
+        return Ok(targets);
+    }
+    let (why, status) = match (before, busy.is_empty()) {
+        (1.., _) => ("it goes round in a circle", None),
+        (_, false) => ("everybody there is busy", Some(Status::BUSY_HERE)),
+        (_, true) => ("nobody is registered there", None),
+    };
+    Err(No { why: SmolStr::new_static(why), status })
+}
+
+impl Script {
+    /// The walk goes on at a service of the exchange, to which a callee sends the caller.
+    pub(super) fn send_to(&mut self, context: &str, number: &SmolStr, by: &Diversion) {
+        self.thread.remark(format_smolstr!("{} sends its calls to {number}", by.by));
+        self.thread.redirect(context, number, &by.by, by.reason_of_plan());
+        self.dial = None;
+        let status = Status::TEMPORARILY_UNAVAILABLE;
+        self.failed = Some((status, causes::refused_by(status)));
     }
 }
 
@@ -286,20 +316,20 @@ impl Call {
     }
 }
 
-/// What a walk comes to first.
-fn first(branch: &mut Thread, plan: &Dialplan, world: &mut dyn World) -> Leads {
+/// What a walk comes to first; `Err` with why it leads nowhere.
+fn first(branch: &mut Thread, plan: &Dialplan, world: &mut dyn World) -> Result<Leads, Status> {
     for _ in 0..limits::TASKS_AT_ONCE {
         match branch.next(plan, world) {
             Some(Task::Ringing | Task::Progress | Task::StopTones) => branch.resume(Outcome::Done),
-            Some(Task::Dial(dial)) => return Leads::Dial(dial),
-            Some(Task::Busy(_)) => return Leads::Refused(Status::BUSY_HERE),
-            Some(Task::Congestion(_)) => return Leads::Refused(causes::status_of(causes::CONGESTION)),
+            Some(Task::Dial(dial)) => return Ok(Leads::Dial(dial)),
+            Some(Task::Busy(_)) => return Err(Status::BUSY_HERE),
+            Some(Task::Congestion(_)) => return Err(causes::status_of(causes::CONGESTION)),
             Some(Task::Hangup { cause }) => {
-                return Leads::Refused(causes::status_of(cause.unwrap_or(causes::NORMAL)));
+                return Err(causes::status_of(cause.unwrap_or(causes::NORMAL)));
             }
-            Some(_) => return Leads::Service,
+            Some(_) => return Ok(Leads::Service),
             None => break,
         }
     }
-    Leads::Refused(Status::TEMPORARILY_UNAVAILABLE)
+    Err(Status::TEMPORARILY_UNAVAILABLE)
 }

@@ -1,31 +1,33 @@
 //! Where a call would go, without making it: a thread walks the plan in force in the exchange as it is now, and of what
 //! depends on people something is supposed. The walk is the real one, and so is what the dialplan reads; what is set
-//! stays in a copy. A test makes the calls, and compares. Not walked: Local targets, subroutines of callees (Dial b and
-//! U), redirections, call back, and what becomes of parking, pages and pick-ups.
+//! stays in a copy. A test makes the calls, and compares.
 
-use std::collections::{BTreeMap, VecDeque};
+mod dial;
+mod services;
+
+use std::collections::VecDeque;
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::explain::{Supposition, looked_at};
 use telex_dialplan::scene::Caller;
-use telex_dialplan::task::{Collect, Dial, DialStatus, Say, Target, Task};
-use telex_dialplan::{Asked, At, Dialplan, Moment, Outcome, Thread};
+use telex_dialplan::task::{Collect, Say, Task};
+use telex_dialplan::{Asked, At, Dialled, Dialplan, Moment, Outcome, Thread, World};
 
-use super::app::{App, AppEvent, Order};
-use super::dial::{self, Asking};
-use super::hunt::Hunt;
+use super::callback::CallBacks;
+use super::dial::Asking;
 use super::identity::identity_of;
-use super::limit::Limit;
+use super::onward::farewell;
 use super::open::matched;
-use super::script::{Collecting, ended, failed_dial};
+use super::script::{Collecting, Script, ended};
 use super::tasks::pressing;
-use super::world::Sight;
-use super::{Below, Call, Calls, causes, elsewhere};
+use super::walks::{Eyes, Facts, Walks, Work};
+use super::{Below, Call, Calls, causes};
 use crate::border::{CallState, Foretold, Lsn};
 use crate::cx::{Cx, Journal};
-use crate::event::{EndCause, Side};
+use crate::event::{EndCause, Rejection, Side};
 use crate::limits;
 use crate::mediactl::{RoomId, ShardId};
+use crate::registrar::Registrar;
 use crate::sip::Status;
 use crate::time::{Duration, WallTime};
 use crate::timers::Timers;
@@ -46,26 +48,29 @@ impl Calls {
             journal: &mut journal,
             planted: cx.planted,
         };
-        let plan = self.plans.current().1;
+        let (number, plan) = self.plans.current();
         let context = cx.config.context_of(&wanted.from);
-        let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
+        let ms = wall_ms(cx.wall);
         let now = Moment::new(ms, &cx.config.zone);
         let asked = Asked { context, extension: &wanted.to, caller: &wanted.from, now };
         let considered = looked_at(&plan, asked, At::Priority(1));
         let told = |way, ends, rings, over| Foretold {
             at_ms: ms,
+            when: format_smolstr!("{now}"),
             context: context.into(),
             considered,
             way,
             ends,
             rings,
+            supposed: Vec::new(),
             over,
         };
         if matched(&cx, &plan, &wanted.from, &wanted.to).is_none() {
-            let (way, cause) = (super::open::no_match(context, &wanted.to), EndCause::Refused(404).q850());
+            let way = super::open::no_match(context, &wanted.to);
+            let cause = causes::refused_by(Status::NOT_FOUND).q850();
             return told(way, format_smolstr!("refused with 404, cause {cause}"), Vec::new(), true);
         }
-        let call = imagined(&cx, self.next_id, wanted);
+        let mut call = imagined(&cx, self.next_id, wanted);
         let caller = Caller {
             number: wanted.from.clone(),
             name: call.name.clone(),
@@ -73,23 +78,27 @@ impl Calls {
             ..Caller::default()
         };
         let thread = Thread::new(context, &wanted.to, caller);
+        call.script = Some(Box::new(Script::new(number, thread, Vec::new())));
         let mut walk = Walk {
             calls: self,
             below,
             values: self.values.clone(),
+            callbacks: self.callbacks.clone(),
             call,
             plan,
-            thread,
-            groups: Vec::new(),
-            facts: BTreeMap::new(),
             keys: wanted.keys.iter().cloned().collect(),
             wanted,
-            failed: None,
+            left: limits::FORETOLD_TASKS,
+            ringing: Vec::new(),
             rings: Vec::new(),
+            supposed: Vec::new(),
+            farewell: None,
             ends: SmolStr::default(),
         };
         let over = walk.run_out(&mut cx);
-        told(format!("{}", walk.thread.trail().told(&walk.plan)), walk.ends, walk.rings, over)
+        let Walk { call, plan, ends, rings, supposed, .. } = walk;
+        let way = call.script.map(|script| format!("{}", script.thread.trail().told(&plan)));
+        Foretold { supposed, ..told(way.unwrap_or_default(), ends, rings, over) }
     }
 }
 
@@ -104,20 +113,48 @@ struct Walk<'a> {
     calls: &'a Calls,
     below: &'a Below,
     values: super::Values,
+    callbacks: CallBacks,
     call: Call,
     plan: Dialplan,
-    thread: Thread,
-    groups: Vec<(SmolStr, SmolStr)>,
-    facts: BTreeMap<SmolStr, SmolStr>,
     /// What is pressed each time keys are collected.
     keys: VecDeque<SmolStr>,
     wanted: &'a Supposition,
-    /// How the last Dial failed.
-    failed: Option<(Status, EndCause)>,
+    /// Tasks until enough is told.
+    left: usize,
+    /// The phones that ring now.
+    ringing: Vec<SmolStr>,
     /// Whom it rings, in order.
     rings: Vec<SmolStr>,
+    /// What people do that nobody has said they would.
+    supposed: Vec<SmolStr>,
+    /// The phone that does what the extension `h` says when the call ends.
+    farewell: Option<SmolStr>,
     /// How it ends, in words.
     ends: SmolStr,
+}
+
+impl Walks for Walk<'_> {
+    fn call(&self) -> Option<&Call> {
+        Some(&self.call)
+    }
+
+    fn call_mut(&mut self) -> Option<&mut Call> {
+        Some(&mut self.call)
+    }
+
+    fn registrar(&self) -> &Registrar {
+        &self.below.registrar
+    }
+
+    fn is_full(&self, cx: &Cx<'_>, extension: &SmolStr) -> bool {
+        let here = self.call.from == *extension || self.ringing.contains(extension);
+        let most = cx.config.phones.get(extension).and_then(|phone| phone.call_waiting);
+        most.is_some_and(|most| self.calls.calls_of(extension) + usize::from(here) >= usize::from(most))
+    }
+
+    fn look(&mut self, cx: &mut Cx<'_>, facts: Option<&mut Facts>, work: Work<'_>) {
+        let _ = self.see(cx, facts, work);
+    }
 }
 
 /// What comes of a task.
@@ -125,9 +162,11 @@ enum Came {
     Outcome(Outcome),
     /// The call ends so.
     Ended(Status, EndCause),
+    /// More than is told.
+    Endless,
 }
 
-use Came::{Ended, Outcome as Told};
+use Came::{Ended, Endless, Outcome as Told};
 
 const DONE: Came = Told(Outcome::Done);
 /// Nobody is refused with it.
@@ -138,47 +177,102 @@ const ENOUGH: Came = Ended(ANY, EndCause::HungUp(Side::Caller));
 impl Walk<'_> {
     /// True when it came to its end.
     fn run_out(&mut self, cx: &mut Cx<'_>) -> bool {
-        let mut next = self.next(cx, Outcome::Done);
-        let mut busy = (cx.now, 1);
-        for _ in 0..limits::FORETOLD_TASKS {
-            let came = match next {
-                Some(task) => self.came_of(cx, &task),
-                None => self.fallen_out(),
-            };
-            busy = if busy.0 == cx.now { (cx.now, busy.1 + 1) } else { (cx.now, 1) };
-            let came = if busy.1 > limits::TASKS_AT_ONCE {
-                Ended(Status::SERVER_INTERNAL_ERROR, EndCause::Dialplan(causes::CONGESTION))
+        let mut outcome = Outcome::Done;
+        loop {
+            let came = if self.may_go_on(cx) {
+                match self.next(cx, outcome) {
+                    Some(task) => self.came_in_time_of(cx, &task),
+                    None => self.fallen_out(),
+                }
             } else {
-                came
+                Ended(Status::SERVER_INTERNAL_ERROR, EndCause::Dialplan(causes::CONGESTION))
             };
             match came {
-                Told(outcome) => next = self.next(cx, outcome),
+                Told(came) => outcome = came,
                 Ended(status, cause) => {
                     self.conclude(cx, status, cause);
                     return true;
                 }
+                Endless => return false,
+            }
+            if !self.is_more() {
+                return false;
             }
         }
-        false
     }
 
-    /// Tells the thread an outcome and gets what it wants next.
-    fn next(&mut self, cx: &mut Cx<'_>, outcome: Outcome) -> Option<Task> {
-        let mut sight = Sight {
-            cx,
+    /// What comes of a task, which is left when the time is up that the dialplan lets the call last.
+    fn came_in_time_of(&mut self, cx: &mut Cx<'_>, task: &Task) -> Came {
+        let (began, failed) = ((cx.now, cx.wall), self.script().and_then(|script| script.failed.clone()));
+        let came = self.came_of(cx, task);
+        if cx.now == began.0 || !self.is_late(cx) || matches!(came, Endless) {
+            return came;
+        }
+        let Some(script) = self.call.script.as_deref_mut() else { return came };
+        let at = script.thread.deadline().unwrap_or_default();
+        if !script.thread.expire(at) {
+            return came;
+        }
+        (script.dial, script.failed) = (None, failed);
+        (cx.now, cx.wall) = began;
+        let left = at.saturating_sub(cx.steady_ms()).max(0).unsigned_abs();
+        self.pass(cx, Duration::from_millis(left));
+        DONE
+    }
+
+    /// Whether the time is up that the dialplan lets the call last.
+    fn is_late(&mut self, cx: &Cx<'_>) -> bool {
+        let deadline = self.script().and_then(|script| script.thread.deadline());
+        deadline.is_some_and(|at| cx.steady_ms() >= at)
+    }
+
+    /// Whether a task may follow.
+    fn is_more(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left > 0
+    }
+
+    /// Whether it does not go round without ever waiting.
+    fn may_go_on(&mut self, cx: &Cx<'_>) -> bool {
+        self.script().is_some_and(|script| script.may_go_on(cx.now))
+    }
+
+    /// Lets the dialplan work.
+    fn see<R>(
+        &mut self,
+        cx: &mut Cx<'_>,
+        facts: Option<&mut Facts>,
+        work: impl FnOnce(&mut Thread, &Dialplan, &mut dyn World) -> R,
+    ) -> Option<R> {
+        let mut script = self.call.script.take()?;
+        let eyes = Eyes {
             registrar: &self.below.registrar,
             values: &mut self.values,
             calls: &self.calls.all,
             lines: &self.calls.lines,
-            call: &self.call,
             parked: &self.calls.parked,
-            failed: self.failed.as_ref().map(|(_, cause)| cause),
-            groups: &mut self.groups,
-            facts: &mut self.facts,
-            headers: &[],
+            foretold: Some(&self.ringing),
         };
-        self.thread.resume(outcome);
-        self.thread.next(&self.plan, &mut sight)
+        let plan = &self.plan;
+        let done = eyes.look(cx, &self.call, &mut script, facts, |thread, world| work(thread, plan, world));
+        self.call.script = Some(script);
+        Some(done)
+    }
+
+    /// Tells the thread an outcome and gets what it wants next.
+    fn next(&mut self, cx: &mut Cx<'_>, outcome: Outcome) -> Option<Task> {
+        let walk = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
+            thread.resume(outcome);
+            thread.next(plan, world)
+        };
+        self.see(cx, None, walk)?
+    }
+
+    /// Says what is supposed, once.
+    fn suppose(&mut self, text: SmolStr) {
+        if !self.supposed.contains(&text) {
+            self.supposed.push(text);
+        }
     }
 
     /// The extension `h`.
@@ -187,14 +281,24 @@ impl Walk<'_> {
         let cause = ended(answered, status, cause);
         let number = cause.q850();
         self.ends = match (&cause, answered) {
-            (EndCause::Refused(code), false) => format_smolstr!("refused with {code}, cause {number}"),
+            (EndCause::Refused(Rejection { status: 302, .. }), false) => {
+                SmolStr::new_static("the caller calls there itself")
+            }
+            (EndCause::Refused(refused), false) => {
+                format_smolstr!("refused with {}, cause {number}", refused.status)
+            }
             (EndCause::NoAnswer, false) => format_smolstr!("refused with {}, cause {number}", status.code()),
             (EndCause::HungUp(_), false) => SmolStr::new_static("the caller gives up"),
             (EndCause::HungUp(_), true) => SmolStr::new_static("somebody hangs up"),
+            (EndCause::TimeUp, true) => SmolStr::new_static("their time is up"),
+            (EndCause::Joined { call }, _) => format_smolstr!("it goes on in call {call}"),
             _ => format_smolstr!("the exchange hangs up, cause {number}"),
         };
+        let mut outcome = causes::outcome_of(&cause);
         (self.call.state, self.call.cause) = (CallState::Ending, Some(cause));
-        let mut outcome = Outcome::HungUp { cause: number };
+        if let Some(phone) = self.farewell.take() {
+            farewell(self, cx, &phone, number);
+        }
         for _ in 0..limits::TASKS_AT_ONCE {
             if self.next(cx, outcome).is_none() {
                 break;
@@ -206,8 +310,14 @@ impl Walk<'_> {
     /// The dialplan has nothing more.
     fn fallen_out(&mut self) -> Came {
         let usual = (Status::TEMPORARILY_UNAVAILABLE, EndCause::Dialplan(causes::NORMAL));
-        let (status, cause) = self.failed.take().unwrap_or(usual);
+        let (status, cause) = self.script().and_then(|script| script.failed.take()).unwrap_or(usual);
         Ended(status, cause)
+    }
+
+    /// The caller hears this until it hangs up.
+    fn enough(&mut self) -> Came {
+        self.suppose(SmolStr::new_static("the caller hangs up where only that ends it"));
+        ENOUGH
     }
 
     fn pass(&mut self, cx: &mut Cx<'_>, time: Duration) {
@@ -236,13 +346,14 @@ impl Walk<'_> {
             }
             Task::Busy(Some(time)) | Task::Congestion(Some(time)) => {
                 self.pass(cx, (*time).min(limits::WAIT));
-                Ended(Status::TEMPORARILY_UNAVAILABLE, EndCause::Dialplan(causes::NORMAL))
+                DONE
             }
-            Task::Busy(None) | Task::Congestion(None) | Task::Music { time: None, .. } => ENOUGH,
-            Task::Echo | Task::Milliwatt | Task::Conference { .. } => {
+            Task::Busy(None) | Task::Congestion(None) | Task::Music { time: None, .. } => self.enough(),
+            Task::Echo | Task::Milliwatt => {
                 self.answer(cx);
-                ENOUGH
+                self.enough()
             }
+            Task::Conference { name } => self.conference(cx, name),
             Task::Answer(time) => {
                 self.answer(cx);
                 self.pass(cx, (*time).min(limits::WAIT));
@@ -275,7 +386,13 @@ impl Walk<'_> {
             Task::Monitor { .. } if !up => Told(super::tasks::not_recorded()),
             Task::Collect(collect) => Told(self.collect(cx, collect)),
             Task::Dial(dial) => self.dial(cx, dial),
-            Task::Transfer(_) | Task::Park { .. } => ENOUGH,
+            Task::Transfer(to) => self.sent_away(to),
+            Task::Park { lot, options } => self.park(cx, lot, options),
+            Task::ParkedCall { lot, slot } => self.take_up(cx, lot, slot),
+            Task::Pickup(wanted) => self.pick_up(cx, wanted),
+            Task::Page { targets, timeout, .. } => self.page(cx, targets, *timeout),
+            Task::CallBack { of } => Told(self.request_call_back(cx, of)),
+            Task::CancelCallBack => Told(self.callbacks.cancel(&self.call.from)),
             Task::Queue { .. } => Told(Outcome::Refused("queues are not possible yet".into())),
             Task::VoiceMail { .. } | Task::Messages { .. } => {
                 Told(Outcome::Refused("voicemail is not possible yet".into()))
@@ -284,121 +401,46 @@ impl Walk<'_> {
         }
     }
 
-    /// What is pressed. What is more than enough is not: it is known by then.
+    /// What the caller presses. What is more than enough is not: it is known by then.
     fn collect(&mut self, cx: &mut Cx<'_>, wanted: &Collect) -> Outcome {
-        let mut collecting = Collecting { wanted: wanted.clone(), got: String::new(), saying: false };
-        let ms = i64::try_from(cx.wall.as_unix_millis()).unwrap_or(i64::MAX);
-        let now = Moment::new(ms, &cx.config.zone);
-        let (plan, thread) = (&self.plan, &self.thread);
-        let extension = |got: &str| thread.dialled(plan, got, now);
-        let has_time = !wanted.say.is_empty() || !wanted.first.is_zero();
-        let pressed = if has_time { self.keys.pop_front() } else { None }.unwrap_or_default();
-        let enough = collecting.take(&mut String::from(pressed), &extension);
-        let time = match (enough, collecting.got.is_empty()) {
-            (true, _) => Duration::ZERO,
-            (false, true) => length(cx, &wanted.say) + wanted.first,
-            (false, false) => wanted.next,
-        };
-        self.pass(cx, time.min(limits::WAIT));
-        Outcome::Keys { keys: collecting.got.into(), timeout: !enough }
-    }
-
-    /// Rings others.
-    fn dial(&mut self, cx: &mut Cx<'_>, wanted: &Dial) -> Came {
-        let (mut phones, mut busy) = (Vec::new(), None);
-        for target in &wanted.targets {
-            let targets = match target {
-                Target::Phone(extension) if self.calls.is_full(cx, extension) => {
-                    busy = Some(Status::BUSY_HERE);
-                    continue;
-                }
-                Target::Phone(extension) => dial::targets(cx.config, &self.below.registrar, extension),
-                Target::Trunk { number, trunk } => {
-                    dial::through(cx.config, &self.below.registrar, trunk, number)
-                }
-                Target::Uri { uri, name } => elsewhere::target(cx.config, uri, name).into_iter().collect(),
-                Target::Local { .. } => Vec::new(),
-            };
-            phones.extend(targets.iter().map(|target| target.extension().clone()));
+        let waits = !wanted.say.is_empty() || !wanted.first.is_zero();
+        let pressed = if waits { self.keys.pop_front() } else { None };
+        if waits && pressed.is_none() {
+            self.suppose(match self.wanted.keys.is_empty() {
+                true => SmolStr::new_static("the caller presses nothing"),
+                false => SmolStr::new_static("the caller presses nothing more"),
+            });
         }
-        phones.truncate(limits::LEGS_PER_CALL - 1);
-        if phones.is_empty() {
-            let status = busy.unwrap_or(Status::TEMPORARILY_UNAVAILABLE);
-            self.failed = Some((status, EndCause::Refused(status.code())));
-            let (status, cause) = match busy {
-                Some(_) => (DialStatus::Busy, causes::BUSY),
-                None => (DialStatus::ChanUnavail, causes::ABSENT),
-            };
-            return Told(Outcome::Dialled { status, cause, answered: Duration::ZERO });
-        }
-        let fate = self.fate(&phones, busy);
-        self.rings.extend(phones);
-        match fate {
-            Fate::Answered => {
-                self.answer(cx);
-                self.thread.connected(cx.steady_ms());
-                let limit = Limit::of_options(&wanted.options, |_| None);
-                let most = limit.map_or(limits::WAIT, |limit| limit.most);
-                self.failed = None;
-                let talk = self.wanted.talk.min(most);
-                self.pass(cx, talk);
-                match wanted.options.iter().any(|(letter, _)| *letter == 'g') {
-                    true => Told(Outcome::Dialled {
-                        status: DialStatus::Answer,
-                        cause: causes::NORMAL,
-                        answered: talk,
-                    }),
-                    false => Ended(ANY, EndCause::HungUp(Side::Callee)),
-                }
-            }
-            Fate::Refused(status, cause) => {
-                if cause == EndCause::NoAnswer {
-                    let patience = wanted.timeout.unwrap_or(cx.config.ring).min(limits::RING);
-                    self.pass(cx, patience);
-                }
-                let outcome = failed_dial(status, &cause);
-                self.failed = Some((status, cause));
-                Told(outcome)
-            }
-        }
-    }
-
-    /// What comes of phones that are asked together.
-    fn fate(&self, phones: &[SmolStr], busy: Option<Status>) -> Fate {
-        let hunt = Hunt::among((1..=phones.len()).collect());
-        let mut app = App::Hunt(match busy {
-            Some(status) => hunt.refused_by(status),
-            None => hunt,
-        });
-        let mut orders = Vec::new();
-        let events = phones.iter().enumerate().filter_map(|(at, phone)| {
-            let party = at + 1;
-            let refused = |status| Some(AppEvent::Refused { party, status });
-            match self.wanted.dial_of(phone) {
-                DialStatus::Answer => Some(AppEvent::Answered { party }),
-                DialStatus::Busy => refused(Some(Status::BUSY_HERE)),
-                DialStatus::Congestion => refused(Some(Status::SERVICE_UNAVAILABLE)),
-                DialStatus::ChanUnavail => refused(None),
-                DialStatus::NoAnswer | DialStatus::Cancel => None,
-            }
-        });
-        for event in events.chain([AppEvent::NoAnswer]) {
-            if let App::Hunt(_) = app {
-                app = app.on(event, &mut orders);
-            }
-        }
-        let fate = orders.into_iter().find_map(|order| match order {
-            Order::Connect { .. } => Some(Fate::Answered),
-            Order::Refuse { status, cause } => Some(Fate::Refused(status, cause)),
-            _ => None,
-        });
-        fate.unwrap_or(Fate::Refused(Status::TEMPORARILY_UNAVAILABLE, EndCause::NoAnswer))
+        let plan = self.plan.clone();
+        let Some(script) = self.call.script.as_deref() else { return Outcome::Done };
+        let thread = &script.thread;
+        let (outcome, time) =
+            collected(cx, wanted, pressed.unwrap_or_default(), &|got, now| thread.dialled(&plan, got, now));
+        self.pass(cx, time);
+        outcome
     }
 }
 
-enum Fate {
-    Answered,
-    Refused(Status, EndCause),
+fn wall_ms(at: WallTime) -> i64 {
+    i64::try_from(at.as_unix_millis()).unwrap_or(i64::MAX)
+}
+
+/// What comes of collecting keys when these are pressed, and after how long.
+fn collected(
+    cx: &Cx<'_>,
+    wanted: &Collect,
+    pressed: SmolStr,
+    dialled: &dyn Fn(&str, Moment<'_>) -> Dialled,
+) -> (Outcome, Duration) {
+    let mut collecting = Collecting { wanted: wanted.clone(), got: String::new(), saying: false };
+    let now = Moment::new(wall_ms(cx.wall), &cx.config.zone);
+    let enough = collecting.take(&mut String::from(pressed), &|got| dialled(got, now));
+    let time = match (enough, collecting.got.is_empty()) {
+        (true, _) => Duration::ZERO,
+        (false, true) => length(cx, &wanted.say) + wanted.first,
+        (false, false) => wanted.next,
+    };
+    (Outcome::Keys { keys: collecting.got.into(), timeout: !enough }, time.min(limits::WAIT))
 }
 
 /// How long it takes to say this.

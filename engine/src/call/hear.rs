@@ -1,7 +1,7 @@
 //! What a caller who is alone with the exchange hears, and the keys it presses.
 
 use smol_str::SmolStr;
-use telex_dialplan::task::{Collect, Say, Until};
+use telex_dialplan::task::{Collect, Say, Sound, Until};
 use telex_dialplan::{Moment, Outcome};
 
 use super::app::{CALLER, PartyId};
@@ -61,7 +61,7 @@ impl Calls {
         let Some(call) = self.all.get_mut(key) else { return };
         let Some(script) = &mut call.script else { return };
         match &mut script.doing {
-            Doing::Waiting => script.over(Outcome::Done),
+            Doing::Waiting | Doing::Listening => script.over(Outcome::Done),
             Doing::Music => {
                 script.over(Outcome::Done);
                 call.hear_sound(cx, None);
@@ -69,10 +69,6 @@ impl Calls {
             Doing::Collecting(collecting) => {
                 let keys = SmolStr::new(&collecting.got);
                 script.over(Outcome::Keys { keys, timeout: true });
-            }
-            Doing::Listening => {
-                let cause = crate::event::EndCause::Dialplan(super::causes::NORMAL);
-                self.finish(cx, below, key, crate::sip::Status::TEMPORARILY_UNAVAILABLE, cause);
             }
             // Nobody was there to be answered.
             Doing::Playing { .. } => {
@@ -131,7 +127,10 @@ impl Calls {
             }
             Next::Wait { .. } => {}
         }
-        call.hear_sound(cx, None);
+        let sound = call.meanwhile(&cx.config.country);
+        if call.script.as_ref().is_some_and(|script| script.sound != sound) {
+            call.hear_sound(cx, sound);
+        }
     }
 }
 
@@ -266,6 +265,16 @@ impl Call {
         }
         self.disarm(cx);
         Ok(Doing::Collecting(Box::new(Collecting { wanted, got: String::new(), saying })))
+    }
+
+    /// What the caller hears until its first key, while its keys are collected.
+    fn meanwhile(&self, country: &str) -> Option<Playing> {
+        let Doing::Collecting(collecting) = &self.script.as_ref()?.doing else { return None };
+        let wanted = collecting.wanted.meanwhile.as_ref().filter(|_| collecting.got.is_empty());
+        match wanted.filter(|_| self.can_be_told())? {
+            Sound::Tones(name) => super::tasks::tones(country, name).ok(),
+            Sound::Music(class) => Some(Playing::Music(super::tasks::music(class))),
+        }
     }
 
     /// An echo is answered with whatever codec the caller has. The end of what cannot be said in it would never come.

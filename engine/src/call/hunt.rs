@@ -1,6 +1,8 @@
-//! Asking several contacts at once: the first answer wins, the others are let go (RFC 3261 §16.7).
+//! Asking several contacts at once: the first answer wins, the others are let go (RFC 3261 §16.7). A refusal of one is
+//! a refusal of its extension at most: the others ring on.
 
 use super::app::{App, AppEvent, CALLER, Order, PartyId, stopped};
+use super::causes::refused_by;
 use crate::event::EndCause;
 use crate::sip::Status;
 
@@ -10,7 +12,7 @@ const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 const GAVE_UP: &str = "SIP;cause=487;text=\"Caller gave up\"";
 /// Tells a phone that stops ringing that it has rung long enough.
 const TOO_LONG: &str = "SIP;cause=480;text=\"No answer\"";
-/// Tells a phone that stops ringing that somebody declined for all.
+/// Tells a phone that stops ringing that another one of the same extension declined.
 const DECLINED: &str = "SIP;cause=603;text=\"Declined elsewhere\"";
 
 /// A hunt in progress.
@@ -108,6 +110,10 @@ impl Hunt {
                 // The caller knows that it goes elsewhere: who rings there is told again.
                 self.told = None;
             }
+            AppEvent::Declined { party } => {
+                self.asked.retain(|&p| p != party);
+                orders.push(Order::Release { party, reason: DECLINED });
+            }
             AppEvent::Silent { .. } | AppEvent::TimeUp => {}
         }
         App::Hunt(self)
@@ -127,12 +133,8 @@ impl Hunt {
         self.asked.retain(|&p| p != party);
         let status = for_the_caller(status);
         self.best = Some(self.best.map_or(status, |best| better(best, status)));
-        if status.code() >= 600 {
-            self.release_all(None, DECLINED, orders);
-            self.asked.clear();
-        }
         let Some(best) = self.best.filter(|_| self.asked.is_empty()) else { return App::Hunt(self) };
-        orders.push(Order::Refuse { status: best, cause: EndCause::Refused(best.code()) });
+        orders.push(Order::Refuse { status: best, cause: refused_by(best) });
         App::Done
     }
 
@@ -163,13 +165,13 @@ fn for_the_caller(status: Option<Status>) -> Status {
     }
 }
 
-/// The better of two refusals (§16.7 step 6): a global one first, then what says most about the person called.
+/// The better of two refusals: what says most about the person called. Those who are asked together are persons of
+/// their own, not forks of one request, so a global one (§16.7 step 5) speaks for nobody else.
 fn better(a: Status, b: Status) -> Status {
     let rank = |s: Status| match s.code() {
-        600.. => 0,
-        486 => 1,
+        486 | 600 | 603 => 1,
         480 => 3,
-        400..=499 => 2,
+        400..=499 | 600.. => 2,
         _ => 4,
     };
     if rank(b) < rank(a) { b } else { a }
@@ -207,7 +209,7 @@ mod tests {
             (answered, Order::Connect { party: 2 }),
             (
                 refused(2, Status::BUSY_HERE),
-                Order::Refuse { status: Status::BUSY_HERE, cause: EndCause::Refused(486) },
+                Order::Refuse { status: Status::BUSY_HERE, cause: refused_by(Status::BUSY_HERE) },
             ),
             (AppEvent::Cancelled, Order::End { cause: EndCause::Cancelled }),
         ] {
@@ -231,15 +233,33 @@ mod tests {
     fn the_caller_hears_the_best_refusal() {
         let (_, orders) =
             play(&[refused(1, Status::BUSY_HERE), AppEvent::Refused { party: 2, status: None }]);
-        assert_eq!(orders, [Order::Refuse { status: Status::BUSY_HERE, cause: EndCause::Refused(486) }]);
+        assert_eq!(
+            orders,
+            [Order::Refuse { status: Status::BUSY_HERE, cause: refused_by(Status::BUSY_HERE) }]
+        );
     }
 
     #[test]
-    fn a_decline_speaks_for_all() {
-        let (app, orders) = play(&[refused(1, Status::DECLINE)]);
+    fn who_declines_does_not_stop_the_others_from_ringing() {
+        for code in [600, 603, 604, 606] {
+            let status = Status::new(code).unwrap();
+            let (app, orders) = play(&[refused(1, status)]);
+            assert!(matches!(app, App::Hunt(_)), "{code}");
+            assert_eq!(orders, [], "{code}");
+            let (app, orders) = play(&[refused(1, status), AppEvent::Answered { party: 2 }]);
+            assert!(matches!(app, App::Bridge));
+            assert_eq!(orders, [Order::Connect { party: 2 }]);
+        }
+        let (_, orders) = play(&[refused(1, Status::DECLINE), refused(2, Status::TEMPORARILY_UNAVAILABLE)]);
+        assert!(matches!(orders[0], Order::Refuse { status: Status::DECLINE, .. }));
+    }
+
+    #[test]
+    fn what_else_rings_of_an_extension_that_declines_is_let_go() {
+        let (app, orders) = play(&[AppEvent::Declined { party: 2 }, refused(1, Status::DECLINE)]);
         assert!(matches!(app, App::Done));
         assert_eq!(orders[0], Order::Release { party: 2, reason: DECLINED });
-        assert_eq!(orders[1], Order::Refuse { status: Status::DECLINE, cause: EndCause::Refused(603) });
+        assert_eq!(orders[1], Order::Refuse { status: Status::DECLINE, cause: refused_by(Status::DECLINE) });
     }
 
     #[test]

@@ -52,14 +52,15 @@ mod transfer;
 #[cfg(feature = "serde")]
 mod view;
 mod waiting;
+mod walks;
 mod world;
 
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use telex_audio::tone::Signal;
-use telex_dialplan::Dialplan;
+use telex_dialplan::{Context, Dialplan, Extension};
 
 pub(crate) use self::app::Outside;
 pub(crate) use self::open::Incoming;
@@ -329,11 +330,8 @@ impl Calls {
                 })
             }
         };
-        // Those of other hosts are too many to be remembered.
-        let known = cx.config.phones.contains_key(&call.parties[party].extension);
-        if speaks && known {
-            let extension = &call.parties[party].extension;
-            self.spoken.hear(cx.now, extension, call.parties[party].their_codecs(), offers);
+        if speaks {
+            self.spoken.hear_party(cx, &call.parties[party], offers);
         }
         if event.is_some_and(|event| self.asks_otherwise(cx, below, heard.call, event)) {
             return;
@@ -342,6 +340,7 @@ impl Calls {
         self.lines.touch(heard.call);
         if let Some(event) = event {
             call.lost_early(cx, event);
+            self.declines_for_others(cx, below, heard.call, event);
             self.decide(cx, below, heard.call, event);
         } else if confirmed {
             self.acknowledged(cx, below, heard.call);
@@ -498,6 +497,9 @@ impl Calls {
     fn settle(&mut self, cx: &mut Cx<'_>, key: CallKey) {
         self.lines.touch(key);
         let Some(call) = self.all.get_mut(key) else { return };
+        for party in &mut call.parties {
+            party.note_whether_gone(cx.wall);
+        }
         for at in call.idle() {
             call.give_back(&mut self.ports, at, cx.planted);
         }
@@ -561,7 +563,13 @@ impl Calls {
 
 /// The dialplan that a configuration means. What it says of its own makes one that can be read.
 fn plan_of(config: &Config) -> Dialplan {
-    let own = || Dialplan::parse("telex.toml", &config.own_dialplan()).unwrap_or_default();
+    const NAME: &str = "configured";
+    // No line of what nobody wrote: whose it is.
+    let place = |_: &Context, extension: &Extension| match config.entry_of(extension.pattern.as_str()) {
+        Some((kind, key)) => format_smolstr!("{kind} {key}"),
+        None => SmolStr::new_static(NAME),
+    };
+    let own = || Dialplan::parse(NAME, &config.own_dialplan()).unwrap_or_default().with_places(NAME, &place);
     config.dialplan.clone().unwrap_or_else(own)
 }
 

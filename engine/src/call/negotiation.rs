@@ -1,5 +1,7 @@
 //! Offers and answers of a call's parties, and the media that follows from them.
 
+use smol_str::SmolStr;
+
 use super::app::{AppEvent, CALLER, PartyId, side};
 use super::party::Wish;
 use super::script::Doing;
@@ -269,7 +271,18 @@ impl Call {
     /// What a party hears while the other one holds the call. Who never wanted to hear anything holds nothing.
     fn music_for(&self, cx: &Cx<'_>, other: PartyId) -> Option<Play> {
         let held = self.answered.is_some() && self.parties[other].has_put_on_hold;
-        cx.config.music.clone().filter(|_| held).map(Play::music)
+        self.hold_music(cx).filter(|_| held).map(Play::music)
+    }
+
+    /// The class of music that who waits hears: the dialplan's, or the usual one.
+    pub(super) fn hold_music(&self, cx: &Cx<'_>) -> Option<SmolStr> {
+        self.own_music().or_else(|| cx.config.music.clone())
+    }
+
+    /// The class of music that the dialplan has set.
+    pub(super) fn own_music(&self) -> Option<SmolStr> {
+        let class = self.script.as_ref()?.facts.get("musicclass")?;
+        (!class.is_empty()).then(|| class.clone())
     }
 
     /// Brings media to what was agreed: the caller alone, or the caller and the callee it hears.
@@ -308,7 +321,7 @@ impl Call {
             // Tones are taken out of the sound where something goes in their place.
             let tones = report || cx.config.transcode && self.parties[other].takes_events();
             let playing = self.told_in_talk(party).or_else(|| match self.is_apart(other) {
-                true => cx.config.music.clone().map(Play::music),
+                true => self.hold_music(cx).map(Play::music),
                 false => self.music_for(cx, other),
             });
             let wish = Wish { accept, playing, silence, report, tones, keep };

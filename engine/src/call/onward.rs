@@ -5,8 +5,10 @@ use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::{Dialplan, Moment, Outcome, Thread, World};
 
 use super::app::{App, CALLER};
+use super::screening::callee;
 use super::script::{GONE, Script};
-use super::{Below, Call, Calls};
+use super::walks::{Live, Walks};
+use super::{Below, Call, Calls, causes};
 use crate::cx::{CallKey, Cx};
 use crate::event::{EndCause, Side};
 use crate::limits;
@@ -58,23 +60,23 @@ impl Calls {
         let (Some(peer), Some(place)) = (call.peer, dial.and_then(|dial| dial.onward.clone())) else {
             return;
         };
-        let (mut facts, callee) = (call.facts_for_callee(), call.callee(cx, peer));
-        let whose = callee.number.clone();
+        let whose = call.parties[peer].extension.clone();
+        let (mut facts, callee) = (call.facts_for_callee(), callee(cx, &whose));
         let begin = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
             thread.onward(&place, callee, plan, world).inspect_err(|why| {
                 thread.remark(format_smolstr!("F: {why}"));
             })
         };
-        let Some(Ok(mut thread)) = self.for_callee(cx, below, key, &mut facts, begin) else {
+        let Some(Ok(mut thread)) = self.with_thread(cx, below, key, Some(&mut facts), begin) else {
             return self.end(cx, below, key, cause);
         };
-        self.walk_out(cx, below, key, cause.q850());
+        self.walk_out(cx, below, key, causes::outcome_of(&cause));
         let Some(call) = self.all.get_mut(key) else { return };
         call.remember_did();
         let Some(mut before) = call.script.take() else { return };
         before.thread.remark(format_smolstr!("the caller has hung up: {whose} goes on"));
         thread.follow(&before.thread);
-        let plan = before.plan;
+        let (plan, to) = (before.plan, thread.place().extension.clone());
         let mut script = Script::after(&mut before, plan, thread);
         script.facts.retain(|name, _| !name.starts_with("connected/"));
         call.disarm(cx);
@@ -85,6 +87,8 @@ impl Calls {
         call.parties.swap(CALLER, peer);
         (call.peer, call.app) = (None, App::Script);
         call.script = Some(Box::new(script));
+        // Those who look at calls see who is there.
+        call.between = Some((whose, to));
         call.put_media(cx);
         call.close(cx, aside);
         call.keep_record(cx);
@@ -97,25 +101,13 @@ impl Calls {
         let Some(dial) = call.script.as_mut().and_then(|script| script.dial.as_mut()) else { return };
         let wanted = std::mem::take(&mut dial.says_farewell) && dial.answered.is_some();
         let Some(peer) = call.peer.filter(|_| wanted) else { return };
-        let cause = call.cause.as_ref().map_or(super::causes::NORMAL, EndCause::q850);
-        let (mut facts, callee) = (call.facts_for_callee(), call.callee(cx, peer));
-        let run = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
-            let whose = callee.number.clone();
-            let mut farewell = thread.farewell(callee, cause);
-            for _ in 0..limits::TASKS_AT_ONCE {
-                if farewell.next(plan, world).is_none() {
-                    break;
-                }
-                farewell.resume(Outcome::Refused(SmolStr::new_static(GONE)));
-            }
-            thread.tell_of(&farewell, &whose);
-        };
-        self.for_callee(cx, below, key, &mut facts, run);
+        let cause = call.cause.as_ref().map_or(causes::NORMAL, EndCause::q850);
+        let phone = call.parties[peer].extension.clone();
+        farewell(&mut Live { calls: self, below, key }, cx, &phone, cause);
     }
 
     /// The walk of a caller that is gone: the extension `h`, and nothing after it.
-    pub(super) fn walk_out(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, cause: u8) {
-        let mut outcome = Outcome::HungUp { cause };
+    pub(super) fn walk_out(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey, mut outcome: Outcome) {
         for _ in 0..limits::TASKS_AT_ONCE {
             if self.walk(cx, below, key, outcome).is_none() {
                 break;
@@ -123,6 +115,22 @@ impl Calls {
             outcome = Outcome::Refused(SmolStr::new_static(GONE));
         }
     }
+}
+
+/// A callee that is gone does what the extension `h` says.
+pub(super) fn farewell(walks: &mut dyn Walks, cx: &mut Cx<'_>, phone: &SmolStr, cause: u8) {
+    let Some(mut facts) = walks.call().map(Call::facts_for_callee) else { return };
+    let callee = callee(cx, phone);
+    walks.look(cx, Some(&mut facts), &mut |thread, plan, world| {
+        let mut farewell = thread.farewell(callee.clone(), cause);
+        for _ in 0..limits::TASKS_AT_ONCE {
+            if farewell.next(plan, world).is_none() {
+                break;
+            }
+            farewell.resume(Outcome::Refused(SmolStr::new_static(GONE)));
+        }
+        thread.tell_of(&farewell, phone);
+    });
 }
 
 impl Call {

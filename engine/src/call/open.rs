@@ -45,20 +45,22 @@ pub(super) struct Refusal {
     /// A Warning header field (RFC 3261 §20.43).
     warning: Option<SmolStr>,
     reason: Option<SmolStr>,
+    /// What is wrong, for those who read the log; empty where the status says it.
+    why: SmolStr,
     /// A Reason header field that leads to the explanation (RFC 6432).
     explain: Option<SmolStr>,
 }
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        Self { status, warning: None, reason: None, explain: None }
+        Self { status, warning: None, reason: None, why: SmolStr::default(), explain: None }
     }
 }
 
 impl Refusal {
     /// With words for people who read the trace (RFC 3261 §20.43).
     pub(super) fn because(status: Status, why: &str) -> Self {
-        Self { warning: Some(format_smolstr!("399 telex \"{why}\"")), ..status.into() }
+        Self { warning: Some(format_smolstr!("399 telex \"{why}\"")), why: why.into(), ..status.into() }
     }
 }
 
@@ -72,6 +74,9 @@ impl Calls {
         };
         if let Err(refusal) = opened {
             self.tell_refusal(cx, incoming, refusal.status);
+            let by = (Some(&incoming.caller), incoming.source);
+            let transport = &mut below.stack.transport;
+            transport.tell_refused(cx, incoming.invite, by, refusal.status, &refusal.why);
             let mut reply = Reply::new(refusal.status);
             if let Some(reason) = refusal.reason {
                 reply = reply.reason(reason);
@@ -101,7 +106,9 @@ impl Calls {
         }
         let Ok(uri) = Uri::parse(incoming.invite.request_uri()) else { return };
         let contact = format_smolstr!("{}", incoming.source);
-        let caller = LegRecord { contact, asked: cx.wall, ..LegRecord::default() };
+        let extension = incoming.caller.clone();
+        let caller =
+            LegRecord { extension, contact, asked: cx.wall, ended: Some(cx.wall), ..LegRecord::default() };
         let (from, to) = (incoming.caller.as_str(), uri.user_unescaped());
         self.keep_refusal(cx, caller, [from, &shown_name(incoming.invite), &to], status);
     }
@@ -169,9 +176,11 @@ impl Calls {
         let (from, to) = (incoming.caller.clone(), dialled.clone());
         let context = cx.config.context_of(&from);
         let text = no_match(context, dialled);
+        let why = format_smolstr!("{}, explain {id}", text.trim_end());
         let record = crate::cdr::unique(cx.wall, id);
+        let explain = Some(reason(&super::causes::refused_by(Status::NOT_FOUND), &record));
         self.trails.keep(Explanation { call: id, record, from, to, text });
-        Refusal { explain: Some(reason(1, id)), ..Status::NOT_FOUND.into() }
+        Refusal { why, explain, ..Status::NOT_FOUND.into() }
     }
 
     /// The call with its caller, and nothing asked yet.
@@ -357,6 +366,7 @@ pub(super) fn read_offer(invite: &Message, local: SocketAddr) -> Result<Option<D
         status: Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE),
         warning: Some(format_smolstr!("{} {local} \"{error}\"", error.warning())),
         reason: (error.status() == 400).then(|| format_smolstr!("{error}")),
+        why: format_smolstr!("{error}"),
         explain: None,
     };
     let offer = offer::read(invite.body()).map_err(refuse)?;

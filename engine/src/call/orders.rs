@@ -1,7 +1,9 @@
 //! Carrying out what an app wants, on sessions and media.
 
+use smol_str::{SmolStr, format_smolstr};
+
 use super::app::{CALLER, Order, PartyId};
-use super::{Below, CLEAR, Call, Calls};
+use super::{Below, CLEAR, Call, Calls, causes};
 use crate::border::{Action, CallState};
 use crate::cx::{CallKey, CallTimer, Cx, Timer};
 use crate::event::{EndCause, Event, Side};
@@ -74,7 +76,7 @@ impl Calls {
         if call.answered.is_none()
             && let Some(leg) = call.parties.get_mut(CALLER).and_then(|caller| caller.leg.take())
         {
-            let reason = call.reason(status);
+            let reason = call.reason(&cause);
             below.sessions.refuse(cx, &mut below.stack, leg, status, &reason);
         }
         self.end(cx, below, key, cause);
@@ -177,13 +179,7 @@ impl Call {
         self.keep_record(cx);
     }
 
-    pub(super) fn release(
-        &mut self,
-        cx: &mut Cx<'_>,
-        below: &mut Below,
-        party: PartyId,
-        reason: &'static str,
-    ) {
+    pub(super) fn release(&mut self, cx: &mut Cx<'_>, below: &mut Below, party: PartyId, reason: &str) {
         let left = cx.planted.is(Fault::ByeNotForwarded) && self.answered.is_some();
         if let Some(leg) = self.parties[party].leg.take().filter(|_| !left) {
             match self.waits_aside(party) {
@@ -209,7 +205,7 @@ impl Call {
         }
         let reason = reason(&cause);
         for party in 0..self.parties.len() {
-            self.release(cx, below, party, reason);
+            self.release(cx, below, party, &reason);
         }
         self.end_transfer(cx);
         self.end_apart(cx);
@@ -241,8 +237,8 @@ impl Call {
 }
 
 /// The Reason header field of a BYE or CANCEL that follows from this (RFC 3326).
-fn reason(cause: &EndCause) -> &'static str {
-    match cause {
+fn reason(cause: &EndCause) -> SmolStr {
+    SmolStr::new_static(match cause {
         EndCause::HungUp(Side::Caller) => "SIP;cause=200;text=\"Caller hung up\"",
         EndCause::HungUp(Side::Callee) => "SIP;cause=200;text=\"Callee hung up\"",
         EndCause::Cancelled => "SIP;cause=487;text=\"Caller gave up\"",
@@ -252,9 +248,10 @@ fn reason(cause: &EndCause) -> &'static str {
         EndCause::Silent(_) => "SIP;cause=408;text=\"No media arrives\"",
         EndCause::Operator => "SIP;cause=200;text=\"Ended by the operator\"",
         EndCause::Joined { .. } => "SIP;cause=200;text=\"The call goes on elsewhere\"",
-        EndCause::TimeUp => "Q.850;cause=16;text=\"Time is up\"",
-        EndCause::Dialplan(17) => "Q.850;cause=17;text=\"Busy\"",
-        EndCause::Dialplan(_) => "Q.850;cause=16;text=\"Ended by the dialplan\"",
         EndCause::Stopping => "SIP;cause=503;text=\"The exchange is stopping\"",
-    }
+        EndCause::TimeUp | EndCause::Dialplan(_) => {
+            let (cause, words) = causes::reason_of(cause);
+            return format_smolstr!("Q.850;cause={cause};text=\"{words}\"");
+        }
+    })
 }

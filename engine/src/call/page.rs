@@ -17,7 +17,7 @@ use crate::mediactl::{Play, Playing};
 use crate::time::Duration;
 
 /// How long a phone may take to answer by itself, when it is not said.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// What is heard where the sound begins.
 const BEEP: &str = "!1000/300";
 /// Tells a phone that it is too late to answer (RFC 3326).
@@ -46,6 +46,11 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// A page to these phones.
+    pub(super) fn to(asked: Vec<PartyId>) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
     /// Whether this callee may still answer.
     pub(super) fn asks(&self, party: PartyId) -> bool {
         self.asked.contains(&party)
@@ -66,7 +71,10 @@ impl Page {
             AppEvent::Cancelled => EndCause::Cancelled,
             AppEvent::TimeUp => EndCause::TimeUp,
             AppEvent::Stop(who) => who.cause(),
-            AppEvent::Refused { party, .. } | AppEvent::HungUp { party } | AppEvent::Lost { party } => {
+            AppEvent::Refused { party, .. }
+            | AppEvent::Declined { party }
+            | AppEvent::HungUp { party }
+            | AppEvent::Lost { party } => {
                 self.asked.retain(|&asked| asked != party);
                 self.joined.retain(|&joined| joined != party);
                 orders.push(Order::Release { party, reason: TOO_LONG });
@@ -92,6 +100,11 @@ impl Page {
         }
         App::Page(self)
     }
+}
+
+/// How many phones are spoken to, and how many are not.
+pub(super) fn asked(phones: usize, busy: usize) -> SmolStr {
+    format_smolstr!("asked: {phones}, in a call: {busy}")
 }
 
 impl Calls {
@@ -160,7 +173,7 @@ impl Call {
         let caller = Some(self.presented());
         let headers = BY_ITSELF.map(|(name, value)| (name.into(), value.into())).to_vec();
         let Some(script) = &mut self.script else { return };
-        script.thread.remark(format_smolstr!("asked: {phones}, in a call: {busy}"));
+        script.thread.remark(asked(phones, busy));
         script.play(None);
         script.doing = Doing::Paging;
         script.dial = Some(Box::new(Dialling { headers, caller, ..Dialling::default() }));

@@ -8,22 +8,22 @@ use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use telex_audio::tone::Signal;
-use telex_dialplan::Outcome;
 use telex_dialplan::app::digits;
 use telex_dialplan::scene::Caller;
 use telex_dialplan::task::{Dial, Target, Task};
+use telex_dialplan::{Outcome, Thread};
 
 use super::app::{App, CALLER};
 use super::dialling::Dialling;
 use super::hear::pieces;
 use super::party::{Party, Wish};
 use super::pickup::CONSULTS;
-use super::script::Doing;
+use super::script::{Doing, Script};
 use super::tasks::{music, signal};
 use super::{Below, Call, Calls};
 use crate::config::{Config, ParkingLot, USUAL_LOT};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::event::{EndCause, Event, Parking};
+use crate::event::{Event, Parking};
 use crate::limits;
 use crate::mediactl::{Piece, Play, Playing, ShardId};
 use crate::rng::Rng;
@@ -63,6 +63,46 @@ pub(crate) struct Stay {
     pub(super) saying: bool,
 }
 
+impl Stay {
+    /// How long it lasts once the slot has been said.
+    pub(super) const fn time(&self) -> Duration {
+        self.time
+    }
+
+    /// The slot.
+    pub(super) const fn number(&self) -> u32 {
+        self.slot.1
+    }
+
+    /// Lets the plan of the caller know of it.
+    pub(super) fn tell(&self, thread: &mut Thread) {
+        let slot = self.slot.1.to_smolstr();
+        for (name, value) in [("PARKINGSLOT", &slot), ("PARKINGLOT", &self.slot.0), ("PARKER", &self.by)] {
+            thread.set(name, value);
+        }
+        thread.remark(format_smolstr!("in slot {slot}"));
+    }
+
+    /// Where the caller goes back when its time is up; empty where its plan goes on, since nobody goes back to itself.
+    pub(super) fn back(&self, config: &Config, caller: &SmolStr, thread: &mut Thread) -> SmolStr {
+        let lot = config.parking.get(&self.slot.0);
+        let back = lot.map(|lot| &lot.back).filter(|back| !back.is_empty()).unwrap_or(&self.by);
+        let back = Some(back).filter(|back| *back != caller).cloned().unwrap_or_default();
+        let slot = self.slot.1;
+        thread.remark(match back.as_str() {
+            "" => format_smolstr!("slot {slot}, its time is up"),
+            back => format_smolstr!("slot {slot}, its time is up: back to {back}"),
+        });
+        back
+    }
+
+    /// Rings who takes it back.
+    pub(super) fn dial(&self, config: &Config, back: SmolStr) -> Dial {
+        let timeout = config.parking.get(&self.slot.0).map(|lot| lot.ring);
+        Dial { targets: vec![Target::Phone(back)], timeout, ..Dial::default() }
+    }
+}
+
 impl Parked {
     /// Whoever is parked in a slot of any lot that is this extension.
     pub(super) fn at(&self, extension: &str) -> Option<CallKey> {
@@ -71,7 +111,7 @@ impl Parked {
     }
 
     /// Whoever is parked here; without a slot, in the first that is taken.
-    fn find(&self, lot: &str, slot: &str) -> Option<CallKey> {
+    pub(super) fn find(&self, lot: &str, slot: &str) -> Option<CallKey> {
         let lot = SmolStr::new(if lot.is_empty() { USUAL_LOT } else { lot });
         if slot.is_empty() {
             let first = self.all.range((lot.clone(), 0)..).next()?;
@@ -129,6 +169,50 @@ impl Parked {
         Some(slot)
     }
 
+    /// Looks for a slot. Also tells whether the caller itself has come to park.
+    pub(super) fn stay(
+        &self,
+        cx: &mut Cx<'_>,
+        call: &Call,
+        lot: &SmolStr,
+        options: &[(char, SmolStr)],
+        kept: Option<Slot>,
+    ) -> Result<(Stay, bool), SmolStr> {
+        let name = match kept.as_ref().map_or(lot.as_str(), |kept| &kept.0) {
+            "" => USUAL_LOT,
+            name => name,
+        };
+        let Some(lot) = cx.config.parking.get_key_value(name) else {
+            return Err(format_smolstr!("not parked: there is no parking lot {name}"));
+        };
+        let option = |letter| options.iter().find(|(known, _)| *known == letter).map(|(_, text)| text);
+        let wanted = call.script.as_ref().and_then(|script| script.thread.variable("PARKINGEXTEN"));
+        let brought = kept.is_some();
+        let kept = kept.map(|(_, slot)| slot.to_smolstr());
+        let wanted = kept.as_deref().or(wanted).filter(|wanted| !wanted.is_empty());
+        let slot = self.free(&mut cx.rng.plan, lot, wanted, option('R').is_some())?;
+        let transfer = call.transfer.as_ref();
+        // Who consults hears the slot itself, and the one who waits gets it.
+        let itself = transfer.is_none_or(|transfer| transfer.consults);
+        let by = transfer.map(|transfer| if transfer.consults { CALLER } else { transfer.by });
+        let by = by.and_then(|by| call.parties.get(by)).map(|party| party.extension.clone());
+        let seconds = option('t').and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let sound = match option('r') {
+            Some(_) => signal(&cx.config.country, Signal::Ringback),
+            None => Playing::Music(music(&lot.1.music)),
+        };
+        let quiet = brought || option('s').is_some() || !says(cx.config, slot.1);
+        let hears = itself || call.transferor_hears();
+        let stay = Stay {
+            slot,
+            by: by.unwrap_or_default(),
+            time: seconds.filter(|time| !time.is_zero()).unwrap_or(lot.1.time),
+            sound,
+            saying: hears && !quiet,
+        };
+        Ok((stay, itself))
+    }
+
     /// Asserts that these are the calls that are parked, each in its slot.
     pub(super) fn check<'a>(&self, calls: impl Iterator<Item = (CallKey, &'a Call)>) {
         let stays = |call: &Call, slot: &Slot| call.stay().is_some_and(|stay| stay.slot == *slot);
@@ -157,12 +241,12 @@ impl Calls {
         options: &[(char, SmolStr)],
     ) -> Begun {
         let kept = self.parked.kept.remove(&key);
-        let begun = self.enter_slot(cx, key, lot, options, kept);
+        let Some(call) = self.all.get_mut(key) else { return Err(Outcome::Done) };
+        let begun = self.parked.stay(cx, call, lot, options, kept);
         let (stay, itself) = match begun {
             Ok(entered) => entered,
             Err(why) => return Err(Outcome::Refused(why)),
         };
-        let Some(call) = self.all.get_mut(key) else { return Err(Outcome::Done) };
         if call.answered.is_none() {
             let task = Task::Park { lot: lot.clone(), options: options.to_vec() };
             // It is answered first: nobody can be heard and taken up before.
@@ -172,51 +256,6 @@ impl Calls {
         self.lines.insert(key, &stay.slot.1.to_smolstr());
         call.stays(cx, key, &stay, itself);
         Ok(Doing::Parked(Box::new(stay)))
-    }
-
-    /// Looks for a slot. Also tells whether the caller itself has come to park.
-    fn enter_slot(
-        &self,
-        cx: &mut Cx<'_>,
-        key: CallKey,
-        lot: &SmolStr,
-        options: &[(char, SmolStr)],
-        kept: Option<Slot>,
-    ) -> Result<(Stay, bool), SmolStr> {
-        let call = &self.all[key];
-        let name = match kept.as_ref().map_or(lot.as_str(), |kept| &kept.0) {
-            "" => USUAL_LOT,
-            name => name,
-        };
-        let Some(lot) = cx.config.parking.get_key_value(name) else {
-            return Err(format_smolstr!("not parked: there is no parking lot {name}"));
-        };
-        let option = |letter| options.iter().find(|(known, _)| *known == letter).map(|(_, text)| text);
-        let wanted = call.script.as_ref().and_then(|script| script.thread.variable("PARKINGEXTEN"));
-        let brought = kept.is_some();
-        let kept = kept.map(|(_, slot)| slot.to_smolstr());
-        let wanted = kept.as_deref().or(wanted).filter(|wanted| !wanted.is_empty());
-        let slot = self.parked.free(&mut cx.rng.plan, lot, wanted, option('R').is_some())?;
-        let transfer = call.transfer.as_ref();
-        // Who consults hears the slot itself, and the one who waits gets it.
-        let itself = transfer.is_none_or(|transfer| transfer.consults);
-        let by = transfer.map(|transfer| if transfer.consults { CALLER } else { transfer.by });
-        let by = by.and_then(|by| call.parties.get(by)).map(|party| party.extension.clone());
-        let seconds = option('t').and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-        let sound = match option('r') {
-            Some(_) => signal(&cx.config.country, Signal::Ringback),
-            None => Playing::Music(music(&lot.1.music)),
-        };
-        let quiet = brought || option('s').is_some() || !says(cx.config, slot.1);
-        let hears = itself || call.transferor_hears();
-        let stay = Stay {
-            slot,
-            by: by.unwrap_or_default(),
-            time: seconds.filter(|time| !time.is_zero()).unwrap_or(lot.1.time),
-            sound,
-            saying: hears && !quiet,
-        };
-        Ok((stay, itself))
     }
 
     /// The slot has been said, or nobody is there any more to hear it: the stay begins.
@@ -243,20 +282,10 @@ impl Calls {
         let caller = call.parties[CALLER].extension.clone();
         let Some(script) = &mut call.script else { return };
         let Doing::Parked(stay) = std::mem::replace(&mut script.doing, Doing::Going) else { return };
-        let (slot, by) = (stay.slot.1, stay.by);
-        let lot = cx.config.parking.get(&stay.slot.0);
-        let back = lot.map(|lot| &lot.back).filter(|back| !back.is_empty()).cloned().unwrap_or(by);
-        // Nobody goes back to itself: its plan goes on.
-        let back = Some(back).filter(|back| *back != caller).unwrap_or_default();
-        let text = match back.as_str() {
-            "" => format_smolstr!("slot {slot}, its time is up"),
-            back => format_smolstr!("slot {slot}, its time is up: back to {back}"),
-        };
-        script.thread.remark(text);
-        let ring = lot.map(|lot| lot.ring);
+        let back = stay.back(cx.config, &caller, &mut script.thread);
         let id = call.id;
         self.unpark(key);
-        let slot = slot.to_smolstr();
+        let slot = stay.slot.1.to_smolstr();
         cx.report(Event::Parking { call: id, slot: slot.clone(), what: Parking::Back { to: back.clone() } });
         if back.is_empty() {
             let call = &mut self.all[key];
@@ -266,12 +295,12 @@ impl Calls {
             call.hear_sound(cx, None);
             return self.advance(cx, below, key);
         }
+        let dial = stay.dial(cx.config, back);
         let name = self.all[key].rename(|caller| match caller.name.as_str() {
             "" => format_smolstr!("{slot}: {}", caller.number),
             name => format_smolstr!("{slot}: {name}"),
         });
-        let targets = vec![Target::Phone(back)];
-        self.begin(cx, below, key, Task::Dial(Dial { targets, timeout: ring, ..Dial::default() }));
+        self.begin(cx, below, key, Task::Dial(dial));
         if let Some(call) = self.all.get_mut(key) {
             call.rename(|_| name);
         }
@@ -288,13 +317,8 @@ impl Calls {
         slot: &SmolStr,
     ) -> Begun {
         let Some(other) = self.parked.find(lot, slot) else {
-            if let Some(script) = self.all.get_mut(key).and_then(|call| call.script.as_mut()) {
-                script.failed = Some((Status::NOT_FOUND, EndCause::Refused(404)));
-            }
-            return Err(Outcome::Refused(match slot.as_str() {
-                "" => SmolStr::new_static("nobody is parked"),
-                slot => format_smolstr!("nobody is parked in {slot}"),
-            }));
+            let script = self.all.get_mut(key).and_then(|call| call.script.as_mut());
+            return Err(script.map_or(Outcome::Done, |script| script.nobody_parked(slot)));
         };
         if self.all[key].consults() {
             return Err(Outcome::Refused(SmolStr::new_static(CONSULTS)));
@@ -373,6 +397,17 @@ impl Calls {
     }
 }
 
+impl Script {
+    /// Nobody is in the slot that the caller wants to take up.
+    pub(super) fn nobody_parked(&mut self, slot: &SmolStr) -> Outcome {
+        self.failed = Some((Status::NOT_FOUND, super::causes::refused_by(Status::NOT_FOUND)));
+        Outcome::Refused(match slot.as_str() {
+            "" => SmolStr::new_static("nobody is parked"),
+            slot => format_smolstr!("nobody is parked in {slot}"),
+        })
+    }
+}
+
 impl Call {
     /// Its stay in a slot.
     pub(super) fn stay(&self) -> Option<&Stay> {
@@ -421,12 +456,7 @@ impl Call {
         self.arm(cx, key, time.min(limits::WAIT), CallTimer::Script);
         self.between = Some((self.parties[CALLER].extension.clone(), slot.clone()));
         if let Some(script) = &mut self.script {
-            let thread = &mut script.thread;
-            for (name, value) in [("PARKINGSLOT", &slot), ("PARKINGLOT", &stay.slot.0), ("PARKER", &stay.by)]
-            {
-                thread.set(name, value);
-            }
-            thread.remark(format_smolstr!("in slot {slot}"));
+            stay.tell(&mut script.thread);
         }
         cx.report(Event::Parking { call: self.id, slot, what: Parking::Parked { by: stay.by.clone() } });
     }

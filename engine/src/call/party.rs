@@ -64,6 +64,8 @@ pub(crate) struct Party {
     pub(crate) has_put_on_hold: bool,
     /// When it was asked; of the caller, when it called.
     pub(crate) asked: WallTime,
+    /// When its session was over.
+    pub(crate) left: Option<WallTime>,
     /// When it was connected.
     pub(crate) answered: Option<WallTime>,
     /// Its final response, when it refused.
@@ -177,6 +179,7 @@ impl Party {
             presses: Presses::default(),
             has_put_on_hold: false,
             asked: WallTime::default(),
+            left: None,
             answered: None,
             refused: None,
             origin: None,

@@ -40,6 +40,11 @@ impl NotTaken {
     }
 }
 
+/// Why the walk of a caller ends who is in another call now.
+pub(super) fn goes_on_in(call: u64) -> SmolStr {
+    format_smolstr!("goes on in call {call}")
+}
+
 impl Calls {
     /// The caller takes a call that rings at one of these extensions; without any, at one of its pick-up group.
     pub(super) fn pickup(
@@ -54,7 +59,8 @@ impl Calls {
         }
         let caller = &self.all[key].parties[CALLER];
         let (answered, spoken) = (self.all[key].answered.is_some(), caller.has_spoken());
-        let ringing = match self.found_ringing((cx.config, cx.planted), key, wanted) {
+        let picker = caller.extension.clone();
+        let ringing = match self.found_ringing((cx.config, cx.planted), Some(key), &picker, wanted) {
             Ok(ringing) => ringing,
             Err(why) => return Err(Outcome::Refused(why)),
         };
@@ -68,14 +74,15 @@ impl Calls {
         }
     }
 
-    /// The oldest call that rings where the caller of `key` may pick it up; `Err` with why there is none.
-    fn found_ringing(
+    /// The oldest call that rings where `picker` may pick it up, other than the one it calls in; `Err` with why there is
+    /// none.
+    pub(super) fn found_ringing(
         &self,
         (config, planted): (&Config, Planted),
-        key: CallKey,
+        own: Option<CallKey>,
+        picker: &SmolStr,
         wanted: &[SmolStr],
     ) -> Result<CallKey, SmolStr> {
-        let picker = &self.all[key].parties[CALLER].extension;
         let group = config.phones.get(picker).map(|phone| phone.pickup_group.as_str()).unwrap_or_default();
         let any = planted.is(Fault::AnyGroupPickedUp);
         if wanted.is_empty() && group.is_empty() {
@@ -86,7 +93,7 @@ impl Calls {
             false => wanted.contains(extension),
         };
         let rings = |other: &CallKey| {
-            *other != key && self.all.get(*other).is_some_and(|call| call.ringing(may).is_some())
+            Some(*other) != own && self.all.get(*other).is_some_and(|call| call.ringing(may).is_some())
         };
         let found = self.by_id.values().copied().find(rings);
         found.ok_or_else(|| match wanted.is_empty() {
@@ -164,7 +171,7 @@ impl Calls {
 
     /// A call is over because its caller is in another one now.
     pub(super) fn gone_to(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, call: u64) {
-        self.remark(key, format_smolstr!("goes on in call {call}"));
+        self.remark(key, goes_on_in(call));
         self.all[key].app = App::Done;
         self.end(cx, below, key, EndCause::Joined { call });
     }

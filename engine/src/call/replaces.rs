@@ -10,7 +10,6 @@ use super::pickup::NotTaken;
 use super::{Below, Calls};
 use crate::cx::{CallKey, Cx};
 use crate::dialog::Stage;
-use crate::event::EndCause;
 use crate::limits;
 use crate::offer;
 use crate::planted::Fault;
@@ -64,7 +63,7 @@ impl Calls {
         };
         if taken.is_err() {
             let status = Status::NOT_ACCEPTABLE_HERE;
-            self.refuse(cx, below, key, status, EndCause::Refused(status.code()));
+            self.refuse(cx, below, key, status, super::causes::refused_by(status));
         }
         self.settle(cx, key);
         Ok(())

@@ -7,17 +7,16 @@ use std::collections::BTreeMap;
 
 use smol_str::{SmolStr, format_smolstr};
 use telex_dialplan::task::{Collect, DialStatus, Task};
-use telex_dialplan::{Outcome, Thread};
+use telex_dialplan::{Dialplan, Outcome, Thread, World};
 
 use super::app::App;
 use super::causes;
 use super::dialling::Dialling;
 use super::park::Stay;
-use super::world::Sight;
 use super::{Below, Call, Calls};
 use crate::border::Explanation;
 use crate::cx::{CallKey, Cx};
-use crate::event::{EndCause, Event};
+use crate::event::{EndCause, Event, Rejection};
 use crate::limits;
 use crate::mediactl::Playing;
 use crate::sip::Status;
@@ -220,6 +219,13 @@ impl Calls {
         Some((name, got, call.timer.is_some()))
     }
 
+    /// The media leg of the caller of a call.
+    #[cfg(test)]
+    pub(crate) fn leg_of(&self, id: u64) -> Option<crate::mediactl::LegId> {
+        let call = self.all.get(*self.by_id.get(&id)?)?;
+        call.parties.first().map(|caller| caller.media.id)
+    }
+
     /// Tells one collecting of keys of a call from the next.
     #[cfg(test)]
     pub(crate) fn collects(&self, id: u64) -> Option<String> {
@@ -236,27 +242,11 @@ impl Calls {
         key: CallKey,
         outcome: Outcome,
     ) -> Option<Task> {
-        let mut script = self.all.get_mut(key)?.script.take()?;
-        let plan = self.plans.get(script.plan);
-        let Script { thread, groups, facts, headers, failed, .. } = &mut *script;
-        let call = self.all.get(key)?;
-        let mut sight = Sight {
-            cx,
-            registrar: &below.registrar,
-            values: &mut self.values,
-            calls: &self.all,
-            lines: &self.lines,
-            call,
-            groups,
-            facts,
-            headers,
-            parked: &self.parked,
-            failed: failed.as_ref().map(|(_, cause)| cause),
+        let walk = |thread: &mut Thread, plan: &Dialplan, world: &mut dyn World| {
+            thread.resume(outcome);
+            thread.next(plan, world)
         };
-        thread.resume(outcome);
-        let task = thread.next(&plan, &mut sight);
-        self.all.get_mut(key)?.script = Some(script);
-        task
+        self.with_thread(cx, below, key, None, walk)?
     }
 
     /// The dialplan has nothing more for a call that is still there.
@@ -282,7 +272,7 @@ impl Calls {
         call.app = App::Done;
         let cause = ended(answered, status, cause);
         if let Some(script) = &mut call.script {
-            script.over(Outcome::HungUp { cause: causes::NORMAL });
+            script.over(causes::outcome_of(&cause));
         }
         if call.can_be_taken_back()
             && let Some(transfer) = &mut call.transfer
@@ -299,12 +289,12 @@ impl Calls {
     /// The call has ended: the extension `h`, and then its walk is kept for those who ask.
     fn conclude(&mut self, cx: &mut Cx<'_>, below: &Below, key: CallKey) {
         let Some(call) = self.all.get_mut(key) else { return };
-        let Some(cause) = call.cause.as_ref().map(EndCause::q850) else { return };
+        let Some(outcome) = call.cause.as_ref().map(causes::outcome_of) else { return };
         if call.script.is_none() {
             return;
         }
         self.say_farewell(cx, below, key);
-        self.walk_out(cx, below, key, cause);
+        self.walk_out(cx, below, key, outcome);
         let Some(call) = self.all.get_mut(key) else { return };
         call.remember_did();
         let Some(script) = call.script.take() else { return };
@@ -328,7 +318,9 @@ pub(super) const GONE: &str = "the caller has hung up";
 /// Why a call ends that its dialplan ends so: a caller that was not answered is refused.
 pub(super) fn ended(answered: bool, status: Status, cause: EndCause) -> EndCause {
     match cause {
-        EndCause::Dialplan(_) if !answered => EndCause::Refused(status.code()),
+        EndCause::Dialplan(cause) if !answered => {
+            EndCause::Refused(Rejection { status: status.code(), cause })
+        }
         // How a Dial before failed is not how a call ends that was answered.
         EndCause::Refused(_) | EndCause::NoAnswer if answered => EndCause::Dialplan(causes::NORMAL),
         cause => cause,
@@ -341,8 +333,7 @@ pub(super) fn failed_dial(status: Status, cause: &EndCause) -> Outcome {
         EndCause::NoAnswer => DialStatus::NoAnswer,
         _ => causes::dial_status(status),
     };
-    let cause = causes::cause_of(status);
-    Outcome::Dialled { status: dial_status, cause, answered: crate::time::Duration::ZERO }
+    Outcome::Dialled { status: dial_status, cause: cause.q850(), answered: crate::time::Duration::ZERO }
 }
 
 impl Call {
@@ -403,12 +394,13 @@ impl Call {
     }
 
     /// For what a caller is told of a refusal: what it was, and how to ask why (RFC 3326, RFC 6432).
-    pub(super) fn reason(&self, status: Status) -> SmolStr {
-        reason(causes::cause_of(status), self.id)
+    pub(super) fn reason(&self, cause: &EndCause) -> SmolStr {
+        reason(cause, &crate::cdr::unique(self.since, self.id))
     }
 }
 
-/// A Reason header field that leads to the explanation of a call.
-pub(super) fn reason(cause: u8, call: u64) -> SmolStr {
-    format_smolstr!("Q.850;cause={cause};text=\"{}, explain {call}\"", causes::words(cause))
+/// A Reason header field that leads to the explanation of a call, by the name of its record.
+pub(super) fn reason(cause: &EndCause, call: &str) -> SmolStr {
+    let (cause, words) = causes::reason_of(cause);
+    format_smolstr!("Q.850;cause={cause};text=\"{words}, explain {call}\"")
 }

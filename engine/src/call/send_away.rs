@@ -1,13 +1,13 @@
 //! The application Transfer: the caller is told to call somebody else, by 302 before it is answered, by REFER after.
 
 use smol_str::{SmolStr, format_smolstr};
-use telex_dialplan::Outcome;
+use telex_dialplan::{Outcome, Thread};
 
 use super::app::{App, CALLER, PartyId};
 use super::script::Doing;
-use super::{Below, Call, Calls};
+use super::{Below, Call, Calls, causes};
 use crate::cx::{CallKey, CallTimer, Cx};
-use crate::event::EndCause;
+use crate::event::{EndCause, Rejection};
 use crate::limits;
 use crate::sip::Status;
 
@@ -17,9 +17,7 @@ impl Calls {
     /// Tells the caller to call somebody else.
     pub(super) fn send_away(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, to: &str) -> Begun {
         let Some(call) = self.all.get_mut(key) else { return Err(Outcome::Done) };
-        // A technology says nothing here: all phones speak SIP.
-        let technology = |name: &&str| to.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
-        let to = ["PJSIP/", "SIP/"].iter().find(|name| technology(name)).map_or(to, |name| &to[name.len()..]);
+        let to = whom(to);
         let Some(leg) = call.leg(CALLER) else { return Err(Outcome::Done) };
         if call.answered.is_some() {
             if !below.sessions.send_away(cx, &mut below.stack, leg, to) {
@@ -34,11 +32,10 @@ impl Calls {
         call.parties[CALLER].leg = None;
         call.app = App::Done;
         if let Some(script) = &mut call.script {
-            script.thread.set("TRANSFERSTATUS", "SUCCESS");
-            script.thread.remark(format_smolstr!("told to call {to}"));
-            script.over(Outcome::HungUp { cause: 16 });
+            told_to_call(&mut script.thread, to);
         }
-        self.end(cx, below, key, EndCause::Refused(Status::MOVED_TEMPORARILY.code()));
+        let moved = Rejection { status: Status::MOVED_TEMPORARILY.code(), cause: causes::NORMAL };
+        self.end(cx, below, key, EndCause::Refused(moved));
         Err(Outcome::Done)
     }
 
@@ -68,6 +65,18 @@ impl Call {
     fn is_sending_away(&self) -> bool {
         matches!(self.script.as_ref().map(|script| &script.doing), Some(Doing::SendingAway))
     }
+}
+
+/// Whom an order means. A technology says nothing here: all phones speak SIP.
+pub(super) fn whom(to: &str) -> &str {
+    let technology = |name: &&str| to.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name));
+    ["PJSIP/", "SIP/"].iter().find(|name| technology(name)).map_or(to, |name| &to[name.len()..])
+}
+
+/// A caller that was not answered has been told to call somebody else.
+pub(super) fn told_to_call(thread: &mut Thread, to: &str) {
+    thread.set("TRANSFERSTATUS", "SUCCESS");
+    thread.remark(format_smolstr!("told to call {to}"));
 }
 
 /// What the dialplan is told.

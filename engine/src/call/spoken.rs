@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
+use super::party::Party;
+use crate::cx::Cx;
 use crate::limits::CODEC_LISTS;
 use crate::offer::Codec;
 use crate::time::Instant;
@@ -26,6 +28,13 @@ struct Named {
 }
 
 impl Spoken {
+    /// A party named its codecs. Those of other hosts are too many to be remembered.
+    pub(super) fn hear_party(&mut self, cx: &Cx<'_>, party: &Party, offer: bool) {
+        if cx.config.phones.contains_key(&party.extension) {
+            self.hear(cx.now, &party.extension, party.their_codecs(), offer);
+        }
+    }
+
     /// A phone named these codecs. An answer tells less than an offer and does not take its place. There are as many
     /// phones as are configured; for lists in use beyond [`CODEC_LISTS`] there is no room, and nothing is known of the
     /// phone then.

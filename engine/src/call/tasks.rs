@@ -7,9 +7,12 @@ use telex_dialplan::task::{Dial, DialStatus, Task};
 
 use super::app::{App, CALLER, Order};
 use super::causes;
+use super::local::whom;
 use super::script::{Doing, Script};
+use super::walks::Live;
 use super::{Below, Call, Calls};
 use crate::border::{RecordOrder, RecordWhat};
+use crate::config::TONES;
 use crate::cx::{CallKey, CallTimer, Cx};
 use crate::event::EndCause;
 use crate::limits;
@@ -91,7 +94,8 @@ impl Calls {
             }
             Task::Music { .. } if call.early(cx, below).is_err() => refused(NO_OFFER),
             Task::Music { class, time } => {
-                call.hear_sound(cx, Some(Playing::Music(music(&class))));
+                let class = call.own_music().filter(|_| class.is_empty()).unwrap_or_else(|| music(&class));
+                call.hear_sound(cx, Some(Playing::Music(class)));
                 call.disarm(cx);
                 if let Some(time) = time {
                     call.wait(cx, key, time);
@@ -136,7 +140,7 @@ impl Calls {
             Ok(()) => Ok(call.wait(cx, key, then)),
             Err(_) => {
                 let status = Status::NOT_ACCEPTABLE_HERE;
-                self.finish(cx, below, key, status, EndCause::Refused(status.code()));
+                self.finish(cx, below, key, status, causes::refused_by(status));
                 DONE
             }
         }
@@ -225,7 +229,7 @@ impl Calls {
 
     /// Rings others.
     fn dial(&mut self, cx: &mut Cx<'_>, below: &mut Below, key: CallKey, wanted: &Dial) -> Begun {
-        let (targets, busy) = self.whom(cx, below, key, wanted);
+        let (targets, busy) = whom(&mut Live { calls: self, below, key }, cx, wanted);
         self.turn_away(cx, key, &busy);
         let call = &self.all[key];
         let thread = call.script.as_ref().map(|script| &script.thread);
@@ -239,16 +243,11 @@ impl Calls {
             script.doing = Doing::Dialling;
         }
         if targets.is_empty() {
-            let (status, dialled, cause) = match busy.is_empty() {
-                true => (Status::TEMPORARILY_UNAVAILABLE, DialStatus::ChanUnavail, causes::ABSENT),
-                false => (Status::BUSY_HERE, DialStatus::Busy, causes::BUSY),
-            };
+            let (failed, outcome) = nobody(&busy);
             if let Some(script) = &mut call.script {
-                script.failed = Some((status, EndCause::Refused(status.code())));
-                script.dial = None;
+                (script.failed, script.dial) = (Some(failed), None);
             }
-            let status = dialled;
-            return Err(Outcome::Dialled { status, cause, answered: Duration::ZERO });
+            return Err(outcome);
         }
         call.tell_plan_forwards(cx, below);
         if let Some(class) = music.filter(|_| call.early(cx, below).is_ok()) {
@@ -274,7 +273,7 @@ impl Calls {
             below.stack.transport.no_room(cx, no.what());
             let call = &mut self.all[key];
             if let Some(script) = &mut call.script {
-                script.failed = Some((no.status(), EndCause::Refused(no.status().code())));
+                script.failed = Some((no.status(), causes::refused_by(no.status())));
             }
             return Err(Outcome::Refused(format_smolstr!("no room: {}", no.what())));
         }
@@ -297,6 +296,16 @@ impl Calls {
             _ => Err(not_recorded()),
         }
     }
+}
+
+/// How a Dial ends that rings nobody: these are in as many calls as they may be, and the others are not there.
+pub(super) fn nobody(busy: &[SmolStr]) -> ((Status, EndCause), Outcome) {
+    let (status, cause) = match busy {
+        [] => (DialStatus::ChanUnavail, causes::ABSENT),
+        _ => (DialStatus::Busy, causes::BUSY),
+    };
+    let failed = (causes::status_of(cause), causes::refused_with(cause));
+    (failed, Outcome::Dialled { status, cause, answered: Duration::ZERO })
 }
 
 /// Why there is nothing to be heard before the answer.
@@ -328,17 +337,8 @@ fn entertains(cx: &Cx<'_>, script: &Script) -> bool {
 
 /// The tones of this name, or those that it is a list of.
 pub(super) fn tones(country: &str, name: &str) -> Result<Playing, Outcome> {
-    let known = match name.to_ascii_lowercase().as_str() {
-        "dial" => Some(Signal::Dial),
-        "ring" | "ringing" | "ringback" => Some(Signal::Ringback),
-        "busy" => Some(Signal::Busy),
-        "congestion" | "reorder" => Some(Signal::Congestion),
-        "info" => Some(Signal::Information),
-        "callwaiting" => Some(Signal::Waiting),
-        _ => None,
-    };
-    match known {
-        Some(known) => Ok(signal(country, known)),
+    match TONES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        Some((_, known)) => Ok(signal(country, *known)),
         None => match name.parse::<Cadence>() {
             Ok(cadence) => Ok(Playing::Tones(cadence)),
             Err(bad) => Err(Outcome::Refused(format_smolstr!("{bad}"))),

@@ -62,7 +62,12 @@ impl Texts {
         registrar: &Registrar,
         incoming: &Incoming<'_>,
     ) {
-        match self.try_send(cx, stack, registrar, incoming) {
+        let sent = self.try_send(cx, stack, registrar, incoming);
+        if let Err(status) = sent {
+            let by = (Some(&incoming.caller), incoming.source);
+            stack.transport.tell_refused(cx, incoming.invite, by, status, "");
+        }
+        match sent {
             Ok(()) => {}
             Err(Status::SERVICE_UNAVAILABLE) => {
                 let reply = Reply::new(Status::SERVICE_UNAVAILABLE);

@@ -11,6 +11,11 @@ use crate::limits;
 use crate::mediactl::PortId;
 use crate::sip::Status;
 
+/// Why a phone does not ring.
+pub(super) fn full(extension: &SmolStr) -> SmolStr {
+    format_smolstr!("{extension} has as many calls as it may: busy")
+}
+
 impl Calls {
     /// Whether a phone is in as many calls as it may be when one more is put through.
     pub(super) fn is_full(&self, cx: &Cx<'_>, extension: &SmolStr) -> bool {
@@ -36,7 +41,7 @@ impl Calls {
             self.lines.insert(key, extension);
             let call = &mut self.all[key];
             if let Some(script) = &mut call.script {
-                script.thread.remark(format_smolstr!("{extension} has as many calls as it may: busy"));
+                script.thread.remark(full(extension));
             }
             call.parties.push(party);
         }

@@ -1,6 +1,7 @@
 //! The exchange as a dialplan sees it from one of its calls.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use telex_dialplan::explain::{Facts, globals};
@@ -102,6 +103,8 @@ pub(super) struct Sight<'a, 'b> {
     pub(super) facts: &'a mut BTreeMap<SmolStr, SmolStr>,
     pub(super) headers: &'a [(SmolStr, SmolStr)],
     pub(super) parked: &'a Parked,
+    /// For a call that is only foretold, and so is not among the calls: the phones that ring for it.
+    pub(super) foretold: Option<&'a [SmolStr]>,
 }
 
 impl Sight<'_, '_> {
@@ -110,6 +113,22 @@ impl Sight<'_, '_> {
         self.cx.config.phones.get(extension).map(|phone| phone.name.clone()).unwrap_or_default()
     }
 }
+
+/// Fields of a record that the exchange keeps itself.
+const FIELDS: [&str; 12] = [
+    "src",
+    "dst",
+    "clid",
+    "channel",
+    "dcontext",
+    "start",
+    "answer",
+    "duration",
+    "billsec",
+    "disposition",
+    "uniqueid",
+    "linkedid",
+];
 
 impl World for Sight<'_, '_> {
     fn now_ms(&self) -> i64 {
@@ -164,14 +183,22 @@ impl World for Sight<'_, '_> {
                 CallState::Ringing => "Ringing".into(),
                 CallState::Ending => "Down".into(),
             },
-            "peerip" | "recvip" | "pjsip,remote_addr" => caller?.contact.clone(),
+            "pjsip,remote_addr" => caller?.contact.clone(),
+            "peerip" | "recvip" => {
+                let contact = &caller?.contact;
+                contact.parse::<SocketAddr>().map_or_else(|_| contact.clone(), |at| at.ip().to_smolstr())
+            }
             "context" => self.cx.config.context_of(from).into(),
             "language" => "en".into(),
+            "musicclass" => self.cx.config.music.clone().unwrap_or_default(),
             "tonezone" => self.cx.config.country.clone(),
             "audioreadformat" | "audiowriteformat" | "audionativeformat" => {
                 caller?.codec().map(|codec| codec.name).unwrap_or_default()
             }
             "cdr/src" | "cdr/accountcode" => from.clone(),
+            "cdr/clid" => format_smolstr!("\"{}\" <{from}>", self.call.name),
+            "cdr/channel" => format_smolstr!("PJSIP/{from}-{id:08x}"),
+            "cdr/dcontext" => self.cx.config.context_of(from).into(),
             "cdr/dst" => to.clone(),
             "cdr/start" => wall(*started),
             "cdr/answer" => answered.map(wall).unwrap_or_default(),
@@ -190,9 +217,12 @@ impl World for Sight<'_, '_> {
     }
 
     fn set_fact(&mut self, name: &str, value: &str) -> bool {
-        let free =
-            matches!(name, "language" | "musicclass" | "accountcode" | "cdr/userfield" | "cdr/accountcode")
-                || name.starts_with("connected/");
+        let free = match name.strip_prefix("cdr/") {
+            Some(field) => !FIELDS.contains(&field),
+            None => {
+                matches!(name, "language" | "musicclass" | "accountcode") || name.starts_with("connected/")
+            }
+        };
         let room = self.facts.len() < limits::FACTS || self.facts.contains_key(name);
         let may = free && room && name.len() <= limits::NAME_OCTETS && value.len() <= limits::VALUE_OCTETS;
         if may {
@@ -248,10 +278,9 @@ impl World for Sight<'_, '_> {
         }
         let extension = name.split_once('/').map_or(name, |(_, extension)| extension);
         let Some(phone) = self.cx.config.phones.get(extension) else { return DeviceState::Unknown };
-        // A call that is only foretold has a caller all the same.
-        let lives = self.call.parties.is_empty() && self.call.cause.is_none();
-        let foretold = lives && self.call.from == extension;
-        let (mut rings, mut talks, mut holds) = (false, foretold, false);
+        let foretold = self.foretold.filter(|_| self.call.cause.is_none());
+        let mut rings = foretold.is_some_and(|ringing| ringing.iter().any(|phone| phone == extension));
+        let (mut talks, mut holds) = (foretold.is_some() && self.call.from == extension, false);
         let name = SmolStr::new(extension);
         let calls = self.lines.of(&name).filter_map(|key| self.calls.get(key));
         for call in calls.filter(|call| call.cause.is_none()) {

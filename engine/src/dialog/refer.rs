@@ -217,7 +217,7 @@ impl Sessions {
         stack: &mut Stack,
         leg: LegKey,
         status: Status,
-        reason: &'static str,
+        reason: &str,
     ) {
         let Some(session) = self.all.get_mut(leg) else { return };
         if session.phase != Phase::Up || session.referral.is_none() {
@@ -229,7 +229,7 @@ impl Sessions {
             session.disarm(cx);
         }
         if let Some(referral) = &mut session.referral {
-            referral.bye = Some(SmolStr::new_static(reason));
+            referral.bye = Some(reason.into());
         }
         self.tell_referrer(cx, stack, leg, status);
     }
@@ -381,6 +381,9 @@ fn read(
     let place = place(cx, uri, message, stack, flow);
     let to = match &place {
         Place::Away(away) => away.who.clone(),
+        Place::Nowhere(_) if !uri.host_text().is_empty() => {
+            format_smolstr!("{}@{}", uri.user(), uri.host_text())
+        }
         Place::Ours | Place::Nowhere(_) => SmolStr::new(uri.user_unescaped()),
     };
     let sub = message.header(HeaderName::ReferSub).map(|value| Tagged::parse("Refer-Sub", value));

@@ -1,7 +1,6 @@
 //! Requests inside a session, theirs and ours: BYE, re-INVITE, UPDATE, refreshes (RFC 3261 §14 and §15, RFC 3311).
 
 use bytes::Bytes;
-use smol_str::SmolStr;
 
 use super::session::{
     AGENT, Ending, Heard, LegEvent, Ours, Phase, Role, Session, Theirs, asked, description,
@@ -198,7 +197,7 @@ impl Sessions {
     }
 
     /// Ends the session, whatever its phase: refusal, CANCEL or BYE with this Reason (RFC 3326).
-    pub(crate) fn hang_up(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, reason: &'static str) {
+    pub(crate) fn hang_up(&mut self, cx: &mut Cx<'_>, stack: &mut Stack, leg: LegKey, reason: &str) {
         let Some(session) = self.all.get_mut(leg) else { return };
         match (session.phase, &session.role) {
             (Phase::Ending, _) => {}
@@ -214,7 +213,7 @@ impl Sessions {
             // We were invited and may say BYE only after the ACK (§15).
             (Phase::Up, _) if session.unacked.is_some() => {
                 session.phase = Phase::Ending;
-                session.bye_after_ack = Some(SmolStr::new_static(reason));
+                session.bye_after_ack = Some(reason.into());
             }
             (Phase::Up, _) => self.bye(cx, stack, leg, reason),
         }

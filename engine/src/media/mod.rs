@@ -11,10 +11,10 @@
 //! The way of sound, where packets cannot go on as they are: a leg's `intake` decodes them into an even stream; in one
 //! of twenty phases of a 20 ms frame (`ring`) its room is served (`frame`): each decoded leg gives a frame, recordings
 //! take what they want (`recorder`), a mix sums up who speaks (`conference`), and each leg that must be spoken to gets
-//! what it hears, what is played (`player`, `broadcast`) and its keys (`dialer`) through its encoder (`outlet`), from where it
-//! leaves by the same `egress`. Keys in sound that goes on as it is are found by an `ear` beside it. Which leg is
-//! decoded and which is spoken to follows from the specifications of the room and its legs alone (`room`), but for the
-//! payload type that a party uses at the moment.
+//! what it hears, what is played (`player`, `broadcast`) and its keys (`dialer`) through its encoder (`outlet`), from
+//! where it leaves by the same `egress`. Keys in sound that goes on as it is are found by an `ear` beside it. Which leg
+//! is decoded and which is spoken to follows from the specifications of the room and its legs alone (`room`), but for
+//! the payload type that a party uses at the moment.
 
 mod broadcast;
 mod conference;

@@ -32,10 +32,10 @@ impl Tables {
         if method != Method::Register
             && let Some(reply) = screen::unsupported(message)
         {
-            return self.below.stack.refuse(cx, txn, &reply);
+            return self.turn_away(cx, (txn, message, source), None, &reply);
         }
         if let Some(reply) = screen::misplaced(message) {
-            return self.below.stack.refuse(cx, txn, &reply);
+            return self.turn_away(cx, (txn, message, source), None, &reply);
         }
         if method == Method::Subscribe && (!inside || self.subscriptions.knows(message)) {
             return self.subscribe(cx, txn, message, flow, source);
@@ -46,24 +46,24 @@ impl Tables {
             return self.heard(cx, heard);
         }
         if let Some(reply) = screen::unreachable(message).or_else(|| screen::exposed(message)) {
-            return self.below.stack.refuse(cx, txn, &reply);
+            return self.turn_away(cx, (txn, message, source), None, &reply);
         }
         match method {
             Method::Invite => self.invite(cx, txn, message, flow, source),
             Method::Message => self.text(cx, txn, message, flow, source),
             Method::Register => self.register(cx, txn, message, flow, source),
-            method => self.below.stack.refuse(cx, txn, &screen::outside(method)),
+            method => self.turn_away(cx, (txn, message, source), None, &screen::outside(method)),
         }
     }
 
     fn invite(&mut self, cx: &mut Cx<'_>, txn: ServerKey, invite: &Message, flow: Flow, source: SocketAddr) {
         let stack = &mut self.below.stack;
         if let Some(reply) = screen::unfit(cx, stack, txn, invite) {
-            return stack.refuse(cx, txn, &reply);
+            return self.turn_away(cx, (txn, invite, source), None, &reply);
         }
         if self.stopping != Stopping::No {
             let reply = Reply::new(Status::SERVICE_UNAVAILABLE).header(HeaderName::RetryAfter, 30);
-            return stack.refuse(cx, txn, &reply);
+            return self.turn_away(cx, (txn, invite, source), None, &reply);
         }
         if let Some(caller) = self.authorise(cx, txn, invite, flow, source) {
             let incoming = Incoming { txn, invite, flow, source, caller };
@@ -74,7 +74,7 @@ impl Tables {
     fn text(&mut self, cx: &mut Cx<'_>, txn: ServerKey, text: &Message, flow: Flow, source: SocketAddr) {
         let stack = &mut self.below.stack;
         if let Some(reply) = screen::lost(stack, txn, text) {
-            return stack.refuse(cx, txn, &reply);
+            return self.turn_away(cx, (txn, text, source), None, &reply);
         }
         if let Some(caller) = self.authorise(cx, txn, text, flow, source) {
             let incoming = Incoming { txn, invite: text, flow, source, caller };
@@ -113,7 +113,32 @@ impl Tables {
                 below.sessions.reconnected(cx, &mut below.stack, uri, flow, source.ip());
             }
         }
+        self.told(cx, (request, source), Some(&extension), &reply);
         self.below.stack.respond(cx, txn, &reply);
+    }
+
+    /// Refuses a request that would begin something.
+    pub(super) fn turn_away(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (txn, request, source): (ServerKey, &Message, SocketAddr),
+        from: Option<&SmolStr>,
+        reply: &Reply,
+    ) {
+        self.told(cx, (request, source), from, reply);
+        self.below.stack.refuse(cx, txn, reply);
+    }
+
+    /// Tells people when this reply is a refusal.
+    fn told(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (request, source): (&Message, SocketAddr),
+        from: Option<&SmolStr>,
+        reply: &Reply,
+    ) {
+        let why = reply.reason.as_deref().unwrap_or_default();
+        self.below.stack.transport.tell_refused(cx, request, (from, source), reply.status, why);
     }
 
     /// The extension a request comes from. When it does not prove one, it is challenged or refused here.
@@ -144,7 +169,11 @@ impl Tables {
                 stack.transport.know(source);
                 return Some(extension);
             }
-            Verdict::Malformed(reason) => Reply::new(Status::BAD_REQUEST).reason(reason),
+            Verdict::Malformed(reason) => {
+                let reply = Reply::new(Status::BAD_REQUEST).reason(reason);
+                self.turn_away(cx, (txn, request, source), None, &reply);
+                return None;
+            }
             Verdict::Slowed { user, tell } => {
                 if tell {
                     cx.report(Event::GuessingSlowed { user, source });

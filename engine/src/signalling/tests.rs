@@ -15,6 +15,7 @@ mod parking;
 mod pickup;
 mod records;
 mod referred;
+mod refusals;
 mod rules;
 mod scripts;
 mod sent_away;
@@ -63,6 +64,15 @@ struct World {
 fn device(uri: &str, address: &str) -> Phone {
     let contact = FixedContact { uri: SmolStr::new(uri), address: address.parse().ok() };
     Phone { contact: Some(contact), ..Phone::default() }
+}
+
+/// Why something was refused; of the name of the call the number alone, without the second it began.
+fn reason_of(message: &Message) -> String {
+    let reason = message.header(crate::sip::HeaderName::Reason).unwrap_or_default();
+    let Some((words, call)) = reason.split_once("explain ") else { return reason.to_owned() };
+    let (second, number) = call.split_once('.').unwrap();
+    assert!(second.starts_with("1700000") && second.len() == 10, "{reason}");
+    format!("{words}explain {number}")
 }
 
 fn listeners() -> Vec<Listener> {

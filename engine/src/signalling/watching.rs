@@ -23,7 +23,7 @@ impl Tables {
     ) {
         let stack = &mut self.below.stack;
         if let Some(reply) = screen::unreachable(request).or_else(|| screen::lost(stack, txn, request)) {
-            return stack.refuse(cx, txn, &reply);
+            return self.turn_away(cx, (txn, request, source), None, &reply);
         }
         let Some(watcher) = self.authorise(cx, txn, request, flow, source) else { return };
         let stack = &mut self.below.stack;
@@ -32,14 +32,15 @@ impl Tables {
             return self.subscriptions.refresh(cx, stack, &asking);
         }
         if self.stopping != Stopping::No {
-            return stack.refuse(cx, txn, &Refusal::from(Status::SERVICE_UNAVAILABLE).answer());
+            let reply = Refusal::from(Status::SERVICE_UNAVAILABLE).answer();
+            return self.turn_away(cx, (txn, request, source), Some(&watcher), &reply);
         }
         match Subscriptions::target(cx.config, &asking) {
             Ok(extension) => {
                 let now = self.standing(cx, &extension);
                 self.subscriptions.open(cx, &mut self.below.stack, &asking, now);
             }
-            Err(refusal) => stack.refuse(cx, txn, &refusal.answer()),
+            Err(refusal) => self.turn_away(cx, (txn, request, source), Some(&watcher), &refusal.answer()),
         }
     }
 

@@ -201,10 +201,10 @@ impl Clients {
         cx: &mut Cx<'_>,
         transport: &mut Transport,
         invite: ClientKey,
-        reason: &'static str,
+        reason: &str,
     ) {
         if let Some(client) = self.live.get_mut(invite) {
-            client.reason = SmolStr::new_static(reason);
+            client.reason = reason.into();
         }
         self.advance(cx, transport, invite, Event::Cancel, None);
     }

@@ -218,7 +218,7 @@ impl Transactions {
         cx: &mut Cx<'_>,
         transport: &mut Transport,
         invite: ClientKey,
-        reason: &'static str,
+        reason: &str,
     ) {
         self.clients.cancel(cx, transport, invite, reason);
     }

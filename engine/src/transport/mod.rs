@@ -8,6 +8,7 @@ mod gate;
 pub(crate) mod harness;
 mod listeners;
 mod load;
+mod refused;
 mod reply;
 mod streams;
 #[cfg(test)]

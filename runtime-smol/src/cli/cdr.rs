@@ -72,6 +72,9 @@ pub(super) fn main(options: &Cdr) -> Result<(), Failure> {
         Some(store) => store.clone(),
         None => config::load(&options.config)?.store,
     };
+    if store.as_os_str() == config::NO_STORE {
+        return Err("no records are kept: [store] path is \":memory:\"".to_owned().into());
+    }
     if !store.exists() {
         return Err(format!("there are no records: {} does not exist yet", store.display()).into());
     }
@@ -120,8 +123,8 @@ fn people(calls: &[Call], zone: &TimeZone) -> String {
                 did if did == call.to => call.to.clone(),
                 did => format!("{} ({did})", call.to),
             },
-            answerer.map(|leg| leg.contact.clone()).unwrap_or_default(),
-            call.disposition.to_lowercase(),
+            answerer.map(|leg| leg.name().to_owned()).unwrap_or_default(),
+            call.outcome(),
             if call.answered_ms.is_some() && call.ended_ms.is_some() {
                 talked.to_string()
             } else {
@@ -150,9 +153,26 @@ fn mos(call: &Call) -> String {
 }
 
 impl Call {
+    /// What became of it, for people.
+    fn outcome(&self) -> String {
+        let going_on = self.ended_ms.is_none() && self.disposition != calls::UNFINISHED;
+        match self.answered_ms {
+            Some(_) if going_on => "talking".to_owned(),
+            None if going_on => "ringing".to_owned(),
+            _ => self.disposition.to_lowercase(),
+        }
+    }
+
     /// The callee that was connected.
     fn answerer(&self) -> Option<&calls::Leg> {
         self.legs.iter().skip(1).find(|leg| leg.answered_ms.is_some())
+    }
+}
+
+impl calls::Leg {
+    /// Its extension, or where it was asked when it has none here.
+    fn name(&self) -> &str {
+        if self.extension.is_empty() { &self.contact } else { &self.extension }
     }
 }
 
@@ -186,7 +206,7 @@ fn csv(calls: &[Call], zone: &TimeZone) -> String {
             call.disposition.clone(),
             call.cause.map(|cause| cause.to_string()).unwrap_or_default(),
             call.ended_by.clone(),
-            answerer.map(|leg| leg.contact.clone()).unwrap_or_default(),
+            answerer.map(|leg| leg.name().to_owned()).unwrap_or_default(),
             figure(|leg| leg.codec.clone()),
             figure(|leg| leg.received.to_string()),
             figure(|leg| leg.sent.to_string()),
@@ -215,9 +235,11 @@ mod tests {
 
     fn call(number: i64, answered: bool) -> Call {
         let leg = |contact: &str, mos| calls::Leg {
+            extension: if mos == 421 { "101".to_owned() } else { String::new() },
             contact: contact.to_owned(),
             asked_ms: 0,
             answered_ms: answered.then_some(1_700_000_003_000),
+            ended_ms: None,
             refused: None,
             codec: "PCMU".to_owned(),
             received: 100,

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::{ToSpan as _, Zoned};
-use telex_dialplan::explain::{Facts, Supposed, globals, walk};
+use telex_dialplan::explain::{Facts, Supposed, globals, looked_at, walk};
 use telex_dialplan::scene::Caller;
 use telex_dialplan::world::DeviceState;
-use telex_dialplan::{Asked, At, Considered, Dialplan, Looked, Moment, Shut, Thread, Verdict, help, when};
+use telex_dialplan::{Asked, At, Dialplan, Moment, Thread, help, when};
 
 use telex_engine::config::INTERNAL;
 
@@ -36,7 +36,7 @@ pub(super) enum Command {
     },
     /// Say what becomes of a number: what fits and what does not, and each step with its values.
     Explain(Explain),
-    /// Say what an application or a function does; without a name, which there are.
+    /// Say what an application or a function does, or a variable has in it; without a name, which there are.
     Help {
         /// The name.
         name: Option<String>,
@@ -128,8 +128,7 @@ fn read(file: &Path) -> Result<Dialplan, Failure> {
     if file.extension().is_some_and(|extension| extension == "toml") {
         return Ok(config::load(file)?.plan());
     }
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let text = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let name = file.display().to_string();
     Dialplan::read(&name, &text, &Folder::new(folder)).map_err(|problems| {
@@ -154,13 +153,16 @@ fn names(plan: &Dialplan) -> String {
 }
 
 fn index() -> String {
+    let (apps, functions) = (telex_dialplan::app::all(), telex_dialplan::function::all());
+    let names = apps.iter().map(|app| app.name).chain(functions.iter().map(|function| function.name));
+    let wide = names.map(str::len).max().unwrap_or_default() + 2;
     let mut text = "Applications:\n".to_owned();
-    for app in telex_dialplan::app::all() {
-        let _ = writeln!(text, "  {:<18}{}", app.name, app.meaning);
+    for app in apps {
+        let _ = writeln!(text, "  {:<wide$}{}", app.name, app.meaning);
     }
     text += "Functions:\n";
-    for function in telex_dialplan::function::all() {
-        let _ = writeln!(text, "  {:<18}{}", function.name, function.meaning);
+    for function in functions {
+        let _ = writeln!(text, "  {:<wide$}{}", function.name, function.meaning);
     }
     text + "telex dialplan help NAME tells more of each.\n"
 }
@@ -190,14 +192,10 @@ impl Case {
         let zone = self.zone.as_deref().unwrap_or(zone);
         let at = self.moment(zone)?;
         let now = Moment::new(at.timestamp().as_millisecond(), zone);
-        let mut text = format!("Incoming call to extension {number}, context [{context}], ");
-        let _ = writeln!(text, "{} {zone}", at.strftime("%a %Y-%m-%d %H:%M"));
         let asked = Asked { context, extension: number, caller: &self.from, now };
-        for considered in plan.consider(asked, At::Priority(1)) {
-            let _ = writeln!(text, "  {}", line(plan, &considered));
-        }
-        text += &self.way(plan, context, number, now);
-        Ok(text)
+        let considered = looked_at(plan, asked, At::Priority(1));
+        let way = self.way(plan, context, number, now);
+        Ok(format!("Incoming call to extension {number}, context [{context}], {now}\n{considered}{way}"))
     }
 
     fn way(&self, plan: &Dialplan, context: &str, number: &str, now: Moment<'_>) -> String {
@@ -262,36 +260,6 @@ pub(super) fn moment(text: &str, now: DateTime) -> Option<DateTime> {
     Some(now.date().checked_add(i64::from(ahead).days()).ok()?.to_datetime(time))
 }
 
-/// What was looked at, and what came of it.
-fn line(plan: &Dialplan, considered: &Considered<'_>) -> String {
-    let place = |span| format!("{}:{}", plan.file(span), span.line);
-    let (name, span, verdict) = match &considered.what {
-        Looked::Include(include, shut) => {
-            let why = match shut {
-                Shut::Time(field) => format!("not now: {field}"),
-                Shut::Unknown => "there is no such context".to_owned(),
-                Shut::Seen => "was looked into before".to_owned(),
-            };
-            (format!("include {}", include.context), include.span, why)
-        }
-        Looked::Extension(extension, verdict) => {
-            let why = match verdict {
-                Verdict::Won => "matches".to_owned(),
-                Verdict::Behind(winner) => format!("matches, but {} comes before it", winner.pattern),
-                Verdict::NoStep => "matches, but has no priority 1".to_owned(),
-                Verdict::Caller(caller) => format!("is for the caller {caller} only"),
-                Verdict::Differs { position, wants, got } => {
-                    format!("no: character {position} is `{got}`, it must be {wants}")
-                }
-                Verdict::Short { wants } => format!("no: the number ends where {wants} must follow"),
-                Verdict::Long { by } => format!("no: {by} characters too many"),
-            };
-            (extension.pattern.to_string(), extension.span, why)
-        }
-    };
-    format!("{name:<16} {:<24} [{}]  {verdict}", place(span), considered.context.name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,26 +292,35 @@ exten = s,3,Goto(internal,${CALLERID})
     #[test]
     fn each_pattern_and_each_step_is_told() {
         let plan = Dialplan::parse("dialplan.conf", SEED).unwrap();
-        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "101", ("internal", "UTC")).unwrap_or_default(), @r#"
+        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "101", ("internal", "UTC")).unwrap_or_default(), @r"
         Incoming call to extension 101, context [internal], Sun 2026-11-22 11:02 UTC
-          100              dialplan.conf:2          [internal]  no: character 3 is `1`, it must be 0
-          9911             dialplan.conf:6          [internal]  no: character 1 is `1`, it must be 9
-          _1XX             dialplan.conf:5          [internal]  matches
+          100   [internal]  dialplan.conf:2  does not fit: character 3 is 1, not 0
+          9911  [internal]  dialplan.conf:6  does not fit: character 1 is 1, not 9
+          _1XX  [internal]  dialplan.conf:5  fits and comes first
         101 matched _1XX in context [internal]
           dialplan.conf:5  1. Dial(SIP/101)  -> NOANSWER, cause 19
-        "#);
+        ");
     }
 
     #[test]
     fn a_number_that_leads_nowhere_is_told_too() {
         let plan = Dialplan::parse("dialplan.conf", SEED).unwrap();
-        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "2000", ("internal", "UTC")).unwrap_or_default(), @r#"
+        insta::assert_snapshot!(case("2026-11-22 11:02").told(&plan, "2000", ("internal", "UTC")).unwrap_or_default(), @r"
         Incoming call to extension 2000, context [internal], Sun 2026-11-22 11:02 UTC
-          100              dialplan.conf:2          [internal]  no: character 1 is `2`, it must be 1
-          9911             dialplan.conf:6          [internal]  no: character 1 is `2`, it must be 9
-          _1XX             dialplan.conf:5          [internal]  no: character 1 is `2`, it must be 1
+          100   [internal]  dialplan.conf:2  does not fit: character 1 is 2, not 1
+          9911  [internal]  dialplan.conf:6  does not fit: character 1 is 2, not 9
+          _1XX  [internal]  dialplan.conf:5  does not fit: character 1 is 2, not 1
         No extension fits 2000 in context [internal]: the call is refused
-        "#);
+        ");
+    }
+
+    #[test]
+    fn the_index_keeps_its_columns() {
+        let text = index();
+        for line in text.lines().filter(|line| line.starts_with("  ")) {
+            let (name, meaning) = line.split_at(25);
+            assert!(name.ends_with("  ") && !meaning.starts_with(' '), "{line}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum as _};
 
 use super::dialplan::Case;
 use super::{Failure, Running, ask, load, print};
-use crate::control::{self, Does, Request};
+use crate::control::{self, Does, PhoneDoes, Request};
 
 /// Say why a call went where it did, or where one would go: each step with its values, with file and line.
 ///
@@ -22,9 +22,10 @@ pub(super) struct Explain {
     /// What is dialled.
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
-    /// What a phone does when it is rung: 101=busy. What the others do says --dial.
+    /// What a phone does when it is rung: 101=busy, 101=moved:102 when it sends its calls on, 101=answer:1 when it
+    /// presses 1 before it is connected. What the others do says --dial.
     #[arg(long, value_name = "PHONE=WHAT", value_parser = phone)]
-    phone: Vec<(String, Does)>,
+    phone: Vec<(String, PhoneDoes)>,
     #[command(flatten)]
     case: Case,
     #[command(flatten)]
@@ -52,9 +53,19 @@ fn named(text: &str) -> Result<Named, String> {
     Ok(Named { number, record })
 }
 
-fn phone(text: &str) -> Result<(String, Does), String> {
+fn phone(text: &str) -> Result<(String, PhoneDoes), String> {
     let (phone, does) = text.split_once('=').ok_or("write PHONE=WHAT, as in 101=busy")?;
-    Ok((phone.to_owned(), Does::from_str(does, true)?))
+    let does = match does.split_once(':') {
+        Some(("moved", to)) if !to.is_empty() => PhoneDoes::Moved(to.to_owned()),
+        Some(("answer", keys)) if keys.chars().all(|key| "0123456789*#ABCD".contains(key)) => {
+            PhoneDoes::Presses(keys.to_owned())
+        }
+        Some(_) => {
+            return Err("write moved:102, where a phone sends its calls, or answer:1, what it presses".into());
+        }
+        None => PhoneDoes::Ends(Does::from_str(does, true)?),
+    };
+    Ok((phone.to_owned(), does))
 }
 
 /// Runs the command.
@@ -79,7 +90,7 @@ pub(super) fn main(options: &Explain) -> Result<(), Failure> {
             Some(_) => Some(case.when(&load(&options.running.file.config)?.engine.zone)?),
             None => None,
         };
-        let mut phones = vec![(String::new(), case.dial)];
+        let mut phones = vec![(String::new(), PhoneDoes::Ends(case.dial))];
         phones.extend(options.phone.iter().cloned());
         let (from, to, keys) = (case.from.clone(), to.clone(), case.keys.clone());
         return ask(&options.running, &Request::Foretell { from, to, at_ms, phones, keys });
@@ -110,8 +121,12 @@ mod tests {
         let record = Some("1700000000.7".to_owned());
         assert_eq!(named("1700000000.7"), Ok(Named { number: 7, record }));
         assert!(named("x.7").is_err() && named("1.2.3").is_err() && named("").is_err());
-        assert_eq!(phone("101=busy"), Ok(("101".to_owned(), Does::Busy)));
-        assert_eq!(phone("101=no-answer"), Ok(("101".to_owned(), Does::NoAnswer)));
+        let does = |does| Ok(("101".to_owned(), does));
+        assert_eq!(phone("101=busy"), does(PhoneDoes::Ends(Does::Busy)));
+        assert_eq!(phone("101=no-answer"), does(PhoneDoes::Ends(Does::NoAnswer)));
+        assert_eq!(phone("101=moved:102"), does(PhoneDoes::Moved("102".to_owned())));
+        assert_eq!(phone("101=answer:1#"), does(PhoneDoes::Presses("1#".to_owned())));
+        assert!(phone("101=answer:x").is_err() && phone("101=moved:").is_err());
         assert!(phone("101").is_err() && phone("101=asleep").is_err());
     }
 }

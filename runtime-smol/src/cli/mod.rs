@@ -73,7 +73,7 @@ enum Command {
         #[command(flatten)]
         running: Running,
     },
-    /// Record a call into a WAV file: start, pause, resume or stop.
+    /// Record a call into a file, WAV or Ogg Opus: start, pause, resume or stop.
     #[command(subcommand)]
     Recording(recording::Recording),
     /// Show which codecs a call from one phone to another would use, and why.

@@ -3,15 +3,23 @@
 use std::path::Path;
 
 use smol_str::SmolStr;
-use telex_audio::tone::Plan;
-use telex_dialplan::{Dialplan, Sources};
-use telex_engine::config::{Config, INTERNAL};
+use telex_audio::tone::{Cadence, Plan};
+use telex_dialplan::lacking::{Site, Thing};
+use telex_dialplan::{Context, Dialplan, Extension, Sources};
+use telex_engine::config::{Config, INTERNAL, TONES};
 use toml::de::DeTable;
 
 use super::reader::{At, Reader};
+use crate::sounds::Own;
 
-/// What the parts of the dialplan are called that no file holds.
-const OWN: &str = "telex.toml";
+/// The part of the dialplan that no file holds, since it is made of the configuration.
+pub(super) struct Made<'a> {
+    /// The name of the configuration.
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+    /// What is said of its extensions.
+    pub(super) place: &'a dyn Fn(&Context, &Extension) -> SmolStr,
+}
 
 /// A dialplan that was read from a file, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +28,8 @@ pub(crate) struct Loaded {
     pub(crate) counts: String,
     /// What is odd in it, a line each.
     pub(crate) warnings: Vec<String>,
+    /// The name of what was made of the configuration, for which nothing is warned of.
+    pub(super) made: String,
 }
 
 impl Loaded {
@@ -43,7 +53,7 @@ pub(super) enum Read {
 pub(crate) struct Folder<'a> {
     path: &'a Path,
     /// A text that no file holds, with its name.
-    own: Option<(&'static str, &'a str)>,
+    own: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Folder<'a> {
@@ -54,11 +64,15 @@ impl<'a> Folder<'a> {
 }
 
 impl Sources for Folder<'_> {
-    fn read(&self, name: &str) -> Option<String> {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
         match self.own {
-            Some((own, text)) if name == own => Some(text.to_owned()),
-            _ => std::fs::read_to_string(self.path.join(name)).ok(),
+            Some((own, text)) if name == own => Ok(text.into()),
+            _ => std::fs::read(self.path.join(name)).map_err(|error| error.to_string()),
         }
+    }
+
+    fn list(&self, pattern: &str) -> Vec<String> {
+        super::glob::list(self.path, pattern)
     }
 }
 
@@ -68,7 +82,7 @@ pub(super) fn dialplan(
     root: &DeTable<'_>,
     folder: &Path,
     config: &Config,
-    own: &str,
+    own: &Made<'_>,
 ) -> Read {
     let Some(section) = reader.section(root, "dialplan") else { return Read::Nothing };
     let Some(file) = reader.text(section, "file") else { return Read::Nothing };
@@ -76,7 +90,7 @@ pub(super) fn dialplan(
         return Read::Nothing;
     }
     let path = folder.join(file.value);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(error) => {
             let title = format!("the dialplan {} cannot be read: {error}", path.display());
@@ -94,35 +108,84 @@ pub(super) fn dialplan(
 }
 
 /// What is configured is all there is.
-pub(super) fn alone(own: &str) -> Result<Dialplan, Vec<String>> {
-    Dialplan::parse(OWN, own).map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+pub(super) fn alone(own: &Made<'_>) -> Result<Dialplan, Vec<String>> {
+    let plan = Dialplan::parse(own.name, own.text);
+    let plan = plan.map_err(|problems| problems.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    Ok(plan.with_places(own.name, own.place))
 }
 
-fn read(name: &str, text: &str, folder: &Path, config: &Config, own: &str) -> Read {
-    let alone = match Dialplan::read(name, text, &Folder { path: folder, own: Some((OWN, "")) }) {
+fn read(name: &str, text: &[u8], folder: &Path, config: &Config, own: &Made<'_>) -> Read {
+    let alone = match Dialplan::read(name, text, &Folder { path: folder, own: Some((own.name, "")) }) {
         Ok(plan) => plan,
         Err(problems) => return Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
     };
-    let mut own = own.to_owned();
+    let mut made = own.text.to_owned();
     if alone.context(INTERNAL).is_some() {
-        own = own.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
+        made = made.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
     }
     // The file comes first: the places of what is wrong are in it.
-    let all = format!("{}\n#include \"{OWN}\"\n", text.trim_end_matches('\n'));
-    let folder = Folder { path: folder, own: Some((OWN, &own)) };
+    let all = [text.trim_ascii_end(), format!("\n#include \"{}\"\n", own.name).as_bytes()].concat();
+    let folder = Folder { path: folder, own: Some((own.name, &made)) };
     match Dialplan::read(name, &all, &folder) {
         Ok(plan) => {
-            let loaded = Loaded { counts: alone.counts().to_string(), warnings: warnings(&plan, config) };
+            let plan = plan.with_places(own.name, own.place);
+            let warnings = warnings(&plan, own.name, config, None);
+            let loaded = Loaded { counts: alone.counts().to_string(), warnings, made: own.name.to_owned() };
             Read::Plan(plan, loaded)
         }
         Err(problems) => Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
     }
 }
 
-/// What is odd in a plan, and prompts that it plays by name and that nobody has, a line each.
-pub(super) fn warnings(plan: &Dialplan, config: &Config) -> Vec<String> {
+/// What is odd in a plan, and what it names that nobody has, a line each; `made` is the name of what was made of the
+/// configuration.
+pub(super) fn warnings(plan: &Dialplan, made: &str, config: &Config, own: Option<&Own>) -> Vec<String> {
     let missing = plan.missing_prompts(&|name| config.has_prompt(name));
-    plan.warnings().iter().chain(&missing).map(ToString::to_string).collect()
+    let lacking = plan.lacking(&Stock { config, own });
+    // What is configured was checked when it was read.
+    let lacking = lacking.iter().filter(|problem| problem.file != made);
+    let mut all: Vec<_> = plan.warnings().iter().chain(&missing).chain(lacking).collect();
+    all.sort_by_key(|problem| (problem.span.file, problem.span.line));
+    all.into_iter().map(ToString::to_string).collect()
+}
+
+/// What a configuration has.
+struct Stock<'a> {
+    config: &'a Config,
+    /// Its music, if it is known by now.
+    own: Option<&'a Own>,
+}
+
+impl Site for Stock<'_> {
+    fn has(&self, thing: Thing, name: &str) -> bool {
+        match thing {
+            Thing::Phone | Thing::Trunk => self.config.phones.contains_key(name),
+            Thing::Music => self.own.is_none_or(|own| super::sounds::is_class(name, own)),
+            Thing::Lot => self.config.parking.contains_key(name),
+            Thing::Slot => {
+                let slot = name.parse().ok();
+                self.config.parking.values().any(|lot| slot.is_some_and(|slot| lot.all().contains(&slot)))
+            }
+            Thing::Tone => {
+                let known = TONES.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+                known || name.parse::<Cadence>().is_ok()
+            }
+            Thing::Context => true,
+        }
+    }
+
+    fn names(&self, thing: Thing) -> Vec<&str> {
+        match thing {
+            Thing::Phone | Thing::Trunk => self.config.phones.keys().map(SmolStr::as_str).collect(),
+            Thing::Lot => self.config.parking.keys().map(SmolStr::as_str).collect(),
+            Thing::Tone => TONES.iter().map(|(name, _)| *name).collect(),
+            Thing::Music => {
+                let stations = self.own.into_iter().flat_map(|own| &own.stations);
+                stations.map(|station| station.class.as_str()).chain(["default"]).collect()
+            }
+            Thing::Slot | Thing::Context => Vec::new(),
+        }
+    }
 }
 
 /// Contexts that phones are in and that are not there.
@@ -216,6 +279,47 @@ mod tests {
         extensions.conf:3:16: this parenthesis never closes: expected `)` (a `;` begins a comment: write `\;` for the sign itself)
         ");
         assert_eq!(wrong.lines().join("\n"), wrong.render(false));
+    }
+
+    #[test]
+    fn files_are_included_by_a_pattern() {
+        let plan =
+            "[internal]\n#include \"mo*.conf\"\n#include \"none/*.conf\"\n#tryinclude \"none/*.conf\"\n";
+        let loaded = site("glob", "", plan).unwrap().dialplan.unwrap();
+        assert_eq!(loaded.counts, "2 contexts, 1 extension");
+        assert_snapshot!(loaded.warnings.join("\n"), @"extensions.conf:3:11: warning: no file fits none/*.conf: nothing is included");
+        let refused = site("absent", "", "[internal]\n#include \"absent.conf\"\n").unwrap_err();
+        assert_snapshot!(refused.render(false), @"extensions.conf:2:11: absent.conf cannot be read: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn what_a_plan_names_and_the_site_has_not_is_told() {
+        let plan = "[internal]\nexten => 200,1,Dial(PJSIP/111&PJSIP/101,20,A(nosuch)m(noclass)U(nosub)b(nosub^s^1))\n\
+            \x20same => n,Dial(PJSIP/0123@nocarrier,abc,S(y)r(notone))\n same => n,Page(PJSIP/101,A(nosuch))\n\
+            \x20same => n,SayUnixTime(,,'nosuch' R)\n same => n,Queue(x)\n same => n,ConfBridge(1,profile)\n\
+            \x20same => n,Park(nolot)\n same => n,NoOp(${QUEUESTATUS} ${HINT})\n same => n,MixMonitor(x.wav,b)\n\
+            exten => 101,hint,PJSIP/999\nexten => 102,hint,Foo\n";
+        let loaded = site("lacking", "", plan).unwrap().dialplan.unwrap();
+        assert_snapshot!(loaded.warnings.join("\n"), @r"
+        extensions.conf:2:21: warning: the subroutine of the option U: no context is called nosub
+        extensions.conf:2:21: warning: the subroutine of the option b: no context is called nosub
+        extensions.conf:2:21: warning: there is no prompt nosuch: nothing is heard in its place
+        extensions.conf:2:21: warning: there is no phone 111, so it never rings: did you mean 101?
+        extensions.conf:3:38: warning: `abc` is no number of seconds: it rings as long as usual
+        extensions.conf:3:42: warning: `y` is no number: the option S of Dial has no effect
+        extensions.conf:3:17: warning: there is no trunk or phone nocarrier, so no call goes there
+        extensions.conf:3:17: warning: there is no tone notone: nothing is heard
+        extensions.conf:4:27: warning: the option A of Page has no effect yet
+        extensions.conf:4:17: warning: there is no prompt nosuch: nothing is heard in its place
+        extensions.conf:5:24: warning: there is no prompt nosuch: nothing is heard in its place
+        extensions.conf:6:18: warning: queues are not possible yet: this step is left out
+        extensions.conf:7:23: warning: profiles and menus of ConfBridge have no effect yet
+        extensions.conf:8:17: warning: there is no parking lot nolot, so nobody is parked there
+        extensions.conf:9:19: warning: QUEUESTATUS is never set by this exchange: it is empty
+        extensions.conf:10:29: warning: the option b of MixMonitor has no effect yet
+        extensions.conf:11:19: warning: the hint names the phone 999, which is not there
+        extensions.conf:12:19: warning: the hint names Foo, of which this exchange knows nothing: expected PJSIP/101 or park:701
+        ");
     }
 
     #[test]

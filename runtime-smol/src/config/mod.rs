@@ -3,6 +3,7 @@
 mod conferences;
 mod dialplan;
 mod features;
+mod glob;
 mod hosts;
 mod office;
 mod parking;
@@ -38,13 +39,22 @@ pub(crate) use recordings::Recordings;
 pub(crate) use records::Records;
 pub(crate) use sample::sample;
 
-use office::{Office, Offices};
+use office::{Office, Offices, Origins};
 use problem::Problem;
 use reader::{At, Reader, Section};
 
 /// Keys of `[sip]`.
-const SIP: &[&str] =
-    &["realm", "digest", "connected_line", "connected_line_invite", "refer_hosts", "t1", "t2", "t4", "timer_c"];
+const SIP: &[&str] = &[
+    "realm",
+    "digest",
+    "connected_line",
+    "connected_line_invite",
+    "refer_hosts",
+    "t1",
+    "t2",
+    "t4",
+    "timer_c",
+];
 
 /// Every section and its keys.
 const SCHEMA: &[(&str, &[&str])] = &[
@@ -150,8 +160,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// What becomes of calls: all of it, as it is understood.
     pub(crate) fn plan(&self) -> Dialplan {
-        let own = || dialplan::alone(&self.engine.own_dialplan()).unwrap_or_default();
-        self.engine.dialplan.clone().unwrap_or_else(own)
+        self.engine.dialplan.clone().unwrap_or_default()
     }
 }
 
@@ -202,7 +211,7 @@ pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
     engine.sounds = sounds;
     // The site's own prompts are known only now.
     if let (Some(loaded), Some(plan)) = (&mut settings.dialplan, &engine.dialplan) {
-        loaded.warnings = dialplan::warnings(plan, engine);
+        loaded.warnings = dialplan::warnings(plan, &loaded.made, engine, Some(&settings.own));
     }
     settings.told = told;
     Ok(settings)
@@ -216,7 +225,8 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
         return Err(refused(errors.iter().map(syntax).collect()));
     }
     let mut reader = Reader::default();
-    let settings = build(&mut reader, path, root.get_ref());
+    let origins = Origins::read(path, text, root.get_ref());
+    let settings = build(&mut reader, path, root.get_ref(), &origins);
     match reader.finish() {
         none if none.is_empty() => settings.map_err(Refused::Dialplan),
         problems => Err(refused(problems)),
@@ -231,7 +241,12 @@ fn syntax(error: &toml::de::Error) -> Problem {
 }
 
 /// Everything that is configured; `Err` with what is wrong with the dialplan.
-fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Settings, Vec<String>> {
+fn build(
+    reader: &mut Reader,
+    path: &Path,
+    root: &DeTable<'_>,
+    origins: &Origins,
+) -> Result<Settings, Vec<String>> {
     reader.schema(root, SCHEMA);
     let listen = listen(reader, root);
     let media = reader.section(root, "media");
@@ -277,9 +292,9 @@ fn build(reader: &mut Reader, path: &Path, root: &DeTable<'_>) -> Result<Setting
     engine.parking = parking::parking(reader, root, &engine, &own);
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
     own.speak.extend(speak);
-    let (plan, loaded) = plan(reader, root, folder, &engine, &office)?;
+    let (plan, loaded) = plan(reader, root, folder, &engine, (&office, origins))?;
     dialplan::check_contexts(reader, &contexts, plan.as_ref());
-    office::check(reader, &leads, plan.as_ref(), &engine);
+    office::check(reader, &leads, plan.as_ref());
     engine.dialplan = plan;
     Ok(Settings {
         path: path.to_owned(),
@@ -307,18 +322,19 @@ fn ring(reader: &mut Reader, call: Option<Section<'_>>) -> Duration {
     call.and_then(|s| reader.time(s, "ring", SECOND, HOUR)).map_or(Config::default().ring, |t| t.value)
 }
 
-/// What becomes of calls, when it is more than that phones can be dialled, and what is told of its file.
+/// What becomes of calls, and what is told of its file.
 fn plan(
     reader: &mut Reader,
     root: &DeTable<'_>,
     folder: &Path,
     engine: &Config,
-    office: &Office,
+    (office, origins): (&Office, &Origins),
 ) -> Result<(Option<Dialplan>, Option<Loaded>), Vec<String>> {
     let text = office.dialplan(engine);
-    match dialplan::dialplan(reader, root, folder, engine, &text) {
-        dialplan::Read::Nothing if office.is_empty() => Ok((None, None)),
-        dialplan::Read::Nothing => Ok((Some(dialplan::alone(&text)?), None)),
+    let place = |context: &_, extension: &_| origins.place(office, engine, context, extension);
+    let own = dialplan::Made { name: origins.file(), text: &text, place: &place };
+    match dialplan::dialplan(reader, root, folder, engine, &own) {
+        dialplan::Read::Nothing => Ok((Some(dialplan::alone(&own)?), None)),
         dialplan::Read::Plan(plan, loaded) => Ok((Some(plan), Some(loaded))),
         dialplan::Read::Wrong(lines) => Err(lines),
     }

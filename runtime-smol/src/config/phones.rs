@@ -188,15 +188,26 @@ fn hash<const N: usize>(reader: &mut Reader, text: &At<&str>, formula: &str) -> 
     good.then_some(octets)
 }
 
+/// What a URI asks to be reached over, where that is nothing we speak.
+fn other_transport<'a>(uri: &Uri<'a>) -> Option<&'a str> {
+    let wanted = uri.param("transport").flatten()?;
+    let known = ["udp", "tcp"].iter().any(|known| known.eq_ignore_ascii_case(wanted));
+    (!known).then_some(wanted)
+}
+
 fn fixed_contact(reader: &mut Reader, text: &At<&str>) -> Option<FixedContact> {
-    let remedy = "write it as in \"sip:door@192.0.2.7:5060\"";
+    let remedy = "write it as in \"sip:door@192.0.2.7:5060\" or \"sip:door@192.0.2.7;transport=tcp\"";
     let why = match Uri::parse(text.value) {
         Err(error) => error.to_string(),
         Ok(uri) if uri.scheme() != Scheme::Sip => "only sip: addresses can be called".to_owned(),
-        Ok(uri) => {
-            let address = uri.host().ip().map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
-            return Some(FixedContact { uri: text.value.into(), address });
-        }
+        Ok(uri) => match other_transport(&uri) {
+            // Nobody is called in clear who was to be called over TLS.
+            Some(other) => format!("calls go over udp or tcp, not {other}"),
+            None => {
+                let address = uri.host().ip().map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
+                return Some(FixedContact { uri: text.value.into(), address });
+            }
+        },
     };
     reader.wrong(&text.span, "this is not a contact that can be called", why, remedy);
     None

@@ -54,9 +54,7 @@ fn folder(reader: &mut Reader, section: Option<Section<'_>>, beside: &Path, usua
 
 /// Checks that there is a class of music of this name.
 pub(super) fn class(reader: &mut Reader, text: &At<&str>, own: &Own) {
-    let is_folder = |tunes: &PathBuf| is_plain(text.value) && tunes.join(text.value).is_dir();
-    let made = own.stations.iter().any(|station| station.class == text.value);
-    if text.value == DEFAULT || made || own.music.as_ref().is_some_and(is_folder) {
+    if is_class(text.value, own) {
         return;
     }
     let remedy = match &own.music {
@@ -66,6 +64,13 @@ pub(super) fn class(reader: &mut Reader, text: &At<&str>, own: &Own) {
         None => "write \"default\", or name a folder of music with `folder`".to_owned(),
     };
     reader.wrong(&text.span, format!("there is no class of music `{}`", text.value), "not known", remedy);
+}
+
+/// Whether there is a class of music of this name.
+pub(super) fn is_class(name: &str, own: &Own) -> bool {
+    let is_folder = |tunes: &PathBuf| is_plain(name) && tunes.join(name).is_dir();
+    let made = own.stations.iter().any(|station| station.class == name);
+    name == DEFAULT || made || own.music.as_ref().is_some_and(is_folder)
 }
 
 /// Whether this can be the name of a class.

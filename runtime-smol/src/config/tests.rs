@@ -401,8 +401,23 @@ contact = "door"
     27 | contact = "door"
        |           ^^^^^^ bad URI: URI without scheme
        |
-       = help: write it as in "sip:door@192.0.2.7:5060"
+       = help: write it as in "sip:door@192.0.2.7:5060" or "sip:door@192.0.2.7;transport=tcp"
     "#);
+}
+
+#[test]
+fn a_contact_is_not_called_in_clear_that_names_a_transport_we_do_not_speak() {
+    let phone = |uri: &str| format!("[[phone]]\nextension = \"door\"\ncontact = \"{uri}\"\n");
+    for other in ["tls", "TLS", "ws", "wss", "sctp"] {
+        let text = refused(&phone(&format!("sip:door@192.0.2.7;transport={other}")));
+        assert!(text.contains(&format!("calls go over udp or tcp, not {other}")), "{text}");
+    }
+    assert!(refused(&phone("sips:door@192.0.2.7")).contains("only sip: addresses can be called"));
+    for known in
+        ["sip:door@192.0.2.7", "sip:door@192.0.2.7;transport=TCP", "sip:door@192.0.2.7;transport=udp"]
+    {
+        assert_eq!(accepted(&phone(known)).engine.phones["door"].contact.as_ref().unwrap().uri, known);
+    }
 }
 
 #[test]

@@ -49,9 +49,10 @@ pub(crate) enum Request {
         /// When, in milliseconds since 1970; now if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_ms: Option<i64>,
-        /// What phones do that are asked: by extension, all others by the empty name. `"busy"`, `"answer"`, ...
+        /// What phones do that are asked: by extension, all others by the empty name. `"busy"`, `"answer"`,
+        /// `{"moved":"102"}`, `{"presses":"1"}`, ...
         #[serde(default)]
-        phones: Vec<(String, Does)>,
+        phones: Vec<(String, PhoneDoes)>,
         /// What the caller presses each time keys are collected.
         #[serde(default)]
         keys: Vec<String>,
@@ -100,7 +101,7 @@ impl Request {
             Self::Foretell { from, to, at_ms, phones, keys } => {
                 let mut wanted = Supposition::call(&from, &to);
                 wanted.at_ms = at_ms;
-                wanted.dial = phones.into_iter().map(|(phone, does)| (phone.into(), does.into())).collect();
+                wanted.phones = phones.into_iter().map(|(phone, does)| (phone.into(), does.into())).collect();
                 wanted.keys = keys.into_iter().map(Into::into).collect();
                 Control::Foretell(Box::new(wanted))
             }
@@ -137,6 +138,29 @@ impl From<Does> for DialStatus {
             Does::NoAnswer => Self::NoAnswer,
             Does::Congestion => Self::Congestion,
             Does::Unavailable => Self::ChanUnavail,
+        }
+    }
+}
+
+/// The same, with what it may say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PhoneDoes {
+    /// It sends its calls to this number.
+    Moved(String),
+    /// It answers, and presses these keys before it is connected.
+    Presses(String),
+    /// Anything else.
+    #[serde(untagged)]
+    Ends(Does),
+}
+
+impl From<PhoneDoes> for telex_dialplan::explain::Does {
+    fn from(does: PhoneDoes) -> Self {
+        match does {
+            PhoneDoes::Moved(to) => Self::Moves(to.into()),
+            PhoneDoes::Presses(keys) => Self::Presses(keys.into()),
+            PhoneDoes::Ends(does) => Self::Ends(does.into()),
         }
     }
 }
@@ -237,6 +261,8 @@ pub(crate) enum Reply {
     },
     /// Where a call would go.
     Foretold {
+        /// When, by the clock of the site.
+        when: String,
         /// The context that it begins in.
         context: String,
         /// What is looked at for the number: lines.
@@ -247,6 +273,8 @@ pub(crate) enum Reply {
         ends: String,
         /// Whom it rings, in order.
         rings: Vec<String>,
+        /// What people do that nobody has said they would.
+        supposed: Vec<String>,
         /// Whether it was followed to its end.
         over: bool,
     },
@@ -417,11 +445,13 @@ impl Reply {
                 text: why.text,
             },
             ControlReply::Foretold(told) => Self::Foretold {
+                when: told.when.into(),
                 context: told.context.into(),
                 considered: told.considered,
                 way: told.way,
                 ends: told.ends.into(),
                 rings: told.rings.into_iter().map(Into::into).collect(),
+                supposed: told.supposed.into_iter().map(Into::into).collect(),
                 over: told.over,
             },
             ControlReply::NotRecorded { call, why } => Self::Error(format!("call {call}: {why}")),

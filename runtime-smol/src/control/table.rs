@@ -9,7 +9,7 @@ use super::{Call, Registration, Reloaded, Reply, Sound, Stats};
 use crate::log::{Escaped, Talked};
 
 /// A reply as text, ending in a newline.
-pub(super) fn render(reply: &Reply) -> String {
+pub(crate) fn render(reply: &Reply) -> String {
     match reply {
         Reply::Registrations(all) if all.is_empty() => "no phone is registered\n".to_owned(),
         Reply::Registrations(all) => registrations(all),
@@ -27,13 +27,18 @@ pub(super) fn render(reply: &Reply) -> String {
             let lines: Vec<String> = text.lines().map(|line| Escaped(line).to_string()).collect();
             format!("call {call} ({record}): {from} called {to}\n{}\n", lines.join("\n"))
         }
-        Reply::Foretold { context, considered, way, ends, rings, over } => {
-            let lines: Vec<String> = considered.lines().map(|line| Escaped(line).to_string()).collect();
-            let mut text = format!("Looked for in context [{context}]:\n{}\n", lines.join("\n"));
-            way.lines().for_each(|line| text += &format!("{}\n", Escaped(line)));
+        Reply::Foretold { when, context, considered, way, ends, rings, supposed, over } => {
+            let mut text = format!("On {when}, looked for in context [{context}]:\n");
+            considered.lines().chain(way.lines()).for_each(|line| text += &format!("{}\n", Escaped(line)));
             let rings = if rings.is_empty() { "nobody".to_owned() } else { rings.join(", then ") };
             let ends = if *over { ends } else { "it goes on; no more is told" };
-            text + &format!("It rings {rings}; {ends}.\n")
+            text += &format!("It rings {rings}; {ends}.\n");
+            if !supposed.is_empty() {
+                let supposed: Vec<String> = supposed.iter().map(|line| Escaped(line).to_string()).collect();
+                let supposed = supposed.join("; ");
+                text += &format!("Supposed: {supposed} (--phone, --dial and --keys say otherwise).\n");
+            }
+            text
         }
         Reply::Codecs(plan) => plan.to_string(),
         Reply::Stats(stats) => show_stats(stats),

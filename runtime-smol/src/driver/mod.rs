@@ -132,9 +132,8 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     settings.told.iter().for_each(|told| desk.note(Severity::Warning, told.clone()));
     tell_dialplan(&settings, &desk);
     announce(&settings, &listeners, options.clock);
-    let mut broadcasts = Broadcasts::new(shards.iter().map(Shard::ear).collect(), desk.clone());
-    broadcasts.become_(&settings.own.stations);
     let exchange = Exchange::new(Parts {
+        broadcasts: broadcasts(&settings, &shards, &desk),
         tape: Tape::new(settings.record.memory, random()?),
         machine,
         settings,
@@ -151,7 +150,6 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
         resolver: Resolver::new(Rc::clone(&executor), inbox.clone()),
         listeners,
         shards,
-        broadcasts,
     });
     executor.spawn(forward_signals(signals, inbox.clone())).detach();
     let operators = Rc::clone(&executor);
@@ -160,6 +158,12 @@ pub(crate) fn run(settings: Settings, options: Options) -> Result<Ending, String
     recordings.flush(LAST_PIECES);
     desk_thread.end(&desk);
     Ok(ending)
+}
+
+fn broadcasts(settings: &Settings, shards: &[Shard], desk: &Desk) -> Broadcasts {
+    let mut broadcasts = Broadcasts::new(shards.iter().map(Shard::ear).collect(), desk.clone());
+    broadcasts.become_(&settings.own.stations);
+    broadcasts
 }
 
 fn opening(settings: &Settings, stored: Post<Input>) -> Opening {

@@ -130,6 +130,10 @@ fn exchange(event: &Event, out: &mut String) -> fmt::Result {
         Event::GuessingSlowed { user, source } => {
             write!(out, "too many wrong credentials: those for {} from {source} must wait", E(user))
         }
+        Event::Refused { method, from, to, source, status, why } => {
+            write!(out, "{} of {} to {} from {source} refused with {status}: ", E(method), E(from), E(to))?;
+            write!(out, "{}", E(why))
+        }
         Event::Malformed { source, reason, answered } => {
             let then = if *answered { "answered with 400" } else { "dropped" };
             write!(out, "malformed message from {source} {then}: {}", E(reason))
@@ -192,7 +196,7 @@ impl fmt::Display for Cause<'_> {
         match self.0 {
             EndCause::HungUp(side) => write!(f, "{} hung up", Party(*side)),
             EndCause::Cancelled => f.write_str("the caller gave up"),
-            EndCause::Refused(status) => write!(f, "refused with {status}"),
+            EndCause::Refused(refused) => write!(f, "refused with {}", refused.status),
             EndCause::NoAnswer => f.write_str("nobody answered"),
             EndCause::Lost(side) => write!(f, "{} stopped responding", Party(*side)),
             EndCause::Silent(side) => write!(f, "no media from {}", Party(*side)),
@@ -223,6 +227,7 @@ impl fmt::Display for Talked {
 mod tests {
     use super::*;
     use telex_engine::border::Transport;
+    use telex_engine::event::Rejection;
 
     fn lines(events: &[Event]) -> String {
         let mut out = String::new();
@@ -294,7 +299,7 @@ mod tests {
                 callee: Box::new(LegStats { received: 610, sent: 610, ..LegStats::default() }),
             },
             end(EndCause::Cancelled, None),
-            end(EndCause::Refused(486), None),
+            end(EndCause::Refused(Rejection { status: 486, cause: 17 }), None),
             end(EndCause::NoAnswer, None),
             end(EndCause::Lost(Side::Caller), Some(Duration::from_millis(7_430))),
             end(EndCause::Silent(Side::Callee), Some(Duration::from_secs(3_723))),
@@ -347,6 +352,14 @@ mod tests {
             gone(false),
             gone(true),
             Event::AuthenticationFailed { user: "100".into(), source: phone, method: "REGISTER".into() },
+            Event::Refused {
+                method: "INVITE".into(),
+                from: "100".into(),
+                to: "999".into(),
+                source: phone,
+                status: 404,
+                why: "no extension of context [internal] matches 999, explain 7".into(),
+            },
             Event::Malformed { source: phone, reason: "bad Via".into(), answered: true },
             Event::Malformed { source: phone, reason: "no start line".into(), answered: false },
             Event::StreamOpened { remote: phone },
@@ -363,6 +376,7 @@ mod tests {
         100 unregistered, contact sip:100@a
         100 registration ran out, contact sip:100@a
         wrong credentials for 100 from 192.0.2.10:5060 in REGISTER
+        INVITE of 100 to 999 from 192.0.2.10:5060 refused with 404: no extension of context [internal] matches 999, explain 7
         malformed message from 192.0.2.10:5060 answered with 400: bad Via
         malformed message from 192.0.2.10:5060 dropped: no start line
         TCP connection with 192.0.2.10:5060 opened
@@ -389,11 +403,20 @@ mod tests {
                 transport: Transport::Udp,
             },
             Event::Malformed { source, reason: evil.into(), answered: false },
+            Event::Refused {
+                method: evil.into(),
+                from: evil.into(),
+                to: evil.into(),
+                source,
+                status: 404,
+                why: evil.into(),
+            },
         ];
         insta::assert_snapshot!(lines(&events), @r#"
         wrong credentials for x\r\n\x1b]0;\x07y from 192.0.2.10:5060 in x\r\n\x1b]0;\x07y
         call 1: x\r\n\x1b]0;\x07y calls x\r\n\x1b]0;\x07y, from 192.0.2.10:5060 over UDP
         malformed message from 192.0.2.10:5060 dropped: x\r\n\x1b]0;\x07y
+        x\r\n\x1b]0;\x07y of x\r\n\x1b]0;\x07y to x\r\n\x1b]0;\x07y from 192.0.2.10:5060 refused with 404: x\r\n\x1b]0;\x07y
         "#);
     }
 }

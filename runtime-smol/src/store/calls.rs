@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params, params_from_iter};
 use serde::Serialize;
 use telex_engine::cdr::{CallRecord, LegRecord};
-use telex_engine::event::{EndCause, Side};
+use telex_engine::event::{EndCause, Rejection, Side};
 use telex_engine::time::WallTime;
 
 use super::StoreError;
@@ -58,9 +58,15 @@ pub(super) const SCHEMA: &str = "
 pub(super) const WITH_DID: &str = "ALTER TABLE calls ADD COLUMN did TEXT NOT NULL DEFAULT '';";
 /// The form of the database that first has it.
 const DID_SINCE: u32 = 4;
+/// Whose phone a party was, and when it was gone.
+pub(super) const WITH_EXTENSIONS: &str = "
+    ALTER TABLE call_legs ADD COLUMN extension TEXT NOT NULL DEFAULT '';
+    ALTER TABLE call_legs ADD COLUMN ended_ms INTEGER;
+";
+const EXTENSIONS_SINCE: u32 = 5;
 
 /// What became of calls that were going on when the exchange stopped dead.
-const UNFINISHED: &str = "UNFINISHED";
+pub(crate) const UNFINISHED: &str = "UNFINISHED";
 
 /// Marks calls that were going on when the exchange stopped dead.
 pub(super) fn mark_unfinished(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
@@ -114,7 +120,7 @@ fn write_leg(
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO call_legs VALUES \
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             call,
@@ -133,6 +139,8 @@ fn write_leg(
             stats.round_trip_us,
             stats.mos,
             stats.remote_mos,
+            party.extension.as_str(),
+            party.ended.map(millis),
         ])
 }
 
@@ -186,10 +194,10 @@ fn ended_by(record: &CallRecord) -> &'static str {
     match cause {
         EndCause::HungUp(Side::Caller) | EndCause::Cancelled => "caller",
         EndCause::HungUp(Side::Callee) => "callee",
-        EndCause::Refused(status) => {
+        EndCause::Refused(Rejection { status, cause }) => {
             let said = |leg: &LegRecord| match leg.refused {
                 // What a callee finds wrong with us is told as its absence or our error.
-                Some(refused) => refused == *status || matches!(status, 480 | 500),
+                Some(refused) => refused == *status || matches!((status, cause), (480, 18) | (500, _)),
                 None => false,
             };
             if record.legs.iter().skip(1).any(said) { "callee" } else { "exchange" }
@@ -212,7 +220,7 @@ pub(crate) struct Wanted {
     pub(crate) since: Option<i64>,
     /// Begun before this time.
     pub(crate) before: Option<i64>,
-    /// The caller, what was dialled, or a contact that was asked begins with this, after `sip:` where it has one.
+    /// The caller, what was dialled, or the extension or the number in the contact of who was asked.
     pub(crate) number: Option<String>,
     /// At most so many: the last ones.
     pub(crate) most: Option<u32>,
@@ -249,21 +257,31 @@ pub(crate) struct Call {
     pub(crate) cause: Option<i64>,
     /// Who ended it, or what.
     pub(crate) ended_by: String,
-    /// The file it was recorded in; empty without.
+    /// The files it was recorded in, a line each; empty without.
+    #[serde(rename = "recordings", serialize_with = "lines")]
     pub(crate) recording: String,
     /// The caller, then everybody who was asked.
     pub(crate) legs: Vec<Leg>,
 }
 
+/// Lines as an array.
+fn lines<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(text.lines())
+}
+
 /// A party as it is told.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Leg {
+    /// The extension that it is a phone of; empty where it is none.
+    pub(crate) extension: String,
     /// Its contact.
     pub(crate) contact: String,
     /// When it was asked, in milliseconds since 1970.
     pub(crate) asked_ms: i64,
     /// When it was connected.
     pub(crate) answered_ms: Option<i64>,
+    /// When it was gone.
+    pub(crate) ended_ms: Option<i64>,
     /// Its final response, when it refused.
     pub(crate) refused: Option<i64>,
     /// The codec in use.
@@ -295,9 +313,10 @@ pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Call>, StoreError
     // Only the exchange brings a database into its form, when it starts.
     let form: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let did = if form < DID_SINCE { "''" } else { "did" };
+    let (extension, ended) = if form < EXTENSIONS_SINCE { ("''", "NULL") } else { ("extension", "ended_ms") };
     let numbered = format!(
         "(caller = ? OR dialled = ? OR {did} = ? OR id IN \
-         (SELECT call FROM call_legs WHERE substr(contact, 1, length(?)) = ?))"
+         (SELECT call FROM call_legs WHERE {extension} = ? OR substr(contact, 1, length(?)) = ?))"
     );
     let (mut conditions, mut values) = (vec!["1"], Vec::new());
     for (condition, value) in [("started_ms >= ?", wanted.since), ("started_ms < ?", wanted.before)] {
@@ -309,7 +328,9 @@ pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Call>, StoreError
     if let Some(number) = &wanted.number {
         conditions.push(&numbered);
         let contact = format!("sip:{number}@");
-        values.extend([number, number, number, &contact, &contact].map(|text| Value::Text(text.clone())));
+        values.extend(
+            [number, number, number, number, &contact, &contact].map(|text| Value::Text(text.clone())),
+        );
     }
     values.push(Value::Integer(wanted.most.map_or(-1, i64::from)));
     let sql = format!(
@@ -321,10 +342,11 @@ pub(crate) fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Call>, StoreError
     let mut statement = connection.prepare(&sql)?;
     let mut calls =
         statement.query_map(params_from_iter(values), call)?.collect::<Result<Vec<_>, rusqlite::Error>>()?;
-    let mut legs = connection.prepare(
+    let sql = format!(
         "SELECT contact, asked_ms, answered_ms, refused, codec, received, sent, lost, late, jitter_us, remote_lost, \
-         round_trip_us, mos, remote_mos FROM call_legs WHERE call = ?1 ORDER BY leg",
-    )?;
+         round_trip_us, mos, remote_mos, {extension}, {ended} FROM call_legs WHERE call = ?1 ORDER BY leg"
+    );
+    let mut legs = connection.prepare(&sql)?;
     for call in &mut calls {
         call.legs = legs.query_map([&call.id], leg)?.collect::<Result<_, _>>()?;
     }
@@ -369,6 +391,8 @@ fn leg(row: &Row<'_>) -> rusqlite::Result<Leg> {
         round_trip_us: row.get(11)?,
         mos: row.get(12)?,
         remote_mos: row.get(13)?,
+        extension: row.get(14)?,
+        ended_ms: row.get(15)?,
     })
 }
 
@@ -385,6 +409,11 @@ mod tests {
 
     fn record(id: u64, to: &str) -> CallRecord {
         let leg = |contact: &str| LegRecord {
+            extension: contact
+                .strip_prefix("sip:")
+                .and_then(|rest| rest.split('@').next())
+                .unwrap_or("100")
+                .into(),
             contact: contact.into(),
             codec: "PCMU".into(),
             stats: LegStats { received: 100, lost: 3, mos: 438, ..LegStats::default() },
@@ -508,13 +537,15 @@ mod tests {
 
     #[test]
     fn who_refused_a_call_is_told() {
-        let refused = |by: Option<u16>, status| {
+        let refused_so = |by: Option<u16>, status, cause| {
             let mut call = over(record(1, "101"));
-            (call.answered, call.cause) = (None, Some(EndCause::Refused(status)));
+            (call.answered, call.cause) = (None, Some(EndCause::Refused(Rejection { status, cause })));
             call.legs[1].refused = by;
             ended_by(&call)
         };
+        let refused = |by, status| refused_so(by, status, 18);
         assert_eq!(refused(Some(486), 486), "callee");
+        assert_eq!(refused_so(Some(486), 480, 20), "exchange", "the dialplan has rung nobody after that");
         assert_eq!(refused(Some(503), 500), "callee");
         assert_eq!(refused(None, 404), "exchange");
         assert_eq!(refused(None, 480), "exchange");

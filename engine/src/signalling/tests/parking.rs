@@ -136,7 +136,7 @@ fn who_is_parked_hears_music_until_somebody_takes_it_up() {
 
 #[test]
 fn a_slot_has_one_way_to_be_written() {
-    let plan = "exten => _X.,1,ParkedCall(,${EXTEN:1})\n";
+    let plan = "exten => _9.,1,ParkedCall(,${EXTEN:1})\n";
     let mut talk = talk_in(site(plan, false, lot()));
     talk.by_bob("REFER", 1, TO_PARK);
     talk.world.sent();
@@ -230,7 +230,7 @@ fn a_call_that_nobody_takes_up_rings_who_parked_it_and_says_so() {
     // The slot is free again.
     talk.world.send(CAROL, &by_carol(&invite("701", "", OFFER), 1));
     let refused = talk.world.only("SIP/2.0 404");
-    assert_eq!(refused.header(HeaderName::Reason), Some("Q.850;cause=1;text=\"No such number, explain 2\""));
+    assert_eq!(reason_of(&refused), "Q.850;cause=1;text=\"No such number, explain 2\"");
     let ControlReply::Explained(why) = explained(&mut talk.world, 2) else { panic!() };
     assert_eq!(
         why.text,

@@ -25,6 +25,16 @@ exten => *7,1,Answer()\n same => n,Pickup(bob)\n same => n,Busy()\n{own}"
     World::on_shards(config, 2).with_real_media()
 }
 
+/// The same where phones of a group may take talks of each other over.
+pub(super) fn where_groups_take_over() -> World {
+    let mut world = world();
+    let mut config = (**world.telex.config_in_force()).clone();
+    config.take_over = true;
+    world.input(Input::Config { config: Arc::new(config), listeners: listeners() });
+    world.out.clear();
+    world
+}
+
 /// What alice writes, as carol.
 pub(super) fn carols(text: &str) -> String {
     text.replace("10.0.0.1", "10.0.0.3")
@@ -220,11 +230,7 @@ fn a_talk_is_taken_by_its_own_extension_only_unless_the_site_says_so() {
 
 #[test]
 fn a_phone_takes_the_place_of_one_that_talks() {
-    let mut world = world();
-    let mut config = (**world.telex.config_in_force()).clone();
-    config.take_over = true;
-    world.input(Input::Config { config: Arc::new(config), listeners: listeners() });
-    world.out.clear();
+    let mut world = where_groups_take_over();
     let asked = ringing(&mut world);
     world.send(BOB, &respond(&asked, "200 OK", "", ANSWER));
     let alice = world.only("SIP/2.0 200");

@@ -226,7 +226,7 @@ fn what_replaces_names_must_be_a_call_that_can_be_taken() {
 
 #[test]
 fn a_tag_of_zero_stands_for_none() {
-    let mut world = pickup::world();
+    let mut world = pickup::where_groups_take_over();
     world.send(ALICE, &invite("bob", "", OFFER));
     let asked = world.only("INVITE");
     let untagged = |text: String| text.replace(";tag=tb", "");

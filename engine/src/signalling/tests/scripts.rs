@@ -99,6 +99,26 @@ exten => 1,1,Dial(PJSIP/bob)\n",
 }
 
 #[test]
+fn who_is_waited_for_hears_a_tone_or_music_until_its_first_key() {
+    let mut world = planned(
+        "exten => 500,1,Answer()\n same => n,Read(X,dial,2,i,1,9)\n same => n,WaitExten(5,m(jazz))\n\
+exten => 12,1,Dial(PJSIP/bob)\n",
+    );
+    world.answered("500");
+    let playing = |world: &World| world.leg().playing.as_ref().map(|play| play.sound.clone());
+    assert!(matches!(playing(&world), Some(Playing::Tones(_))), "{:?}", playing(&world));
+    world.press("7");
+    assert_eq!(playing(&world), None);
+    world.press("8");
+    assert_eq!(playing(&world), Some(Playing::Music("jazz".into())));
+    world.press("1");
+    assert_eq!(playing(&world), None);
+    world.out.clear();
+    world.press("2");
+    world.only("INVITE sip:bob@10.0.0.2");
+}
+
+#[test]
 fn what_cannot_be_done_goes_on_and_what_goes_round_is_ended() {
     let mut world = planned("exten => 500,1,Ringing()\n same => n,Goto(1)\n");
     world.send(ALICE, &invite("500", "", OFFER));
@@ -118,8 +138,7 @@ fn a_prompt_before_the_answer_is_early_media() {
     assert!(!early.body().is_empty());
     world.played(number);
     let refused = world.only("SIP/2.0 486");
-    let reason = refused.header(crate::sip::HeaderName::Reason).unwrap();
-    assert_eq!(reason, "Q.850;cause=17;text=\"Busy, explain 1\"");
+    assert_eq!(reason_of(&refused), "Q.850;cause=17;text=\"Busy, explain 1\"");
 }
 
 #[test]
@@ -279,8 +298,7 @@ extensions.conf:3  2. Wait(3)";
     world
         .send(ALICE, &invite("999", "", OFFER).replace("bKa1", "bKa9").replace("Call-ID: c1", "Call-ID: c9"));
     let refused = world.only("SIP/2.0 404");
-    let reason = refused.header(crate::sip::HeaderName::Reason).unwrap();
-    assert_eq!(reason, "Q.850;cause=1;text=\"No such number, explain 2\"");
+    assert_eq!(reason_of(&refused), "Q.850;cause=1;text=\"No such number, explain 2\"");
     let ControlReply::Explained(why) = explained(&mut world, 2) else { panic!() };
     assert_eq!(why.text, "no extension of context [internal] matches 999\n");
     assert_eq!(explained(&mut world, 7), ControlReply::NoSuchCall { call: 7 });

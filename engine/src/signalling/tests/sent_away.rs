@@ -166,3 +166,11 @@ fn music_comes_back_when_who_was_heard_early_is_gone() {
         assert_eq!(matches!(before, Playing::Music(_)), number == "500");
     }
 }
+
+#[test]
+fn a_refer_follows_the_route_set_of_its_dialog() {
+    let mut world = planned(PLAN);
+    world.send(ALICE, &invite("500", "Record-Route: <sip:10.0.0.1:5070;lr>\n", OFFER));
+    let refer = world.only("REFER sip:alice@10.0.0.1");
+    assert_eq!(refer.header(HeaderName::Route), Some("<sip:10.0.0.1:5070;lr>"));
+}

@@ -29,8 +29,9 @@ Reply-To: <sip:alice@telex>\nIn-Reply-To: alice-7\nRecord-Route: <sip:10.0.0.1:5
     world.send(BOB, &from_bob(&asked, "BYE", 1, "", ""));
     let bye = world.only("BYE");
     assert_eq!(
-        head(&bye, &["Route", "Call-ID"]),
-        "BYE sip:alice@10.0.0.1 SIP/2.0\nRoute: <sip:10.0.0.1:5062;lr>\nCall-ID: c1"
+        head(&bye, &["Route", "To", "Call-ID"]),
+        "BYE sip:alice@10.0.0.1 SIP/2.0\nRoute: <sip:10.0.0.1:5062;lr>\n\
+To: \"Alice\" <sip:alice@telex>;tag=fa\nCall-ID: c1"
     );
 }
 

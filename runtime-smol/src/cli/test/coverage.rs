@@ -5,35 +5,42 @@ use std::fmt::Write as _;
 
 use telex_dialplan::Dialplan;
 
-/// What the part of a dialplan is called that is made of a configuration. Its lines are not those of that file.
-const CONFIGURED: &str = "telex.toml";
-
-/// Lines that were walked, by their files.
+/// Steps that were walked: priorities, by context and extension as they are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Walked(BTreeMap<String, BTreeSet<u32>>);
+pub(super) struct Walked(BTreeMap<(String, String), BTreeSet<u32>>);
 
 impl Walked {
-    /// Reads the lines that a call's way names: `  FILE:LINE  1. Answer()`.
+    /// Reads the steps of a call's way: `101 matched _1XX in context [internal]`, and then `  FILE:LINE  1. Answer()`.
     pub(super) fn read(&mut self, way: &str) {
+        let mut at = None;
         for line in way.lines() {
-            let place =
-                line.strip_prefix("  ").and_then(|line| line.split_once("  ")).map(|(place, _)| place);
-            let Some((file, line)) = place.and_then(|place| place.rsplit_once(':')) else { continue };
-            if let Ok(line) = line.parse() {
-                self.0.entry(file.to_owned()).or_default().insert(line);
+            if let Some((_, head)) = line.strip_suffix(']').and_then(|line| line.rsplit_once(" matched "))
+                && let Some((extension, context)) = head.split_once(" in context [")
+            {
+                at = Some((context.to_owned(), extension.to_owned()));
+                continue;
+            }
+            let step = line.strip_prefix("  ").filter(|line| !line.starts_with("  warning: "));
+            let step =
+                step.and_then(|step| step.split_once(". ")).and_then(|(head, _)| head.rsplit_once(' '));
+            if let (Some(at), Some((_, Ok(priority)))) =
+                (&at, step.map(|(rest, number)| (rest, number.parse())))
+            {
+                self.0.entry(at.clone()).or_default().insert(priority);
             }
         }
     }
 
     /// Takes in what others have walked.
     pub(super) fn add(&mut self, other: &Self) {
-        for (file, lines) in &other.0 {
-            self.0.entry(file.clone()).or_default().extend(lines);
+        for (extension, priorities) in &other.0 {
+            self.0.entry(extension.clone()).or_default().extend(priorities);
         }
     }
 
-    fn has(&self, file: &str, line: u32) -> bool {
-        self.0.get(file).is_some_and(|lines| lines.contains(&line))
+    fn has(&self, context: &str, extension: &str, priority: u32) -> bool {
+        let walked = self.0.get(&(context.to_owned(), extension.to_owned()));
+        walked.is_some_and(|priorities| priorities.contains(&priority))
     }
 }
 
@@ -44,20 +51,17 @@ pub(super) fn told(name: &str, plan: &Dialplan, walked: &Walked, prefix: &str) -
     let (mut all, mut never) = ((0, 0), String::new());
     for context in plan.contexts() {
         for extension in &context.extensions {
+            let name = extension.to_string();
             for step in &extension.steps {
-                let (file, line) = (plan.file(step.span), step.span.line);
-                let (shown, place) = match file {
-                    CONFIGURED => ("(configured)", "(configured)".to_owned()),
-                    _ => (file, format!("{file}:{line}")),
-                };
-                let done = u32::from(walked.has(file, line));
-                for count in [&mut all, counts.entry(shown).or_default()] {
+                let (file, place) = (plan.file(step.span), plan.place(step.span));
+                let done = u32::from(walked.has(&context.name, &name, step.priority));
+                for count in [&mut all, counts.entry(file).or_default()] {
                     *count = (count.0 + done, count.1 + 1);
                 }
                 if done == 0 {
                     let (context, priority) = (&context.name, step.priority);
                     let what = format!("[{context}] {extension},{priority},{}({})", step.app, step.args);
-                    let _ = writeln!(never, "{prefix}  {place:<22} {what}");
+                    let _ = writeln!(never, "{prefix}  {place:<28} {what}");
                 }
             }
         }
@@ -89,15 +93,18 @@ mod tests {
         let text = "[a]\nexten => 1,1,Answer()\n same => n,Hangup()\nexten => _2X,1,Dial(PJSIP/${EXTEN})\n";
         let plan = Dialplan::parse("x.conf", text).unwrap();
         let mut walked = Walked::default();
-        walked.read("1 matched 1 in context [a]\n  x.conf:2  1. Answer()\n    warning: x.conf:4  1. no\n");
+        walked.read("1 matched 1 in context [a]\n  x.conf:2  1. Answer()\n    warning: x.conf:4  2. no\n");
         insta::assert_snapshot!(told("x.conf", &plan, &walked, "# "), @r"
         # coverage of x.conf: 1 of 3 steps of the dialplan, 33%
         # never walked, as telex dialplan show has them:
-        #   x.conf:3               [a] 1,2,Hangup()
-        #   x.conf:4               [a] _2X,1,Dial(PJSIP/${EXTEN})
+        #   x.conf:3                     [a] 1,2,Hangup()
+        #   x.conf:4                     [a] _2X,1,Dial(PJSIP/${EXTEN})
         ");
         let mut other = Walked::default();
-        other.read("  x.conf:3  2. Hangup()\n  x.conf:4  1. Dial(PJSIP/23)  -> ANSWER\n");
+        other.read(
+            "1 matched 1 in context [a]\n  x.conf:3  2. Hangup()\nfor a matched b: 23 matched _2X in context [a]\n\
+             \u{20}           1. Dial(PJSIP/23)  -> ANSWER\n",
+        );
         walked.add(&other);
         assert!(
             told("x.conf", &plan, &walked, "")

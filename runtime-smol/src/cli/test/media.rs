@@ -255,9 +255,8 @@ impl Media {
             Some(RoomMode::Echo) if leg.spec.receive => Heard::Itself,
             Some(RoomMode::Relay | RoomMode::Mix) => {
                 let others = self.legs.iter().filter(|(other, _)| **other != id);
-                let others =
-                    others.filter(|(_, other)| other.spec.room == leg.spec.room && other.spec.receive);
-                let back = |other: &Leg| leg.spec.receive && other.spec.send && other.is_free();
+                let others = others.filter(|(_, other)| other.spec.room == leg.spec.room && other.speaks());
+                let back = |other: &Leg| leg.speaks() && other.spec.send && other.is_free();
                 let heard: Vec<_> =
                     others.filter_map(|(_, other)| Some((other.spec.remote?, back(other)))).collect();
                 if heard.is_empty() { Heard::Nothing } else { Heard::Others(heard) }
@@ -289,6 +288,11 @@ impl Leg {
             Playing::Tone { .. } | Playing::Music(_) => false,
         };
         self.spec.playing.as_ref().filter(|play| self.playing.is_some() || !ends(&play.sound))
+    }
+
+    /// Whether others may hear it: who is only paged has nothing accepted from it.
+    fn speaks(&self) -> bool {
+        self.spec.receive && !self.spec.accept.is_empty()
     }
 
     /// Nothing takes the place of what others say.

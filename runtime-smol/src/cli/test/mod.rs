@@ -6,6 +6,8 @@
 
 mod clock;
 mod coverage;
+#[cfg(test)]
+mod explained;
 mod media;
 mod phone;
 mod read;

@@ -31,6 +31,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Scenario>, Vec<Wrong>> {
             break;
         }
     }
+    if wrong.is_empty() {
+        let empty = reader.scenarios.iter().filter(|scenario| scenario.steps.is_empty());
+        let message = "nothing happens in this scenario: its steps stand in the lines below";
+        wrong.extend(empty.map(|s| Wrong { line: s.line, column: 1, message: message.to_owned() }));
+    }
     if wrong.is_empty() && reader.scenarios.is_empty() {
         let message = "there is no scenario in it: begin one with scenario \"NAME\":".to_owned();
         wrong.push(Wrong { line: 1, column: 1, message });
@@ -89,7 +94,15 @@ impl Reader {
     }
 
     fn scenario(&mut self, mut words: Words) -> Result<(), Wrong> {
-        let word = words.rest("the name of the scenario, in quotes")?;
+        const NAME: &str = "the name of the scenario, in quotes";
+        let quoted = words.peek().is_some_and(Word::is_quoted);
+        let word = if quoted { words.any(NAME)? } else { words.rest(NAME)? };
+        if !words.is_over() {
+            let message =
+                "the line of a scenario ends with its name and a colon; its steps stand in the lines below";
+            let there = words.any(NAME)?;
+            return Err(words.at(&there, message.to_owned()));
+        }
         let (name, line) = (word.text.clone(), words.line);
         if let Some(before) = self.names.insert(name.clone(), line) {
             return Err(words.at(&word, format!("line {before} has a scenario of this name already")));

@@ -41,6 +41,13 @@ pub(super) struct Words {
     end: usize,
 }
 
+impl Word {
+    /// Whether it stands in quotes.
+    pub(super) fn is_quoted(&self) -> bool {
+        self.quoted
+    }
+}
+
 impl Words {
     /// Cuts a line into words. `#` with a blank behind it begins a comment: by itself it is a key.
     pub(super) fn of(line: usize, text: &str) -> Result<Self, Wrong> {

@@ -288,6 +288,18 @@ impl<'a> World<'a> {
         }
     }
 
+    /// What the exchange says would become of a call.
+    #[cfg(test)]
+    pub(super) fn foretold(&mut self, wanted: telex_dialplan::explain::Supposition) -> ControlReply {
+        let (mut out, request) = (Actions::new(), Control::Foretell(Box::new(wanted)));
+        self.telex.handle(self.now, Input::Control { id: ControlId(0), request }, &mut out);
+        let reply = out.into_iter().find_map(|action| match action {
+            Action::Reply { reply, .. } => Some(reply),
+            _ => None,
+        });
+        reply.expect("each request is answered")
+    }
+
     /// Keeps the ways that calls have gone so far: the exchange forgets the beginning of a long one.
     pub(super) fn keep_ways(&mut self) {
         for call in self.open.clone() {

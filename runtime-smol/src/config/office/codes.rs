@@ -184,10 +184,10 @@ impl Codes {
         add(text, self.of("call_back_off"), off);
         add(text, self.of("pickup"), vec!["Pickup()".to_owned()]);
         with_number(text, self.of("pickup_extension"), |number| vec![format!("Pickup({number})")]);
-        with_number(text, self.of("intercom"), intercom);
+        with_number(text, self.of("intercom"), |number| intercom(number, office));
         let page = self.of("page");
         for (number, group) in office.groups.iter().filter(|_| !page.is_empty()) {
-            add(text, &format!("{page}{number}"), vec![format!("Page({})", group.targets())]);
+            add(text, &format!("{page}{number}"), group.page(office));
         }
         with_number(text, self.of("hide_number"), |number| {
             vec!["Set(CALLERID(pres)=prohib)".to_owned(), format!("Goto(${{CHANNEL(context)}},{number},1)")]
@@ -268,14 +268,20 @@ fn requested(step: &str, result: &str, said: &str) -> Vec<String> {
 }
 
 /// A call that the phone answers by itself: by the header fields that phones of different makers look at.
-fn intercom(number: &str) -> Vec<String> {
+fn intercom(number: &str, office: &Office) -> Vec<String> {
+    let rests = office.rests_now("${PHONE}");
     vec![
         format!("Set(PHONE={number})"),
-        "GotoIf($[\"${DEVICE_STATE(PJSIP/${PHONE})}\" = \"UNKNOWN\"]?wrong)".to_owned(),
+        "Set(STATE=${DEVICE_STATE(PJSIP/${PHONE})})".to_owned(),
+        "GotoIf($[\"${STATE}\" = \"UNKNOWN\"]?wrong)".to_owned(),
+        // Nobody is listened to who asked for quiet, or has another call.
+        format!("GotoIf($[{rests}]?busy)"),
+        "GotoIf($[\"${STATE}\" != \"NOT_INUSE\" & \"${STATE}\" != \"UNAVAILABLE\"]?busy)".to_owned(),
         "Set(PJSIP_HEADER(add,Call-Info)=<sip:intercom>\\;answer-after=0)".to_owned(),
         "Set(PJSIP_HEADER(add,Alert-Info)=<http://intercom>\\;info=alert-autoanswer\\;delay=0)".to_owned(),
         "Dial(PJSIP/${PHONE},20)".to_owned(),
         "Hangup()".to_owned(),
+        "(busy)Busy(20)".to_owned(),
         "(wrong)Playback(pbx-invalid)".to_owned(),
     ]
 }

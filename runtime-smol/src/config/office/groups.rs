@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 use telex_dialplan::names::nearest;
 use telex_engine::config::INTERNAL;
 
-use super::codes::DISTURB;
+use super::codes::{Codes, DISTURB};
+use super::phones::{has_called, has_dialled};
 use super::steps::extension;
 use super::{Office, Place, Plan, shown};
 use crate::config::reader::{At, Section};
@@ -134,7 +135,8 @@ impl Group {
 
     /// What becomes of calls to its number.
     pub(super) fn steps(&self, number: &str, office: &Office) -> Vec<String> {
-        let mut steps = Vec::new();
+        let (_, last_number) = office.remember();
+        let mut steps: Vec<String> = last_number.then(has_dialled).into_iter().collect();
         if let Some(prefix) = &self.prefix {
             steps.push(format!("Set(CALLERID(name)={prefix} ${{CALLERID(name)}})"));
         }
@@ -150,7 +152,9 @@ impl Group {
         match self.strategy {
             Strategy::All => self.together(&members, office, &mut steps),
             Strategy::Order => {
-                steps.extend(members.iter().map(|member| self.ring(member, self.conditions(member, office))));
+                for member in &members {
+                    steps.extend(self.ring(member, self.conditions(member, office), office));
+                }
             }
             Strategy::RoundRobin => self.in_turn(number, &members, office, &mut steps),
             Strategy::LeastRecent => {
@@ -164,30 +168,15 @@ impl Group {
 
     /// What must hold for a member to ring.
     fn conditions(&self, member: &str, office: &Office) -> Vec<String> {
-        let mut all = Vec::new();
-        if office.codes.is_some() {
-            let (is, what) = if office.is_disturbed(member) { ("=", "off") } else { ("!=", "on") };
-            all.push(format!("\"${{DB({DISTURB}/{member})}}\" {is} \"{what}\""));
-        }
-        all.extend(self.idle(member));
-        all
+        let quiet = office.codes.is_some().then(|| office.takes_calls(member));
+        quiet.into_iter().chain(self.idle(member)).collect()
     }
 
     /// The same for the one that MEMBER names.
     fn conditions_of_member(&self, members: &[&SmolStr], office: &Office) -> Vec<String> {
-        let mut all = Vec::new();
-        if office.codes.is_some() {
-            let state = format!("\"${{DB({DISTURB}/${{MEMBER}})}}\"");
-            let disturbed = members.iter().filter(|member| office.is_disturbed(member));
-            let disturbed: Vec<String> =
-                disturbed.map(|member| format!(" & \"${{MEMBER}}\" != \"{member}\"")).collect();
-            all.push(match disturbed.is_empty() {
-                true => format!("{state} != \"on\""),
-                false => format!("({state} = \"off\" | ({state} != \"on\"{}))", disturbed.concat()),
-            });
-        }
-        all.extend(self.idle("${MEMBER}"));
-        all
+        let disturbed = members.iter().copied().filter(|member| office.is_disturbed(member));
+        let quiet = office.codes.is_some().then(|| office.takes_calls_of("${MEMBER}", disturbed));
+        quiet.into_iter().chain(self.idle("${MEMBER}")).collect()
     }
 
     fn idle(&self, member: &str) -> Option<String> {
@@ -201,15 +190,16 @@ impl Group {
             return;
         }
         steps.push("Set(TARGETS=)".to_owned());
-        steps.extend(members.iter().map(|member| {
-            let may_ring = self.conditions(member, office).join(" & ");
-            format!("ExecIf($[{may_ring}]?Set(TARGETS=${{TARGETS}}&PJSIP/{member}))")
-        }));
+        for member in members {
+            let holds = self.conditions(member, office).join(" & ");
+            steps.extend(office.called(member, &holds));
+            steps.push(target(member, &holds));
+        }
         steps.push(format!("Dial(${{TARGETS}},{})", self.ring));
     }
 
-    /// The step that rings one member, if these conditions hold.
-    fn ring(&self, member: &str, mut conditions: Vec<String>) -> String {
+    /// The steps that ring one member, if these conditions hold.
+    fn ring(&self, member: &str, mut conditions: Vec<String>, office: &Office) -> Vec<String> {
         let ring = self.ring;
         let time = match self.total {
             Some(_) => {
@@ -219,10 +209,11 @@ impl Group {
             None => ring.to_string(),
         };
         let dial = format!("Dial(PJSIP/{member},{time})");
-        match conditions.is_empty() {
-            true => dial,
-            false => format!("ExecIf($[{}]?{dial})", conditions.join(" & ")),
+        if conditions.is_empty() {
+            return vec![dial];
         }
+        let holds = conditions.join(" & ");
+        office.called(member, &holds).into_iter().chain([format!("ExecIf($[{holds}]?{dial})")]).collect()
     }
 
     fn in_turn(&self, number: &str, members: &[&SmolStr], office: &Office, steps: &mut Vec<String>) {
@@ -234,7 +225,9 @@ impl Group {
             format!("Set(DB({TURN}/{number})=${{TURN}})"),
             format!("Set(LEFT={count})"),
             "(next)Set(MEMBER=${CUT(MEMBERS,&,${TURN})})".to_owned(),
-            self.ring("${MEMBER}", self.conditions_of_member(members, office)),
+        ]);
+        steps.extend(self.ring("${MEMBER}", self.conditions_of_member(members, office), office));
+        steps.extend([
             format!("Set(TURN=$[${{TURN}} % {count} + 1])"),
             "Set(LEFT=$[${LEFT} - 1])".to_owned(),
             "GotoIf($[${LEFT} > 0]?next)".to_owned(),
@@ -249,23 +242,66 @@ impl Group {
             format!("Set(LEFT={})", names.join("&")),
             format!("(next)Gosub(telex-least-recent,s,1({number}))"),
             "Set(MEMBER=${GOSUB_RETVAL})".to_owned(),
-            self.ring("${MEMBER}", self.conditions_of_member(&members, office)),
-            "GotoIf($[\"${LEFT}\" != \"\"]?next)".to_owned(),
         ];
+        steps.extend(self.ring("${MEMBER}", self.conditions_of_member(&members, office), office));
+        steps.push("GotoIf($[\"${LEFT}\" != \"\"]?next)".to_owned());
         steps.extend(self.fallback.as_ref().map(Place::goto));
         let _ = write!(text, "\n[{}]\n{}", Self::context(number), extension(number, steps));
         let served = format!("Set(DB({SERVED}/{number}-${{MEMBER}})=${{EPOCH}})");
         *text += &extension("h", vec![format!("ExecIf($[\"${{DIALSTATUS}}\" = \"ANSWER\"]?{served})")]);
     }
 
-    /// The phones that a call for all of them pages.
-    pub(super) fn targets(&self) -> String {
-        let targets: Vec<String> = self.members.iter().map(|member| format!("PJSIP/{member}")).collect();
-        targets.join("&")
+    /// What speaks to all of them who do not want quiet.
+    pub(super) fn page(&self, office: &Office) -> Vec<String> {
+        let mut steps = vec!["Set(TARGETS=)".to_owned()];
+        steps.extend(self.members.iter().map(|member| target(member, &office.takes_calls(member))));
+        steps.push("Page(${TARGETS})".to_owned());
+        steps
     }
 }
 
+/// The step that puts a phone with those that are asked together, if this holds.
+fn target(member: &str, holds: &str) -> String {
+    format!("ExecIf($[{holds}]?Set(TARGETS=${{TARGETS}}&PJSIP/{member}))")
+}
+
 impl Office {
+    /// What must hold for a phone to be disturbed: it says so itself, by a code, or its entry does.
+    fn takes_calls(&self, phone: &str) -> String {
+        let (is, what) = if self.is_disturbed(phone) { ("=", "off") } else { ("!=", "on") };
+        format!("\"${{DB({DISTURB}/{phone})}}\" {is} \"{what}\"")
+    }
+
+    /// The same for the phone that a variable names; the entries of these say that they want quiet.
+    fn takes_calls_of<'a>(&self, variable: &str, quiet: impl Iterator<Item = &'a SmolStr>) -> String {
+        let state = format!("\"${{DB({DISTURB}/{variable})}}\"");
+        let quiet: String = quiet.map(|phone| format!(" & \"{variable}\" != \"{phone}\"")).collect();
+        match quiet.is_empty() {
+            true => format!("{state} != \"on\""),
+            false => format!("({state} = \"off\" | ({state} != \"on\"{quiet}))"),
+        }
+    }
+
+    /// Whether calls leave behind who called last, and what was dialled.
+    fn remember(&self) -> (bool, bool) {
+        self.codes.as_ref().map(Codes::remember).unwrap_or_default()
+    }
+
+    /// The step by which a phone of a group remembers who calls, if it rings.
+    fn called(&self, phone: &str, holds: &str) -> Option<String> {
+        self.remember().0.then(|| format!("ExecIf($[{holds}]?{})", has_called(phone)))
+    }
+
+    /// Whether the phone that a variable names is left alone.
+    pub(super) fn rests_now(&self, variable: &str) -> String {
+        let mut quiet =
+            self.phones.iter().filter(|(_, phone)| phone.do_not_disturb).map(|(name, _)| name).peekable();
+        match quiet.peek() {
+            Some(_) => format!("!{}", self.takes_calls_of(variable, quiet)),
+            None => format!("\"${{DB({DISTURB}/{variable})}}\" = \"on\""),
+        }
+    }
+
     /// Whether a phone does not want to be disturbed until it says otherwise.
     fn is_disturbed(&self, phone: &str) -> bool {
         self.phones.get(phone).is_some_and(|phone| phone.do_not_disturb)

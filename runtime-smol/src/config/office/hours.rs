@@ -34,7 +34,17 @@ impl Plan<'_> {
         let switch = self.switch(section);
         let reader = &mut *self.reader;
         let mut times = Vec::new();
-        for text in reader.texts(section, "times").iter().flat_map(|texts| &texts.value) {
+        let named = reader.texts(section, "times");
+        if named.as_ref().is_none_or(|named| named.value.is_empty()) {
+            let remedy = "add times = [\"mon-fri 9:00-17:00\"]";
+            reader.wrong(
+                &entry.span,
+                "these hours never open: there are no `times`",
+                "in this entry",
+                remedy,
+            );
+        }
+        for text in named.iter().flat_map(|texts| &texts.value) {
             match times::week(text.value) {
                 Some(time) => times.push(time),
                 None => {

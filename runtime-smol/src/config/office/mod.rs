@@ -5,6 +5,7 @@ mod codes;
 mod groups;
 mod hours;
 mod menus;
+mod origins;
 mod phones;
 mod rounds;
 mod steps;
@@ -30,6 +31,7 @@ use menus::Menu;
 use phones::Answering;
 
 pub(super) use codes::KEYS as CODE_KEYS;
+pub(super) use origins::Origins;
 
 /// What is configured beside phones and conferences, and becomes dialplan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +54,9 @@ pub(super) struct Offices {
     pub(super) speak: Vec<Spoken>,
 }
 
+/// The context of a call that ends, wherever `hangup` is what it is led to.
+const END: &str = "telex-hangup";
+
 /// Where calls are led: an extension of a context.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
@@ -67,6 +72,11 @@ impl Place {
 
     fn menu(name: &str) -> Self {
         Self { context: format_smolstr!("telex-menu-{name}"), extension: "s".into() }
+    }
+
+    /// Where a call ends.
+    fn end() -> Self {
+        Self { context: END.into(), extension: "s".into() }
     }
 
     /// The menu that it is.
@@ -136,6 +146,7 @@ pub(super) fn office(reader: &mut Reader, root: &DeTable<'_>, config: &Config, o
     }
     plan.parked(root);
     plan.rounds(root);
+    plan.forwards(root);
     plan.read
 }
 
@@ -153,11 +164,6 @@ impl Plan<'_> {
 }
 
 impl Office {
-    /// Whether it says nothing that phones and conferences do not.
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Whether a number means something already.
     fn takes(&self, number: &str) -> bool {
         let is_this = |other: &SmolStr| other == number;
@@ -263,6 +269,9 @@ impl Plan<'_> {
             self.reader.wrong(&text.span, "this is no number that can be dialled", "not usable", remedy);
             return None;
         }
+        if text.value == "hangup" && !self.config.phones.contains_key(text.value) {
+            return Some(Place::end());
+        }
         let numbers = self.config.phones.keys().map(SmolStr::as_str).filter(|name| is_word(name));
         let near = nearest(text.value, self.names.keys().map(SmolStr::as_str).chain(numbers));
         let near = near.filter(|_| is_word(text.value)).map(|name| format!("did you mean `{name}`?"));
@@ -278,9 +287,8 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Where calls are led that exists nowhere.
-pub(super) fn check(reader: &mut Reader, leads: &[Destination], plan: Option<&Dialplan>, config: &Config) {
-    let own = || super::dialplan::alone(&config.own_dialplan()).unwrap_or_default();
-    let plan = &plan.cloned().unwrap_or_else(own);
+pub(super) fn check(reader: &mut Reader, leads: &[Destination], plan: Option<&Dialplan>) {
+    let plan = &plan.cloned().unwrap_or_default();
     for Destination { number, context, near } in leads {
         let asked = Asked { context, extension: &number.value, caller: "", now: Moment::new(0, "UTC") };
         let first = telex_dialplan::At::Priority(1);

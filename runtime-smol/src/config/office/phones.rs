@@ -28,10 +28,13 @@ same => n,ExecIf($[\"${FORWARD_TO}\" = \"\"]?Set(FORWARD_TO=${ARG4}))\n \
 same => n,GosubIf($[\"${FORWARD_TO}\" != \"off\"]?s,1(${ARG1},${ARG2},${FORWARD_TO}))\n \
 same => n,Return()\n";
 
+/// Seconds that a phone rings before somebody else gets the call, where nothing is said.
+const AFTER: u64 = 20;
+
 /// What becomes of calls to a phone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answering {
-    always: Option<Place>,
+    pub(super) always: Option<Place>,
     busy: Option<Place>,
     no_answer: Option<Place>,
     unregistered: Option<Place>,
@@ -42,7 +45,12 @@ pub(super) struct Answering {
 
 impl Answering {
     pub(super) fn forwards(&self) -> bool {
-        [&self.always, &self.busy, &self.no_answer, &self.unregistered].iter().any(|to| to.is_some())
+        self.places().next().is_some()
+    }
+
+    /// Where calls go on, whatever the reason.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        [&self.always, &self.busy, &self.no_answer, &self.unregistered].into_iter().flatten()
     }
 }
 
@@ -85,6 +93,17 @@ impl Plan<'_> {
     }
 }
 
+/// Remembers who calls a phone. Who does not want to be seen is not called back either.
+pub(super) fn has_called(phone: &str) -> String {
+    let seen = "${IF($[\"${CALLERID(pres):0:6}\" = \"prohib\"]?:${CALLERID(num)})}";
+    format!("Set(DB({LAST_CALLER}/{phone})={seen})")
+}
+
+/// Remembers what the caller has dialled.
+pub(super) fn has_dialled() -> String {
+    format!("Set(DB({LAST_NUMBER}/${{CDR(src)}})=${{CALLERID(dnid)}})")
+}
+
 /// From a second to an hour.
 fn seconds(reader: &mut Reader, text: &At<&str>) -> Option<u64> {
     let known = duration(text.value).map(|time| time.as_secs()).filter(|s| (1..=3600).contains(s));
@@ -110,8 +129,18 @@ impl Office {
 }
 
 impl Answering {
-    fn dial(&self, phone: &str) -> String {
-        let after = self.after.map(|seconds| format!(",{seconds}")).unwrap_or_default();
+    /// Rings the phone; not for long, if somebody else gets the call then.
+    fn dial(&self, phone: &str, codes: bool) -> String {
+        let chosen = format!("\"${{DB({NO_ANSWER}/{phone})}}\"");
+        let after = match (self.after, &self.no_answer) {
+            (Some(seconds), _) => format!(",{seconds}"),
+            (None, Some(_)) if codes => format!(",${{IF($[{chosen} = \"off\"]?:{AFTER})}}"),
+            (None, Some(_)) => format!(",{AFTER}"),
+            (None, None) if codes => {
+                format!(",${{IF($[{chosen} = \"\" | {chosen} = \"off\"]?:{AFTER})}}")
+            }
+            (None, None) => String::new(),
+        };
         format!("Dial(PJSIP/{phone}{after})")
     }
 
@@ -126,7 +155,7 @@ impl Answering {
             format!("GosubIf($[\"${{DIALSTATUS}}\" = \"{cause}\"]?{})", forward(to))
         };
         if !self.do_not_disturb {
-            steps.push(self.dial(phone));
+            steps.push(self.dial(phone, false));
             steps.extend(self.no_answer.iter().map(|to| on("NOANSWER", to)));
             steps.extend(self.unregistered.iter().map(|to| on("CHANUNAVAIL", to)));
         }
@@ -155,18 +184,12 @@ impl Answering {
         };
         let mut steps = Vec::new();
         let (last_caller, last_number) = remember;
-        if last_caller {
-            // Who does not want to be seen is not called back either.
-            let seen = "${IF($[\"${CALLERID(pres):0:6}\" = \"prohib\"]?:${CALLERID(num)})}";
-            steps.push(format!("Set(DB({LAST_CALLER}/{phone})={seen})"));
-        }
-        if last_number {
-            steps.push(format!("Set(DB({LAST_NUMBER}/${{CDR(src)}})=${{CALLERID(dnid)}})"));
-        }
+        steps.extend(last_caller.then(|| has_called(phone)));
+        steps.extend(last_number.then(has_dialled));
         steps.push(chosen(ALWAYS, &self.always));
         let (is, what) = if self.do_not_disturb { ("!=", "off") } else { ("=", "on") };
         steps.push(format!("GotoIf($[\"${{DB({DISTURB}/{phone})}}\" {is} \"{what}\"]?busy)"));
-        steps.push(self.dial(phone));
+        steps.push(self.dial(phone, true));
         for (status, label) in [("BUSY", "busy"), ("NOANSWER", "late"), ("CHANUNAVAIL", "away")] {
             steps.push(format!("GotoIf($[\"${{DIALSTATUS}}\" = \"{status}\"]?{label})"));
         }

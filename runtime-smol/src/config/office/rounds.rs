@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use smol_str::SmolStr;
 use telex_engine::config::INTERNAL;
 use toml::de::DeTable;
 
@@ -41,7 +42,36 @@ impl Office {
     }
 }
 
+impl Office {
+    /// Whether every call to a phone is forwarded until it is back at that phone, or one for it goes to itself.
+    fn forwards_round(&self, phone: &SmolStr) -> bool {
+        let Some(answering) = self.phones.get(phone) else { return false };
+        let (mut seen, mut at) = (BTreeSet::new(), answering.always.as_ref());
+        while let Some(place) = at.filter(|place| seen.insert(&place.extension)) {
+            if place.extension == *phone {
+                return true;
+            }
+            at = self.phones.get(&place.extension).and_then(|next| next.always.as_ref());
+        }
+        answering.places().any(|place| place.extension == *phone)
+    }
+}
+
 impl Plan<'_> {
+    /// Tells of phones whose calls are forwarded round.
+    pub(super) fn forwards(&mut self, root: &DeTable<'_>) {
+        for entry in self.reader.list(root, "phone") {
+            let Some(phone) = self.reader.peek_text(entry.value, "extension").map(SmolStr::new) else {
+                continue;
+            };
+            if self.read.office.forwards_round(&phone) {
+                let span = self.reader.key(entry.value, "forward").unwrap_or(entry.span);
+                let title = format!("calls to {phone} are forwarded until they are back at {phone}");
+                self.reader.wrong(&span, title, "leads round", "forward one of these calls to somebody else");
+            }
+        }
+    }
+
     /// Tells of menus, groups and hours that such calls come back to.
     pub(super) fn rounds(&mut self, root: &DeTable<'_>) {
         for (kind, key) in [("menu", "fallback"), ("group", "fallback"), ("hours", "open")] {

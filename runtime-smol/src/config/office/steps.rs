@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use telex_engine::config::Config;
 
 use super::phones::{Answering, CHOSEN, FORWARD};
-use super::{Office, groups, menus};
+use super::{END, Office, groups, menus};
 
 impl Office {
     /// The whole of what is configured beside a dialplan.
@@ -32,6 +32,9 @@ impl Office {
         }
         groups::contexts(&mut text, self);
         menus::contexts(&mut text, self, config);
+        if text.contains(END) {
+            let _ = write!(text, "\n[{END}]\n{}", extension("s", vec!["Hangup()".to_owned()]));
+        }
         text
     }
 }

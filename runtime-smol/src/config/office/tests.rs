@@ -1,11 +1,11 @@
 use std::path::Path;
 
 use insta::assert_snapshot;
-use telex_dialplan::explain::{Facts, Supposed, report, walk};
+use telex_dialplan::explain::{Facts, Supposed, walk};
 use telex_dialplan::scene::Caller;
 use telex_dialplan::task::{DialStatus, Target, Task};
 use telex_dialplan::world::DeviceState;
-use telex_dialplan::{Dialplan, Moment, Thread, when};
+use telex_dialplan::{Dialplan, Thread, when};
 
 use super::*;
 use crate::config::{Settings, parse};
@@ -61,7 +61,7 @@ fn done(plan: &Dialplan, facts: &mut Facts, from: &str, number: &str, dial: Dial
         supposed.outcome(task)
     });
     assert!(over, "{done:?}");
-    assert!(!report(&thread, plan, from, Moment::new(facts.now_ms, &facts.zone)).contains("warning"));
+    assert!(!thread.trail().told(plan).to_string().contains("warning"));
     done.join(", ")
 }
 
@@ -89,14 +89,12 @@ fn at(day: &str) -> Facts {
 
 #[test]
 fn without_any_of_it_nothing_changes() {
-    assert_eq!(settings(PHONES).engine.dialplan, None);
-    let named = settings(&PHONES.replacen("password", "name = \"Front desk\"\npassword", 1));
-    assert_eq!(
-        (named.engine.dialplan.as_ref(), named.engine.phones["100"].name.as_str()),
-        (None, "Front desk")
-    );
     let config = settings(PHONES).engine;
     assert_eq!(Office::default().dialplan(&config), config.own_dialplan());
+    let text = |config: &Config| config.dialplan.as_ref().map(|plan| plan.written().to_string());
+    let named = settings(&PHONES.replacen("password", "name = \"Front desk\"\npassword", 1)).engine;
+    assert_eq!((text(&named), named.phones["100"].name.as_str()), (text(&config), "Front desk"));
+    assert!(text(&config).is_some_and(|text| text.contains("Dial(PJSIP/100)")));
 }
 
 const FORWARDED: &str = r#"
@@ -151,7 +149,7 @@ fn forwarding_and_rest_become_steps() {
 
 #[test]
 fn a_circle_of_forwards_ends() {
-    let circle = FORWARDED.replace("do_not_disturb = true", "forward = { always = \"101\" }");
+    let circle = FORWARDED.replace("do_not_disturb = true", "forward = { busy = \"101\" }");
     let mut world = at("2026-11-23T10:00");
     assert_snapshot!(done(&plan(&circle), &mut world, "100", "101", DialStatus::Busy), @"Hangup { cause: Some(25) }");
     assert_snapshot!(format!("{:?}", world.log), @r#"[(Warning, "forwarded in a circle: 101")]"#);

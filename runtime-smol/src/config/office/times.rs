@@ -22,6 +22,9 @@ pub(super) fn week(text: &str) -> Option<String> {
 pub(super) fn year(text: &str) -> Option<Vec<String>> {
     let Some((first, last)) = text.split_once(" to ") else {
         let (month, days) = text.trim().split_once(' ')?;
+        for day in days.split([',', '-']) {
+            day_of_year(&format!("{month} {}", day.trim()))?;
+        }
         return Some(vec![understood(format!("*,*,{},{month}", days.replace(',', "&")))?]);
     };
     let ((first, from), (last, to)) = (day_of_year(first)?, day_of_year(last)?);
@@ -42,8 +45,10 @@ const MONTHS: [&str; 12] =
 fn day_of_year(text: &str) -> Option<(usize, u8)> {
     let (month, day) = text.trim().split_once(' ')?;
     let month = MONTHS.iter().position(|known| month.eq_ignore_ascii_case(known))?;
-    let day: u8 = day.parse().ok()?;
-    (1..=31).contains(&day).then_some((month, day))
+    let day: i8 = day.parse().ok()?;
+    // A leap year has all days that there may be.
+    jiff::civil::Date::new(2028, i8::try_from(month).ok()? + 1, day).ok()?;
+    Some((month, day.unsigned_abs()))
 }
 
 /// Days of certain years, as the condition that holds on them: `2026-12-24`, `2026-07-27 to 2026-08-14`.
@@ -111,9 +116,17 @@ mod tests {
         assert_eq!(year("dec 24 to jan 2").as_deref(), Some("*,*,24-31,dec *,*,1-2,jan"));
         assert_eq!(year("jul 20 to sep 1").as_deref(), Some("*,*,20-31,jul *,*,*,aug *,*,1-1,sep"));
         assert_eq!(year("aug 3 to aug 14").as_deref(), Some("*,*,3-14,aug"));
-        for wrong in
-            ["", "dec", "24 dec", "dec 32", "dec 24,dec 25", "dec 24 to", "dec 9 to dec 1", "dec 0 to jan 1"]
-        {
+        for wrong in [
+            "",
+            "dec",
+            "24 dec",
+            "dec 32",
+            "dec 24,dec 25",
+            "dec 24 to",
+            "dec 9 to dec 1",
+            "dec 0 to jan 1",
+            "feb 30",
+        ] {
             assert_eq!(year(wrong), None, "{wrong}");
         }
         assert!(is_date("2026-12-24") && !is_date("2026-02-30") && !is_date("20261224"));

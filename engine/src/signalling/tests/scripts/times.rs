@@ -1,4 +1,5 @@
-//! How long calls and their talks last, whatever the clock on the wall says, and keys that take their time.
+//! How long calls and their talks last, whatever the clock on the wall says, keys that take their time, and what is
+//! heard meanwhile.
 
 use super::*;
 use crate::config::DigitsBy;
@@ -120,4 +121,33 @@ fn a_phone_that_wants_info_gets_the_keys_of_the_dialplan_by_info_one_after_the_o
         "0: alice Signal=1 Duration=160 | 10: alice Signal=2 Duration=160 | 21: bob Signal=7 Duration=160 alice \
          Signal=9 Duration=160 | 24: bob Signal=8 Duration=160 | "
     );
+}
+
+#[test]
+fn who_waits_hears_the_music_that_the_dialplan_has_set() {
+    let plan = "exten => 500,1,Set(CHANNEL(musicclass)=radio)\n same => n,Dial(PJSIP/bob,20,m)\n\
+                exten => 501,1,Dial(PJSIP/bob,20,m)\nexten => 502,1,Set(CHANNEL(musicclass)=radio)\n\
+                 same => n,MusicOnHold()\n";
+    let class = |spec: LegSpec| match spec.playing.map(|play| play.sound) {
+        Some(Playing::Music(class)) => class.to_string(),
+        other => panic!("{other:?}"),
+    };
+    for (number, waits, held) in [("500", "radio", "radio"), ("501", "default", "jazz")] {
+        let mut world = planned_with(plan, |config| config.music = Some("jazz".into()));
+        world.send(ALICE, &invite(number, "", OFFER));
+        assert_eq!(class(world.leg()), waits);
+        bob_answers(&mut world);
+        let answered = world.only("SIP/2.0 200");
+        world.send(ALICE, &inside(&answered, "ACK", 1, ""));
+        let hold = format!("{}a=sendonly\n", OFFER.replace("o=- 1 1", "o=- 1 2"));
+        world.send(ALICE, &inside(&answered, "INVITE", 2, &hold));
+        let bob = world.out.iter().rev().find_map(|action| match action {
+            Action::Media { command: MediaCommand::PutLeg { leg: LegId(2), spec, .. }, .. } => Some(spec),
+            _ => None,
+        });
+        assert_eq!(class((**bob.expect("bob hears something else")).clone()), held);
+    }
+    let mut world = planned(plan);
+    world.send(ALICE, &invite("502", "", OFFER));
+    assert_eq!(class(world.leg()), "radio");
 }

@@ -23,6 +23,15 @@ fn the_callee_goes_on_where_the_dialplan_says_when_the_caller_has_hung_up() {
         world.send(ALICE, &inside(&answered, "BYE", 9, ""));
         let lines = world.said();
         assert_eq!(lines, "alice: SIP/2.0 200 OK\n", "bob stays");
+        world.input(Input::Control { id: ControlId(4), request: Control::Calls });
+        let listed = match world.out.pop() {
+            Some(Action::Reply { reply: ControlReply::Calls(calls), .. }) => {
+                (calls[0].from.clone(), calls[0].to.clone())
+            }
+            other => panic!("{other:?}"),
+        };
+        let there = if steps.is_empty() { "s" } else { "500" };
+        assert_eq!(listed, ("bob".into(), there.into()));
         let play = world.leg_of(2).playing.expect("bob hears it");
         assert!(format!("{:?}", play.sound).contains("bye"));
         let report = MediaReport::Played { leg: LegId(2), rev: 1, number: play.number };
