@@ -102,6 +102,9 @@ impl Load<'_> {
         for fault in std::mem::take(&mut parser.faults) {
             self.error(fault);
         }
+        for fault in std::mem::take(&mut parser.odd) {
+            self.warn(fault.at, fault.message);
+        }
         for (at, name) in std::mem::take(&mut parser.unset) {
             let fault =
                 Fault::new(self.base + at, format!("{name} is never set by this exchange: it is empty"));
@@ -342,6 +345,7 @@ impl Load<'_> {
         let run = parser.run(Style::kept(stop));
         // The step within finds them again.
         parser.faults.clear();
+        parser.odd.clear();
         parser.unset.clear();
         if let Err(fault) = run {
             self.error(fault);
@@ -413,7 +417,10 @@ fn assign(parser: &mut Parser<'_>, one_of_many: bool) -> Result<Assign, Fault> {
                     let message = format!("{name} cannot be set, only read: ${{{syntax}}}");
                     parser.faults.push(Parser::fault_at(begin, message));
                 }
-                Target::Call(function, parser.arguments(function, begin)?)
+                let args = parser.arguments(function, begin)?;
+                let odd = function::odd(function, args.first().and_then(Template::constant), true);
+                parser.odd.extend(odd.map(|message| Parser::fault_at(begin, message)));
+                Target::Call(function, args)
             }
             Err(message) => {
                 parser.faults.push(Parser::fault_at(begin, message));

@@ -64,6 +64,11 @@ impl Prepared {
                 add(Thing::Music, list.letter('m').unwrap_or_default());
                 add(Thing::Tone, list.letter('r').filter(|_| self.app.name == "Dial").unwrap_or_default());
             }
+            "Directory" => {
+                let own = if list.text(1).is_empty() { list.text(0) } else { list.text(1) };
+                add(Thing::Context, own);
+            }
+            "Background" => add(Thing::Context, list.text(3)),
             "MusicOnHold" => add(Thing::Music, list.text(0)),
             "WaitExten" => add(Thing::Music, list.letter('m').unwrap_or_default()),
             "Playtones" => add(Thing::Tone, list.text(0)),
@@ -125,7 +130,7 @@ impl Prepared {
         }
     }
 
-    /// Contexts in which a Dial looks for extensions.
+    /// Contexts in which the step looks for extensions.
     pub(crate) fn local_contexts(&self) -> Vec<String> {
         let things = self.things().into_iter();
         things.filter(|(thing, _)| *thing == Thing::Context).map(|(_, name)| name).collect()

@@ -15,6 +15,28 @@ const MAX_HEADERS: usize = 32;
 /// Groups of one channel.
 const MAX_GROUPS: usize = 16;
 
+/// Facts of a channel that a plan may set.
+pub(super) const FREE: [&str; 3] = ["accountcode", "language", "musicclass"];
+/// Facts of a channel that an exchange knows.
+pub(super) const FACTS: [&str; 16] = [
+    "accountcode",
+    "audionativeformat",
+    "audioreadformat",
+    "audiowriteformat",
+    "channeltype",
+    "context",
+    "language",
+    "linkedid",
+    "musicclass",
+    "name",
+    "peerip",
+    "pjsip",
+    "recvip",
+    "state",
+    "tonezone",
+    "uniqueid",
+];
+
 const WHO: &[&str] = &[
     "num",
     "number",

@@ -191,6 +191,25 @@ pub(crate) fn check(function: &Function, args: &[Option<&str>]) -> Result<(), St
     .map_err(|why| why.to_string())
 }
 
+/// What is odd in how a function is used, as far as it is known when a plan is loaded.
+pub(crate) fn odd(function: &Function, first: Option<&str>, set: bool) -> Option<String> {
+    let small = first.filter(|first| !first.is_empty())?.to_ascii_lowercase();
+    let known: &[&str] = match (function.name, set) {
+        ("CHANNEL", true) => &channel::FREE,
+        ("CHANNEL", false) => &channel::FACTS,
+        _ => return None,
+    };
+    if known.contains(&small.as_str()) {
+        return None;
+    }
+    let near = nearest(&small, known.iter().copied()).map(|near| format!(": did you mean {near}?"));
+    let near = near.unwrap_or_default();
+    Some(match set {
+        true => format!("CHANNEL({small}) cannot be set, only {}{near}", known.join(", ")),
+        false => format!("nothing is known of CHANNEL({small}), so it is empty{near}"),
+    })
+}
+
 /// Octets that a function works on, about.
 pub(crate) fn work(function: &Function, args: &[SmolStr], scene: &mut Scene<'_>) -> usize {
     let given: usize = args.iter().map(SmolStr::len).sum();

@@ -315,6 +315,19 @@ mod tests {
     }
 
     #[test]
+    fn facts_and_contexts_that_are_not_there_are_told() {
+        let text = "[a]\nexten => 1,1,NoOp(${CHANNEL(nam)} ${CHANNEL(pjsip,remote_addr)} ${CHANNEL(Name)} ${CHANNEL(${X})})\n\
+            same => n,Set(CHANNEL(hangup_handler_push)=h,s,1)\n same => n,Set(CHANNEL(language)=de)\n\
+            same => n,ExecIf(1?NoOp(${CHANNEL(rtp,dest)}))\n same => n,Directory(box,noctx)\n same => n,Directory(a)\n";
+        insta::assert_snapshot!(warnings(text), @r"
+        x:2:21: warning: nothing is known of CHANNEL(nam), so it is empty: did you mean name?
+        x:3:15: warning: CHANNEL(hangup_handler_push) cannot be set, only accountcode, language, musicclass
+        x:5:27: warning: nothing is known of CHANNEL(rtp), so it is empty
+        x:6:22: warning: no context is called noctx
+        ");
+    }
+
+    #[test]
     fn what_is_there_twice_is_named_and_a_pattern_has_its_mark() {
         let text = "[t](!)\nexten => 1,1(go),NoOp()\nexten => 1,hint,PJSIP/1\n[a](t)\n[b](t)\nexten => 1/77,1,NoOp()\n\
             exten => 1/77,1,NoOp()\n[b](+)\nexten => 1,1,Hangup()\nexten => 1,hint,PJSIP/2\n\

@@ -278,7 +278,11 @@ impl Walk<'_> {
     /// The extension `h`.
     fn conclude(&mut self, cx: &mut Cx<'_>, status: Status, cause: EndCause) {
         let answered = self.call.answered.is_some();
-        let cause = ended(answered, status, cause);
+        let cause = match ended(answered, status, cause) {
+            // Who was not answered cancels.
+            EndCause::HungUp(Side::Caller) if !answered => EndCause::Cancelled,
+            cause => cause,
+        };
         let number = cause.q850();
         self.ends = match (&cause, answered) {
             (EndCause::Refused(Rejection { status: 302, .. }), false) => {
@@ -288,7 +292,7 @@ impl Walk<'_> {
                 format_smolstr!("refused with {}, cause {number}", refused.status)
             }
             (EndCause::NoAnswer, false) => format_smolstr!("refused with {}, cause {number}", status.code()),
-            (EndCause::HungUp(_), false) => SmolStr::new_static("the caller gives up"),
+            (EndCause::Cancelled | EndCause::HungUp(_), false) => SmolStr::new_static("the caller gives up"),
             (EndCause::HungUp(_), true) => SmolStr::new_static("somebody hangs up"),
             (EndCause::TimeUp, true) => SmolStr::new_static("their time is up"),
             (EndCause::Joined { call }, _) => format_smolstr!("it goes on in call {call}"),

@@ -115,25 +115,25 @@ pub(super) fn alone(own: &Made<'_>) -> Result<Dialplan, Vec<String>> {
 }
 
 fn read(name: &str, text: &[u8], folder: &Path, config: &Config, own: &Made<'_>) -> Read {
-    let alone = match Dialplan::read(name, text, &Folder { path: folder, own: Some((own.name, "")) }) {
-        Ok(plan) => plan,
-        Err(problems) => return Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
-    };
+    let alone = Dialplan::read(name, text, &Folder { path: folder, own: Some((own.name, "")) });
     let mut made = own.text.to_owned();
-    if alone.context(INTERNAL).is_some() {
+    if alone.as_ref().is_ok_and(|plan| plan.context(INTERNAL).is_some()) {
         made = made.replacen(&format!("[{INTERNAL}]"), &format!("[{INTERNAL}](+)"), 1);
     }
     // The file comes first: the places of what is wrong are in it.
     let all = [text.trim_ascii_end(), format!("\n#include \"{}\"\n", own.name).as_bytes()].concat();
     let folder = Folder { path: folder, own: Some((own.name, &made)) };
-    match Dialplan::read(name, &all, &folder) {
-        Ok(plan) => {
+    // What is wrong with the file is told as of both: it may name what is configured.
+    match (Dialplan::read(name, &all, &folder), alone) {
+        (Ok(plan), Ok(alone)) => {
             let plan = plan.with_places(own.name, own.place);
             let warnings = warnings(&plan, own.name, config, None);
             let loaded = Loaded { counts: alone.counts().to_string(), warnings, made: own.name.to_owned() };
             Read::Plan(plan, loaded)
         }
-        Err(problems) => Read::Wrong(problems.0.iter().map(ToString::to_string).collect()),
+        (Err(problems), _) | (_, Err(problems)) => {
+            Read::Wrong(problems.0.iter().map(ToString::to_string).collect())
+        }
     }
 }
 
@@ -279,6 +279,14 @@ mod tests {
         extensions.conf:3:16: this parenthesis never closes: expected `)` (a `;` begins a comment: write `\;` for the sign itself)
         ");
         assert_eq!(wrong.lines().join("\n"), wrong.render(false));
+    }
+
+    #[test]
+    fn what_is_wrong_in_both_files_is_told_at_once() {
+        let toml = "[media]\ntranscode = 7\n[control]\nfle = \"x\"\n";
+        let wrong = site("both", toml, "[internal]\nexten => 1,1,Playbak(x)\n").unwrap_err().lines();
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        assert_eq!(wrong[2], "extensions.conf:2:14: no application is named Playbak: did you mean Playback?");
     }
 
     #[test]

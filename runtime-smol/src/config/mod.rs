@@ -219,17 +219,18 @@ pub(crate) fn load_whole(path: &Path) -> Result<Settings, Refused> {
 
 /// Checks the text of a configuration file that lies, or would lie, at `path`.
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
-    let refused = |problems| Refused::Wrong { path: path.to_owned(), text: text.to_owned(), problems };
+    let refused =
+        |problems, plan| Refused::Wrong { path: path.to_owned(), text: text.to_owned(), problems, plan };
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(refused(errors.iter().map(syntax).collect()));
+        return Err(refused(errors.iter().map(syntax).collect(), Vec::new()));
     }
     let mut reader = Reader::default();
     let origins = Origins::read(path, text, root.get_ref());
     let settings = build(&mut reader, path, root.get_ref(), &origins);
     match reader.finish() {
         none if none.is_empty() => settings.map_err(Refused::Dialplan),
-        problems => Err(refused(problems)),
+        problems => Err(refused(problems, settings.err().unwrap_or_default())),
     }
 }
 
@@ -292,11 +293,8 @@ fn build(
     engine.parking = parking::parking(reader, root, &engine, &own);
     let Offices { office, leads, speak } = office::office(reader, root, &engine, &own);
     own.speak.extend(speak);
-    let (plan, loaded) = plan(reader, root, folder, &engine, (&office, origins))?;
-    dialplan::check_contexts(reader, &contexts, plan.as_ref());
-    office::check(reader, &leads, plan.as_ref());
-    engine.dialplan = plan;
-    Ok(Settings {
+    let (loaded, wrong) = plan(reader, root, folder, &mut engine, (&office, origins), (&contexts, &leads));
+    let settings = Settings {
         path: path.to_owned(),
         media_bind: bind.unwrap_or_else(|| common_address(&listen)),
         listen,
@@ -314,7 +312,9 @@ fn build(
         told: Vec::new(),
         dialplan: loaded,
         engine: Arc::new(engine),
-    })
+    };
+    // What is wrong with the dialplan hides nothing else.
+    if wrong.is_empty() { Ok(settings) } else { Err(wrong) }
 }
 
 /// How long phones ring.
@@ -322,22 +322,31 @@ fn ring(reader: &mut Reader, call: Option<Section<'_>>) -> Duration {
     call.and_then(|s| reader.time(s, "ring", SECOND, HOUR)).map_or(Config::default().ring, |t| t.value)
 }
 
-/// What becomes of calls, and what is told of its file.
+/// Reads what becomes of calls, and gives what is told of its file, and what is wrong with it; then nothing is looked
+/// for in it.
 fn plan(
     reader: &mut Reader,
     root: &DeTable<'_>,
     folder: &Path,
-    engine: &Config,
+    engine: &mut Config,
     (office, origins): (&Office, &Origins),
-) -> Result<(Option<Dialplan>, Option<Loaded>), Vec<String>> {
+    (contexts, leads): (&[At<smol_str::SmolStr>], &[office::Destination]),
+) -> (Option<Loaded>, Vec<String>) {
     let text = office.dialplan(engine);
     let place = |context: &_, extension: &_| origins.place(office, engine, context, extension);
     let own = dialplan::Made { name: origins.file(), text: &text, place: &place };
-    match dialplan::dialplan(reader, root, folder, engine, &own) {
-        dialplan::Read::Nothing => Ok((Some(dialplan::alone(&own)?), None)),
-        dialplan::Read::Plan(plan, loaded) => Ok((Some(plan), Some(loaded))),
-        dialplan::Read::Wrong(lines) => Err(lines),
-    }
+    let (plan, loaded) = match dialplan::dialplan(reader, root, folder, engine, &own) {
+        dialplan::Read::Nothing => match dialplan::alone(&own) {
+            Ok(plan) => (plan, None),
+            Err(lines) => return (None, lines),
+        },
+        dialplan::Read::Plan(plan, loaded) => (plan, Some(loaded)),
+        dialplan::Read::Wrong(lines) => return (None, lines),
+    };
+    dialplan::check_contexts(reader, contexts, Some(&plan));
+    office::check(reader, leads, Some(&plan));
+    engine.dialplan = Some(plan);
+    (loaded, Vec::new())
 }
 
 fn max_calls(reader: &mut Reader, call: Option<Section<'_>>) -> usize {

@@ -36,6 +36,8 @@ pub(crate) enum Refused {
         text: String,
         /// At least one.
         problems: Vec<Problem>,
+        /// What is wrong with the dialplan that it names, a line each.
+        plan: Vec<String>,
     },
     /// It is right, but the dialplan that it names is not: a line for each problem, with its place.
     Dialplan(Vec<String>),
@@ -55,10 +57,11 @@ impl Refused {
                         .element(Level::HELP.message(remedy))])
             }
             Self::Dialplan(lines) => lines.join("\n"),
-            Self::Wrong { path, text, problems } => {
+            Self::Wrong { path, text, problems, plan } => {
                 let name = path.display().to_string();
-                let shown: Vec<String> =
+                let mut shown: Vec<String> =
                     problems.iter().map(|p| renderer.render(&[p.group(&name, text)])).collect();
+                shown.extend((!plan.is_empty()).then(|| plan.join("\n")));
                 shown.join("\n\n")
             }
         }
@@ -69,13 +72,14 @@ impl Refused {
         match self {
             Self::Unreadable { path, error } => vec![format!("cannot read {}: {error}", path.display())],
             Self::Dialplan(lines) => lines.clone(),
-            Self::Wrong { path, text, problems } => problems
+            Self::Wrong { path, text, problems, plan } => problems
                 .iter()
                 .map(|p| {
                     let (line, column) = position(text, p.span.start);
                     let remedy = p.remedy.as_ref().map(|r| format!("; {r}")).unwrap_or_default();
                     format!("{}:{line}:{column}: {}{remedy}", path.display(), p.title)
                 })
+                .chain(plan.iter().cloned())
                 .collect(),
         }
     }

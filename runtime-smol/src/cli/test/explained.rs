@@ -80,18 +80,21 @@ fn a_menu_leads_to_a_group_where_one_is_busy_and_one_sends_its_calls_on() {
     1 matched 1 in context [telex-menu-main]
       telex.toml:73 (menu main)   1. Goto(internal,600,1)
     600 matched 600 in context [telex]
-      telex.toml:44 (group 600)   1. Set(CALLERID(name)=Sales: Workshop)
-                                  2. Set(MEMBERS=102&103)
-                                  3. Set(TURN=1)
-                                  4. Set(DB(group-turn/600)=1)
-                                  5. Set(LEFT=2)
-                                  6. Set(MEMBER=102)
-                                  7. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Dial(PJSIP/102,15))  -> true; BUSY, cause 17
-                                  8. Set(TURN=2)
-                                  9. Set(LEFT=1)
-                                 10. GotoIf($[1 > 0]?next)  -> true, to internal,600,next
-                                  6. Set(MEMBER=103)
-                                  7. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Dial(PJSIP/103,15))  -> true; 103 sends its calls on: PJSIP/104; NOANSWER, cause 19
+      telex.toml:44 (group 600)   1. Set(DB(last-number/105)=500)
+                                  2. Set(CALLERID(name)=Sales: Workshop)
+                                  3. Set(MEMBERS=102&103)
+                                  4. Set(TURN=1)
+                                  5. Set(DB(group-turn/600)=1)
+                                  6. Set(LEFT=2)
+                                  7. Set(MEMBER=102)
+                                  8. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Set(DB(last-caller/102)=105))  -> true
+                                  9. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Dial(PJSIP/102,15))  -> true; BUSY, cause 17
+                                 10. Set(TURN=2)
+                                 11. Set(LEFT=1)
+                                 12. GotoIf($[1 > 0]?next)  -> true, to internal,600,next
+                                  7. Set(MEMBER=103)
+                                  8. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Set(DB(last-caller/103)=105))  -> true
+                                  9. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Dial(PJSIP/103,15))  -> true; 103 sends its calls on: PJSIP/104; NOANSWER, cause 19
     for calls that 103 sends on: 104 matched 104 in context [telex]
       telex.toml:31 (phone 104)   1. Set(DB(last-caller/104)=105)
                                   2. Set(DB(last-number/105)=500)
@@ -105,10 +108,10 @@ fn a_menu_leads_to_a_group_where_one_is_busy_and_one_sends_its_calls_on() {
       telex.toml:31 (phone 104)   4. GotoIf($["" = "on"]?busy)  -> false, goes on
                                   5. Dial(PJSIP/104)
     600 matched 600 in context [telex]
-      telex.toml:44 (group 600)   8. Set(TURN=1)
-                                  9. Set(LEFT=0)
-                                 10. GotoIf($[0 > 0]?next)  -> false, goes on
-                                 11. Goto(internal,101,1)
+      telex.toml:44 (group 600)  10. Set(TURN=1)
+                                 11. Set(LEFT=0)
+                                 12. GotoIf($[0 > 0]?next)  -> false, goes on
+                                 13. Goto(internal,101,1)
     101 matched 101 in context [telex]
       telex.toml:13 (phone 101)   1. Set(DB(last-caller/101)=105)
                                   2. Set(DB(last-number/105)=500)

@@ -218,6 +218,7 @@ prompt = "welcome"
     telex.toml:27:11: `timeout` in [menu] must be from 500ms to 1m
     telex.toml:28:11: `retries` in [menu] must be a whole number from 0 to 20
     telex.toml:32:1: a caller whom nobody answers and who presses nothing comes back here without end; let one of these lead to a phone, to an extension of the dialplan or to "hangup"
+    telex.toml:33:1: these hours never open: there are no `times`; add times = ["mon-fri 9:00-17:00"]
     telex.toml:36:1: a caller whom nobody answers and who presses nothing comes back here without end; let one of these lead to a phone, to an extension of the dialplan or to "hangup"
     telex.toml:39:1: `hangup` is the name of something else; give each menu, group, conference and [[hours]] a name that no other and no phone has
     "#);

@@ -185,7 +185,7 @@ fn codes_do_what_they_say() {
     assert_snapshot!(call("101", "*67102"), @"ring 102 for 0ns, Hangup { cause: None }");
     assert_snapshot!(call("102", "*69"), @r#"say [Prompt("vm-nonumber")], Hangup { cause: None }"#);
     assert_snapshot!(call("100", "*52102"), @r#"say [Prompt("call-fwd-no-ans"), Prompt("activated")], Hangup { cause: None }"#);
-    assert_snapshot!(call("101", "100"), @"ring 100 for 0ns, ring 102 for 0ns, Hangup { cause: None }");
+    assert_snapshot!(call("101", "100"), @"ring 100 for 20s, ring 102 for 0ns, Hangup { cause: None }");
     call("100", "*53");
     assert_snapshot!(call("101", "100"), @"ring 100 for 0ns, Hangup { cause: None }");
     assert_snapshot!(call("100", "*37"), @r#"CallBack { of: "" }, say [Prompt("feature-not-avail-line")], Hangup { cause: None }"#);
