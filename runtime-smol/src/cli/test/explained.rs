@@ -87,13 +87,13 @@ fn a_menu_leads_to_a_group_where_one_is_busy_and_one_sends_its_calls_on() {
                                   5. Set(DB(group-turn/600)=1)
                                   6. Set(LEFT=2)
                                   7. Set(MEMBER=102)
-                                  8. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Set(DB(last-caller/102)=105))  -> true
+                                  8. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE" & "105" != "102"]?Set(DB(last-caller/102)=105))  -> true
                                   9. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Dial(PJSIP/102,15))  -> true; BUSY, cause 17
                                  10. Set(TURN=2)
                                  11. Set(LEFT=1)
                                  12. GotoIf($[1 > 0]?next)  -> true, to internal,600,next
                                   7. Set(MEMBER=103)
-                                  8. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Set(DB(last-caller/103)=105))  -> true
+                                  8. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE" & "105" != "103"]?Set(DB(last-caller/103)=105))  -> true
                                   9. ExecIf($["" != "on" & "NOT_INUSE" = "NOT_INUSE"]?Dial(PJSIP/103,15))  -> true; 103 sends its calls on: PJSIP/104; NOANSWER, cause 19
     for calls that 103 sends on: 104 matched 104 in context [telex]
       telex.toml:31 (phone 104)   1. Set(DB(last-caller/104)=105)

@@ -289,7 +289,8 @@ impl Office {
 
     /// The step by which a phone of a group remembers who calls, if it rings.
     fn called(&self, phone: &str, holds: &str) -> Option<String> {
-        self.remember().0.then(|| format!("ExecIf($[{holds}]?{})", has_called(phone)))
+        let other = format!("\"${{CALLERID(num)}}\" != \"{phone}\"");
+        self.remember().0.then(|| format!("ExecIf($[{holds} & {other}]?{})", has_called(phone)))
     }
 
     /// Whether the phone that a variable names is left alone.
