@@ -109,6 +109,10 @@ fn left<'a>(ties: Ties<'a>, by: &'a Leg) -> Option<(&'a Leg, &'a Leg, Instant)> 
     let peer = only(others().filter(|leg| leg.call == by.call && up_before(leg)))?;
     // Who is asked answers: an answer that was late, or whose ACK was lost, counts for nobody.
     let connected = |leg: &Leg| leg.answered.max(leg.confirmed.filter(|_| leg.side == Side::Callee));
+    // Media of a call without offer waits for an ACK, which may be lost.
+    if expected.iter().any(|call| ties.plan.calls[*call].late_offer) {
+        return None;
+    }
     // Of a dialog that is not known there is nothing to go back to.
     if handover.replied.is_some_and(|(_, status)| status == 481) || expect::forgets(ties.plan, by.began) {
         return None;
