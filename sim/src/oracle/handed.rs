@@ -12,6 +12,7 @@ use crate::exchange::chooses;
 use crate::expect;
 use crate::net::Network;
 use crate::phone::{Leg, State};
+use crate::plan::walks;
 use crate::voice::LegId;
 
 /// Who is up hears and is heard within this.
@@ -36,6 +37,8 @@ pub(crate) fn talks_are_mutual(now: Instant, ties: Ties<'_>, left_alone: LeftAlo
         };
         let voices = voices_in(leg, now);
         match voices[..] {
+            // A dialplan may keep its caller in silence.
+            [] if ties.is_served(&cluster, walks) => {}
             [] if leg.generated.is_some_and(|(_, at)| at + SOON >= now)
                 && ties.is_served(&cluster, stays) => {}
             [] => return wrong("media_both_ways", "hears nobody".to_owned()),
