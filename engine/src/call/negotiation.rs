@@ -127,7 +127,8 @@ impl Call {
                     Some(other) => {
                         // Nobody asks it again: what it named once and was not answered with, it does not expect.
                         let agreed = other.agreed_codecs();
-                        let named = if offer::speech(&agreed).is_some() { &agreed } else { other.their_codecs() };
+                        let named =
+                            if offer::speech(&agreed).is_some() { &agreed } else { other.their_codecs() };
                         repertoire.answer(offered, named)
                     }
                     None if repertoire.turns_all(offered) => offer::first_of(offered),
