@@ -7,7 +7,7 @@ use crate::exchange::{PARK, chooses, slot_in};
 use crate::expect;
 use crate::oracle::referrals::is_ours;
 use crate::oracle::{Cause, Verdict, broken};
-use crate::phone::Leg;
+use crate::phone::{Leg, State};
 use crate::text::Msg;
 use crate::world::World;
 
@@ -138,6 +138,12 @@ impl World<'_> {
         let of = |call: usize| {
             ties.legs().any(|leg| ties.extension(leg) == msg.user("from") && ties.together(call, leg.call))
         };
-        ties.legs().filter(parked).map(|leg| leg.call).filter(|call| of(*call)).last()
+        // Of several that this phone has parked, that in which the one who comes back still is.
+        let waits = |call: usize| {
+            let is_up = |leg: &Leg| leg.state == State::Up && ties.extension(leg) == msg.user("from");
+            ties.legs().any(|leg| leg.call == call && is_up(leg))
+        };
+        let calls = || ties.legs().filter(parked).map(|leg| leg.call).filter(|call| of(*call));
+        calls().filter(|call| waits(*call)).last().or_else(|| calls().last())
     }
 }

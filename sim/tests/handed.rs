@@ -1,5 +1,5 @@
-//! Calls that are handed over, sent elsewhere, parked, picked up and replaced, on networks good and bad: whatever crosses,
-//! nobody is stuck or alone, and each REFER is told once what came of it.
+//! Calls that are handed over, sent elsewhere, parked, picked up and replaced, on networks good and bad: whatever
+//! crosses, nobody is stuck or alone, and each REFER is told once what came of it.
 
 mod common;
 

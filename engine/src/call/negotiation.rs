@@ -124,7 +124,13 @@ impl Call {
                 let other = if id == CALLER { self.peer } else { Some(CALLER) };
                 let other = other.and_then(|other| self.parties.get(other));
                 match other {
-                    Some(other) => repertoire.answer(offered, other.their_codecs()),
+                    Some(other) => {
+                        // Nobody asks it again: what it named once and was not answered with, it does not expect.
+                        let agreed = other.agreed_codecs();
+                        let named =
+                            if offer::speech(&agreed).is_some() { &agreed } else { other.their_codecs() };
+                        repertoire.answer(offered, named)
+                    }
                     None if repertoire.turns_all(offered) => offer::first_of(offered),
                     None => offered.to_vec(),
                 }

@@ -15,8 +15,8 @@ const GROUPS: [&str; 4] = ["", "one", "one", "two"];
 /// A call in which something else is to happen lasts at least so long.
 const TALK: Duration = Duration::from_secs(6);
 
-/// Adds all of it. Where sound is coded anew, voices are told by their pitch and not by marks, and that is not enough to
-/// tell who was joined with whom.
+/// Adds all of it. Where sound is coded anew, voices are told by their pitch and not by marks, and that is not enough
+/// to tell who was joined with whom.
 pub(super) fn add(plan: &mut Plan, swarm: Swarm<'_>) {
     if plan.exchange.transcode {
         return;

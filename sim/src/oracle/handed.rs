@@ -12,13 +12,14 @@ use crate::exchange::chooses;
 use crate::expect;
 use crate::net::Network;
 use crate::phone::{Leg, State};
+use crate::plan::walks;
 use crate::voice::LegId;
 
 /// Who is up hears and is heard within this.
 const SOON: Duration = Duration::from_secs(3);
 
-/// `talks_are_mutual`, at rest: of calls whose parties have changed, each party that is up hears exactly one other, which
-/// hears it. `media_both_ways` when it hears nobody.
+/// `talks_are_mutual`, at rest: of calls whose parties have changed, each party that is up hears exactly one other,
+/// which hears it. `media_both_ways` when it hears nobody.
 pub(crate) fn talks_are_mutual(now: Instant, ties: Ties<'_>, left_alone: LeftAlone<'_>) -> Verdict {
     for leg in ties.legs().filter(|leg| leg.state == State::Up && ties.changes(leg.call)) {
         let cluster = ties.cluster(leg.call);
@@ -36,6 +37,8 @@ pub(crate) fn talks_are_mutual(now: Instant, ties: Ties<'_>, left_alone: LeftAlo
         };
         let voices = voices_in(leg, now);
         match voices[..] {
+            // A dialplan may keep its caller in silence.
+            [] if ties.is_served(&cluster, walks) => {}
             [] if leg.generated.is_some_and(|(_, at)| at + SOON >= now)
                 && ties.is_served(&cluster, stays) => {}
             [] => return wrong("media_both_ways", "hears nobody".to_owned()),
@@ -61,8 +64,8 @@ fn voices_in(leg: &Leg, now: Instant) -> Vec<LegId> {
     leg.heard.iter().filter(|(.., at)| *at + SOON >= now).map(|(voice, ..)| *voice).collect()
 }
 
-/// `transfers_come_true`, over the whole run: when somebody was told that its transfer is through, the two that are left
-/// hear each other; when it was told that it is not, it and the other hear each other again.
+/// `transfers_come_true`, over the whole run: when somebody was told that its transfer is through, the two that are
+/// left hear each other; when it was told that it is not, it and the other hear each other again.
 pub(crate) fn transfers_come_true(now: Instant, ties: Ties<'_>, network: &Network) -> Verdict {
     let faults = &ties.plan.faults;
     let losses = (faults.loss + 5 * faults.burst) / 100_000;
@@ -90,7 +93,7 @@ pub(crate) fn transfers_come_true(now: Instant, ties: Ties<'_>, network: &Networ
     Ok(())
 }
 
-/// The two who should hear each other after the only transfer of a call, and from when on; `None` when that is not clear.
+/// The two who should hear each other after the only transfer of a call, and from when on; `None` when it is not clear.
 fn left<'a>(ties: Ties<'a>, by: &'a Leg) -> Option<(&'a Leg, &'a Leg, Instant)> {
     let [handover] = &by.handovers[..] else { return None };
     let cluster = ties.cluster(by.call);

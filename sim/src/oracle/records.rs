@@ -18,8 +18,8 @@ use crate::plan::Habit;
 /// A message that is not lost, through the slowest box and back.
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 
-/// When else than with its caller a call may have ended: one that was handed over goes on without who did so, and one to
-/// which another has moved ends there and then.
+/// When else than with its caller a call may have ended: one that was handed over goes on without who did so, and one
+/// to which another has moved ends there and then.
 fn ends<'a>(ties: Ties<'a>, leg: &Leg) -> impl Iterator<Item = Instant> + use<'a> {
     let cluster = if ties.changes(leg.call) { ties.cluster(leg.call) } else { BTreeSet::new() };
     let legs = ties.legs().filter(move |other| cluster.contains(&other.call));
@@ -74,13 +74,13 @@ impl Records {
         };
         let (Some(from), Some(to)) = (leg.answered, leg.ended) else { return Ok(()) };
         let talked = to.since(from);
-        // Who overlooks what it is sent learns of the answer and tells of the end when it likes; who sends everything late
-        // does so late.
+        // Who overlooks what it is sent learns of the answer and tells of the end when it likes; who sends everything
+        // late does so late.
         let cluster = ties.cluster(leg.call);
         let parties = ties.legs().filter(|other| cluster.contains(&other.call)).map(|leg| leg.id.phone());
         let has = |habit| parties.clone().any(|phone| phones[phone].habits.contains(&habit));
         let late = if has(Habit::Slow) { SLOW } else { ON_THE_WAY };
-        // A call that somebody else ends is over for a caller who never acknowledges when that has been waited for (§15).
+        // A call that somebody else ends is over for a caller who never acknowledges when that is waited for (§15).
         let acks = !phones[planned.caller].habits.contains(&Habit::NeverAcks);
         let prompt = acks && !has(Habit::Overlooks);
         let fits = |talked: Duration| talked.abs_diff(record.talked) <= late;

@@ -55,8 +55,8 @@ impl Strangers {
         let Some((pair, half)) = call_id.rsplit_once('-').filter(|_| call_id.starts_with("probe-")) else {
             return Ok(());
         };
-        // Strangers share rates: the last token goes to one half of a probe or to the other, whoever exists. Who is slowed
-        // is told so in one way.
+        // Strangers share rates: the last token goes to one half of a probe or to the other, whoever exists. Who is
+        // slowed is told so in one way.
         let slowed = exit.msg.code() == Some(503) && self.is_slowed(exit.remote.ip(), exit.msg.user("from"));
         let pair = if slowed { "slowed" } else { pair };
         let answers = self.answers.entry(pair.to_owned()).or_default();

@@ -1,5 +1,5 @@
-//! How a phone hands a call over (RFC 3515, RFC 5589), sends one elsewhere by 302, and takes that of another by an INVITE
-//! with Replaces (RFC 3891).
+//! How a phone hands a call over (RFC 3515, RFC 5589), sends one elsewhere by 302, and takes that of another by an
+//! INVITE with Replaces (RFC 3891).
 
 use std::fmt::Write as _;
 
@@ -39,7 +39,7 @@ impl Handover {
 }
 
 impl Phone {
-    /// The call is answered: it is handed over when the plan says so. Who is asked because of that hands it over no more.
+    /// The call is answered: it is handed over when the plan says so. Who is asked because of that does so no more.
     pub(super) fn arm_transfers(&mut self, scene: &Scene<'_>, n: usize) {
         if self.legs[n].brought {
             return;
