@@ -456,7 +456,12 @@ pub enum ControlReply {
     Explained(Box<Explanation>),
     /// Where a call would go.
     Foretold(Box<Foretold>),
-    /// There is no such call, or not any more.
+    /// How the call went is not known, or not any more.
+    NotKnown {
+        /// Its number.
+        call: u64,
+    },
+    /// There is no such call.
     NoSuchCall {
         /// The number asked for.
         call: u64,

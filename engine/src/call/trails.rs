@@ -56,7 +56,7 @@ impl Calls {
             }
             None => self.trails.of(id).cloned(),
         };
-        explained.map_or(ControlReply::NoSuchCall { call: id }, |why| ControlReply::Explained(Box::new(why)))
+        explained.map_or(ControlReply::NotKnown { call: id }, |why| ControlReply::Explained(Box::new(why)))
     }
 }
 

@@ -14,6 +14,7 @@ use telex_dialplan::explain::Supposition;
 use telex_dialplan::task::DialStatus;
 use telex_engine::border::{self, CallState, Control, ControlReply};
 use telex_engine::event::Side;
+use telex_engine::limits;
 use telex_engine::mediactl::{LegStats, RecordingFormat};
 
 use crate::log::Escaped;
@@ -431,6 +432,10 @@ impl Reply {
             }
             ControlReply::Calls(all) => Self::Calls(all.into_iter().map(Call::from).collect()),
             ControlReply::HungUp { call } => Self::HungUp(call),
+            ControlReply::NotKnown { call } => Self::Error(format!(
+                "how call {call} went is not known: the last {} calls since the start are; its record is in `telex cdr`",
+                limits::TRAILS
+            )),
             ControlReply::NoSuchCall { call } => {
                 Self::Error(format!("there is no call {call}; `telex calls` shows those there are"))
             }

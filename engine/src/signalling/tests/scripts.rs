@@ -301,7 +301,7 @@ extensions.conf:3  2. Wait(3)";
     assert_eq!(reason_of(&refused), "Q.850;cause=1;text=\"No such number, explain 2\"");
     let ControlReply::Explained(why) = explained(&mut world, 2) else { panic!() };
     assert_eq!(why.text, "no extension of context [internal] matches 999\n");
-    assert_eq!(explained(&mut world, 7), ControlReply::NoSuchCall { call: 7 });
+    assert_eq!(explained(&mut world, 7), ControlReply::NotKnown { call: 7 });
     let forged = invite("9%0A500", "", OFFER);
     world.send(ALICE, &forged.replace("bKa1", "bKa8").replace("Call-ID: c1", "Call-ID: c8"));
     let ControlReply::Explained(why) = explained(&mut world, 3) else { panic!() };
