@@ -262,8 +262,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 impl Phone {
     pub(super) fn open_leg(&mut self, scene: &Scene<'_>, opening: Opening) -> usize {
-        let n = self.legs.len();
-        let id = LegId::new(self.index, n);
+        let (n, id) = (self.legs.len(), LegId::new(self.index, self.legs.len()));
         let (speaker, voice) = self.speech(scene, id, &opening);
         self.legs.push(Leg {
             id,
