@@ -96,12 +96,12 @@ impl Calls {
             return Err(Status::REQUEST_PENDING);
         }
         match &referred.place {
-            Place::Nowhere(_) if !cx.planted.is(Fault::ForeignTransfer) => Err(Status::FORBIDDEN),
+            Place::Nowhere(_) => Err(Status::FORBIDDEN),
             // Who is not of this exchange has no dialplan to dial by.
             Place::Ours if !cx.config.phones.contains_key(&call.parties[by].extension) => {
                 Err(Status::FORBIDDEN)
             }
-            Place::Ours | Place::Nowhere(_) => self.may_send(cx, key, by, &referred.to),
+            Place::Ours => self.may_send(cx, key, by, &referred.to),
             Place::Away(_) if call.transfer.is_some() => Err(Status::REQUEST_PENDING),
             Place::Away(_) => call.other_than(by).map(|_| ()).ok_or(Status::DECLINE),
         }

@@ -402,7 +402,8 @@ fn place(cx: &Cx<'_>, uri: &Uri<'_>, message: &Message, stack: &Stack, flow: Flo
     let host = uri.host();
     let asked = Uri::parse(message.request_uri()).is_ok_and(|asked| host.same_as(&asked.host()));
     let realm = uri.host_text().eq_ignore_ascii_case(&cx.config.realm);
-    if asked || realm || host.ip() == Some(stack.transport.local_of(&flow).ip()) {
+    let any = cx.planted.is(Fault::ForeignTransfer);
+    if any || asked || realm || host.ip() == Some(stack.transport.local_of(&flow).ip()) {
         return Place::Ours;
     }
     let named = [message.from(), message.to()].into_iter().flatten().any(|a| host.same_as(&a.uri.host()));
