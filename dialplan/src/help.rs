@@ -8,7 +8,8 @@ use crate::expr;
 use crate::function::{self, Function};
 use crate::names::hint;
 
-/// What is known of a name of an application, a function or a variable, in any case; `Err` says what name may have been meant.
+/// What is known of a name of an application, a function or a variable, in any case; `Err` says what name may have been
+/// meant.
 pub fn about(name: &str) -> Result<String, String> {
     let name = name.trim().trim_end_matches("()");
     let mut text = String::new();

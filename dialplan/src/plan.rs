@@ -208,8 +208,8 @@ impl Dialplan {
         if named { file.into() } else { format_smolstr!("{file}:{}", span.line) }
     }
 
-    /// The same plan, where one of its texts is held by no file: what is said of the lines of each extension, in place of
-    /// their numbers. Only for a plan that nobody else has.
+    /// The same plan, where one of its texts is held by no file: what is said of the lines of each extension, in place
+    /// of their numbers. Only for a plan that nobody else has.
     #[must_use]
     pub fn with_places(mut self, text: &str, place: &dyn Fn(&Context, &Extension) -> SmolStr) -> Self {
         let Some(file) = self.0.sources.iter().position(|(name, _)| name == text) else { return self };

@@ -285,8 +285,8 @@ impl Calls {
 
 #[cfg(test)]
 impl Calls {
-    /// What a callee does that is alone with the exchange, the keys it has pressed, its leg, and what tells one moment of
-    /// it from the next.
+    /// What a callee does that is alone with the exchange, the keys it has pressed, its leg, and what tells one moment
+    /// of it from the next.
     pub(crate) fn doing_apart(&self, id: u64) -> Option<(String, String, crate::mediactl::LegId, String)> {
         let call = self.all.get(*self.by_id.get(&id)?)?;
         let aside = call.aside.as_ref()?;

@@ -138,12 +138,13 @@ impl Call {
         };
         let alone = self.peer.is_none() && self.conference.is_none() && !self.is_echo();
         if alone && self.answered.is_some() && !cx.config.transcode {
-            // Whoever it is going to talk with was asked for what it speaks now.
-            let now = self.parties[id].codec().map(|now| now.name);
-            let same =
-                |codec: &offer::Codec| now.as_ref().is_some_and(|now| codec.name.eq_ignore_ascii_case(now));
-            let one = chosen.iter().find(|codec| same(codec)).or(offer::speech(&chosen)).cloned();
-            chosen.retain(|codec| !codec.is_speech() || one.as_ref().is_some_and(|one| one.same_as(codec)));
+            // Whoever it is going to talk with was asked for what it speaks now; and it may be given back to who
+            // speaks any codec that was agreed.
+            let agreed = self.parties[id].agreed_codecs();
+            if offer::speech(&agreed).is_some() {
+                let known = |codec: &offer::Codec| agreed.iter().any(|agreed| agreed.same_as(codec));
+                chosen.retain(|codec| !codec.is_speech() || known(codec));
+            }
         }
         if chosen.is_empty() { Err(OfferError::NoCommonCodec) } else { Ok(chosen) }
     }

@@ -321,8 +321,8 @@ impl Party {
         self.our_codecs().iter().filter(both).cloned().collect()
     }
 
-    /// What it may be expected to send: all that was agreed with it, where one codec is turned into another; otherwise only
-    /// the speech that it sends now, which nobody asks it to change when it comes to talk with somebody else.
+    /// What it may be expected to send: all that was agreed with it, where one codec is turned into another; otherwise
+    /// only the speech that it sends now, which nobody asks it to change when it comes to talk with somebody else.
     pub(crate) fn codecs_in_use(&self, transcode: bool) -> Vec<Codec> {
         let mut codecs = self.agreed_codecs();
         if let Some(now) = self.codec().filter(|_| !transcode) {

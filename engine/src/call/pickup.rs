@@ -74,8 +74,8 @@ impl Calls {
         }
     }
 
-    /// The oldest call that rings where `picker` may pick it up, other than the one it calls in; `Err` with why there is
-    /// none.
+    /// The oldest call that rings where `picker` may pick it up, other than the one it calls in; `Err` with why there
+    /// is none.
     pub(super) fn found_ringing(
         &self,
         (config, planted): (&Config, Planted),

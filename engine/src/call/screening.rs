@@ -187,8 +187,8 @@ pub(super) fn begun(
     made
 }
 
-/// What a subroutine adds to the INVITE of a callee that is about to be asked (option `b` of Dial). `None` when it hangs
-/// up on it.
+/// What a subroutine adds to the INVITE of a callee that is about to be asked (option `b` of Dial). `None` when it
+/// hangs up on it.
 pub(super) fn before_asking(
     walks: &mut dyn Walks,
     cx: &mut Cx<'_>,

@@ -1,5 +1,5 @@
-//! The dialplan of a call at work: for its caller, and for whom it dials. A call that is only foretold walks by the same
-//! functions as one that is made; what differs between the two is [`Walks`].
+//! The dialplan of a call at work: for its caller, and for whom it dials. A call that is only foretold walks by the
+//! same functions as one that is made; what differs between the two is [`Walks`].
 
 use std::collections::BTreeMap;
 

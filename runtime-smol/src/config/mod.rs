@@ -227,6 +227,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Settings, Refused> {
     }
     let mut reader = Reader::default();
     let origins = Origins::read(path, text, root.get_ref());
+    reader.schema(root.get_ref(), SCHEMA);
     let settings = build(&mut reader, path, root.get_ref(), &origins);
     match reader.finish() {
         none if none.is_empty() => settings.map_err(Refused::Dialplan),
@@ -248,7 +249,6 @@ fn build(
     root: &DeTable<'_>,
     origins: &Origins,
 ) -> Result<Settings, Vec<String>> {
-    reader.schema(root, SCHEMA);
     let listen = listen(reader, root);
     let media = reader.section(root, "media");
     let media_ports = media_ports(reader, media);

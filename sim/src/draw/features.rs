@@ -1,7 +1,7 @@
 //! Who hands calls over, sends them elsewhere, parks them, and takes those of others.
 
 use telex_engine::event::Side;
-use telex_engine::time::Duration;
+use telex_engine::time::{Duration, Instant};
 
 use super::swarm::Swarm;
 use crate::exchange::PARK;
@@ -149,7 +149,7 @@ fn diversions(plan: &mut Plan) {
 
 /// Callers who park themselves, and others who take them up, some at the same moment.
 fn parked(plan: &mut Plan) {
-    let mut at = None;
+    let (mut at, last): (Option<Instant>, _) = (None, plan.calm - super::TAIL);
     for n in 0..plan.calls.len() {
         let mut d = Draw::new(plan.seed, "park", n as u64);
         let (kind, slot, late) = (d.between(0, 99), d.between(1, 2), d.between(300, 4000));
@@ -161,7 +161,7 @@ fn parked(plan: &mut Plan) {
         let call = &mut plan.calls[n];
         // Somebody is there, and two come for it.
         if let (true, Some(parked)) = (dial != PARK, at) {
-            call.at = parked + Duration::from_millis(late / 300 * 300);
+            call.at = (parked + Duration::from_millis(late / 300 * 300)).min(last);
         }
         if dial == PARK {
             at = Some(call.at);

@@ -271,7 +271,7 @@ exact = [{ phone = 0, way = "out", message = 3, kind = "delay 1.5s" }]
         line 8, column 36: `sctp` is not known here; write udp or tcp
         line 15, column 8: `105%` is no percentage; write it like 5% or 0.25%, up to 100%
         line 11, column 78: `20` is no time; write it like 250ms, 1.5s or 2min
-        line 11, column 55: `answers` is no reaction; write `answers 2s`, `refuses 486 1s` or `rings`
+        line 11, column 55: `answers` is no reaction; write `answers 2s`, `refuses 486 1s`, `sends 102 1s` or `rings`
         line 11, column 3: call 0 dials ``; write up to 32 letters, digits and +*#._-
         line 4, column 9: empty comes at least 120s after calm
         line 17, column 46: messages count from 1
