@@ -46,12 +46,6 @@ fn many_calls_at_once_hold() {
 
 #[test]
 fn a_run_comes_to_something() {
-        let o = run(&draw(seed, &rough(40)));
-        eprintln!(
-            "SEED {seed} busy {} refused {} cancelled {} lost {} answered {}",
-            o.busy, o.refused, o.cancelled, o.lost, o.answered
-        );
-    }
     let outcome = run(&draw(17, &rough(40)));
     assert!(outcome.answered > 10, "{outcome:?}");
     assert!(
