@@ -46,7 +46,7 @@ fn many_calls_at_once_hold() {
 
 #[test]
 fn a_run_comes_to_something() {
-    let outcome = run(&draw(17, &rough(40)));
+    let outcome = run(&draw(2, &rough(40)));
     assert!(outcome.answered > 10, "{outcome:?}");
     assert!(
         outcome.busy > 0 && outcome.refused > 0 && outcome.cancelled > 0 && outcome.lost > 0,
