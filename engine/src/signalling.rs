@@ -364,7 +364,7 @@ impl Tables {
                     ControlReply::NoSuchCall { call }
                 }
             }
-            &Control::Explain { call } => self.calls.explain(call),
+            &Control::Explain { call } => self.calls.explain(cx.config, call),
             Control::Foretell(wanted) => {
                 ControlReply::Foretold(Box::new(self.calls.foretell(cx, &self.below, wanted)))
             }

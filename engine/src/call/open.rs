@@ -12,8 +12,9 @@ use super::dial::{Asking, escaped};
 use super::identity::{PROHIBITED, identity_of, is_private};
 use super::party::Party;
 use super::script::{Script, reason};
+use super::trails::Kept;
 use super::{Below, Call, Calls};
-use crate::border::{CallState, Explanation, Flow};
+use crate::border::{CallState, Flow};
 use crate::cdr::LegRecord;
 use crate::cx::{CallKey, Cx, ServerKey};
 use crate::dialog::{Invited, is_optional, is_sdp};
@@ -179,7 +180,8 @@ impl Calls {
         let why = format_smolstr!("{}, explain {id}", text.trim_end());
         let record = crate::cdr::unique(cx.wall, id);
         let explain = Some(reason(&super::causes::refused_by(Status::NOT_FOUND), &record));
-        self.trails.keep(Explanation { call: id, record, from, to, text });
+        let plan = self.plans.current().0;
+        self.trails.keep(Kept { call: id, since: cx.wall, from, to, plan, text });
         Refusal { why, explain, ..Status::NOT_FOUND.into() }
     }
 

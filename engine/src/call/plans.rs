@@ -54,6 +54,11 @@ impl Plans {
         self.all.get(&self.current).is_some_and(|plan| plan.headers)
     }
 
+    /// The same, unless it is gone.
+    pub(super) fn find(&self, number: u32) -> Option<&Dialplan> {
+        self.all.get(&number).map(|plan| &plan.plan)
+    }
+
     /// A plan that is in force or has calls.
     pub(super) fn get(&self, number: u32) -> Dialplan {
         self.all.get(&number).map(|plan| plan.plan.clone()).unwrap_or_default()

@@ -13,8 +13,8 @@ use super::app::App;
 use super::causes;
 use super::dialling::Dialling;
 use super::park::Stay;
+use super::trails::Kept;
 use super::{Below, Call, Calls};
-use crate::border::Explanation;
 use crate::cx::{CallKey, Cx};
 use crate::event::{EndCause, Event, Rejection};
 use crate::limits;
@@ -301,8 +301,8 @@ impl Calls {
         call.remember_did();
         let Some(script) = call.script.take() else { return };
         let (id, from, to) = (call.id, call.from.clone(), call.to.clone());
-        let record = crate::cdr::unique(call.since, id);
-        let text = format!("{}", script.thread.trail().told(&self.plans.get(script.plan)));
+        let (since, plan) = (call.since, script.plan);
+        let text = format!("{}", script.thread.trail().told(&self.plans.get(plan)));
         if !cx.planted.is(crate::planted::Fault::GroupNotLeft) {
             self.values.leave_groups(&script.groups);
         }
@@ -310,7 +310,7 @@ impl Calls {
         if let Some(transfer) = call.transfer.take() {
             self.plans.release(transfer.before.plan);
         }
-        self.trails.keep(Explanation { call: id, record, from, to, text });
+        self.trails.keep(Kept { call: id, since, from, to, plan, text });
     }
 }
 

@@ -257,7 +257,9 @@ pub(crate) enum Reply {
         record: String,
         from: String,
         to: String,
-        /// Lines.
+        /// What was looked at for the number: lines. Empty when the dialplan has been changed since.
+        considered: String,
+        /// The steps: lines.
         text: String,
     },
     /// Where a call would go.
@@ -447,6 +449,7 @@ impl Reply {
                 record: why.record.into(),
                 from: why.from.into(),
                 to: why.to.into(),
+                considered: why.considered,
                 text: why.text,
             },
             ControlReply::Foretold(told) => Self::Foretold {

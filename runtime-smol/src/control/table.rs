@@ -22,10 +22,15 @@ pub(crate) fn render(reply: &Reply) -> String {
             };
             format!("call {call}: done\n") + &unheard.iter().map(note).collect::<String>()
         }
-        Reply::Explained { call, record, from, to, text } => {
+        Reply::Explained { call, record, from, to, considered, text } => {
             let (from, to) = (Escaped(from), Escaped(to));
-            let lines: Vec<String> = text.lines().map(|line| Escaped(line).to_string()).collect();
-            format!("call {call} ({record}): {from} called {to}\n{}\n", lines.join("\n"))
+            let looked = match considered.is_empty() {
+                true => "The dialplan has been changed since: what was looked at is not known.\n",
+                false => "Looked for:\n",
+            };
+            let mut told = format!("call {call} ({record}): {from} called {to}\n{looked}");
+            considered.lines().chain(text.lines()).for_each(|line| told += &format!("{}\n", Escaped(line)));
+            told
         }
         Reply::Foretold { when, context, considered, way, ends, rings, supposed, over } => {
             let mut text = format!("On {when}, looked for in context [{context}]:\n");

@@ -295,17 +295,27 @@ extensions.conf:3  2. Wait(3)";
     let ControlReply::Explained(then) = explained(&mut world, 1) else { panic!() };
     assert_eq!((then.from.as_str(), then.to.as_str()), ("alice", "503"));
     assert!(then.text.starts_with(now.text.trim_end()), "{}", then.text);
+    assert_eq!(then.considered, now.considered);
+    assert!(
+        then.considered.contains("  _5XX") && then.considered.contains("fits and comes first"),
+        "{}",
+        then.considered
+    );
     world
         .send(ALICE, &invite("999", "", OFFER).replace("bKa1", "bKa9").replace("Call-ID: c1", "Call-ID: c9"));
     let refused = world.only("SIP/2.0 404");
     assert_eq!(reason_of(&refused), "Q.850;cause=1;text=\"No such number, explain 2\"");
     let ControlReply::Explained(why) = explained(&mut world, 2) else { panic!() };
     assert_eq!(why.text, "no extension of context [internal] matches 999\n");
+    assert!(why.considered.contains("  _5XX"), "{}", why.considered);
     assert_eq!(explained(&mut world, 7), ControlReply::NotKnown { call: 7 });
     let forged = invite("9%0A500", "", OFFER);
     world.send(ALICE, &forged.replace("bKa1", "bKa8").replace("Call-ID: c1", "Call-ID: c8"));
     let ControlReply::Explained(why) = explained(&mut world, 3) else { panic!() };
     assert_eq!(why.text, "no extension of context [internal] matches 9\u{fffd}500\n");
+    world.input(Input::Config { config: Arc::new(Config::default()), listeners: listeners() });
+    let ControlReply::Explained(why) = explained(&mut world, 2) else { panic!() };
+    assert_eq!(why.considered, "", "the plan that it followed is gone");
 }
 
 #[test]
