@@ -585,8 +585,8 @@ pub struct Explanation {
     pub from: SmolStr,
     /// What was dialled.
     pub to: SmolStr,
-    /// What was looked at for the number, and why it did or did not fit: lines of text. Empty when the dialplan has been
-    /// changed since.
+    /// What was looked at for the number, and why it did or did not fit: lines of text. Empty when the dialplan has
+    /// been changed since.
     pub considered: String,
     /// The extensions that matched, and each step with the values put in, its file and line: lines of text.
     pub text: String,
